@@ -1,0 +1,72 @@
+/**
+ * A growing list of 32-bit entries in the shared arena: a blob's cluster map, or the numbers of its extent pages. Written by
+ * the metadata thread, read by all.
+ */
+
+import { assert } from '../error.js';
+import { MapArena } from '../shared/map-arena.js';
+
+export class ArenaRun {
+  readonly #arena: MapArena;
+  #start: number;
+  #room: number;
+  #count = 0;
+
+  constructor(arena: MapArena) {
+    this.#arena = arena;
+    this.#start = arena.allocate(1);
+    this.#room = MapArena.runLength(1);
+  }
+
+  /** Where entry 0 lies in the arena; it moves when the list outgrows its place. */
+  get offset(): number {
+    return this.#start;
+  }
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get(index: number): number {
+    assert(index < this.#count, `entry ${index} is past the end of a list of ${this.#count}`);
+    return this.#arena.load(this.#start + index);
+  }
+
+  set(index: number, value: number): void {
+    assert(index < this.#count, `entry ${index} is past the end of a list of ${this.#count}`);
+    this.#arena.store(this.#start + index, value);
+  }
+
+  /** Makes the list longer; new entries are 0. Readers must be frozen out. ENOMEM when the arena is full. */
+  extend(count: number): void {
+    if (count <= this.#count) return;
+    if (count > this.#room) this.#move(count);
+    this.#arena.fill(0, this.#start + this.#count, this.#start + count);
+    this.#count = count;
+  }
+
+  /** Makes the list shorter. */
+  truncate(count: number): void {
+    this.#count = Math.min(this.#count, count);
+  }
+
+  /** Sets all entries to 0. */
+  clear(): void {
+    this.#arena.fill(0, this.#start, this.#start + this.#count);
+  }
+
+  /** Gives the list's place back; the list must not be used any more. */
+  free(): void {
+    this.#arena.free(this.#start, this.#room);
+    this.#count = 0;
+    this.#room = 0;
+  }
+
+  #move(count: number): void {
+    const start = this.#arena.allocate(count);
+    this.#arena.copy(start, this.#start, this.#start + this.#count);
+    this.#arena.free(this.#start, this.#room);
+    this.#start = start;
+    this.#room = MapArena.runLength(count);
+  }
+}

@@ -1,0 +1,266 @@
+/** A blob's metadata in memory: what the metadata thread knows of it, and the words by which channels know it. */
+
+import { assert, BlobstoreError } from '../error.js';
+import type { ChainContent } from '../format/blob-chain.js';
+import {
+  type BlobFlags,
+  type ClearMethod,
+  clearMethodBits,
+  DATA_RO_FLAG_READ_ONLY,
+  INVALID_FLAG,
+} from '../format/flags.js';
+import { XATTR_DESCRIPTOR_BYTES_MAX, xattrDescriptorBytes } from '../format/xattr.js';
+import { Coalescer } from '../metadata/steps.js';
+import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
+import type { SharedStore } from '../shared/shared-store.js';
+import {
+  type BlobId,
+  type DeviceCluster,
+  EXTERNAL_SNAPSHOT_ID,
+  INVALID_BLOB_ID,
+  type MdPage,
+  pageOfBlobId,
+} from '../units/units.js';
+import type { Backing } from './backing.js';
+import { ClusterMap } from './cluster-map.js';
+import { XattrList } from './xattr-list.js';
+
+/** Names of the internal xattrs. */
+export const INTERNAL_XATTR = {
+  /** Id of the snapshot behind a clone. */
+  SNAPSHOT: 'SNAP',
+  /** On a snapshot being made: the id of the blob it is made of. */
+  SNAPSHOT_IN_PROGRESS: 'SNAPTMP',
+  /** On a snapshot being deleted: the id of its clone. */
+  SNAPSHOT_PENDING_REMOVAL: 'SNAPRM',
+  /** Id of the external snapshot behind a clone. */
+  EXTERNAL_SNAPSHOT: 'EXTSNAP',
+} as const;
+
+const NO_SLOT = -1;
+
+export class Blob {
+  readonly id: BlobId;
+  /** First page of the chain. */
+  readonly page: MdPage;
+  readonly #shared: SharedStore;
+
+  /** `loading` until read from disk; `dirty` while memory holds what the disk does not. */
+  state: 'loading' | 'clean' | 'dirty' = 'dirty';
+  /** Data cannot be written. */
+  dataRo = false;
+  /** Metadata cannot be changed. */
+  mdRo = false;
+  flags: BlobFlags = { invalid: 0n, dataRo: 0n, mdRo: 0n };
+  clearMethod: ClearMethod = 'default';
+  usesExtentTable = false;
+  readonly xattrs = new XattrList();
+  readonly internalXattrs = new XattrList();
+
+  clusterCount = 0;
+  extentPageCount = 0;
+  map: ClusterMap;
+
+  /** Pages of the chain on disk, the first one first. Empty: never written. */
+  chain: MdPage[] = [];
+  /** Clusters in the blob as the root on disk has it. */
+  syncedClusterCount = 0;
+  /** A write of the root failed: the disk may have the old one or the new. */
+  rootInDoubt = false;
+  /** Pages that no root names any more, still to be zeroed and released. */
+  stalePages: MdPage[] = [];
+  /** Clusters that nothing on disk names any more, still to be cleared and released. */
+  staleClusters: DeviceCluster[] = [];
+
+  parentId: BlobId = INVALID_BLOB_ID;
+  back: Backing | undefined;
+  openRefs = 0;
+  /** A snapshot, clone, resize, inflate, copy or delete of this blob is under way. */
+  locked = false;
+  /** True once the blob is being deleted from disk. */
+  deleting = false;
+  /** Context of the user's for the external snapshot callback, as given at open. */
+  externalContext: unknown;
+
+  readonly persists = new Coalescer();
+  #slot = NO_SLOT;
+
+  constructor(shared: SharedStore, id: BlobId) {
+    this.#shared = shared;
+    this.id = id;
+    this.page = pageOfBlobId(id);
+    this.map = new ClusterMap(shared.maps);
+  }
+
+  get isThin(): boolean {
+    return (this.flags.invalid & INVALID_FLAG.THIN) !== 0n;
+  }
+
+  get isExternalClone(): boolean {
+    return (this.flags.invalid & INVALID_FLAG.EXTERNAL_SNAPSHOT) !== 0n;
+  }
+
+  /** True for a clone of a snapshot in this store. */
+  get isClone(): boolean {
+    return this.parentId !== INVALID_BLOB_ID && this.parentId !== EXTERNAL_SNAPSHOT_ID;
+  }
+
+  get isReadOnly(): boolean {
+    return this.dataRo || this.mdRo;
+  }
+
+  /** The blob's block in shared memory. EBADF when the blob is not open. */
+  get slot(): number {
+    if (this.#slot === NO_SLOT) throw new BlobstoreError('EBADF', `blob ${this.id} is closed`);
+    return this.#slot;
+  }
+
+  /** The generation of the blob's block, by which channels see that the blob is still the same. */
+  get generation(): number {
+    return this.#shared.blobs.load(this.slot, BLOB.GENERATION);
+  }
+
+  get isOpen(): boolean {
+    return this.#slot !== NO_SLOT;
+  }
+
+  clusterAt(index: number): DeviceCluster {
+    return this.map.clusters.get(index) as DeviceCluster;
+  }
+
+  setThin(): void {
+    this.flags.invalid |= INVALID_FLAG.THIN;
+    this.state = 'dirty';
+  }
+
+  setClearMethod(method: ClearMethod): void {
+    this.clearMethod = method;
+    this.flags.mdRo |= clearMethodBits(method);
+    this.state = 'dirty';
+  }
+
+  /** Makes the blob read-only at the next sync. */
+  setReadOnly(): void {
+    this.flags.dataRo |= DATA_RO_FLAG_READ_ONLY;
+    this.state = 'dirty';
+  }
+
+  /**
+   * Sets an xattr.
+   * @param name - one character a byte
+   * @throws EPERM when the metadata is read-only, ENOMEM when name and value do not fit one page.
+   */
+  setXattr(name: string, value: Uint8Array, internal: boolean): void {
+    this.#requireWritableMetadata('an xattr');
+    const bytes = xattrDescriptorBytes({ name, value });
+    if (bytes > XATTR_DESCRIPTOR_BYTES_MAX) {
+      const limit = `takes ${bytes} bytes of a metadata page, which has room for ${XATTR_DESCRIPTOR_BYTES_MAX}`;
+      throw new BlobstoreError('ENOMEM', `xattr '${name.slice(0, 64)}' with a value of ${value.length} bytes ${limit}`);
+    }
+    if (internal) this.flags.invalid |= INVALID_FLAG.INTERNAL_XATTR;
+    (internal ? this.internalXattrs : this.xattrs).set(name, value);
+    this.state = 'dirty';
+  }
+
+  /** Removes an xattr. EPERM when the metadata is read-only, ENOENT when there is none of that name. */
+  removeXattr(name: string, internal: boolean): void {
+    this.#requireWritableMetadata('an xattr');
+    if (!(internal ? this.internalXattrs : this.xattrs).remove(name)) {
+      throw new BlobstoreError('ENOENT', `the blob has no xattr '${name}'`);
+    }
+    if (internal && this.internalXattrs.isEmpty) this.flags.invalid &= ~INVALID_FLAG.INTERNAL_XATTR;
+    this.state = 'dirty';
+  }
+
+  /** An internal xattr that holds a blob id; undefined when there is none. EINVAL when it is no id. */
+  internalId(name: string): BlobId | undefined {
+    const value = this.internalXattrs.get(name);
+    if (value === undefined) return undefined;
+    if (value.length !== 8) {
+      throw new BlobstoreError('EINVAL', `blob ${this.id}: internal xattr ${name} has ${value.length} bytes, an id has 8`);
+    }
+    return new DataView(value.buffer, value.byteOffset, 8).getBigUint64(0, true);
+  }
+
+  setInternalId(name: string, id: BlobId): void {
+    this.setXattr(name, idToBytes(id), true);
+  }
+
+  /** What the chain of this blob is to hold. */
+  chainContent(): ChainContent {
+    return {
+      id: this.id,
+      flags: this.flags,
+      xattrs: this.xattrs.entries,
+      internalXattrs: this.internalXattrs.entries,
+      clusterCount: this.clusterCount,
+      extentPages: this.usesExtentTable ? this.extentPageNumbers() : undefined,
+      clusterAt: (index) => this.map.clusters.get(index),
+    };
+  }
+
+  /** The metadata page of each extent page, or 0. */
+  extentPageNumbers(): number[] {
+    return Array.from({ length: this.extentPageCount }, (_, index) => this.map.extentPages.get(index));
+  }
+
+  /** Takes a block in shared memory: channels can find the blob from now on. ENOMEM when too many are open. */
+  attach(): void {
+    assert(this.#slot === NO_SLOT, 'a blob was opened twice');
+    this.#slot = this.#shared.blobs.allocate();
+    this.#shared.blobs.store(this.#slot, BLOB.ID_PAGE, this.page);
+    this.publish();
+  }
+
+  /** Gives the block back. */
+  detach(): void {
+    this.#shared.blobs.free(this.slot);
+    this.#slot = NO_SLOT;
+  }
+
+  /** Writes what channels need to know; call after every change of it, with the blob frozen if the map moved. */
+  publish(): void {
+    if (this.#slot === NO_SLOT) return;
+    const { blobs } = this.#shared;
+    const flags =
+      BLOB_FLAG.OPEN |
+      (this.dataRo ? BLOB_FLAG.DATA_RO : 0) |
+      (this.isThin ? BLOB_FLAG.THIN : 0) |
+      (this.usesExtentTable ? BLOB_FLAG.EXTENT_TABLE : 0);
+    blobs.store(this.#slot, BLOB.MAP_OFFSET, this.map.clusters.offset);
+    blobs.store(this.#slot, BLOB.EXTENTS_OFFSET, this.map.extentPages.offset);
+    blobs.store(this.#slot, BLOB.CLUSTER_COUNT, this.clusterCount);
+    blobs.store(this.#slot, BLOB.BACK_SLOT, this.back?.kind === 'blob' ? this.back.blob.slot : 0);
+    blobs.store(this.#slot, BLOB.BACK_KIND, backKind(this.back));
+    blobs.store(this.#slot, BLOB.FLAGS, flags);
+  }
+
+  /** Gives the lists back; the blob must not be used any more. */
+  free(): void {
+    if (this.#slot !== NO_SLOT) this.detach();
+    this.map.free();
+  }
+
+  #requireWritableMetadata(what: string): void {
+    if (this.mdRo) throw new BlobstoreError('EPERM', `blob ${this.id} is read-only: ${what} cannot be changed`);
+  }
+}
+
+export function idToBytes(id: BlobId): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, id, true);
+  return bytes;
+}
+
+function backKind(back: Backing | undefined): number {
+  switch (back?.kind) {
+    case 'zeroes':
+      return BACK.ZEROES;
+    case 'blob':
+      return BACK.BLOB;
+    case 'external':
+      return BACK.EXTERNAL;
+    default:
+      return BACK.NONE;
+  }
+}

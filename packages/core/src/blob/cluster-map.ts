@@ -1,0 +1,46 @@
+/**
+ * Where a blob's clusters are: the shared lists that channels read, and what of them the disk does not have yet. A snapshot
+ * takes its original's map over as a whole.
+ */
+
+import type { Coalescer } from '../metadata/steps.js';
+import type { MapArena } from '../shared/map-arena.js';
+import type { DeviceCluster } from '../units/units.js';
+import { ArenaRun } from './arena-run.js';
+
+export class ClusterMap {
+  /** Device cluster of each cluster, or 0; longer than the blob after shrinking, until the blob is persisted. */
+  readonly clusters: ArenaRun;
+  /** Metadata page of each extent page, or 0; longer than needed after shrinking, until the blob is persisted. */
+  readonly extentPages: ArenaRun;
+  /** Entries of `clusters`, within the blob's size, that are not 0. */
+  allocatedCount = 0;
+  /** Extent pages, by their number in the blob, whose copy on disk is not what memory has. */
+  readonly dirtyExtentPages = new Set<number>();
+  /** Extent pages, by their number in the blob, that no root on disk names yet. */
+  readonly unrootedExtentPages = new Set<number>();
+  /** Cleared clusters that the map dropped, but an extent page on disk may still name. */
+  dropped: DeviceCluster[] = [];
+  /** Writes of extent pages that are under way. */
+  readonly writes = new Map<number, Coalescer>();
+
+  constructor(arena: MapArena) {
+    this.clusters = new ArenaRun(arena);
+    this.extentPages = new ArenaRun(arena);
+  }
+
+  /** Forgets every allocation. */
+  clear(): void {
+    this.clusters.clear();
+    this.extentPages.clear();
+    this.allocatedCount = 0;
+    this.dirtyExtentPages.clear();
+    this.unrootedExtentPages.clear();
+  }
+
+  /** Gives the lists back; the map must not be used any more. */
+  free(): void {
+    this.clusters.free();
+    this.extentPages.free();
+  }
+}

@@ -1,0 +1,41 @@
+/** What a channel needs of the store that it belongs to, wherever the metadata thread is. */
+
+import type { BlockDevice } from '../device/block-device.js';
+import type { ClaimedCluster } from '../metadata/allocation.js';
+import type { Steps } from '../metadata/steps.js';
+import type { SharedStore } from '../shared/shared-store.js';
+import type { Geometry } from '../units/geometry.js';
+import type { BlobCluster } from '../units/units.js';
+
+/** An open blob as channels know it. */
+export interface BlobRef {
+  /** Its block in shared memory. */
+  readonly slot: number;
+  /** What the block's generation must be; otherwise the blob was closed meanwhile. */
+  readonly generation: number;
+}
+
+/** The metadata thread, as a channel asks it. */
+export interface MetadataPort {
+  /** Makes a claimed cluster part of a blob; `exists` when another one was faster, then the claim is still the caller's. */
+  insertCluster(slot: number, index: BlobCluster, claimed: ClaimedCluster): Steps<'inserted' | 'exists'>;
+  /** Clears a claimed cluster if it was written, and gives the claim back. */
+  discardCluster(slot: number, claimed: ClaimedCluster, written: boolean): Steps<void>;
+  /** Unmaps a whole cluster of a blob, and gives it back if nothing behind it would show through. */
+  releaseCluster(slot: number, index: BlobCluster): Steps<void>;
+  /** Gives back clusters that only wait for a sync; answers whether there were any. */
+  reclaim(): Steps<boolean>;
+  /** An operation has left a blob that is frozen. */
+  drained(): void;
+}
+
+export interface ChannelHost {
+  readonly shared: SharedStore;
+  readonly geometry: Geometry;
+  readonly device: BlockDevice;
+  readonly metadata: MetadataPort;
+  /** Asynchronous operations that a channel takes at once. */
+  readonly channelOpsMax: number;
+  /** The device behind an external clone on this thread; undefined when there is none. */
+  externalDevice(slot: number): BlockDevice | undefined;
+}

@@ -1,0 +1,62 @@
+/**
+ * The one error class of the project. Its codes are POSIX names with their Linux numbers, because they are what SPDK
+ * blobstore answers and what a Node service already knows how to branch on.
+ */
+
+/** Every code that an operation of this project can fail with, and its Linux errno number. */
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  EIO: 5,
+  ENXIO: 6,
+  EBADF: 9,
+  ENOMEM: 12,
+  EBUSY: 16,
+  EEXIST: 17,
+  EINVAL: 22,
+  ENOSPC: 28,
+  EILSEQ: 84,
+  ENOTSUP: 95,
+  ECANCELED: 125,
+} as const;
+
+export type ErrorCode = keyof typeof ERRNO;
+
+/** An operation that failed. `code` is for programs, `message` says what was asked, what was found and what to do. */
+export class BlobstoreError extends Error {
+  readonly code: ErrorCode;
+  /** The code as a negative Linux errno, as SPDK reports it. */
+  readonly errno: number;
+
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'BlobstoreError';
+    this.code = code;
+    this.errno = -ERRNO[code];
+  }
+}
+
+/**
+ * The failure as a `BlobstoreError`: itself if it is one already, otherwise wrapped. Errors of Node's file system keep their
+ * code where this project has it, and become EIO where it does not.
+ */
+export function toBlobstoreError(cause: unknown, doing: string): BlobstoreError {
+  if (cause instanceof BlobstoreError) return cause;
+  const code = (cause as { code?: unknown } | null)?.code;
+  const known = typeof code === 'string' && code in ERRNO ? (code as ErrorCode) : 'EIO';
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new BlobstoreError(known, `${doing}: ${reason}`, { cause });
+}
+
+/** A broken invariant of our own code: a bug, never a consequence of input. */
+export class InvariantError extends Error {
+  constructor(message: string) {
+    super(`blobyard bug: ${message}`);
+    this.name = 'InvariantError';
+  }
+}
+
+/** Throws `InvariantError` unless `condition` holds. */
+export function assert(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new InvariantError(message);
+}

@@ -1,0 +1,116 @@
+/**
+ * A blob's metadata as a chain of pages: flags, xattrs, internal xattrs, then the extent table or the runs of clusters. A
+ * descriptor never spans pages; lists that do not fit go on in another descriptor on the next page.
+ */
+
+import { assert } from '../error.js';
+import { type BlobId, type MdPage, PAGE_BYTES } from '../units/units.js';
+import { EXTENT_RLE_BYTES_MIN, encodeExtentRle } from './extent-rle.js';
+import { EXTENT_TABLE_BYTES_MIN, encodeExtentTable } from './extent-table.js';
+import { type BlobFlags, encodeFlags, FLAGS_DESCRIPTOR_BYTES } from './flags.js';
+import { DESCRIPTORS_AT, DESCRIPTORS_BYTES, MdPageView } from './md-page.js';
+import { encodeXattr, type Xattr, xattrDescriptorBytes } from './xattr.js';
+
+/** What a chain holds. */
+export interface ChainContent {
+  id: BlobId;
+  flags: BlobFlags;
+  xattrs: readonly Xattr[];
+  internalXattrs: readonly Xattr[];
+  clusterCount: number;
+  /** The extent pages, for a blob with an extent table; otherwise undefined, and `clusterAt` is written as runs. */
+  extentPages: readonly number[] | undefined;
+  clusterAt(index: number): number;
+}
+
+/** Makes the pages of a chain; links and crcs are still missing, see `sealChain`. */
+export function encodeChain(content: ChainContent): MdPageView[] {
+  const chain = new ChainWriter(content.id);
+  chain.reserve(FLAGS_DESCRIPTOR_BYTES);
+  encodeFlags(chain.page.view, chain.at, content.flags);
+  chain.advance(FLAGS_DESCRIPTOR_BYTES);
+  writeXattrs(chain, content.xattrs, false);
+  writeXattrs(chain, content.internalXattrs, true);
+  if (content.extentPages) writeExtentTable(chain, content.clusterCount, content.extentPages);
+  else writeExtentRuns(chain, content);
+  return chain.pages;
+}
+
+/** Links the pages of a chain in order, and seals them. `numbers[0]` is where the first page goes, and so on. */
+export function sealChain(pages: readonly MdPageView[], numbers: readonly MdPage[]): void {
+  assert(pages.length === numbers.length, 'a chain has a page number for each page');
+  pages.forEach((page, index) => {
+    if (index + 1 < pages.length) page.link(numbers[index + 1]);
+    page.seal();
+  });
+}
+
+class ChainWriter {
+  readonly pages: MdPageView[] = [];
+  readonly #id: BlobId;
+  page: MdPageView;
+  /** Where the next descriptor goes, in bytes from the page's start. */
+  at = DESCRIPTORS_AT;
+
+  constructor(id: BlobId) {
+    this.#id = id;
+    this.page = this.#startPage();
+  }
+
+  /** Bytes left on this page. */
+  get room(): number {
+    return DESCRIPTORS_AT + DESCRIPTORS_BYTES - this.at;
+  }
+
+  /** Goes on to another page unless `bytes` fit on this one. */
+  reserve(bytes: number): void {
+    assert(bytes <= DESCRIPTORS_BYTES, 'a descriptor is larger than a page');
+    if (bytes > this.room) this.nextPage();
+  }
+
+  nextPage(): void {
+    this.page = this.#startPage();
+    this.at = DESCRIPTORS_AT;
+  }
+
+  advance(bytes: number): void {
+    this.at += bytes;
+  }
+
+  #startPage(): MdPageView {
+    const page = new MdPageView(new Uint8Array(PAGE_BYTES));
+    page.start(this.#id, this.pages.length);
+    this.pages.push(page);
+    return page;
+  }
+}
+
+function writeXattrs(chain: ChainWriter, xattrs: readonly Xattr[], internal: boolean): void {
+  for (const xattr of xattrs) {
+    chain.reserve(xattrDescriptorBytes(xattr));
+    chain.advance(encodeXattr(chain.page.bytes, chain.page.view, chain.at, xattr, internal));
+  }
+}
+
+function writeExtentTable(chain: ChainWriter, clusterCount: number, extentPages: readonly number[]): void {
+  let next = 0;
+  do {
+    chain.reserve(EXTENT_TABLE_BYTES_MIN);
+    const written = encodeExtentTable(chain.page.view, chain.at, chain.room, clusterCount, extentPages, next);
+    chain.advance(written.bytes);
+    next = written.nextExtentPage;
+    if (next < extentPages.length) chain.nextPage();
+  } while (next < extentPages.length);
+}
+
+function writeExtentRuns(chain: ChainWriter, content: ChainContent): void {
+  let next = 0;
+  while (next < content.clusterCount) {
+    chain.reserve(EXTENT_RLE_BYTES_MIN);
+    const { clusterAt, clusterCount } = content;
+    const written = encodeExtentRle(chain.page.view, chain.at, chain.room, clusterAt, next, clusterCount);
+    chain.advance(written.bytes);
+    next = written.nextCluster;
+    if (next < clusterCount) chain.nextPage();
+  }
+}

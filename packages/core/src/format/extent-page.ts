@@ -1,0 +1,67 @@
+/**
+ * The extent page: a metadata page outside any chain, with one descriptor: the first cluster it maps u32, then a device
+ * cluster u32 for each, 0 where nothing is allocated.
+ */
+
+import { type BlobId, CLUSTERS_PER_EXTENT_PAGE } from '../units/units.js';
+import { DESCRIPTOR, DESCRIPTOR_HEADER_BYTES, writeDescriptorHeader } from './descriptor.js';
+import { DESCRIPTORS_AT, DESCRIPTORS_BYTES, MdPageView } from './md-page.js';
+
+const START_BYTES = 4;
+const ENTRY_BYTES = 4;
+
+/** What an extent page maps. */
+export interface ExtentPage {
+  /** The first cluster of the blob that the page maps. */
+  startCluster: number;
+  clusterCount: number;
+  /** The device cluster of the blob's cluster `startCluster + index`, or 0. */
+  clusterAt(index: number): number;
+}
+
+/** Makes the sealed extent page with number `index` of a blob of `clusterCount` clusters. */
+export function encodeExtentPage(
+  id: BlobId,
+  index: number,
+  clusterCount: number,
+  clusterAt: (cluster: number) => number,
+): MdPageView {
+  const page = MdPageView.zeroed();
+  page.start(id, 0);
+  const start = index * CLUSTERS_PER_EXTENT_PAGE;
+  const mapped = Math.max(0, Math.min(clusterCount - start, CLUSTERS_PER_EXTENT_PAGE));
+  const payloadBytes = START_BYTES + mapped * ENTRY_BYTES;
+  const payload = writeDescriptorHeader(page.view, DESCRIPTORS_AT, DESCRIPTOR.EXTENT_PAGE, payloadBytes);
+  page.view.setUint32(payload, start, true);
+  for (let entry = 0; entry < mapped; entry++) {
+    page.view.setUint32(payload + START_BYTES + entry * ENTRY_BYTES, clusterAt(start + entry), true);
+  }
+  page.seal();
+  return page;
+}
+
+/** The mapping in a descriptor; undefined when its length is no whole number of entries, or none. */
+export function decodeExtentPage(view: DataView, payloadAt: number, payloadBytes: number): ExtentPage | undefined {
+  const entriesBytes = payloadBytes - START_BYTES;
+  if (entriesBytes <= 0 || entriesBytes % ENTRY_BYTES !== 0) return undefined;
+  const entriesAt = payloadAt + START_BYTES;
+  return {
+    startCluster: view.getUint32(payloadAt, true),
+    clusterCount: entriesBytes / ENTRY_BYTES,
+    clusterAt: (index) => view.getUint32(entriesAt + index * ENTRY_BYTES, true),
+  };
+}
+
+/**
+ * True when a page is an extent page from end to end: crc, sequence number 0, and exactly one descriptor, of this type and
+ * within the page.
+ */
+export function isExtentPage(page: MdPageView): boolean {
+  const { view } = page;
+  if (!page.isSealed || page.sequence !== 0) return false;
+  if (view.getUint8(DESCRIPTORS_AT) !== DESCRIPTOR.EXTENT_PAGE) return false;
+  const bytes = DESCRIPTOR_HEADER_BYTES + view.getUint32(DESCRIPTORS_AT + 1, true);
+  if (bytes > DESCRIPTORS_BYTES) return false;
+  const another = bytes + DESCRIPTOR_HEADER_BYTES <= DESCRIPTORS_BYTES;
+  return !another || view.getUint32(DESCRIPTORS_AT + bytes + 1, true) === 0;
+}

@@ -1,0 +1,59 @@
+/** The extent descriptor of blobs without an extent table: runs of clusters, (first device cluster u32, length u32) each. */
+
+import type { DeviceCluster } from '../units/units.js';
+import { DESCRIPTOR, DESCRIPTOR_HEADER_BYTES, writeDescriptorHeader } from './descriptor.js';
+
+const RUN_BYTES = 8;
+
+/** Clusters of the blob that follow one another on the device, or are all unallocated (`first` 0). */
+export interface ClusterRun {
+  first: DeviceCluster;
+  length: number;
+}
+
+/** Bytes that a descriptor of at least one run needs. */
+export const EXTENT_RLE_BYTES_MIN = DESCRIPTOR_HEADER_BYTES + RUN_BYTES;
+
+export interface EncodedExtents {
+  /** Bytes that were written. */
+  bytes: number;
+  /** The first cluster that did not fit. */
+  nextCluster: number;
+}
+
+/**
+ * Writes as many clusters from `from` on as fit into `room` bytes, at least one run.
+ * @param room - at least `EXTENT_RLE_BYTES_MIN`
+ */
+export function encodeExtentRle(
+  view: DataView,
+  at: number,
+  room: number,
+  clusterAt: (index: number) => number,
+  from: number,
+  clusterCount: number,
+): EncodedExtents {
+  let payload = at + DESCRIPTOR_HEADER_BYTES;
+  let cluster = from;
+  while (cluster < clusterCount && payload + RUN_BYTES <= at + room) {
+    const first = clusterAt(cluster);
+    let length = 1;
+    while (cluster + length < clusterCount && clusterAt(cluster + length) === (first === 0 ? 0 : first + length)) length++;
+    view.setUint32(payload, first, true);
+    view.setUint32(payload + 4, length, true);
+    payload += RUN_BYTES;
+    cluster += length;
+  }
+  writeDescriptorHeader(view, at, DESCRIPTOR.EXTENT_RLE, payload - at - DESCRIPTOR_HEADER_BYTES);
+  return { bytes: payload - at, nextCluster: cluster };
+}
+
+/** The runs of a descriptor; undefined when its length is no whole number of runs, or none. */
+export function decodeExtentRle(view: DataView, payloadAt: number, payloadBytes: number): ClusterRun[] | undefined {
+  if (payloadBytes === 0 || payloadBytes % RUN_BYTES !== 0) return undefined;
+  const runs: ClusterRun[] = [];
+  for (let at = payloadAt; at < payloadAt + payloadBytes; at += RUN_BYTES) {
+    runs.push({ first: view.getUint32(at, true) as DeviceCluster, length: view.getUint32(at + 4, true) });
+  }
+  return runs;
+}

@@ -1,0 +1,75 @@
+/**
+ * The extent table descriptor: clusters in the blob u64, then (extent page u32, count u32) each. An entry with page 0 stands
+ * for a run of `count` extent pages that are not allocated; any other stands for one extent page.
+ */
+
+import { type MdPage, NONE_U32 } from '../units/units.js';
+import { DESCRIPTOR, DESCRIPTOR_HEADER_BYTES, writeDescriptorHeader } from './descriptor.js';
+
+const CLUSTER_COUNT_BYTES = 8;
+const ENTRY_BYTES = 8;
+
+/** Bytes that a descriptor without entries needs. */
+export const EXTENT_TABLE_BYTES_MIN = DESCRIPTOR_HEADER_BYTES + CLUSTER_COUNT_BYTES;
+
+export interface ExtentTableEntry {
+  /** Metadata page of the extent page; 0 for a run without pages. */
+  page: MdPage;
+  count: number;
+}
+
+export interface ExtentTable {
+  /** Clusters in the blob, or `Infinity` when the field says more than a number can. */
+  clusterCount: number;
+  entries: ExtentTableEntry[];
+}
+
+export interface EncodedTable {
+  /** Bytes that were written. */
+  bytes: number;
+  /** The first extent page that did not fit. */
+  nextExtentPage: number;
+}
+
+/**
+ * Writes as many entries from extent page `from` on as fit into `room` bytes.
+ * @param room - at least `EXTENT_TABLE_BYTES_MIN`
+ */
+export function encodeExtentTable(
+  view: DataView,
+  at: number,
+  room: number,
+  clusterCount: number,
+  extentPages: readonly number[],
+  from: number,
+): EncodedTable {
+  const payload = at + DESCRIPTOR_HEADER_BYTES;
+  view.setBigUint64(payload, BigInt(clusterCount), true);
+  let entry = payload + CLUSTER_COUNT_BYTES;
+  let index = from;
+  while (index < extentPages.length && entry + ENTRY_BYTES <= at + room) {
+    let run = 1;
+    if (extentPages[index] === 0) while (index + run < extentPages.length && extentPages[index + run] === 0) run++;
+    view.setUint32(entry, extentPages[index], true);
+    view.setUint32(entry + 4, run, true);
+    entry += ENTRY_BYTES;
+    index += run;
+  }
+  writeDescriptorHeader(view, at, DESCRIPTOR.EXTENT_TABLE, entry - payload);
+  return { bytes: entry - at, nextExtentPage: index };
+}
+
+/** The table; undefined when its length is no whole number of entries, or an allocated entry stands for more than one page. */
+export function decodeExtentTable(view: DataView, payloadAt: number, payloadBytes: number): ExtentTable | undefined {
+  const entriesBytes = payloadBytes - CLUSTER_COUNT_BYTES;
+  if (entriesBytes < 0 || entriesBytes % ENTRY_BYTES !== 0) return undefined;
+  const clusterCount = view.getBigUint64(payloadAt, true);
+  const entries: ExtentTableEntry[] = [];
+  for (let at = payloadAt + CLUSTER_COUNT_BYTES; at < payloadAt + payloadBytes; at += ENTRY_BYTES) {
+    const page = view.getUint32(at, true) as MdPage;
+    const count = view.getUint32(at + 4, true);
+    if (page !== 0 && count !== 1) return undefined;
+    entries.push({ page, count });
+  }
+  return { clusterCount: clusterCount > BigInt(NONE_U32) ? Number.POSITIVE_INFINITY : Number(clusterCount), entries };
+}

@@ -1,0 +1,23 @@
+/** The lock of an operation that changes a blob as a whole. It is not waited for: who finds it taken answers EBUSY. */
+
+import type { Blob } from '../blob/blob.js';
+import { BlobstoreError } from '../error.js';
+import type { Steps } from './steps.js';
+
+/** Runs `body` with the blob locked. EBUSY when another operation has it. */
+export function* withBlobLocked<T>(blob: Blob, doing: string, body: () => Steps<T>): Steps<T> {
+  requireUnlocked(blob, doing);
+  blob.locked = true;
+  try {
+    return yield* body();
+  } finally {
+    blob.locked = false;
+  }
+}
+
+/** EBUSY when another operation has the blob. */
+export function requireUnlocked(blob: Blob, doing: string): void {
+  if (!blob.locked) return;
+  const advice = 'wait for it to end and ask again';
+  throw new BlobstoreError('EBUSY', `cannot ${doing} blob ${blob.id}: another operation on it is under way; ${advice}`);
+}

@@ -1,0 +1,33 @@
+/** Making a clone: a thin blob with nothing allocated, in front of a read-only one. */
+
+import { INTERNAL_XATTR, idToBytes } from '../blob/blob.js';
+import { BlobstoreError } from '../error.js';
+import type { Xattr } from '../format/xattr.js';
+import type { StoreState } from '../store/store-state.js';
+import type { BlobId } from '../units/units.js';
+import { withBlobLocked } from './blob-lock.js';
+import { createBlob } from './create.js';
+import { dropReference, openBlob } from './open-close.js';
+import type { Steps } from './steps.js';
+
+/**
+ * Makes a clone of a read-only blob.
+ * @throws EINVAL the blob can be written, EBUSY another operation, and what creating a blob throws; then nothing is left behind.
+ */
+export function* createClone(store: StoreState, id: BlobId, xattrs: readonly Xattr[] = []): Steps<BlobId> {
+  const original = yield* openBlob(store, id);
+  try {
+    if (!original.dataRo || !original.mdRo) {
+      throw new BlobstoreError('EINVAL', `blob ${id} can be written: make a snapshot of it, and clone that`);
+    }
+    return yield* withBlobLocked(original, 'clone', function* () {
+      const { clusterCount, usesExtentTable: useExtentTable } = original;
+      const parent = { name: INTERNAL_XATTR.SNAPSHOT, value: idToBytes(original.id) };
+      const clone = yield* createBlob(store, { clusterCount, thin: true, useExtentTable, xattrs }, [parent]);
+      store.snapshots.add(original.id, clone);
+      return clone;
+    });
+  } finally {
+    yield* dropReference(store, original);
+  }
+}

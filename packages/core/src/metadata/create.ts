@@ -1,0 +1,126 @@
+/** Creating blobs. */
+
+import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
+import { BlobstoreError } from '../error.js';
+import { type ClearMethod, INVALID_FLAG } from '../format/flags.js';
+import type { Xattr } from '../format/xattr.js';
+import type { StoreState } from '../store/store-state.js';
+import { type BlobId, blobIdOfPage, type DeviceCluster, type MdPage, NONE_U32 } from '../units/units.js';
+import { releaseClusters, releasePages, zeroPages } from './clearing.js';
+import { persist } from './persist.js';
+import { changeSize } from './resize.js';
+import type { Steps } from './steps.js';
+
+const EXTERNAL_ID_BYTES_MAX = 0xffff;
+
+/** What a new blob is to be. Every field has a default. */
+export interface CreateBlobOptions {
+  /** Size in clusters; default 0. */
+  clusterCount?: number;
+  /** Take clusters only when they are first written. */
+  thin?: boolean;
+  /** How clusters are cleared when they are given back. */
+  clearMethod?: ClearMethod;
+  /** Map clusters by extent pages; false: by runs in the blob's own chain. Default true. */
+  useExtentTable?: boolean;
+  /** Names (one character a byte) and values, none of them empty. */
+  xattrs?: readonly Xattr[];
+  /** Makes the blob a clone of the external snapshot with this id. */
+  externalSnapshotId?: Uint8Array;
+}
+
+/**
+ * Creates a blob and writes its metadata.
+ * @param internalXattrs - for snapshots and clones
+ * @throws ENOMEM no metadata page is free, or an xattr is too long; EINVAL an empty value or id; ENOSPC a thick blob that
+ * does not fit. Nothing is left behind.
+ */
+export function* createBlob(
+  store: StoreState,
+  options: CreateBlobOptions = {},
+  internalXattrs: readonly Xattr[] = [],
+): Steps<BlobId> {
+  store.requireOpen();
+  const page = claimBlobPage(store);
+  const blob = new Blob(store.shared, blobIdOfPage(page));
+  try {
+    describe(blob, options, internalXattrs);
+    changeSize(store, blob, options.clusterCount ?? 0);
+    yield* persist(store, blob);
+  } catch (error) {
+    yield* undoCreate(store, blob);
+    throw error;
+  }
+  blob.free();
+  return blob.id;
+}
+
+function claimBlobPage(store: StoreState): MdPage {
+  const page = store.shared.locked(() => {
+    const free = store.shared.pages.findFree(0);
+    if (free !== NONE_U32) store.shared.pages.claim(free as MdPage);
+    return free;
+  });
+  if (page === NONE_U32) {
+    const found = `all ${store.geometry.mdPageCount} pages of the metadata region are in use`;
+    throw new BlobstoreError('ENOMEM', `no room for another blob: ${found}; delete blobs or xattrs first`);
+  }
+  store.usedBlobIds.set(page);
+  return page as MdPage;
+}
+
+function describe(blob: Blob, options: CreateBlobOptions, internalXattrs: readonly Xattr[]): void {
+  blob.usesExtentTable = options.useExtentTable ?? true;
+  if (blob.usesExtentTable) blob.flags.invalid |= INVALID_FLAG.EXTENT_TABLE;
+  setXattrs(blob, options.xattrs ?? [], false);
+  setXattrs(blob, internalXattrs, true);
+  if (options.thin) blob.setThin();
+  blob.setClearMethod(options.clearMethod ?? 'default');
+  if (options.externalSnapshotId !== undefined) makeExternalClone(blob, options.externalSnapshotId);
+}
+
+function setXattrs(blob: Blob, xattrs: readonly Xattr[], internal: boolean): void {
+  for (const { name, value } of xattrs) {
+    if (value.length === 0) throw new BlobstoreError('EINVAL', `xattr '${name}' needs a value`);
+    blob.setXattr(name, value, internal);
+  }
+}
+
+function makeExternalClone(blob: Blob, snapshotId: Uint8Array): void {
+  if (snapshotId.length === 0 || snapshotId.length > EXTERNAL_ID_BYTES_MAX) {
+    const range = `1 to ${EXTERNAL_ID_BYTES_MAX} bytes`;
+    throw new BlobstoreError('EINVAL', `the id of an external snapshot has ${range}, not ${snapshotId.length}`);
+  }
+  blob.setThin();
+  blob.flags.invalid |= INVALID_FLAG.EXTERNAL_SNAPSHOT;
+  blob.setXattr(INTERNAL_XATTR.EXTERNAL_SNAPSHOT, snapshotId, true);
+}
+
+/**
+ * Gives back what a blob that could not be created has taken. If its root may be on disk, it is zeroed first; should that
+ * fail too, everything stays taken, because after a crash the blob might be there.
+ */
+function* undoCreate(store: StoreState, blob: Blob): Steps<void> {
+  if (blob.rootInDoubt || blob.chain.length > 0) {
+    try {
+      yield* zeroPages(store, [blob.page]);
+      yield* store.barrier();
+    } catch {
+      store.abandoned.add(blob.page);
+      return;
+    }
+  }
+  const { clusters, extentPages } = blob.map;
+  const takenClusters: DeviceCluster[] = [...blob.staleClusters];
+  const takenPages: MdPage[] = [blob.page, ...blob.chain.slice(1), ...blob.stalePages];
+  for (let index = 0; index < clusters.count; index++) {
+    if (clusters.get(index) !== 0) takenClusters.push(clusters.get(index) as DeviceCluster);
+  }
+  for (let index = 0; index < extentPages.count; index++) {
+    if (extentPages.get(index) !== 0) takenPages.push(extentPages.get(index) as MdPage);
+  }
+  store.usedBlobIds.clear(blob.page);
+  releaseClusters(store, takenClusters);
+  releasePages(store, takenPages);
+  blob.free();
+}

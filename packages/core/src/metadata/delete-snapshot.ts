@@ -1,0 +1,205 @@
+/**
+ * The first half of deleting a snapshot that has one clone: the clone takes over what it has of the snapshot, so that the
+ * snapshot can go. On disk:
+ *
+ * 1. the snapshot is marked as being removed, with its clone's id
+ * 2. the clone's extent pages map the snapshot's clusters too; they read the same as through the snapshot
+ * 3. the clone's root names the snapshot's parent as its own: from here on the clone does not need the snapshot
+ *
+ * A crash before 3 leaves the snapshot in use: loading takes the mark off. A crash after it: loading removes the snapshot, but
+ * none of its clusters that the clone has.
+ */
+
+import type { Backing } from '../blob/backing.js';
+import { ZEROES } from '../blob/backing.js';
+import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
+import type { BlobFlags } from '../format/flags.js';
+import { INVALID_FLAG } from '../format/flags.js';
+import type { StoreState } from '../store/store-state.js';
+import { type BlobId, CLUSTERS_PER_EXTENT_PAGE, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
+import { extentPagesFor } from './allocation.js';
+import { withBlobLocked } from './blob-lock.js';
+import { closeExternalChannels } from './external.js';
+import { frozen } from './freeze.js';
+import { dropReference, openBlob } from './open-close.js';
+import { persist } from './persist.js';
+import type { Steps } from './steps.js';
+
+/**
+ * Makes the sole clone of `snapshot` independent of it. The snapshot keeps what the clone does not need, and must be deleted
+ * then. When this throws, both are as before.
+ */
+export function* adoptBySoleClone(store: StoreState, snapshot: Blob, cloneId: BlobId): Steps<void> {
+  const clone = yield* openBlob(store, cloneId);
+  const cloneWasReadOnly = clone.mdRo;
+  try {
+    yield* withBlobLocked(clone, 'delete the snapshot of', () =>
+      frozen(store, clone, () => takeOver(store, snapshot, clone)),
+    );
+  } finally {
+    clone.mdRo = cloneWasReadOnly;
+    yield* dropReference(store, clone);
+  }
+}
+
+function* takeOver(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
+  if (snapshot.isExternalClone) closeExternalChannels(store, snapshot);
+  yield* markPendingRemoval(store, snapshot, clone);
+  const before = new CloneBefore(clone);
+  const merged = mergeMaps(snapshot, clone);
+  relink(snapshot, clone);
+  try {
+    clone.mdRo = false;
+    yield* persist(store, clone);
+  } catch (error) {
+    yield* revert(store, snapshot, clone, before, merged);
+    throw error;
+  }
+  yield* letGo(store, snapshot, clone, before);
+}
+
+/** Step 1. */
+function* markPendingRemoval(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
+  const wasReadOnly = snapshot.mdRo;
+  snapshot.mdRo = false;
+  try {
+    snapshot.setInternalId(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL, clone.id);
+    yield* persist(store, snapshot);
+  } catch (error) {
+    snapshot.removeXattr(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL, true);
+    throw error;
+  } finally {
+    snapshot.mdRo = wasReadOnly;
+  }
+}
+
+/** What a clone was before its snapshot's map went into its own. */
+class CloneBefore {
+  readonly parentId: BlobId;
+  readonly back: Backing | undefined;
+  readonly flags: BlobFlags;
+
+  constructor(clone: Blob) {
+    this.parentId = clone.parentId;
+    this.back = clone.back;
+    this.flags = { ...clone.flags };
+  }
+}
+
+/** What the clone took over, to be taken back if its metadata cannot be written. */
+interface Merged {
+  clusters: number[];
+  extentPages: number[];
+}
+
+/**
+ * The snapshot's clusters fill the gaps of the clone's map. An extent page that the clone has none of is taken over, and
+ * written anew only if it is longer or shorter than the clone needs; one that both have is written with what both have.
+ */
+function mergeMaps(snapshot: Blob, clone: Blob): Merged {
+  const merged: Merged = { clusters: [], extentPages: [] };
+  const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
+  for (let index = 0; index < clusterCount; index++) {
+    const cluster = snapshot.clusterAt(index);
+    if (cluster === 0 || clone.clusterAt(index) !== 0) continue;
+    clone.map.clusters.set(index, cluster);
+    clone.map.allocatedCount++;
+    merged.clusters.push(index);
+  }
+  const extentPageCount = clone.usesExtentTable ? extentPagesFor(clusterCount) : 0;
+  for (let index = 0; index < extentPageCount; index++) {
+    const page = snapshot.map.extentPages.get(index);
+    if (page === 0) continue;
+    if (clone.map.extentPages.get(index) === 0) {
+      clone.map.extentPages.set(index, page);
+      clone.map.unrootedExtentPages.add(index);
+      merged.extentPages.push(index);
+      const fits = clustersMapped(snapshot, index) === clustersMapped(clone, index);
+      if (fits && !snapshot.map.dirtyExtentPages.has(index)) continue;
+    }
+    clone.map.dirtyExtentPages.add(index);
+  }
+  return merged;
+}
+
+/** Clusters that extent page `index` of a blob maps. */
+function clustersMapped(blob: Blob, index: number): number {
+  return Math.min(CLUSTERS_PER_EXTENT_PAGE, blob.clusterCount - index * CLUSTERS_PER_EXTENT_PAGE);
+}
+
+/** The clone's parent is now what the snapshot's was. */
+function relink(snapshot: Blob, clone: Blob): void {
+  const wasReadOnly = clone.mdRo;
+  clone.mdRo = false;
+  clone.parentId = snapshot.parentId;
+  clone.back = snapshot.back ?? ZEROES;
+  if (snapshot.parentId === EXTERNAL_SNAPSHOT_ID) {
+    const id = snapshot.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT);
+    if (id) clone.setXattr(INTERNAL_XATTR.EXTERNAL_SNAPSHOT, id, true);
+    clone.flags.invalid |= INVALID_FLAG.EXTERNAL_SNAPSHOT;
+    clone.back = snapshot.back;
+  } else if (snapshot.parentId === INVALID_BLOB_ID) {
+    clone.back = ZEROES;
+    if (clone.internalXattrs.get(INTERNAL_XATTR.SNAPSHOT)) clone.removeXattr(INTERNAL_XATTR.SNAPSHOT, true);
+  } else {
+    clone.setInternalId(INTERNAL_XATTR.SNAPSHOT, snapshot.parentId);
+  }
+  clone.mdRo = wasReadOnly;
+  clone.state = 'dirty';
+}
+
+/** The snapshot forgets what the clone took over, and gives its own parent up to it. */
+function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBefore): Steps<void> {
+  const { map } = snapshot;
+  const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
+  for (let index = 0; index < clusterCount; index++) {
+    const cluster = snapshot.clusterAt(index);
+    if (cluster === 0 || cluster !== clone.clusterAt(index)) continue;
+    map.clusters.set(index, 0);
+    map.allocatedCount--;
+  }
+  for (let index = 0; index < Math.min(map.extentPages.count, clone.map.extentPages.count); index++) {
+    if (map.extentPages.get(index) === clone.map.extentPages.get(index)) map.extentPages.set(index, 0);
+  }
+  store.snapshots.remove(snapshot.id, clone.id);
+  if (snapshot.isClone) {
+    store.snapshots.add(snapshot.parentId, clone.id);
+    store.snapshots.remove(snapshot.parentId, snapshot.id);
+  }
+  snapshot.back = ZEROES;
+  snapshot.parentId = INVALID_BLOB_ID;
+  snapshot.setThin();
+  clone.publish();
+  if (before.back?.kind === 'blob') yield* dropReference(store, before.back.blob);
+}
+
+/**
+ * Takes everything back in memory, then on disk: the clone first, because it may be there without its snapshot; only then may
+ * the snapshot's mark go.
+ */
+function* revert(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBefore, merged: Merged): Steps<void> {
+  for (const index of merged.clusters) clone.map.clusters.set(index, 0);
+  clone.map.allocatedCount -= merged.clusters.length;
+  for (const index of merged.extentPages) {
+    clone.map.extentPages.set(index, 0);
+    clone.map.unrootedExtentPages.delete(index);
+    clone.map.dirtyExtentPages.delete(index);
+    snapshot.map.dirtyExtentPages.add(index);
+  }
+  clone.mdRo = false;
+  if (snapshot.parentId === EXTERNAL_SNAPSHOT_ID) clone.removeXattr(INTERNAL_XATTR.EXTERNAL_SNAPSHOT, true);
+  clone.setInternalId(INTERNAL_XATTR.SNAPSHOT, snapshot.id);
+  clone.parentId = before.parentId;
+  clone.back = before.back;
+  clone.flags = before.flags;
+  clone.state = 'dirty';
+  try {
+    yield* persist(store, clone);
+  } catch {
+    return; // the mark stays, and the next load decides by what the clone's root says then
+  }
+  const wasReadOnly = snapshot.mdRo;
+  snapshot.mdRo = false;
+  snapshot.removeXattr(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL, true);
+  snapshot.mdRo = wasReadOnly;
+}

@@ -1,0 +1,126 @@
+/**
+ * Deleting blobs. On disk: first the root page is zeroed, durably, and with it the blob is gone; then what only it named is
+ * cleared, durably, and given back. A failure between leaves the rest taken, and deleting again goes on from there.
+ */
+
+import type { Blob } from '../blob/blob.js';
+import { BlobstoreError } from '../error.js';
+import type { StoreState } from '../store/store-state.js';
+import { markDirty } from '../store/super-block-io.js';
+import { type BlobId, type DeviceCluster, type MdPage, pageOfBlobId } from '../units/units.js';
+import { requireUnlocked } from './blob-lock.js';
+import { clearStale, zeroPages } from './clearing.js';
+import { adoptBySoleClone } from './delete-snapshot.js';
+import { dropReference, findOpen, freeBlob, openBlob } from './open-close.js';
+import type { Steps } from './steps.js';
+
+/**
+ * Deletes a blob. A snapshot with one clone hands its clusters to the clone.
+ * @throws ENOENT no such blob, EBUSY it is open elsewhere, has more than one clone, or another operation is on it; an error
+ * of writing, after which deleting it again goes on.
+ */
+export function* deleteBlob(store: StoreState, id: BlobId): Steps<void> {
+  store.requireOpen();
+  const unfinished = store.unfinishedDeletes.get(pageOfBlobId(id));
+  if (unfinished?.id === id) return yield* finishDelete(store, unfinished);
+  const blob = yield* openBlob(store, id);
+  try {
+    const clone = soleClone(store, blob);
+    requireUnlocked(blob, 'delete');
+    blob.locked = true;
+    blob.deleting = true; // nobody may open it any more
+    if (clone !== undefined) {
+      yield* adoptBySoleClone(store, blob, clone);
+      hide(store, blob); // it is hollow now: there is no way back
+    }
+    yield* zeroRoot(store, blob);
+  } catch (error) {
+    if (!store.unfinishedDeletes.has(blob.page)) {
+      if (blob.deleting) blob.locked = false;
+      blob.deleting = false;
+      yield* dropReference(store, blob);
+    }
+    throw error;
+  }
+  yield* finishDelete(store, blob);
+}
+
+/** The one clone of a snapshot; undefined when there is none. EBUSY when there are more, or the blob is open elsewhere. */
+function soleClone(store: StoreState, blob: Blob): BlobId | undefined {
+  const clones = store.snapshots.clonesOf(blob.id);
+  if (clones.length > 1) {
+    const advice = 'delete, inflate or decouple all but one of them first';
+    throw new BlobstoreError('EBUSY', `blob ${blob.id} is a snapshot with ${clones.length} clones: ${advice}`);
+  }
+  const [clone] = clones;
+  const cloneIsOpen = clone !== undefined && findOpen(store, clone) !== undefined;
+  const expectedRefs = cloneIsOpen ? 2 : 1; // this deletion's own, and that of an open clone
+  if (blob.openRefs > expectedRefs) throw new BlobstoreError('EBUSY', `blob ${blob.id} is open: close it everywhere first`);
+  return clone;
+}
+
+/** Takes the blob off the disk. When this fails the blob may still be there, and closing it writes it again. */
+function* zeroRoot(store: StoreState, blob: Blob): Steps<void> {
+  yield* markDirty(store);
+  blob.state = 'dirty';
+  yield* zeroPages(store, [blob.page]);
+  yield* store.barrier();
+  forget(store, blob);
+}
+
+/** Takes a blob out of sight whose deletion cannot be undone, but is not done either. */
+function hide(store: StoreState, blob: Blob): void {
+  store.openBlobs.delete(blob.page);
+  store.unfinishedDeletes.set(blob.page, blob);
+}
+
+/** Takes a blob that is off the disk out of memory's lists, and marks all that it had as stale. */
+function forget(store: StoreState, blob: Blob): void {
+  const { clusters, extentPages } = blob.map;
+  store.snapshots.removeSnapshot(blob.id);
+  store.snapshots.remove(blob.parentId, blob.id);
+  hide(store, blob);
+  for (let index = 0; index < clusters.count; index++) {
+    const cluster = clusters.get(index) as DeviceCluster;
+    if (cluster !== 0) blob.staleClusters.push(cluster);
+  }
+  blob.staleClusters.push(...blob.map.dropped);
+  blob.stalePages.push(...blob.chain.slice(1));
+  for (let index = 0; index < extentPages.count; index++) {
+    const page = extentPages.get(index) as MdPage;
+    if (page !== 0) blob.stalePages.push(page);
+  }
+  blob.stalePages.push(blob.page);
+  blob.map.clear();
+  blob.map.dropped = [];
+  blob.chain = [];
+}
+
+/** Takes the blob off the disk if it is still there, clears what it has left, and gives it back. */
+function* finishDelete(store: StoreState, blob: Blob): Steps<void> {
+  if (blob.chain.length > 0) yield* zeroRoot(store, blob);
+  yield* clearStale(store, blob);
+  store.usedBlobIds.clear(blob.page);
+  store.unfinishedDeletes.delete(blob.page);
+  yield* freeBlob(store, blob);
+}
+
+/** Deletes an open blob that nobody else has seen. What fails is gone on with when the store is unloaded. */
+export function* discardOpen(store: StoreState, blob: Blob): Steps<void> {
+  hide(store, blob);
+  try {
+    yield* finishDelete(store, blob);
+  } catch {
+    // it stays hidden, among the unfinished
+  }
+}
+
+/** Goes on with every deletion that failed half way. */
+export function* finishAllDeletes(store: StoreState): Steps<void> {
+  for (const blob of [...store.unfinishedDeletes.values()]) yield* finishDelete(store, blob);
+}
+
+/** First pages of blobs that are being deleted, or otherwise nobody's. */
+export function isHidden(store: StoreState, page: MdPage): boolean {
+  return store.unfinishedDeletes.has(page) || store.abandoned.has(page);
+}

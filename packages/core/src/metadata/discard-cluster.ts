@@ -1,0 +1,54 @@
+/** Giving back clusters that were claimed and are not needed, and those that only wait for a sync. */
+
+import type { Blob } from '../blob/blob.js';
+import type { StoreState } from '../store/store-state.js';
+import type { ClaimedCluster } from './allocation.js';
+import { clearClusters, releaseClusters, releasePages } from './clearing.js';
+import { persist } from './persist.js';
+import type { Steps } from './steps.js';
+
+/**
+ * Gives a claim back; what was copied into the cluster is cleared first, because whoever gets it next expects zeroes. A
+ * cluster that cannot be cleared stays taken until the store is unloaded or recovered.
+ */
+export function* discardCluster(
+  store: StoreState,
+  blob: Blob,
+  claimed: ClaimedCluster,
+  written: boolean,
+): Steps<void> {
+  if (claimed.extentPage !== 0) releasePages(store, [claimed.extentPage]);
+  if (written) {
+    try {
+      yield* clearClusters(store, blob.clearMethod, [claimed.cluster]);
+      yield* store.barrier();
+    } catch {
+      store.unclearedClusters.push(claimed.cluster);
+      return;
+    }
+  }
+  releaseClusters(store, [claimed.cluster]);
+}
+
+/** Clears the clusters that could not be cleared when they were discarded. */
+export function* clearUncleared(store: StoreState): Steps<void> {
+  const clusters = store.unclearedClusters;
+  if (clusters.length === 0) return;
+  yield* clearClusters(store, 'default', clusters);
+  yield* store.barrier();
+  store.unclearedClusters = store.unclearedClusters.slice(clusters.length);
+  releaseClusters(store, clusters);
+}
+
+/** Syncs the blobs that have dropped clusters, which gives those back; answers whether there were any. */
+export function* reclaimClusters(store: StoreState): Steps<boolean> {
+  let reclaimed = store.unclearedClusters.length > 0;
+  yield* clearUncleared(store);
+  for (const blob of [...store.openBlobs.values()]) {
+    if (blob.map.dropped.length === 0 && blob.staleClusters.length === 0) continue;
+    blob.state = 'dirty';
+    yield* persist(store, blob);
+    reclaimed = true;
+  }
+  return reclaimed;
+}

@@ -1,0 +1,44 @@
+/** Writing of extent pages. Writes of one page never overlap, and those asked for meanwhile become one. */
+
+import type { Blob } from '../blob/blob.js';
+import { encodeExtentPage } from '../format/extent-page.js';
+import type { StoreState } from '../store/store-state.js';
+import { markDirty } from '../store/super-block-io.js';
+import { CLUSTERS_PER_EXTENT_PAGE, type MdPage } from '../units/units.js';
+import { Coalescer, type Steps, wait } from './steps.js';
+
+/** The extent page that maps a cluster, by its number in the blob. */
+export function extentPageIndex(cluster: number): number {
+  return Math.floor(cluster / CLUSTERS_PER_EXTENT_PAGE);
+}
+
+/**
+ * Writes extent page `index` of a blob as its map is now, on the page that it has.
+ * @param clusterCount - clusters from the blob's start that the page may map
+ */
+export function* writeExtentPage(store: StoreState, blob: Blob, index: number, clusterCount: number): Steps<void> {
+  const { map } = blob;
+  let writes = map.writes.get(index);
+  if (writes === undefined) map.writes.set(index, (writes = new Coalescer()));
+  try {
+    yield* writes.run(() => writeOnce(store, blob, index, clusterCount));
+  } finally {
+    if (!writes.isRunning) map.writes.delete(index);
+  }
+}
+
+function* writeOnce(store: StoreState, blob: Blob, index: number, clusterCount: number): Steps<void> {
+  const { geometry } = store;
+  const { map } = blob;
+  yield* markDirty(store);
+  map.dirtyExtentPages.delete(index);
+  try {
+    const page = encodeExtentPage(blob.id, index, clusterCount, (cluster) => map.clusters.get(cluster));
+    const lba = geometry.mdPageToLba(map.extentPages.get(index) as MdPage);
+    yield* wait(store.deviceChannel.write(page.bytes, 0, lba, geometry.blocksPerPage));
+  } catch (error) {
+    map.dirtyExtentPages.add(index);
+    blob.state = 'dirty';
+    throw error;
+  }
+}

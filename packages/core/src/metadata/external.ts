@@ -1,0 +1,63 @@
+/** External snapshots: devices outside the store behind clones of them. */
+
+import type { Blob } from '../blob/blob.js';
+import { INTERNAL_XATTR } from '../blob/blob.js';
+import type { BlockDevice } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+import type { StoreState } from '../store/store-state.js';
+import { EXTERNAL_SNAPSHOT_ID } from '../units/units.js';
+import { frozen } from './freeze.js';
+import { type Steps, wait } from './steps.js';
+
+/**
+ * Opens what is behind an external clone, through the user's callback.
+ * @throws ENOTSUP when the store was opened without one, EINVAL when the device's blocks do not fit, or what the callback threw.
+ */
+export function* openExternalBacking(store: StoreState, blob: Blob): Steps<void> {
+  if (!store.openExternal) {
+    const reason = 'is a clone of an external snapshot, and the store was opened without `openExternalSnapshot`';
+    throw new BlobstoreError('ENOTSUP', `blob ${blob.id} ${reason}`);
+  }
+  const snapshotId = blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT);
+  if (!snapshotId) throw new BlobstoreError('EINVAL', `blob ${blob.id} is damaged: it does not say which external snapshot it has`);
+  const request = {
+    blobId: blob.id,
+    snapshotId: snapshotId.slice(),
+    storeContext: store.externalContext,
+    blobContext: blob.externalContext,
+  };
+  const device = yield* wait(store.openExternal(request));
+  blob.parentId = EXTERNAL_SNAPSHOT_ID;
+  if (device === null) return;
+  try {
+    requireFittingBlocks(store, blob, device);
+  } catch (error) {
+    yield* wait(device.close());
+    throw error;
+  }
+  blob.back = { kind: 'external', device };
+}
+
+/** Puts another device behind an open external clone; the one before is closed. EINVAL when it is none, or blocks do not fit. */
+export function* setExternalDevice(store: StoreState, blob: Blob, device: BlockDevice): Steps<void> {
+  if (!blob.isExternalClone) throw new BlobstoreError('EINVAL', `blob ${blob.id} is no clone of an external snapshot`);
+  requireFittingBlocks(store, blob, device);
+  yield* frozen(store, blob, function* () {
+    closeExternalChannels(store, blob);
+    if (blob.back?.kind === 'external') yield* wait(blob.back.device.close());
+    blob.back = { kind: 'external', device };
+    blob.publish();
+  });
+}
+
+/** Closes the channels to what is behind a blob; they are opened anew when needed. */
+export function closeExternalChannels(store: StoreState, blob: Blob): void {
+  for (const channel of store.channels) channel.closeExternal(blob.slot);
+}
+
+function requireFittingBlocks(store: StoreState, blob: Blob, device: BlockDevice): void {
+  const { ioUnitBytes } = store.geometry;
+  if (ioUnitBytes % device.blockLengthBytes === 0) return;
+  const sizes = `its blocks are ${device.blockLengthBytes} bytes, which do not divide the store's io unit of ${ioUnitBytes}`;
+  throw new BlobstoreError('EINVAL', `the external snapshot does not fit blob ${blob.id}: ${sizes}`);
+}

@@ -1,0 +1,48 @@
+/**
+ * Freezing keeps channels out of a blob while its map, its size or what is behind it changes.
+ *
+ * The race that it must win: a channel looks whether the blob is frozen, sees that it is not, and is overtaken by a freezer
+ * before it has read the map. So the channel first raises its counter for the blob, then looks at the frozen count; the
+ * freezer first raises the frozen count, then waits until all counters are 0. Both words are accessed sequentially
+ * consistent, hence whichever comes second sees the other: either the channel sees the blob frozen, and backs out and queues,
+ * or the freezer sees the counter, and waits.
+ *
+ * An operation that waits for the metadata thread to insert a cluster stays inside its blob: the freezer waits for it, and
+ * the metadata thread serves it meanwhile.
+ */
+
+import type { Blob } from '../blob/blob.js';
+import { assert } from '../error.js';
+import { BLOB } from '../shared/layout.js';
+import type { StoreState } from '../store/store-state.js';
+import type { Steps } from './steps.js';
+
+/** Keeps operations out of a blob from now on, and waits until those that are inside have left. Freezes nest. */
+export function* freeze(store: StoreState, blob: Blob): Steps<void> {
+  const { slot } = blob;
+  store.shared.blobs.add(slot, BLOB.FROZEN, 1);
+  try {
+    while (!store.shared.channels.isDrained(slot)) yield store.drained();
+  } catch (error) {
+    unfreeze(store, blob);
+    throw error;
+  }
+}
+
+/** Ends one freeze; with the last one, the operations that queued meanwhile run, in order. */
+export function unfreeze(store: StoreState, blob: Blob): void {
+  const left = store.shared.blobs.add(blob.slot, BLOB.FROZEN, -1);
+  assert(left >= 0, 'a blob was unfrozen that was not frozen');
+  if (left > 0) return;
+  for (const channel of store.channels) channel.thaw(blob.slot);
+}
+
+/** Runs `body` with operations kept out of a blob. */
+export function* frozen<T>(store: StoreState, blob: Blob, body: () => Steps<T>): Steps<T> {
+  yield* freeze(store, blob);
+  try {
+    return yield* body();
+  } finally {
+    unfreeze(store, blob);
+  }
+}

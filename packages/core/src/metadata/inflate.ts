@@ -1,0 +1,160 @@
+/**
+ * Making a blob independent of what is behind it. Inflating allocates every cluster and makes the blob thick; decoupling
+ * allocates only what its parent has, and leaves the blob thin, a clone of its parent's parent if there is one.
+ */
+
+import type { Backing } from '../blob/backing.js';
+import { ZEROES } from '../blob/backing.js';
+import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
+import type { Channel } from '../channel/channel.js';
+import { BlobstoreError } from '../error.js';
+import { INVALID_FLAG } from '../format/flags.js';
+import type { StoreState } from '../store/store-state.js';
+import { type BlobCluster, type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
+import { noCluster } from './allocation.js';
+import { withBlobLocked } from './blob-lock.js';
+import { closeExternalChannels } from './external.js';
+import { frozen } from './freeze.js';
+import { dropReference, openBlob } from './open-close.js';
+import { persist } from './persist.js';
+import { throwIfAborted, type Watched } from './watched.js';
+import { type Steps, wait } from './steps.js';
+
+/**
+ * Allocates every cluster of a thin blob, which is thick then and has no parent. A thick blob stays as it is.
+ * @param channel - copies the clusters
+ * @throws ENOSPC not enough free clusters, EBUSY another operation, ECANCELED aborted. What was copied until then stays.
+ */
+export function inflateBlob(store: StoreState, channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
+  return makeIndependent(store, channel, id, 'inflate', watched);
+}
+
+/**
+ * Copies what a clone's parent has into the clone, which is then a clone of its parent's parent, or of nothing. An external
+ * clone is inflated.
+ * @throws EINVAL the blob has no parent; otherwise as `inflateBlob`.
+ */
+export function decoupleBlob(store: StoreState, channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
+  return makeIndependent(store, channel, id, 'decouple', watched);
+}
+
+type Mode = 'inflate' | 'decouple';
+
+function* makeIndependent(
+  store: StoreState,
+  channel: Channel,
+  id: BlobId,
+  asked: Mode,
+  watched: Watched | undefined,
+): Steps<void> {
+  const blob = yield* openBlob(store, id);
+  const wasReadOnly = blob.mdRo;
+  try {
+    yield* withBlobLocked(blob, asked, function* () {
+      if (blob.parentId === INVALID_BLOB_ID && asked === 'decouple') {
+        throw new BlobstoreError('EINVAL', `blob ${id} has no parent to be decoupled from`);
+      }
+      if (!blob.isThin) return;
+      const mode = blob.parentId === EXTERNAL_SNAPSHOT_ID ? 'inflate' : asked;
+      yield* allocateAll(store, channel, blob, mode, watched);
+      if (mode === 'inflate') yield* becomeThick(store, blob);
+      else yield* moveUp(store, blob);
+    });
+  } finally {
+    blob.mdRo = wasReadOnly;
+    yield* dropReference(store, blob);
+  }
+}
+
+function* allocateAll(
+  store: StoreState,
+  channel: Channel,
+  blob: Blob,
+  mode: Mode,
+  watched: Watched | undefined,
+): Steps<void> {
+  const needed: BlobCluster[] = [];
+  for (let index = 0; index < blob.clusterCount; index++) {
+    if (needsAllocation(blob, index, mode)) needed.push(index as BlobCluster);
+  }
+  const free = store.shared.clusters.freeCount;
+  if (needed.length > free) throw noCluster(needed.length, free);
+  for (let done = 0; done < needed.length; done++) {
+    throwIfAborted(watched);
+    yield* channel.allocate(blob, needed[done]);
+    watched?.onProgress?.(done + 1, needed.length);
+    yield undefined;
+  }
+}
+
+function needsAllocation(blob: Blob, index: number, mode: Mode): boolean {
+  if (blob.clusterAt(index) !== 0) return false;
+  if (mode === 'inflate') return true;
+  const { back } = blob;
+  return back?.kind === 'blob' && index < back.blob.clusterCount && back.blob.clusterAt(index) !== 0;
+}
+
+/** A blob with every cluster allocated loses its parent, and is thick from now on. */
+function* becomeThick(store: StoreState, blob: Blob): Steps<void> {
+  yield* changeParent(store, blob, INVALID_BLOB_ID, undefined, () => {
+    const xattr = blob.isExternalClone ? INTERNAL_XATTR.EXTERNAL_SNAPSHOT : INTERNAL_XATTR.SNAPSHOT;
+    if (blob.internalXattrs.get(xattr)) blob.removeXattr(xattr, true);
+    if (blob.internalXattrs.get(INTERNAL_XATTR.SNAPSHOT)) blob.removeXattr(INTERNAL_XATTR.SNAPSHOT, true);
+    blob.flags.invalid &= ~(INVALID_FLAG.EXTERNAL_SNAPSHOT | INVALID_FLAG.THIN);
+  });
+}
+
+/** A blob that has all of its parent's clusters becomes a clone of its parent's parent. */
+function* moveUp(store: StoreState, blob: Blob): Steps<void> {
+  const parent = blob.back?.kind === 'blob' ? blob.back.blob : undefined;
+  const grandparentId = parent?.parentId ?? INVALID_BLOB_ID;
+  if (grandparentId === INVALID_BLOB_ID) {
+    return yield* changeParent(store, blob, INVALID_BLOB_ID, ZEROES, () => {
+      if (blob.internalXattrs.get(INTERNAL_XATTR.SNAPSHOT)) blob.removeXattr(INTERNAL_XATTR.SNAPSHOT, true);
+    });
+  }
+  const grandparent = yield* openBlob(store, grandparentId);
+  try {
+    yield* changeParent(store, blob, grandparentId, { kind: 'blob', blob: grandparent }, () => {
+      blob.setInternalId(INTERNAL_XATTR.SNAPSHOT, grandparentId);
+    });
+  } catch (error) {
+    if (blob.parentId !== grandparentId) yield* dropReference(store, grandparent);
+    throw error;
+  }
+}
+
+/** Puts another parent behind a frozen blob, on disk first of all; when that fails the blob is as before. */
+function* changeParent(
+  store: StoreState,
+  blob: Blob,
+  parentId: BlobId,
+  back: Backing | undefined,
+  describe: () => void,
+): Steps<void> {
+  const before = { parentId: blob.parentId, back: blob.back, flags: { ...blob.flags } };
+  const xattrs = [INTERNAL_XATTR.SNAPSHOT, INTERNAL_XATTR.EXTERNAL_SNAPSHOT].map(
+    (name) => [name, blob.internalXattrs.get(name)] as const,
+  );
+  yield* frozen(store, blob, function* () {
+    if (blob.isExternalClone) closeExternalChannels(store, blob);
+    blob.mdRo = false; // a read-only blob can be made independent too
+    describe();
+    blob.parentId = parentId;
+    blob.state = 'dirty';
+    try {
+      yield* persist(store, blob);
+    } catch (error) {
+      for (const [name, value] of xattrs) if (value) blob.internalXattrs.set(name, value);
+      blob.parentId = before.parentId;
+      blob.flags = before.flags;
+      throw error;
+    }
+    blob.back = back;
+    blob.publish();
+    store.snapshots.remove(before.parentId, blob.id);
+    if (blob.isClone) store.snapshots.add(parentId, blob.id);
+  });
+  if (before.back?.kind === 'blob') yield* dropReference(store, before.back.blob);
+  if (before.back?.kind === 'external') yield* wait(before.back.device.close());
+}

@@ -1,0 +1,247 @@
+/** Reading a blob's metadata from disk, believing nothing that it says. */
+
+import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
+import { ZEROES } from '../blob/backing.js';
+import { BlobstoreError } from '../error.js';
+import { DESCRIPTOR, type Descriptor, descriptorsOf } from '../format/descriptor.js';
+import { decodeExtentPage, type ExtentPage, isExtentPage } from '../format/extent-page.js';
+import { decodeExtentRle } from '../format/extent-rle.js';
+import { decodeExtentTable } from '../format/extent-table.js';
+import {
+  clearMethodOf,
+  DATA_RO_FLAG_READ_ONLY,
+  DATA_RO_FLAGS_KNOWN,
+  decodeFlags,
+  INVALID_FLAGS_KNOWN,
+  MD_RO_FLAGS_KNOWN,
+} from '../format/flags.js';
+import { MdPageView } from '../format/md-page.js';
+import { decodeXattr } from '../format/xattr.js';
+import type { StoreState } from '../store/store-state.js';
+import { CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { extentPagesFor } from './allocation.js';
+import { openExternalBacking } from './external.js';
+import { openBlob } from './open-close.js';
+import { type Steps, wait } from './steps.js';
+
+/** What of a blob's chain says how large it is, while the chain is being read. */
+interface Sizing {
+  /** Runs of clusters were found. */
+  hasRuns: boolean;
+  /** Clusters that an extent table says the blob has; undefined without a table. */
+  tableClusterCount: number | undefined;
+}
+
+/**
+ * Fills `blob` from disk, and opens what is behind it.
+ * @param below - first pages of the blobs that are being opened because they are clones of this one: a cycle is refused
+ * @throws ENOENT when the page holds another blob, EINVAL when the metadata is damaged, and what opening its parent throws.
+ */
+export function* loadBlob(store: StoreState, blob: Blob, below: readonly MdPage[]): Steps<void> {
+  blob.state = 'loading';
+  const openedWith = blob.clearMethod;
+  yield* readChain(store, blob);
+  blob.clearMethod = openedWith === 'default' ? clearMethodOf(blob.flags.mdRo) : openedWith;
+  yield* openBacking(store, blob, below);
+  blob.syncedClusterCount = blob.clusterCount;
+  if (blob.state === 'loading') blob.state = 'clean';
+}
+
+function* readChain(store: StoreState, blob: Blob): Steps<void> {
+  const sizing: Sizing = { hasRuns: false, tableClusterCount: undefined };
+  let next: number = blob.page;
+  while (next !== NONE_U32) {
+    const page = yield* readChainPage(store, blob, next);
+    blob.chain.push(next as MdPage);
+    parseChainPage(store, blob, page, sizing);
+    next = page.next;
+  }
+  blob.usesExtentTable = sizing.tableClusterCount !== undefined;
+  if (sizing.tableClusterCount !== undefined) yield* readExtentPages(store, blob, sizing.tableClusterCount);
+}
+
+function* readChainPage(store: StoreState, blob: Blob, number: number): Steps<MdPageView> {
+  if (number >= store.geometry.mdPageCount) throw damaged(blob, `its chain goes on at page ${number}, outside the metadata region`);
+  if (blob.chain.includes(number as MdPage)) throw damaged(blob, `its chain comes back to page ${number}`);
+  const page = yield* readMdPage(store, number as MdPage);
+  if (!page.isSealed) throw damaged(blob, `the crc of metadata page ${number} does not fit`);
+  const isFirst = blob.chain.length === 0;
+  if (isFirst && page.id !== blob.id) {
+    throw new BlobstoreError('ENOENT', `there is no blob ${blob.id}: its page holds ${page.id}`);
+  }
+  if (page.id !== blob.id || page.sequence !== blob.chain.length) {
+    throw damaged(blob, `metadata page ${number} of its chain is page ${page.sequence} of blob ${page.id}`);
+  }
+  return page;
+}
+
+/** Reads a metadata page as it is. */
+export function* readMdPage(store: StoreState, number: MdPage): Steps<MdPageView> {
+  const { geometry, deviceChannel } = store;
+  const bytes = new Uint8Array(PAGE_BYTES);
+  yield* wait(deviceChannel.read(bytes, 0, geometry.mdPageToLba(number), geometry.blocksPerPage));
+  return new MdPageView(bytes);
+}
+
+function parseChainPage(store: StoreState, blob: Blob, page: MdPageView, sizing: Sizing): void {
+  for (const descriptor of descriptorsOf(page.view)) {
+    if (descriptor.type > DESCRIPTOR.EXTENT_PAGE) continue; // of a newer version, which says by a flag whether it must be known
+    if (!descriptor.fits) throw damaged(blob, 'a descriptor reaches past its metadata page');
+    parseDescriptor(store, blob, page, descriptor, sizing);
+  }
+}
+
+function parseDescriptor(store: StoreState, blob: Blob, page: MdPageView, found: Descriptor, sizing: Sizing): void {
+  const { type, payloadAt, payloadBytes } = found;
+  switch (type) {
+    case DESCRIPTOR.FLAGS:
+      return parseFlags(blob, page.view, payloadAt, payloadBytes);
+    case DESCRIPTOR.XATTR:
+    case DESCRIPTOR.XATTR_INTERNAL: {
+      const xattr = decodeXattr(page.bytes, page.view, payloadAt, payloadBytes);
+      if (!xattr) throw damaged(blob, 'the lengths of an xattr do not add up');
+      (type === DESCRIPTOR.XATTR ? blob.xattrs : blob.internalXattrs).append(xattr);
+      return;
+    }
+    case DESCRIPTOR.EXTENT_RLE:
+      if (sizing.tableClusterCount !== undefined) throw damaged(blob, 'it has both an extent table and runs of clusters');
+      sizing.hasRuns = true;
+      return parseRuns(store, blob, page.view, payloadAt, payloadBytes);
+    case DESCRIPTOR.EXTENT_TABLE:
+      if (sizing.hasRuns) throw damaged(blob, 'it has both runs of clusters and an extent table');
+      return parseExtentTable(store, blob, page.view, payloadAt, payloadBytes, sizing);
+    default:
+      throw damaged(blob, 'an extent page stands in its chain');
+  }
+}
+
+function parseFlags(blob: Blob, view: DataView, payloadAt: number, payloadBytes: number): void {
+  const flags = decodeFlags(view, payloadAt, payloadBytes);
+  if (!flags) throw damaged(blob, 'its flags have the wrong length');
+  if ((flags.invalid & ~INVALID_FLAGS_KNOWN) !== 0n) {
+    throw damaged(blob, `it has flags 0x${flags.invalid.toString(16)} of a newer version, without which it cannot be opened`);
+  }
+  const readOnly = (flags.dataRo & ~DATA_RO_FLAGS_KNOWN) !== 0n || (flags.dataRo & DATA_RO_FLAG_READ_ONLY) !== 0n;
+  if (readOnly) blob.dataRo = true;
+  if (readOnly || (flags.mdRo & ~MD_RO_FLAGS_KNOWN) !== 0n) blob.mdRo = true;
+  blob.flags = flags;
+}
+
+function parseRuns(store: StoreState, blob: Blob, view: DataView, payloadAt: number, payloadBytes: number): void {
+  const runs = decodeExtentRle(view, payloadAt, payloadBytes);
+  if (!runs) throw damaged(blob, 'the length of its runs of clusters is no whole number of runs');
+  const { clusters } = blob.map;
+  const total = runs.reduce((sum, run) => sum + run.length, clusters.count);
+  if (total === 0) throw damaged(blob, 'its runs of clusters are empty');
+  for (const run of runs) {
+    if (run.first === 0 ? !blob.isThin : !ownsClusters(store, run.first, run.length)) {
+      throw damaged(blob, `a run of ${run.length} clusters from ${run.first} is not allocated`);
+    }
+  }
+  let index = clusters.count;
+  clusters.extend(total);
+  for (const run of runs) {
+    for (let at = 0; run.first !== 0 && at < run.length; at++) clusters.set(index + at, run.first + at);
+    if (run.first !== 0) blob.map.allocatedCount += run.length;
+    index += run.length;
+  }
+  blob.clusterCount = total;
+}
+
+/** True when clusters are marked as used, and are none that hold the store's own metadata. */
+function ownsClusters(store: StoreState, first: number, count: number): boolean {
+  if (first < store.geometry.metadataClusterCount()) return false;
+  return store.shared.locked(() => {
+    for (let at = 0; at < count; at++) if (!store.shared.clusters.isAllocated(first + at)) return false;
+    return true;
+  });
+}
+
+function parseExtentTable(
+  store: StoreState,
+  blob: Blob,
+  view: DataView,
+  payloadAt: number,
+  payloadBytes: number,
+  sizing: Sizing,
+): void {
+  const table = decodeExtentTable(view, payloadAt, payloadBytes);
+  if (!table) throw damaged(blob, 'its extent table is malformed');
+  if (sizing.tableClusterCount !== undefined && sizing.tableClusterCount !== table.clusterCount) {
+    throw damaged(blob, 'the parts of its extent table disagree about its size');
+  }
+  sizing.tableClusterCount = table.clusterCount;
+  const { extentPages } = blob.map;
+  for (const { page, count } of table.entries) {
+    if (page === 0 ? !blob.isThin : page >= store.geometry.mdPageCount) {
+      throw damaged(blob, `its extent table names page ${page}, which it cannot have`);
+    }
+    const index = extentPages.count;
+    extentPages.extend(index + count);
+    if (page !== 0) extentPages.set(index, page);
+  }
+  blob.extentPageCount = extentPages.count;
+}
+
+/**
+ * Reads the extent pages. The size is what the table says: a page written through by a later, unsynced, larger size is cut,
+ * and one by a smaller size is filled up with unallocated clusters.
+ */
+function* readExtentPages(store: StoreState, blob: Blob, tableClusterCount: number): Steps<void> {
+  const { map } = blob;
+  if (extentPagesFor(tableClusterCount) !== blob.extentPageCount) {
+    throw damaged(blob, `its extent table has ${blob.extentPageCount} entries for ${tableClusterCount} clusters`);
+  }
+  map.clusters.extend(tableClusterCount);
+  blob.clusterCount = tableClusterCount;
+  for (let index = 0; index < blob.extentPageCount; index++) {
+    const number = map.extentPages.get(index) as MdPage;
+    if (number === 0) continue;
+    const page = yield* readMdPage(store, number);
+    const extent = checkExtentPage(blob, page, number, index);
+    const start = index * CLUSTERS_PER_EXTENT_PAGE;
+    mapExtent(store, blob, extent, start, Math.min(CLUSTERS_PER_EXTENT_PAGE, tableClusterCount - start));
+  }
+}
+
+function checkExtentPage(blob: Blob, page: MdPageView, number: MdPage, index: number): ExtentPage {
+  if (!page.isSealed) throw damaged(blob, `the crc of its extent page ${number} does not fit`);
+  if (page.next !== NONE_U32) throw damaged(blob, `its extent page ${number} is followed by another page`);
+  if (!isExtentPage(page)) throw new BlobstoreError('ENOENT', `blob ${blob.id} is damaged: page ${number} is no extent page`);
+  const [descriptor] = descriptorsOf(page.view);
+  const extent = decodeExtentPage(page.view, descriptor.payloadAt, descriptor.payloadBytes);
+  if (!extent || extent.startCluster !== index * CLUSTERS_PER_EXTENT_PAGE) {
+    throw damaged(blob, `its extent page ${number} does not map the clusters that it should`);
+  }
+  return extent;
+}
+
+function mapExtent(store: StoreState, blob: Blob, extent: ExtentPage, start: number, expected: number): void {
+  const { map } = blob;
+  for (let at = 0; at < expected; at++) {
+    const cluster = at < extent.clusterCount ? extent.clusterAt(at) : 0;
+    if (cluster === 0 ? !blob.isThin : !ownsClusters(store, cluster, 1)) {
+      throw damaged(blob, `its cluster ${start + at} lies at cluster ${cluster}, which is not allocated`);
+    }
+    if (cluster === 0) continue;
+    map.clusters.set(start + at, cluster);
+    map.allocatedCount++;
+  }
+}
+
+function* openBacking(store: StoreState, blob: Blob, below: readonly MdPage[]): Steps<void> {
+  if (blob.isExternalClone) return yield* openExternalBacking(store, blob);
+  if (!blob.isThin) return;
+  const parentId = blob.internalId(INTERNAL_XATTR.SNAPSHOT);
+  if (parentId === undefined) {
+    blob.back = ZEROES;
+    return;
+  }
+  blob.parentId = parentId;
+  const parent = yield* openBlob(store, parentId, { below: [...below, blob.page] });
+  blob.back = { kind: 'blob', blob: parent };
+}
+
+function damaged(blob: Blob, how: string): BlobstoreError {
+  return new BlobstoreError('EINVAL', `blob ${blob.id} is damaged: ${how}`);
+}

@@ -1,0 +1,139 @@
+/** Opening and closing of blobs, by reference count. */
+
+import { Blob } from '../blob/blob.js';
+import { BlobstoreError } from '../error.js';
+import type { ClearMethod } from '../format/flags.js';
+import type { StoreState } from '../store/store-state.js';
+import { type BlobId, type MdPage, pageOfBlobId } from '../units/units.js';
+import { closeExternalChannels } from './external.js';
+import { freeze, unfreeze } from './freeze.js';
+import { loadBlob } from './load-blob.js';
+import { persist } from './persist.js';
+import { type Steps, wait } from './steps.js';
+
+export interface OpenBlobOptions {
+  /** How clusters are cleared as long as the blob is open; `default`: as the blob's metadata says. */
+  clearMethod?: ClearMethod;
+  /** Given to the external snapshot callback. */
+  externalContext?: unknown;
+  /** First pages of the blobs being opened because they are clones of this one. */
+  below?: readonly MdPage[];
+}
+
+/**
+ * Opens a blob, or takes another reference to it.
+ * @throws ENOENT no such blob, EINVAL damaged metadata, EBUSY being deleted, ENOTSUP an external clone without a callback.
+ */
+export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOptions = {}): Steps<Blob> {
+  store.requireOpen();
+  const page = pageOfBlobId(id);
+  if (!store.usedBlobIds.get(page)) throw new BlobstoreError('ENOENT', `there is no blob ${id}`);
+  const open = findOpen(store, id);
+  const below = options.below ?? [];
+  if (open) return takeReference(open, below.length > 0);
+  requireWhole(store, id, page);
+  if (below.includes(page)) throw new BlobstoreError('EINVAL', `blob ${id} is damaged: it is its own parent, or a parent's`);
+  const blob = new Blob(store.shared, id);
+  try {
+    blob.clearMethod = options.clearMethod ?? 'default';
+    blob.externalContext = options.externalContext;
+    yield* loadBlob(store, blob, below);
+    const existing = findOpen(store, id); // two opens in flight: the first to end wins
+    if (existing) {
+      yield* freeBlob(store, blob);
+      return takeReference(existing, below.length > 0);
+    }
+    blob.attach();
+  } catch (error) {
+    yield* freeBlob(store, blob);
+    throw error;
+  }
+  blob.openRefs = 1;
+  store.openBlobs.set(page, blob);
+  return blob;
+}
+
+/**
+ * Gives a reference back; with the last one, metadata that is not on disk yet is written, and the blob is forgotten.
+ * @throws EBADF when the blob is not open; an error of writing, with which the blob stays open.
+ */
+export function* closeBlob(store: StoreState, blob: Blob): Steps<void> {
+  if (blob.openRefs === 0) throw new BlobstoreError('EBADF', `blob ${blob.id} is closed already`);
+  if (blob.openRefs === 1) return yield* closeLast(store, blob);
+  yield* persist(store, blob);
+  blob.openRefs--;
+}
+
+/**
+ * Gives an operation's own reference back. When it was the last one and the metadata cannot be written, the blob lingers in
+ * memory without a reference, so that nothing is lost: opening it finds it, and unloading writes it.
+ */
+export function* dropReference(store: StoreState, blob: Blob): Steps<void> {
+  try {
+    yield* closeBlob(store, blob);
+  } catch {
+    blob.openRefs--;
+  }
+}
+
+/** Ends what is under way in a blob, writes it, and forgets it. Operations that queue meanwhile find it closed. */
+function* closeLast(store: StoreState, blob: Blob): Steps<void> {
+  yield* freeze(store, blob);
+  try {
+    if (blob.isExternalClone) closeExternalChannels(store, blob);
+    yield* persist(store, blob);
+  } catch (error) {
+    unfreeze(store, blob);
+    throw error;
+  }
+  blob.openRefs--;
+  if (blob.openRefs > 0) return unfreeze(store, blob); // it was opened again meanwhile
+  yield* forgetClosed(store, blob);
+}
+
+/** Writes the blobs that linger without a reference, and forgets them. */
+export function* closeLingering(store: StoreState): Steps<void> {
+  for (const blob of [...store.openBlobs.values()]) {
+    if (blob.openRefs > 0) continue;
+    yield* persist(store, blob);
+    yield* forgetClosed(store, blob);
+  }
+}
+
+function* forgetClosed(store: StoreState, blob: Blob): Steps<void> {
+  const { slot } = blob;
+  store.openBlobs.delete(blob.page);
+  yield* freeBlob(store, blob);
+  for (const channel of store.channels) channel.thaw(slot);
+}
+
+/** The open blob with an id; undefined when it is not open. */
+export function findOpen(store: StoreState, id: BlobId): Blob | undefined {
+  const blob = store.openBlobs.get(pageOfBlobId(id));
+  return blob?.id === id ? blob : undefined;
+}
+
+/** Gives back what a blob holds: its lists, its slot, and what is behind it. */
+export function* freeBlob(store: StoreState, blob: Blob): Steps<void> {
+  const { back } = blob;
+  blob.back = undefined;
+  blob.free();
+  if (back?.kind === 'blob') yield* dropReference(store, back.blob);
+  else if (back?.kind === 'external') yield* wait(back.device.close());
+}
+
+/** A snapshot that is being deleted can still be opened by the clone that is to take it over. */
+function takeReference(blob: Blob, forClone: boolean): Blob {
+  if (blob.deleting && !forClone) throw new BlobstoreError('EBUSY', `blob ${blob.id} is being deleted`);
+  blob.openRefs++;
+  return blob;
+}
+
+function requireWhole(store: StoreState, id: BlobId, page: MdPage): void {
+  if (store.unfinishedDeletes.has(page)) {
+    throw new BlobstoreError('EBUSY', `blob ${id} is being deleted; its deletion failed half way: delete it again`);
+  }
+  if (store.abandoned.has(page)) {
+    throw new BlobstoreError('EBUSY', `blob ${id} is left of a snapshot that failed; loading the store anew removes it`);
+  }
+}

@@ -1,0 +1,93 @@
+/** Changing a blob's size, in memory; the disk learns of it at the next sync. */
+
+import type { Blob } from '../blob/blob.js';
+import { BlobstoreError } from '../error.js';
+import type { StoreState } from '../store/store-state.js';
+import { type MdPage, NONE_U32 } from '../units/units.js';
+import { extentPagesFor, FIRST_EXTENT_PAGE, noCluster, noMetadataPage } from './allocation.js';
+import { requireUnlocked, withBlobLocked } from './blob-lock.js';
+import { extentPageIndex } from './extent-pages.js';
+import { frozen } from './freeze.js';
+import type { Steps } from './steps.js';
+
+/**
+ * Makes an open blob `clusterCount` clusters long.
+ * @throws EPERM read-only metadata, EBUSY another operation, ENOSPC a thick blob that does not fit, ENOMEM a map that does
+ * not. Nothing has changed then.
+ */
+export function* resizeBlob(store: StoreState, blob: Blob, clusterCount: number): Steps<void> {
+  if (blob.mdRo) throw new BlobstoreError('EPERM', `blob ${blob.id} is read-only: its size cannot be changed`);
+  if (clusterCount === blob.clusterCount) return;
+  requireUnlocked(blob, 'resize');
+  yield* withBlobLocked(blob, 'resize', () =>
+    frozen(store, blob, function* () {
+      changeSize(store, blob, clusterCount);
+    }),
+  );
+}
+
+/** Changes the size at once; the blob must be frozen, or nobody's yet. Throws as `resizeBlob`. */
+export function changeSize(store: StoreState, blob: Blob, clusterCount: number): void {
+  const { map } = blob;
+  const before = blob.clusterCount;
+  if (clusterCount === before) return;
+  if (clusterCount > NONE_U32) {
+    throw new BlobstoreError('EINVAL', `a blob has at most ${NONE_U32} clusters, ${clusterCount} were asked for`);
+  }
+  if (clusterCount > before) growMap(store, blob, clusterCount);
+  for (let index = before; index < clusterCount; index++) if (map.clusters.get(index) !== 0) map.allocatedCount++;
+  for (let index = clusterCount; index < before; index++) if (map.clusters.get(index) !== 0) map.allocatedCount--;
+  blob.clusterCount = clusterCount;
+  blob.extentPageCount = blob.usesExtentTable ? extentPagesFor(clusterCount) : 0;
+  blob.state = 'dirty';
+  blob.publish();
+}
+
+/**
+ * Makes the map longer, and gives a thick blob its clusters. A tail left from shrinking is used again. Extent pages from the
+ * last synced one on change with it.
+ */
+function growMap(store: StoreState, blob: Blob, clusterCount: number): void {
+  const { map } = blob;
+  const known = map.clusters.count;
+  const extentPageCount = blob.usesExtentTable ? extentPagesFor(clusterCount) : 0;
+  const extendMap = () => {
+    map.extentPages.extend(extentPageCount);
+    map.clusters.extend(clusterCount);
+  };
+  if (blob.isThin) extendMap();
+  else claimForThick(store, blob, known, clusterCount, extendMap);
+  const firstChanged = Math.max(1, extentPagesFor(Math.min(blob.syncedClusterCount, clusterCount))) - 1;
+  for (let index = firstChanged; index < extentPageCount; index++) map.dirtyExtentPages.add(index);
+}
+
+/** Gives a thick blob clusters, and extent pages, from `known` on; checks first that all are there. */
+function claimForThick(store: StoreState, blob: Blob, known: number, clusterCount: number, extendMap: () => void): void {
+  const { clusters: pool, pages } = store.shared;
+  const { map } = blob;
+  store.shared.locked(() => {
+    if (clusterCount - known > pool.freeCount) throw noCluster(clusterCount - known, pool.freeCount);
+    const pagesNeeded = blob.usesExtentTable ? missingExtentPages(blob, known, clusterCount) : 0;
+    if (!pages.hasFree(pagesNeeded, FIRST_EXTENT_PAGE)) throw noMetadataPage(pagesNeeded);
+    extendMap();
+    for (let index = known; index < clusterCount; index++) {
+      map.clusters.set(index, pool.allocate());
+      const extentPage = extentPageIndex(index);
+      if (!blob.usesExtentTable || map.extentPages.get(extentPage) !== 0) continue;
+      const page = pages.findFree(FIRST_EXTENT_PAGE);
+      pages.claim(page as MdPage);
+      map.extentPages.set(extentPage, page);
+      map.unrootedExtentPages.add(extentPage);
+    }
+  });
+}
+
+function missingExtentPages(blob: Blob, known: number, clusterCount: number): number {
+  const { extentPages } = blob.map;
+  if (clusterCount <= known) return 0;
+  let missing = 0;
+  for (let index = extentPageIndex(known); index < extentPagesFor(clusterCount); index++) {
+    if (index >= extentPages.count || extentPages.get(index) === 0) missing++;
+  }
+  return missing;
+}

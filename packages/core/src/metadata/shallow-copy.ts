@@ -1,0 +1,69 @@
+/** Copying the clusters that a read-only blob has itself, not those behind it, onto another device. */
+
+import type { Blob } from '../blob/blob.js';
+import type { BlockDevice } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+import type { StoreState } from '../store/store-state.js';
+import type { BlobId } from '../units/units.js';
+import { withBlobLocked } from './blob-lock.js';
+import { dropReference, openBlob } from './open-close.js';
+import { type Steps, wait } from './steps.js';
+import { throwIfAborted, type Watched } from './watched.js';
+
+/**
+ * Copies each allocated cluster of a blob to its place on `target`; the rest of `target` stays as it is.
+ * @returns clusters that were copied
+ * @throws EPERM the blob can be written, EINVAL the target is smaller than the blob or its blocks do not fit, EBUSY another
+ * operation, ECANCELED aborted.
+ */
+export function* shallowCopyBlob(
+  store: StoreState,
+  id: BlobId,
+  target: BlockDevice,
+  watched?: Watched,
+): Steps<number> {
+  const blob = yield* openBlob(store, id);
+  try {
+    requireFit(store, blob, target);
+    return yield* withBlobLocked(blob, 'copy', () => copyClusters(store, blob, target, watched));
+  } finally {
+    yield* dropReference(store, blob);
+  }
+}
+
+function requireFit(store: StoreState, blob: Blob, target: BlockDevice): void {
+  if (!blob.isReadOnly) throw new BlobstoreError('EPERM', `blob ${blob.id} can be written: copy a snapshot of it`);
+  const bytes = blob.clusterCount * store.geometry.clusterBytes;
+  const targetBytes = target.blockCount * target.blockLengthBytes;
+  if (bytes > targetBytes) {
+    throw new BlobstoreError('EINVAL', `blob ${blob.id} has ${bytes} bytes, the device to copy it to ${targetBytes}`);
+  }
+  const { blockLengthBytes } = store.geometry;
+  if (blockLengthBytes % target.blockLengthBytes !== 0) {
+    const sizes = `blocks of ${target.blockLengthBytes} bytes do not divide the store's of ${blockLengthBytes}`;
+    throw new BlobstoreError('EINVAL', `the device to copy to does not fit: ${sizes}`);
+  }
+}
+
+function* copyClusters(store: StoreState, blob: Blob, target: BlockDevice, watched: Watched | undefined): Steps<number> {
+  const { geometry, deviceChannel } = store;
+  const targetBlocks = geometry.clusterBytes / target.blockLengthBytes;
+  const buffer = new Uint8Array(geometry.clusterBytes);
+  const channel = target.openChannel();
+  let copied = 0;
+  try {
+    for (let index = 0; index < blob.clusterCount; index++) {
+      const cluster = blob.clusterAt(index);
+      if (cluster === 0) continue;
+      throwIfAborted(watched);
+      yield* wait(deviceChannel.read(buffer, 0, geometry.clusterToLba(cluster), geometry.blocksPerCluster));
+      yield* wait(channel.write(buffer, 0, index * targetBlocks, targetBlocks));
+      copied++;
+      watched?.onProgress?.(copied, blob.map.allocatedCount);
+      yield undefined;
+    }
+  } finally {
+    channel.close();
+  }
+  return copied;
+}

@@ -1,0 +1,197 @@
+/**
+ * Making a snapshot: a new, read-only blob takes over the cluster map of the original, which becomes its clone with nothing
+ * allocated. On disk:
+ *
+ * 1. the new blob is created, empty, marked as a snapshot in progress with the original's id
+ * 2. the new blob's root names all clusters of the original; both own them now
+ * 3. the original's root names none, and the snapshot as its parent: from here on the snapshot counts
+ * 4. the mark goes, and the snapshot becomes read-only
+ *
+ * A crash before 3 leaves the original as it was, and loading removes the snapshot, without its clusters. A crash after 3:
+ * loading takes the mark off.
+ */
+
+import { ZEROES } from '../blob/backing.js';
+import { type Blob, INTERNAL_XATTR, idToBytes } from '../blob/blob.js';
+import { BlobstoreError } from '../error.js';
+import { INVALID_FLAG } from '../format/flags.js';
+import type { Xattr } from '../format/xattr.js';
+import type { StoreState } from '../store/store-state.js';
+import { type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
+import { withBlobLocked } from './blob-lock.js';
+import { createBlob } from './create.js';
+import { deleteBlob, discardOpen } from './delete.js';
+import { closeExternalChannels } from './external.js';
+import { frozen } from './freeze.js';
+import { dropReference, openBlob } from './open-close.js';
+import { persist, sync } from './persist.js';
+import type { Steps } from './steps.js';
+
+/**
+ * Makes a snapshot of a blob, which becomes a clone of it. Operations on the blob wait meanwhile.
+ * @throws EINVAL the blob is read-only, EBUSY another operation, and what creating a blob throws; then nothing has changed.
+ */
+export function* createSnapshot(store: StoreState, id: BlobId, xattrs: readonly Xattr[] = []): Steps<BlobId> {
+  const original = yield* openBlob(store, id);
+  try {
+    if (original.isReadOnly) {
+      throw new BlobstoreError('EINVAL', `blob ${id} is read-only: clone it instead, a snapshot would be no different`);
+    }
+    return yield* withBlobLocked(original, 'snapshot', () => snapshotLocked(store, original, xattrs));
+  } finally {
+    yield* dropReference(store, original);
+  }
+}
+
+function* snapshotLocked(store: StoreState, original: Blob, xattrs: readonly Xattr[]): Steps<BlobId> {
+  if (original.map.clusters.count > original.clusterCount) yield* persist(store, original); // what was cut off stays its own
+  const { clusterCount, usesExtentTable: useExtentTable } = original;
+  const mark = { name: INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS, value: idToBytes(original.id) };
+  const id = yield* createBlob(store, { clusterCount, thin: true, useExtentTable, xattrs }, [mark]);
+  const snapshot = yield* openOrRemove(store, id);
+  yield* frozen(store, original, () => switchOver(store, original, snapshot));
+  return id;
+}
+
+function* openOrRemove(store: StoreState, id: BlobId): Steps<Blob> {
+  try {
+    return yield* openBlob(store, id);
+  } catch (error) {
+    try {
+      yield* deleteBlob(store, id);
+    } catch {
+      // it carries the mark of a snapshot in progress: the next load removes it
+    }
+    throw error;
+  }
+}
+
+/** Steps 2 to 4, with the original frozen. The reference to the snapshot becomes the original's. */
+function* switchOver(store: StoreState, original: Blob, snapshot: Blob): Steps<void> {
+  const before = new OriginalBefore(original);
+  try {
+    yield* store.barrier(); // the snapshot's data is as durable as the snapshot
+    moveMap(store, original, snapshot);
+    yield* persist(store, snapshot);
+  } catch (error) {
+    moveMapBack(original, snapshot, before);
+    yield* discardOpen(store, snapshot);
+    throw error;
+  }
+  try {
+    link(original, snapshot);
+    yield* persist(store, original);
+  } catch (error) {
+    before.restore(original);
+    moveMapBack(original, snapshot, before);
+    yield* undoOnDisk(store, original, snapshot);
+    throw error;
+  }
+  list(store, original, snapshot, before);
+  original.publish();
+  yield* finish(store, snapshot);
+}
+
+/** What the original was before it became a clone. */
+class OriginalBefore {
+  readonly map;
+  readonly parentId;
+  readonly back;
+  readonly flags;
+  readonly #snapshotXattr;
+  readonly #externalXattr;
+
+  constructor(original: Blob) {
+    this.map = original.map;
+    this.parentId = original.parentId;
+    this.back = original.back;
+    this.flags = { ...original.flags };
+    this.#snapshotXattr = original.internalXattrs.get(INTERNAL_XATTR.SNAPSHOT);
+    this.#externalXattr = original.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT);
+  }
+
+  restore(original: Blob): void {
+    const { internalXattrs } = original;
+    if (this.#snapshotXattr) internalXattrs.set(INTERNAL_XATTR.SNAPSHOT, this.#snapshotXattr);
+    else internalXattrs.remove(INTERNAL_XATTR.SNAPSHOT);
+    if (this.#externalXattr) internalXattrs.set(INTERNAL_XATTR.EXTERNAL_SNAPSHOT, this.#externalXattr);
+    original.parentId = this.parentId;
+    original.back = this.back;
+    original.flags = { ...this.flags };
+    original.state = 'dirty';
+  }
+}
+
+/** The snapshot takes over the original's map, and what is behind it; the original has nothing then. */
+function moveMap(store: StoreState, original: Blob, snapshot: Blob): void {
+  if (original.isExternalClone) closeExternalChannels(store, original);
+  snapshot.back = original.back;
+  snapshot.flags.invalid = original.flags.invalid;
+  snapshot.parentId = original.parentId;
+  if (original.parentId === EXTERNAL_SNAPSHOT_ID) {
+    const id = original.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT);
+    if (id) snapshot.setXattr(INTERNAL_XATTR.EXTERNAL_SNAPSHOT, id, true);
+  } else if (original.parentId !== INVALID_BLOB_ID) {
+    snapshot.setInternalId(INTERNAL_XATTR.SNAPSHOT, original.parentId);
+  }
+  [snapshot.map, original.map] = [original.map, snapshot.map];
+  snapshot.setClearMethod(original.clearMethod);
+  snapshot.publish();
+  original.publish();
+}
+
+function moveMapBack(original: Blob, snapshot: Blob, before: OriginalBefore): void {
+  if (original.map !== before.map) [snapshot.map, original.map] = [original.map, snapshot.map];
+  snapshot.back = ZEROES;
+  snapshot.parentId = INVALID_BLOB_ID;
+  snapshot.publish();
+  original.publish();
+}
+
+/** The original becomes a clone of the snapshot. */
+function link(original: Blob, snapshot: Blob): void {
+  original.setInternalId(INTERNAL_XATTR.SNAPSHOT, snapshot.id);
+  original.back = { kind: 'blob', blob: snapshot };
+  if (original.isExternalClone) {
+    original.flags.invalid &= ~INVALID_FLAG.EXTERNAL_SNAPSHOT;
+    original.removeXattr(INTERNAL_XATTR.EXTERNAL_SNAPSHOT, true);
+  }
+  original.parentId = snapshot.id;
+  original.setThin();
+}
+
+/**
+ * The original's root could not be written, so the disk may have it as a clone of the snapshot. Only when it is there again as
+ * it was may the snapshot go; until then the snapshot on disk must stay as it is.
+ */
+function* undoOnDisk(store: StoreState, original: Blob, snapshot: Blob): Steps<void> {
+  try {
+    yield* persist(store, original);
+  } catch {
+    store.openBlobs.delete(snapshot.page);
+    store.abandoned.add(snapshot.page);
+    snapshot.free();
+    return;
+  }
+  yield* discardOpen(store, snapshot);
+}
+
+function list(store: StoreState, original: Blob, snapshot: Blob, before: OriginalBefore): void {
+  store.snapshots.remove(before.parentId, original.id);
+  if (snapshot.isClone) store.snapshots.add(before.parentId, snapshot.id);
+  store.snapshots.add(snapshot.id, original.id);
+}
+
+/** Step 4. The snapshot is one already: when this fails, closing it tries again. */
+function* finish(store: StoreState, snapshot: Blob): Steps<void> {
+  snapshot.removeXattr(INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS, true);
+  snapshot.setReadOnly();
+  try {
+    yield* sync(store, snapshot);
+  } catch (error) {
+    snapshot.dataRo = true;
+    snapshot.mdRo = true;
+    snapshot.publish();
+    throw error;
+  }
+}

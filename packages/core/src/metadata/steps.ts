@@ -1,0 +1,168 @@
+/**
+ * Operations as steps: a generator that yields a promise where it must wait, and `undefined` where it may pause. One body of
+ * code so serves synchronous callers, promises, and a simulation; and no promise is made where nothing has to be waited for.
+ */
+
+import type { MaybePromise } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+
+/** An operation under way. Run it by `run` or `runSync`, or as a part of another one by `yield*`. */
+export type Steps<T> = Generator<Promise<unknown> | undefined, T, unknown>;
+
+/** Waits for what a device answered. */
+export function* wait<T>(answer: MaybePromise<T>): Steps<T> {
+  return answer instanceof Promise ? ((yield answer) as T) : answer;
+}
+
+/**
+ * Runs an operation to its end on this thread, now.
+ * @throws ENOTSUP when it would have to wait: its device is asynchronous, or another operation is under way and in the way.
+ */
+export function runSync<T>(steps: Steps<T>): T {
+  let step = steps.next();
+  while (!step.done) {
+    if (step.value === undefined) {
+      step = steps.next();
+    } else {
+      step.value.catch(() => {}); // nobody waits for it any more
+      const reason = 'the device is asynchronous, or another operation holds the blob';
+      step = steps.throw(new BlobstoreError('ENOTSUP', `a synchronous call would have to wait: ${reason}; use the promise form`));
+    }
+  }
+  return step.value;
+}
+
+/** How long an operation may run before other work of its thread gets a turn, in milliseconds. */
+const SLICE_MS = 8;
+
+/** Gives the event loop a turn. */
+export type Pause = () => Promise<void>;
+const nextTurn: Pause = () => new Promise((resolve) => setImmediate(resolve));
+
+/**
+ * Runs an operation to its end, waiting where it waits. At its pauses the event loop gets a turn once `SLICE_MS` have passed.
+ * @param pause - how to give the event loop a turn; a simulation has its own
+ */
+export async function run<T>(steps: Steps<T>, pause?: Pause): Promise<T> {
+  let sliceEnd = 0;
+  let step = steps.next();
+  while (!step.done) {
+    let resume: unknown;
+    try {
+      if (step.value !== undefined) resume = await step.value;
+      else if (pause) await pause();
+      else {
+        const now = performance.now();
+        if (sliceEnd === 0) sliceEnd = now + SLICE_MS;
+        if (now >= sliceEnd) {
+          await nextTurn();
+          sliceEnd = performance.now() + SLICE_MS;
+        }
+      }
+    } catch (error) {
+      step = steps.throw(error);
+      continue;
+    }
+    step = steps.next(resume);
+  }
+  return step.value;
+}
+
+/** Device operations that may be under way together. The first error is kept, and thrown when all have ended. */
+export class Batch {
+  readonly #pending: Promise<void>[] = [];
+  #failed = false;
+  #error: unknown;
+
+  /** Starts an operation, unless one before it has failed already. */
+  add(start: () => MaybePromise<void>): void {
+    if (this.#failed) return;
+    try {
+      const answer = start();
+      if (answer instanceof Promise) this.#pending.push(answer.catch((error) => this.#fail(error)));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Waits for all operations. */
+  *close(): Steps<void> {
+    if (this.#pending.length > 0) yield Promise.all(this.#pending);
+    if (this.#failed) throw this.#error;
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#error = error;
+  }
+}
+
+/** Runs that would overlap, one after another; all that ask while one is under way share the next. */
+export class Coalescer {
+  #running = false;
+  #next: Round | undefined;
+
+  /** True while a run is under way. */
+  get isRunning(): boolean {
+    return this.#running;
+  }
+
+  /** Waits until a run of `action` that began after this call has ended, and answers as it did. */
+  *run(action: () => Steps<void>): Steps<void> {
+    if (this.#running) {
+      const round = (this.#next ??= new Round());
+      const leads = round.members++ === 0;
+      if (!leads) {
+        yield round.ended.promise;
+        return;
+      }
+      try {
+        yield round.begins.promise;
+      } catch (error) {
+        this.#next = undefined; // a synchronous caller that cannot wait: who joined it asks again
+        round.ended.reject(error);
+        throw error;
+      }
+      yield* this.#lead(action, round);
+      return;
+    }
+    yield* this.#lead(action, undefined);
+  }
+
+  *#lead(action: () => Steps<void>, round: Round | undefined): Steps<void> {
+    this.#running = true;
+    try {
+      yield* action();
+      round?.ended.resolve();
+    } catch (error) {
+      round?.ended.reject(error);
+      throw error;
+    } finally {
+      this.#running = false;
+      const next = this.#next;
+      this.#next = undefined;
+      if (next) this.#running = true; // nobody may slip in before its leader resumes
+      next?.begins.resolve();
+    }
+  }
+}
+
+class Round {
+  members = 0;
+  readonly begins = new Deferred();
+  readonly ended = new Deferred();
+}
+
+class Deferred {
+  resolve!: () => void;
+  reject!: (error: unknown) => void;
+  readonly promise = new Promise<void>((resolve, reject) => {
+    this.resolve = resolve;
+    this.reject = reject;
+  });
+
+  constructor() {
+    this.promise.catch(() => {}); // a round may have no members but its leader
+  }
+}

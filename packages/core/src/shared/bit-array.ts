@@ -1,0 +1,103 @@
+/** A bit array over 32-bit words, as SPDK's: searches answer `NONE_U32` when nothing is found, reads past the end are false. */
+
+import { assert } from '../error.js';
+import { NONE_U32 } from '../units/units.js';
+
+/** Words that hold `bitCount` bits. */
+export function wordsForBits(bitCount: number): number {
+  return Math.ceil(bitCount / 32);
+}
+
+/** Index of the lowest set bit of a word that is not 0. */
+function lowestSetBit(word: number): number {
+  return 31 - Math.clz32(word & -word);
+}
+
+export class BitArray {
+  #words: Uint32Array;
+  #capacity: number;
+
+  /** @param words - at least as many as `capacity` bits need; bits past the capacity are kept clear. */
+  constructor(words: Uint32Array, capacity: number) {
+    assert(words.length >= wordsForBits(capacity), 'too few words for a bit array');
+    this.#words = words;
+    this.#capacity = capacity;
+  }
+
+  /** A bit array in memory of its own, all clear. */
+  static private(capacity: number): BitArray {
+    return new BitArray(new Uint32Array(wordsForBits(capacity)), capacity);
+  }
+
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  get(index: number): boolean {
+    return index < this.#capacity && ((this.#words[index >>> 5] >>> (index & 31)) & 1) === 1;
+  }
+
+  set(index: number): void {
+    assert(index < this.#capacity, `bit ${index} is past the end`);
+    this.#words[index >>> 5] |= 1 << (index & 31);
+  }
+
+  clear(index: number): void {
+    assert(index < this.#capacity, `bit ${index} is past the end`);
+    this.#words[index >>> 5] &= ~(1 << (index & 31));
+  }
+
+  /** The lowest clear bit from `from` on, or `NONE_U32`. */
+  findFirstClear(from: number): number {
+    return this.#find(from, 0xffff_ffff);
+  }
+
+  /** The lowest set bit from `from` on, or `NONE_U32`. */
+  findFirstSet(from: number): number {
+    return this.#find(from, 0);
+  }
+
+  #find(from: number, invert: number): number {
+    if (from >= this.#capacity) return NONE_U32;
+    const end = wordsForBits(this.#capacity);
+    let at = from >>> 5;
+    let word = (this.#words[at] ^ invert) & (-1 << (from & 31));
+    while (word === 0 && ++at < end) word = this.#words[at] ^ invert;
+    if (at >= end) return NONE_U32;
+    const index = at * 32 + lowestSetBit(word);
+    return index < this.#capacity ? index : NONE_U32;
+  }
+
+  countSet(): number {
+    let count = 0;
+    for (let at = 0; at < wordsForBits(this.#capacity); at++) {
+      let word = this.#words[at];
+      word -= (word >>> 1) & 0x5555_5555;
+      word = (word & 0x3333_3333) + ((word >>> 2) & 0x3333_3333);
+      count += Math.imul((word + (word >>> 4)) & 0x0f0f_0f0f, 0x0101_0101) >>> 24;
+    }
+    return count;
+  }
+
+  /** Takes over words that hold the same bits and maybe more, and covers `capacity` bits from now on. */
+  rebase(words: Uint32Array, capacity: number): void {
+    assert(words.length >= wordsForBits(capacity), 'too few words for a bit array');
+    this.#words = words;
+    this.#capacity = capacity;
+  }
+
+  /** Writes the bits as a mask: bit i is bit i%8 of byte i/8. */
+  storeMask(target: Uint8Array): void {
+    const byteCount = Math.ceil(this.#capacity / 8);
+    for (let at = 0; at < byteCount; at++) target[at] = this.#words[at >>> 2] >>> ((at & 3) * 8);
+  }
+
+  /** Reads the bits from a mask; bits of the mask past the capacity are left out. */
+  loadMask(source: Uint8Array): void {
+    const byteCount = Math.ceil(this.#capacity / 8);
+    this.#words.fill(0, 0, wordsForBits(this.#capacity));
+    for (let at = 0; at < byteCount; at++) this.#words[at >>> 2] |= source[at] << ((at & 3) * 8);
+    const tailBits = this.#capacity & 31;
+    if (tailBits !== 0) this.#words[this.#capacity >>> 5] &= ~(-1 << tailBits);
+  }
+}

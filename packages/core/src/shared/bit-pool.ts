@@ -1,0 +1,105 @@
+/**
+ * The pool of clusters: a shared bit array that hands out its lowest clear bit, with the count of clear bits. Every call but
+ * `freeCount` needs the used lock.
+ */
+
+import { assert } from '../error.js';
+import { NONE_U32 } from '../units/units.js';
+import { BitArray, wordsForBits } from './bit-array.js';
+import { STORE } from './layout.js';
+import type { UsedLock } from './used-lock.js';
+
+export class BitPool {
+  readonly #store: Int32Array;
+  readonly #buffer: SharedArrayBuffer;
+  readonly #lock: UsedLock;
+  readonly #bits: BitArray;
+
+  /** @param buffer - growable, with room for the largest capacity that the pool will ever have. */
+  constructor(store: Int32Array, buffer: SharedArrayBuffer, lock: UsedLock) {
+    this.#store = store;
+    this.#buffer = buffer;
+    this.#lock = lock;
+    this.#bits = new BitArray(this.#words(this.capacity), this.capacity);
+  }
+
+  /** Bits in the pool. */
+  get capacity(): number {
+    return this.#store[STORE.POOL_CAPACITY] >>> 0;
+  }
+
+  /** Clear bits now. Any thread, no lock: a count that may be old by the time it is looked at. */
+  get freeCount(): number {
+    return Atomics.load(this.#store, STORE.POOL_FREE) >>> 0;
+  }
+
+  /** Takes the lowest clear bit, or answers `NONE_U32` when there is none. */
+  allocate(): number {
+    const bits = this.#guarded();
+    const index = bits.findFirstClear(this.#store[STORE.POOL_LOWEST] >>> 0);
+    if (index === NONE_U32) return NONE_U32;
+    bits.set(index);
+    this.#store[STORE.POOL_LOWEST] = index + 1;
+    Atomics.sub(this.#store, STORE.POOL_FREE, 1);
+    return index;
+  }
+
+  /** Gives a bit back. */
+  free(index: number): void {
+    const bits = this.#guarded();
+    assert(bits.get(index), `cluster ${index} was freed twice`);
+    bits.clear(index);
+    if (index < this.#store[STORE.POOL_LOWEST] >>> 0) this.#store[STORE.POOL_LOWEST] = index;
+    Atomics.add(this.#store, STORE.POOL_FREE, 1);
+  }
+
+  /** True when the bit is taken; false past the end. */
+  isAllocated(index: number): boolean {
+    return this.#guarded().get(index);
+  }
+
+  /** Clear bits, counted anew: must equal `freeCount`. */
+  countFree(): number {
+    const bits = this.#guarded();
+    return bits.capacity - bits.countSet();
+  }
+
+  /** Writes all bits as a mask. */
+  storeMask(target: Uint8Array): void {
+    this.#guarded().storeMask(target);
+  }
+
+  /** Takes the bits of `source` over: those that lie in this pool's range; its capacity stays. */
+  load(source: BitArray): void {
+    const bits = this.#guarded();
+    for (let index = source.findFirstSet(0); index !== NONE_U32; index = source.findFirstSet(index + 1)) {
+      if (index < bits.capacity) bits.set(index);
+    }
+    this.#store[STORE.POOL_LOWEST] = 0;
+    Atomics.store(this.#store, STORE.POOL_FREE, bits.capacity - bits.countSet());
+  }
+
+  /** Makes the pool cover more bits; the new ones are clear. */
+  grow(capacity: number): void {
+    assert(this.#lock.isHeld, 'the pool was used without the used lock');
+    const added = capacity - this.capacity;
+    assert(added >= 0, 'a pool cannot shrink');
+    const bytes = wordsForBits(capacity) * 4;
+    if (bytes > this.#buffer.byteLength) this.#buffer.grow(bytes);
+    this.#store[STORE.POOL_CAPACITY] = capacity;
+    Atomics.add(this.#store, STORE.POOL_FREE, added);
+    this.#guarded();
+  }
+
+  /** The bits, after a look whether another thread has grown the pool. */
+  #guarded(): BitArray {
+    assert(this.#lock.isHeld, 'the pool was used without the used lock');
+    const capacity = this.capacity;
+    if (this.#bits.capacity !== capacity) this.#bits.rebase(this.#words(capacity), capacity);
+    return this.#bits;
+  }
+
+  #words(capacity: number): Uint32Array {
+    return new Uint32Array(this.#buffer, 0, wordsForBits(capacity));
+  }
+}

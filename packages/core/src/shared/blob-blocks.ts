@@ -1,0 +1,74 @@
+/**
+ * The blob blocks of a store: for each open blob the words that a channel needs to serve it. Slots are given out and written
+ * by the metadata thread alone; any thread reads. The table grows in place; a thread that has not seen it grow takes a new
+ * view when it meets a slot past the end of its own.
+ */
+
+import { BlobstoreError } from '../error.js';
+import { BLOB, OPEN_BLOBS_MAX } from './layout.js';
+
+const BLOCK_BYTES = BLOB.WORDS * 4;
+const FIRST_SLOTS = 64;
+
+export class BlobBlocks {
+  readonly buffer: SharedArrayBuffer;
+  #words: Int32Array;
+  #freeSlots: number[] = [];
+  #slotCount = 0;
+
+  constructor(buffer?: SharedArrayBuffer) {
+    this.buffer =
+      buffer ?? new SharedArrayBuffer(FIRST_SLOTS * BLOCK_BYTES, { maxByteLength: OPEN_BLOBS_MAX * BLOCK_BYTES });
+    this.#words = new Int32Array(this.buffer, 0, this.buffer.byteLength / 4);
+  }
+
+  /** Reads a word of a slot. Any thread. */
+  load(slot: number, word: number): number {
+    const at = slot * BLOB.WORDS + word;
+    if (at >= this.#words.length) this.#refresh();
+    return Atomics.load(this.#words, at);
+  }
+
+  /** Writes a word of a slot. Metadata thread. */
+  store(slot: number, word: number, value: number): void {
+    Atomics.store(this.#words, slot * BLOB.WORDS + word, value);
+  }
+
+  /** Adds to a word of a slot, and answers what it holds then. Metadata thread. */
+  add(slot: number, word: number, delta: number): number {
+    return Atomics.add(this.#words, slot * BLOB.WORDS + word, delta) + delta;
+  }
+
+  /** Takes a slot, all words but the generation 0. Metadata thread. ENOMEM when too many blobs are open. */
+  allocate(): number {
+    const slot = this.#freeSlots.pop() ?? this.#slotCount++;
+    if ((slot + 1) * BLOCK_BYTES > this.buffer.byteLength) this.#grow(slot);
+    for (let word = 0; word < BLOB.WORDS; word++) {
+      if (word !== BLOB.GENERATION) this.store(slot, word, 0);
+    }
+    this.add(slot, BLOB.GENERATION, 1);
+    return slot;
+  }
+
+  /** Gives a slot back; handles that name its old generation no longer fit. Metadata thread. */
+  free(slot: number): void {
+    this.store(slot, BLOB.FLAGS, 0);
+    this.store(slot, BLOB.CLUSTER_COUNT, 0);
+    this.store(slot, BLOB.FROZEN, 0);
+    this.add(slot, BLOB.GENERATION, 1);
+    this.#freeSlots.push(slot);
+  }
+
+  #grow(slot: number): void {
+    if (slot >= OPEN_BLOBS_MAX) {
+      this.#slotCount--;
+      throw new BlobstoreError('ENOMEM', `${OPEN_BLOBS_MAX} blobs are open already: close some first`);
+    }
+    this.buffer.grow(Math.min(this.buffer.byteLength * 2, OPEN_BLOBS_MAX * BLOCK_BYTES));
+    this.#refresh();
+  }
+
+  #refresh(): void {
+    this.#words = new Int32Array(this.buffer, 0, this.buffer.byteLength / 4);
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The channel table: a row of words for each channel of a store. A row's counters say how many operations its channel has
+ * inside which blobs, so that whoever freezes a blob can wait until none is. Counters are shared by the blobs whose slots are
+ * equal modulo their number: a freezer may then wait for a stranger's operation, which is harmless.
+ */
+
+import { assert, BlobstoreError } from '../error.js';
+import { CHANNEL, CHANNELS_MAX } from './layout.js';
+
+export class ChannelTable {
+  readonly buffer: SharedArrayBuffer;
+  readonly #words: Int32Array;
+
+  constructor(buffer?: SharedArrayBuffer) {
+    this.buffer = buffer ?? new SharedArrayBuffer(CHANNELS_MAX * CHANNEL.WORDS * 4);
+    this.#words = new Int32Array(this.buffer);
+  }
+
+  /** Takes a free row for a thread. Any thread. ENOMEM when all are taken. */
+  claim(threadId: number): number {
+    for (let row = 0; row < CHANNELS_MAX; row++) {
+      const owner = row * CHANNEL.WORDS + CHANNEL.OWNER;
+      if (Atomics.compareExchange(this.#words, owner, 0, threadId + 1) === 0) return row;
+    }
+    throw new BlobstoreError('ENOMEM', `all ${CHANNELS_MAX} channels of the store are in use: close some first`);
+  }
+
+  /** Gives a row back; nothing may be inside it. */
+  release(row: number): void {
+    const base = row * CHANNEL.WORDS;
+    for (let counter = 0; counter < CHANNEL.INFLIGHT_COUNTERS; counter++) {
+      assert(Atomics.load(this.#words, base + counter) === 0, 'a channel was closed with operations in it');
+    }
+    Atomics.store(this.#words, base + CHANNEL.OWNER, 0);
+  }
+
+  /** An operation goes into a blob. The row's own thread. */
+  enter(row: number, slot: number): void {
+    const at = counterAt(row, slot);
+    Atomics.store(this.#words, at, this.#words[at] + 1);
+  }
+
+  /** An operation leaves a blob; answers how many are left in the counter. The row's own thread. */
+  leave(row: number, slot: number): number {
+    const at = counterAt(row, slot);
+    const left = this.#words[at] - 1;
+    Atomics.store(this.#words, at, left);
+    return left;
+  }
+
+  /** True when no channel has an operation inside the blob of a slot. Metadata thread. */
+  isDrained(slot: number): boolean {
+    for (let row = 0; row < CHANNELS_MAX; row++) {
+      if (Atomics.load(this.#words, counterAt(row, slot)) !== 0) return false;
+    }
+    return true;
+  }
+}
+
+function counterAt(row: number, slot: number): number {
+  return row * CHANNEL.WORDS + CHANNEL.INFLIGHT + (slot % CHANNEL.INFLIGHT_COUNTERS);
+}

@@ -1,0 +1,93 @@
+/**
+ * The one table of every shared word: where it lies, who writes it, and what protects it. All are 32-bit words in
+ * SharedArrayBuffers; indices below count words.
+ *
+ * | region | word | written by | protected by |
+ * |---|---|---|---|
+ * | store | `USED_LOCK` | any thread | itself |
+ * | store | `USED_LOCK_WAITERS` | any thread | atomic add |
+ * | store | `POOL_*`, `PAGES_*` | any thread | used lock |
+ * | pool, pages | the bits | any thread | used lock |
+ * | blob block | `FROZEN`…`ID_PAGE` | metadata thread | single writer; readers load atomically |
+ * | map arena | an entry | metadata thread | single writer; readers load atomically |
+ * | channel row | `INFLIGHT…` | the channel's thread | single writer; the metadata thread loads atomically |
+ */
+
+/** Words of the store region. */
+export const STORE = {
+  /** 0: free; otherwise the owner's thread id plus 1. */
+  USED_LOCK: 0,
+  /** Threads that sleep, or are about to, until the used lock is free. */
+  USED_LOCK_WAITERS: 1,
+  /** Clusters that the pool covers. */
+  POOL_CAPACITY: 2,
+  /** Clear bits in the pool. */
+  POOL_FREE: 3,
+  /** No clear bit of the pool lies below this one. */
+  POOL_LOWEST: 4,
+  /** No clear bit of the used-page mask lies below this one. */
+  PAGES_LOWEST: 5,
+  WORDS: 16,
+} as const;
+
+/** Words of a blob block; a block is one cache line. */
+export const BLOB = {
+  /** How many operations hold the blob frozen now. */
+  FROZEN: 0,
+  /** Bits of `BLOB_FLAG`. */
+  FLAGS: 1,
+  /** Clusters in the blob. */
+  CLUSTER_COUNT: 2,
+  /** Where the blob's cluster map begins in the arena. */
+  MAP_OFFSET: 3,
+  /** What data is behind an unallocated cluster: one of `BACK`. */
+  BACK_KIND: 4,
+  /** The blob block of the snapshot behind, where `BACK_KIND` says so. */
+  BACK_SLOT: 5,
+  /** Raised when the block is given to another blob, or its blob closes: an old handle no longer fits. */
+  GENERATION: 6,
+  /** The blob's first metadata page. */
+  ID_PAGE: 7,
+  /** Where the numbers of the blob's extent pages begin in the arena. */
+  EXTENTS_OFFSET: 8,
+  WORDS: 16,
+} as const;
+
+export const BLOB_FLAG = {
+  /** Data cannot be written. */
+  DATA_RO: 1,
+  /** Clusters may be unallocated. */
+  THIN: 2,
+  /** The block belongs to an open blob. */
+  OPEN: 4,
+  /** Clusters are mapped by extent pages, not by runs in the chain. */
+  EXTENT_TABLE: 8,
+} as const;
+
+/** What answers reads of an unallocated cluster. */
+export const BACK = {
+  /** Nothing: the blob is thick, or its external snapshot is missing. */
+  NONE: 0,
+  ZEROES: 1,
+  /** A snapshot in the same store. */
+  BLOB: 2,
+  /** A device outside the store. */
+  EXTERNAL: 3,
+} as const;
+
+/** Words of a channel's row. */
+export const CHANNEL = {
+  /** Counters of operations inside a blob; blob block S uses counter S modulo their number. */
+  INFLIGHT: 0,
+  INFLIGHT_COUNTERS: 64,
+  /** 0: the row is free; otherwise the owning thread's id plus 1. */
+  OWNER: 64,
+  WORDS: 80,
+} as const;
+
+/** Channels that a store can have at once. */
+export const CHANNELS_MAX = 256;
+/** Blobs that can be open at once. */
+export const OPEN_BLOBS_MAX = 1 << 20;
+/** Address space reserved for cluster maps; memory is taken only as maps need it. */
+export const MAP_ARENA_BYTES_MAX = 2 ** 31;

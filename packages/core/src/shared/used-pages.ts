@@ -1,0 +1,80 @@
+/** The mask of used metadata pages, shared; every call needs the used lock. The lowest free page is handed out. */
+
+import { assert } from '../error.js';
+import { type MdPage, NONE_U32 } from '../units/units.js';
+import { BitArray, wordsForBits } from './bit-array.js';
+import { STORE } from './layout.js';
+import type { UsedLock } from './used-lock.js';
+
+export class UsedPages {
+  readonly #store: Int32Array;
+  readonly #lock: UsedLock;
+  readonly #bits: BitArray;
+
+  constructor(store: Int32Array, buffer: SharedArrayBuffer, capacity: number, lock: UsedLock) {
+    this.#store = store;
+    this.#lock = lock;
+    this.#bits = new BitArray(new Uint32Array(buffer, 0, wordsForBits(capacity)), capacity);
+  }
+
+  get capacity(): number {
+    return this.#bits.capacity;
+  }
+
+  isUsed(page: number): boolean {
+    return this.#guarded().get(page);
+  }
+
+  /** The lowest free page from `from` on, or `NONE_U32`; it is not taken. */
+  findFree(from: number): number {
+    const bits = this.#guarded();
+    const lowest = this.#store[STORE.PAGES_LOWEST] >>> 0;
+    if (from > lowest) return bits.findFirstClear(from);
+    const found = bits.findFirstClear(lowest);
+    this.#store[STORE.PAGES_LOWEST] = found === NONE_U32 ? bits.capacity : found;
+    return found;
+  }
+
+  /** True when at least `count` pages are free from `from` on. */
+  hasFree(count: number, from: number): boolean {
+    let page = from - 1;
+    for (let found = 0; found < count; found++) {
+      page = this.findFree(page + 1);
+      if (page === NONE_U32) return false;
+    }
+    return true;
+  }
+
+  claim(page: MdPage): void {
+    const bits = this.#guarded();
+    assert(!bits.get(page), `metadata page ${page} was taken twice`);
+    bits.set(page);
+  }
+
+  release(page: MdPage): void {
+    const bits = this.#guarded();
+    assert(bits.get(page), `metadata page ${page} was freed twice`);
+    bits.clear(page);
+    if (page < this.#store[STORE.PAGES_LOWEST] >>> 0) this.#store[STORE.PAGES_LOWEST] = page;
+  }
+
+  countUsed(): number {
+    return this.#guarded().countSet();
+  }
+
+  storeMask(target: Uint8Array): void {
+    this.#guarded().storeMask(target);
+  }
+
+  /** Takes over the bits of `source`. */
+  load(source: BitArray): void {
+    const bits = this.#guarded();
+    for (let page = source.findFirstSet(0); page !== NONE_U32; page = source.findFirstSet(page + 1)) bits.set(page);
+    this.#store[STORE.PAGES_LOWEST] = 0;
+  }
+
+  #guarded(): BitArray {
+    assert(this.#lock.isHeld, 'the used-page mask was used without the used lock');
+    return this.#bits;
+  }
+}

@@ -1,0 +1,360 @@
+/**
+ * The engine's own API: a store and its operations as steps, in clusters and io units. `run` and `runSync` execute them. All
+ * but channels belong to one thread, the metadata thread. `@blobyard/workers` puts the promise API in bytes on top of it.
+ */
+
+import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
+import { nameToBytes, nameToText } from '../blob/xattr-list.js';
+import { Channel } from '../channel/channel.js';
+import type { BlobRef } from '../channel/host.js';
+import type { BlockDevice } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+import { bstypeToText } from '../format/super-block.js';
+import type { Xattr } from '../format/xattr.js';
+import { createClone } from '../metadata/clone.js';
+import { type CreateBlobOptions, createBlob } from '../metadata/create.js';
+import { deleteBlob, isHidden } from '../metadata/delete.js';
+import { setExternalDevice } from '../metadata/external.js';
+import { decoupleBlob, inflateBlob } from '../metadata/inflate.js';
+import { closeBlob, type OpenBlobOptions, openBlob } from '../metadata/open-close.js';
+import { sync } from '../metadata/persist.js';
+import { resizeBlob } from '../metadata/resize.js';
+import { shallowCopyBlob } from '../metadata/shallow-copy.js';
+import { createSnapshot } from '../metadata/snapshot.js';
+import { type Steps, wait } from '../metadata/steps.js';
+import type { Watched } from '../metadata/watched.js';
+import type { SharedStore } from '../shared/shared-store.js';
+import type { Geometry } from '../units/geometry.js';
+import { type BlobId, blobIdOfPage, INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { growLive } from './grow.js';
+import { initStore } from './init.js';
+import { inlineHost } from './inline-port.js';
+import { growStore, loadStore } from './load.js';
+import type { InitOptions, LoadOptions } from './options.js';
+import type { DamagedBlob, StoreState } from './store-state.js';
+import { readSuper, writeSuper } from './super-block-io.js';
+import { abandonStore, destroyStore, unloadStore } from './unload.js';
+import { verifyStore } from './verify.js';
+
+/** Xattrs by name, as users give them. */
+export type Xattrs = Readonly<Record<string, Uint8Array>>;
+
+/** `CreateBlobOptions` with xattrs by name. */
+export interface CreateOptions extends Omit<CreateBlobOptions, 'xattrs'> {
+  xattrs?: Xattrs;
+}
+
+export class Blobstore {
+  readonly #state: StoreState;
+
+  private constructor(state: StoreState) {
+    this.#state = state;
+  }
+
+  /** Makes a new store on a device; see `InitOptions`. */
+  static *init(device: BlockDevice, options: InitOptions = {}): Steps<Blobstore> {
+    return new Blobstore(yield* initStore(device, options));
+  }
+
+  /** Opens the store on a device, recovering it where needed; see `LoadOptions`. */
+  static *load(device: BlockDevice, options: LoadOptions = {}): Steps<Blobstore> {
+    return new Blobstore(yield* loadStore(device, options));
+  }
+
+  /** Opens the cleanly unloaded store on a device that became larger, and makes it as large. */
+  static *grow(device: BlockDevice, options: LoadOptions = {}): Steps<Blobstore> {
+    return new Blobstore(yield* growStore(device, options));
+  }
+
+  /** The structures that threads share. */
+  get shared(): SharedStore {
+    return this.#state.shared;
+  }
+
+  get geometry(): Geometry {
+    return this.#state.geometry;
+  }
+
+  get device(): BlockDevice {
+    return this.#state.device;
+  }
+
+  /** Bytes of a metadata page. */
+  get pageBytes(): number {
+    return PAGE_BYTES;
+  }
+
+  /** Clusters that no blob has. */
+  get freeClusterCount(): number {
+    return this.#state.shared.clusters.freeCount;
+  }
+
+  /** Clusters that hold data or could; the others hold metadata. */
+  get dataClusterCount(): number {
+    return this.#state.shared.clusters.capacity - this.#state.geometry.metadataClusterCount();
+  }
+
+  /** The store's type, as text up to its first zero byte. */
+  get bstype(): string {
+    return bstypeToText(this.#state.bstype);
+  }
+
+  /** The store's type, 16 bytes. */
+  get bstypeBytes(): Uint8Array {
+    return this.#state.bstype.slice();
+  }
+
+  /** Blobs that could not be opened when the store was, and why. */
+  get damaged(): readonly DamagedBlob[] {
+    return this.#state.damaged;
+  }
+
+  get isClosed(): boolean {
+    return this.#state.isClosed;
+  }
+
+  /** Opens a channel for this thread. ENOMEM when the store has as many as it can. */
+  openChannel(): Channel {
+    this.#state.requireOpen();
+    const channel = new Channel(inlineHost(this.#state));
+    this.#state.channels.add(channel);
+    return channel;
+  }
+
+  /** Closes a channel of this store. */
+  *closeChannel(channel: Channel): Steps<void> {
+    yield* channel.close();
+    this.#state.channels.delete(channel);
+  }
+
+  /** Writes the masks and marks the store clean. EBUSY while blobs are open. */
+  unload(): Steps<void> {
+    return unloadStore(this.#state);
+  }
+
+  /** Makes the device hold no store. EBUSY while blobs are open. */
+  destroy(): Steps<void> {
+    return destroyStore(this.#state);
+  }
+
+  /** Lets go of the store as it is, as a killed process would: nothing is written, the next load recovers. */
+  abandon(): Steps<void> {
+    return abandonStore(this.#state);
+  }
+
+  /** Makes the open store as large as its device. */
+  *growLive(): Steps<void> {
+    this.#state.requireOpen();
+    yield* growLive(this.#state);
+  }
+
+  /** Makes what was acknowledged durable, of all blobs. */
+  *flush(): Steps<void> {
+    this.#state.requireOpen();
+    for (const blob of [...this.#state.openBlobs.values()]) yield* sync(this.#state, blob);
+    yield* wait(this.#state.deviceChannel.flush());
+  }
+
+  /** Names the blob that `getSuper` answers; the invalid id: none. */
+  *setSuper(id: BlobId): Steps<void> {
+    this.#state.requireOpen();
+    const before = this.#state.superBlobId;
+    this.#state.superBlobId = id;
+    try {
+      yield* writeSuper(this.#state, yield* readSuper(this.#state));
+    } catch (error) {
+      this.#state.superBlobId = before;
+      throw error;
+    }
+  }
+
+  /** The blob that the store's user named as where to begin. ENOENT when there is none. */
+  getSuper(): BlobId {
+    this.#state.requireOpen();
+    if (this.#state.superBlobId !== INVALID_BLOB_ID) return this.#state.superBlobId;
+    throw new BlobstoreError('ENOENT', 'the store names no super blob');
+  }
+
+  /** Changes the store's type; it is on disk when the super block is next written. EINVAL unless 16 bytes. */
+  setBstype(bstype: Uint8Array): void {
+    if (bstype.length !== 16) throw new BlobstoreError('EINVAL', `a store type has 16 bytes, not ${bstype.length}`);
+    this.#state.bstype = bstype.slice();
+  }
+
+  createBlob(options: CreateOptions = {}): Steps<BlobId> {
+    return createBlob(this.#state, { ...options, xattrs: xattrList(options.xattrs) });
+  }
+
+  openBlob(id: BlobId, options: OpenBlobOptions = {}): Steps<Blob> {
+    return openBlob(this.#state, id, options);
+  }
+
+  closeBlob(blob: Blob): Steps<void> {
+    return closeBlob(this.#state, blob);
+  }
+
+  deleteBlob(id: BlobId): Steps<void> {
+    return deleteBlob(this.#state, id);
+  }
+
+  resizeBlob(blob: Blob, clusterCount: number): Steps<void> {
+    return resizeBlob(this.#state, blob, clusterCount);
+  }
+
+  /** Writes a blob's metadata if memory has what the disk has not. */
+  *syncBlob(blob: Blob): Steps<void> {
+    this.#state.requireOpen();
+    if (!blob.mdRo) yield* sync(this.#state, blob);
+  }
+
+  /** Makes what was acknowledged of a blob durable: its metadata, and its data. */
+  *flushBlob(blob: Blob): Steps<void> {
+    this.#state.requireOpen();
+    yield* sync(this.#state, blob);
+    yield* wait(this.#state.deviceChannel.flush());
+  }
+
+  createSnapshot(id: BlobId, xattrs?: Xattrs): Steps<BlobId> {
+    return createSnapshot(this.#state, id, xattrList(xattrs));
+  }
+
+  createClone(id: BlobId, xattrs?: Xattrs): Steps<BlobId> {
+    return createClone(this.#state, id, xattrList(xattrs));
+  }
+
+  inflateBlob(channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
+    return inflateBlob(this.#state, channel, id, watched);
+  }
+
+  decoupleBlob(channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
+    return decoupleBlob(this.#state, channel, id, watched);
+  }
+
+  shallowCopyBlob(id: BlobId, target: BlockDevice, watched?: Watched): Steps<number> {
+    return shallowCopyBlob(this.#state, id, target, watched);
+  }
+
+  setExternalDevice(blob: Blob, device: BlockDevice): Steps<void> {
+    return setExternalDevice(this.#state, blob, device);
+  }
+
+  /** The device behind an open external clone; undefined when it is missing. EINVAL when the blob is no such clone. */
+  externalDevice(blob: Blob): BlockDevice | undefined {
+    if (!blob.isExternalClone) throw new BlobstoreError('EINVAL', `blob ${blob.id} is no clone of an external snapshot`);
+    return blob.back?.kind === 'external' ? blob.back.device : undefined;
+  }
+
+  /** The id of the external snapshot behind a blob; undefined when it is no such clone. */
+  externalSnapshotId(blob: Blob): Uint8Array | undefined {
+    return blob.isExternalClone ? blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT)?.slice() : undefined;
+  }
+
+  /** True when the store's device, or what is behind the blob, is degraded. */
+  isDegraded(blob: Blob): boolean {
+    if (this.#state.device.isDegraded?.()) return true;
+    for (let back = blob.back; back !== undefined; back = back.kind === 'blob' ? back.blob.back : undefined) {
+      if (back.kind === 'external') return back.device.isDegraded?.() ?? false;
+    }
+    return false;
+  }
+
+  /** Sets an xattr in memory; the next sync writes it. EPERM read-only, ENOMEM too long for a metadata page. */
+  setXattr(blob: Blob, name: string, value: Uint8Array): void {
+    blob.setXattr(nameToBytes(name), value.slice(), false);
+  }
+
+  /** Removes an xattr in memory; the next sync writes it. EPERM read-only, ENOENT none of that name. */
+  removeXattr(blob: Blob, name: string): void {
+    blob.removeXattr(nameToBytes(name), false);
+  }
+
+  /** The value of an xattr, copied. ENOENT when there is none of that name. */
+  getXattr(blob: Blob, name: string): Uint8Array {
+    const value = blob.xattrs.get(nameToBytes(name)) ?? blob.xattrs.get(name);
+    if (value) return value.slice();
+    throw new BlobstoreError('ENOENT', `blob ${blob.id} has no xattr '${name}'`);
+  }
+
+  xattrNames(blob: Blob): string[] {
+    return blob.xattrs.entries.map((xattr) => nameToText(xattr.name));
+  }
+
+  /** Makes a blob read-only; this takes effect at the next sync. */
+  setReadOnly(blob: Blob): void {
+    if (!blob.dataRo) blob.setReadOnly();
+  }
+
+  /** True when a blob is a snapshot: it has clones, or had some since the store was opened. */
+  isSnapshot(id: BlobId): boolean {
+    return this.#state.snapshots.has(id);
+  }
+
+  /** The snapshot of which a blob is a clone, or the invalid id. */
+  parentOf(id: BlobId): BlobId {
+    return this.#state.snapshots.parentOf(id);
+  }
+
+  clonesOf(id: BlobId): readonly BlobId[] {
+    return this.#state.snapshots.clonesOf(id);
+  }
+
+  /** The first io unit from `offset` on that lies in an allocated cluster; undefined when there is none. */
+  nextAllocated(blob: Blob, offset: number): number | undefined {
+    return this.#nextWhere(blob, offset, (cluster) => cluster !== 0);
+  }
+
+  /** The first io unit from `offset` on that lies in an unallocated cluster; undefined when there is none. */
+  nextUnallocated(blob: Blob, offset: number): number | undefined {
+    return this.#nextWhere(blob, offset, (cluster) => cluster === 0);
+  }
+
+  /** Io units in a blob. */
+  ioUnitCount(blob: Blob): number {
+    return blob.clusterCount * this.#state.geometry.ioUnitsPerCluster;
+  }
+
+  /** The ids of all blobs, in order. */
+  blobIds(): BlobId[] {
+    const { usedBlobIds } = this.#state;
+    const ids: BlobId[] = [];
+    for (let page = usedBlobIds.findFirstSet(0); page !== NONE_U32; page = usedBlobIds.findFirstSet(page + 1)) {
+      if (!isHidden(this.#state, page as MdPage)) ids.push(blobIdOfPage(page as MdPage));
+    }
+    return ids;
+  }
+
+  /** Opens every blob in the order of its id, shows it to `visit`, and closes it. One that cannot be opened is passed over. */
+  *iterate(visit: (blob: Blob) => void): Steps<void> {
+    for (const id of this.blobIds()) {
+      let blob: Blob;
+      try {
+        blob = yield* openBlob(this.#state, id);
+      } catch {
+        continue;
+      }
+      visit(blob);
+      yield* closeBlob(this.#state, blob);
+      yield undefined;
+    }
+  }
+
+  /** Throws `InvariantError` when what memory says of pages and clusters does not add up; for tests. */
+  verify(): void {
+    verifyStore(this.#state);
+  }
+
+  #nextWhere(blob: Blob, offset: number, wanted: (cluster: number) => boolean): number | undefined {
+    const { geometry } = this.#state;
+    for (let cluster = geometry.ioUnitToCluster(offset); cluster < blob.clusterCount; cluster++) {
+      if (wanted(blob.clusterAt(cluster))) return Math.max(offset, geometry.clusterToIoUnit(cluster));
+    }
+    return undefined;
+  }
+}
+
+/** Anything that a channel takes as a blob. */
+export type { BlobRef };
+
+function xattrList(xattrs: Xattrs | undefined): Xattr[] {
+  return Object.entries(xattrs ?? {}).map(([name, value]) => ({ name: nameToBytes(name), value: value.slice() }));
+}

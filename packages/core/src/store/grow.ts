@@ -1,0 +1,66 @@
+/**
+ * Making a store as large as its device. On disk, of an unloaded store: the longer cluster mask first, then the super block;
+ * a mask longer than the super block says is cut when it is read. Of an open store: the super block alone, marked as not
+ * clean, since the masks are written when it is unloaded.
+ */
+
+import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+import { maskPages, setMaskLength } from '../format/mask.js';
+import type { SuperBlock } from '../format/super-block.js';
+import { type Steps, wait } from '../metadata/steps.js';
+import { PAGE_BYTES } from '../units/units.js';
+import { clusterMaskRoom } from './load.js';
+import type { LoadOptions } from './options.js';
+import type { StoreState } from './store-state.js';
+import { readSuper, writeSuper } from './super-block-io.js';
+
+/** Makes an unloaded store as large as its device, if its cluster mask has room for that. */
+export function* growSuper(
+  channel: DeviceChannel,
+  device: BlockDevice,
+  block: SuperBlock,
+  options: LoadOptions,
+): Steps<void> {
+  const deviceBytes = device.blockCount * device.blockLengthBytes;
+  const clusterCount = Math.floor(deviceBytes / block.clusterBytes);
+  const mask = { start: block.clusterMask.start, count: maskPages(clusterCount) };
+  if (block.sizeBytes >= deviceBytes || mask.count > clusterMaskRoom(block)) return;
+  const blocksPerPage = PAGE_BYTES / device.blockLengthBytes;
+  const bytes = new Uint8Array(mask.count * PAGE_BYTES);
+  const barrier = () => (options.durability === 'process-crash' ? undefined : channel.flush());
+  yield* wait(channel.read(bytes, 0, mask.start * blocksPerPage, mask.count * blocksPerPage));
+  setMaskLength(bytes, clusterCount);
+  yield* wait(channel.write(bytes, 0, mask.start * blocksPerPage, mask.count * blocksPerPage));
+  yield* wait(barrier());
+  block.sizeBytes = deviceBytes;
+  block.clusterMask = mask;
+  block.seal();
+  yield* wait(channel.write(block.bytes, 0, 0, blocksPerPage));
+  yield* wait(barrier());
+}
+
+/**
+ * Makes an open store as large as its device is now.
+ * @throws ENOSPC when the device became smaller, or the cluster mask has no room; then nothing has changed.
+ */
+export function* growLive(store: StoreState): Steps<void> {
+  const { shared } = store;
+  if (store.device.refresh) yield* wait(store.device.refresh());
+  const block = yield* readSuper(store);
+  const { deviceBytes } = store;
+  if (deviceBytes === block.sizeBytes) return;
+  const clusterCount = Math.floor(deviceBytes / block.clusterBytes);
+  const pages = maskPages(clusterCount);
+  const room = clusterMaskRoom(block);
+  if (deviceBytes < block.sizeBytes || clusterCount < shared.clusters.capacity || pages > room) {
+    const reason = pages > room ? `its cluster mask has room for ${room} pages and would need ${pages}` : 'the device is smaller';
+    throw new BlobstoreError('ENOSPC', `the store cannot grow to ${deviceBytes} bytes: ${reason}`);
+  }
+  block.clean = 0;
+  block.sizeBytes = deviceBytes;
+  block.clusterMask = { start: block.clusterMask.start, count: pages };
+  yield* writeSuper(store, block);
+  store.clean = false;
+  shared.locked(() => shared.clusters.grow(clusterCount));
+}

@@ -1,0 +1,119 @@
+/** Making a store on a device. */
+
+import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+import { maskBitsMax, maskPages } from '../format/mask.js';
+import { SuperBlock } from '../format/super-block.js';
+import { Batch, type Steps, wait } from '../metadata/steps.js';
+import { BitArray } from '../shared/bit-array.js';
+import { SharedStore } from '../shared/shared-store.js';
+import { Geometry } from '../units/geometry.js';
+import { INVALID_BLOB_ID, PAGE_BYTES } from '../units/units.js';
+import { CHANNEL_OPS_DEFAULT, CLUSTER_BYTES_DEFAULT, checkInitOptions, type InitOptions, requireBlockLength } from './options.js';
+import { StoreState } from './store-state.js';
+
+/**
+ * Clears the device and writes a new, empty store on it. What was there is lost.
+ * @throws EINVAL unusable options or block length, ENOSPC the device is smaller than a cluster, ENOMEM its clusters do not
+ * even hold the metadata region.
+ */
+export function* initStore(device: BlockDevice, options: InitOptions): Steps<StoreState> {
+  requireBlockLength(device.blockLengthBytes);
+  const deviceBytes = device.blockCount * device.blockLengthBytes;
+  checkInitOptions(options, deviceBytes);
+  const clusterBytes = options.clusterBytes ?? CLUSTER_BYTES_DEFAULT;
+  const clusterCount = Math.floor(deviceBytes / clusterBytes);
+  const block = layOut(device, options, clusterBytes, clusterCount);
+  const geometry = new Geometry({
+    blockLengthBytes: device.blockLengthBytes,
+    ioUnitBytes: device.blockLengthBytes,
+    clusterBytes,
+    mdStartPage: block.metadata.start,
+    mdPageCount: block.metadata.count,
+  });
+  const mdClusters = geometry.metadataClusterCount();
+  if (mdClusters > clusterCount) {
+    const sizes = `it would take ${mdClusters} clusters, the device has ${clusterCount}`;
+    throw new BlobstoreError('ENOMEM', `the metadata does not fit: ${sizes}; ask for fewer metadata pages or larger clusters`);
+  }
+  const deviceChannel = device.openChannel();
+  try {
+    yield* clearDevice(deviceChannel, device, geometry, options);
+    block.seal();
+    yield* wait(deviceChannel.write(block.bytes, 0, 0, geometry.blocksPerPage));
+    if (options.durability !== 'process-crash') yield* wait(deviceChannel.flush());
+  } catch (error) {
+    deviceChannel.close();
+    throw error;
+  }
+  return makeState(device, deviceChannel, geometry, block, options, clusterCount);
+}
+
+/** Decides where everything lies, as the super block says it. */
+function layOut(device: BlockDevice, options: InitOptions, clusterBytes: number, clusterCount: number): SuperBlock {
+  const mdPageCount = options.mdPageCount ?? clusterCount;
+  const block = SuperBlock.fresh();
+  const mdMaskPages = maskPages(mdPageCount);
+  const clusterMaskPages = maskPages(clusterCount);
+  block.pageMask = { start: 1, count: mdMaskPages };
+  block.clusterMask = { start: 1 + mdMaskPages, count: clusterMaskPages };
+  // The store may grow: the mask's region has room for as many clusters as there are metadata pages.
+  const clusterMaskEnd = block.clusterMask.start + Math.max(mdMaskPages, clusterMaskPages);
+  block.blobIdMask = { start: clusterMaskEnd, count: mdMaskPages };
+  block.metadata = { start: clusterMaskEnd + mdMaskPages, count: mdPageCount };
+  block.clean = 0;
+  block.clusterBytes = clusterBytes;
+  block.ioUnitBytes = device.blockLengthBytes;
+  block.sizeBytes = device.blockCount * device.blockLengthBytes;
+  if (options.bstype) block.bstype = options.bstype;
+  if (options.recordMdPageSize ?? true) block.mdPageBytes = PAGE_BYTES;
+  return block;
+}
+
+function* clearDevice(
+  channel: DeviceChannel,
+  device: BlockDevice,
+  geometry: Geometry,
+  options: InitOptions,
+): Steps<void> {
+  const mdBlocks = geometry.pageToLba(geometry.mdStartPage + geometry.mdPageCount);
+  const dataBlocks = device.blockCount - mdBlocks;
+  const batch = new Batch();
+  batch.add(() => channel.writeZeroes(0, mdBlocks));
+  if (dataBlocks > 0) {
+    if (options.clearMethod === 'write_zeroes') batch.add(() => channel.writeZeroes(mdBlocks, dataBlocks));
+    else if (options.clearMethod !== 'none') batch.add(() => channel.unmap(mdBlocks, dataBlocks));
+  }
+  yield* batch.close();
+  if (options.durability !== 'process-crash') yield* wait(channel.flush());
+}
+
+function makeState(
+  device: BlockDevice,
+  deviceChannel: DeviceChannel,
+  geometry: Geometry,
+  block: SuperBlock,
+  options: InitOptions,
+  clusterCount: number,
+): StoreState {
+  const mdPageCount = geometry.mdPageCount;
+  const clusterCountMax = maskBitsMax(block.blobIdMask.start - block.clusterMask.start);
+  const shared = SharedStore.create({ clusterCount, clusterCountMax, mdPageCount }, options.threadId ?? 0);
+  const used = BitArray.private(clusterCount);
+  for (let cluster = 0; cluster < geometry.metadataClusterCount(); cluster++) used.set(cluster);
+  shared.locked(() => shared.clusters.load(used));
+  return new StoreState({
+    device,
+    deviceChannel,
+    shared,
+    geometry,
+    usedBlobIds: BitArray.private(mdPageCount),
+    bstype: block.bstype,
+    superBlobId: INVALID_BLOB_ID,
+    clean: false,
+    durability: options.durability ?? 'power-loss',
+    channelOpsMax: options.channelOpsMax ?? CHANNEL_OPS_DEFAULT,
+    openExternal: options.openExternalSnapshot,
+    externalContext: options.externalContext,
+  });
+}

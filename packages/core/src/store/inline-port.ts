@@ -1,0 +1,77 @@
+/** The metadata plane for channels on the metadata thread itself: a function call away. */
+
+import type { Blob } from '../blob/blob.js';
+import type { BlobRef, ChannelHost, MetadataPort } from '../channel/host.js';
+import type { BlockDevice } from '../device/block-device.js';
+import { assert, BlobstoreError } from '../error.js';
+import type { ClaimedCluster } from '../metadata/allocation.js';
+import { discardCluster, reclaimClusters } from '../metadata/discard-cluster.js';
+import { insertCluster } from '../metadata/insert-cluster.js';
+import { releaseCluster } from '../metadata/release-cluster.js';
+import type { Steps } from '../metadata/steps.js';
+import { BLOB } from '../shared/layout.js';
+import type { BlobCluster, MdPage } from '../units/units.js';
+import type { StoreState } from './store-state.js';
+
+class InlinePort implements MetadataPort {
+  readonly #store: StoreState;
+
+  constructor(store: StoreState) {
+    this.#store = store;
+  }
+
+  insertCluster(slot: number, index: BlobCluster, claimed: ClaimedCluster): Steps<'inserted' | 'exists'> {
+    return insertCluster(this.#store, blobOfSlot(this.#store, slot), index, claimed);
+  }
+
+  discardCluster(slot: number, claimed: ClaimedCluster, written: boolean): Steps<void> {
+    return discardCluster(this.#store, blobOfSlot(this.#store, slot), claimed, written);
+  }
+
+  releaseCluster(slot: number, index: BlobCluster): Steps<void> {
+    return releaseCluster(this.#store, blobOfSlot(this.#store, slot), index);
+  }
+
+  reclaim(): Steps<boolean> {
+    return reclaimClusters(this.#store);
+  }
+
+  drained(): void {
+    this.#store.pokeDrain();
+  }
+}
+
+/** What a channel on the metadata thread works with. */
+export function inlineHost(store: StoreState): ChannelHost {
+  return {
+    shared: store.shared,
+    geometry: store.geometry,
+    device: store.device,
+    metadata: new InlinePort(store),
+    channelOpsMax: store.channelOpsMax,
+    externalDevice: (slot) => externalDeviceOf(store, slot),
+  };
+}
+
+/** The open blob behind a channel's reference. EBADF when it is closed. */
+export function blobOfRef(store: StoreState, ref: BlobRef): Blob {
+  const blob = findBySlot(store, ref.slot);
+  if (blob?.generation !== ref.generation) throw new BlobstoreError('EBADF', 'the blob is closed');
+  return blob;
+}
+
+function blobOfSlot(store: StoreState, slot: number): Blob {
+  const blob = findBySlot(store, slot);
+  assert(blob !== undefined, `no blob is open in slot ${slot}`);
+  return blob;
+}
+
+function findBySlot(store: StoreState, slot: number): Blob | undefined {
+  const blob = store.openBlobs.get(store.shared.blobs.load(slot, BLOB.ID_PAGE) as MdPage);
+  return blob?.isOpen && blob.slot === slot ? blob : undefined;
+}
+
+function externalDeviceOf(store: StoreState, slot: number): BlockDevice | undefined {
+  const blob = findBySlot(store, slot);
+  return blob?.back?.kind === 'external' ? blob.back.device : undefined;
+}

@@ -1,0 +1,86 @@
+/** Reading and writing of the masks that say which pages, clusters and blob ids are used. */
+
+import type { DeviceChannel } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+import { decodeMask, encodeMask, MASK, type MaskType, maskBitsMax } from '../format/mask.js';
+import type { PageRange, SuperBlock } from '../format/super-block.js';
+import { type Steps, wait } from '../metadata/steps.js';
+import { BitArray } from '../shared/bit-array.js';
+import type { Geometry } from '../units/geometry.js';
+import { PAGE_BYTES } from '../units/units.js';
+import type { StoreState } from './store-state.js';
+
+const MASK_NAMES = ['used pages', 'used clusters', 'used blob ids'];
+
+/** What the masks say. */
+export interface Masks {
+  pages: BitArray;
+  clusters: BitArray;
+  blobIds: BitArray;
+}
+
+/** Reads the three masks of a cleanly unloaded store. EILSEQ when one is not what the super block says. */
+export function* readMasks(
+  channel: DeviceChannel,
+  geometry: Geometry,
+  block: SuperBlock,
+  clusterCount: number,
+): Steps<Masks> {
+  const mdPages = geometry.mdPageCount;
+  const pages = yield* readMask(channel, geometry, MASK.USED_PAGES, block.pageMask, mdPages, false);
+  const clusters = yield* readMask(channel, geometry, MASK.USED_CLUSTERS, block.clusterMask, clusterCount, true);
+  const blobIds = yield* readMask(channel, geometry, MASK.USED_BLOB_IDS, block.blobIdMask, mdPages, false);
+  return { pages, clusters, blobIds };
+}
+
+/** @param mayBeLonger - a grow that was cut short leaves a cluster mask that is longer than the store */
+function* readMask(
+  channel: DeviceChannel,
+  geometry: Geometry,
+  type: MaskType,
+  range: PageRange,
+  bitCount: number,
+  mayBeLonger: boolean,
+): Steps<BitArray> {
+  const bytes = yield* readRange(channel, geometry, range);
+  const mask = decodeMask(bytes);
+  const lengthFits = mayBeLonger ? mask.bitCount >= bitCount : mask.bitCount === bitCount;
+  if (mask.type !== type || !lengthFits || mask.bitCount > maskBitsMax(range.count)) {
+    const found = `type ${mask.type} and ${mask.bitCount} bits where type ${type} and ${bitCount} bits should be`;
+    const advice = 'opening the store with `forceRecover` makes the masks anew';
+    throw new BlobstoreError('EILSEQ', `the mask of ${MASK_NAMES[type]} is damaged: it has ${found}; ${advice}`);
+  }
+  const bits = BitArray.private(bitCount);
+  bits.loadMask(mask.bits);
+  return bits;
+}
+
+/** Reads a range of pages of the device. */
+export function* readRange(channel: DeviceChannel, geometry: Geometry, range: PageRange): Steps<Uint8Array> {
+  const bytes = new Uint8Array(range.count * PAGE_BYTES);
+  yield* wait(channel.read(bytes, 0, geometry.pageToLba(range.start), geometry.pageToLba(range.count)));
+  return bytes;
+}
+
+/** Writes the masks as memory has them; stores of versions before 3 have no mask of blob ids. */
+export function* writeMasks(store: StoreState, block: SuperBlock): Steps<void> {
+  const { clusters, pages } = store.shared;
+  const { mdPageCount } = store.geometry;
+  yield* writeMask(store, MASK.USED_PAGES, block.pageMask, mdPageCount, (to) => pages.storeMask(to));
+  if (block.blobIdMask.count > 0) {
+    yield* writeMask(store, MASK.USED_BLOB_IDS, block.blobIdMask, mdPageCount, (to) => store.usedBlobIds.storeMask(to));
+  }
+  yield* writeMask(store, MASK.USED_CLUSTERS, block.clusterMask, clusters.capacity, (to) => clusters.storeMask(to));
+}
+
+function* writeMask(
+  store: StoreState,
+  type: MaskType,
+  range: PageRange,
+  bitCount: number,
+  storeBits: (target: Uint8Array) => void,
+): Steps<void> {
+  const { geometry, shared } = store;
+  const bytes = shared.locked(() => encodeMask(type, bitCount, range.count, storeBits));
+  yield* wait(store.deviceChannel.write(bytes, 0, geometry.pageToLba(range.start), geometry.pageToLba(range.count)));
+}

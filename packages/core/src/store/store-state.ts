@@ -1,0 +1,146 @@
+/** What the metadata thread knows of an open store. The operations in `metadata/` and `store/` work on it. */
+
+import type { Blob } from '../blob/blob.js';
+import type { Channel } from '../channel/channel.js';
+import type { BlockDevice, DeviceChannel, MaybePromise } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+import { type Steps, wait } from '../metadata/steps.js';
+import type { BitArray } from '../shared/bit-array.js';
+import type { SharedStore } from '../shared/shared-store.js';
+import type { Geometry } from '../units/geometry.js';
+import { type BlobId, type DeviceCluster, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
+import { SnapshotTree } from './snapshot-tree.js';
+
+/**
+ * What survives what. `power-loss`: what was synced or flushed survives a power cut, and the metadata of new clusters waits
+ * for the next sync or flush. `process-crash`: every write goes out at once, in the specification's order and without
+ * barriers; all that was acknowledged survives a killed process, nothing is promised for a power cut before a flush.
+ */
+export type Durability = 'power-loss' | 'process-crash';
+
+/** What is known of a blob when its external snapshot is to be opened. */
+export interface ExternalSnapshotRequest {
+  blobId: BlobId;
+  /** The external snapshot's id, as given when the blob was created. */
+  snapshotId: Uint8Array;
+  /** As given when the store was opened. */
+  storeContext: unknown;
+  /** As given when the blob was opened. */
+  blobContext: unknown;
+}
+
+/**
+ * Opens an external snapshot's device, read-only. Answers null to open the blob without it: reads of what it would have
+ * answered then fail with EIO, until a device is set.
+ */
+export type OpenExternalSnapshot = (request: ExternalSnapshotRequest) => MaybePromise<BlockDevice | null>;
+
+/** A blob that could not be used, and why. */
+export interface DamagedBlob {
+  id: BlobId;
+  page: MdPage;
+  error: BlobstoreError;
+}
+
+export interface StoreStateFields {
+  device: BlockDevice;
+  deviceChannel: DeviceChannel;
+  shared: SharedStore;
+  geometry: Geometry;
+  usedBlobIds: BitArray;
+  bstype: Uint8Array;
+  superBlobId: BlobId;
+  clean: boolean;
+  durability: Durability;
+  channelOpsMax: number;
+  openExternal: OpenExternalSnapshot | undefined;
+  externalContext: unknown;
+}
+
+export class StoreState {
+  readonly device: BlockDevice;
+  /** The metadata thread's own channel to the device. */
+  readonly deviceChannel: DeviceChannel;
+  readonly shared: SharedStore;
+  readonly geometry: Geometry;
+  /** Pages where a blob's chain begins. */
+  readonly usedBlobIds: BitArray;
+  bstype: Uint8Array;
+  superBlobId: BlobId;
+  /** The super block on disk says "clean": it must be told otherwise before metadata changes. */
+  clean: boolean;
+  readonly durability: Durability;
+  /** Requests that a channel takes at once. */
+  readonly channelOpsMax: number;
+  readonly openExternal: OpenExternalSnapshot | undefined;
+  readonly externalContext: unknown;
+
+  readonly openBlobs = new Map<MdPage, Blob>();
+  /** Blobs whose deletion began on disk and failed before its end; deleting them again goes on with it. */
+  readonly unfinishedDeletes = new Map<MdPage, Blob>();
+  /** Snapshots that failed half way, in doubt on disk; the next load sets them right, until then they are nobody's. */
+  readonly abandoned = new Set<MdPage>();
+  /** Clusters that nothing names, taken because they could not be cleared. */
+  unclearedClusters: DeviceCluster[] = [];
+  readonly snapshots = new SnapshotTree();
+  readonly channels = new Set<Channel>();
+  /** Blobs that could not be opened when the store was loaded. */
+  readonly damaged: DamagedBlob[] = [];
+  #closed = false;
+  #drainWaiters: (() => void)[] = [];
+
+  constructor(fields: StoreStateFields) {
+    this.device = fields.device;
+    this.deviceChannel = fields.deviceChannel;
+    this.shared = fields.shared;
+    this.geometry = fields.geometry;
+    this.usedBlobIds = fields.usedBlobIds;
+    this.bstype = fields.bstype;
+    this.superBlobId = fields.superBlobId ?? INVALID_BLOB_ID;
+    this.clean = fields.clean;
+    this.durability = fields.durability;
+    this.channelOpsMax = fields.channelOpsMax;
+    this.openExternal = fields.openExternal;
+    this.externalContext = fields.externalContext;
+  }
+
+  /** Bytes of the device now. */
+  get deviceBytes(): number {
+    return this.device.blockCount * this.device.blockLengthBytes;
+  }
+
+  /** Every metadata write goes out at once. */
+  get writesThrough(): boolean {
+    return this.durability === 'process-crash';
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** EBADF once the store is unloaded or destroyed. */
+  requireOpen(): void {
+    if (this.#closed) throw new BlobstoreError('EBADF', 'the store is closed: open it again first');
+  }
+
+  markClosed(): void {
+    this.#closed = true;
+  }
+
+  /** Makes what was written so far durable, where the durability asks for it. */
+  *barrier(): Steps<void> {
+    if (this.durability === 'power-loss') yield* wait(this.deviceChannel.flush());
+  }
+
+  /** Resolves when an operation has left a frozen blob. */
+  drained(): Promise<void> {
+    return new Promise((resolve) => this.#drainWaiters.push(resolve));
+  }
+
+  /** An operation has left a frozen blob on this thread. */
+  pokeDrain(): void {
+    const waiters = this.#drainWaiters;
+    this.#drainWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+}

@@ -1,0 +1,67 @@
+/** The end of an open store: unloading, which leaves it clean, and destroying. */
+
+import { BlobstoreError } from '../error.js';
+import { finishAllDeletes } from '../metadata/delete.js';
+import { clearUncleared } from '../metadata/discard-cluster.js';
+import { closeLingering } from '../metadata/open-close.js';
+import { type Steps, wait } from '../metadata/steps.js';
+import { writeMasks } from './masks.js';
+import type { StoreState } from './store-state.js';
+import { readSuper, writeSuper } from './super-block-io.js';
+
+/**
+ * Writes the masks, then marks the store as clean.
+ * @throws EBUSY while blobs are open, and then the store stays as it is; after any other error it is closed, and will be
+ * recovered when it is opened next.
+ */
+export function* unloadStore(store: StoreState): Steps<void> {
+  store.requireOpen();
+  requireAllClosed(store);
+  try {
+    yield* closeLingering(store);
+    yield* finishAllDeletes(store);
+    yield* clearUncleared(store);
+    yield* store.barrier();
+    const block = yield* readSuper(store);
+    yield* writeMasks(store, block);
+    yield* store.barrier();
+    block.clean = store.abandoned.size === 0 ? 1 : 0; // what is in doubt only recovery can decide
+    yield* writeSuper(store, block);
+  } finally {
+    yield* release(store);
+  }
+}
+
+/** Makes the device hold no store any more. EBUSY while blobs are open. */
+export function* destroyStore(store: StoreState): Steps<void> {
+  store.requireOpen();
+  requireAllClosed(store);
+  try {
+    yield* wait(store.deviceChannel.writeZeroes(0, store.geometry.blocksPerPage));
+    yield* store.barrier();
+  } finally {
+    yield* release(store);
+  }
+}
+
+/** Forgets the store as a killed process would: nothing is written. */
+export function* abandonStore(store: StoreState): Steps<void> {
+  if (!store.isClosed) yield* release(store);
+}
+
+function requireAllClosed(store: StoreState): void {
+  const open = [...store.openBlobs.values()].filter((blob) => blob.openRefs > 0);
+  if (open.length === 0) return;
+  throw new BlobstoreError('EBUSY', `${open.length} blobs are open, among them blob ${open[0].id}: close them first`);
+}
+
+function* release(store: StoreState): Steps<void> {
+  store.markClosed();
+  for (const channel of [...store.channels]) yield* channel.close();
+  store.channels.clear();
+  for (const blob of store.openBlobs.values()) {
+    if (blob.back?.kind === 'external') yield* wait(blob.back.device.close());
+  }
+  store.openBlobs.clear();
+  store.deviceChannel.close();
+}

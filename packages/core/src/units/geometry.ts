@@ -1,0 +1,79 @@
+/** The one place that converts between the units of a store, and asserts that they divide. */
+
+import { assert } from '../error.js';
+import { type BlobCluster, type DeviceCluster, divideRoundUp, type IoUnit, type Lba, type MdPage, PAGE_BYTES } from './units.js';
+
+/** What a store's conversions depend on; fixed from initialisation to destruction, all in the super block. */
+export interface GeometryFields {
+  /** Bytes in a block of the device; divides 4096. */
+  blockLengthBytes: number;
+  /** Bytes in an io unit; a multiple of the block length, divides 4096. */
+  ioUnitBytes: number;
+  /** Bytes in a cluster; a multiple of 4096. */
+  clusterBytes: number;
+  /** First page of the metadata region, counted from the device's start. */
+  mdStartPage: number;
+  /** Pages in the metadata region. */
+  mdPageCount: number;
+}
+
+export class Geometry implements GeometryFields {
+  readonly blockLengthBytes: number;
+  readonly ioUnitBytes: number;
+  readonly clusterBytes: number;
+  readonly mdStartPage: number;
+  readonly mdPageCount: number;
+  readonly blocksPerCluster: number;
+  readonly blocksPerPage: number;
+  readonly blocksPerIoUnit: number;
+  readonly pagesPerCluster: number;
+  readonly ioUnitsPerCluster: number;
+  readonly ioUnitsPerPage: number;
+
+  constructor(fields: GeometryFields) {
+    const { blockLengthBytes, ioUnitBytes, clusterBytes } = fields;
+    assert(PAGE_BYTES % blockLengthBytes === 0, `blocks of ${blockLengthBytes} bytes do not divide a page`);
+    assert(PAGE_BYTES % ioUnitBytes === 0, `io units of ${ioUnitBytes} bytes do not divide a page`);
+    assert(ioUnitBytes % blockLengthBytes === 0, `blocks of ${blockLengthBytes} bytes do not divide an io unit`);
+    assert(clusterBytes >= PAGE_BYTES && clusterBytes % PAGE_BYTES === 0, `pages do not divide ${clusterBytes} bytes`);
+    this.blockLengthBytes = blockLengthBytes;
+    this.ioUnitBytes = ioUnitBytes;
+    this.clusterBytes = clusterBytes;
+    this.mdStartPage = fields.mdStartPage;
+    this.mdPageCount = fields.mdPageCount;
+    this.blocksPerCluster = clusterBytes / blockLengthBytes;
+    this.blocksPerPage = PAGE_BYTES / blockLengthBytes;
+    this.blocksPerIoUnit = ioUnitBytes / blockLengthBytes;
+    this.pagesPerCluster = clusterBytes / PAGE_BYTES;
+    this.ioUnitsPerCluster = clusterBytes / ioUnitBytes;
+    this.ioUnitsPerPage = PAGE_BYTES / ioUnitBytes;
+  }
+
+  /** Where a device cluster begins. */
+  clusterToLba(cluster: DeviceCluster): Lba {
+    return (cluster * this.blocksPerCluster) as Lba;
+  }
+
+  /** Where a page of the metadata region lies on the device. */
+  mdPageToLba(page: MdPage): Lba {
+    return ((this.mdStartPage + page) * this.blocksPerPage) as Lba;
+  }
+
+  /** Where a page counted from the device's start lies. */
+  pageToLba(page: number): Lba {
+    return (page * this.blocksPerPage) as Lba;
+  }
+
+  clusterToIoUnit(cluster: BlobCluster): IoUnit {
+    return (cluster * this.ioUnitsPerCluster) as IoUnit;
+  }
+
+  ioUnitToCluster(ioUnit: number): BlobCluster {
+    return Math.floor(ioUnit / this.ioUnitsPerCluster) as BlobCluster;
+  }
+
+  /** Clusters at the device's start that hold the super block, the masks and the metadata region. */
+  metadataClusterCount(): number {
+    return divideRoundUp(this.mdStartPage + this.mdPageCount, this.pagesPerCluster);
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * A device around another whose operations all happen later: asynchronous, however synchronous the other is. Operations
+ * that are in flight together happen in the order of their calls, or, given a seed, in another that the seed decides.
+ * An operation's whole effect is at the moment it happens, just before its promise resolves.
+ */
+
+import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
+import { BlobstoreError } from '@blobyard/core';
+
+export interface AsyncDeviceOptions {
+  /** Later in the same turn of the event loop, or in a later one. 'macrotask' unless given. */
+  readonly when?: 'microtask' | 'macrotask';
+  /**
+   * Shuffles: any whole number; the same seed and the same calls give the same order. Without it: first come, first
+   * served.
+   */
+  readonly seed?: number;
+}
+
+/** Wraps a device; close the wrapper, not the device. */
+export function asyncDevice(device: BlockDevice, options: AsyncDeviceOptions = {}): BlockDevice {
+  return new AsyncDevice(device, new LaterQueue(options));
+}
+
+/** Runs what it is given one at a time, each in a task of its own. */
+class LaterQueue {
+  readonly #waiting: (() => Promise<void>)[] = [];
+  readonly #defer: (task: () => void) => void;
+  readonly #random: (() => number) | undefined;
+  #isRunning = false;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: AsyncDeviceOptions) {
+    this.#defer = options.when === 'microtask' ? queueMicrotask : setImmediate;
+    this.#random = options.seed === undefined ? undefined : randomNumbers(options.seed);
+  }
+
+  run(operation: () => MaybePromise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      // An async function, so that what the operation throws becomes a rejection.
+      this.#waiting.push(() => (async () => operation())().then(resolve, reject));
+      this.#schedule();
+    });
+  }
+
+  /** Resolves once nothing waits or runs. */
+  idle(): Promise<void> {
+    if (!this.#isRunning) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  #schedule(): void {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    this.#defer(() => this.#runNext());
+  }
+
+  #runNext(): void {
+    const index = this.#random === undefined ? 0 : Math.floor(this.#random() * this.#waiting.length);
+    const [operation] = this.#waiting.splice(index, 1);
+    void operation().then(() => {
+      this.#isRunning = false;
+      if (this.#waiting.length > 0) this.#schedule();
+      else this.#onIdle?.();
+    });
+  }
+}
+
+class AsyncDevice implements BlockDevice {
+  readonly synchronous = false;
+  readonly #inner: BlockDevice;
+  readonly #queue: LaterQueue;
+  #closing: Promise<void> | undefined;
+
+  constructor(inner: BlockDevice, queue: LaterQueue) {
+    this.#inner = inner;
+    this.#queue = queue;
+  }
+
+  get blockLengthBytes(): number {
+    return this.#inner.blockLengthBytes;
+  }
+
+  get blockCount(): number {
+    return this.#inner.blockCount;
+  }
+
+  get canCopy(): boolean {
+    return this.#inner.canCopy;
+  }
+
+  openChannel(): DeviceChannel {
+    const inner = this.#inner.openChannel();
+    return new AsyncChannel(inner, this.#queue, () => this.#closing === undefined);
+  }
+
+  isDegraded(): boolean {
+    return this.#inner.isDegraded?.() ?? false;
+  }
+
+  isZeroes(lba: number, blockCount: number): boolean {
+    return this.#inner.isZeroes?.(lba, blockCount) ?? false;
+  }
+
+  async refresh(): Promise<void> {
+    await this.#inner.refresh?.();
+  }
+
+  /** Waits for the operations under way, then closes the device. */
+  close(): Promise<void> {
+    this.#closing ??= this.#queue.idle().then(() => this.#inner.close());
+    return this.#closing;
+  }
+}
+
+class AsyncChannel implements DeviceChannel {
+  readonly copy?: (targetLba: number, sourceLba: number, blockCount: number) => Promise<void>;
+  readonly #inner: DeviceChannel;
+  readonly #queue: LaterQueue;
+  readonly #isDeviceOpen: () => boolean;
+  #isOpen = true;
+
+  constructor(inner: DeviceChannel, queue: LaterQueue, isDeviceOpen: () => boolean) {
+    this.#inner = inner;
+    this.#queue = queue;
+    this.#isDeviceOpen = isDeviceOpen;
+    if (inner.copy) this.copy = (target, source, count) => this.#later(() => inner.copy?.(target, source, count));
+  }
+
+  read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): Promise<void> {
+    return this.#later(() => this.#inner.read(buffer, bufferOffset, lba, blockCount));
+  }
+
+  write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): Promise<void> {
+    return this.#later(() => this.#inner.write(buffer, bufferOffset, lba, blockCount));
+  }
+
+  readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): Promise<void> {
+    return this.#later(() => this.#inner.readv(buffers, lba, blockCount));
+  }
+
+  writev(buffers: readonly Uint8Array[], lba: number, blockCount: number): Promise<void> {
+    return this.#later(() => this.#inner.writev(buffers, lba, blockCount));
+  }
+
+  writeZeroes(lba: number, blockCount: number): Promise<void> {
+    return this.#later(() => this.#inner.writeZeroes(lba, blockCount));
+  }
+
+  unmap(lba: number, blockCount: number): Promise<void> {
+    return this.#later(() => this.#inner.unmap(lba, blockCount));
+  }
+
+  flush(): Promise<void> {
+    return this.#later(() => this.#inner.flush());
+  }
+
+  /** Operations under way still happen: the inner channel stays open until the device is closed. */
+  close(): void {
+    this.#isOpen = false;
+  }
+
+  #later(operation: () => MaybePromise<void>): Promise<void> {
+    if (this.#isOpen && this.#isDeviceOpen()) return this.#queue.run(operation);
+    return Promise.reject(new BlobstoreError('EBADF', 'the channel or its device is closed; open another'));
+  }
+}
+
+/** The generator mulberry32: numbers from 0 up to 1. */
+function randomNumbers(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}

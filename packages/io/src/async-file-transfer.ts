@@ -1,0 +1,190 @@
+/**
+ * The transfers of `file-transfer.ts`, for a thread that does other things meanwhile: Node's threads make the calls.
+ * The callback calls are used, because those of `fs.promises` cost five times as much.
+ */
+
+import { allocateAligned, areAligned, isAligned } from './aligned-buffer.js';
+import { mayRetry, stuckWriteError, transferError, truncatedError } from './file-errors.js';
+import {
+  afterFailedPunch,
+  CALL_BYTES_MAX,
+  DETOUR_BYTES,
+  describe,
+  isEndOfFile,
+  restOfList,
+  zeroBuffer,
+} from './file-transfer.js';
+import type { OpenFile } from './open-file.js';
+import { gather, scatter } from './scatter-list.js';
+
+/** Detour buffers that are kept for the next transfer; more are made while more are needed. */
+const DETOURS_KEPT_MAX = 8;
+
+const freeDetours: Uint8Array[] = [];
+
+export async function readFileAsync(
+  file: OpenFile,
+  buffer: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+): Promise<void> {
+  if (!file.direct || isAligned(buffer, offset)) return readAll(file, buffer, offset, length, position);
+  return readvByDetour(file, [buffer.subarray(offset, offset + length)], length, position);
+}
+
+export async function writeFileAsync(
+  file: OpenFile,
+  buffer: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+): Promise<void> {
+  if (!file.direct || isAligned(buffer, offset)) return writeAll(file, buffer, offset, length, position);
+  return writevByDetour(file, [buffer.subarray(offset, offset + length)], length, position);
+}
+
+export async function readvFileAsync(
+  file: OpenFile,
+  buffers: readonly Uint8Array[],
+  length: number,
+  position: number,
+): Promise<void> {
+  if (file.direct && !areAligned(buffers)) return readvByDetour(file, buffers, length, position);
+  for (let done = 0; done < length; ) {
+    const rest = restOfList(buffers, done);
+    const moved = await once(file, 'readv', position, (settle) =>
+      file.fs.readv(file.fd, rest, position + done, settle),
+    );
+    if (isEndOfFile(file, moved, length - done)) throw truncatedError(file.path, position, length, done);
+    done += moved;
+  }
+}
+
+export async function writevFileAsync(
+  file: OpenFile,
+  buffers: readonly Uint8Array[],
+  length: number,
+  position: number,
+): Promise<void> {
+  if (file.direct && !areAligned(buffers)) return writevByDetour(file, buffers, length, position);
+  for (let done = 0; done < length; ) {
+    const rest = restOfList(buffers, done);
+    const moved = await once(file, 'writev', position, (settle) =>
+      file.fs.writev(file.fd, rest, position + done, settle),
+    );
+    if (moved === 0) throw stuckWriteError(file.path, position, length);
+    done += moved;
+  }
+}
+
+/** Makes the range read as zeroes, and gives its file system blocks back where the file system can take them. */
+export async function zeroFileAsync(file: OpenFile, length: number, position: number): Promise<void> {
+  if (length === 0) return;
+  if (file.punchesHoles && (await punchHole(file, length, position))) return;
+  for (let done = 0; done < length; ) {
+    const part = Math.min(length - done, DETOUR_BYTES);
+    await writeAll(file, zeroBuffer(), 0, part, position + done);
+    done += part;
+  }
+}
+
+/** Brings everything that was written before to the medium. After a failure it fails for good. */
+export async function flushFileAsync(file: OpenFile): Promise<void> {
+  file.checkFlushable();
+  try {
+    await once<void>(file, 'flush', undefined, (settle) => file.fs.fdatasync(file.fd, settle));
+  } catch (cause) {
+    throw file.rememberFlushFailure(cause);
+  }
+}
+
+async function readAll(file: OpenFile, buffer: Uint8Array, offset: number, length: number, position: number) {
+  for (let done = 0; done < length; ) {
+    const asked = Math.min(length - done, CALL_BYTES_MAX);
+    const moved = await once(file, 'read', position, (settle) =>
+      file.fs.read(file.fd, buffer, offset + done, asked, position + done, settle),
+    );
+    if (isEndOfFile(file, moved, asked)) throw truncatedError(file.path, position, length, done + moved);
+    done += moved;
+  }
+}
+
+async function writeAll(file: OpenFile, buffer: Uint8Array, offset: number, length: number, position: number) {
+  for (let done = 0; done < length; ) {
+    const asked = Math.min(length - done, CALL_BYTES_MAX);
+    const moved = await once(file, 'write', position, (settle) =>
+      file.fs.write(file.fd, buffer, offset + done, asked, position + done, settle),
+    );
+    if (moved === 0) throw stuckWriteError(file.path, position, length);
+    done += moved;
+  }
+}
+
+/** What the calls of `fs` end with. */
+type Settle<T> = (error: Error | null, result: T) => void;
+
+/** One call, tried again while the system asks for it. */
+function once<T = number>(
+  file: OpenFile,
+  operation: string,
+  position: number | undefined,
+  call: (settle: Settle<T>) => void,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    let attempt = 1;
+    const settle: Settle<T> = (error, result) => {
+      if (!error) resolve(result);
+      else if (mayRetry(error, attempt)) again();
+      else reject(transferError(error, describe(file, operation, position)));
+    };
+    const again = () => {
+      attempt++;
+      call(settle);
+    };
+    call(settle);
+  });
+}
+
+/** Answers false where zeroes have to be written instead. */
+async function punchHole(file: OpenFile, length: number, position: number): Promise<boolean> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await file.fs.trim(file.fd, position, length);
+      return true;
+    } catch (cause) {
+      const next = afterFailedPunch(cause, attempt);
+      if (next === 'fail') throw transferError(cause, describe(file, 'hole', position));
+      if (next === 'never') file.punchesHoles = false;
+      if (next !== 'again') return false;
+    }
+  }
+}
+
+async function readvByDetour(file: OpenFile, buffers: readonly Uint8Array[], length: number, position: number) {
+  const detour = freeDetours.pop() ?? allocateAligned(DETOUR_BYTES);
+  try {
+    for (let done = 0; done < length; ) {
+      const part = Math.min(length - done, DETOUR_BYTES);
+      await readAll(file, detour, 0, part, position + done);
+      scatter(detour, part, buffers, done);
+      done += part;
+    }
+  } finally {
+    if (freeDetours.length < DETOURS_KEPT_MAX) freeDetours.push(detour);
+  }
+}
+
+async function writevByDetour(file: OpenFile, buffers: readonly Uint8Array[], length: number, position: number) {
+  const detour = freeDetours.pop() ?? allocateAligned(DETOUR_BYTES);
+  try {
+    for (let done = 0; done < length; ) {
+      const part = Math.min(length - done, DETOUR_BYTES);
+      gather(buffers, done, detour, part);
+      await writeAll(file, detour, 0, part, position + done);
+      done += part;
+    }
+  } finally {
+    if (freeDetours.length < DETOURS_KEPT_MAX) freeDetours.push(detour);
+  }
+}

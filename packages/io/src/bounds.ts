@@ -1,0 +1,61 @@
+/**
+ * The checks that every device makes before it touches anything: a range that is not all on the device is EIO, as on a
+ * disk; numbers and buffers that cannot be meant are EINVAL. They allocate nothing unless they throw.
+ */
+
+import { BlobstoreError } from '@blobyard/core';
+
+/** Throws EIO unless all the blocks are on the device, EINVAL unless both numbers are whole. */
+export function checkRange(operation: string, lba: number, blockCount: number, deviceBlocks: number): void {
+  const isWhole = Number.isSafeInteger(lba) && Number.isSafeInteger(blockCount);
+  if (isWhole && lba >= 0 && blockCount >= 0 && lba + blockCount <= deviceBlocks) return;
+  throw rangeError(operation, lba, blockCount, deviceBlocks);
+}
+
+/** Throws EINVAL unless `lengthBytes` bytes of the buffer follow `bufferOffset`. */
+export function checkBuffer(operation: string, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
+  const isWhole = Number.isSafeInteger(bufferOffset);
+  if (isWhole && bufferOffset >= 0 && bufferOffset + lengthBytes <= buffer.byteLength) return;
+  throw new BlobstoreError(
+    'EINVAL',
+    `${operation} of ${lengthBytes} bytes at byte ${bufferOffset} of a buffer of ${buffer.byteLength}; give a larger one`,
+  );
+}
+
+/** Throws EINVAL unless the lengths of the buffers add up to `lengthBytes`. */
+export function checkList(operation: string, buffers: readonly Uint8Array[], lengthBytes: number): void {
+  const listBytes = totalBytes(buffers);
+  if (listBytes === lengthBytes) return;
+  throw new BlobstoreError(
+    'EINVAL',
+    `${operation} of ${lengthBytes} bytes with buffers of ${listBytes} bytes in all; they must be the same`,
+  );
+}
+
+/** Both ranges of a copy: EIO unless they are on the device, EINVAL if they overlap. */
+export function checkCopy(target: number, source: number, blockCount: number, deviceBlocks: number): void {
+  checkRange('copy to', target, blockCount, deviceBlocks);
+  checkRange('copy from', source, blockCount, deviceBlocks);
+  if (target + blockCount <= source || source + blockCount <= target) return;
+  throw new BlobstoreError('EINVAL', `copy of ${blockCount} blocks from ${source} to ${target}: the ranges overlap`);
+}
+
+/** Throws EBADF when `isOpen` is false. */
+export function checkOpen(operation: string, isOpen: boolean): void {
+  if (!isOpen) throw new BlobstoreError('EBADF', `${operation} on a channel or device that is closed; open another`);
+}
+
+/** Bytes of the buffers taken together. */
+export function totalBytes(buffers: readonly Uint8Array[]): number {
+  let total = 0;
+  for (let index = 0; index < buffers.length; index++) total += buffers[index].byteLength;
+  return total;
+}
+
+function rangeError(operation: string, lba: number, blockCount: number, deviceBlocks: number): BlobstoreError {
+  const asked = `${operation} of ${blockCount} blocks at block ${lba}`;
+  if (!Number.isSafeInteger(lba) || !Number.isSafeInteger(blockCount)) {
+    return new BlobstoreError('EINVAL', `${asked}; both must be whole numbers`);
+  }
+  return new BlobstoreError('EIO', `${asked} of a device that has ${deviceBlocks}`);
+}

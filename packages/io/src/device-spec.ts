@@ -1,0 +1,118 @@
+/**
+ * How devices are named: plain objects that every thread can be sent, and that open the device there. Everything in
+ * them is checked, because they come from users.
+ */
+
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { BlobstoreError, type BlockDevice, toBlobstoreError } from '@blobyard/core';
+import { FileDevice, type FileDeviceOptions } from './file-device.js';
+import { MemoryDevice, type MemoryDeviceOptions, type SharedMemoryDeviceOptions } from './memory-device.js';
+import { checkObject, checkText, invalid } from './option-checks.js';
+import { SparseMemoryDevice, type SparseMemoryDeviceOptions } from './sparse-memory-device.js';
+
+/** A device in memory: a new one, or with `memory` one that exists. */
+export type MemoryDeviceSpec = { readonly kind: 'memory' } & (MemoryDeviceOptions | SharedMemoryDeviceOptions);
+
+/** A new device in the memory of one thread, of any size. */
+export type SparseMemoryDeviceSpec = { readonly kind: 'sparse-memory' } & SparseMemoryDeviceOptions;
+
+/** A file or block device node. */
+export type FileDeviceSpec = { readonly kind: 'file' } & FileDeviceOptions;
+
+/** A device of the user's own. */
+export interface CustomDeviceSpec {
+  readonly kind: 'custom';
+  /** The ES module that has it: an absolute path, or a URL (`import.meta.resolve('a-package')` gives one). */
+  readonly module: string;
+  /** What the module's `openDevice` is called with; anything that can be posted to a thread. */
+  readonly options?: unknown;
+}
+
+export type DeviceSpec = MemoryDeviceSpec | SparseMemoryDeviceSpec | FileDeviceSpec | CustomDeviceSpec;
+
+/** What the module of a custom device exports. It is called once in each thread that uses the device. */
+export interface CustomDeviceModule {
+  openDevice(options: unknown): BlockDevice | Promise<BlockDevice>;
+}
+
+const NEW_MEMORY_OPTIONS = ['kind', 'sizeBytes', 'blockLengthBytes', 'maxSizeBytes', 'arenaBytes', 'canCopy'];
+const SPARSE_OPTIONS = ['kind', 'sizeBytes', 'blockLengthBytes', 'canCopy'];
+const FILE_OPTIONS = ['kind', 'path', 'create', 'sizeBytes', 'blockLengthBytes', 'direct', 'mode', 'readOnly'];
+
+/**
+ * Opens the device that a spec names, for the calling thread. Throws EINVAL for a spec that cannot be, saying what
+ * would do, and what the kind of device throws.
+ */
+export async function openDevice(spec: DeviceSpec): Promise<BlockDevice> {
+  if (typeof spec !== 'object' || spec === null) throw invalid('a device spec', spec, 'an object with a kind');
+  switch (spec.kind) {
+    case 'memory':
+      return openMemory(spec);
+    case 'sparse-memory':
+      checkObject('a device of kind sparse-memory', spec, SPARSE_OPTIONS);
+      return new SparseMemoryDevice(spec);
+    case 'file':
+      checkObject('a device of kind file', spec, FILE_OPTIONS);
+      return FileDevice.open(spec);
+    case 'custom':
+      return openCustom(spec);
+    default: {
+      const { kind } = spec as { kind: unknown };
+      throw invalid('the kind of a device', kind, "'memory', 'sparse-memory', 'file' or 'custom'");
+    }
+  }
+}
+
+/**
+ * The spec by which other threads open a device that this thread has opened: without the making of it, and with the
+ * memory that it lies in. Throws ENOTSUP for a device that other threads cannot reach.
+ */
+export function sharedSpec(spec: DeviceSpec, device: BlockDevice): DeviceSpec {
+  if (device instanceof MemoryDevice || device instanceof FileDevice) return device.spec;
+  if (spec.kind === 'custom') return spec;
+  throw new BlobstoreError(
+    'ENOTSUP',
+    `a device of kind '${spec.kind}' is in the memory of one thread; for several use kind 'memory' or 'file'`,
+  );
+}
+
+function openMemory(spec: MemoryDeviceSpec): MemoryDevice {
+  if ('memory' in spec) {
+    checkObject('a device of kind memory that exists', spec, ['kind', 'memory']);
+    return new MemoryDevice(spec);
+  }
+  checkObject('a device of kind memory', spec, NEW_MEMORY_OPTIONS);
+  return MemoryDevice.create(spec);
+}
+
+async function openCustom(spec: CustomDeviceSpec): Promise<BlockDevice> {
+  checkObject('a device of kind custom', spec, ['kind', 'module', 'options']);
+  const address = moduleUrl(checkText('module', spec.module));
+  let device: unknown;
+  try {
+    const module = (await import(address)) as Partial<CustomDeviceModule>;
+    if (typeof module.openDevice !== 'function') {
+      throw new BlobstoreError('EINVAL', `${spec.module} exports no function openDevice`);
+    }
+    device = await module.openDevice(spec.options);
+  } catch (cause) {
+    throw toBlobstoreError(cause, `open the custom device of ${spec.module}`);
+  }
+  if (isBlockDevice(device)) return device;
+  throw invalid(`what openDevice of ${spec.module} gave`, device, 'a BlockDevice');
+}
+
+function moduleUrl(module: string): string {
+  if (path.isAbsolute(module)) return pathToFileURL(module).href;
+  if (URL.canParse(module)) return module;
+  throw invalid('module', module, "an absolute path or a URL, such as new URL('./my-device.js', import.meta.url).href");
+}
+
+function isBlockDevice(value: unknown): value is BlockDevice {
+  if (typeof value !== 'object' || value === null) return false;
+  const { blockLengthBytes, blockCount, synchronous, canCopy, openChannel, close } = value as Partial<BlockDevice>;
+  const isMeasured = Number.isSafeInteger(blockLengthBytes) && Number.isSafeInteger(blockCount);
+  const isDescribed = typeof synchronous === 'boolean' && typeof canCopy === 'boolean';
+  return isMeasured && isDescribed && typeof openChannel === 'function' && typeof close === 'function';
+}

@@ -1,0 +1,154 @@
+/** The two kinds of channel of a file device: one whose calls are over when they return, and one that promises. */
+
+import type { DeviceChannel } from '@blobyard/core';
+import {
+  flushFileAsync,
+  readFileAsync,
+  readvFileAsync,
+  writeFileAsync,
+  writevFileAsync,
+  zeroFileAsync,
+} from './async-file-transfer.js';
+import { checkBuffer, checkList, checkOpen, checkRange } from './bounds.js';
+import { flushFile, readFile, readvFile, writeFile, writevFile, zeroFile } from './file-transfer.js';
+import type { OpenFile } from './open-file.js';
+
+/** What both kinds check before they act. */
+class ChannelGate {
+  readonly #file: OpenFile;
+  readonly #onClose: () => void;
+  #isOpen = true;
+
+  constructor(file: OpenFile, onClose: () => void) {
+    this.#file = file;
+    this.#onClose = onClose;
+  }
+
+  /** Refuses what cannot be done; answers how many bytes it is. */
+  admit(operation: string, lba: number, blockCount: number): number {
+    this.checkOpen(operation);
+    checkRange(operation, lba, blockCount, this.#file.blockCount);
+    return blockCount * this.#file.blockLengthBytes;
+  }
+
+  admitWrite(operation: string, lba: number, blockCount: number): number {
+    this.#file.checkWritable(operation);
+    return this.admit(operation, lba, blockCount);
+  }
+
+  checkOpen(operation: string): void {
+    checkOpen(operation, this.#isOpen && this.#file.isOpen);
+  }
+
+  close(): void {
+    this.#isOpen = false;
+    this.#onClose();
+  }
+}
+
+export class SyncFileChannel implements DeviceChannel {
+  readonly #file: OpenFile;
+  readonly #gate: ChannelGate;
+
+  constructor(file: OpenFile, onClose: () => void) {
+    this.#file = file;
+    this.#gate = new ChannelGate(file, onClose);
+  }
+
+  read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): void {
+    const length = this.#gate.admit('read', lba, blockCount);
+    checkBuffer('read', buffer, bufferOffset, length);
+    readFile(this.#file, buffer, bufferOffset, length, lba * this.#file.blockLengthBytes);
+  }
+
+  write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): void {
+    const length = this.#gate.admitWrite('write', lba, blockCount);
+    checkBuffer('write', buffer, bufferOffset, length);
+    writeFile(this.#file, buffer, bufferOffset, length, lba * this.#file.blockLengthBytes);
+  }
+
+  readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): void {
+    const length = this.#gate.admit('readv', lba, blockCount);
+    checkList('readv', buffers, length);
+    readvFile(this.#file, buffers, length, lba * this.#file.blockLengthBytes);
+  }
+
+  writev(buffers: readonly Uint8Array[], lba: number, blockCount: number): void {
+    const length = this.#gate.admitWrite('writev', lba, blockCount);
+    checkList('writev', buffers, length);
+    writevFile(this.#file, buffers, length, lba * this.#file.blockLengthBytes);
+  }
+
+  writeZeroes(lba: number, blockCount: number): void {
+    zeroFile(this.#file, this.#gate.admitWrite('writeZeroes', lba, blockCount), lba * this.#file.blockLengthBytes);
+  }
+
+  unmap(lba: number, blockCount: number): void {
+    zeroFile(this.#file, this.#gate.admitWrite('unmap', lba, blockCount), lba * this.#file.blockLengthBytes);
+  }
+
+  flush(): void {
+    this.#gate.checkOpen('flush');
+    if (!this.#file.readOnly) flushFile(this.#file);
+  }
+
+  close(): void {
+    this.#gate.close();
+  }
+}
+
+/** Its methods are async functions, so that a refused operation is a rejection too. */
+export class AsyncFileChannel implements DeviceChannel {
+  readonly #file: OpenFile;
+  readonly #gate: ChannelGate;
+
+  constructor(file: OpenFile, onClose: () => void) {
+    this.#file = file;
+    this.#gate = new ChannelGate(file, onClose);
+  }
+
+  async read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): Promise<void> {
+    const length = this.#gate.admit('read', lba, blockCount);
+    checkBuffer('read', buffer, bufferOffset, length);
+    const position = lba * this.#file.blockLengthBytes;
+    await this.#file.track(readFileAsync(this.#file, buffer, bufferOffset, length, position));
+  }
+
+  async write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): Promise<void> {
+    const length = this.#gate.admitWrite('write', lba, blockCount);
+    checkBuffer('write', buffer, bufferOffset, length);
+    const position = lba * this.#file.blockLengthBytes;
+    await this.#file.track(writeFileAsync(this.#file, buffer, bufferOffset, length, position));
+  }
+
+  async readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): Promise<void> {
+    const length = this.#gate.admit('readv', lba, blockCount);
+    checkList('readv', buffers, length);
+    await this.#file.track(readvFileAsync(this.#file, buffers, length, lba * this.#file.blockLengthBytes));
+  }
+
+  async writev(buffers: readonly Uint8Array[], lba: number, blockCount: number): Promise<void> {
+    const length = this.#gate.admitWrite('writev', lba, blockCount);
+    checkList('writev', buffers, length);
+    await this.#file.track(writevFileAsync(this.#file, buffers, length, lba * this.#file.blockLengthBytes));
+  }
+
+  async writeZeroes(lba: number, blockCount: number): Promise<void> {
+    const length = this.#gate.admitWrite('writeZeroes', lba, blockCount);
+    await this.#file.track(zeroFileAsync(this.#file, length, lba * this.#file.blockLengthBytes));
+  }
+
+  async unmap(lba: number, blockCount: number): Promise<void> {
+    const length = this.#gate.admitWrite('unmap', lba, blockCount);
+    await this.#file.track(zeroFileAsync(this.#file, length, lba * this.#file.blockLengthBytes));
+  }
+
+  async flush(): Promise<void> {
+    this.#gate.checkOpen('flush');
+    if (!this.#file.readOnly) await this.#file.track(flushFileAsync(this.#file));
+  }
+
+  close(): void {
+    this.#gate.close();
+  }
+}

@@ -1,0 +1,188 @@
+/**
+ * Transfers between buffers and an open file that move all their bytes or fail, while the calling thread waits. Systems
+ * may move fewer bytes than asked, or ask to be asked again; both is seen to here. The caller's buffer goes to the
+ * system as it is, unless the file is open for direct I/O and the buffer is not aligned: then its bytes take a detour.
+ *
+ * Lengths and positions are in bytes, checked by the caller. `async-file-transfer.ts` has the same for promises.
+ */
+
+import { allocateAligned, areAligned, DIRECT_ALIGNMENT_BYTES, isAligned } from './aligned-buffer.js';
+import { codeOf, isUnsupported, mayRetry, stuckWriteError, transferError, truncatedError } from './file-errors.js';
+import type { OpenFile } from './open-file.js';
+import { afterBytes, gather, scatter } from './scatter-list.js';
+
+/** The most that one system call is asked to move; Node and Linux stop just below 2 GiB. */
+export const CALL_BYTES_MAX = 1024 * 1024 * 1024;
+
+/** The most buffers that one system call takes; Linux has 1024. */
+export const CALL_BUFFERS_MAX = 1024;
+
+/** Length of the buffers for detours and for zeroes. */
+export const DETOUR_BYTES = 1024 * 1024;
+
+/** This thread's buffer for detours: a transfer is over before the next begins. */
+let detour: Uint8Array | undefined;
+let zeroes: Uint8Array | undefined;
+
+/** The thread's page of zeroes, `DETOUR_BYTES` long; never written to. */
+export function zeroBuffer(): Uint8Array {
+  zeroes ??= allocateAligned(DETOUR_BYTES);
+  return zeroes;
+}
+
+export function readFile(file: OpenFile, buffer: Uint8Array, offset: number, length: number, position: number): void {
+  if (!file.direct || isAligned(buffer, offset)) readAll(file, buffer, offset, length, position);
+  else readvByDetour(file, [buffer.subarray(offset, offset + length)], length, position);
+}
+
+export function writeFile(file: OpenFile, buffer: Uint8Array, offset: number, length: number, position: number): void {
+  if (!file.direct || isAligned(buffer, offset)) writeAll(file, buffer, offset, length, position);
+  else writevByDetour(file, [buffer.subarray(offset, offset + length)], length, position);
+}
+
+export function readvFile(file: OpenFile, buffers: readonly Uint8Array[], length: number, position: number): void {
+  if (file.direct && !areAligned(buffers)) {
+    readvByDetour(file, buffers, length, position);
+    return;
+  }
+  for (let done = 0; done < length; ) {
+    const rest = restOfList(buffers, done);
+    const moved = once(file, 'readv', position, () => file.fs.readvSync(file.fd, rest, position + done));
+    if (isEndOfFile(file, moved, length - done)) throw truncatedError(file.path, position, length, done);
+    done += moved;
+  }
+}
+
+export function writevFile(file: OpenFile, buffers: readonly Uint8Array[], length: number, position: number): void {
+  if (file.direct && !areAligned(buffers)) {
+    writevByDetour(file, buffers, length, position);
+    return;
+  }
+  for (let done = 0; done < length; ) {
+    const rest = restOfList(buffers, done);
+    const moved = once(file, 'writev', position, () => file.fs.writevSync(file.fd, rest, position + done));
+    if (moved === 0) throw stuckWriteError(file.path, position, length);
+    done += moved;
+  }
+}
+
+/** Makes the range read as zeroes, and gives its file system blocks back where the file system can take them. */
+export function zeroFile(file: OpenFile, length: number, position: number): void {
+  if (length === 0) return;
+  if (file.punchesHoles && punchHole(file, length, position)) return;
+  for (let done = 0; done < length; ) {
+    const part = Math.min(length - done, DETOUR_BYTES);
+    writeAll(file, zeroBuffer(), 0, part, position + done);
+    done += part;
+  }
+}
+
+/** Brings everything that was written to the medium. After a failure it fails for good. */
+export function flushFile(file: OpenFile): void {
+  file.checkFlushable();
+  try {
+    once(file, 'flush', undefined, () => file.fs.fdatasyncSync(file.fd));
+  } catch (cause) {
+    throw file.rememberFlushFailure(cause);
+  }
+}
+
+/** Whether a read that moved so many bytes has met the end of the file: direct reads stop between blocks only there. */
+export function isEndOfFile(file: OpenFile, moved: number, asked: number): boolean {
+  return moved === 0 || (file.direct && moved < asked && moved % DIRECT_ALIGNMENT_BYTES !== 0);
+}
+
+/**
+ * What is to be done about a hole that could not be punched: 'again', 'write' zeroes this time, 'never' try again, or
+ * 'fail'. EINVAL is about this range: some systems punch only whole blocks.
+ */
+export function afterFailedPunch(cause: unknown, attempt: number): 'again' | 'write' | 'never' | 'fail' {
+  if (mayRetry(cause, attempt)) return 'again';
+  if (isUnsupported(cause)) return 'never';
+  return codeOf(cause) === 'EINVAL' ? 'write' : 'fail';
+}
+
+/** The buffers that follow the first `doneBytes` bytes, as many as one call takes. */
+export function restOfList(buffers: readonly Uint8Array[], doneBytes: number): readonly Uint8Array[] {
+  const rest = doneBytes === 0 ? buffers : afterBytes(buffers, doneBytes);
+  return rest.length <= CALL_BUFFERS_MAX ? rest : rest.slice(0, CALL_BUFFERS_MAX);
+}
+
+function readAll(file: OpenFile, buffer: Uint8Array, offset: number, length: number, position: number): void {
+  for (let done = 0, attempt = 1; done < length; attempt++) {
+    const asked = Math.min(length - done, CALL_BYTES_MAX);
+    try {
+      const moved = file.fs.readSync(file.fd, buffer, offset + done, asked, position + done);
+      if (isEndOfFile(file, moved, asked)) throw truncatedError(file.path, position, length, done + moved);
+      done += moved;
+      attempt = 0;
+    } catch (cause) {
+      if (!mayRetry(cause, attempt)) throw transferError(cause, describe(file, 'read', position));
+    }
+  }
+}
+
+function writeAll(file: OpenFile, buffer: Uint8Array, offset: number, length: number, position: number): void {
+  for (let done = 0, attempt = 1; done < length; attempt++) {
+    const asked = Math.min(length - done, CALL_BYTES_MAX);
+    try {
+      const moved = file.fs.writeSync(file.fd, buffer, offset + done, asked, position + done);
+      if (moved === 0) throw stuckWriteError(file.path, position, length);
+      done += moved;
+      attempt = 0;
+    } catch (cause) {
+      if (!mayRetry(cause, attempt)) throw transferError(cause, describe(file, 'write', position));
+    }
+  }
+}
+
+/** One call, tried again while the system asks for it. */
+function once<T>(file: OpenFile, operation: string, position: number | undefined, call: () => T): T {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return call();
+    } catch (cause) {
+      if (!mayRetry(cause, attempt)) throw transferError(cause, describe(file, operation, position));
+    }
+  }
+}
+
+/** Answers false where zeroes have to be written instead. */
+function punchHole(file: OpenFile, length: number, position: number): boolean {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      file.fs.trimSync(file.fd, position, length);
+      return true;
+    } catch (cause) {
+      const next = afterFailedPunch(cause, attempt);
+      if (next === 'fail') throw transferError(cause, describe(file, 'hole', position));
+      if (next === 'never') file.punchesHoles = false;
+      if (next !== 'again') return false;
+    }
+  }
+}
+
+function readvByDetour(file: OpenFile, buffers: readonly Uint8Array[], length: number, position: number): void {
+  detour ??= allocateAligned(DETOUR_BYTES);
+  for (let done = 0; done < length; ) {
+    const part = Math.min(length - done, DETOUR_BYTES);
+    readAll(file, detour, 0, part, position + done);
+    scatter(detour, part, buffers, done);
+    done += part;
+  }
+}
+
+function writevByDetour(file: OpenFile, buffers: readonly Uint8Array[], length: number, position: number): void {
+  detour ??= allocateAligned(DETOUR_BYTES);
+  for (let done = 0; done < length; ) {
+    const part = Math.min(length - done, DETOUR_BYTES);
+    gather(buffers, done, detour, part);
+    writeAll(file, detour, 0, part, position + done);
+    done += part;
+  }
+}
+
+/** The beginning of an error message. */
+export function describe(file: OpenFile, operation: string, position?: number): string {
+  return position === undefined ? `${operation} of ${file.path}` : `${operation} at byte ${position} of ${file.path}`;
+}

@@ -1,0 +1,94 @@
+/** An open file and what is known about it: shared by a file device, its channels and the transfers they make. */
+
+import { BlobstoreError } from '@blobyard/core';
+import { checkOpen } from './bounds.js';
+import { transferError } from './file-errors.js';
+import type { FileSystem } from './file-system.js';
+
+export interface OpenFileFields {
+  readonly fs: FileSystem;
+  readonly fd: number;
+  /** For messages; the file may have been renamed since. */
+  readonly path: string;
+  readonly blockLengthBytes: number;
+  /** Opened with O_DIRECT: addresses, positions and lengths must be aligned. */
+  readonly direct: boolean;
+  readonly readOnly: boolean;
+}
+
+export class OpenFile implements OpenFileFields {
+  readonly fs: FileSystem;
+  readonly fd: number;
+  readonly path: string;
+  readonly blockLengthBytes: number;
+  readonly direct: boolean;
+  readonly readOnly: boolean;
+  /** Blocks of the file when its size was last looked up. */
+  blockCount = 0;
+  /** False once the file system has refused to punch a hole; from then on zeroes are written. */
+  punchesHoles = true;
+  #flushFailure: BlobstoreError | undefined;
+  #inFlight = 0;
+  #isOpen = true;
+  #onIdle: (() => void) | undefined;
+
+  constructor(fields: OpenFileFields) {
+    this.fs = fields.fs;
+    this.fd = fields.fd;
+    this.path = fields.path;
+    this.blockLengthBytes = fields.blockLengthBytes;
+    this.direct = fields.direct;
+    this.readOnly = fields.readOnly;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Throws EBADF when closed, EPERM when the file may not be written. */
+  checkWritable(operation: string): void {
+    checkOpen(operation, this.#isOpen);
+    if (!this.readOnly) return;
+    throw new BlobstoreError('EPERM', `${operation} to ${this.path}, which was opened with readOnly`);
+  }
+
+  /**
+   * Throws the failure of an earlier flush. Linux reports lost writes once, and forgets them; so a flush that succeeds
+   * after one that failed does not mean that the data is on the medium.
+   */
+  checkFlushable(): void {
+    if (this.#flushFailure !== undefined) throw this.#flushFailure;
+  }
+
+  /** Keeps a flush's failure, for every flush to come. */
+  rememberFlushFailure(cause: unknown): BlobstoreError {
+    const { code, message } = transferError(cause, `flush of ${this.path}`);
+    this.#flushFailure ??= new BlobstoreError(code, `${message}; what was written may be lost, reopen the device`, {
+      cause,
+    });
+    return this.#flushFailure;
+  }
+
+  /**
+   * Counts an operation as under way until it settles: the descriptor must not be closed under it, and its number used
+   * again.
+   */
+  async track<T>(operation: Promise<T>): Promise<T> {
+    this.#inFlight++;
+    try {
+      return await operation;
+    } finally {
+      this.#inFlight--;
+      if (this.#inFlight === 0) this.#onIdle?.();
+    }
+  }
+
+  /** Refuses new operations, and closes the file once those under way have ended. Call it once. */
+  close(): void | Promise<void> {
+    this.#isOpen = false;
+    if (this.#inFlight === 0) return this.fs.closeSync(this.fd);
+    return new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    }).then(() => this.fs.closeSync(this.fd));
+  }
+}

@@ -1,0 +1,283 @@
+/**
+ * A device of any size that remembers only the chunks that were written: for simulated disks of many terabytes, and for
+ * what is larger than one shared memory. It belongs to the thread that made it.
+ */
+
+import type { DeviceChannel } from '@blobyard/core';
+import { checkBuffer, checkCopy, checkList, checkOpen, checkRange } from './bounds.js';
+import { copyBytes } from './copy-bytes.js';
+import { checkBoolean, checkInteger, checkMultiple, invalid } from './option-checks.js';
+import type { ResizableDevice } from './resizable-device.js';
+
+/** How a sparse memory device is made. */
+export interface SparseMemoryDeviceOptions {
+  /** Bytes of the device: a multiple of the block length, up to 2^53 - 1. */
+  readonly sizeBytes: number;
+  /** Bytes in a block, 1 to 65536; 4096 unless given. (A store takes only powers of two from 512 to 4096.) */
+  readonly blockLengthBytes?: number;
+  /** Whether channels have `copy`; true unless given. */
+  readonly canCopy?: boolean;
+}
+
+const DEFAULT_BLOCK_LENGTH_BYTES = 4096;
+const BLOCK_LENGTH_BYTES_MAX = 65536;
+const CHUNK_BYTES = 65536;
+/** The largest image that `bytes` gives in one piece. */
+const IMAGE_BYTES_MAX = 2 ** 31;
+
+export class SparseMemoryDevice implements ResizableDevice {
+  readonly blockLengthBytes: number;
+  readonly synchronous = true;
+  readonly canCopy: boolean;
+  readonly #chunks = new ChunkMap();
+  readonly #channels = new Set<SparseChannel>();
+  #blockCount: number;
+  #isOpen = true;
+
+  /** A new device, all zeroes. Throws EINVAL for options that cannot be. */
+  constructor(options: SparseMemoryDeviceOptions) {
+    const { sizeBytes, blockLengthBytes = DEFAULT_BLOCK_LENGTH_BYTES } = options;
+    checkInteger('blockLengthBytes', blockLengthBytes, 1, BLOCK_LENGTH_BYTES_MAX);
+    checkMultiple('sizeBytes', sizeBytes, blockLengthBytes, Number.MAX_SAFE_INTEGER);
+    this.canCopy = checkBoolean('canCopy', options.canCopy, true);
+    this.blockLengthBytes = blockLengthBytes;
+    this.#blockCount = sizeBytes / blockLengthBytes;
+  }
+
+  /** A new device that holds a copy of `image`, which is whole blocks. */
+  static fromBytes(image: Uint8Array, options: Omit<SparseMemoryDeviceOptions, 'sizeBytes'> = {}): SparseMemoryDevice {
+    const device = new SparseMemoryDevice({ ...options, sizeBytes: image.byteLength });
+    device.#chunks.write(0, image, 0, image.byteLength);
+    return device;
+  }
+
+  get blockCount(): number {
+    return this.#blockCount;
+  }
+
+  /** Bytes of memory that the device's contents take now. */
+  get allocatedBytes(): number {
+    return this.#chunks.size * CHUNK_BYTES;
+  }
+
+  openChannel(): DeviceChannel {
+    checkOpen('openChannel', this.#isOpen);
+    const channel = new SparseChannel(this, this.#chunks, () => this.#channels.delete(channel));
+    this.#channels.add(channel);
+    return channel;
+  }
+
+  /**
+   * True when nothing was written to the blocks since they were last dropped; false does not say that they are not
+   * zero.
+   */
+  isZeroes(lba: number, blockCount: number): boolean {
+    checkRange('isZeroes', lba, blockCount, this.#blockCount);
+    return this.#chunks.isEmpty(lba * this.blockLengthBytes, blockCount * this.blockLengthBytes);
+  }
+
+  /**
+   * The device's bytes one piece after another, for hashing: views of up to 64 KiB, good until the device is written
+   * to.
+   */
+  *chunks(): Generator<Uint8Array, void, undefined> {
+    const sizeBytes = this.#blockCount * this.blockLengthBytes;
+    const zeroes = new Uint8Array(CHUNK_BYTES);
+    for (let position = 0; position < sizeBytes; position += CHUNK_BYTES) {
+      const chunk = this.#chunks.at(position) ?? zeroes;
+      yield chunk.subarray(0, Math.min(CHUNK_BYTES, sizeBytes - position));
+    }
+  }
+
+  /** A copy of the device's bytes. Throws EINVAL above 2 GiB; there use `chunks`. */
+  bytes(): Uint8Array {
+    const sizeBytes = this.#blockCount * this.blockLengthBytes;
+    if (sizeBytes > IMAGE_BYTES_MAX) throw invalid('the size of the image', sizeBytes, '2 GiB or less; use chunks()');
+    const image = new Uint8Array(sizeBytes);
+    this.#chunks.read(0, image, 0, sizeBytes);
+    return image;
+  }
+
+  resize(blockCount: number): void {
+    checkOpen('resize', this.#isOpen);
+    const blocksMax = Math.floor(Number.MAX_SAFE_INTEGER / this.blockLengthBytes);
+    checkInteger('the new block count', blockCount, 0, blocksMax);
+    const lost = this.#blockCount - blockCount;
+    if (lost > 0) this.#chunks.zero(blockCount * this.blockLengthBytes, lost * this.blockLengthBytes);
+    this.#blockCount = blockCount;
+  }
+
+  /** `blockCount` is always right; there is nothing to look up. */
+  refresh(): void {
+    checkOpen('refresh', this.#isOpen);
+  }
+
+  /** Closes the device; `bytes` and `chunks` go on working. */
+  close(): void {
+    this.#isOpen = false;
+    for (const channel of this.#channels) channel.close();
+  }
+}
+
+/** The bytes that were written, by chunk; everything else is zero. Positions and lengths are in bytes, and trusted. */
+class ChunkMap {
+  readonly #chunks = new Map<number, Uint8Array>();
+
+  /** Chunks that are there. */
+  get size(): number {
+    return this.#chunks.size;
+  }
+
+  /** The chunk that begins at a position, if it is there. */
+  at(position: number): Uint8Array | undefined {
+    return this.#chunks.get(position / CHUNK_BYTES);
+  }
+
+  read(position: number, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
+    for (let done = 0; done < lengthBytes; ) {
+      const { index, offset, length } = pieceAt(position + done, lengthBytes - done);
+      const chunk = this.#chunks.get(index);
+      const target = bufferOffset + done;
+      if (chunk === undefined) buffer.fill(0, target, target + length);
+      else copyBytes(chunk, offset, buffer, target, length);
+      done += length;
+    }
+  }
+
+  write(position: number, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
+    for (let done = 0; done < lengthBytes; ) {
+      const { index, offset, length } = pieceAt(position + done, lengthBytes - done);
+      let chunk = this.#chunks.get(index);
+      if (chunk === undefined) {
+        chunk = new Uint8Array(CHUNK_BYTES);
+        this.#chunks.set(index, chunk);
+      }
+      copyBytes(buffer, bufferOffset + done, chunk, offset, length);
+      done += length;
+    }
+  }
+
+  /** Drops the chunks that lie wholly in the range, and clears the parts of the others. */
+  zero(position: number, lengthBytes: number): void {
+    const end = position + lengthBytes;
+    for (const index of this.#presentIn(position, end)) {
+      const first = Math.max(position - index * CHUNK_BYTES, 0);
+      const last = Math.min(end - index * CHUNK_BYTES, CHUNK_BYTES);
+      if (first === 0 && last === CHUNK_BYTES) this.#chunks.delete(index);
+      else this.#chunks.get(index)?.fill(0, first, last);
+    }
+  }
+
+  /** True when no chunk of the range is there. */
+  isEmpty(position: number, lengthBytes: number): boolean {
+    return this.#presentIn(position, position + lengthBytes).next().done === true;
+  }
+
+  /** Copies a range to another that it does not overlap; what is not there is not made there. */
+  copy(target: number, source: number, lengthBytes: number): void {
+    for (let done = 0; done < lengthBytes; ) {
+      const { index, offset, length } = pieceAt(source + done, lengthBytes - done);
+      const chunk = this.#chunks.get(index);
+      if (chunk === undefined) this.zero(target + done, length);
+      else this.write(target + done, chunk, offset, length);
+      done += length;
+    }
+  }
+
+  /** The indices of the chunks that are there and touch the range, by whichever way looks at less. */
+  *#presentIn(position: number, end: number): Generator<number, void, undefined> {
+    if (end === position) return;
+    const first = Math.floor(position / CHUNK_BYTES);
+    const last = Math.floor((end - 1) / CHUNK_BYTES);
+    if (last - first < this.#chunks.size) {
+      for (let index = first; index <= last; index++) if (this.#chunks.has(index)) yield index;
+    } else {
+      for (const index of this.#chunks.keys()) if (index >= first && index <= last) yield index;
+    }
+  }
+}
+
+/** The first part of a range that lies in one chunk. */
+function pieceAt(position: number, lengthBytes: number): { index: number; offset: number; length: number } {
+  const index = Math.floor(position / CHUNK_BYTES);
+  const offset = position - index * CHUNK_BYTES;
+  return { index, offset, length: Math.min(CHUNK_BYTES - offset, lengthBytes) };
+}
+
+class SparseChannel implements DeviceChannel {
+  readonly copy?: (targetLba: number, sourceLba: number, blockCount: number) => void;
+  readonly #device: SparseMemoryDevice;
+  readonly #chunks: ChunkMap;
+  readonly #onClose: () => void;
+  #isOpen = true;
+
+  constructor(device: SparseMemoryDevice, chunks: ChunkMap, onClose: () => void) {
+    this.#device = device;
+    this.#chunks = chunks;
+    this.#onClose = onClose;
+    if (device.canCopy) this.copy = (target, source, count) => this.#copy(target, source, count);
+  }
+
+  read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): void {
+    const lengthBytes = this.#admit('read', lba, blockCount);
+    checkBuffer('read', buffer, bufferOffset, lengthBytes);
+    this.#chunks.read(lba * this.#device.blockLengthBytes, buffer, bufferOffset, lengthBytes);
+  }
+
+  write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): void {
+    const lengthBytes = this.#admit('write', lba, blockCount);
+    checkBuffer('write', buffer, bufferOffset, lengthBytes);
+    this.#chunks.write(lba * this.#device.blockLengthBytes, buffer, bufferOffset, lengthBytes);
+  }
+
+  readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): void {
+    checkList('readv', buffers, this.#admit('readv', lba, blockCount));
+    let position = lba * this.#device.blockLengthBytes;
+    for (const buffer of buffers) {
+      this.#chunks.read(position, buffer, 0, buffer.byteLength);
+      position += buffer.byteLength;
+    }
+  }
+
+  writev(buffers: readonly Uint8Array[], lba: number, blockCount: number): void {
+    checkList('writev', buffers, this.#admit('writev', lba, blockCount));
+    let position = lba * this.#device.blockLengthBytes;
+    for (const buffer of buffers) {
+      this.#chunks.write(position, buffer, 0, buffer.byteLength);
+      position += buffer.byteLength;
+    }
+  }
+
+  writeZeroes(lba: number, blockCount: number): void {
+    const lengthBytes = this.#admit('writeZeroes', lba, blockCount);
+    this.#chunks.zero(lba * this.#device.blockLengthBytes, lengthBytes);
+  }
+
+  unmap(lba: number, blockCount: number): void {
+    const lengthBytes = this.#admit('unmap', lba, blockCount);
+    this.#chunks.zero(lba * this.#device.blockLengthBytes, lengthBytes);
+  }
+
+  flush(): void {
+    checkOpen('flush', this.#isOpen);
+  }
+
+  close(): void {
+    this.#isOpen = false;
+    this.#onClose();
+  }
+
+  #copy(target: number, source: number, blockCount: number): void {
+    checkOpen('copy', this.#isOpen);
+    checkCopy(target, source, blockCount, this.#device.blockCount);
+    const length = this.#device.blockLengthBytes;
+    this.#chunks.copy(target * length, source * length, blockCount * length);
+  }
+
+  /** Refuses what cannot be done; answers how many bytes it is. */
+  #admit(operation: string, lba: number, blockCount: number): number {
+    checkOpen(operation, this.#isOpen);
+    checkRange(operation, lba, blockCount, this.#device.blockCount);
+    return blockCount * this.#device.blockLengthBytes;
+  }
+}

@@ -1,0 +1,168 @@
+'use strict';
+/**
+ * The commands of the workspace. Each brings about what it needs (dependencies, built files) before it does its own
+ * work, and finds quickly that nothing is left to do. Notes about that go to standard error, so that standard output
+ * holds only what the command itself has to say.
+ */
+
+const { spawnSync } = require('node:child_process');
+const { createHash } = require('node:crypto');
+const { existsSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const path = require('node:path');
+
+const ROOT = path.join(__dirname, '..');
+const { packageManager: PNPM } = require('../package.json');
+/** Folders of all workspace packages, in the order in which they build on each other. */
+const PACKAGES = require('../tsconfig.json').references.map((reference) => reference.path);
+const PUBLISHED = PACKAGES.filter((folder) => folder.startsWith('packages/'));
+const INSTALL_STAMP = 'node_modules/.blobyard-installed';
+
+const TASKS = {
+  demo: (args) => runBuilt('packages/blobyard', 'demo/main.js', args),
+  bench: (args) => runBuilt('bench', 'main.js', args),
+  conformance: (args) => runBuilt('test', 'conformance/main.js', args),
+  build: () => build('.'),
+  test,
+  lint: (args) => {
+    install();
+    biome('ci', args);
+  },
+  format: (args) => {
+    install();
+    biome('check', ['--write', ...args]);
+  },
+  publint: () => {
+    build('.');
+    publint();
+  },
+  clean,
+};
+
+/** A command ended badly, and has said why itself; its exit status is passed on. */
+class CommandFailed extends Error {
+  constructor(message, status) {
+    super(message);
+    this.status = status;
+  }
+}
+
+function main([name, ...args]) {
+  const task = Object.hasOwn(TASKS, name ?? '') ? TASKS[name] : undefined;
+  if (task === undefined) {
+    console.error(`There is no command '${name ?? ''}'; the commands are ${Object.keys(TASKS).join(', ')}.`);
+    process.exitCode = 2;
+    return;
+  }
+  try {
+    task(args);
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    console.error(error.message);
+    process.exitCode = error.status;
+  }
+}
+
+/** Everything that a change has to pass. Without built files nothing can be checked; of the checks, all are run. */
+function test(args) {
+  build('.');
+  const checks = { lint: () => biome('ci', []), publint, tests: () => vitest(args) };
+  const failed = Object.keys(checks).filter((name) => !succeeds(checks[name]));
+  if (failed.length > 0) throw new CommandFailed(`Failed: ${failed.join(', ')}.`, 1);
+}
+
+function succeeds(check) {
+  try {
+    check();
+    return true;
+  } catch (error) {
+    if (!(error instanceof CommandFailed)) throw error;
+    return false;
+  }
+}
+
+function clean() {
+  for (const folder of PACKAGES) rmSync(path.join(ROOT, folder, 'dist'), { recursive: true, force: true });
+  rmSync(path.join(ROOT, INSTALL_STAMP), { force: true });
+}
+
+function runBuilt(folder, entry, args) {
+  build(folder);
+  run(`${folder}/dist/${entry}`, process.execPath, [path.join(folder, 'dist', entry), ...args]);
+}
+
+function build(folder) {
+  install();
+  // What the compiler prints are complaints, and so it all goes to standard error.
+  run('The build', process.execPath, [tool('typescript', 'tsc'), '-b', folder], { stdio: ['ignore', 2, 2] });
+}
+
+function biome(command, args) {
+  const everything = args.some((arg) => !arg.startsWith('-')) ? [] : ['.'];
+  run('The lint', process.execPath, [
+    tool('@biomejs/biome', 'biome'),
+    command,
+    '--error-on-warnings',
+    ...args,
+    ...everything,
+  ]);
+}
+
+function publint() {
+  for (const folder of PUBLISHED) {
+    runQuietly(`publint of ${folder}`, process.execPath, [tool('publint'), 'run', '--strict', '--pack', 'npm', folder]);
+  }
+}
+
+function vitest(args) {
+  run('The test run', process.execPath, [tool('vitest', 'vitest', 'test'), 'run', ...args], {
+    cwd: path.join(ROOT, 'test'),
+  });
+}
+
+/** Installs the dependencies that the lock file names, unless they are there: the stamp says what was installed. */
+function install() {
+  const stamp = path.join(ROOT, INSTALL_STAMP);
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === installedState()) return;
+  console.error('Installing the dependencies…');
+  runQuietly('The installation', 'npx', ['-y', PNPM, 'install', '--frozen-lockfile'], {
+    shell: process.platform === 'win32',
+  });
+  writeFileSync(stamp, installedState());
+}
+
+/** A hash of all that an installation depends on, and of pnpm's own record of what it put into node_modules. */
+function installedState() {
+  const manifests = ['.', ...PACKAGES].map((folder) => `${folder}/package.json`);
+  const hash = createHash('sha256').update(`${process.platform} ${process.arch}\n`);
+  for (const file of ['pnpm-lock.yaml', 'pnpm-workspace.yaml', ...manifests, 'node_modules/.pnpm/lock.yaml']) {
+    const full = path.join(ROOT, file);
+    hash.update(`${file}\n`).update(existsSync(full) ? readFileSync(full) : '');
+  }
+  return hash.digest('hex');
+}
+
+/** The script behind a tool's command, so that it runs on this very Node.js and on every system. */
+function tool(name, command = name, folder = '.') {
+  const home = path.join(ROOT, folder, 'node_modules', name);
+  const { bin } = JSON.parse(readFileSync(path.join(home, 'package.json'), 'utf8'));
+  return path.join(home, typeof bin === 'string' ? bin : bin[command]);
+}
+
+/** Runs a command to its end; what it prints passes straight through. */
+function run(what, command, args, options = {}) {
+  const result = spawnSync(command, args, { cwd: ROOT, stdio: 'inherit', ...options });
+  if (result.error !== undefined) throw result.error;
+  if (result.status !== 0) throw new CommandFailed(`${what} failed.`, result.status ?? 1);
+}
+
+/** Runs a command whose output is of interest only when it fails. */
+function runQuietly(what, command, args, options = {}) {
+  const result = spawnSync(command, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], ...options });
+  if (result.error !== undefined) throw result.error;
+  if (result.status === 0) return;
+  process.stderr.write(result.stdout);
+  process.stderr.write(result.stderr);
+  throw new CommandFailed(`${what} failed.`, result.status ?? 1);
+}
+
+module.exports = { main };

@@ -1,0 +1,44 @@
+/** Replays a trace, and finds the first answer that differs from what is expected. */
+
+import { isDeepStrictEqual } from 'node:util';
+import { Session } from './session.js';
+import type { Answer, Trace, TraceOperation } from './trace.js';
+
+export interface Mismatch {
+  trace: string;
+  /** Line of the trace, from 1. */
+  line: number;
+  operation: TraceOperation;
+  wanted: Answer;
+  got: Answer | string;
+}
+
+export interface ReplayOptions {
+  /** Also check after every operation that what memory says of pages and clusters adds up. */
+  verify?: boolean;
+}
+
+/** Replays a trace; answers the first difference, or undefined when there is none. */
+export function replay(trace: Trace, options: ReplayOptions = {}): Mismatch | undefined {
+  const session = new Session();
+  for (const [index, operation] of trace.operations.entries()) {
+    const wanted = trace.expected[index];
+    let got: Answer | string;
+    try {
+      got = session.execute(operation);
+      if (options.verify) session.verify();
+    } catch (error) {
+      got = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    }
+    if (!isDeepStrictEqual(got, wanted)) return { trace: trace.name, line: index + 1, operation, wanted, got };
+  }
+  return undefined;
+}
+
+/** A mismatch for people. */
+export function describeMismatch({ trace, line, operation, wanted, got }: Mismatch): string {
+  const answer = typeof got === 'string' ? got : JSON.stringify(got);
+  return [`${trace}:${line}: ${JSON.stringify(operation)}`, `  wanted ${JSON.stringify(wanted)}`, `  got    ${answer}`].join(
+    '\n',
+  );
+}
