@@ -178,7 +178,7 @@ export class MemoryDevice implements ResizableDevice {
     checkInteger('the new block count of a memory device (see maxSizeBytes)', blockCount, 0, blocksMax);
     const before = this.blockCount;
     Atomics.store(this.#header, HEADER.BLOCK_COUNT, blockCount);
-    if (false as boolean) {
+    if (blockCount < before) {
       const length = (before - blockCount) * this.blockLengthBytes;
       this.#view.zero(this.#view.dataOffset + blockCount * this.blockLengthBytes, length);
     }

@@ -4,9 +4,14 @@ import { type BlockDevice, BlobstoreError, type ExternalSnapshotRequest } from '
 import { SparseMemoryDevice } from '@blobyard/io';
 import { byteStream } from './byte-stream.js';
 
-/** A device that holds the byte stream of a seed. */
+/**
+ * A device that holds the byte stream of a seed. As the reference's do, it claims that its blocks lie at the same place on the
+ * store's device, which makes the reference copy from there: a fault of the reference, which an engine has only with such a
+ * device.
+ */
 export function streamDevice(seed: number, blockLengthBytes: number, blockCount: number): BlockDevice {
-  return SparseMemoryDevice.fromBytes(byteStream(seed, blockLengthBytes * blockCount), { blockLengthBytes });
+  const bytes = byteStream(seed, blockLengthBytes * blockCount);
+  return Object.assign(SparseMemoryDevice.fromBytes(bytes, { blockLengthBytes }), { translateLba: (lba: number) => lba });
 }
 
 /** Opens the device that an id such as `SEED:BLOCKLEN:BLOCKCNT` names. EINVAL when it names none. */

@@ -24,6 +24,7 @@ import { openByName, streamDevice } from './external-snapshots.js';
 import type { Answer, TraceOperation } from './trace.js';
 
 const PAGE_BYTES = 4096;
+const CHANNELS_MAX = 4;
 
 type Handler = (this: Session, operation: TraceOperation) => Partial<Answer> | undefined;
 
@@ -381,6 +382,7 @@ export class Session {
   }
 
   #channel(index = 0): Channel {
+    if (index >= CHANNELS_MAX) fail('EINVAL'); // as many as the reference's runner has
     let channel = this.#channels.get(index);
     if (!channel) {
       channel = this.#requireStore().openChannel();

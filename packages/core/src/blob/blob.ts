@@ -60,6 +60,8 @@ export class Blob {
   clusterCount = 0;
   extentPageCount = 0;
   map: ClusterMap;
+  /** Extent pages, by their number, that map more unallocated clusters than their copy on disk: it reads the same without. */
+  readonly lengthenedExtentPages = new Set<number>();
 
   /** Pages of the chain on disk, the first one first. Empty: never written. */
   chain: MdPage[] = [];

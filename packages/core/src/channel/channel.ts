@@ -530,6 +530,8 @@ export class Channel {
     cluster: BlobCluster,
   ): Steps<void> {
     yield* this.#allocateInside(slot, cluster);
+    const { blobs } = this.#host.shared;
+    if ((blobs.load(slot, BLOB.FLAGS) & BLOB_FLAG.DATA_RO) !== 0) throw readOnly(); // the insertion may have synced that
     const entry = this.#lookUp(slot, cluster);
     assert(entry !== 0, 'an allocated cluster is not in the map');
     const pending = this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, false);
@@ -623,15 +625,18 @@ export class Channel {
       at = behind;
     }
     if (blobs.load(at, BLOB.BACK_KIND) === BACK.ZEROES) return { kind: 'zeroes' };
-    return { kind: this.#externalIsZeroes(at, cluster) ? 'zeroes' : 'read' };
+    return this.#externalSource(at, cluster, canCopy && at !== slot);
   }
 
-  #externalIsZeroes(slot: number, cluster: BlobCluster): boolean {
+  #externalSource(slot: number, cluster: BlobCluster, canCopy: boolean): ClusterSource {
     const device = this.#host.externalDevice(slot);
-    if (!device?.isZeroes) return false;
+    if (!device) return { kind: 'read' };
     const blocks = this.#host.geometry.clusterBytes / device.blockLengthBytes;
     const lba = cluster * blocks;
-    return lba + blocks <= device.blockCount && device.isZeroes(lba, blocks);
+    if (lba + blocks > device.blockCount) return { kind: 'read' };
+    if (device.isZeroes?.(lba, blocks)) return { kind: 'zeroes' };
+    const onStoreDevice = canCopy ? device.translateLba?.(lba) : undefined;
+    return onStoreDevice === undefined ? { kind: 'read' } : { kind: 'device', lba: onStoreDevice };
   }
 
   *#copyOnDevice(target: DeviceCluster, sourceLba: number): Steps<void> {

@@ -25,6 +25,11 @@ export interface BlockDevice {
   isDegraded?(): boolean;
   /** True when the device knows, without reading, that all these blocks read as zeroes. Absent: never known. */
   isZeroes?(lba: number, blockCount: number): boolean;
+  /**
+   * For an external snapshot: where a block of it lies on the store's own device, if it does, so that the store's device can
+   * copy it. Absent, or undefined: it lies elsewhere.
+   */
+  translateLba?(lba: number): number | undefined;
   /** Looks the size of the medium up again, and from then on says it in `blockCount`. Absent: the size never changes. */
   refresh?(): MaybePromise<void>;
   /** Gives everything back. Channels still open are closed with it. */

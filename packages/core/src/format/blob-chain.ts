@@ -94,6 +94,8 @@ function writeXattrs(chain: ChainWriter, xattrs: readonly Xattr[], internal: boo
 
 function writeExtentTable(chain: ChainWriter, clusterCount: number, extentPages: readonly number[]): void {
   let next = 0;
+  // As the reference does: a blob without clusters goes without a table where a full xattr leaves no room for one.
+  if (extentPages.length === 0 && chain.room < EXTENT_TABLE_BYTES_MIN) return;
   do {
     chain.reserve(EXTENT_TABLE_BYTES_MIN);
     const written = encodeExtentTable(chain.page.view, chain.at, chain.room, clusterCount, extentPages, next);

@@ -3,7 +3,8 @@
 import type { DeviceCluster } from '../units/units.js';
 import { DESCRIPTOR, DESCRIPTOR_HEADER_BYTES, writeDescriptorHeader } from './descriptor.js';
 
-const RUN_BYTES = 8;
+/** Bytes of a run. */
+export const RUN_BYTES = 8;
 
 /** Clusters of the blob that follow one another on the device, or are all unallocated (`first` 0). */
 export interface ClusterRun {

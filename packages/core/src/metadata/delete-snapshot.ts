@@ -22,7 +22,7 @@ import { withBlobLocked } from './blob-lock.js';
 import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { dropReference, openBlob } from './open-close.js';
-import { persist } from './persist.js';
+import { persist, sync } from './persist.js';
 import type { Steps } from './steps.js';
 
 /**
@@ -50,7 +50,7 @@ function* takeOver(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> 
   relink(snapshot, clone);
   try {
     clone.mdRo = false;
-    yield* persist(store, clone);
+    yield* sync(store, clone);
   } catch (error) {
     yield* revert(store, snapshot, clone, before, merged);
     throw error;

@@ -32,6 +32,7 @@ function* writeOnce(store: StoreState, blob: Blob, index: number, clusterCount: 
   const { map } = blob;
   yield* markDirty(store);
   map.dirtyExtentPages.delete(index);
+  blob.lengthenedExtentPages.delete(index);
   try {
     const page = encodeExtentPage(blob.id, index, clusterCount, (cluster) => map.clusters.get(cluster));
     const lba = geometry.mdPageToLba(map.extentPages.get(index) as MdPage);

@@ -16,7 +16,7 @@ import { withBlobLocked } from './blob-lock.js';
 import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { dropReference, openBlob } from './open-close.js';
-import { persist } from './persist.js';
+import { sync } from './persist.js';
 import { throwIfAborted, type Watched } from './watched.js';
 import { type Steps, wait } from './steps.js';
 
@@ -143,7 +143,7 @@ function* changeParent(
     blob.parentId = parentId;
     blob.state = 'dirty';
     try {
-      yield* persist(store, blob);
+      yield* sync(store, blob);
     } catch (error) {
       for (const [name, value] of xattrs) if (value) blob.internalXattrs.set(name, value);
       blob.parentId = before.parentId;

@@ -12,7 +12,7 @@ import { type BlobCluster, UNALLOCATED } from '../units/units.js';
 import type { ClaimedCluster } from './allocation.js';
 import { releasePages } from './clearing.js';
 import { extentPageIndex, writeExtentPage } from './extent-pages.js';
-import { persist } from './persist.js';
+import { sync } from './persist.js';
 import type { Steps } from './steps.js';
 
 /**
@@ -31,7 +31,7 @@ export function* insertCluster(
   map.allocatedCount++;
   if (!blob.usesExtentTable) {
     blob.state = 'dirty';
-    if (store.writesThrough) yield* persist(store, blob);
+    if (store.writesThrough) yield* sync(store, blob);
     return 'inserted';
   }
   const extentPage = extentPageIndex(index);
@@ -52,6 +52,6 @@ export function* writeMapping(store: StoreState, blob: Blob, extentPage: number)
   yield* writeExtentPage(store, blob, extentPage, blob.clusterCount);
   if (blob.map.unrootedExtentPages.has(extentPage)) {
     blob.state = 'dirty';
-    yield* persist(store, blob);
+    yield* sync(store, blob);
   }
 }

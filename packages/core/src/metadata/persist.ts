@@ -60,12 +60,14 @@ function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
 function* writeDirtyExtentPages(store: StoreState, blob: Blob): Steps<boolean> {
   const { map } = blob;
   const dropped = map.dropped.length;
-  const dirty = [...map.dirtyExtentPages].filter((index) => index < blob.extentPageCount).sort((a, b) => a - b);
+  const changed = new Set([...map.dirtyExtentPages, ...blob.lengthenedExtentPages]);
+  const dirty = [...changed].filter((index) => index < blob.extentPageCount).sort((a, b) => a - b);
   if (dirty.length > 0 || dropped > 0 || !blob.usesExtentTable) yield* store.barrier();
   let wrote = false;
   for (const index of dirty) {
     if (map.extentPages.get(index) === 0) {
       map.dirtyExtentPages.delete(index);
+      blob.lengthenedExtentPages.delete(index);
     } else {
       yield* writeExtentPage(store, blob, index, Math.max(blob.clusterCount, keptClusterCount(blob)));
       wrote = true;

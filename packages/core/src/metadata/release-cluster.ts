@@ -10,7 +10,7 @@ import { releaseClusters } from './clearing.js';
 import { extentPageIndex } from './extent-pages.js';
 import { freeze, unfreeze } from './freeze.js';
 import { writeMapping } from './insert-cluster.js';
-import { persist } from './persist.js';
+import { sync } from './persist.js';
 import { type Steps, wait } from './steps.js';
 
 /**
@@ -46,7 +46,7 @@ function* dropCluster(store: StoreState, blob: Blob, index: BlobCluster, cluster
   }
   try {
     if (blob.usesExtentTable) yield* writeMapping(store, blob, extentPage);
-    else yield* persist(store, blob);
+    else yield* sync(store, blob);
   } catch (error) {
     map.clusters.set(index, cluster);
     map.allocatedCount++;

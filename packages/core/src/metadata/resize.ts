@@ -58,7 +58,8 @@ function growMap(store: StoreState, blob: Blob, clusterCount: number): void {
   if (blob.isThin) extendMap();
   else claimForThick(store, blob, known, clusterCount, extendMap);
   const firstChanged = Math.max(1, extentPagesFor(Math.min(blob.syncedClusterCount, clusterCount))) - 1;
-  for (let index = firstChanged; index < extentPageCount; index++) map.dirtyExtentPages.add(index);
+  const changed = blob.isThin ? blob.lengthenedExtentPages : map.dirtyExtentPages;
+  for (let index = firstChanged; index < extentPageCount; index++) changed.add(index);
 }
 
 /** Gives a thick blob clusters, and extent pages, from `known` on; checks first that all are there. */

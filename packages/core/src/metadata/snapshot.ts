@@ -80,7 +80,8 @@ function* switchOver(store: StoreState, original: Blob, snapshot: Blob): Steps<v
   }
   try {
     link(original, snapshot);
-    yield* persist(store, original);
+    yield* sync(store, original);
+    original.mdRo = false; // as the reference leaves it, even if the sync made the data read-only
   } catch (error) {
     before.restore(original);
     moveMapBack(original, snapshot, before);

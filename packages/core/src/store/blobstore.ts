@@ -86,7 +86,7 @@ export class Blobstore {
 
   /** Clusters that no blob has. */
   get freeClusterCount(): number {
-    return this.#state.shared.clusters.freeCount;
+    return Math.max(0, this.#state.shared.clusters.freeCount - this.#state.missingClusterCount);
   }
 
   /** Clusters that hold data or could; the others hold metadata. */
@@ -155,17 +155,11 @@ export class Blobstore {
     yield* wait(this.#state.deviceChannel.flush());
   }
 
-  /** Names the blob that `getSuper` answers; the invalid id: none. */
+  /** Names the blob that `getSuper` answers; the invalid id: none. When writing it fails, memory has the new one all the same. */
   *setSuper(id: BlobId): Steps<void> {
     this.#state.requireOpen();
-    const before = this.#state.superBlobId;
     this.#state.superBlobId = id;
-    try {
-      yield* writeSuper(this.#state, yield* readSuper(this.#state));
-    } catch (error) {
-      this.#state.superBlobId = before;
-      throw error;
-    }
+    yield* writeSuper(this.#state, yield* readSuper(this.#state));
   }
 
   /** The blob that the store's user named as where to begin. ENOENT when there is none. */

@@ -105,6 +105,7 @@ function* assemble(
   });
   if ('damaged' in found) {
     store.damaged.push(...found.damaged);
+    store.missingClusterCount = found.missingClusterCount;
     yield* writeMasks(store, block);
     yield* store.barrier();
   }

@@ -8,7 +8,7 @@ import type { DeviceChannel } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
 import { DESCRIPTOR, descriptorsOf } from '../format/descriptor.js';
 import { decodeExtentPage, isExtentPage } from '../format/extent-page.js';
-import { decodeExtentRle } from '../format/extent-rle.js';
+import { decodeExtentRle, RUN_BYTES } from '../format/extent-rle.js';
 import { decodeExtentTable, type ExtentTableEntry } from '../format/extent-table.js';
 import { MdPageView } from '../format/md-page.js';
 import { type Steps, wait } from '../metadata/steps.js';
@@ -29,6 +29,8 @@ import type { DamagedBlob } from './store-state.js';
 export interface Recovered extends Masks {
   /** Blobs that were set aside: what was found of them stays used, but their ids do not count. */
   damaged: DamagedBlob[];
+  /** Clusters that damaged blobs name and the store does not have. */
+  missingClusterCount: number;
 }
 
 const BATCH_PAGES = 256;
@@ -51,6 +53,7 @@ export function* recover(
     clusters: BitArray.private(clusterCount),
     blobIds: BitArray.private(geometry.mdPageCount),
     damaged: [],
+    missingClusterCount: 0,
   };
   for (let cluster = 0; cluster < geometry.metadataClusterCount(); cluster++) found.clusters.set(cluster);
   for (let index = 0; index < geometry.mdPageCount; index++) {
@@ -70,7 +73,7 @@ function isRoot(page: MdPageView, index: number): boolean {
   return idFits && page.sequence === 0 && page.isSealed;
 }
 
-/** What a blob's pages say that it uses. */
+/** What a blob's pages say that it uses. Clusters that the store does not have are left out: opening the blob sees them. */
 interface Used {
   pages: MdPage[];
   clusters: DeviceCluster[];
@@ -138,14 +141,12 @@ class BlobReplay {
   }
 
   #parseRuns(view: DataView, payloadAt: number, payloadBytes: number, number: number): void {
-    const runs = decodeExtentRle(view, payloadAt, payloadBytes);
+    const runs = decodeExtentRle(view, payloadAt, payloadBytes - (payloadBytes % RUN_BYTES)); // opening it sees what is wrong
     if (!runs || runs.every((run) => run.length === 0)) {
       throw this.#damaged(`the runs of clusters on metadata page ${number} are malformed`);
     }
     for (const run of runs) {
-      if (run.first === 0) continue;
-      this.#requireCluster(run.first, run.length, number);
-      for (let at = 0; at < run.length; at++) this.used.clusters.push((run.first + at) as DeviceCluster);
+      if (run.first !== 0) this.#useClusters(run.first, run.length);
     }
   }
 
@@ -160,7 +161,7 @@ class BlobReplay {
     let index = 0;
     for (const { page: number, count } of this.#entries) {
       if (number !== 0) {
-        this.#requireFreePage(number, 'its extent table names');
+        this.#requirePage(number, 'its extent table names');
         const page = yield* this.#region.anywhere(number);
         if (!isExtentPage(page)) throw this.#damaged(`metadata page ${number} is no extent page`);
         this.used.pages.push(number);
@@ -178,24 +179,27 @@ class BlobReplay {
     const expected = Math.min(CLUSTERS_PER_EXTENT_PAGE, this.#clusterCount - index * CLUSTERS_PER_EXTENT_PAGE);
     for (let at = 0; at < Math.min(expected, extent.clusterCount); at++) {
       const cluster = extent.clusterAt(at);
-      if (cluster === 0) continue;
-      this.#requireCluster(cluster, 1, number);
-      this.used.clusters.push(cluster as DeviceCluster);
+      if (cluster !== 0) this.#useClusters(cluster, 1);
     }
   }
 
+  #requirePage(number: number, how: string): void {
+    if (number < this.#geometry.mdPageCount) return;
+    throw this.#damaged(`${how} page ${number}, outside the metadata region`);
+  }
+
+  /** A page of a chain belongs to nobody else; an extent page may be a snapshot's too that was being made or deleted. */
   #requireFreePage(number: number, how: string): void {
-    if (number >= this.#geometry.mdPageCount) {
-      throw this.#damaged(`${how} page ${number}, outside the metadata region`);
-    }
+    this.#requirePage(number, how);
     if (this.#found.pages.get(number) || this.used.pages.includes(number as MdPage)) {
       throw this.#damaged(`${how} page ${number}, which is in use already`);
     }
   }
 
-  #requireCluster(first: number, count: number, number: number): void {
-    if (first >= this.#geometry.metadataClusterCount() && first + count <= this.#found.clusters.capacity) return;
-    throw this.#damaged(`metadata page ${number} names clusters ${first} to ${first + count - 1}, which cannot be its`);
+  #useClusters(first: number, count: number): void {
+    const present = Math.max(0, Math.min(count, this.#found.clusters.capacity - first));
+    for (let at = 0; at < present; at++) this.used.clusters.push((first + at) as DeviceCluster);
+    this.#found.missingClusterCount += count - present;
   }
 
   #damaged(how: string): BlobstoreError {

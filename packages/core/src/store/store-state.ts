@@ -86,6 +86,8 @@ export class StoreState {
   readonly channels = new Set<Channel>();
   /** Blobs that could not be opened when the store was loaded. */
   readonly damaged: DamagedBlob[] = [];
+  /** Clusters that damaged blobs name and the store does not have; like the reference, it does not call so many free. */
+  missingClusterCount = 0;
   #closed = false;
   #drainWaiters: (() => void)[] = [];
 
