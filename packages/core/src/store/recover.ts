@@ -136,7 +136,8 @@ class BlobReplay {
       if (!fits) throw this.#damaged(`a descriptor reaches past metadata page ${number}`);
       if (type === DESCRIPTOR.EXTENT_RLE) this.#parseRuns(page.view, payloadAt, payloadBytes, number);
       else if (type === DESCRIPTOR.EXTENT_TABLE) this.#parseTable(page.view, payloadAt, payloadBytes, number);
-      else if (type >= DESCRIPTOR.EXTENT_PAGE) throw this.#damaged(`metadata page ${number} holds a descriptor of type ${type}`);
+      else if (type === DESCRIPTOR.EXTENT_PAGE) this.#parseExtents(page.view, payloadAt, payloadBytes, number, Infinity);
+      else if (type > DESCRIPTOR.EXTENT_PAGE) throw this.#damaged(`metadata page ${number} holds a descriptor of type ${type}`);
     }
   }
 
@@ -174,9 +175,13 @@ class BlobReplay {
   /** Entries past the blob's size, written by a larger size that was never synced, do not count. */
   #parseExtentPage(page: MdPageView, number: number, index: number): void {
     const [descriptor] = descriptorsOf(page.view);
-    const extent = descriptor && decodeExtentPage(page.view, descriptor.payloadAt, descriptor.payloadBytes);
-    if (!extent) throw this.#damaged(`extent page ${number} is malformed`);
     const expected = Math.min(CLUSTERS_PER_EXTENT_PAGE, this.#clusterCount - index * CLUSTERS_PER_EXTENT_PAGE);
+    this.#parseExtents(page.view, descriptor.payloadAt, descriptor.payloadBytes, number, expected);
+  }
+
+  #parseExtents(view: DataView, payloadAt: number, payloadBytes: number, number: number, expected: number): void {
+    const extent = decodeExtentPage(view, payloadAt, payloadBytes);
+    if (!extent) throw this.#damaged(`the extents on metadata page ${number} are malformed`);
     for (let at = 0; at < Math.min(expected, extent.clusterCount); at++) {
       const cluster = extent.clusterAt(at);
       if (cluster !== 0) this.#useClusters(cluster, 1);
