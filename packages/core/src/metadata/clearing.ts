@@ -49,7 +49,9 @@ export function* clearClusters(store: StoreState, method: ClearMethod, clusters:
  * the blob is next persisted.
  */
 export function* clearStale(store: StoreState, blob: Blob): Steps<void> {
-  const { stalePages: pages, staleClusters: clusters } = blob;
+  const { stalePages: pages } = blob;
+  blob.staleClusters = [...new Set(blob.staleClusters)]; // a damaged blob may have had one twice
+  const { staleClusters: clusters } = blob;
   if (pages.length === 0 && clusters.length === 0) return;
   yield* zeroPages(store, pages);
   yield* clearClusters(store, blob.clearMethod, clusters);
