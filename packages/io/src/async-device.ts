@@ -104,6 +104,10 @@ class AsyncDevice implements BlockDevice {
     return this.#inner.isZeroes?.(lba, blockCount) ?? false;
   }
 
+  translateLba(lba: number): number | undefined {
+    return this.#inner.translateLba?.(lba);
+  }
+
   async refresh(): Promise<void> {
     await this.#inner.refresh?.();
   }

@@ -22,7 +22,7 @@ const DETOURS_KEPT_MAX = 8;
 
 const freeDetours: Uint8Array[] = [];
 
-export async function readFileAsync(
+export async function readAtAsync(
   file: OpenFile,
   buffer: Uint8Array,
   offset: number,
@@ -33,7 +33,7 @@ export async function readFileAsync(
   return readvByDetour(file, [buffer.subarray(offset, offset + length)], length, position);
 }
 
-export async function writeFileAsync(
+export async function writeAtAsync(
   file: OpenFile,
   buffer: Uint8Array,
   offset: number,
@@ -44,7 +44,7 @@ export async function writeFileAsync(
   return writevByDetour(file, [buffer.subarray(offset, offset + length)], length, position);
 }
 
-export async function readvFileAsync(
+export async function readvAtAsync(
   file: OpenFile,
   buffers: readonly Uint8Array[],
   length: number,
@@ -61,7 +61,7 @@ export async function readvFileAsync(
   }
 }
 
-export async function writevFileAsync(
+export async function writevAtAsync(
   file: OpenFile,
   buffers: readonly Uint8Array[],
   length: number,
@@ -79,7 +79,7 @@ export async function writevFileAsync(
 }
 
 /** Makes the range read as zeroes, and gives its file system blocks back where the file system can take them. */
-export async function zeroFileAsync(file: OpenFile, length: number, position: number): Promise<void> {
+export async function zeroAtAsync(file: OpenFile, length: number, position: number): Promise<void> {
   if (length === 0) return;
   if (file.punchesHoles && (await punchHole(file, length, position))) return;
   for (let done = 0; done < length; ) {

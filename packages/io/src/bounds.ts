@@ -16,10 +16,8 @@ export function checkRange(operation: string, lba: number, blockCount: number, d
 export function checkBuffer(operation: string, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
   const isWhole = Number.isSafeInteger(bufferOffset);
   if (isWhole && bufferOffset >= 0 && bufferOffset + lengthBytes <= buffer.byteLength) return;
-  throw new BlobstoreError(
-    'EINVAL',
-    `${operation} of ${lengthBytes} bytes at byte ${bufferOffset} of a buffer of ${buffer.byteLength}; give a larger one`,
-  );
+  const asked = `${operation} of ${lengthBytes} bytes at byte ${bufferOffset} of a buffer`;
+  throw new BlobstoreError('EINVAL', `${asked} that has ${buffer.byteLength}; give a larger one`);
 }
 
 /** Throws EINVAL unless the lengths of the buffers add up to `lengthBytes`. */

@@ -147,6 +147,10 @@ export class FaultyDevice implements BlockDevice {
     return this.#inner.isZeroes?.(lba, blockCount) ?? false;
   }
 
+  translateLba(lba: number): number | undefined {
+    return this.#inner.translateLba?.(lba);
+  }
+
   refresh(): MaybePromise<void> {
     return this.#inner.refresh?.();
   }

@@ -3,14 +3,14 @@
 import type { DeviceChannel } from '@blobyard/core';
 import {
   flushFileAsync,
-  readFileAsync,
-  readvFileAsync,
-  writeFileAsync,
-  writevFileAsync,
-  zeroFileAsync,
+  readAtAsync,
+  readvAtAsync,
+  writeAtAsync,
+  writevAtAsync,
+  zeroAtAsync,
 } from './async-file-transfer.js';
 import { checkBuffer, checkList, checkOpen, checkRange } from './bounds.js';
-import { flushFile, readFile, readvFile, writeFile, writevFile, zeroFile } from './file-transfer.js';
+import { flushFile, readAt, readvAt, writeAt, writevAt, zeroAt } from './file-transfer.js';
 import type { OpenFile } from './open-file.js';
 
 /** What both kinds check before they act. */
@@ -58,38 +58,38 @@ export class SyncFileChannel implements DeviceChannel {
   read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): void {
     const length = this.#gate.admit('read', lba, blockCount);
     checkBuffer('read', buffer, bufferOffset, length);
-    readFile(this.#file, buffer, bufferOffset, length, lba * this.#file.blockLengthBytes);
+    readAt(this.#file, buffer, bufferOffset, length, lba * this.#file.blockLengthBytes);
   }
 
   write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): void {
     const length = this.#gate.admitWrite('write', lba, blockCount);
     checkBuffer('write', buffer, bufferOffset, length);
-    writeFile(this.#file, buffer, bufferOffset, length, lba * this.#file.blockLengthBytes);
+    writeAt(this.#file, buffer, bufferOffset, length, lba * this.#file.blockLengthBytes);
   }
 
   readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): void {
     const length = this.#gate.admit('readv', lba, blockCount);
     checkList('readv', buffers, length);
-    readvFile(this.#file, buffers, length, lba * this.#file.blockLengthBytes);
+    readvAt(this.#file, buffers, length, lba * this.#file.blockLengthBytes);
   }
 
   writev(buffers: readonly Uint8Array[], lba: number, blockCount: number): void {
     const length = this.#gate.admitWrite('writev', lba, blockCount);
     checkList('writev', buffers, length);
-    writevFile(this.#file, buffers, length, lba * this.#file.blockLengthBytes);
+    writevAt(this.#file, buffers, length, lba * this.#file.blockLengthBytes);
   }
 
   writeZeroes(lba: number, blockCount: number): void {
-    zeroFile(this.#file, this.#gate.admitWrite('writeZeroes', lba, blockCount), lba * this.#file.blockLengthBytes);
+    zeroAt(this.#file, this.#gate.admitWrite('writeZeroes', lba, blockCount), lba * this.#file.blockLengthBytes);
   }
 
   unmap(lba: number, blockCount: number): void {
-    zeroFile(this.#file, this.#gate.admitWrite('unmap', lba, blockCount), lba * this.#file.blockLengthBytes);
+    zeroAt(this.#file, this.#gate.admitWrite('unmap', lba, blockCount), lba * this.#file.blockLengthBytes);
   }
 
   flush(): void {
     this.#gate.checkOpen('flush');
-    if (!this.#file.readOnly) flushFile(this.#file);
+    flushFile(this.#file);
   }
 
   close(): void {
@@ -111,41 +111,41 @@ export class AsyncFileChannel implements DeviceChannel {
     const length = this.#gate.admit('read', lba, blockCount);
     checkBuffer('read', buffer, bufferOffset, length);
     const position = lba * this.#file.blockLengthBytes;
-    await this.#file.track(readFileAsync(this.#file, buffer, bufferOffset, length, position));
+    await this.#file.track(readAtAsync(this.#file, buffer, bufferOffset, length, position));
   }
 
   async write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): Promise<void> {
     const length = this.#gate.admitWrite('write', lba, blockCount);
     checkBuffer('write', buffer, bufferOffset, length);
     const position = lba * this.#file.blockLengthBytes;
-    await this.#file.track(writeFileAsync(this.#file, buffer, bufferOffset, length, position));
+    await this.#file.track(writeAtAsync(this.#file, buffer, bufferOffset, length, position));
   }
 
   async readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): Promise<void> {
     const length = this.#gate.admit('readv', lba, blockCount);
     checkList('readv', buffers, length);
-    await this.#file.track(readvFileAsync(this.#file, buffers, length, lba * this.#file.blockLengthBytes));
+    await this.#file.track(readvAtAsync(this.#file, buffers, length, lba * this.#file.blockLengthBytes));
   }
 
   async writev(buffers: readonly Uint8Array[], lba: number, blockCount: number): Promise<void> {
     const length = this.#gate.admitWrite('writev', lba, blockCount);
     checkList('writev', buffers, length);
-    await this.#file.track(writevFileAsync(this.#file, buffers, length, lba * this.#file.blockLengthBytes));
+    await this.#file.track(writevAtAsync(this.#file, buffers, length, lba * this.#file.blockLengthBytes));
   }
 
   async writeZeroes(lba: number, blockCount: number): Promise<void> {
     const length = this.#gate.admitWrite('writeZeroes', lba, blockCount);
-    await this.#file.track(zeroFileAsync(this.#file, length, lba * this.#file.blockLengthBytes));
+    await this.#file.track(zeroAtAsync(this.#file, length, lba * this.#file.blockLengthBytes));
   }
 
   async unmap(lba: number, blockCount: number): Promise<void> {
     const length = this.#gate.admitWrite('unmap', lba, blockCount);
-    await this.#file.track(zeroFileAsync(this.#file, length, lba * this.#file.blockLengthBytes));
+    await this.#file.track(zeroAtAsync(this.#file, length, lba * this.#file.blockLengthBytes));
   }
 
   async flush(): Promise<void> {
     this.#gate.checkOpen('flush');
-    if (!this.#file.readOnly) await this.#file.track(flushFileAsync(this.#file));
+    await this.#file.track(flushFileAsync(this.#file));
   }
 
   close(): void {

@@ -121,10 +121,13 @@ export class FileDevice implements ResizableDevice {
     const blocksMax = Math.floor(Number.MAX_SAFE_INTEGER / this.blockLengthBytes);
     checkInteger('the new block count', blockCount, 0, blocksMax);
     const { fs, fd } = this.#file;
-    if (!fs.fstatSync(fd).isFile()) {
+    const stats = fs.fstatSync(fd);
+    if (!stats.isFile()) {
       throw new BlobstoreError('ENOTSUP', `${this.#file.path} is a block device, and cannot be resized from here`);
     }
     try {
+      // Bytes after the last whole block were never part of the device, and must not come to be in it.
+      fs.ftruncateSync(fd, stats.size - (stats.size % this.blockLengthBytes));
       fs.ftruncateSync(fd, blockCount * this.blockLengthBytes);
     } catch (cause) {
       throw openError(cause, `resize ${this.#file.path} to ${blockCount} blocks`);
@@ -151,10 +154,8 @@ export class FileDevice implements ResizableDevice {
   #tryDirect(): void {
     const { fs, fd, blockLengthBytes, blockCount, path } = this.#file;
     if (blockCount === 0 || hasBlock(fs, fd, 0, blockLengthBytes)) return;
-    throw new BlobstoreError(
-      'EINVAL',
-      `${path} has no direct I/O in blocks of ${blockLengthBytes} bytes; use a larger blockLengthBytes, or direct: false`,
-    );
+    const found = `${path} has no direct I/O in blocks of ${blockLengthBytes} bytes`;
+    throw new BlobstoreError('EINVAL', `${found}; use a larger blockLengthBytes, or direct: false`);
   }
 }
 
@@ -163,8 +164,8 @@ type CheckedOptions = Required<FileDeviceOptions>;
 function checkOptions(options: FileDeviceOptions): CheckedOptions {
   const { blockLengthBytes = DEFAULT_BLOCK_LENGTH_BYTES } = options;
   checkInteger('blockLengthBytes', blockLengthBytes, BLOCK_LENGTH_BYTES_MIN, BLOCK_LENGTH_BYTES_MAX);
-  if (!Number.isInteger(Math.log2(blockLengthBytes)))
-    throw invalid('blockLengthBytes', blockLengthBytes, 'a power of two');
+  const isPowerOfTwo = Number.isInteger(Math.log2(blockLengthBytes));
+  if (!isPowerOfTwo) throw invalid('blockLengthBytes', blockLengthBytes, 'a power of two');
   const create = checkBoolean('create', options.create, false);
   const readOnly = checkBoolean('readOnly', options.readOnly, false);
   if (create && readOnly) throw invalid('readOnly', readOnly, 'false for a file that is made (create)');

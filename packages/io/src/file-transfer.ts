@@ -24,23 +24,23 @@ export const DETOUR_BYTES = 1024 * 1024;
 let detour: Uint8Array | undefined;
 let zeroes: Uint8Array | undefined;
 
-/** The thread's page of zeroes, `DETOUR_BYTES` long; never written to. */
+/** This thread's buffer of zeroes, `DETOUR_BYTES` long; never written to. */
 export function zeroBuffer(): Uint8Array {
   zeroes ??= allocateAligned(DETOUR_BYTES);
   return zeroes;
 }
 
-export function readFile(file: OpenFile, buffer: Uint8Array, offset: number, length: number, position: number): void {
+export function readAt(file: OpenFile, buffer: Uint8Array, offset: number, length: number, position: number): void {
   if (!file.direct || isAligned(buffer, offset)) readAll(file, buffer, offset, length, position);
   else readvByDetour(file, [buffer.subarray(offset, offset + length)], length, position);
 }
 
-export function writeFile(file: OpenFile, buffer: Uint8Array, offset: number, length: number, position: number): void {
+export function writeAt(file: OpenFile, buffer: Uint8Array, offset: number, length: number, position: number): void {
   if (!file.direct || isAligned(buffer, offset)) writeAll(file, buffer, offset, length, position);
   else writevByDetour(file, [buffer.subarray(offset, offset + length)], length, position);
 }
 
-export function readvFile(file: OpenFile, buffers: readonly Uint8Array[], length: number, position: number): void {
+export function readvAt(file: OpenFile, buffers: readonly Uint8Array[], length: number, position: number): void {
   if (file.direct && !areAligned(buffers)) {
     readvByDetour(file, buffers, length, position);
     return;
@@ -53,7 +53,7 @@ export function readvFile(file: OpenFile, buffers: readonly Uint8Array[], length
   }
 }
 
-export function writevFile(file: OpenFile, buffers: readonly Uint8Array[], length: number, position: number): void {
+export function writevAt(file: OpenFile, buffers: readonly Uint8Array[], length: number, position: number): void {
   if (file.direct && !areAligned(buffers)) {
     writevByDetour(file, buffers, length, position);
     return;
@@ -67,7 +67,7 @@ export function writevFile(file: OpenFile, buffers: readonly Uint8Array[], lengt
 }
 
 /** Makes the range read as zeroes, and gives its file system blocks back where the file system can take them. */
-export function zeroFile(file: OpenFile, length: number, position: number): void {
+export function zeroAt(file: OpenFile, length: number, position: number): void {
   if (length === 0) return;
   if (file.punchesHoles && punchHole(file, length, position)) return;
   for (let done = 0; done < length; ) {

@@ -50,8 +50,8 @@ const NOTE_BYTES_MAX = 4096;
 const NOTE_FILE_MODE = 0o644;
 /** Folders for the notes of block devices: /dev is no place for them. The first that can be written is used. */
 const NOTE_FOLDERS = ['/run/lock', os.tmpdir()];
-/** The folder may be everybody's: a link that someone has put there must not be followed. */
-const NO_FOLLOW = constants.O_NOFOLLOW ?? 0;
+/** The folder may be everybody's: a link that someone has put there must not be followed, nor a pipe waited for. */
+const CAUTIOUS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /**
  * Takes the lock of the store in a file or block device. Throws EBUSY, naming the holder, if someone has it, this
@@ -73,7 +73,7 @@ export function acquireStoreLock(devicePath: string): StoreLock {
     release() {
       if (!isHeld) return;
       isHeld = false;
-      removeNote?.();
+      removeNote?.(); // while the store is still locked, so that it cannot be the next holder's note that goes
       fs.closeSync(fd);
     },
   };
@@ -137,7 +137,7 @@ function writeNote(target: LockTarget): (() => void) | undefined {
   for (const notePath of target.notePaths) {
     let fd: number | undefined;
     try {
-      fd = fs.openSync(notePath, constants.O_RDWR | constants.O_CREAT | NO_FOLLOW, NOTE_FILE_MODE);
+      fd = fs.openSync(notePath, constants.O_RDWR | constants.O_CREAT | CAUTIOUS, NOTE_FILE_MODE);
       fs.ftruncateSync(fd, 0);
       if (!lockPersistently(fd)) throw new Error('the note is locked');
       fs.writeSync(fd, `${JSON.stringify(holder)}\n`, 0);
@@ -155,13 +155,11 @@ function lockPersistently(fd: number): boolean {
   return false;
 }
 
-/** Runs while the store is still locked, so that it cannot be the next holder's note that goes. */
 function removeNote(notePath: string, fd: number): void {
   try {
     fs.unlinkSync(notePath);
-  } catch (cause) {
-    // Somebody else has tidied up; anything but that leaves a note that its missing lock gives away as old.
-    if (codeOf(cause) !== 'ENOENT') fs.ftruncateSync(fd, 0);
+  } catch {
+    // Somebody else has tidied up, or the note stays: without its lock it is known to be old.
   } finally {
     fs.closeSync(fd);
   }
@@ -172,7 +170,7 @@ function readNote(target: LockTarget): StoreLockHolder | undefined {
   for (const notePath of target.notePaths) {
     let fd: number | undefined;
     try {
-      fd = fs.openSync(notePath, constants.O_RDONLY | NO_FOLLOW);
+      fd = fs.openSync(notePath, constants.O_RDONLY | CAUTIOUS);
       if (fileLocks.tryLock(fd, { shared: true })) continue;
       const text = Buffer.alloc(NOTE_BYTES_MAX);
       const length = fs.readSync(fd, text, 0, NOTE_BYTES_MAX, 0);

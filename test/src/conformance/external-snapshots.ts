@@ -1,6 +1,6 @@
 /** The external snapshots of the traces: an id says which byte stream the device holds, and its blocks. */
 
-import { type BlockDevice, BlobstoreError, type ExternalSnapshotRequest } from '@blobyard/core';
+import { BlobstoreError, type BlockDevice, type ExternalSnapshotRequest } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
 import { byteStream } from './byte-stream.js';
 
@@ -11,7 +11,9 @@ import { byteStream } from './byte-stream.js';
  */
 export function streamDevice(seed: number, blockLengthBytes: number, blockCount: number): BlockDevice {
   const bytes = byteStream(seed, blockLengthBytes * blockCount);
-  return Object.assign(SparseMemoryDevice.fromBytes(bytes, { blockLengthBytes }), { translateLba: (lba: number) => lba });
+  return Object.assign(SparseMemoryDevice.fromBytes(bytes, { blockLengthBytes }), {
+    translateLba: (lba: number) => lba,
+  });
 }
 
 /** Opens the device that an id such as `SEED:BLOCKLEN:BLOCKCNT` names. EINVAL when it names none. */

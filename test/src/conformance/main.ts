@@ -5,7 +5,9 @@ import { findTraces, readTrace } from './trace.js';
 
 const folders = process.argv.slice(2);
 if (folders.length === 0) {
-  console.error('Usage: npm run conformance -- DIR [DIR…]\nReplays every *.trace.jsonl (or .jsonl.gz) under the folders.');
+  console.error(
+    'Usage: npm run conformance -- DIR [DIR…]\nReplays every *.trace.jsonl (or .jsonl.gz) under the folders.',
+  );
   process.exit(2);
 }
 

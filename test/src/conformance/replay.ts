@@ -39,7 +39,9 @@ export function replay(trace: Trace, options: ReplayOptions = {}): Mismatch | un
 /** A mismatch for people. */
 export function describeMismatch({ trace, line, operation, wanted, got }: Mismatch): string {
   const answer = typeof got === 'string' ? got : JSON.stringify(got);
-  return [`${trace}:${line}: ${JSON.stringify(operation)}`, `  wanted ${JSON.stringify(wanted)}`, `  got    ${answer}`].join(
-    '\n',
-  );
+  return [
+    `${trace}:${line}: ${JSON.stringify(operation)}`,
+    `  wanted ${JSON.stringify(wanted)}`,
+    `  got    ${answer}`,
+  ].join('\n');
 }

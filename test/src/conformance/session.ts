@@ -1,9 +1,10 @@
 /** Plays the operations of a trace on an inline engine, and answers each as the traces' reference does. */
 
+import { createHash } from 'node:crypto';
 import {
   type Blob,
-  BlobstoreError,
   Blobstore,
+  BlobstoreError,
   bstypeFromText,
   type Channel,
   type ClearMethod,
@@ -18,7 +19,6 @@ import {
   type Xattrs,
 } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
-import { createHash } from 'node:crypto';
 import { byteStream } from './byte-stream.js';
 import { openByName, streamDevice } from './external-snapshots.js';
 import type { Answer, TraceOperation } from './trace.js';
@@ -142,9 +142,9 @@ export class Session {
     const count = Math.ceil((offset + patch.length) / blockLengthBytes) - first;
     const channel = device.openChannel();
     const blocks = new Uint8Array(count * blockLengthBytes);
-    channel.read(blocks, 0, first, count);
+    void channel.read(blocks, 0, first, count);
     blocks.set(patch, offset - first * blockLengthBytes);
-    channel.write(blocks, 0, first, count);
+    void channel.write(blocks, 0, first, count);
     channel.close();
   }
 
@@ -210,7 +210,9 @@ export class Session {
 
   open({ blob: name, clear_method: clearMethod }: TraceOperation): undefined {
     const store = this.#requireStore();
-    const blob = runSync(store.openBlob(this.#requireId(name), { clearMethod: clearMethod as ClearMethod | undefined }));
+    const blob = runSync(
+      store.openBlob(this.#requireId(name), { clearMethod: clearMethod as ClearMethod | undefined }),
+    );
     const open = this.#open.get(name ?? '');
     if (open) open.refs++;
     else this.#open.set(name ?? '', { blob, refs: 1 });
@@ -491,7 +493,10 @@ function garbage(bytes: number): Uint8Array {
 
 function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
   let at = 0;
-  const parts = lengths.map((length) => bytes.subarray(at, (at += length)));
+  const parts = lengths.map((length) => {
+    at += length;
+    return bytes.subarray(at - length, at);
+  });
   if (at !== bytes.length) fail('EINVAL');
   return parts;
 }
@@ -499,4 +504,3 @@ function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
 function fail(code: ErrorCode): never {
   throw new BlobstoreError(code, `the trace asks for what is answered with ${code} (${-ERRNO[code]})`);
 }
-

@@ -86,6 +86,7 @@ export class Blob {
 
   readonly persists = new Coalescer();
   #slot = NO_SLOT;
+  #generation = 0;
 
   constructor(shared: SharedStore, id: BlobId) {
     this.#shared = shared;
@@ -119,7 +120,7 @@ export class Blob {
 
   /** The generation of the blob's block, by which channels see that the blob is still the same. */
   get generation(): number {
-    return this.#shared.blobs.load(this.slot, BLOB.GENERATION);
+    return this.#generation;
   }
 
   get isOpen(): boolean {
@@ -179,7 +180,10 @@ export class Blob {
     const value = this.internalXattrs.get(name);
     if (value === undefined) return undefined;
     if (value.length !== 8) {
-      throw new BlobstoreError('EINVAL', `blob ${this.id}: internal xattr ${name} has ${value.length} bytes, an id has 8`);
+      throw new BlobstoreError(
+        'EINVAL',
+        `blob ${this.id}: internal xattr ${name} has ${value.length} bytes, an id has 8`,
+      );
     }
     return new DataView(value.buffer, value.byteOffset, 8).getBigUint64(0, true);
   }
@@ -210,6 +214,7 @@ export class Blob {
   attach(): void {
     assert(this.#slot === NO_SLOT, 'a blob was opened twice');
     this.#slot = this.#shared.blobs.allocate();
+    this.#generation = this.#shared.blobs.load(this.#slot, BLOB.GENERATION);
     this.#shared.blobs.store(this.#slot, BLOB.ID_PAGE, this.page);
     this.publish();
   }

@@ -11,7 +11,10 @@ import { assert, BlobstoreError } from '../error.js';
 import { type ClaimedCluster, claimCluster, unclaimCluster } from '../metadata/allocation.js';
 import { extentPageIndex } from '../metadata/extent-pages.js';
 import { run, runSync, type Steps, wait } from '../metadata/steps.js';
+import type { BlobBlocks } from '../shared/blob-blocks.js';
+import type { ChannelTable } from '../shared/channel-table.js';
 import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
+import type { MapArena } from '../shared/map-arena.js';
 import type { BlobCluster, DeviceCluster } from '../units/units.js';
 import type { BlobRef, ChannelHost } from './host.js';
 import { requireScatterLength, ScatterCursor } from './scatter.js';
@@ -38,7 +41,14 @@ type ClusterSource = { kind: 'zeroes' } | { kind: 'read' } | { kind: 'device'; l
 export class Channel {
   readonly #host: ChannelHost;
   readonly #device: DeviceChannel;
+  readonly #isSynchronous: boolean;
+  readonly #blobs: BlobBlocks;
+  readonly #maps: MapArena;
+  readonly #table: ChannelTable;
   readonly #row: number;
+  readonly #ioUnitsPerCluster: number;
+  readonly #blocksPerCluster: number;
+  readonly #blocksPerIoUnit: number;
   readonly #externals = new Map<number, { device: BlockDevice; channel: DeviceChannel }>();
   readonly #allocations = new Map<number, Allocation>();
   #frozen: FrozenOperation[] = [];
@@ -50,6 +60,13 @@ export class Channel {
     this.#host = host;
     this.#row = host.shared.channels.claim(host.shared.threadId);
     this.#device = host.device.openChannel();
+    this.#isSynchronous = host.device.synchronous;
+    this.#blobs = host.shared.blobs;
+    this.#maps = host.shared.maps;
+    this.#table = host.shared.channels;
+    this.#ioUnitsPerCluster = host.geometry.ioUnitsPerCluster;
+    this.#blocksPerCluster = host.geometry.blocksPerCluster;
+    this.#blocksPerIoUnit = host.geometry.blocksPerIoUnit;
   }
 
   /** Operations in promise form that have not ended. */
@@ -67,11 +84,13 @@ export class Channel {
    * @throws EINVAL outside the blob or the buffer, EIO of the device, EBADF closed, ENOTSUP asynchronous device.
    */
   readSync(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): void {
+    if (this.#fastPath(false, blob.slot, blob.generation, buffer, bufferOffset, offset, count)) return;
     this.#runSync(OP.READ, blob, buffer, bufferOffset, offset, count);
   }
 
   /** Writes; otherwise as `readSync`. Also EPERM read-only, ENOSPC no cluster left for a thin blob. */
   writeSync(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): void {
+    if (this.#fastPath(true, blob.slot, blob.generation, buffer, bufferOffset, offset, count)) return;
     this.#runSync(OP.WRITE, blob, buffer, bufferOffset, offset, count);
   }
 
@@ -166,8 +185,42 @@ export class Channel {
     this.#device.close();
   }
 
+  /**
+   * The shortest way: a transfer within one allocated cluster of a blob that is not frozen. Answers false, with nothing done,
+   * when it is anything else; the long way finds out what, and checks the arguments for errors. The device checks the range
+   * of the buffer.
+   */
+  #fastPath(
+    isWrite: boolean,
+    slot: number,
+    generation: number,
+    buffer: Uint8Array,
+    bufferOffset: number,
+    offset: number,
+    count: number,
+  ): boolean {
+    const blobs = this.#blobs;
+    const cluster = Math.floor(offset / this.#ioUnitsPerCluster);
+    const within = offset - cluster * this.#ioUnitsPerCluster;
+    if (!(within >= 0 && count > 0 && within + count <= this.#ioUnitsPerCluster) || this.#closed) return false;
+    if (!this.#isSynchronous || !blobs.hasSeen(slot)) return false;
+    this.#table.enter(this.#row, slot);
+    try {
+      if (!blobs.admits(slot, generation, cluster, isWrite)) return false;
+      const entry = this.#maps.load(blobs.peek(slot, BLOB.MAP_OFFSET) + cluster);
+      if (entry === 0) return false;
+      const lba = entry * this.#blocksPerCluster + within * this.#blocksPerIoUnit;
+      const blocks = count * this.#blocksPerIoUnit;
+      if (isWrite) void this.#device.write(buffer, bufferOffset, lba, blocks);
+      else void this.#device.read(buffer, bufferOffset, lba, blocks);
+      return true;
+    } finally {
+      this.#leave(slot);
+    }
+  }
+
   #runSync(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): void {
-    if (!this.#host.device.synchronous) {
+    if (!this.#isSynchronous) {
       throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
     }
     this.#check(op, blob, payload, bufferOffset, offset, count);
@@ -205,10 +258,10 @@ export class Channel {
   }
 
   #check(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): void {
-    const { blobs } = this.#host.shared;
+    const blobs = this.#blobs;
     const { slot } = blob;
     if (this.#closed) throw new BlobstoreError('EBADF', 'the channel is closed');
-    this.#requireSame(blob);
+    this.#requireSame(slot, blob.generation);
     if (op >= OP.WRITE && (blobs.load(slot, BLOB.FLAGS) & BLOB_FLAG.DATA_RO) !== 0) throw readOnly();
     if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(count) || offset < 0 || count < 0) {
       throw new BlobstoreError('EINVAL', `offset ${offset} and length ${count} must be whole numbers from 0`);
@@ -226,8 +279,8 @@ export class Channel {
     }
   }
 
-  #requireSame(blob: BlobRef): void {
-    if (this.#host.shared.blobs.load(blob.slot, BLOB.GENERATION) !== blob.generation) {
+  #requireSame(slot: number, generation: number): void {
+    if (this.#blobs.load(slot, BLOB.GENERATION) !== generation) {
       throw new BlobstoreError('EBADF', 'the blob was closed meanwhile');
     }
   }
@@ -296,17 +349,16 @@ export class Channel {
     count: number,
     blocking: boolean,
   ): MaybePromise<void> {
-    const { blobs, channels } = this.#host.shared;
+    const blobs = this.#blobs;
+    const channels = this.#table;
     channels.enter(this.#row, slot);
     if (blobs.load(slot, BLOB.FROZEN) !== 0) {
       this.#leave(slot);
-      return this.#whenThawed(slot, blocking, () =>
-        this.#runPart(op, slot, generation, payload, bufferOffset, offset, count, blocking),
-      );
+      return this.#queuePart(op, slot, generation, payload, bufferOffset, offset, count, blocking);
     }
     let pending: MaybePromise<void>;
     try {
-      if (generation !== ANY_GENERATION) this.#requireSame({ slot, generation });
+      if (generation !== ANY_GENERATION) this.#requireSame(slot, generation);
       pending =
         op <= OP.READV
           ? this.#readInside(op, slot, payload, bufferOffset, offset, count, blocking)
@@ -319,10 +371,24 @@ export class Channel {
     else return this.#leaveAfter(slot, pending);
   }
 
+  #queuePart(
+    op: Op,
+    slot: number,
+    generation: number,
+    payload: Payload,
+    bufferOffset: number,
+    offset: number,
+    count: number,
+    blocking: boolean,
+  ): MaybePromise<void> {
+    return this.#whenThawed(slot, blocking, () =>
+      this.#runPart(op, slot, generation, payload, bufferOffset, offset, count, blocking),
+    );
+  }
+
   #leave(slot: number): void {
-    const { shared, metadata } = this.#host;
-    const left = shared.channels.leave(this.#row, slot);
-    if (left === 0 && shared.blobs.load(slot, BLOB.FROZEN) !== 0) metadata.drained();
+    const left = this.#table.leave(this.#row, slot);
+    if (left === 0 && this.#blobs.load(slot, BLOB.FROZEN) !== 0) this.#host.metadata.drained();
   }
 
   async #leaveAfter(slot: number, pending: Promise<void>): Promise<void> {
@@ -335,7 +401,8 @@ export class Channel {
 
   /** Goes into a blob, waiting while it is frozen. */
   *#enterSteps(slot: number): Steps<void> {
-    const { blobs, channels } = this.#host.shared;
+    const blobs = this.#blobs;
+    const channels = this.#table;
     for (;;) {
       channels.enter(this.#row, slot);
       if (blobs.load(slot, BLOB.FROZEN) === 0) return;
@@ -366,7 +433,8 @@ export class Channel {
 
   /** The device cluster of a blob's cluster, or 0. */
   #lookUp(slot: number, cluster: number): number {
-    const { blobs, maps } = this.#host.shared;
+    const blobs = this.#blobs;
+    const maps = this.#maps;
     return maps.load((blobs.load(slot, BLOB.MAP_OFFSET) >>> 0) + cluster);
   }
 
@@ -403,7 +471,7 @@ export class Channel {
     count: number,
     blocking: boolean,
   ): MaybePromise<void> {
-    const { blobs } = this.#host.shared;
+    const blobs = this.#blobs;
     switch (blobs.load(slot, BLOB.BACK_KIND)) {
       case BACK.ZEROES:
         return zeroFill(payload, bufferOffset, count * this.#host.geometry.ioUnitBytes);
@@ -433,7 +501,10 @@ export class Channel {
     const lba = offset * blocksPerIoUnit;
     const blocks = count * blocksPerIoUnit;
     if (lba + blocks > device.blockCount) {
-      throw new BlobstoreError('EIO', `the external snapshot ends at block ${device.blockCount}, ${lba + blocks} was asked for`);
+      throw new BlobstoreError(
+        'EIO',
+        `the external snapshot ends at block ${device.blockCount}, ${lba + blocks} was asked for`,
+      );
     }
     if (op === OP.READ) return channel.read(payload as Uint8Array, bufferOffset, lba, blocks);
     return channel.readv(payload as readonly Uint8Array[], lba, blocks);
@@ -467,7 +538,8 @@ export class Channel {
     if (cluster >= clusterCount) throw pastTheEnd(offset, count, clusterCount * geometry.ioUnitsPerCluster);
     if ((shared.blobs.load(slot, BLOB.FLAGS) & BLOB_FLAG.DATA_RO) !== 0) throw readOnly();
     const entry = this.#lookUp(slot, cluster);
-    if (entry !== 0) return this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, blocking);
+    if (entry !== 0)
+      return this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, blocking);
     if (op === OP.UNMAP) return undefined;
     const steps = this.#allocateAndChange(op, slot, payload, bufferOffset, offset, count, cluster);
     return blocking ? runSync(steps) : run(steps);
@@ -505,7 +577,7 @@ export class Channel {
   }
 
   #isOverZeroes(slot: number): boolean {
-    const { blobs } = this.#host.shared;
+    const blobs = this.#blobs;
     const isThin = (blobs.load(slot, BLOB.FLAGS) & BLOB_FLAG.THIN) !== 0;
     return isThin && blobs.load(slot, BLOB.BACK_KIND) === BACK.ZEROES;
   }
@@ -516,7 +588,7 @@ export class Channel {
     try {
       yield* this.#host.metadata.releaseCluster(slot, cluster);
     } finally {
-      this.#host.shared.channels.enter(this.#row, slot); // only to be left again by the caller
+      this.#table.enter(this.#row, slot); // only to be left again by the caller
     }
   }
 
@@ -530,7 +602,7 @@ export class Channel {
     cluster: BlobCluster,
   ): Steps<void> {
     yield* this.#allocateInside(slot, cluster);
-    const { blobs } = this.#host.shared;
+    const blobs = this.#blobs;
     if ((blobs.load(slot, BLOB.FLAGS) & BLOB_FLAG.DATA_RO) !== 0) throw readOnly(); // the insertion may have synced that
     const entry = this.#lookUp(slot, cluster);
     assert(entry !== 0, 'an allocated cluster is not in the map');
@@ -602,7 +674,8 @@ export class Channel {
   }
 
   #needsExtentPage(slot: number, cluster: BlobCluster): boolean {
-    const { blobs, maps } = this.#host.shared;
+    const blobs = this.#blobs;
+    const maps = this.#maps;
     if ((blobs.load(slot, BLOB.FLAGS) & BLOB_FLAG.EXTENT_TABLE) === 0) return false;
     return maps.load((blobs.load(slot, BLOB.EXTENTS_OFFSET) >>> 0) + extentPageIndex(cluster)) === 0;
   }
@@ -612,7 +685,7 @@ export class Channel {
    * `inside`: none may let go of the cluster before the copy is done.
    */
   *#findSource(slot: number, cluster: BlobCluster, inside: number[]): Steps<ClusterSource> {
-    const { blobs } = this.#host.shared;
+    const blobs = this.#blobs;
     const canCopy = this.#host.device.canCopy;
     let at = slot;
     for (let kind = blobs.load(at, BLOB.BACK_KIND); kind === BACK.BLOB; kind = blobs.load(at, BLOB.BACK_KIND)) {
@@ -621,7 +694,8 @@ export class Channel {
       inside.push(behind);
       if (cluster >= blobs.load(behind, BLOB.CLUSTER_COUNT) >>> 0) return { kind: at === slot ? 'read' : 'zeroes' };
       const entry = this.#lookUp(behind, cluster);
-      if (entry !== 0) return canCopy ? { kind: 'device', lba: entry * this.#host.geometry.blocksPerCluster } : { kind: 'read' };
+      if (entry !== 0)
+        return canCopy ? { kind: 'device', lba: entry * this.#host.geometry.blocksPerCluster } : { kind: 'read' };
       at = behind;
     }
     if (blobs.load(at, BLOB.BACK_KIND) === BACK.ZEROES) return { kind: 'zeroes' };
@@ -679,7 +753,10 @@ function readOnly(): BlobstoreError {
 }
 
 function pastTheEnd(offset: number, count: number, ioUnitCount: number): BlobstoreError {
-  return new BlobstoreError('EINVAL', `io units ${offset} to ${offset + count} are past the blob's end at ${ioUnitCount}`);
+  return new BlobstoreError(
+    'EINVAL',
+    `io units ${offset} to ${offset + count} are past the blob's end at ${ioUnitCount}`,
+  );
 }
 
 function tooSmall(length: number, bufferOffset: number, bytes: number): BlobstoreError {

@@ -39,7 +39,8 @@ export function encodeExtentRle(
   while (cluster < clusterCount && payload + RUN_BYTES <= at + room) {
     const first = clusterAt(cluster);
     let length = 1;
-    while (cluster + length < clusterCount && clusterAt(cluster + length) === (first === 0 ? 0 : first + length)) length++;
+    while (cluster + length < clusterCount && clusterAt(cluster + length) === (first === 0 ? 0 : first + length))
+      length++;
     view.setUint32(payload, first, true);
     view.setUint32(payload + 4, length, true);
     payload += RUN_BYTES;

@@ -15,10 +15,25 @@ export const SUPER_VERSION = 3;
 export const BSTYPE_BYTES = 16;
 
 const AT = {
-  SIGNATURE: 0, VERSION: 8, LENGTH: 12, CLEAN: 16, SUPER_BLOB: 20, CLUSTER_BYTES: 28,
-  PAGE_MASK_START: 32, PAGE_MASK_PAGES: 36, CLUSTER_MASK_START: 40, CLUSTER_MASK_PAGES: 44,
-  MD_START: 48, MD_PAGES: 52, BSTYPE: 56, BLOB_ID_MASK_START: 72, BLOB_ID_MASK_PAGES: 76,
-  SIZE: 80, IO_UNIT_BYTES: 88, MD_PAGE_BYTES: 92, CRC: 4092,
+  SIGNATURE: 0,
+  VERSION: 8,
+  LENGTH: 12,
+  CLEAN: 16,
+  SUPER_BLOB: 20,
+  CLUSTER_BYTES: 28,
+  PAGE_MASK_START: 32,
+  PAGE_MASK_PAGES: 36,
+  CLUSTER_MASK_START: 40,
+  CLUSTER_MASK_PAGES: 44,
+  MD_START: 48,
+  MD_PAGES: 52,
+  BSTYPE: 56,
+  BLOB_ID_MASK_START: 72,
+  BLOB_ID_MASK_PAGES: 76,
+  SIZE: 80,
+  IO_UNIT_BYTES: 88,
+  MD_PAGE_BYTES: 92,
+  CRC: 4092,
 } as const;
 
 /** A range of pages counted from the device's start. */
@@ -165,7 +180,8 @@ export class SuperBlock {
       const found = this.hasSignature ? `a blobstore of version ${this.version}` : 'no blobstore signature';
       throw new BlobstoreError('EILSEQ', `the device holds ${found}; this engine reads versions 1 to ${SUPER_VERSION}`);
     }
-    if (!this.isSealed) throw new BlobstoreError('EILSEQ', 'the super block is damaged: its crc does not fit its bytes');
+    if (!this.isSealed)
+      throw new BlobstoreError('EILSEQ', 'the super block is damaged: its crc does not fit its bytes');
     if (!isWildcard(bstype) && !sameBytes(bstype, this.bstype)) {
       throw new BlobstoreError('ENXIO', `the store is of type ${quoteType(this.bstype)}, not ${quoteType(bstype)}`);
     }

@@ -38,7 +38,12 @@ export function encodeXattr(page: Uint8Array, view: DataView, at: number, xattr:
 }
 
 /** The xattr, its value copied out of the page; undefined when the lengths do not add up. */
-export function decodeXattr(page: Uint8Array, view: DataView, payloadAt: number, payloadBytes: number): Xattr | undefined {
+export function decodeXattr(
+  page: Uint8Array,
+  view: DataView,
+  payloadAt: number,
+  payloadBytes: number,
+): Xattr | undefined {
   if (payloadBytes < LENGTHS_BYTES) return undefined;
   const nameBytes = view.getUint16(payloadAt, true);
   const valueBytes = view.getUint16(payloadAt + 2, true);

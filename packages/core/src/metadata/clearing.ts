@@ -26,12 +26,17 @@ export function clearBlocks(store: StoreState, method: ClearMethod, lba: number,
 export function* zeroPages(store: StoreState, pages: readonly MdPage[]): Steps<void> {
   const { geometry, deviceChannel } = store;
   const batch = new Batch();
-  for (const page of pages) batch.add(() => deviceChannel.writeZeroes(geometry.mdPageToLba(page), geometry.blocksPerPage));
+  for (const page of pages)
+    batch.add(() => deviceChannel.writeZeroes(geometry.mdPageToLba(page), geometry.blocksPerPage));
   yield* batch.close();
 }
 
 /** Clears clusters, those that follow one another on the device at once. */
-export function* clearClusters(store: StoreState, method: ClearMethod, clusters: readonly DeviceCluster[]): Steps<void> {
+export function* clearClusters(
+  store: StoreState,
+  method: ClearMethod,
+  clusters: readonly DeviceCluster[],
+): Steps<void> {
   const { geometry } = store;
   const batch = new Batch();
   for (let at = 0; at < clusters.length; ) {

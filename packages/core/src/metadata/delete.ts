@@ -55,7 +55,8 @@ function soleClone(store: StoreState, blob: Blob): BlobId | undefined {
   const [clone] = clones;
   const cloneIsOpen = clone !== undefined && findOpen(store, clone) !== undefined;
   const expectedRefs = cloneIsOpen ? 2 : 1; // this deletion's own, and that of an open clone
-  if (blob.openRefs > expectedRefs) throw new BlobstoreError('EBUSY', `blob ${blob.id} is open: close it everywhere first`);
+  if (blob.openRefs > expectedRefs)
+    throw new BlobstoreError('EBUSY', `blob ${blob.id} is open: close it everywhere first`);
   return clone;
 }
 

@@ -11,12 +11,7 @@ import type { Steps } from './steps.js';
  * Gives a claim back; what was copied into the cluster is cleared first, because whoever gets it next expects zeroes. A
  * cluster that cannot be cleared stays taken until the store is unloaded or recovered.
  */
-export function* discardCluster(
-  store: StoreState,
-  blob: Blob,
-  claimed: ClaimedCluster,
-  written: boolean,
-): Steps<void> {
+export function* discardCluster(store: StoreState, blob: Blob, claimed: ClaimedCluster, written: boolean): Steps<void> {
   if (claimed.extentPage !== 0) releasePages(store, [claimed.extentPage]);
   if (written) {
     try {

@@ -18,8 +18,8 @@ export function extentPageIndex(cluster: number): number {
  */
 export function* writeExtentPage(store: StoreState, blob: Blob, index: number, clusterCount: number): Steps<void> {
   const { map } = blob;
-  let writes = map.writes.get(index);
-  if (writes === undefined) map.writes.set(index, (writes = new Coalescer()));
+  const writes = map.writes.get(index) ?? new Coalescer();
+  map.writes.set(index, writes);
   try {
     yield* writes.run(() => writeOnce(store, blob, index, clusterCount));
   } finally {

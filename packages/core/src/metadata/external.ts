@@ -19,7 +19,8 @@ export function* openExternalBacking(store: StoreState, blob: Blob): Steps<void>
     throw new BlobstoreError('ENOTSUP', `blob ${blob.id} ${reason}`);
   }
   const snapshotId = blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT);
-  if (!snapshotId) throw new BlobstoreError('EINVAL', `blob ${blob.id} is damaged: it does not say which external snapshot it has`);
+  if (!snapshotId)
+    throw new BlobstoreError('EINVAL', `blob ${blob.id} is damaged: it does not say which external snapshot it has`);
   const request = {
     blobId: blob.id,
     snapshotId: snapshotId.slice(),

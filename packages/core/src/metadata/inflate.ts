@@ -17,8 +17,8 @@ import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { dropReference, openBlob } from './open-close.js';
 import { sync } from './persist.js';
-import { throwIfAborted, type Watched } from './watched.js';
 import { type Steps, wait } from './steps.js';
+import { throwIfAborted, type Watched } from './watched.js';
 
 /**
  * Allocates every cluster of a thin blob, which is thick then and has no parent. A thick blob stays as it is.

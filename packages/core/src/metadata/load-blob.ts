@@ -1,7 +1,7 @@
 /** Reading a blob's metadata from disk, believing nothing that it says. */
 
-import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { ZEROES } from '../blob/backing.js';
+import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { BlobstoreError } from '../error.js';
 import { DESCRIPTOR, type Descriptor, descriptorsOf } from '../format/descriptor.js';
 import { decodeExtentPage, type ExtentPage, isExtentPage } from '../format/extent-page.js';
@@ -18,11 +18,13 @@ import {
 import { MdPageView } from '../format/md-page.js';
 import { decodeXattr } from '../format/xattr.js';
 import type { StoreState } from '../store/store-state.js';
-import { CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { type BlobId, CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
 import { extentPagesFor } from './allocation.js';
 import { openExternalBacking } from './external.js';
-import { openBlob } from './open-close.js';
 import { type Steps, wait } from './steps.js';
+
+/** Opens the snapshot with an id. */
+type OpenParent = (id: BlobId) => Steps<Blob>;
 
 /** What of a blob's chain says how large it is, while the chain is being read. */
 interface Sizing {
@@ -34,15 +36,15 @@ interface Sizing {
 
 /**
  * Fills `blob` from disk, and opens what is behind it.
- * @param below - first pages of the blobs that are being opened because they are clones of this one: a cycle is refused
+ * @param openParent - opens the snapshot behind it
  * @throws ENOENT when the page holds another blob, EINVAL when the metadata is damaged, and what opening its parent throws.
  */
-export function* loadBlob(store: StoreState, blob: Blob, below: readonly MdPage[]): Steps<void> {
+export function* loadBlob(store: StoreState, blob: Blob, openParent: OpenParent): Steps<void> {
   blob.state = 'loading';
   const openedWith = blob.clearMethod;
   yield* readChain(store, blob);
   blob.clearMethod = openedWith === 'default' ? clearMethodOf(blob.flags.mdRo) : openedWith;
-  yield* openBacking(store, blob, below);
+  yield* openBacking(store, blob, openParent);
   blob.syncedClusterCount = blob.clusterCount;
   if (blob.state === 'loading') blob.state = 'clean';
 }
@@ -61,7 +63,8 @@ function* readChain(store: StoreState, blob: Blob): Steps<void> {
 }
 
 function* readChainPage(store: StoreState, blob: Blob, number: number): Steps<MdPageView> {
-  if (number >= store.geometry.mdPageCount) throw damaged(blob, `its chain goes on at page ${number}, outside the metadata region`);
+  if (number >= store.geometry.mdPageCount)
+    throw damaged(blob, `its chain goes on at page ${number}, outside the metadata region`);
   if (blob.chain.includes(number as MdPage)) throw damaged(blob, `its chain comes back to page ${number}`);
   const page = yield* readMdPage(store, number as MdPage);
   if (!page.isSealed) throw damaged(blob, `the crc of metadata page ${number} does not fit`);
@@ -95,7 +98,8 @@ function parseDescriptor(store: StoreState, blob: Blob, page: MdPageView, found:
   const { type, payloadAt, payloadBytes } = found;
   switch (type) {
     case DESCRIPTOR.FLAGS:
-      return parseFlags(blob, page.view, payloadAt, payloadBytes);
+      parseFlags(blob, page.view, payloadAt, payloadBytes);
+      return;
     case DESCRIPTOR.XATTR:
     case DESCRIPTOR.XATTR_INTERNAL: {
       const xattr = decodeXattr(page.bytes, page.view, payloadAt, payloadBytes);
@@ -104,12 +108,15 @@ function parseDescriptor(store: StoreState, blob: Blob, page: MdPageView, found:
       return;
     }
     case DESCRIPTOR.EXTENT_RLE:
-      if (sizing.tableClusterCount !== undefined) throw damaged(blob, 'it has both an extent table and runs of clusters');
+      if (sizing.tableClusterCount !== undefined)
+        throw damaged(blob, 'it has both an extent table and runs of clusters');
       sizing.hasRuns = true;
-      return parseRuns(store, blob, page.view, payloadAt, payloadBytes);
+      parseRuns(store, blob, page.view, payloadAt, payloadBytes);
+      return;
     case DESCRIPTOR.EXTENT_TABLE:
       if (sizing.hasRuns) throw damaged(blob, 'it has both runs of clusters and an extent table');
-      return parseExtentTable(store, blob, page.view, payloadAt, payloadBytes, sizing);
+      parseExtentTable(store, blob, page.view, payloadAt, payloadBytes, sizing);
+      return;
     default:
       throw damaged(blob, 'an extent page stands in its chain');
   }
@@ -119,7 +126,10 @@ function parseFlags(blob: Blob, view: DataView, payloadAt: number, payloadBytes:
   const flags = decodeFlags(view, payloadAt, payloadBytes);
   if (!flags) throw damaged(blob, 'its flags have the wrong length');
   if ((flags.invalid & ~INVALID_FLAGS_KNOWN) !== 0n) {
-    throw damaged(blob, `it has flags 0x${flags.invalid.toString(16)} of a newer version, without which it cannot be opened`);
+    throw damaged(
+      blob,
+      `it has flags 0x${flags.invalid.toString(16)} of a newer version, without which it cannot be opened`,
+    );
   }
   const readOnly = (flags.dataRo & ~DATA_RO_FLAGS_KNOWN) !== 0n || (flags.dataRo & DATA_RO_FLAG_READ_ONLY) !== 0n;
   if (readOnly) blob.dataRo = true;
@@ -207,7 +217,8 @@ function* readExtentPages(store: StoreState, blob: Blob, tableClusterCount: numb
 function checkExtentPage(blob: Blob, page: MdPageView, number: MdPage, index: number): ExtentPage {
   if (!page.isSealed) throw damaged(blob, `the crc of its extent page ${number} does not fit`);
   if (page.next !== NONE_U32) throw damaged(blob, `its extent page ${number} is followed by another page`);
-  if (!isExtentPage(page)) throw new BlobstoreError('ENOENT', `blob ${blob.id} is damaged: page ${number} is no extent page`);
+  if (!isExtentPage(page))
+    throw new BlobstoreError('ENOENT', `blob ${blob.id} is damaged: page ${number} is no extent page`);
   const [descriptor] = descriptorsOf(page.view);
   const extent = decodeExtentPage(page.view, descriptor.payloadAt, descriptor.payloadBytes);
   if (!extent || extent.startCluster !== index * CLUSTERS_PER_EXTENT_PAGE) {
@@ -229,7 +240,7 @@ function mapExtent(store: StoreState, blob: Blob, extent: ExtentPage, start: num
   }
 }
 
-function* openBacking(store: StoreState, blob: Blob, below: readonly MdPage[]): Steps<void> {
+function* openBacking(store: StoreState, blob: Blob, openParent: OpenParent): Steps<void> {
   if (blob.isExternalClone) return yield* openExternalBacking(store, blob);
   if (!blob.isThin) return;
   const parentId = blob.internalId(INTERNAL_XATTR.SNAPSHOT);
@@ -238,7 +249,7 @@ function* openBacking(store: StoreState, blob: Blob, below: readonly MdPage[]): 
     return;
   }
   blob.parentId = parentId;
-  const parent = yield* openBlob(store, parentId, { below: [...below, blob.page] });
+  const parent = yield* openParent(parentId);
   blob.back = { kind: 'blob', blob: parent };
 }
 

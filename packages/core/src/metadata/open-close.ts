@@ -32,12 +32,13 @@ export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOption
   const below = options.below ?? [];
   if (open) return takeReference(open, below.length > 0);
   requireWhole(store, id, page);
-  if (below.includes(page)) throw new BlobstoreError('EINVAL', `blob ${id} is damaged: it is its own parent, or a parent's`);
+  if (below.includes(page))
+    throw new BlobstoreError('EINVAL', `blob ${id} is damaged: it is its own parent, or a parent's`);
   const blob = new Blob(store.shared, id);
   try {
     blob.clearMethod = options.clearMethod ?? 'default';
     blob.externalContext = options.externalContext;
-    yield* loadBlob(store, blob, below);
+    yield* loadBlob(store, blob, (parentId) => openBlob(store, parentId, { below: [...below, page] }));
     const existing = findOpen(store, id); // two opens in flight: the first to end wins
     if (existing) {
       yield* freeBlob(store, blob);
@@ -134,6 +135,9 @@ function requireWhole(store: StoreState, id: BlobId, page: MdPage): void {
     throw new BlobstoreError('EBUSY', `blob ${id} is being deleted; its deletion failed half way: delete it again`);
   }
   if (store.abandoned.has(page)) {
-    throw new BlobstoreError('EBUSY', `blob ${id} is left of a snapshot that failed; loading the store anew removes it`);
+    throw new BlobstoreError(
+      'EBUSY',
+      `blob ${id} is left of a snapshot that failed; loading the store anew removes it`,
+    );
   }
 }

@@ -93,7 +93,9 @@ function* writeChain(store: StoreState, blob: Blob, wroteExtentPages: boolean): 
   try {
     const batch = new Batch();
     pages.slice(1).forEach((page, index) => {
-      batch.add(() => deviceChannel.write(page.bytes, 0, geometry.mdPageToLba(numbers[index + 1]), geometry.blocksPerPage));
+      batch.add(() =>
+        deviceChannel.write(page.bytes, 0, geometry.mdPageToLba(numbers[index + 1]), geometry.blocksPerPage),
+      );
     });
     yield* batch.close();
     if (pages.length > 1 || wroteExtentPages) yield* store.barrier();

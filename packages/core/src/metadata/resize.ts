@@ -7,7 +7,7 @@ import { type MdPage, NONE_U32 } from '../units/units.js';
 import { extentPagesFor, FIRST_EXTENT_PAGE, noCluster, noMetadataPage } from './allocation.js';
 import { requireUnlocked, withBlobLocked } from './blob-lock.js';
 import { extentPageIndex } from './extent-pages.js';
-import { frozen } from './freeze.js';
+import { freeze, unfreeze } from './freeze.js';
 import type { Steps } from './steps.js';
 
 /**
@@ -19,11 +19,14 @@ export function* resizeBlob(store: StoreState, blob: Blob, clusterCount: number)
   if (blob.mdRo) throw new BlobstoreError('EPERM', `blob ${blob.id} is read-only: its size cannot be changed`);
   if (clusterCount === blob.clusterCount) return;
   requireUnlocked(blob, 'resize');
-  yield* withBlobLocked(blob, 'resize', () =>
-    frozen(store, blob, function* () {
+  yield* withBlobLocked(blob, 'resize', function* () {
+    yield* freeze(store, blob);
+    try {
       changeSize(store, blob, clusterCount);
-    }),
-  );
+    } finally {
+      unfreeze(store, blob);
+    }
+  });
 }
 
 /** Changes the size at once; the blob must be frozen, or nobody's yet. Throws as `resizeBlob`. */
@@ -63,7 +66,13 @@ function growMap(store: StoreState, blob: Blob, clusterCount: number): void {
 }
 
 /** Gives a thick blob clusters, and extent pages, from `known` on; checks first that all are there. */
-function claimForThick(store: StoreState, blob: Blob, known: number, clusterCount: number, extendMap: () => void): void {
+function claimForThick(
+  store: StoreState,
+  blob: Blob,
+  known: number,
+  clusterCount: number,
+  extendMap: () => void,
+): void {
   const { clusters: pool, pages } = store.shared;
   const { map } = blob;
   store.shared.locked(() => {

@@ -16,12 +16,7 @@ import { throwIfAborted, type Watched } from './watched.js';
  * @throws EPERM the blob can be written, EINVAL the target is smaller than the blob or its blocks do not fit, EBUSY another
  * operation, ECANCELED aborted.
  */
-export function* shallowCopyBlob(
-  store: StoreState,
-  id: BlobId,
-  target: BlockDevice,
-  watched?: Watched,
-): Steps<number> {
+export function* shallowCopyBlob(store: StoreState, id: BlobId, target: BlockDevice, watched?: Watched): Steps<number> {
   const blob = yield* openBlob(store, id);
   try {
     requireFit(store, blob, target);
@@ -45,7 +40,12 @@ function requireFit(store: StoreState, blob: Blob, target: BlockDevice): void {
   }
 }
 
-function* copyClusters(store: StoreState, blob: Blob, target: BlockDevice, watched: Watched | undefined): Steps<number> {
+function* copyClusters(
+  store: StoreState,
+  blob: Blob,
+  target: BlockDevice,
+  watched: Watched | undefined,
+): Steps<number> {
   const { geometry, deviceChannel } = store;
   const targetBlocks = geometry.clusterBytes / target.blockLengthBytes;
   const buffer = new Uint8Array(geometry.clusterBytes);

@@ -9,6 +9,11 @@ import { BlobstoreError } from '../error.js';
 /** An operation under way. Run it by `run` or `runSync`, or as a part of another one by `yield*`. */
 export type Steps<T> = Generator<Promise<unknown> | undefined, T, unknown>;
 
+/** Marks a rejection as seen. */
+function ignore(): undefined {
+  return undefined;
+}
+
 /** Waits for what a device answered. */
 export function* wait<T>(answer: MaybePromise<T>): Steps<T> {
   return answer instanceof Promise ? ((yield answer) as T) : answer;
@@ -24,9 +29,11 @@ export function runSync<T>(steps: Steps<T>): T {
     if (step.value === undefined) {
       step = steps.next();
     } else {
-      step.value.catch(() => {}); // nobody waits for it any more
+      step.value.catch(ignore); // nobody waits for it any more
       const reason = 'the device is asynchronous, or another operation holds the blob';
-      step = steps.throw(new BlobstoreError('ENOTSUP', `a synchronous call would have to wait: ${reason}; use the promise form`));
+      step = steps.throw(
+        new BlobstoreError('ENOTSUP', `a synchronous call would have to wait: ${reason}; use the promise form`),
+      );
     }
   }
   return step.value;
@@ -111,7 +118,8 @@ export class Coalescer {
   /** Waits until a run of `action` that began after this call has ended, and answers as it did. */
   *run(action: () => Steps<void>): Steps<void> {
     if (this.#running) {
-      const round = (this.#next ??= new Round());
+      this.#next ??= new Round();
+      const round = this.#next;
       const leads = round.members++ === 0;
       if (!leads) {
         yield round.ended.promise;
@@ -163,6 +171,6 @@ class Deferred {
   });
 
   constructor() {
-    this.promise.catch(() => {}); // a round may have no members but its leader
+    this.promise.catch(ignore); // a round may have no members but its leader
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { BlobstoreError } from '../error.js';
-import { BLOB, OPEN_BLOBS_MAX } from './layout.js';
+import { BLOB, BLOB_FLAG, OPEN_BLOBS_MAX } from './layout.js';
 
 const BLOCK_BYTES = BLOB.WORDS * 4;
 const FIRST_SLOTS = 64;
@@ -27,6 +27,34 @@ export class BlobBlocks {
     const at = slot * BLOB.WORDS + word;
     if (at >= this.#words.length) this.#refresh();
     return Atomics.load(this.#words, at);
+  }
+
+  /** True when this thread's view reaches a slot, as `peek` and `admits` require. Any thread. */
+  hasSeen(slot: number): boolean {
+    return slot * BLOB.WORDS < this.#words.length;
+  }
+
+  /**
+   * Reads a word that changes only while its blob is frozen and drained: plainly, because whoever has entered the blob and
+   * seen it not frozen has seen all changes before. Any thread that is inside the blob.
+   */
+  peek(slot: number, word: number): number {
+    return this.#words[slot * BLOB.WORDS + word] >>> 0;
+  }
+
+  /**
+   * True when an operation that has entered a blob may go on: it is not frozen, still the same blob, has the cluster, and can
+   * be written if the operation writes. Any thread.
+   */
+  admits(slot: number, generation: number, cluster: number, isWrite: boolean): boolean {
+    const words = this.#words;
+    const at = slot * BLOB.WORDS;
+    return (
+      Atomics.load(words, at + BLOB.FROZEN) === 0 &&
+      words[at + BLOB.GENERATION] === generation &&
+      cluster < words[at + BLOB.CLUSTER_COUNT] >>> 0 &&
+      !(isWrite && (words[at + BLOB.FLAGS] & BLOB_FLAG.DATA_RO) !== 0)
+    );
   }
 
   /** Writes a word of a slot. Metadata thread. */

@@ -234,7 +234,8 @@ export class Blobstore {
 
   /** The device behind an open external clone; undefined when it is missing. EINVAL when the blob is no such clone. */
   externalDevice(blob: Blob): BlockDevice | undefined {
-    if (!blob.isExternalClone) throw new BlobstoreError('EINVAL', `blob ${blob.id} is no clone of an external snapshot`);
+    if (!blob.isExternalClone)
+      throw new BlobstoreError('EINVAL', `blob ${blob.id} is no clone of an external snapshot`);
     return blob.back?.kind === 'external' ? blob.back.device : undefined;
   }
 

@@ -14,9 +14,9 @@ import { type Steps, wait } from '../metadata/steps.js';
 import type { BitArray } from '../shared/bit-array.js';
 import type { Geometry } from '../units/geometry.js';
 import { INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
-import { parseGeometry } from './load.js';
 import { readMasks } from './masks.js';
 import { CLUSTER_BYTES_DEFAULT, requireBlockLength, requireDeviceSize } from './options.js';
+import { parseGeometry } from './super-geometry.js';
 
 const BATCH_PAGES = 256;
 
@@ -40,7 +40,8 @@ export function* dumpStore(
     const block = new SuperBlock();
     yield* wait(channel.read(block.bytes, 0, 0, PAGE_BYTES / device.blockLengthBytes));
     write(superText(block));
-    if (!block.hasSignature) throw new BlobstoreError('EILSEQ', 'the device holds no blobstore: its signature is missing');
+    if (!block.hasSignature)
+      throw new BlobstoreError('EILSEQ', 'the device holds no blobstore: its signature is missing');
     if (block.sizeBytes === 0) block.sizeBytes = device.blockCount * device.blockLengthBytes;
     const geometry = parseGeometry(block, device);
     yield* dumpRegion(channel, geometry, block, write, printXattr);
@@ -192,7 +193,11 @@ interface NamedBits {
 
 const flag = (value: bigint, name: string): NamedBits => ({ mask: value, value, name });
 const field = (mask: bigint, value: bigint, name: string): NamedBits => ({ mask, value, name });
-const INVALID_BITS = [flag(1n, 'SPDK_BLOB_THIN_PROV'), flag(2n, 'SPDK_BLOB_INTERNAL_XATTR'), flag(4n, 'SPDK_BLOB_EXTENT_TABLE')];
+const INVALID_BITS = [
+  flag(1n, 'SPDK_BLOB_THIN_PROV'),
+  flag(2n, 'SPDK_BLOB_INTERNAL_XATTR'),
+  flag(4n, 'SPDK_BLOB_EXTENT_TABLE'),
+];
 const DATA_RO_BITS = [flag(1n, 'SPDK_BLOB_READ_ONLY')];
 const MD_RO_BITS = [
   field(3n, 0n, 'BLOB_CLEAR_WITH_DEFAULT'),

@@ -10,10 +10,10 @@ import { maskPages, setMaskLength } from '../format/mask.js';
 import type { SuperBlock } from '../format/super-block.js';
 import { type Steps, wait } from '../metadata/steps.js';
 import { PAGE_BYTES } from '../units/units.js';
-import { clusterMaskRoom } from './load.js';
 import type { LoadOptions } from './options.js';
 import type { StoreState } from './store-state.js';
 import { readSuper, writeSuper } from './super-block-io.js';
+import { clusterMaskRoom } from './super-geometry.js';
 
 /** Makes an unloaded store as large as its device, if its cluster mask has room for that. */
 export function* growSuper(
@@ -54,7 +54,8 @@ export function* growLive(store: StoreState): Steps<void> {
   const pages = maskPages(clusterCount);
   const room = clusterMaskRoom(block);
   if (deviceBytes < block.sizeBytes || clusterCount < shared.clusters.capacity || pages > room) {
-    const reason = pages > room ? `its cluster mask has room for ${room} pages and would need ${pages}` : 'the device is smaller';
+    const reason =
+      pages > room ? `its cluster mask has room for ${room} pages and would need ${pages}` : 'the device is smaller';
     throw new BlobstoreError('ENOSPC', `the store cannot grow to ${deviceBytes} bytes: ${reason}`);
   }
   block.clean = 0;

@@ -9,7 +9,13 @@ import { BitArray } from '../shared/bit-array.js';
 import { SharedStore } from '../shared/shared-store.js';
 import { Geometry } from '../units/geometry.js';
 import { INVALID_BLOB_ID, PAGE_BYTES } from '../units/units.js';
-import { CHANNEL_OPS_DEFAULT, CLUSTER_BYTES_DEFAULT, checkInitOptions, type InitOptions, requireBlockLength } from './options.js';
+import {
+  CHANNEL_OPS_DEFAULT,
+  CLUSTER_BYTES_DEFAULT,
+  checkInitOptions,
+  type InitOptions,
+  requireBlockLength,
+} from './options.js';
 import { StoreState } from './store-state.js';
 
 /**
@@ -34,7 +40,10 @@ export function* initStore(device: BlockDevice, options: InitOptions): Steps<Sto
   const mdClusters = geometry.metadataClusterCount();
   if (mdClusters > clusterCount) {
     const sizes = `it would take ${mdClusters} clusters, the device has ${clusterCount}`;
-    throw new BlobstoreError('ENOMEM', `the metadata does not fit: ${sizes}; ask for fewer metadata pages or larger clusters`);
+    throw new BlobstoreError(
+      'ENOMEM',
+      `the metadata does not fit: ${sizes}; ask for fewer metadata pages or larger clusters`,
+    );
   }
   const deviceChannel = device.openChannel();
   try {

@@ -2,11 +2,11 @@
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
-import { maskBitsMax, maskPages } from '../format/mask.js';
+import { maskBitsMax } from '../format/mask.js';
 import { BSTYPE_BYTES, SuperBlock } from '../format/super-block.js';
 import { type Steps, wait } from '../metadata/steps.js';
 import { SharedStore } from '../shared/shared-store.js';
-import { Geometry } from '../units/geometry.js';
+import type { Geometry } from '../units/geometry.js';
 import { PAGE_BYTES } from '../units/units.js';
 import { growSuper } from './grow.js';
 import { visitBlobs } from './load-visit.js';
@@ -21,6 +21,7 @@ import {
 } from './options.js';
 import { type Recovered, recover } from './recover.js';
 import { StoreState } from './store-state.js';
+import { clusterMaskRoom, parseGeometry } from './super-geometry.js';
 
 /**
  * Opens a store; recovers it if it was not cleanly unloaded.
@@ -110,59 +111,4 @@ function* assemble(
     yield* store.barrier();
   }
   return store;
-}
-
-/** Pages that the cluster mask may take: up to the next mask, or its own length in old stores. */
-export function clusterMaskRoom(block: SuperBlock): number {
-  if (block.blobIdMask.count === 0) return block.clusterMask.count;
-  return Math.max(block.clusterMask.count, block.blobIdMask.start - block.clusterMask.start);
-}
-
-/** The geometry in a super block. EILSEQ when it cannot be that of a store on this device. */
-export function parseGeometry(block: SuperBlock, device: BlockDevice): Geometry {
-  const ioUnitBytes = block.ioUnitBytes === 0 ? PAGE_BYTES : block.ioUnitBytes;
-  const { clusterBytes, metadata, mdPageBytes } = block;
-  const { blockLengthBytes } = device;
-  if (mdPageBytes !== 0 && mdPageBytes !== PAGE_BYTES) {
-    throw unusable(`its metadata pages have ${mdPageBytes} bytes, this engine works with ${PAGE_BYTES}`);
-  }
-  if (clusterBytes < PAGE_BYTES || clusterBytes % PAGE_BYTES !== 0) throw unusable(`its clusters have ${clusterBytes} bytes`);
-  if (PAGE_BYTES % ioUnitBytes !== 0 || ioUnitBytes % blockLengthBytes !== 0) {
-    throw unusable(`its io units have ${ioUnitBytes} bytes, the device's blocks ${blockLengthBytes}`);
-  }
-  const clusterCount = Math.floor(block.sizeBytes / clusterBytes);
-  const pagesInStore = Math.floor(block.sizeBytes / PAGE_BYTES);
-  if (metadata.count === 0 || metadata.start + metadata.count > pagesInStore) {
-    throw unusable(`its metadata region, ${metadata.count} pages from ${metadata.start}, is outside of it`);
-  }
-  const geometry = new Geometry({
-    blockLengthBytes,
-    ioUnitBytes,
-    clusterBytes,
-    mdStartPage: metadata.start,
-    mdPageCount: metadata.count,
-  });
-  requireMasks(block, clusterCount, pagesInStore);
-  if (geometry.metadataClusterCount() > clusterCount) throw unusable('its metadata region is larger than the store');
-  return geometry;
-}
-
-/** Masks must lie before the metadata region, and have room for their bits. */
-function requireMasks(block: SuperBlock, clusterCount: number, pagesInStore: number): void {
-  const { count: mdPageCount } = block.metadata;
-  const needs = [
-    ['used pages', block.pageMask, mdPageCount],
-    ['used clusters', block.clusterMask, clusterCount],
-    ['used blob ids', block.blobIdMask, block.blobIdMask.count === 0 ? 0 : mdPageCount],
-  ] as const;
-  for (const [name, range, bits] of needs) {
-    if (bits === 0) continue;
-    if (range.start === 0 || range.start + range.count > pagesInStore || range.count < maskPages(bits)) {
-      throw unusable(`its mask of ${name} has ${range.count} pages from ${range.start} for ${bits} bits`);
-    }
-  }
-}
-
-function unusable(how: string): BlobstoreError {
-  return new BlobstoreError('EILSEQ', `the super block describes no usable store: ${how}`);
 }

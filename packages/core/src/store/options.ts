@@ -62,7 +62,10 @@ export function checkInitOptions(options: InitOptions, deviceBytes: number): voi
   checkStoreOptions(options);
   requireDeviceSize(clusterBytes, deviceBytes);
   if (clusterBytes % PAGE_BYTES !== 0 || clusterBytes > 0xffff_ffff) {
-    throw new BlobstoreError('EINVAL', `a cluster is a multiple of ${PAGE_BYTES} bytes below 4 GiB, not ${clusterBytes}`);
+    throw new BlobstoreError(
+      'EINVAL',
+      `a cluster is a multiple of ${PAGE_BYTES} bytes below 4 GiB, not ${clusterBytes}`,
+    );
   }
 }
 
@@ -87,7 +90,10 @@ export function requireDeviceSize(clusterBytes: number, deviceBytes: number): vo
 /** EINVAL unless the device's blocks divide a metadata page. */
 export function requireBlockLength(blockLengthBytes: number): void {
   if (blockLengthBytes > 0 && PAGE_BYTES % blockLengthBytes === 0) return;
-  throw new BlobstoreError('EINVAL', `blocks of ${blockLengthBytes} bytes do not divide a metadata page of ${PAGE_BYTES}`);
+  throw new BlobstoreError(
+    'EINVAL',
+    `blocks of ${blockLengthBytes} bytes do not divide a metadata page of ${PAGE_BYTES}`,
+  );
 }
 
 function requireCount(what: string, value: number): void {

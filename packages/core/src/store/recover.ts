@@ -136,8 +136,10 @@ class BlobReplay {
       if (!fits) throw this.#damaged(`a descriptor reaches past metadata page ${number}`);
       if (type === DESCRIPTOR.EXTENT_RLE) this.#parseRuns(page.view, payloadAt, payloadBytes, number);
       else if (type === DESCRIPTOR.EXTENT_TABLE) this.#parseTable(page.view, payloadAt, payloadBytes, number);
-      else if (type === DESCRIPTOR.EXTENT_PAGE) this.#parseExtents(page.view, payloadAt, payloadBytes, number, Infinity);
-      else if (type > DESCRIPTOR.EXTENT_PAGE) throw this.#damaged(`metadata page ${number} holds a descriptor of type ${type}`);
+      else if (type === DESCRIPTOR.EXTENT_PAGE)
+        this.#parseExtents(page.view, payloadAt, payloadBytes, number, Infinity);
+      else if (type > DESCRIPTOR.EXTENT_PAGE)
+        throw this.#damaged(`metadata page ${number} holds a descriptor of type ${type}`);
     }
   }
 
@@ -257,7 +259,10 @@ class RegionReader {
 }
 
 function refusal(damaged: readonly DamagedBlob[]): BlobstoreError {
-  const named = damaged.slice(0, NAMED_MAX).map((blob) => blob.error.message).join('; ');
+  const named = damaged
+    .slice(0, NAMED_MAX)
+    .map((blob) => blob.error.message)
+    .join('; ');
   const more = damaged.length > NAMED_MAX ? `; and ${damaged.length - NAMED_MAX} more` : '';
   const advice = "open with onDamage: 'set-aside' to use the others";
   return new BlobstoreError('EILSEQ', `the store cannot be recovered: ${named}${more}; ${advice}`);

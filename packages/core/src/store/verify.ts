@@ -22,7 +22,8 @@ export function verifyStore(store: StoreState): void {
     assert(clusters.countFree() === clusters.freeCount, 'the free count is not what the pool has');
     for (const blob of new Set([...store.openBlobs.values(), ...store.unfinishedDeletes.values()])) {
       const owner = `blob ${blob.id}`;
-      for (const cluster of clustersOf(blob)) own(clusterOwners, 'cluster', cluster, owner, clusters.isAllocated(cluster));
+      for (const cluster of clustersOf(blob))
+        own(clusterOwners, 'cluster', cluster, owner, clusters.isAllocated(cluster));
       for (const page of pagesOf(blob)) own(pageOwners, 'page', page, owner, pages.isUsed(page));
       requireCounts(blob);
     }
@@ -47,5 +48,8 @@ function pagesOf(blob: Blob): number[] {
 function requireCounts(blob: Blob): void {
   let allocated = 0;
   for (let index = 0; index < blob.clusterCount; index++) if (blob.clusterAt(index) !== 0) allocated++;
-  assert(allocated === blob.map.allocatedCount, `blob ${blob.id} has ${allocated} clusters, not ${blob.map.allocatedCount}`);
+  assert(
+    allocated === blob.map.allocatedCount,
+    `blob ${blob.id} has ${allocated} clusters, not ${blob.map.allocatedCount}`,
+  );
 }

@@ -1,7 +1,15 @@
 /** The one place that converts between the units of a store, and asserts that they divide. */
 
 import { assert } from '../error.js';
-import { type BlobCluster, type DeviceCluster, divideRoundUp, type IoUnit, type Lba, type MdPage, PAGE_BYTES } from './units.js';
+import {
+  type BlobCluster,
+  type DeviceCluster,
+  divideRoundUp,
+  type IoUnit,
+  type Lba,
+  type MdPage,
+  PAGE_BYTES,
+} from './units.js';
 
 /** What a store's conversions depend on; fixed from initialisation to destruction, all in the super block. */
 export interface GeometryFields {

@@ -1,0 +1,139 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { acquireStoreLock, storeLockHolder } from '@blobyard/io';
+import { describe, expect, it } from 'vitest';
+import { failure } from './failure.js';
+import { newPath } from './temp-folder.js';
+
+const ioUrl = pathToFileURL(createRequire(import.meta.url).resolve('@blobyard/io')).href;
+
+function newFile(): string {
+  const path = newPath();
+  fs.writeFileSync(path, new Uint8Array(4096));
+  return path;
+}
+
+/** A process that takes the lock, says so or why not, and then waits for its end. */
+async function lockingChild(path: string): Promise<{ child: ChildProcess; said: string }> {
+  const script = `
+    import { acquireStoreLock } from ${JSON.stringify(ioUrl)};
+    try {
+      acquireStoreLock(process.argv[1]);
+      console.log('locked');
+    } catch (error) {
+      console.log(error.code + ' ' + error.message);
+    }
+    setInterval(() => {}, 1000000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const said = await new Promise<string>((resolve) => {
+    child.stdout.once('data', (data) => resolve(String(data).trim()));
+  });
+  return { child, said };
+}
+
+async function kill(child: ChildProcess): Promise<void> {
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
+}
+
+describe('the lock of a store', () => {
+  it('refuses this process a second time, naming it, and frees the store when released', async () => {
+    const path = newFile();
+    const before = Date.now();
+    const lock = acquireStoreLock(path);
+    const error = await failure('EBUSY', () => acquireStoreLock(path));
+    expect(error.message).toContain(`this very process (pid ${process.pid}) since `);
+    const holder = storeLockHolder(path);
+    expect(holder?.pid).toBe(process.pid);
+    expect(Date.parse(holder?.since ?? '')).toBeGreaterThanOrEqual(before);
+    lock.release();
+    lock.release();
+    expect(fs.existsSync(`${path}.lock`)).toBe(false);
+    expect(storeLockHolder(path)).toBeUndefined();
+    const next = acquireStoreLock(path);
+    lock.release(); // the first one's: must not free the second
+    await failure('EBUSY', () => acquireStoreLock(path));
+    next.release();
+  });
+
+  it('is of the file, whatever name it is reached by, and not of the note', async () => {
+    const path = newFile();
+    const lock = acquireStoreLock(path);
+    const [hard, soft] = [`${path}.hard`, `${path}.soft`];
+    fs.linkSync(path, hard);
+    fs.symlinkSync(path, soft);
+    expect((await failure('EBUSY', () => acquireStoreLock(hard))).message).toContain('has left no name');
+    expect((await failure('EBUSY', () => acquireStoreLock(soft))).message).toContain(`pid ${process.pid}`);
+    fs.unlinkSync(`${path}.lock`);
+    await failure('EBUSY', () => acquireStoreLock(path));
+    lock.release();
+    acquireStoreLock(hard).release();
+  });
+
+  it('keeps out another process, and is free as soon as its holder is killed', async () => {
+    const path = newFile();
+    const { child, said } = await lockingChild(path);
+    expect(said).toBe('locked');
+    const error = await failure('EBUSY', () => acquireStoreLock(path));
+    expect(error.message).toMatch(new RegExp(`process ${child.pid} since 20\\d\\d-.*Z`));
+    await kill(child);
+    expect(fs.existsSync(`${path}.lock`)).toBe(true);
+    expect(storeLockHolder(path)).toBeUndefined();
+    const lock = acquireStoreLock(path);
+    expect(storeLockHolder(path)?.pid).toBe(process.pid);
+    const second = await lockingChild(path);
+    expect(second.said).toContain(
+      `EBUSY the store in ${fs.realpathSync(path)} is in use by process ${process.pid} since`,
+    );
+    await kill(second.child);
+    lock.release();
+  });
+
+  it('keeps out another thread', async () => {
+    const path = newFile();
+    const lock = acquireStoreLock(path);
+    const worker = new Worker(
+      `import(${JSON.stringify(ioUrl)}).then(({ acquireStoreLock }) => {
+        const { parentPort, workerData } = require('node:worker_threads');
+        try {
+          acquireStoreLock(workerData);
+          parentPort.postMessage('locked');
+        } catch (error) {
+          parentPort.postMessage(error.code);
+        }
+      })`,
+      { eval: true, workerData: path },
+    );
+    expect(await new Promise((resolve) => worker.once('message', resolve))).toBe('EBUSY');
+    await worker.terminate();
+    lock.release();
+  });
+
+  it('is not confused by the text of a dead holder, by other text, or by a note that cannot be written', async () => {
+    const path = newFile();
+    const stale = JSON.stringify({ pid: 1, host: 'elsewhere', since: '2001-01-01T00:00:00.000Z' });
+    fs.writeFileSync(`${path}.lock`, `${stale}${' '.repeat(1000)}`);
+    expect(storeLockHolder(path)).toBeUndefined();
+    const lock = acquireStoreLock(path);
+    expect(storeLockHolder(path)?.pid).toBe(process.pid);
+    lock.release();
+
+    fs.mkdirSync(`${path}.lock`);
+    const unnamed = acquireStoreLock(path);
+    expect((await failure('EBUSY', () => acquireStoreLock(path))).message).toContain('has left no name');
+    unnamed.release();
+    acquireStoreLock(path).release();
+    expect(fs.statSync(`${path}.lock`).isDirectory()).toBe(true);
+  });
+
+  it('needs a file', async () => {
+    await failure('ENOENT', () => acquireStoreLock(newPath()));
+    await failure('EINVAL', () => acquireStoreLock(''));
+  });
+});
