@@ -79,6 +79,8 @@ export class Blob {
   openRefs = 0;
   /** A snapshot, clone, resize, inflate, copy or delete of this blob is under way. */
   locked = false;
+  /** Releases of clusters that are under way. */
+  releasing = 0;
   /** True once the blob is being deleted from disk. */
   deleting = false;
   /** Context of the user's for the external snapshot callback, as given at open. */

@@ -569,7 +569,7 @@ export class Channel {
         return this.#device.writeZeroes(lba, blocks);
       default:
         if (count === geometry.ioUnitsPerCluster && this.#isOverZeroes(slot)) {
-          const steps = this.#releaseOutside(slot, cluster);
+          const steps = this.#releaseOutside(slot, this.#blobs.peek(slot, BLOB.GENERATION), cluster);
           return blocking ? runSync(steps) : run(steps);
         }
         return this.#device.unmap(lba, blocks);
@@ -582,14 +582,33 @@ export class Channel {
     return isThin && blobs.load(slot, BLOB.BACK_KIND) === BACK.ZEROES;
   }
 
-  /** Asks for a cluster's release from outside the blob: the metadata thread freezes it for that. */
-  *#releaseOutside(slot: number, cluster: BlobCluster): Steps<void> {
+  /**
+   * Asks for a cluster's release from outside the blob, since the metadata thread freezes it for that. Where another operation
+   * is in the way it is waited for; where that one counts on the cluster, it is only unmapped.
+   */
+  *#releaseOutside(slot: number, generation: number, cluster: BlobCluster): Steps<void> {
+    let isInside = false;
     this.#leave(slot);
     try {
-      yield* this.#host.metadata.releaseCluster(slot, cluster);
+      for (;;) {
+        const outcome = yield* this.#host.metadata.releaseCluster({ slot, generation }, cluster);
+        if (outcome === 'done') return;
+        yield* this.#enterSteps(slot);
+        isInside = true;
+        if (outcome === 'locked') return yield* this.#unmapWhole(slot, cluster);
+        this.#leave(slot);
+        isInside = false;
+      }
     } finally {
-      this.#table.enter(this.#row, slot); // only to be left again by the caller
+      if (!isInside) this.#table.enter(this.#row, slot); // the caller leaves it once more
     }
+  }
+
+  *#unmapWhole(slot: number, cluster: BlobCluster): Steps<void> {
+    const { geometry } = this.#host;
+    if (cluster >= this.#blobs.peek(slot, BLOB.CLUSTER_COUNT)) return;
+    const entry = this.#lookUp(slot, cluster) as DeviceCluster;
+    if (entry !== 0) yield* wait(this.#device.unmap(geometry.clusterToLba(entry), geometry.blocksPerCluster));
   }
 
   *#allocateAndChange(

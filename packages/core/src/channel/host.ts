@@ -21,8 +21,11 @@ export interface MetadataPort {
   insertCluster(slot: number, index: BlobCluster, claimed: ClaimedCluster): Steps<'inserted' | 'exists'>;
   /** Clears a claimed cluster if it was written, and gives the claim back. */
   discardCluster(slot: number, claimed: ClaimedCluster, written: boolean): Steps<void>;
-  /** Unmaps a whole cluster of a blob, and gives it back if nothing behind it would show through. */
-  releaseCluster(slot: number, index: BlobCluster): Steps<void>;
+  /**
+   * Unmaps a whole cluster of a blob, and gives it back if nothing behind it would show through. Answers `frozen` or `locked`,
+   * with nothing done, when another operation has the blob frozen, or counts on its clusters. EBADF when it was closed.
+   */
+  releaseCluster(ref: BlobRef, index: BlobCluster): Steps<'done' | 'frozen' | 'locked'>;
   /** Gives back clusters that only wait for a sync; answers whether there were any. */
   reclaim(): Steps<boolean>;
   /** An operation has left a blob that is frozen. */

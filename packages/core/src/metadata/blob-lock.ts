@@ -2,13 +2,15 @@
 
 import type { Blob } from '../blob/blob.js';
 import { BlobstoreError } from '../error.js';
+import type { StoreState } from '../store/store-state.js';
 import type { Steps } from './steps.js';
 
 /** Runs `body` with the blob locked. EBUSY when another operation has it. */
-export function* withBlobLocked<T>(blob: Blob, doing: string, body: () => Steps<T>): Steps<T> {
+export function* withBlobLocked<T>(store: StoreState, blob: Blob, doing: string, body: () => Steps<T>): Steps<T> {
   requireUnlocked(blob, doing);
   blob.locked = true;
   try {
+    while (blob.releasing > 0) yield store.drained(); // they began before, and change the map
     return yield* body();
   } finally {
     blob.locked = false;

@@ -20,7 +20,7 @@ export function* createClone(store: StoreState, id: BlobId, xattrs: readonly Xat
     if (!original.dataRo || !original.mdRo) {
       throw new BlobstoreError('EINVAL', `blob ${id} can be written: make a snapshot of it, and clone that`);
     }
-    return yield* withBlobLocked(original, 'clone', function* () {
+    return yield* withBlobLocked(store, original, 'clone', function* () {
       const { clusterCount, usesExtentTable: useExtentTable } = original;
       const parent = { name: INTERNAL_XATTR.SNAPSHOT, value: idToBytes(original.id) };
       const clone = yield* createBlob(store, { clusterCount, thin: true, useExtentTable, xattrs }, [parent]);

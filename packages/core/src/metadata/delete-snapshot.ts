@@ -33,7 +33,7 @@ export function* adoptBySoleClone(store: StoreState, snapshot: Blob, cloneId: Bl
   const clone = yield* openBlob(store, cloneId);
   const cloneWasReadOnly = clone.mdRo;
   try {
-    yield* withBlobLocked(clone, 'delete the snapshot of', () =>
+    yield* withBlobLocked(store, clone, 'delete the snapshot of', () =>
       frozen(store, clone, () => takeOver(store, snapshot, clone)),
     );
   } finally {

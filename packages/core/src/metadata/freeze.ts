@@ -17,16 +17,33 @@ import { BLOB } from '../shared/layout.js';
 import type { StoreState } from '../store/store-state.js';
 import type { Steps } from './steps.js';
 
-/** Keeps operations out of a blob from now on, and waits until those that are inside have left. Freezes nest. */
+/**
+ * Keeps operations out of a blob from now on, and waits until those that are inside have left, and no cluster of it is being
+ * released. Freezes nest.
+ */
 export function* freeze(store: StoreState, blob: Blob): Steps<void> {
+  yield* freezeUntil(store, blob, () => blob.releasing === 0);
+}
+
+/** As `freeze`, for a release itself. */
+export function* freezeForRelease(store: StoreState, blob: Blob): Steps<void> {
+  yield* freezeUntil(store, blob, () => true);
+}
+
+function* freezeUntil(store: StoreState, blob: Blob, isReady: () => boolean): Steps<void> {
   const { slot } = blob;
   store.shared.blobs.add(slot, BLOB.FROZEN, 1);
   try {
-    while (!store.shared.channels.isDrained(slot)) yield store.drained();
+    while (!isReady() || !store.shared.channels.isDrained(slot)) yield store.drained();
   } catch (error) {
     unfreeze(store, blob);
     throw error;
   }
+}
+
+/** True while an operation keeps others out of a blob. */
+export function isFrozen(store: StoreState, blob: Blob): boolean {
+  return store.shared.blobs.load(blob.slot, BLOB.FROZEN) !== 0;
 }
 
 /** Ends one freeze; with the last one, the operations that queued meanwhile run, in order. */

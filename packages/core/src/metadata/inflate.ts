@@ -50,7 +50,7 @@ function* makeIndependent(
   const blob = yield* openBlob(store, id);
   const wasReadOnly = blob.mdRo;
   try {
-    yield* withBlobLocked(blob, asked, function* () {
+    yield* withBlobLocked(store, blob, asked, function* () {
       if (blob.parentId === INVALID_BLOB_ID && asked === 'decouple') {
         throw new BlobstoreError('EINVAL', `blob ${id} has no parent to be decoupled from`);
       }

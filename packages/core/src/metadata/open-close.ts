@@ -73,7 +73,7 @@ export function* dropReference(store: StoreState, blob: Blob): Steps<void> {
   try {
     yield* closeBlob(store, blob);
   } catch {
-    blob.openRefs--;
+    if (blob.openRefs > 0) blob.openRefs--; // unless it failed after that, closing what was behind the blob
   }
 }
 

@@ -19,7 +19,7 @@ export function* resizeBlob(store: StoreState, blob: Blob, clusterCount: number)
   if (blob.mdRo) throw new BlobstoreError('EPERM', `blob ${blob.id} is read-only: its size cannot be changed`);
   if (clusterCount === blob.clusterCount) return;
   requireUnlocked(blob, 'resize');
-  yield* withBlobLocked(blob, 'resize', function* () {
+  yield* withBlobLocked(store, blob, 'resize', function* () {
     yield* freeze(store, blob);
     try {
       changeSize(store, blob, clusterCount);

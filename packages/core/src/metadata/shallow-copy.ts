@@ -20,7 +20,7 @@ export function* shallowCopyBlob(store: StoreState, id: BlobId, target: BlockDev
   const blob = yield* openBlob(store, id);
   try {
     requireFit(store, blob, target);
-    return yield* withBlobLocked(blob, 'copy', () => copyClusters(store, blob, target, watched));
+    return yield* withBlobLocked(store, blob, 'copy', () => copyClusters(store, blob, target, watched));
   } finally {
     yield* dropReference(store, blob);
   }

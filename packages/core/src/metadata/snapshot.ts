@@ -37,7 +37,7 @@ export function* createSnapshot(store: StoreState, id: BlobId, xattrs: readonly 
     if (original.isReadOnly) {
       throw new BlobstoreError('EINVAL', `blob ${id} is read-only: clone it instead, a snapshot would be no different`);
     }
-    return yield* withBlobLocked(original, 'snapshot', () => snapshotLocked(store, original, xattrs));
+    return yield* withBlobLocked(store, original, 'snapshot', () => snapshotLocked(store, original, xattrs));
   } finally {
     yield* dropReference(store, original);
   }

@@ -28,8 +28,8 @@ class InlinePort implements MetadataPort {
     return discardCluster(this.#store, blobOfSlot(this.#store, slot), claimed, written);
   }
 
-  releaseCluster(slot: number, index: BlobCluster): Steps<void> {
-    return releaseCluster(this.#store, blobOfSlot(this.#store, slot), index);
+  releaseCluster(ref: BlobRef, index: BlobCluster): Steps<'done' | 'frozen' | 'locked'> {
+    return releaseCluster(this.#store, blobOfRef(this.#store, ref), index);
   }
 
   reclaim(): Steps<boolean> {
@@ -54,7 +54,7 @@ export function inlineHost(store: StoreState): ChannelHost {
 }
 
 /** The open blob behind a channel's reference. EBADF when it is closed. */
-export function blobOfRef(store: StoreState, ref: BlobRef): Blob {
+function blobOfRef(store: StoreState, ref: BlobRef): Blob {
   const blob = findBySlot(store, ref.slot);
   if (blob?.generation !== ref.generation) throw new BlobstoreError('EBADF', 'the blob is closed');
   return blob;
