@@ -2,6 +2,7 @@
 
 import type { Blob } from '../blob/blob.js';
 import { encodeExtentPage } from '../format/extent-page.js';
+import type { MdPageView } from '../format/md-page.js';
 import type { StoreState } from '../store/store-state.js';
 import { markDirty } from '../store/super-block-io.js';
 import { CLUSTERS_PER_EXTENT_PAGE, type MdPage } from '../units/units.js';
@@ -27,6 +28,11 @@ export function* writeExtentPage(store: StoreState, blob: Blob, index: number, c
   }
 }
 
+/** Extent page `index` of a blob as its map is now. */
+export function encodeBlobExtentPage(blob: Blob, index: number, clusterCount: number): MdPageView {
+  return encodeExtentPage(blob.id, index, clusterCount, (cluster) => blob.map.clusters.get(cluster));
+}
+
 function* writeOnce(store: StoreState, blob: Blob, index: number, clusterCount: number): Steps<void> {
   const { geometry } = store;
   const { map } = blob;
@@ -34,7 +40,7 @@ function* writeOnce(store: StoreState, blob: Blob, index: number, clusterCount: 
   map.dirtyExtentPages.delete(index);
   blob.lengthenedExtentPages.delete(index);
   try {
-    const page = encodeExtentPage(blob.id, index, clusterCount, (cluster) => map.clusters.get(cluster));
+    const page = encodeBlobExtentPage(blob, index, clusterCount);
     const lba = geometry.mdPageToLba(map.extentPages.get(index) as MdPage);
     yield* wait(store.deviceChannel.write(page.bytes, 0, lba, geometry.blocksPerPage));
   } catch (error) {

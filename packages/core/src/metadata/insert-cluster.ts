@@ -3,7 +3,7 @@
  *
  * With `process-crash` durability the extent page goes out before the insertion is answered. With `power-loss` it waits for
  * the next sync or flush, which first makes the cluster's data durable: a map on the medium never names data that is not
- * there. See docs/RELIABILITY.md.
+ * there. See "Durability" in docs/ARCHITECTURE.md.
  */
 
 import type { Blob } from '../blob/blob.js';

@@ -2,19 +2,25 @@
  * Writing a blob's metadata. The order on disk is the order in the code below, and each step is safe to be the last one:
  *
  * 1. mark the store dirty
- * 2. barrier: what new clusters hold is on the medium before a map names them
- * 3. extent pages that changed, in place; one that shrank keeps its tail for now
- * 4. the chain but for its first page, on pages that nothing names yet
- * 5. barrier
- * 6. the first page: from here on the new metadata is what counts
- * 7. barrier
- * 8. extent pages that shrank
- * 9. zero the old chain, clear clusters that were cut off; barrier; release them
+ * 2. decide, at one moment, what is to be written: changed extent pages and the chain
+ * 3. barrier: what new clusters hold is on the medium before a map names them
+ * 4. the extent pages, in place; one that shrank keeps its tail for now
+ * 5. the chain but for its first page, on pages that nothing names yet
+ * 6. barrier
+ * 7. the first page: from here on the new metadata is what counts
+ * 8. barrier
+ * 9. the extent page that became shorter
+ * 10. zero the old chain, clear clusters that were cut off; barrier; release them
+ *
+ * A cluster inserted after 2 is not named before the next persist: its content may have missed the barrier. Where insertions
+ * write extent pages themselves (`process-crash`), they are not decided upon at 2 but written as they are at 4, so that no
+ * older map overtakes a newer one.
  *
  * Persists of one blob never overlap: those asked for while one is under way share the next one.
  */
 
 import type { Blob } from '../blob/blob.js';
+import type { ClusterMap } from '../blob/cluster-map.js';
 import { BlobstoreError } from '../error.js';
 import { encodeChain, sealChain } from '../format/blob-chain.js';
 import { DATA_RO_FLAG_READ_ONLY } from '../format/flags.js';
@@ -23,7 +29,7 @@ import type { StoreState } from '../store/store-state.js';
 import { markDirty } from '../store/super-block-io.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
 import { clearStale, releaseClusters, releasePages } from './clearing.js';
-import { writeExtentPage } from './extent-pages.js';
+import { encodeBlobExtentPage, writeExtentPage } from './extent-pages.js';
 import { Batch, type Steps, wait } from './steps.js';
 
 /** Writes what memory has and the disk has not; nothing if there is nothing. */
@@ -45,8 +51,8 @@ function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
   try {
     yield* markDirty(store);
     const wasCut = blob.map.clusters.count > blob.clusterCount;
-    const wroteExtentPages = yield* writeDirtyExtentPages(store, blob);
-    yield* writeChain(store, blob, wroteExtentPages);
+    if (store.writesThrough) yield* writeThrough(store, blob);
+    else yield* writeDecided(store, blob);
     if (wasCut) yield* trimLastExtentPage(store, blob);
     setAsideCutOff(blob);
     yield* clearStale(store, blob);
@@ -56,61 +62,114 @@ function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
   }
 }
 
-/** Steps 2 and 3; answers whether anything was written. */
-function* writeDirtyExtentPages(store: StoreState, blob: Blob): Steps<boolean> {
+/** Steps 2 to 8 where insertions write extent pages themselves. There are no barriers then. */
+function* writeThrough(store: StoreState, blob: Blob): Steps<void> {
   const { map } = blob;
-  const dropped = map.dropped.length;
-  const changed = new Set([...map.dirtyExtentPages, ...blob.lengthenedExtentPages]);
-  const dirty = [...changed].filter((index) => index < blob.extentPageCount).sort((a, b) => a - b);
-  if (dirty.length > 0 || dropped > 0 || !blob.usesExtentTable) yield* store.barrier();
-  let wrote = false;
-  for (const index of dirty) {
-    if (map.extentPages.get(index) === 0) {
-      map.dirtyExtentPages.delete(index);
-      blob.lengthenedExtentPages.delete(index);
-    } else {
-      yield* writeExtentPage(store, blob, index, Math.max(blob.clusterCount, keptClusterCount(blob)));
-      wrote = true;
-    }
+  const changed = takeChangedExtentPages(blob);
+  try {
+    for (const index of changed) yield* writeExtentPage(store, blob, index, keptClusterCount(blob));
+  } catch (error) {
+    for (const index of changed) map.dirtyExtentPages.add(index);
+    throw error;
   }
-  return wrote;
+  yield* awaitFirstWrites(store, blob);
+  yield* writeChain(store, blob, decideChain(blob));
 }
 
-/** Clusters that the root on disk counts and memory still knows. */
-function keptClusterCount(blob: Blob): number {
-  return Math.min(blob.syncedClusterCount, blob.map.clusters.count);
+/** No root may name an extent page that an insertion is still writing for the first time. */
+function* awaitFirstWrites(store: StoreState, blob: Blob): Steps<void> {
+  const { unrootedExtentPages, writes } = blob.map;
+  const isWriting = (index: number) => writes.get(index)?.isRunning === true;
+  for (;;) {
+    const index = [...unrootedExtentPages].find(isWriting);
+    if (index === undefined) return;
+    yield* writeExtentPage(store, blob, index, keptClusterCount(blob));
+  }
 }
 
-/** Steps 4 to 7. */
-function* writeChain(store: StoreState, blob: Blob, wroteExtentPages: boolean): Steps<void> {
+/** Steps 2 to 8 where only persisting writes extent pages. */
+function* writeDecided(store: StoreState, blob: Blob): Steps<void> {
   const { geometry, deviceChannel } = store;
-  const { clusterCount, map } = blob;
-  const unrooted = [...map.unrootedExtentPages];
-  const dropped = map.dropped;
+  const { map } = blob;
+  const extentPages = takeChangedExtentPages(blob).map((index) => ({
+    index,
+    lba: geometry.mdPageToLba(map.extentPages.get(index) as MdPage),
+    page: encodeBlobExtentPage(blob, index, keptClusterCount(blob)),
+  }));
+  const chain = decideChain(blob);
+  try {
+    const namesClusters = extentPages.length > 0 || chain.dropped.length > 0 || !blob.usesExtentTable;
+    if (namesClusters) yield* store.barrier();
+    const batch = new Batch();
+    for (const { lba, page } of extentPages) {
+      batch.add(() => deviceChannel.write(page.bytes, 0, lba, geometry.blocksPerPage));
+    }
+    yield* batch.close();
+    if (extentPages.length > 0 && chain.pages.length === 1) yield* store.barrier();
+    yield* writeChain(store, blob, chain);
+  } catch (error) {
+    for (const { index } of extentPages) map.dirtyExtentPages.add(index);
+    throw error;
+  }
+}
+
+/** The extent pages to be written, by their number in the blob; they do not count as changed any more. */
+function takeChangedExtentPages(blob: Blob): number[] {
+  const { map, lengthenedExtentPages } = blob;
+  const changed = [...new Set([...map.dirtyExtentPages, ...lengthenedExtentPages])].sort((a, b) => a - b);
+  map.dirtyExtentPages.clear();
+  lengthenedExtentPages.clear();
+  return changed.filter((index) => index < blob.extentPageCount && map.extentPages.get(index) !== 0);
+}
+
+/** Clusters that extent pages map before the root is written: those that the root on disk counts, too. */
+function keptClusterCount(blob: Blob): number {
+  return Math.max(blob.clusterCount, Math.min(blob.syncedClusterCount, blob.map.clusters.count));
+}
+
+/** A chain to be written, and what holds once its root is on disk. */
+interface DecidedChain {
+  pages: MdPageView[];
+  map: ClusterMap;
+  clusterCount: number;
+  /** Extent pages that it is the first to name. */
+  unrooted: number[];
+  /** Clusters that no map on disk names any more. */
+  dropped: DeviceCluster[];
+}
+
+function decideChain(blob: Blob): DecidedChain {
+  const { map, clusterCount } = blob;
   const pages = encodeChain(blob.chainContent());
+  blob.state = 'clean'; // unless it is changed again before the pages are written
+  return { pages, map, clusterCount, unrooted: [...map.unrootedExtentPages], dropped: [...map.dropped] };
+}
+
+/** Steps 5 to 8. */
+function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain): Steps<void> {
+  const { geometry, deviceChannel } = store;
+  const { pages, map } = chain;
   const numbers = claimChain(store, blob, pages);
-  blob.state = 'clean'; // unless it is changed again while the pages are written
   try {
     const batch = new Batch();
     pages.slice(1).forEach((page, index) => {
-      batch.add(() =>
-        deviceChannel.write(page.bytes, 0, geometry.mdPageToLba(numbers[index + 1]), geometry.blocksPerPage),
-      );
+      const lba = geometry.mdPageToLba(numbers[index + 1]);
+      batch.add(() => deviceChannel.write(page.bytes, 0, lba, geometry.blocksPerPage));
     });
     yield* batch.close();
-    if (pages.length > 1 || wroteExtentPages) yield* store.barrier();
+    if (pages.length > 1) yield* store.barrier();
   } catch (error) {
     releasePages(store, numbers.slice(1)); // nothing on disk names them
     throw error;
   }
   yield* writeRoot(store, blob, pages[0], numbers);
-  blob.syncedClusterCount = clusterCount;
-  for (const index of unrooted) map.unrootedExtentPages.delete(index);
-  map.dropped = map.dropped.slice(dropped.length);
-  releaseClusters(store, dropped);
+  blob.syncedClusterCount = chain.clusterCount;
+  for (const index of chain.unrooted) map.unrootedExtentPages.delete(index);
+  map.dropped = map.dropped.slice(chain.dropped.length);
+  releaseClusters(store, chain.dropped);
 }
 
-/** Steps 6 and 7. When they fail the disk has the old root or the new one: the pages of both stay taken. */
+/** Steps 7 and 8. When they fail the disk has the old root or the new one: the pages of both stay taken. */
 function* writeRoot(store: StoreState, blob: Blob, root: MdPageView, numbers: MdPage[]): Steps<void> {
   const { geometry, deviceChannel } = store;
   try {
@@ -148,7 +207,7 @@ function claimChain(store: StoreState, blob: Blob, pages: readonly MdPageView[])
   return numbers;
 }
 
-/** Step 8. */
+/** Step 9. */
 function* trimLastExtentPage(store: StoreState, blob: Blob): Steps<void> {
   const last = blob.extentPageCount - 1;
   if (last < 0 || blob.map.extentPages.get(last) === 0) return;
