@@ -11,10 +11,10 @@ import { MdPageView, pageCrc } from '../format/md-page.js';
 import { bstypeToText, SuperBlock } from '../format/super-block.js';
 import { decodeXattr } from '../format/xattr.js';
 import { type Steps, wait } from '../metadata/steps.js';
-import type { BitArray } from '../shared/bit-array.js';
+import { BitArray } from '../shared/bit-array.js';
 import type { Geometry } from '../units/geometry.js';
 import { INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
-import { readMasks } from './masks.js';
+import { type Masks, readMasks } from './masks.js';
 import { CLUSTER_BYTES_DEFAULT, requireBlockLength, requireDeviceSize } from './options.js';
 import { parseGeometry } from './super-geometry.js';
 
@@ -81,7 +81,7 @@ function* dumpRegion(
   printXattr: PrintXattr,
 ): Steps<void> {
   const clusterCount = Math.floor(block.sizeBytes / block.clusterBytes);
-  const masks = yield* readMasks(channel, geometry, block, clusterCount);
+  const masks = yield* readMasksIfAny(channel, geometry, block, clusterCount);
   const dump = new PageDump(geometry, block.clean !== 0, masks.pages, masks.blobIds, printXattr);
   for (let first = 0; first < geometry.mdPageCount; first += BATCH_PAGES) {
     const count = Math.min(BATCH_PAGES, geometry.mdPageCount - first);
@@ -92,6 +92,21 @@ function* dumpRegion(
       if (page.id !== 0n) write(dump.pageText(page, (first + at) as MdPage));
     }
     yield undefined;
+  }
+}
+
+/** The masks; nothing is marked as used where a store that is in use, or was killed, has never written them. */
+function* readMasksIfAny(
+  channel: DeviceChannel,
+  geometry: Geometry,
+  block: SuperBlock,
+  clusterCount: number,
+): Steps<Pick<Masks, 'pages' | 'blobIds'>> {
+  try {
+    return yield* readMasks(channel, geometry, block, clusterCount);
+  } catch (error) {
+    if (block.clean !== 0 || !(error instanceof BlobstoreError) || error.code !== 'EILSEQ') throw error;
+    return { pages: BitArray.private(0), blobIds: BitArray.private(0) };
   }
 }
 

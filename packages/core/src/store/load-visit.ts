@@ -63,6 +63,7 @@ function* examine(store: StoreState, blob: Blob, other: BlobId): Steps<'keep' | 
     return 'leave';
   }
   const isClone = clone.parentId === blob.id;
+  if (!isClone) disownShared(blob, clone);
   yield* dropReference(store, clone);
   return isClone ? 'keep' : 'remove';
 }
@@ -76,9 +77,20 @@ function keepSnapshot(blob: Blob): void {
   blob.setReadOnly();
 }
 
-/** Removes a snapshot whose clusters are all another blob's: none of them may be cleared with it. */
+/** Takes out of a snapshot's map what another blob has too; what is left is the snapshot's alone, and goes with it. */
+function disownShared(snapshot: Blob, other: Blob): void {
+  for (const which of ['clusters', 'extentPages'] as const) {
+    const [own, others] = [snapshot.map[which], other.map[which]];
+    for (let index = 0; index < Math.min(own.count, others.count); index++) {
+      if (own.get(index) === 0 || own.get(index) !== others.get(index)) continue;
+      own.set(index, 0);
+      if (which === 'clusters') snapshot.map.allocatedCount--;
+    }
+  }
+}
+
+/** Removes a snapshot that does not count. */
 function* removeSnapshot(store: StoreState, blob: Blob): Steps<void> {
-  blob.map.clear();
   blob.mdRo = false;
   blob.setThin();
   const { id } = blob;
