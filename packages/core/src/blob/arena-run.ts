@@ -37,6 +37,11 @@ export class ArenaRun {
     this.#arena.store(this.#start + index, value);
   }
 
+  /** All entries, to look through; a window that is good until any list grows. Metadata thread. */
+  entries(): Uint32Array {
+    return this.#arena.window(this.#start, this.#count);
+  }
+
   /** Makes the list longer; new entries are 0. Readers must be frozen out. ENOMEM when the arena is full. */
   extend(count: number): void {
     if (count <= this.#count) return;

@@ -2,6 +2,9 @@
  * CRC-32C (Castagnoli, reflected, initial value and final xor all ones) by slicing-by-16: sixteen table look-ups consume
  * sixteen bytes at once. Algorithm: M. Kounavis and F. Berry, "A Systematic Approach to Building High Performance,
  * Software-Based, CRC Generators", 2005.
+ *
+ * Most metadata pages are mostly zeroes, so the zeroes before the last word are not looked up one by one: n zero bits multiply
+ * the register by x^n modulo the polynomial, and those powers are in a table.
  */
 
 import { assert } from '../error.js';
@@ -21,6 +24,37 @@ function makeTable(): Int32Array {
   return table;
 }
 
+/** Words of zeroes that one multiplication stands for, at most. */
+const ZERO_WORDS_MAX = 1024;
+/** x^0 in reflected order. */
+const ONE = 1 << 31;
+const POWERS_OF_ZERO_WORDS = makePowers();
+
+/** x^(32 n) modulo the polynomial, for n zero words. */
+function makePowers(): Int32Array {
+  const powers = new Int32Array(ZERO_WORDS_MAX + 1);
+  let power = ONE;
+  for (let words = 0; words <= ZERO_WORDS_MAX; words++) {
+    powers[words] = power;
+    for (let bit = 0; bit < 32; bit++) power = timesX(power);
+  }
+  return powers;
+}
+
+function timesX(polynomial: number): number {
+  return (polynomial >>> 1) ^ (polynomial & 1 ? POLYNOMIAL_REFLECTED : 0);
+}
+
+/** The product of two polynomials, in reflected order, modulo the polynomial. */
+function multiply(a: number, b: number): number {
+  let product = 0;
+  for (let left = a, right = b; left !== 0; left <<= 1) {
+    if (left < 0) product ^= right;
+    right = timesX(right);
+  }
+  return product;
+}
+
 /**
  * CRC-32C of `byteCount` bytes of `bytes` from `start` on, as an unsigned 32-bit number.
  * @param start - on a multiple of 4 within the underlying buffer
@@ -29,11 +63,31 @@ function makeTable(): Int32Array {
 export function crc32c(bytes: Uint8Array, start: number, byteCount: number): number {
   const wordCount = byteCount >>> 2;
   assert((bytes.byteOffset + start) % 4 === 0 && byteCount % 4 === 0, 'crc32c works on whole words');
+  if (wordCount === 0) return 0;
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + start, wordCount);
+  const zeroWords = zeroWordsBeforeLast(words);
+  let crc = update(-1, words, 0, wordCount - 1 - zeroWords);
+  for (let left = zeroWords; left > 0; left -= ZERO_WORDS_MAX) {
+    crc = multiply(crc, POWERS_OF_ZERO_WORDS[Math.min(left, ZERO_WORDS_MAX)]);
+  }
+  return ~update(crc, words, wordCount - 1, wordCount) >>> 0;
+}
+
+/** How many words of zeroes stand before the last word. */
+function zeroWordsBeforeLast(words: Int32Array): number {
+  const last = words.length - 1;
+  let at = last;
+  while (at >= 4 && (words[at - 1] | words[at - 2] | words[at - 3] | words[at - 4]) === 0) at -= 4;
+  while (at > 0 && words[at - 1] === 0) at--;
+  return last - at;
+}
+
+/** The register after the words from `from` to `to`. */
+function update(register: number, words: Int32Array, from: number, to: number): number {
   const table = TABLE;
-  let crc = -1;
-  let at = 0;
-  for (; at + 4 <= wordCount; at += 4) {
+  let crc = register;
+  let at = from;
+  for (; at + 4 <= to; at += 4) {
     const a = crc ^ words[at];
     const b = words[at + 1];
     const c = words[at + 2];
@@ -45,11 +99,11 @@ export function crc32c(bytes: Uint8Array, start: number, byteCount: number): num
       table[1792 + (c & 0xff)] ^ table[1536 + ((c >>> 8) & 0xff)] ^ table[1280 + ((c >>> 16) & 0xff)] ^ table[1024 + (c >>> 24)] ^
       table[768 + (d & 0xff)] ^ table[512 + ((d >>> 8) & 0xff)] ^ table[256 + ((d >>> 16) & 0xff)] ^ table[d >>> 24];
   }
-  for (; at < wordCount; at++) {
+  for (; at < to; at++) {
     const a = crc ^ words[at];
     // biome-ignore format: the last row again
     crc =
       table[768 + (a & 0xff)] ^ table[512 + ((a >>> 8) & 0xff)] ^ table[256 + ((a >>> 16) & 0xff)] ^ table[a >>> 24];
   }
-  return ~crc >>> 0;
+  return crc;
 }

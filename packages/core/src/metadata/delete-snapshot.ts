@@ -99,9 +99,11 @@ interface Merged {
 function mergeMaps(snapshot: Blob, clone: Blob): Merged {
   const merged: Merged = { clusters: [], extentPages: [] };
   const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
+  const theirs = snapshot.map.clusters.entries();
+  const own = clone.map.clusters.entries();
   for (let index = 0; index < clusterCount; index++) {
-    const cluster = snapshot.clusterAt(index);
-    if (cluster === 0 || clone.clusterAt(index) !== 0) continue;
+    const cluster = theirs[index];
+    if (cluster === 0 || own[index] !== 0) continue;
     clone.map.clusters.set(index, cluster);
     clone.map.allocatedCount++;
     merged.clusters.push(index);
@@ -152,9 +154,10 @@ function relink(snapshot: Blob, clone: Blob): void {
 function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBefore): Steps<void> {
   const { map } = snapshot;
   const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
+  const own = map.clusters.entries();
+  const theirs = clone.map.clusters.entries();
   for (let index = 0; index < clusterCount; index++) {
-    const cluster = snapshot.clusterAt(index);
-    if (cluster === 0 || cluster !== clone.clusterAt(index)) continue;
+    if (own[index] === 0 || own[index] !== theirs[index]) continue;
     map.clusters.set(index, 0);
     map.allocatedCount--;
   }

@@ -81,11 +81,8 @@ function forget(store: StoreState, blob: Blob): void {
   store.snapshots.removeSnapshot(blob.id);
   store.snapshots.remove(blob.parentId, blob.id);
   hide(store, blob);
-  for (let index = 0; index < clusters.count; index++) {
-    const cluster = clusters.get(index) as DeviceCluster;
-    if (cluster !== 0) blob.staleClusters.push(cluster);
-  }
-  blob.staleClusters.push(...blob.map.dropped);
+  for (const cluster of clusters.entries()) if (cluster !== 0) blob.staleClusters.push(cluster as DeviceCluster);
+  blob.staleClusters = blob.staleClusters.concat(blob.map.dropped);
   blob.stalePages.push(...blob.chain.slice(1));
   for (let index = 0; index < extentPages.count; index++) {
     const page = extentPages.get(index) as MdPage;

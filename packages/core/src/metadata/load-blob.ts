@@ -228,16 +228,21 @@ function checkExtentPage(blob: Blob, page: MdPageView, number: MdPage, index: nu
 }
 
 function mapExtent(store: StoreState, blob: Blob, extent: ExtentPage, start: number, expected: number): void {
-  const { map } = blob;
-  for (let at = 0; at < expected; at++) {
-    const cluster = at < extent.clusterCount ? extent.clusterAt(at) : 0;
-    if (cluster === 0 ? !blob.isThin : !ownsClusters(store, cluster, 1)) {
-      throw damaged(blob, `its cluster ${start + at} lies at cluster ${cluster}, which is not allocated`);
+  const { map, isThin } = blob;
+  const { clusters: pool } = store.shared;
+  const firstDataCluster = store.geometry.metadataClusterCount();
+  const isOwned = (cluster: number) => cluster >= firstDataCluster && pool.isAllocated(cluster);
+  store.shared.locked(() => {
+    for (let at = 0; at < expected; at++) {
+      const cluster = at < extent.clusterCount ? extent.clusterAt(at) : 0;
+      if (cluster === 0 ? !isThin : !isOwned(cluster)) {
+        throw damaged(blob, `its cluster ${start + at} lies at cluster ${cluster}, which is not allocated`);
+      }
+      if (cluster === 0) continue;
+      map.clusters.set(start + at, cluster);
+      map.allocatedCount++;
     }
-    if (cluster === 0) continue;
-    map.clusters.set(start + at, cluster);
-    map.allocatedCount++;
-  }
+  });
 }
 
 function* openBacking(store: StoreState, blob: Blob, openParent: OpenParent): Steps<void> {

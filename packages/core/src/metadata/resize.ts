@@ -38,8 +38,9 @@ export function changeSize(store: StoreState, blob: Blob, clusterCount: number):
     throw new BlobstoreError('EINVAL', `a blob has at most ${NONE_U32} clusters, ${clusterCount} were asked for`);
   }
   if (clusterCount > before) growMap(store, blob, clusterCount);
-  for (let index = before; index < clusterCount; index++) if (map.clusters.get(index) !== 0) map.allocatedCount++;
-  for (let index = clusterCount; index < before; index++) if (map.clusters.get(index) !== 0) map.allocatedCount--;
+  const entries = map.clusters.entries();
+  for (let index = before; index < clusterCount; index++) if (entries[index] !== 0) map.allocatedCount++;
+  for (let index = clusterCount; index < before; index++) if (entries[index] !== 0) map.allocatedCount--;
   blob.clusterCount = clusterCount;
   blob.extentPageCount = blob.usesExtentTable ? extentPagesFor(clusterCount) : 0;
   blob.state = 'dirty';

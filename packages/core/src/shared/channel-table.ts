@@ -12,7 +12,7 @@ export class ChannelTable {
   readonly #words: Int32Array;
 
   constructor(buffer?: SharedArrayBuffer) {
-    this.buffer = buffer ?? new SharedArrayBuffer(CHANNELS_MAX * CHANNEL.WORDS * 4);
+    this.buffer = buffer ?? new SharedArrayBuffer((CHANNELS_MAX * CHANNEL.WORDS + 1) * 4);
     this.#words = new Int32Array(this.buffer);
   }
 
@@ -20,7 +20,9 @@ export class ChannelTable {
   claim(threadId: number): number {
     for (let row = 0; row < CHANNELS_MAX; row++) {
       const owner = row * CHANNEL.WORDS + CHANNEL.OWNER;
-      if (Atomics.compareExchange(this.#words, owner, 0, threadId + 1) === 0) return row;
+      if (Atomics.compareExchange(this.#words, owner, 0, threadId + 1) !== 0) continue;
+      this.#raiseRowsSeen(row + 1);
+      return row;
     }
     throw new BlobstoreError('ENOMEM', `all ${CHANNELS_MAX} channels of the store are in use: close some first`);
   }
@@ -50,12 +52,25 @@ export class ChannelTable {
 
   /** True when no channel has an operation inside the blob of a slot. Metadata thread. */
   isDrained(slot: number): boolean {
-    for (let row = 0; row < CHANNELS_MAX; row++) {
+    const rows = Atomics.load(this.#words, ROWS_SEEN);
+    for (let row = 0; row < rows; row++) {
       if (Atomics.load(this.#words, counterAt(row, slot)) !== 0) return false;
     }
     return true;
   }
+
+  #raiseRowsSeen(rows: number): void {
+    let seen = Atomics.load(this.#words, ROWS_SEEN);
+    while (seen < rows) {
+      const found = Atomics.compareExchange(this.#words, ROWS_SEEN, seen, rows);
+      if (found === seen) return;
+      seen = found;
+    }
+  }
 }
+
+/** How many rows, from the first on, have ever been taken. */
+const ROWS_SEEN = CHANNELS_MAX * CHANNEL.WORDS;
 
 function counterAt(row: number, slot: number): number {
   return row * CHANNEL.WORDS + CHANNEL.INFLIGHT + (slot % CHANNEL.INFLIGHT_COUNTERS);

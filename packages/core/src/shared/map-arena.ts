@@ -28,6 +28,11 @@ export class MapArena {
     return Atomics.load(this.#words, at);
   }
 
+  /** A window on entries, for the metadata thread, which need not read its own writes atomically. */
+  window(start: number, count: number): Uint32Array {
+    return this.#words.subarray(start, start + count);
+  }
+
   /** Writes an entry. Metadata thread. */
   store(at: number, cluster: number): void {
     Atomics.store(this.#words, at, cluster);
