@@ -1,0 +1,119 @@
+/**
+ * The way into blobs and out of them on one channel: who goes in is counted in the channel's row; who meets a frozen blob
+ * queues, in order, until it is thawed. See `metadata/freeze.ts` for the race between the two sides.
+ */
+
+import type { MaybePromise } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+import type { Steps } from '../metadata/steps.js';
+import type { BlobBlocks } from '../shared/blob-blocks.js';
+import type { ChannelTable } from '../shared/channel-table.js';
+import { BLOB } from '../shared/layout.js';
+import type { ChannelHost } from './host.js';
+
+/** An operation that met a frozen blob. */
+interface QueuedOperation {
+  slot: number;
+  resume(): void;
+  abort(error: BlobstoreError): void;
+}
+
+export class BlobGate {
+  readonly #host: ChannelHost;
+  readonly #blobs: BlobBlocks;
+  readonly #table: ChannelTable;
+  readonly #row: number;
+  #queue: QueuedOperation[] = [];
+
+  /** Takes a row of the channel table. ENOMEM when all are taken. */
+  constructor(host: ChannelHost) {
+    this.#host = host;
+    this.#blobs = host.shared.blobs;
+    this.#table = host.shared.channels;
+    this.#row = this.#table.claim(host.shared.threadId);
+  }
+
+  /** Operations that wait for a blob to be thawed. */
+  get depth(): number {
+    return this.#queue.length;
+  }
+
+  /** Goes in without a look whether the blob is frozen; the caller looks. */
+  enter(slot: number): void {
+    this.#table.enter(this.#row, slot);
+  }
+
+  /** Goes in, or answers false, outside, when the blob is frozen. */
+  tryEnter(slot: number): boolean {
+    this.#table.enter(this.#row, slot);
+    if (this.#blobs.load(slot, BLOB.FROZEN) === 0) return true;
+    this.leave(slot);
+    return false;
+  }
+
+  /** Goes in, waiting while the blob is frozen. */
+  *enterSteps(slot: number): Steps<void> {
+    while (!this.tryEnter(slot)) yield this.whenThawed(slot, false, () => undefined) as Promise<void>;
+  }
+
+  /** Goes out; wakes who waits for that. */
+  leave(slot: number): void {
+    const left = this.#table.leave(this.#row, slot);
+    if (left === 0 && this.#blobs.load(slot, BLOB.FROZEN) !== 0) this.#host.metadata.drained();
+  }
+
+  /** Goes out of all, and empties the list. */
+  leaveAll(slots: number[]): void {
+    for (const slot of slots) this.leave(slot);
+    slots.length = 0;
+  }
+
+  /** Goes out when what is under way has ended. */
+  async leaveAfter(slot: number, pending: Promise<void>): Promise<void> {
+    try {
+      await pending;
+    } finally {
+      this.leave(slot);
+    }
+  }
+
+  /** Queues what is to be done once a blob is thawed. EBUSY when the caller cannot wait. */
+  whenThawed(slot: number, blocking: boolean, start: () => MaybePromise<void>): MaybePromise<void> {
+    if (blocking) {
+      const reason = 'an operation of this thread, such as a snapshot, has frozen the blob';
+      throw new BlobstoreError('EBUSY', `a synchronous call would wait for ever: ${reason}; use the promise form`);
+    }
+    return new Promise<void>((resolve, reject) => {
+      const resume = () => {
+        try {
+          const pending = start();
+          if (pending === undefined) resolve();
+          else pending.then(resolve, reject);
+        } catch (error) {
+          reject(error);
+        }
+      };
+      this.#queue.push({ slot, resume, abort: reject });
+    });
+  }
+
+  /** Runs the operations that queued while a blob was frozen, in order. */
+  thaw(slot: number): void {
+    const ready = this.#queue.filter((operation) => operation.slot === slot);
+    if (ready.length === 0) return;
+    this.#queue = this.#queue.filter((operation) => operation.slot !== slot);
+    for (const operation of ready) operation.resume();
+  }
+
+  /** Ends every queued operation with an error. */
+  abortQueued(error: BlobstoreError): void {
+    const queued = this.#queue;
+    this.#queue = [];
+    for (const operation of queued) operation.abort(error);
+  }
+
+  /** Gives the row back; nothing may be inside. */
+  close(): void {
+    this.#table.release(this.#row);
+  }
+}

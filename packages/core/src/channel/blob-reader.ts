@@ -1,0 +1,155 @@
+/**
+ * Reading of a part of a blob, within one cluster: from the blob's own cluster, or from what is behind it, through any number
+ * of snapshots. Makes no object where devices are synchronous and no blob is frozen.
+ */
+
+import type { DeviceChannel, MaybePromise } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+import { type Steps, wait } from '../metadata/steps.js';
+import { BACK, BLOB } from '../shared/layout.js';
+import type { BlobCluster } from '../units/units.js';
+import type { BlobGate } from './blob-gate.js';
+import type { ExternalChannels } from './external-channels.js';
+import type { ChannelHost } from './host.js';
+import { ANY_GENERATION, lookUpCluster, OP, type Op, type Payload, requireSameBlob } from './operation.js';
+
+export class BlobReader {
+  readonly #host: ChannelHost;
+  readonly #gate: BlobGate;
+  readonly #device: DeviceChannel;
+  readonly #externals: ExternalChannels;
+
+  constructor(host: ChannelHost, gate: BlobGate, device: DeviceChannel, externals: ExternalChannels) {
+    this.#host = host;
+    this.#gate = gate;
+    this.#device = device;
+    this.#externals = externals;
+  }
+
+  /** Reads a part of a blob from outside: goes in, or queues if it is frozen. */
+  readPart(
+    op: Op,
+    slot: number,
+    generation: number,
+    payload: Payload,
+    bufferOffset: number,
+    offset: number,
+    count: number,
+    blocking: boolean,
+  ): MaybePromise<void> {
+    if (!this.#gate.tryEnter(slot)) {
+      return this.#queuePart(op, slot, generation, payload, bufferOffset, offset, count, blocking);
+    }
+    let pending: MaybePromise<void>;
+    try {
+      requireSameBlob(this.#host.shared, slot, generation);
+      pending = this.#readInside(op, slot, payload, bufferOffset, offset, count, blocking);
+    } catch (error) {
+      this.#gate.leave(slot);
+      throw error;
+    }
+    if (pending !== undefined) return this.#gate.leaveAfter(slot, pending);
+    this.#gate.leave(slot);
+    return undefined;
+  }
+
+  /** A new buffer with what a whole cluster reads as that the blob has not allocated. Inside the blob. */
+  *readWholeBehind(slot: number, cluster: BlobCluster): Steps<Uint8Array> {
+    const { geometry } = this.#host;
+    const buffer = new Uint8Array(geometry.clusterBytes);
+    const offset = geometry.clusterToIoUnit(cluster);
+    yield* wait(this.#readBehind(OP.READ, slot, buffer, 0, offset, geometry.ioUnitsPerCluster, false));
+    return buffer;
+  }
+
+  #queuePart(
+    op: Op,
+    slot: number,
+    generation: number,
+    payload: Payload,
+    bufferOffset: number,
+    offset: number,
+    count: number,
+    blocking: boolean,
+  ): MaybePromise<void> {
+    return this.#gate.whenThawed(slot, blocking, () =>
+      this.readPart(op, slot, generation, payload, bufferOffset, offset, count, blocking),
+    );
+  }
+
+  #readInside(
+    op: Op,
+    slot: number,
+    payload: Payload,
+    bufferOffset: number,
+    offset: number,
+    count: number,
+    blocking: boolean,
+  ): MaybePromise<void> {
+    const { geometry, shared } = this.#host;
+    const cluster = Math.floor(offset / geometry.ioUnitsPerCluster);
+    if (cluster >= shared.blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0) {
+      return zeroFill(payload, bufferOffset, count * geometry.ioUnitBytes); // a clone is longer than its snapshot
+    }
+    const entry = lookUpCluster(shared, slot, cluster);
+    if (entry === 0) return this.#readBehind(op, slot, payload, bufferOffset, offset, count, blocking);
+    const within = offset - cluster * geometry.ioUnitsPerCluster;
+    const lba = entry * geometry.blocksPerCluster + within * geometry.blocksPerIoUnit;
+    const blocks = count * geometry.blocksPerIoUnit;
+    if (op === OP.READ) return this.#device.read(payload as Uint8Array, bufferOffset, lba, blocks);
+    return this.#device.readv(payload as readonly Uint8Array[], lba, blocks);
+  }
+
+  /** Reads what is behind an unallocated cluster. */
+  #readBehind(
+    op: Op,
+    slot: number,
+    payload: Payload,
+    bufferOffset: number,
+    offset: number,
+    count: number,
+    blocking: boolean,
+  ): MaybePromise<void> {
+    const { blobs } = this.#host.shared;
+    switch (blobs.load(slot, BLOB.BACK_KIND)) {
+      case BACK.ZEROES:
+        return zeroFill(payload, bufferOffset, count * this.#host.geometry.ioUnitBytes);
+      case BACK.BLOB: {
+        const behind = blobs.load(slot, BLOB.BACK_SLOT);
+        return this.readPart(op, behind, ANY_GENERATION, payload, bufferOffset, offset, count, blocking);
+      }
+      default:
+        return this.#readExternal(op, slot, payload, bufferOffset, offset, count, blocking);
+    }
+  }
+
+  #readExternal(
+    op: Op,
+    slot: number,
+    payload: Payload,
+    bufferOffset: number,
+    offset: number,
+    count: number,
+    blocking: boolean,
+  ): MaybePromise<void> {
+    const { device, channel } = this.#externals.get(slot);
+    if (blocking && !device.synchronous) {
+      throw new BlobstoreError('ENOTSUP', 'the external snapshot is asynchronous: use the promise form of this call');
+    }
+    const blocksPerIoUnit = this.#host.geometry.ioUnitBytes / device.blockLengthBytes;
+    const lba = offset * blocksPerIoUnit;
+    const blocks = count * blocksPerIoUnit;
+    if (lba + blocks > device.blockCount) {
+      const asked = `blocks ${lba} to ${lba + blocks} were asked for`;
+      throw new BlobstoreError('EIO', `the external snapshot ends at block ${device.blockCount}, ${asked}`);
+    }
+    if (op === OP.READ) return channel.read(payload as Uint8Array, bufferOffset, lba, blocks);
+    return channel.readv(payload as readonly Uint8Array[], lba, blocks);
+  }
+}
+
+function zeroFill(payload: Payload, bufferOffset: number, bytes: number): undefined {
+  if (payload instanceof Uint8Array) payload.fill(0, bufferOffset, bufferOffset + bytes);
+  else for (const buffer of payload ?? []) buffer.fill(0);
+  return undefined;
+}

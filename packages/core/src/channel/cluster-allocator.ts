@@ -1,0 +1,150 @@
+/**
+ * Allocation of a blob's cluster when it is first written: a cluster is claimed, gets the content that the blob's cluster
+ * reads as (copy on write), and is inserted into the map by the metadata thread. Operations of a channel that want the same
+ * cluster wait for one allocation.
+ */
+
+import type { DeviceChannel } from '../device/block-device.js';
+import { assert } from '../error.js';
+import { type ClaimedCluster, claimCluster, unclaimCluster } from '../metadata/allocation.js';
+import { extentPageIndex } from '../metadata/extent-pages.js';
+import { type Steps, wait } from '../metadata/steps.js';
+import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
+import type { BlobCluster, DeviceCluster } from '../units/units.js';
+import type { BlobGate } from './blob-gate.js';
+import type { BlobReader } from './blob-reader.js';
+import type { ChannelHost } from './host.js';
+import { lookUpCluster } from './operation.js';
+
+/** An allocation that is under way, and who waits for its end. */
+interface Allocation {
+  waiters: (() => void)[];
+}
+
+/** Where the content of a cluster comes from that is about to be allocated. */
+type ClusterSource = { kind: 'zeroes' } | { kind: 'read' } | { kind: 'device'; lba: number };
+
+export class ClusterAllocator {
+  readonly #host: ChannelHost;
+  readonly #gate: BlobGate;
+  readonly #device: DeviceChannel;
+  readonly #reader: BlobReader;
+  readonly #underWay = new Map<number, Allocation>();
+
+  constructor(host: ChannelHost, gate: BlobGate, device: DeviceChannel, reader: BlobReader) {
+    this.#host = host;
+    this.#gate = gate;
+    this.#device = device;
+    this.#reader = reader;
+  }
+
+  /** Allocates a cluster unless it is, or waits for who is doing so on this channel. Inside the blob. */
+  *allocate(slot: number, cluster: BlobCluster): Steps<void> {
+    const key = slot * 2 ** 32 + cluster;
+    while (lookUpCluster(this.#host.shared, slot, cluster) === 0) {
+      const underWay = this.#underWay.get(key);
+      if (underWay) {
+        yield new Promise<void>((resolve) => underWay.waiters.push(resolve));
+        continue; // if that one failed, this operation tries itself
+      }
+      const allocation: Allocation = { waiters: [] };
+      this.#underWay.set(key, allocation);
+      try {
+        yield* this.#copyOnWrite(slot, cluster);
+      } finally {
+        this.#underWay.delete(key);
+        for (const resume of allocation.waiters) resume();
+      }
+    }
+  }
+
+  /** Three ways: nothing to copy where zeroes are behind, a copy by the device, or a read and a write. */
+  *#copyOnWrite(slot: number, cluster: BlobCluster): Steps<void> {
+    const { metadata, shared } = this.#host;
+    const inside: number[] = [];
+    let claimed: ClaimedCluster | undefined;
+    let written = false;
+    let inserted = false;
+    try {
+      const source = yield* this.#findSource(slot, cluster, inside);
+      claimed = yield* this.#claim(slot, cluster);
+      if (source.kind === 'device') {
+        written = true;
+        yield* this.#copyOnDevice(claimed.cluster, source.lba);
+      } else if (source.kind === 'read') {
+        this.#gate.leaveAll(inside);
+        const buffer = yield* this.#reader.readWholeBehind(slot, cluster);
+        written = true;
+        yield* this.#writeWhole(claimed.cluster, buffer);
+      }
+      this.#gate.leaveAll(inside);
+      inserted = true; // also when it fails: the map may have it then
+      if ((yield* metadata.insertCluster(slot, cluster, claimed)) === 'exists') inserted = false;
+    } finally {
+      this.#gate.leaveAll(inside);
+      if (claimed && !inserted) {
+        if (written) yield* metadata.discardCluster(slot, claimed, written);
+        else unclaimCluster(shared, claimed);
+      }
+    }
+  }
+
+  *#claim(slot: number, cluster: BlobCluster): Steps<ClaimedCluster> {
+    try {
+      return claimCluster(this.#host.shared, this.#needsExtentPage(slot, cluster));
+    } catch (error) {
+      if (!(yield* this.#host.metadata.reclaim())) throw error;
+    }
+    return claimCluster(this.#host.shared, this.#needsExtentPage(slot, cluster));
+  }
+
+  #needsExtentPage(slot: number, cluster: BlobCluster): boolean {
+    const { blobs, maps } = this.#host.shared;
+    if ((blobs.load(slot, BLOB.FLAGS) & BLOB_FLAG.EXTENT_TABLE) === 0) return false;
+    return maps.load((blobs.load(slot, BLOB.EXTENTS_OFFSET) >>> 0) + extentPageIndex(cluster)) === 0;
+  }
+
+  /**
+   * Finds what a cluster reads as. Where the device can copy it, the snapshots on the way to it are entered, and listed in
+   * `inside`: none may let go of the cluster before the copy is done.
+   */
+  *#findSource(slot: number, cluster: BlobCluster, inside: number[]): Steps<ClusterSource> {
+    const { geometry, shared, device } = this.#host;
+    const { blobs } = shared;
+    let at = slot;
+    for (let kind = blobs.load(at, BLOB.BACK_KIND); kind === BACK.BLOB; kind = blobs.load(at, BLOB.BACK_KIND)) {
+      const behind = blobs.load(at, BLOB.BACK_SLOT);
+      yield* this.#gate.enterSteps(behind);
+      inside.push(behind);
+      if (cluster >= blobs.load(behind, BLOB.CLUSTER_COUNT) >>> 0) return { kind: at === slot ? 'read' : 'zeroes' };
+      const entry = lookUpCluster(shared, behind, cluster);
+      if (entry !== 0 && !device.canCopy) return { kind: 'read' };
+      if (entry !== 0) return { kind: 'device', lba: entry * geometry.blocksPerCluster };
+      at = behind;
+    }
+    if (blobs.load(at, BLOB.BACK_KIND) === BACK.ZEROES) return { kind: 'zeroes' };
+    return this.#externalSource(at, cluster, device.canCopy && at !== slot);
+  }
+
+  #externalSource(slot: number, cluster: BlobCluster, canCopy: boolean): ClusterSource {
+    const device = this.#host.externalDevice(slot);
+    if (!device) return { kind: 'read' };
+    const blocks = this.#host.geometry.clusterBytes / device.blockLengthBytes;
+    const lba = cluster * blocks;
+    if (lba + blocks > device.blockCount) return { kind: 'read' };
+    if (device.isZeroes?.(lba, blocks)) return { kind: 'zeroes' };
+    const onStoreDevice = canCopy ? device.translateLba?.(lba) : undefined;
+    return onStoreDevice === undefined ? { kind: 'read' } : { kind: 'device', lba: onStoreDevice };
+  }
+
+  *#copyOnDevice(target: DeviceCluster, sourceLba: number): Steps<void> {
+    const { geometry } = this.#host;
+    assert(this.#device.copy !== undefined, 'a device that can copy has no copy');
+    yield* wait(this.#device.copy(geometry.clusterToLba(target), sourceLba, geometry.blocksPerCluster));
+  }
+
+  *#writeWhole(cluster: DeviceCluster, buffer: Uint8Array): Steps<void> {
+    const { geometry } = this.#host;
+    yield* wait(this.#device.write(buffer, 0, geometry.clusterToLba(cluster), geometry.blocksPerCluster));
+  }
+}

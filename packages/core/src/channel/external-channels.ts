@@ -1,0 +1,42 @@
+/** A channel's own channels to the devices behind external clones: opened when first needed, one for each such blob. */
+
+import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+import type { ChannelHost } from './host.js';
+
+export interface ExternalChannel {
+  device: BlockDevice;
+  channel: DeviceChannel;
+}
+
+export class ExternalChannels {
+  readonly #host: ChannelHost;
+  readonly #open = new Map<number, ExternalChannel>();
+
+  constructor(host: ChannelHost) {
+    this.#host = host;
+  }
+
+  /** The channel to what is behind the external clone in a slot. EIO when that is missing. */
+  get(slot: number): ExternalChannel {
+    const device = this.#host.externalDevice(slot);
+    if (!device) throw new BlobstoreError('EIO', 'the external snapshot behind this blob is not open');
+    const open = this.#open.get(slot);
+    if (open?.device === device) return open;
+    open?.channel.close();
+    const opened = { device, channel: device.openChannel() };
+    this.#open.set(slot, opened);
+    return opened;
+  }
+
+  /** Closes the channel for a slot, if there is one. */
+  close(slot: number): void {
+    const external = this.#open.get(slot);
+    this.#open.delete(slot);
+    external?.channel.close();
+  }
+
+  closeAll(): void {
+    for (const slot of [...this.#open.keys()]) this.close(slot);
+  }
+}

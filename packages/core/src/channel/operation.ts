@@ -1,0 +1,37 @@
+/** The operations of a channel, and what their parts have in common. */
+
+import { BlobstoreError } from '../error.js';
+import { BLOB } from '../shared/layout.js';
+import type { SharedStore } from '../shared/shared-store.js';
+
+/** Reads first, then what changes a blob. */
+export const OP = { READ: 0, READV: 1, WRITE: 2, WRITEV: 3, WRITE_ZEROES: 4, UNMAP: 5 } as const;
+export type Op = (typeof OP)[keyof typeof OP];
+
+/** A buffer, or a scatter list; nothing for zeroes and unmap. */
+export type Payload = Uint8Array | readonly Uint8Array[] | undefined;
+
+/** For blobs that something holds open meanwhile, whose generation need not be looked at. */
+export const ANY_GENERATION = -1;
+
+/** The device cluster of a blob's cluster, or 0. Inside the blob only. */
+export function lookUpCluster(shared: SharedStore, slot: number, cluster: number): number {
+  return shared.maps.load((shared.blobs.load(slot, BLOB.MAP_OFFSET) >>> 0) + cluster);
+}
+
+/** EBADF when a blob's block has another generation than the operation was given. */
+export function requireSameBlob(shared: SharedStore, slot: number, generation: number): void {
+  if (generation === ANY_GENERATION || shared.blobs.load(slot, BLOB.GENERATION) === generation) return;
+  throw new BlobstoreError('EBADF', 'the blob was closed meanwhile');
+}
+
+export function readOnly(): BlobstoreError {
+  return new BlobstoreError('EPERM', 'the blob is read-only');
+}
+
+export function pastTheEnd(offset: number, count: number, ioUnitCount: number): BlobstoreError {
+  return new BlobstoreError(
+    'EINVAL',
+    `io units ${offset} to ${offset + count} are past the blob's end at ${ioUnitCount}`,
+  );
+}
