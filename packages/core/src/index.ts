@@ -2,7 +2,7 @@ export type { Backing } from './blob/backing.js';
 export { Blob } from './blob/blob.js';
 export { Channel } from './channel/channel.js';
 export type { BlobRef } from './channel/host.js';
-export type { BlockDevice, DeviceChannel, MaybePromise } from './device/block-device.js';
+export type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from './device/block-device.js';
 export { assert, BlobstoreError, ERRNO, type ErrorCode, InvariantError, toBlobstoreError } from './error.js';
 export { crc32c } from './format/crc32c.js';
 export type { ClearMethod } from './format/flags.js';

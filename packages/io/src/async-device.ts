@@ -4,7 +4,7 @@
  * An operation's whole effect is at the moment it happens, just before its promise resolves.
  */
 
-import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
+import type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from '@blobyard/core';
 import { BlobstoreError } from '@blobyard/core';
 
 export interface AsyncDeviceOptions {
@@ -141,12 +141,12 @@ class AsyncChannel implements DeviceChannel {
     return this.#later(() => this.#inner.write(buffer, bufferOffset, lba, blockCount));
   }
 
-  readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): Promise<void> {
-    return this.#later(() => this.#inner.readv(buffers, lba, blockCount));
+  readv(buffers: readonly Uint8Array[], lba: number, blockCount: number, options?: RequestOptions): Promise<void> {
+    return this.#later(() => this.#inner.readv(buffers, lba, blockCount, options));
   }
 
-  writev(buffers: readonly Uint8Array[], lba: number, blockCount: number): Promise<void> {
-    return this.#later(() => this.#inner.writev(buffers, lba, blockCount));
+  writev(buffers: readonly Uint8Array[], lba: number, blockCount: number, options?: RequestOptions): Promise<void> {
+    return this.#later(() => this.#inner.writev(buffers, lba, blockCount, options));
   }
 
   writeZeroes(lba: number, blockCount: number): Promise<void> {

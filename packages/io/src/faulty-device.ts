@@ -12,6 +12,7 @@ import {
   type DeviceChannel,
   type ErrorCode,
   type MaybePromise,
+  type RequestOptions,
 } from '@blobyard/core';
 import {
   type Fault,
@@ -230,11 +231,16 @@ class FaultyChannel implements DeviceChannel {
     });
   }
 
-  readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): MaybePromise<void> {
-    return this.#perform({ kind: 'read', run: () => this.#inner.readv(buffers, lba, blockCount) });
+  readv(buffers: readonly Uint8Array[], lba: number, blockCount: number, options?: RequestOptions): MaybePromise<void> {
+    return this.#perform({ kind: 'read', run: () => this.#inner.readv(buffers, lba, blockCount, options) });
   }
 
-  writev(buffers: readonly Uint8Array[], lba: number, blockCount: number): MaybePromise<void> {
+  writev(
+    buffers: readonly Uint8Array[],
+    lba: number,
+    blockCount: number,
+    options?: RequestOptions,
+  ): MaybePromise<void> {
     const content = () => {
       const all = new Uint8Array(blockCount * this.#blockLengthBytes);
       gather(buffers, 0, all, all.byteLength);
@@ -242,7 +248,7 @@ class FaultyChannel implements DeviceChannel {
     };
     return this.#perform({
       kind: 'write',
-      run: () => this.#inner.writev(buffers, lba, blockCount),
+      run: () => this.#inner.writev(buffers, lba, blockCount, options),
       change: { lba, content },
     });
   }

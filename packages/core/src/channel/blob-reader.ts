@@ -12,6 +12,7 @@ import type { BlobGate } from './blob-gate.js';
 import type { ExternalChannels } from './external-channels.js';
 import type { ChannelHost } from './host.js';
 import { ANY_GENERATION, lookUpCluster, OP, type Op, type Payload, requireSameBlob } from './operation.js';
+import type { ScatterList } from './scatter.js';
 
 export class BlobReader {
   readonly #host: ChannelHost;
@@ -97,7 +98,8 @@ export class BlobReader {
     const lba = entry * geometry.blocksPerCluster + within * geometry.blocksPerIoUnit;
     const blocks = count * geometry.blocksPerIoUnit;
     if (op === OP.READ) return this.#device.read(payload as Uint8Array, bufferOffset, lba, blocks);
-    return this.#device.readv(payload as readonly Uint8Array[], lba, blocks);
+    const { buffers, options } = payload as ScatterList;
+    return this.#device.readv(buffers, lba, blocks, options);
   }
 
   /** Reads what is behind an unallocated cluster. */
@@ -144,12 +146,13 @@ export class BlobReader {
       throw new BlobstoreError('EIO', `the external snapshot ends at block ${device.blockCount}, ${asked}`);
     }
     if (op === OP.READ) return channel.read(payload as Uint8Array, bufferOffset, lba, blocks);
-    return channel.readv(payload as readonly Uint8Array[], lba, blocks);
+    const { buffers, options } = payload as ScatterList;
+    return channel.readv(buffers, lba, blocks, options);
   }
 }
 
 function zeroFill(payload: Payload, bufferOffset: number, bytes: number): undefined {
   if (payload instanceof Uint8Array) payload.fill(0, bufferOffset, bufferOffset + bytes);
-  else for (const buffer of payload ?? []) buffer.fill(0);
+  else for (const buffer of payload?.buffers ?? []) buffer.fill(0);
   return undefined;
 }

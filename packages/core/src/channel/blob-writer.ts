@@ -9,6 +9,7 @@ import type { BlobGate } from './blob-gate.js';
 import type { ClusterAllocator } from './cluster-allocator.js';
 import type { ChannelHost } from './host.js';
 import { lookUpCluster, OP, type Op, type Payload, pastTheEnd, readOnly, requireSameBlob } from './operation.js';
+import type { ScatterList } from './scatter.js';
 
 export class BlobWriter {
   readonly #host: ChannelHost;
@@ -109,8 +110,10 @@ export class BlobWriter {
     switch (op) {
       case OP.WRITE:
         return this.#device.write(payload as Uint8Array, bufferOffset, lba, blocks);
-      case OP.WRITEV:
-        return this.#device.writev(payload as readonly Uint8Array[], lba, blocks);
+      case OP.WRITEV: {
+        const { buffers, options } = payload as ScatterList;
+        return this.#device.writev(buffers, lba, blocks, options);
+      }
       case OP.WRITE_ZEROES:
         return this.#device.writeZeroes(lba, blocks);
       default:

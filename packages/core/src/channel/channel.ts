@@ -6,7 +6,7 @@
  * Offsets and lengths are in io units. One thread uses a channel.
  */
 
-import type { DeviceChannel, MaybePromise } from '../device/block-device.js';
+import type { DeviceChannel, MaybePromise, RequestOptions } from '../device/block-device.js';
 import { assert, BlobstoreError } from '../error.js';
 import type { Steps } from '../metadata/steps.js';
 import type { BlobBlocks } from '../shared/blob-blocks.js';
@@ -20,7 +20,7 @@ import { ClusterAllocator } from './cluster-allocator.js';
 import { ExternalChannels } from './external-channels.js';
 import type { BlobRef, ChannelHost } from './host.js';
 import { OP, type Op, type Payload, pastTheEnd, readOnly, requireSameBlob } from './operation.js';
-import { requireScatterLength, ScatterCursor } from './scatter.js';
+import { requireScatterLength, ScatterCursor, type ScatterList } from './scatter.js';
 
 export class Channel {
   readonly #host: ChannelHost;
@@ -81,14 +81,26 @@ export class Channel {
     this.#runSync(OP.WRITE, blob, buffer, bufferOffset, offset, count);
   }
 
-  /** Reads into buffers one after another; their lengths add up to `count` io units. */
-  readvSync(blob: BlobRef, buffers: readonly Uint8Array[], offset: number, count: number): void {
-    this.#runSync(OP.READV, blob, buffers, 0, offset, count);
+  /** Reads into buffers one after another; their lengths add up to `count` io units. The device is given `options`. */
+  readvSync(
+    blob: BlobRef,
+    buffers: readonly Uint8Array[],
+    offset: number,
+    count: number,
+    options?: RequestOptions,
+  ): void {
+    this.#runSync(OP.READV, blob, { buffers, options }, 0, offset, count);
   }
 
-  /** Writes from buffers one after another; their lengths add up to `count` io units. */
-  writevSync(blob: BlobRef, buffers: readonly Uint8Array[], offset: number, count: number): void {
-    this.#runSync(OP.WRITEV, blob, buffers, 0, offset, count);
+  /** Writes from buffers one after another; their lengths add up to `count` io units. The device is given `options`. */
+  writevSync(
+    blob: BlobRef,
+    buffers: readonly Uint8Array[],
+    offset: number,
+    count: number,
+    options?: RequestOptions,
+  ): void {
+    this.#runSync(OP.WRITEV, blob, { buffers, options }, 0, offset, count);
   }
 
   /** Makes io units read as zeroes; unallocated clusters are allocated. */
@@ -115,13 +127,25 @@ export class Channel {
   }
 
   /** As `readvSync`; waits where it must. */
-  readv(blob: BlobRef, buffers: readonly Uint8Array[], offset: number, count: number): Promise<void> {
-    return this.#runAsync(OP.READV, blob, buffers, 0, offset, count);
+  readv(
+    blob: BlobRef,
+    buffers: readonly Uint8Array[],
+    offset: number,
+    count: number,
+    options?: RequestOptions,
+  ): Promise<void> {
+    return this.#runAsync(OP.READV, blob, { buffers, options }, 0, offset, count);
   }
 
   /** As `writevSync`; waits where it must. */
-  writev(blob: BlobRef, buffers: readonly Uint8Array[], offset: number, count: number): Promise<void> {
-    return this.#runAsync(OP.WRITEV, blob, buffers, 0, offset, count);
+  writev(
+    blob: BlobRef,
+    buffers: readonly Uint8Array[],
+    offset: number,
+    count: number,
+    options?: RequestOptions,
+  ): Promise<void> {
+    return this.#runAsync(OP.WRITEV, blob, { buffers, options }, 0, offset, count);
   }
 
   /** As `writeZeroesSync`; waits where it must. */
@@ -255,7 +279,7 @@ export class Channel {
         throw tooSmall(buffer.length, bufferOffset, count * ioUnitBytes);
       }
     } else if (op === OP.READV || op === OP.WRITEV) {
-      requireScatterLength(payload as readonly Uint8Array[], count * ioUnitBytes);
+      requireScatterLength((payload as ScatterList).buffers, count * ioUnitBytes);
     }
   }
 
@@ -271,7 +295,7 @@ export class Channel {
   ): MaybePromise<void> {
     const { ioUnitsPerCluster, ioUnitBytes } = this.#host.geometry;
     const isVector = op === OP.READV || op === OP.WRITEV;
-    const cursor = isVector ? new ScatterCursor(payload as readonly Uint8Array[]) : undefined;
+    const cursor = isVector ? new ScatterCursor(payload as ScatterList) : undefined;
     let at = offset;
     let bytesAt = bufferOffset;
     const end = offset + count;

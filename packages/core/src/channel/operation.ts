@@ -3,13 +3,14 @@
 import { BlobstoreError } from '../error.js';
 import { BLOB } from '../shared/layout.js';
 import type { SharedStore } from '../shared/shared-store.js';
+import type { ScatterList } from './scatter.js';
 
 /** Reads first, then what changes a blob. */
 export const OP = { READ: 0, READV: 1, WRITE: 2, WRITEV: 3, WRITE_ZEROES: 4, UNMAP: 5 } as const;
 export type Op = (typeof OP)[keyof typeof OP];
 
 /** A buffer, or a scatter list; nothing for zeroes and unmap. */
-export type Payload = Uint8Array | readonly Uint8Array[] | undefined;
+export type Payload = Uint8Array | ScatterList | undefined;
 
 /** For blobs that something holds open meanwhile, whose generation need not be looked at. */
 export const ANY_GENERATION = -1;

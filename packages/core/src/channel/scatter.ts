@@ -1,22 +1,30 @@
 /** Scatter lists, and taking them apart at cluster boundaries. */
 
+import type { RequestOptions } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
+
+/** Buffers that follow one another, and what the user hands to the device with them. */
+export interface ScatterList {
+  readonly buffers: readonly Uint8Array[];
+  readonly options: RequestOptions | undefined;
+}
 
 /** A place in a scatter list; reads on from it. */
 export class ScatterCursor {
-  readonly #buffers: readonly Uint8Array[];
+  readonly #list: ScatterList;
   #index = 0;
   #offset = 0;
 
-  constructor(buffers: readonly Uint8Array[]) {
-    this.#buffers = buffers;
+  constructor(list: ScatterList) {
+    this.#list = list;
   }
 
   /** The next `bytes` bytes as a list of views. The list must hold that many. */
-  take(bytes: number): Uint8Array[] {
+  take(bytes: number): ScatterList {
+    const { buffers, options } = this.#list;
     const taken: Uint8Array[] = [];
     for (let left = bytes; left > 0; ) {
-      const buffer = this.#buffers[this.#index];
+      const buffer = buffers[this.#index];
       const length = Math.min(left, buffer.length - this.#offset);
       if (length > 0) taken.push(buffer.subarray(this.#offset, this.#offset + length));
       left -= length;
@@ -26,7 +34,7 @@ export class ScatterCursor {
         this.#offset = 0;
       }
     }
-    return taken;
+    return { buffers: taken, options };
   }
 }
 

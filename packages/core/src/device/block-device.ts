@@ -9,6 +9,11 @@
 /** What an operation gives back: nothing if it is done, a promise if it will be. */
 export type MaybePromise<T> = T | Promise<T>;
 
+/** What a user hands to the device with a request, as it is: a priority, a hint, whatever that device understands. */
+export interface RequestOptions {
+  readonly [name: string]: unknown;
+}
+
 /** A device: its geometry, and a channel for each thread or user of it. */
 export interface BlockDevice {
   /** Bytes in a block; a power of two from 512 to 4096 for a store's own device. */
@@ -46,9 +51,9 @@ export interface DeviceChannel {
   /** Writes `blockCount` blocks to `lba` on, from byte `bufferOffset` of `buffer` on. */
   write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): MaybePromise<void>;
   /** Reads into the buffers one after another; their lengths add up to `blockCount` blocks. */
-  readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): MaybePromise<void>;
+  readv(buffers: readonly Uint8Array[], lba: number, blockCount: number, options?: RequestOptions): MaybePromise<void>;
   /** Writes from the buffers one after another; their lengths add up to `blockCount` blocks. */
-  writev(buffers: readonly Uint8Array[], lba: number, blockCount: number): MaybePromise<void>;
+  writev(buffers: readonly Uint8Array[], lba: number, blockCount: number, options?: RequestOptions): MaybePromise<void>;
   /** Makes the blocks read as zeroes. */
   writeZeroes(lba: number, blockCount: number): MaybePromise<void>;
   /** Gives the blocks back to the medium where it can take them; in any case they read as zeroes afterwards. */
