@@ -18,6 +18,19 @@ interface QueuedOperation {
   abort(error: BlobstoreError): void;
 }
 
+/**
+ * An operation inside a clone has met a frozen snapshot behind it. It must not wait inside the clone: whoever freezes the
+ * snapshot may wait for the clone's counter too, which the two can share. It goes out, waits, and begins anew.
+ */
+export class FrozenBehind extends Error {
+  readonly slot: number;
+
+  constructor(slot: number) {
+    super('a snapshot behind the blob is frozen');
+    this.slot = slot;
+  }
+}
+
 export class BlobGate {
   readonly #host: ChannelHost;
   readonly #blobs: BlobBlocks;
@@ -56,10 +69,15 @@ export class BlobGate {
     while (!this.tryEnter(slot)) yield this.whenThawed(slot, false, () => undefined) as Promise<void>;
   }
 
+  /** Goes into a blob that is behind another one; throws `FrozenBehind` when it is frozen. */
+  enterBehind(slot: number): void {
+    if (!this.tryEnter(slot)) throw new FrozenBehind(slot);
+  }
+
   /** Goes out; wakes who waits for that. */
   leave(slot: number): void {
     const left = this.#table.leave(this.#row, slot);
-    if (left === 0 && this.#blobs.load(slot, BLOB.FROZEN) !== 0) this.#host.metadata.drained();
+    if (left === 0 && this.#table.hasDrainWaiters) this.#host.metadata.drained();
   }
 
   /** Goes out of all, and empties the list. */
@@ -68,13 +86,24 @@ export class BlobGate {
     slots.length = 0;
   }
 
-  /** Goes out when what is under way has ended. */
-  async leaveAfter(slot: number, pending: Promise<void>): Promise<void> {
+  /** Goes out when what is under way has ended; does it `again` where it met a frozen blob behind this one. */
+  async leaveAfter(slot: number, pending: Promise<void>, again: () => MaybePromise<void>): Promise<void> {
+    let behind: FrozenBehind | undefined;
     try {
       await pending;
+    } catch (error) {
+      if (!(error instanceof FrozenBehind)) throw error;
+      behind = error;
     } finally {
       this.leave(slot);
     }
+    if (behind) await this.whenThawedBehind(behind, false, again);
+  }
+
+  /** As `whenThawed`, of a blob that may have been thawed since it was met; the caller is outside. */
+  whenThawedBehind(behind: FrozenBehind, blocking: boolean, again: () => MaybePromise<void>): MaybePromise<void> {
+    if (this.#blobs.load(behind.slot, BLOB.FROZEN) === 0) return again();
+    return this.whenThawed(behind.slot, blocking, again);
   }
 
   /** Queues what is to be done once a blob is thawed. EBUSY when the caller cannot wait. */

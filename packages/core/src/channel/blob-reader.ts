@@ -8,10 +8,10 @@ import { BlobstoreError } from '../error.js';
 import { type Steps, wait } from '../metadata/steps.js';
 import { BACK, BLOB } from '../shared/layout.js';
 import type { BlobCluster } from '../units/units.js';
-import type { BlobGate } from './blob-gate.js';
+import { type BlobGate, FrozenBehind } from './blob-gate.js';
 import type { ExternalChannels } from './external-channels.js';
 import type { ChannelHost } from './host.js';
-import { ANY_GENERATION, lookUpCluster, OP, type Op, type Payload, requireSameBlob } from './operation.js';
+import { lookUpCluster, OP, type Op, type Payload, requireSameBlob } from './operation.js';
 import type { ScatterList } from './scatter.js';
 
 export class BlobReader {
@@ -39,7 +39,8 @@ export class BlobReader {
     blocking: boolean,
   ): MaybePromise<void> {
     if (!this.#gate.tryEnter(slot)) {
-      return this.#queuePart(op, slot, generation, payload, bufferOffset, offset, count, blocking);
+      const again = this.#again(op, slot, generation, payload, bufferOffset, offset, count, blocking);
+      return this.#gate.whenThawed(slot, blocking, again);
     }
     let pending: MaybePromise<void>;
     try {
@@ -47,11 +48,38 @@ export class BlobReader {
       pending = this.#readInside(op, slot, payload, bufferOffset, offset, count, blocking);
     } catch (error) {
       this.#gate.leave(slot);
-      throw error;
+      if (!(error instanceof FrozenBehind)) throw error;
+      const again = this.#again(op, slot, generation, payload, bufferOffset, offset, count, blocking);
+      return this.#gate.whenThawedBehind(error, blocking, again);
     }
-    if (pending !== undefined) return this.#gate.leaveAfter(slot, pending);
+    if (pending !== undefined) {
+      const again = this.#again(op, slot, generation, payload, bufferOffset, offset, count, blocking);
+      return this.#gate.leaveAfter(slot, pending, again);
+    }
     this.#gate.leave(slot);
     return undefined;
+  }
+
+  /** Reads a part of a blob that is behind another one, which the caller is inside. */
+  #readPartBehind(
+    op: Op,
+    slot: number,
+    payload: Payload,
+    bufferOffset: number,
+    offset: number,
+    count: number,
+    blocking: boolean,
+  ): MaybePromise<void> {
+    this.#gate.enterBehind(slot);
+    let pending: MaybePromise<void>;
+    try {
+      pending = this.#readInside(op, slot, payload, bufferOffset, offset, count, blocking);
+    } catch (error) {
+      this.#gate.leave(slot);
+      throw error;
+    }
+    if (pending === undefined) this.#gate.leave(slot);
+    else return pending.finally(() => this.#gate.leave(slot));
   }
 
   /** A new buffer with what a whole cluster reads as that the blob has not allocated. Inside the blob. */
@@ -63,7 +91,8 @@ export class BlobReader {
     return buffer;
   }
 
-  #queuePart(
+  /** What reads a part once more, from outside. */
+  #again(
     op: Op,
     slot: number,
     generation: number,
@@ -72,10 +101,8 @@ export class BlobReader {
     offset: number,
     count: number,
     blocking: boolean,
-  ): MaybePromise<void> {
-    return this.#gate.whenThawed(slot, blocking, () =>
-      this.readPart(op, slot, generation, payload, bufferOffset, offset, count, blocking),
-    );
+  ): () => MaybePromise<void> {
+    return () => this.readPart(op, slot, generation, payload, bufferOffset, offset, count, blocking);
   }
 
   #readInside(
@@ -118,7 +145,7 @@ export class BlobReader {
         return zeroFill(payload, bufferOffset, count * this.#host.geometry.ioUnitBytes);
       case BACK.BLOB: {
         const behind = blobs.load(slot, BLOB.BACK_SLOT);
-        return this.readPart(op, behind, ANY_GENERATION, payload, bufferOffset, offset, count, blocking);
+        return this.#readPartBehind(op, behind, payload, bufferOffset, offset, count, blocking);
       }
       default:
         return this.#readExternal(op, slot, payload, bufferOffset, offset, count, blocking);

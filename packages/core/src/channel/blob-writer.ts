@@ -5,7 +5,7 @@ import { assert } from '../error.js';
 import { run, runSync, type Steps, wait } from '../metadata/steps.js';
 import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
 import type { BlobCluster, DeviceCluster } from '../units/units.js';
-import type { BlobGate } from './blob-gate.js';
+import { type BlobGate, FrozenBehind } from './blob-gate.js';
 import type { ClusterAllocator } from './cluster-allocator.js';
 import type { ChannelHost } from './host.js';
 import { lookUpCluster, OP, type Op, type Payload, pastTheEnd, readOnly, requireSameBlob } from './operation.js';
@@ -36,7 +36,8 @@ export class BlobWriter {
     blocking: boolean,
   ): MaybePromise<void> {
     if (!this.#gate.tryEnter(slot)) {
-      return this.#queuePart(op, slot, generation, payload, bufferOffset, offset, count, blocking);
+      const again = this.#again(op, slot, generation, payload, bufferOffset, offset, count, blocking);
+      return this.#gate.whenThawed(slot, blocking, again);
     }
     let pending: MaybePromise<void>;
     try {
@@ -44,14 +45,20 @@ export class BlobWriter {
       pending = this.#changeInside(op, slot, payload, bufferOffset, offset, count, blocking);
     } catch (error) {
       this.#gate.leave(slot);
-      throw error;
+      if (!(error instanceof FrozenBehind)) throw error;
+      const again = this.#again(op, slot, generation, payload, bufferOffset, offset, count, blocking);
+      return this.#gate.whenThawedBehind(error, blocking, again);
     }
-    if (pending !== undefined) return this.#gate.leaveAfter(slot, pending);
+    if (pending !== undefined) {
+      const again = this.#again(op, slot, generation, payload, bufferOffset, offset, count, blocking);
+      return this.#gate.leaveAfter(slot, pending, again);
+    }
     this.#gate.leave(slot);
     return undefined;
   }
 
-  #queuePart(
+  /** What changes a part once more, from outside. */
+  #again(
     op: Op,
     slot: number,
     generation: number,
@@ -60,10 +67,8 @@ export class BlobWriter {
     offset: number,
     count: number,
     blocking: boolean,
-  ): MaybePromise<void> {
-    return this.#gate.whenThawed(slot, blocking, () =>
-      this.changePart(op, slot, generation, payload, bufferOffset, offset, count, blocking),
-    );
+  ): () => MaybePromise<void> {
+    return () => this.changePart(op, slot, generation, payload, bufferOffset, offset, count, blocking);
   }
 
   #changeInside(

@@ -8,12 +8,12 @@
 
 import type { DeviceChannel, MaybePromise, RequestOptions } from '../device/block-device.js';
 import { assert, BlobstoreError } from '../error.js';
-import type { Steps } from '../metadata/steps.js';
+import { type Steps, wait } from '../metadata/steps.js';
 import type { BlobBlocks } from '../shared/blob-blocks.js';
 import { BLOB, BLOB_FLAG } from '../shared/layout.js';
 import type { MapArena } from '../shared/map-arena.js';
 import type { BlobCluster } from '../units/units.js';
-import { BlobGate } from './blob-gate.js';
+import { BlobGate, FrozenBehind } from './blob-gate.js';
 import { BlobReader } from './blob-reader.js';
 import { BlobWriter } from './blob-writer.js';
 import { ClusterAllocator } from './cluster-allocator.js';
@@ -160,11 +160,18 @@ export class Channel {
 
   /** Allocates a cluster with the content that it reads as now; nothing if it is allocated. For inflate. */
   *allocate(blob: BlobRef, index: BlobCluster): Steps<void> {
-    yield* this.#gate.enterSteps(blob.slot);
-    try {
-      yield* this.#allocator.allocate(blob.slot, index);
-    } finally {
-      this.#gate.leave(blob.slot);
+    for (;;) {
+      let behind: FrozenBehind;
+      yield* this.#gate.enterSteps(blob.slot);
+      try {
+        return yield* this.#allocator.allocate(blob.slot, index);
+      } catch (error) {
+        if (!(error instanceof FrozenBehind)) throw error;
+        behind = error;
+      } finally {
+        this.#gate.leave(blob.slot);
+      }
+      yield* wait(this.#gate.whenThawedBehind(behind, false, () => undefined));
     }
   }
 

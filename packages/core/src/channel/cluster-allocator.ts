@@ -38,7 +38,10 @@ export class ClusterAllocator {
     this.#reader = reader;
   }
 
-  /** Allocates a cluster unless it is, or waits for who is doing so on this channel. Inside the blob. */
+  /**
+   * Allocates a cluster unless it is, or waits for who is doing so on this channel. Inside the blob; throws `FrozenBehind`
+   * when a snapshot on the way to the content is frozen.
+   */
   *allocate(slot: number, cluster: BlobCluster): Steps<void> {
     const key = slot * 2 ** 32 + cluster;
     while (lookUpCluster(this.#host.shared, slot, cluster) === 0) {
@@ -66,7 +69,7 @@ export class ClusterAllocator {
     let written = false;
     let inserted = false;
     try {
-      const source = yield* this.#findSource(slot, cluster, inside);
+      const source = this.#findSource(slot, cluster, inside);
       claimed = yield* this.#claim(slot, cluster);
       if (source.kind === 'device') {
         written = true;
@@ -108,13 +111,13 @@ export class ClusterAllocator {
    * Finds what a cluster reads as. Where the device can copy it, the snapshots on the way to it are entered, and listed in
    * `inside`: none may let go of the cluster before the copy is done.
    */
-  *#findSource(slot: number, cluster: BlobCluster, inside: number[]): Steps<ClusterSource> {
+  #findSource(slot: number, cluster: BlobCluster, inside: number[]): ClusterSource {
     const { geometry, shared, device } = this.#host;
     const { blobs } = shared;
     let at = slot;
     for (let kind = blobs.load(at, BLOB.BACK_KIND); kind === BACK.BLOB; kind = blobs.load(at, BLOB.BACK_KIND)) {
       const behind = blobs.load(at, BLOB.BACK_SLOT);
-      yield* this.#gate.enterSteps(behind);
+      this.#gate.enterBehind(behind);
       inside.push(behind);
       if (cluster >= blobs.load(behind, BLOB.CLUSTER_COUNT) >>> 0) return { kind: at === slot ? 'read' : 'zeroes' };
       const entry = lookUpCluster(shared, behind, cluster);

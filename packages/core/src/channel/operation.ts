@@ -12,9 +12,6 @@ export type Op = (typeof OP)[keyof typeof OP];
 /** A buffer, or a scatter list; nothing for zeroes and unmap. */
 export type Payload = Uint8Array | ScatterList | undefined;
 
-/** For blobs that something holds open meanwhile, whose generation need not be looked at. */
-export const ANY_GENERATION = -1;
-
 /** The device cluster of a blob's cluster, or 0. Inside the blob only. */
 export function lookUpCluster(shared: SharedStore, slot: number, cluster: number): number {
   return shared.maps.load((shared.blobs.load(slot, BLOB.MAP_OFFSET) >>> 0) + cluster);
@@ -22,7 +19,7 @@ export function lookUpCluster(shared: SharedStore, slot: number, cluster: number
 
 /** EBADF when a blob's block has another generation than the operation was given. */
 export function requireSameBlob(shared: SharedStore, slot: number, generation: number): void {
-  if (generation === ANY_GENERATION || shared.blobs.load(slot, BLOB.GENERATION) === generation) return;
+  if (shared.blobs.load(slot, BLOB.GENERATION) === generation) return;
   throw new BlobstoreError('EBADF', 'the blob was closed meanwhile');
 }
 

@@ -11,19 +11,27 @@
  */
 
 import type { Backing } from '../blob/backing.js';
-import { ZEROES } from '../blob/backing.js';
+import { showsData, ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import type { BlobFlags } from '../format/flags.js';
 import { INVALID_FLAG } from '../format/flags.js';
 import type { StoreState } from '../store/store-state.js';
-import { type BlobId, CLUSTERS_PER_EXTENT_PAGE, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
-import { extentPagesFor } from './allocation.js';
+import {
+  type BlobCluster,
+  type BlobId,
+  CLUSTERS_PER_EXTENT_PAGE,
+  EXTERNAL_SNAPSHOT_ID,
+  INVALID_BLOB_ID,
+} from '../units/units.js';
+import { claimCluster, extentPagesFor, unclaimCluster } from './allocation.js';
 import { withBlobLocked } from './blob-lock.js';
+import { extentPageIndex } from './extent-pages.js';
 import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
+import { insertCluster } from './insert-cluster.js';
 import { dropReference, openBlob } from './open-close.js';
 import { persist, sync } from './persist.js';
-import type { Steps } from './steps.js';
+import { type Steps, wait } from './steps.js';
 
 /**
  * Makes the sole clone of `snapshot` independent of it. The snapshot keeps what the clone does not need, and must be deleted
@@ -44,6 +52,7 @@ export function* adoptBySoleClone(store: StoreState, snapshot: Blob, cloneId: Bl
 
 function* takeOver(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
   if (snapshot.isExternalClone) closeExternalChannels(store, snapshot);
+  yield* coverPastEnd(store, snapshot, clone);
   yield* markPendingRemoval(store, snapshot, clone);
   const before = new CloneBefore(clone);
   const merged = mergeMaps(snapshot, clone);
@@ -56,6 +65,27 @@ function* takeOver(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> 
     throw error;
   }
   yield* letGo(store, snapshot, clone, before);
+}
+
+/**
+ * Where the clone is longer than the snapshot it reads zeroes; what is behind the snapshot must not show through there once the
+ * snapshot is gone. So the clone gets clusters of zeroes of its own, which change nothing even if the deletion fails.
+ */
+function* coverPastEnd(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
+  const { deviceChannel, geometry, shared } = store;
+  for (let index = snapshot.clusterCount; index < clone.clusterCount; index++) {
+    if (clone.clusterAt(index) !== 0 || !showsData(snapshot.back, index)) continue;
+    const needsExtentPage = clone.usesExtentTable && clone.map.extentPages.get(extentPageIndex(index)) === 0;
+    const claimed = claimCluster(shared, needsExtentPage);
+    try {
+      yield* wait(deviceChannel.writeZeroes(geometry.clusterToLba(claimed.cluster), geometry.blocksPerCluster));
+    } catch (error) {
+      unclaimCluster(shared, claimed);
+      throw error;
+    }
+    yield* insertCluster(store, clone, index as BlobCluster, claimed);
+    yield undefined;
+  }
 }
 
 /** Step 1. */

@@ -6,6 +6,7 @@ import type { BlockDevice } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
 import type { StoreState } from '../store/store-state.js';
 import { EXTERNAL_SNAPSHOT_ID } from '../units/units.js';
+import { withBlobLocked } from './blob-lock.js';
 import { frozen } from './freeze.js';
 import { type Steps, wait } from './steps.js';
 
@@ -39,16 +40,21 @@ export function* openExternalBacking(store: StoreState, blob: Blob): Steps<void>
   blob.back = { kind: 'external', device };
 }
 
-/** Puts another device behind an open external clone; the one before is closed. EINVAL when it is none, or blocks do not fit. */
+/**
+ * Puts another device behind an open external clone; the one before is closed.
+ * @throws EINVAL the blob is none, or blocks do not fit; EBUSY another operation.
+ */
 export function* setExternalDevice(store: StoreState, blob: Blob, device: BlockDevice): Steps<void> {
   if (!blob.isExternalClone) throw new BlobstoreError('EINVAL', `blob ${blob.id} is no clone of an external snapshot`);
   requireFittingBlocks(store, blob, device);
-  yield* frozen(store, blob, function* () {
-    closeExternalChannels(store, blob);
-    if (blob.back?.kind === 'external') yield* wait(blob.back.device.close());
-    blob.back = { kind: 'external', device };
-    blob.publish();
-  });
+  yield* withBlobLocked(store, blob, 'change the external snapshot of', () =>
+    frozen(store, blob, function* () {
+      closeExternalChannels(store, blob);
+      if (blob.back?.kind === 'external') yield* wait(blob.back.device.close());
+      blob.back = { kind: 'external', device };
+      blob.publish();
+    }),
+  );
 }
 
 /** Closes the channels to what is behind a blob; they are opened anew when needed. */

@@ -32,12 +32,16 @@ export function* freezeForRelease(store: StoreState, blob: Blob): Steps<void> {
 
 function* freezeUntil(store: StoreState, blob: Blob, isReady: () => boolean): Steps<void> {
   const { slot } = blob;
-  store.shared.blobs.add(slot, BLOB.FROZEN, 1);
+  const { blobs, channels } = store.shared;
+  blobs.add(slot, BLOB.FROZEN, 1);
+  channels.addDrainWaiters(1);
   try {
-    while (!isReady() || !store.shared.channels.isDrained(slot)) yield store.drained();
+    while (!isReady() || !channels.isDrained(slot)) yield store.drained();
   } catch (error) {
     unfreeze(store, blob);
     throw error;
+  } finally {
+    channels.addDrainWaiters(-1);
   }
 }
 

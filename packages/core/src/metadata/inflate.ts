@@ -4,7 +4,7 @@
  */
 
 import type { Backing } from '../blob/backing.js';
-import { ZEROES } from '../blob/backing.js';
+import { showsData, ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import type { Channel } from '../channel/channel.js';
 import { BlobstoreError } from '../error.js';
@@ -90,8 +90,10 @@ function* allocateAll(
 function needsAllocation(blob: Blob, index: number, mode: Mode): boolean {
   if (blob.clusterAt(index) !== 0) return false;
   if (mode === 'inflate') return true;
-  const { back } = blob;
-  return back?.kind === 'blob' && index < back.blob.clusterCount && back.blob.clusterAt(index) !== 0;
+  if (blob.back?.kind !== 'blob') return false;
+  const parent = blob.back.blob;
+  if (index < parent.clusterCount) return parent.clusterAt(index) !== 0;
+  return showsData(parent.back, index); // zeroes now, which the parent's parent must not take the place of
 }
 
 /** A blob with every cluster allocated loses its parent, and is thick from now on. */

@@ -8,6 +8,7 @@
 
 import type { Blob } from '../blob/blob.js';
 import type { StoreState } from '../store/store-state.js';
+import { markDirty } from '../store/super-block-io.js';
 import { type BlobCluster, UNALLOCATED } from '../units/units.js';
 import type { ClaimedCluster } from './allocation.js';
 import { releasePages } from './clearing.js';
@@ -31,7 +32,7 @@ export function* insertCluster(
   map.allocatedCount++;
   if (!blob.usesExtentTable) {
     blob.state = 'dirty';
-    if (store.writesThrough) yield* sync(store, blob);
+    yield* store.writesThrough ? sync(store, blob) : markDirty(store);
     return 'inserted';
   }
   const extentPage = extentPageIndex(index);
@@ -43,7 +44,7 @@ export function* insertCluster(
   }
   map.dirtyExtentPages.add(extentPage);
   if (map.unrootedExtentPages.has(extentPage) || !store.writesThrough) blob.state = 'dirty';
-  if (store.writesThrough) yield* writeMapping(store, blob, extentPage);
+  yield* store.writesThrough ? writeMapping(store, blob, extentPage) : markDirty(store);
   return 'inserted';
 }
 

@@ -41,6 +41,16 @@ export function* persist(store: StoreState, blob: Blob): Steps<void> {
 /** Persists, and makes a blob read-only that was told to become so. */
 export function* sync(store: StoreState, blob: Blob): Steps<void> {
   yield* persist(store, blob);
+  becomeReadOnly(blob);
+}
+
+/** As `sync`, for whoever holds the blob's persists alone. */
+export function* syncAlone(store: StoreState, blob: Blob): Steps<void> {
+  yield* persistOnce(store, blob);
+  becomeReadOnly(blob);
+}
+
+function becomeReadOnly(blob: Blob): void {
   if ((blob.flags.dataRo & DATA_RO_FLAG_READ_ONLY) === 0n) return;
   blob.dataRo = true;
   blob.mdRo = true;

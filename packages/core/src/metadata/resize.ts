@@ -3,6 +3,7 @@
 import type { Blob } from '../blob/blob.js';
 import { BlobstoreError } from '../error.js';
 import type { StoreState } from '../store/store-state.js';
+import { markDirty } from '../store/super-block-io.js';
 import { type MdPage, NONE_U32 } from '../units/units.js';
 import { extentPagesFor, FIRST_EXTENT_PAGE, noCluster, noMetadataPage } from './allocation.js';
 import { requireUnlocked, withBlobLocked } from './blob-lock.js';
@@ -22,6 +23,8 @@ export function* resizeBlob(store: StoreState, blob: Blob, clusterCount: number)
   yield* withBlobLocked(store, blob, 'resize', function* () {
     yield* freeze(store, blob);
     try {
+      // As at an insertion: what is written to new clusters before a sync is for recovery to clear.
+      if (!blob.isThin && !store.writesThrough) yield* markDirty(store);
       changeSize(store, blob, clusterCount);
     } finally {
       unfreeze(store, blob);
@@ -48,8 +51,8 @@ export function changeSize(store: StoreState, blob: Blob, clusterCount: number):
 }
 
 /**
- * Makes the map longer, and gives a thick blob its clusters. A tail left from shrinking is used again. Extent pages from the
- * last synced one on change with it.
+ * Makes the map longer, and gives a thick blob its clusters. A tail left from shrinking is used again. Extent pages from
+ * the last one that the disk has whole change with it.
  */
 function growMap(store: StoreState, blob: Blob, clusterCount: number): void {
   const { map } = blob;
@@ -61,7 +64,8 @@ function growMap(store: StoreState, blob: Blob, clusterCount: number): void {
   };
   if (blob.isThin) extendMap();
   else claimForThick(store, blob, known, clusterCount, extendMap);
-  const firstChanged = Math.max(1, extentPagesFor(Math.min(blob.syncedClusterCount, clusterCount))) - 1;
+  const lastIntact = Math.min(blob.clusterCount, blob.syncedClusterCount); // an extent page that was written since ends there
+  const firstChanged = Math.max(1, extentPagesFor(lastIntact)) - 1;
   const changed = blob.isThin ? blob.lengthenedExtentPages : map.dirtyExtentPages;
   for (let index = firstChanged; index < extentPageCount; index++) changed.add(index);
 }

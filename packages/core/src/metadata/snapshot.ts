@@ -24,7 +24,7 @@ import { deleteBlob, discardOpen } from './delete.js';
 import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { dropReference, openBlob } from './open-close.js';
-import { persist, sync } from './persist.js';
+import { persist, sync, syncAlone } from './persist.js';
 import type { Steps } from './steps.js';
 
 /**
@@ -49,7 +49,8 @@ function* snapshotLocked(store: StoreState, original: Blob, xattrs: readonly Xat
   const mark = { name: INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS, value: idToBytes(original.id) };
   const id = yield* createBlob(store, { clusterCount, thin: true, useExtentTable, xattrs }, [mark]);
   const snapshot = yield* openOrRemove(store, id);
-  yield* frozen(store, original, () => switchOver(store, original, snapshot));
+  // Nobody may write the original's metadata while its map is lent: without map and parent, it would be empty on disk.
+  yield* frozen(store, original, () => original.persists.alone(() => switchOver(store, original, snapshot)));
   return id;
 }
 
@@ -80,7 +81,7 @@ function* switchOver(store: StoreState, original: Blob, snapshot: Blob): Steps<v
   }
   try {
     link(original, snapshot);
-    yield* sync(store, original);
+    yield* syncAlone(store, original);
     original.mdRo = false; // as the reference leaves it, even if the sync made the data read-only
   } catch (error) {
     before.restore(original);
@@ -167,7 +168,7 @@ function link(original: Blob, snapshot: Blob): void {
  */
 function* undoOnDisk(store: StoreState, original: Blob, snapshot: Blob): Steps<void> {
   try {
-    yield* persist(store, original);
+    yield* syncAlone(store, original);
   } catch {
     store.openBlobs.delete(snapshot.page);
     store.abandoned.add(snapshot.page);

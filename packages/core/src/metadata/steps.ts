@@ -109,6 +109,7 @@ export class Batch {
 export class Coalescer {
   #running = false;
   #next: Round | undefined;
+  #waiters: (() => void)[] = [];
 
   /** True while a run is under way. */
   get isRunning(): boolean {
@@ -138,6 +139,17 @@ export class Coalescer {
     yield* this.#lead(action, undefined);
   }
 
+  /** Runs `action` when no run is under way, and shares it with nobody: who asks meanwhile waits for a run of its own. */
+  *alone<T>(action: () => Steps<T>): Steps<T> {
+    while (this.#running) yield new Promise<void>((resolve) => this.#waiters.push(resolve));
+    this.#running = true;
+    try {
+      return yield* action();
+    } finally {
+      this.#end();
+    }
+  }
+
   *#lead(action: () => Steps<void>, round: Round | undefined): Steps<void> {
     this.#running = true;
     try {
@@ -147,12 +159,18 @@ export class Coalescer {
       round?.ended.reject(error);
       throw error;
     } finally {
-      this.#running = false;
-      const next = this.#next;
-      this.#next = undefined;
-      if (next) this.#running = true; // nobody may slip in before its leader resumes
-      next?.begins.resolve();
+      this.#end();
     }
+  }
+
+  #end(): void {
+    const next = this.#next;
+    const waiters = this.#waiters;
+    this.#next = undefined;
+    this.#waiters = [];
+    this.#running = next !== undefined; // nobody may slip in before its leader resumes
+    next?.begins.resolve();
+    for (const resolve of waiters) resolve();
   }
 }
 

@@ -68,6 +68,15 @@ export class BitArray {
     return index < this.#capacity ? index : NONE_U32;
   }
 
+  /** Sets the bits that are set in `other`, as far as both reach. */
+  add(other: BitArray): void {
+    const bitCount = Math.min(this.#capacity, other.#capacity);
+    const whole = bitCount >>> 5;
+    for (let at = 0; at < whole; at++) this.#words[at] |= other.#words[at];
+    const tailBits = bitCount & 31;
+    if (tailBits !== 0) this.#words[whole] |= other.#words[whole] & ~(-1 << tailBits);
+  }
+
   countSet(): number {
     let count = 0;
     for (let at = 0; at < wordsForBits(this.#capacity); at++) {

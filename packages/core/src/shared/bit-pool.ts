@@ -72,9 +72,7 @@ export class BitPool {
   /** Takes the bits of `source` over: those that lie in this pool's range; its capacity stays. */
   load(source: BitArray): void {
     const bits = this.#guarded();
-    for (let index = source.findFirstSet(0); index !== NONE_U32; index = source.findFirstSet(index + 1)) {
-      if (index < bits.capacity) bits.set(index);
-    }
+    bits.add(source);
     this.#store[STORE.POOL_LOWEST] = 0;
     Atomics.store(this.#store, STORE.POOL_FREE, bits.capacity - bits.countSet());
   }

@@ -1,7 +1,8 @@
 /**
  * The channel table: a row of words for each channel of a store. A row's counters say how many operations its channel has
  * inside which blobs, so that whoever freezes a blob can wait until none is. Counters are shared by the blobs whose slots are
- * equal modulo their number: a freezer may then wait for a stranger's operation, which is harmless.
+ * equal modulo their number: a freezer may then wait for a stranger's operation. That is harmless as long as whoever leaves any
+ * blob wakes the freezers, and no operation waits for one blob's thaw while it is inside another.
  */
 
 import { assert, BlobstoreError } from '../error.js';
@@ -12,7 +13,7 @@ export class ChannelTable {
   readonly #words: Int32Array;
 
   constructor(buffer?: SharedArrayBuffer) {
-    this.buffer = buffer ?? new SharedArrayBuffer((CHANNELS_MAX * CHANNEL.WORDS + 1) * 4);
+    this.buffer = buffer ?? new SharedArrayBuffer((CHANNELS_MAX * CHANNEL.WORDS + 2) * 4);
     this.#words = new Int32Array(this.buffer);
   }
 
@@ -59,6 +60,16 @@ export class ChannelTable {
     return true;
   }
 
+  /** Who waits, or is about to, until a blob is drained: 1 more, or 1 less. Metadata thread; before it looks at the counters. */
+  addDrainWaiters(delta: 1 | -1): void {
+    Atomics.add(this.#words, DRAIN_WAITERS, delta);
+  }
+
+  /** True when somebody may wait until a blob is drained. Any thread; after it has left one. */
+  get hasDrainWaiters(): boolean {
+    return Atomics.load(this.#words, DRAIN_WAITERS) !== 0;
+  }
+
   #raiseRowsSeen(rows: number): void {
     let seen = Atomics.load(this.#words, ROWS_SEEN);
     while (seen < rows) {
@@ -71,6 +82,8 @@ export class ChannelTable {
 
 /** How many rows, from the first on, have ever been taken. */
 const ROWS_SEEN = CHANNELS_MAX * CHANNEL.WORDS;
+/** How many freezers wait until a blob is drained. */
+const DRAIN_WAITERS = ROWS_SEEN + 1;
 
 function counterAt(row: number, slot: number): number {
   return row * CHANNEL.WORDS + CHANNEL.INFLIGHT + (slot % CHANNEL.INFLIGHT_COUNTERS);

@@ -11,6 +11,8 @@
  * | blob block | `FROZEN`…`ID_PAGE` | metadata thread | single writer; readers load atomically |
  * | map arena | an entry | metadata thread | single writer; readers load atomically |
  * | channel row | `INFLIGHT…` | the channel's thread | single writer; the metadata thread loads atomically |
+ * | after the channel rows | rows seen | any thread | compare and exchange |
+ * | after the channel rows | freezers that wait | metadata thread | single writer; readers load atomically |
  */
 
 /** Words of the store region. */

@@ -68,8 +68,7 @@ export class UsedPages {
 
   /** Takes over the bits of `source`. */
   load(source: BitArray): void {
-    const bits = this.#guarded();
-    for (let page = source.findFirstSet(0); page !== NONE_U32; page = source.findFirstSet(page + 1)) bits.set(page);
+    this.#guarded().add(source);
     this.#store[STORE.PAGES_LOWEST] = 0;
   }
 

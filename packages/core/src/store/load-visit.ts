@@ -5,7 +5,9 @@
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { toBlobstoreError } from '../error.js';
 import { deleteBlob } from '../metadata/delete.js';
+import { extentPageIndex } from '../metadata/extent-pages.js';
 import { dropReference, openBlob } from '../metadata/open-close.js';
+import { persist } from '../metadata/persist.js';
 import type { Steps } from '../metadata/steps.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
 import type { LoadedBlob } from './options.js';
@@ -41,7 +43,13 @@ function* visit(store: StoreState, blob: Blob, onBlob: ((blob: LoadedBlob) => vo
     if (blob.isClone) store.snapshots.add(blob.parentId, blob.id);
     return yield* dropReference(store, blob);
   }
-  const outcome = yield* examine(store, blob, other);
+  let outcome: 'keep' | 'remove' | 'leave';
+  try {
+    outcome = yield* examine(store, blob, other);
+  } catch (error) {
+    yield* dropReference(store, blob);
+    throw error;
+  }
   if (outcome === 'keep') {
     keepSnapshot(blob);
     onBlob?.(blob);
@@ -63,9 +71,30 @@ function* examine(store: StoreState, blob: Blob, other: BlobId): Steps<'keep' | 
     return 'leave';
   }
   const isClone = clone.parentId === blob.id;
-  if (!isClone) disownShared(blob, clone);
-  yield* dropReference(store, clone);
+  try {
+    if (isClone) yield* giveBack(store, blob, clone);
+  } finally {
+    yield* dropReference(store, clone);
+  }
   return isClone ? 'keep' : 'remove';
+}
+
+/**
+ * A clone's extent pages may name clusters of its snapshot already, when a crash came before its root made them its own. They
+ * read the same either way, but writing to them would change the snapshot: the clone gives them back, on disk, before the
+ * snapshot's mark goes.
+ */
+function* giveBack(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
+  const { map } = clone;
+  for (let index = 0; index < Math.min(map.clusters.count, snapshot.map.clusters.count); index++) {
+    const cluster = clone.clusterAt(index);
+    if (cluster === 0 || cluster !== snapshot.clusterAt(index)) continue;
+    map.clusters.set(index, 0);
+    map.allocatedCount--;
+    if (clone.usesExtentTable) map.dirtyExtentPages.add(extentPageIndex(index));
+    clone.state = 'dirty';
+  }
+  yield* persist(store, clone);
 }
 
 /** Finishes a snapshot that counts already, or takes back the mark of one that was to be deleted. */
@@ -77,20 +106,31 @@ function keepSnapshot(blob: Blob): void {
   blob.setReadOnly();
 }
 
-/** Takes out of a snapshot's map what another blob has too; what is left is the snapshot's alone, and goes with it. */
-function disownShared(snapshot: Blob, other: Blob): void {
-  for (const which of ['clusters', 'extentPages'] as const) {
-    const [own, others] = [snapshot.map[which], other.map[which]];
-    for (let index = 0; index < Math.min(own.count, others.count); index++) {
-      if (own.get(index) === 0 || own.get(index) !== others.get(index)) continue;
-      own.set(index, 0);
-      if (which === 'clusters') snapshot.map.allocatedCount--;
-    }
+/** Takes out of a snapshot's map what another blob has too, or might have; what is left goes with the snapshot. */
+function disownShared(store: StoreState, snapshot: Blob): void {
+  const { map } = snapshot;
+  const shared = store.sharedByBlobs;
+  if (shared === undefined) {
+    map.clear();
+    return;
+  }
+  for (let index = 0; index < map.clusters.count; index++) {
+    const cluster = map.clusters.get(index);
+    if (cluster === 0 || !shared.clusters.get(cluster)) continue;
+    map.clusters.set(index, 0);
+    map.allocatedCount--;
+    if (snapshot.usesExtentTable) map.dirtyExtentPages.add(extentPageIndex(index));
+  }
+  for (let index = 0; index < map.extentPages.count; index++) {
+    if (!shared.pages.get(map.extentPages.get(index))) continue;
+    map.extentPages.set(index, 0);
+    map.dirtyExtentPages.delete(index);
   }
 }
 
 /** Removes a snapshot that does not count. */
 function* removeSnapshot(store: StoreState, blob: Blob): Steps<void> {
+  disownShared(store, blob);
   blob.mdRo = false;
   blob.setThin();
   const { id } = blob;

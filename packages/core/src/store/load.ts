@@ -5,9 +5,10 @@ import { BlobstoreError } from '../error.js';
 import { maskBitsMax } from '../format/mask.js';
 import { BSTYPE_BYTES, SuperBlock } from '../format/super-block.js';
 import { type Steps, wait } from '../metadata/steps.js';
+import { BitArray } from '../shared/bit-array.js';
 import { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
-import { PAGE_BYTES } from '../units/units.js';
+import { type DeviceCluster, divideRoundUp, NONE_U32, PAGE_BYTES } from '../units/units.js';
 import { growSuper } from './grow.js';
 import { visitBlobs } from './load-visit.js';
 import { type Masks, readMasks, writeMasks } from './masks.js';
@@ -51,6 +52,7 @@ function* open(device: BlockDevice, options: LoadOptions, grow: boolean): Steps<
     if (grow) requireClean(block);
     const store = yield* assemble(channel, device, block, geometry, options);
     yield* visitBlobs(store, options.onBlob);
+    store.sharedByBlobs = undefined;
     return store;
   } catch (error) {
     channel.close();
@@ -107,8 +109,30 @@ function* assemble(
   if ('damaged' in found) {
     store.damaged.push(...found.damaged);
     store.missingClusterCount = found.missingClusterCount;
+    store.sharedByBlobs = found.shared;
     yield* writeMasks(store, block);
+    if (!store.writesThrough && store.damaged.length === 0) yield* clearFree(store);
     yield* store.barrier();
   }
   return store;
+}
+
+/**
+ * Clears what recovery found free: a crash leaves there what was written to clusters that no map on disk names yet, or what a
+ * deletion did not come to clear. Whoever gets such a cluster next expects zeroes. Not where blobs are damaged: what they had
+ * may lie there. Not with `process-crash`: the specification does not clear, and its windows are small.
+ */
+function* clearFree(store: StoreState): Steps<void> {
+  const { device, deviceChannel, geometry, shared } = store;
+  const used = BitArray.private(shared.clusters.capacity);
+  const mask = new Uint8Array(divideRoundUp(used.capacity, 8));
+  shared.locked(() => shared.clusters.storeMask(mask));
+  used.loadMask(mask);
+  for (let first = used.findFirstClear(0); first !== NONE_U32; ) {
+    const end = Math.min(used.findFirstSet(first), used.capacity);
+    const lba = geometry.clusterToLba(first as DeviceCluster);
+    const count = (end - first) * geometry.blocksPerCluster;
+    if (!device.isZeroes?.(lba, count)) yield* wait(deviceChannel.unmap(lba, count));
+    first = used.findFirstClear(end);
+  }
 }

@@ -23,7 +23,7 @@ import {
   PAGE_BYTES,
 } from '../units/units.js';
 import type { Masks } from './masks.js';
-import type { DamagedBlob } from './store-state.js';
+import type { DamagedBlob, SharedByBlobs } from './store-state.js';
 
 /** What recovery found. */
 export interface Recovered extends Masks {
@@ -31,6 +31,8 @@ export interface Recovered extends Masks {
   damaged: DamagedBlob[];
   /** Clusters that damaged blobs name and the store does not have. */
   missingClusterCount: number;
+  /** What more than one blob names. */
+  shared: SharedByBlobs;
 }
 
 const BATCH_PAGES = 256;
@@ -54,6 +56,7 @@ export function* recover(
     blobIds: BitArray.private(geometry.mdPageCount),
     damaged: [],
     missingClusterCount: 0,
+    shared: { pages: BitArray.private(geometry.mdPageCount), clusters: BitArray.private(clusterCount) },
   };
   for (let cluster = 0; cluster < geometry.metadataClusterCount(); cluster++) found.clusters.set(cluster);
   for (let index = 0; index < geometry.mdPageCount; index++) {
@@ -94,8 +97,13 @@ function* replayBlob(
     if (!(error instanceof BlobstoreError) || error.code !== 'EILSEQ') throw error;
     found.damaged.push({ id: blobIdOfPage(first), page: first, error });
   }
-  for (const page of replay.used.pages) found.pages.set(page);
-  for (const cluster of replay.used.clusters) found.clusters.set(cluster);
+  for (const page of replay.used.pages) setOrShare(found.pages, found.shared.pages, page);
+  for (const cluster of replay.used.clusters) setOrShare(found.clusters, found.shared.clusters, cluster);
+}
+
+function setOrShare(used: BitArray, shared: BitArray, index: number): void {
+  if (used.get(index)) shared.set(index);
+  used.set(index);
 }
 
 class BlobReplay {

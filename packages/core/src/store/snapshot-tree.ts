@@ -6,24 +6,26 @@
 import { type BlobId, INVALID_BLOB_ID } from '../units/units.js';
 
 export class SnapshotTree {
-  readonly #clones = new Map<BlobId, BlobId[]>();
+  readonly #clones = new Map<BlobId, Set<BlobId>>();
+  readonly #parents = new Map<BlobId, BlobId>();
 
   /** Lists a clone, once; its snapshot too. */
   add(snapshot: BlobId, clone: BlobId): void {
-    const clones = this.#clones.get(snapshot);
-    if (clones === undefined) this.#clones.set(snapshot, [clone]);
-    else if (!clones.includes(clone)) clones.push(clone);
+    const clones = this.#clones.get(snapshot) ?? new Set();
+    this.#clones.set(snapshot, clones);
+    clones.add(clone);
+    this.#parents.set(clone, snapshot);
   }
 
   /** Takes a clone off its snapshot's list. */
   remove(snapshot: BlobId, clone: BlobId): void {
-    const clones = this.#clones.get(snapshot);
-    const at = clones?.indexOf(clone) ?? -1;
-    if (at >= 0) clones?.splice(at, 1);
+    this.#clones.get(snapshot)?.delete(clone);
+    if (this.#parents.get(clone) === snapshot) this.#parents.delete(clone);
   }
 
   /** Forgets a snapshot. */
   removeSnapshot(snapshot: BlobId): void {
+    for (const clone of this.clonesOf(snapshot)) this.remove(snapshot, clone);
     this.#clones.delete(snapshot);
   }
 
@@ -32,12 +34,11 @@ export class SnapshotTree {
   }
 
   clonesOf(snapshot: BlobId): readonly BlobId[] {
-    return this.#clones.get(snapshot) ?? [];
+    return [...(this.#clones.get(snapshot) ?? [])];
   }
 
   /** The snapshot that a blob is listed under, or the invalid id. */
   parentOf(clone: BlobId): BlobId {
-    for (const [snapshot, clones] of this.#clones) if (clones.includes(clone)) return snapshot;
-    return INVALID_BLOB_ID;
+    return this.#parents.get(clone) ?? INVALID_BLOB_ID;
   }
 }

@@ -42,6 +42,12 @@ export interface DamagedBlob {
   error: BlobstoreError;
 }
 
+/** Clusters and pages that more than one blob names: of a snapshot that was being made or deleted, and of its clone. */
+export interface SharedByBlobs {
+  clusters: BitArray;
+  pages: BitArray;
+}
+
 export interface StoreStateFields {
   device: BlockDevice;
   deviceChannel: DeviceChannel;
@@ -86,6 +92,8 @@ export class StoreState {
   readonly channels = new Set<Channel>();
   /** Blobs that could not be opened when the store was loaded. */
   readonly damaged: DamagedBlob[] = [];
+  /** What recovery found to be of more than one blob, until that has been set right; undefined after a clean load. */
+  sharedByBlobs: SharedByBlobs | undefined;
   /** Clusters that damaged blobs name and the store does not have; like the reference, it does not call so many free. */
   missingClusterCount = 0;
   #closed = false;

@@ -1,0 +1,54 @@
+/** A file tree in a blob: files one after another, and an index that says where each is and what its hash is. */
+
+import { createHash } from 'node:crypto';
+import type { Blob } from '@blobyard/workers';
+import type { SourceFile } from './source-tree.js';
+
+/** Writes that are under way at once. */
+const WRITES_MAX = 32;
+
+export interface ArchivedFile {
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly sha256: string;
+}
+
+/** Where each file will be: right behind the one before, so that most begin and end within an io unit. */
+export function layOut(files: readonly SourceFile[]): ArchivedFile[] {
+  let offset = 0;
+  return files.map(({ path, bytes }) => {
+    const entry = { path, offset, length: bytes.length, sha256: sha256(bytes) };
+    offset += bytes.length;
+    return entry;
+  });
+}
+
+/** Writes all files, many at once. */
+export async function writeFiles(
+  blob: Blob,
+  files: readonly SourceFile[],
+  index: readonly ArchivedFile[],
+): Promise<void> {
+  const rest = files.map((file, at) => ({ file, offset: index[at].offset }));
+  const writer = async () => {
+    for (let next = rest.pop(); next !== undefined; next = rest.pop()) await blob.write(next.file.bytes, next.offset);
+  };
+  await Promise.all(Array.from({ length: WRITES_MAX }, writer));
+}
+
+/** Paths of the files whose bytes in the blob are not those of the index. */
+export async function differingFiles(blob: Blob, index: readonly ArchivedFile[]): Promise<string[]> {
+  const differing: string[] = [];
+  for (const { path, offset, length, sha256: expected } of index) {
+    const hash = createHash('sha256');
+    for await (const chunk of blob.createReadStream({ start: offset, end: offset + length - 1 }))
+      hash.update(chunk as Buffer);
+    if (hash.digest('hex') !== expected) differing.push(path);
+  }
+  return differing;
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

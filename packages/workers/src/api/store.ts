@@ -1,0 +1,170 @@
+/** A store as its users see it, and the options by which it is made and opened. */
+
+import type { Writable } from 'node:stream';
+import type { Blobstore, BlobstoreError, BlockDevice, Channel, ClearMethod, Durability } from '@blobyard/core';
+import type { DeviceSpec } from '@blobyard/io';
+import type { Blob, BlobInfo, XattrValues } from './blob.js';
+
+/** A blob, by its id or by its name. */
+export type BlobAddress = bigint | { readonly name: string };
+
+/** Which external snapshot is wanted. */
+export interface ExternalSnapshotWanted {
+  /** The clone that reads through to it. */
+  readonly blobId: bigint;
+  /** Its id, as given when the clone was created. */
+  readonly snapshotId: Uint8Array;
+}
+
+/** Finds the device of an external snapshot; null opens the clone without it (reads of it then fail with EIO). */
+export type FindExternalSnapshot = (
+  wanted: ExternalSnapshotWanted,
+) => DeviceSpec | BlockDevice | null | Promise<DeviceSpec | BlockDevice | null>;
+
+interface CommonOptions {
+  /** A device by its spec, which the store then opens and closes; or an open one, which stays its caller's to close. */
+  readonly device: DeviceSpec | BlockDevice;
+  /** Threads that work for the store. For now 0, unless given: all work is done on the calling thread. */
+  readonly threads?: number;
+  /** What the store is used for, up to 16 bytes. When opening: the type to expect (ENXIO); any, unless given. */
+  readonly bstype?: string | Uint8Array;
+  /** What survives what; 'power-loss' unless given. */
+  readonly durability?: Durability;
+  /** Without it, clones of external snapshots cannot be opened (ENOTSUP). */
+  readonly openExternalSnapshot?: FindExternalSnapshot;
+  /** Whether a file given by its spec is locked against other users of the store; true unless given. */
+  readonly lock?: boolean;
+  /** Requests that the device is given at once, from 1 to 65536; more wait for their turn. 512 unless given. */
+  readonly requestsMax?: number;
+  /** Ends the work with ECANCELED; a device that was opened for it is closed. */
+  readonly signal?: AbortSignal;
+}
+
+export interface CreateStoreOptions extends CommonOptions {
+  /** Bytes of a cluster, a multiple of 4096 below 4 GiB; 1 MiB unless given. */
+  readonly clusterSizeBytes?: number;
+  /** Pages for metadata, from 1: each blob needs one or more. One for each cluster unless given. */
+  readonly mdPageCount?: number;
+  /** How the device is cleared at first; 'unmap' unless given. */
+  readonly clearMethod?: 'unmap' | 'write_zeroes' | 'none';
+}
+
+/** A blob that was found while the store was opened. */
+export interface FoundBlob {
+  readonly id: bigint;
+  readonly name: string | undefined;
+  readonly sizeBytes: number;
+}
+
+export interface OpenStoreOptions extends CommonOptions {
+  /** Makes the store as large as its device has become. False unless given. */
+  readonly grow?: boolean;
+  /** 'force': derives everything from the blobs' own metadata, even if the store was closed cleanly. */
+  readonly recover?: 'force';
+  /** Blobs that are damaged at recovery: refuse the store (EILSEQ), or set them aside. 'refuse' unless given. */
+  readonly onDamage?: 'refuse' | 'set-aside';
+  /** Called for each blob in the order of ids. What it throws ends the opening (ECANCELED, with it as `cause`). */
+  readonly onBlob?: (blob: FoundBlob) => void;
+}
+
+export interface CreateBlobOptions {
+  /** Bytes, rounded up to whole clusters; 0 unless given. */
+  readonly sizeBytes?: number;
+  /** Take clusters only when they are first written; false unless given. */
+  readonly thin?: boolean;
+  /** A name by which the store opens it; no other blob of the store may have it (EEXIST). It is kept as the xattr `name`. */
+  readonly name?: string;
+  readonly xattrs?: XattrValues;
+  /** How clusters are cleared that the blob gives back; 'default' (as 'unmap') unless given. */
+  readonly clearMethod?: ClearMethod;
+  /** Map clusters by pages of their own, which makes writes to large thin blobs cheap; true unless given. */
+  readonly useExtentTable?: boolean;
+  /** Makes the blob a clone of a snapshot outside the store: its id, which `openExternalSnapshot` is given. */
+  readonly externalSnapshotId?: string | Uint8Array;
+}
+
+export interface OpenBlobOptions {
+  /** How clusters are cleared that the blob gives back; as the blob was created, unless given. */
+  readonly clearMethod?: ClearMethod;
+}
+
+export interface StoreStats {
+  /** Bytes in clusters that no blob has. */
+  readonly freeBytes: number;
+  /** Bytes in all clusters but those that hold the store's own metadata. */
+  readonly totalBytes: number;
+  readonly clusterSizeBytes: number;
+  /** Bytes of an io unit: reads and writes of whole ones take no detour. */
+  readonly ioUnitBytes: number;
+  /** Pages of the metadata region. */
+  readonly mdPageCount: number;
+  readonly blobCount: number;
+  readonly bstype: string;
+}
+
+/** A blob that could not be read when the store was opened, and why. */
+export interface Damage {
+  readonly id: bigint;
+  readonly error: BlobstoreError;
+}
+
+/**
+ * The engine below, in clusters and io units, for those who want it. Its I/O mixes with that of the API, except that a
+ * write through it and an unaligned one of the API to the same io unit must not be under way at once. Create, delete,
+ * rename and snapshot through the API: it would not notice what is done to the engine.
+ */
+export interface Engine {
+  readonly blobstore: Blobstore;
+  /** A channel of the calling thread's, apart from the API's own. Opened at its first use, closed with the store. */
+  readonly channel: Channel;
+}
+
+/**
+ * A store. Operations on one blob's metadata wait for each other, those on different blobs overlap. All methods belong to
+ * the thread that opened the store, fail with EBADF once it is closed, and with EIO when the device fails.
+ */
+export interface Store extends AsyncDisposable {
+  readonly isClosed: boolean;
+  /** Blobs that were damaged when the store was opened; they are not listed, and their clusters stay taken. */
+  readonly damaged: readonly Damage[];
+  readonly engine: Engine;
+
+  /** Makes a blob, on disk when this resolves, and opens it. Throws EEXIST, ENOSPC, and ENOMEM without a metadata page. */
+  create(options?: CreateBlobOptions): Promise<Blob>;
+  /** Opens a blob; more than once is fine. Throws ENOENT, and the damage of a damaged blob. */
+  open(blob: BlobAddress, options?: OpenBlobOptions): Promise<Blob>;
+  /**
+   * Deletes a blob. A snapshot with one clone hands its clusters over to it. Throws ENOENT, EBUSY while it has open handles,
+   * or more than one clone. After an error of the device, deleting it again goes on.
+   */
+  delete(blob: BlobAddress): Promise<void>;
+  /** All blobs in the order of their ids; blobs that come and go meanwhile may be in it or not. */
+  blobs(): Promise<BlobInfo[]>;
+
+  stats(): Promise<StoreStats>;
+  /** The blob that the store's users begin at; undefined when none is named. */
+  getSuperBlob(): Promise<bigint | undefined>;
+  /** Names the blob to begin at, on disk when this resolves; undefined: none. Throws ENOENT for a blob that is not there. */
+  setSuperBlob(blob: BlobAddress | undefined): Promise<void>;
+  /** Makes the store as large as its device has become. Throws ENOSPC when it cannot be. */
+  grow(): Promise<void>;
+  /** Makes everything durable that was acknowledged. */
+  flush(): Promise<void>;
+  /** The store's metadata as text, as it is on disk; given a stream, it goes there, which is not ended. */
+  dump(): Promise<string>;
+  dump(to: Writable): Promise<void>;
+
+  /** Zeroed shared memory that transfers need not copy on their way; a number of bytes from 1. */
+  allocate(bytes: number): Uint8Array;
+  /** Gives memory from `allocate` back for use by others. Not obligatory, but the fastest kind is limited. */
+  release(buffer: Uint8Array): void;
+
+  /**
+   * Closes all handles, waiting for what is under way, and leaves the store clean. A second call answers as the first.
+   * Throws EBUSY, and stays open, while blobs are open that were opened through `engine`; after another error the store is
+   * closed, and the next to open it recovers it.
+   */
+  close(): Promise<void>;
+  /** Closes, and makes the device hold no store any more. Throws as `close`. */
+  destroy(): Promise<void>;
+}

@@ -1,0 +1,91 @@
+/** Checks of what users pass: each failure is EINVAL and says what was given, and what would do. */
+
+import { inspect } from 'node:util';
+import { BlobstoreError } from '@blobyard/core';
+
+/** The value, if it is a whole number from `least` to `most`. */
+export function checkInteger(what: string, value: unknown, least: number, most: number): number {
+  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
+  throw invalid(what, value, `a whole number from ${least} to ${most}`);
+}
+
+/** `checkInteger` for what has a default. */
+export function checkIntegerOr(what: string, value: unknown, fallback: number, least: number, most: number): number {
+  return value === undefined ? fallback : checkInteger(what, value, least, most);
+}
+
+export function checkBooleanOr(what: string, value: unknown, fallback: boolean): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value === 'boolean') return value;
+  throw invalid(what, value, 'true or false');
+}
+
+export function checkChoiceOr<const T extends string>(what: string, value: unknown, choices: readonly [T, ...T[]]): T {
+  if (value === undefined) return choices[0];
+  const found = choices.find((choice) => choice === value);
+  if (found !== undefined) return found;
+  throw invalid(what, value, choices.map((choice) => `'${choice}'`).join(' or '));
+}
+
+export function checkFunctionOr<T>(what: string, value: T | undefined): T | undefined {
+  if (value === undefined || typeof value === 'function') return value;
+  throw invalid(what, value, 'a function');
+}
+
+export function checkSignalOr(value: AbortSignal | undefined): AbortSignal | undefined {
+  if (value === undefined || value instanceof AbortSignal) return value;
+  throw invalid('signal', value, 'an AbortSignal');
+}
+
+/** Text that UTF-8 can hold, with something in it and no zero character. */
+export function checkText(what: string, value: unknown): string {
+  if (typeof value === 'string' && value.length > 0 && !value.includes('\0') && value.isWellFormed()) return value;
+  throw invalid(what, value, 'text that is not empty, has no zero character, and no half of a surrogate pair');
+}
+
+/** The options, if they are an object without unknown names: a misspelt option must not pass unseen. */
+export function checkOptions<T extends object>(what: string, value: T | undefined, known: readonly (keyof T)[]): T {
+  if (value === undefined) return {} as T;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(what, value, 'an object');
+  for (const name of Object.keys(value)) {
+    if (known.includes(name as keyof T)) continue;
+    throw new BlobstoreError('EINVAL', `${what} have no option '${name}'; there are ${known.join(', ')}`);
+  }
+  return value;
+}
+
+/** The array, if it is one of bytes whose memory has not been given away. */
+export function checkBytes(what: string, value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw invalid(what, value, 'a Uint8Array (a Buffer is one)');
+  if (value.byteLength === 0 && isDetached(value.buffer)) {
+    throw new BlobstoreError(
+      'EINVAL',
+      `the memory of ${what} was transferred elsewhere; pass an array that still has its own`,
+    );
+  }
+  return value;
+}
+
+export function checkBytesList(what: string, value: unknown): readonly Uint8Array[] {
+  if (!Array.isArray(value)) throw invalid(what, value, 'an array of Uint8Arrays');
+  return value.map((each, index) => checkBytes(`${what}[${index}]`, each));
+}
+
+export function invalid(what: string, value: unknown, wanted: string): BlobstoreError {
+  const given = inspect(value, {
+    depth: 0,
+    breakLength: Number.POSITIVE_INFINITY,
+    maxStringLength: 100,
+    maxArrayLength: 8,
+  });
+  return new BlobstoreError('EINVAL', `${what} is ${given}; it must be ${wanted}`);
+}
+
+/** Node 20 does not say it; but views cannot be made of memory that is gone. */
+function isDetached(memory: ArrayBufferLike): boolean {
+  try {
+    return new Uint8Array(memory).byteLength < 0;
+  } catch {
+    return true;
+  }
+}

@@ -1,0 +1,68 @@
+/** Reads and writes of one blob in bytes, on the calling thread; otherwise as `byte-io.ts`. */
+
+import { BlobstoreError } from '@blobyard/core';
+import { type BytePort, edgeSpans, hasEdges, wholeUnits, writeEdgedSync } from './byte-io.js';
+import { type ByteSpan, byteSpan, EdgedTransfer } from './byte-span.js';
+
+export function readBytesSync(port: BytePort, into: readonly Uint8Array[], offset: number, length: number): void {
+  requireSynchronous(port);
+  if (length === 0) return;
+  const { channel, unitBytes } = port;
+  const blob = port.blob();
+  const span = byteSpan(offset, length, unitBytes);
+  const count = span.end - span.first;
+  if (hasEdges(span)) {
+    const transfer = new EdgedTransfer(span, into, port.edges);
+    channel.readvSync(blob, transfer.moved, span.first, count);
+    transfer.emptyEdges();
+    transfer.release();
+  } else if (into.length === 1) {
+    channel.readSync(blob, into[0], span.first, count);
+  } else {
+    channel.readvSync(blob, into, span.first, count);
+  }
+}
+
+export function writeBytesSync(port: BytePort, data: readonly Uint8Array[], offset: number, length: number): void {
+  requireSynchronous(port);
+  if (length === 0) return;
+  const span = spanToWrite(port, offset, length);
+  if (hasEdges(span)) writeEdgedSync(port, span, data);
+  else if (data.length === 1) port.channel.writeSync(port.blob(), data[0], span.first, span.end - span.first);
+  else port.channel.writevSync(port.blob(), data, span.first, span.end - span.first);
+}
+
+export function zeroBytesSync(port: BytePort, offset: number, length: number): void {
+  requireSynchronous(port);
+  if (length === 0) return;
+  const span = spanToWrite(port, offset, length);
+  zeroEdges(port, span, () => true);
+  const { first, end } = wholeUnits(span);
+  if (first < end) port.channel.writeZeroesSync(port.blob(), first, end - first);
+}
+
+export function trimBytesSync(port: BytePort, offset: number, length: number): void {
+  requireSynchronous(port);
+  if (length === 0) return;
+  const span = spanToWrite(port, offset, length);
+  zeroEdges(port, span, (unit) => port.isAllocated(unit));
+  const { first, end } = wholeUnits(span);
+  if (first < end) port.channel.unmapSync(port.blob(), first, end - first);
+}
+
+function zeroEdges(port: BytePort, span: ByteSpan, isWanted: (unit: number) => boolean): void {
+  for (const edge of edgeSpans(span, port.unitBytes)) {
+    if (isWanted(edge.first)) writeEdgedSync(port, edge, [new Uint8Array(edge.length)]);
+  }
+}
+
+function spanToWrite(port: BytePort, offset: number, length: number): ByteSpan {
+  const span = byteSpan(offset, length, port.unitBytes);
+  port.order.requireNoneHeld(span.first, span.end);
+  return span;
+}
+
+function requireSynchronous(port: BytePort): void {
+  if (port.isSynchronous) return;
+  throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
+}

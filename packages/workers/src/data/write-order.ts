@@ -1,0 +1,109 @@
+/**
+ * Keeps writes to one blob from losing each other's bytes.
+ *
+ * A device writes whole io units. To write a part of one, the rest of it is read first, and written back:
+ *
+ *     unaligned write     reads unit 7 … … … … … … … … … … … writes unit 7 with its own bytes in it
+ *     another write                  … writes unit 7 …                      and its bytes are gone
+ *
+ * So a write that has edges wants these io units for itself, from its read until it is done; all other io units that writes
+ * touch they share, and aligned writes never wait for each other, even where they overlap. Each write gets a turn, and waits
+ * for the earlier turns that it conflicts with: a later one never overtakes it, so that nobody starves, and because nobody
+ * waits for a later one, there is no deadlock.
+ */
+
+import { BlobstoreError } from '@blobyard/core';
+import type { ByteSpan } from './byte-span.js';
+
+/** The io units of a write, from its beginning to its end. */
+export interface WriteTurn {
+  readonly first: number;
+  readonly end: number;
+  /** Io units that it wants for itself; -1: none. */
+  readonly head: number;
+  readonly tail: number;
+  /** It wants all of its io units for itself. */
+  readonly isAlone: boolean;
+  /** Earlier turns that it still waits for. */
+  blockers: number;
+  /** Later turns that wait for it. */
+  readonly followers: WriteTurn[];
+  /** It has read its edges, or is about to, and has not written them yet. */
+  holdsEdges: boolean;
+  start?: () => void;
+}
+
+export class WriteOrder {
+  readonly #turns = new Set<WriteTurn>();
+  /** Turns that want something for themselves: without any, nobody needs to look at the others. */
+  #exclusiveCount = 0;
+  /** Turns that hold edges. */
+  #holdingCount = 0;
+
+  /** Takes a turn. Wait for `whenReady` if it has blockers, and end it by `leave`, whatever happens. */
+  enter(span: Pick<ByteSpan, 'first' | 'end' | 'head' | 'tail'>, isAlone = false): WriteTurn {
+    const { first, end, head, tail } = span;
+    const turn: WriteTurn = { first, end, head, tail, isAlone, blockers: 0, followers: [], holdsEdges: false };
+    const isExclusive = wantsForItself(turn);
+    if (isExclusive || this.#exclusiveCount > 0) {
+      for (const earlier of this.#turns) {
+        if (!conflict(earlier, turn)) continue;
+        earlier.followers.push(turn);
+        turn.blockers++;
+      }
+    }
+    if (isExclusive) this.#exclusiveCount++;
+    this.#turns.add(turn);
+    return turn;
+  }
+
+  /** Resolves when no earlier turn is in the way; nothing to wait for, undefined. */
+  whenReady(turn: WriteTurn): Promise<void> | undefined {
+    if (turn.blockers === 0) return undefined;
+    return new Promise((resolve) => {
+      turn.start = resolve;
+    });
+  }
+
+  /** From here on until `leave`, the turn's edges are in memory, and a synchronous write to them would be lost. */
+  holdEdges(turn: WriteTurn): void {
+    if (turn.holdsEdges) return;
+    turn.holdsEdges = true;
+    this.#holdingCount++;
+  }
+
+  leave(turn: WriteTurn): void {
+    this.#turns.delete(turn);
+    if (wantsForItself(turn)) this.#exclusiveCount--;
+    if (turn.holdsEdges) this.#holdingCount--;
+    for (const follower of turn.followers) {
+      follower.blockers--;
+      if (follower.blockers === 0) follower.start?.();
+    }
+  }
+
+  /** EBUSY when a synchronous write to these io units would have to wait. */
+  requireNoneHeld(first: number, end: number): void {
+    if (this.#holdingCount === 0) return;
+    for (const turn of this.#turns) {
+      if (!turn.holdsEdges || !touchesOwn(turn, first, end)) continue;
+      const reason = `an unaligned write to bytes beside these, in io units ${turn.first} to ${turn.end - 1}, is under way`;
+      throw new BlobstoreError('EBUSY', `a synchronous write would have to wait: ${reason}; use the promise form`);
+    }
+  }
+}
+
+function wantsForItself(turn: WriteTurn): boolean {
+  return turn.isAlone || turn.head >= 0 || turn.tail >= 0;
+}
+
+function conflict(one: WriteTurn, other: WriteTurn): boolean {
+  if (one.first >= other.end || other.first >= one.end) return false;
+  return touchesOwn(one, other.first, other.end) || touchesOwn(other, one.first, one.end);
+}
+
+/** True when io units that a turn wants for itself lie in a range. */
+function touchesOwn(turn: WriteTurn, first: number, end: number): boolean {
+  if (turn.isAlone) return turn.first < end && first < turn.end;
+  return (turn.head >= first && turn.head < end) || (turn.tail >= first && turn.tail < end);
+}

@@ -1,0 +1,30 @@
+/** Checks of byte ranges, and the arrays for them. */
+
+import { BlobstoreError } from '@blobyard/core';
+import { checkInteger } from '../checks.js';
+
+/** EINVAL unless the range lies in a blob of `sizeBytes` bytes. An empty one may lie at its end. */
+export function checkRange(doing: string, offset: number, length: number, sizeBytes: number): void {
+  checkInteger('the offset in bytes', offset, 0, Number.MAX_SAFE_INTEGER);
+  checkInteger('the length in bytes', length, 0, Number.MAX_SAFE_INTEGER);
+  if (offset + length <= sizeBytes) return;
+  const asked = `${doing} ${length} bytes from ${offset} on`;
+  throw new BlobstoreError('EINVAL', `cannot ${asked}: the blob has ${sizeBytes}; resize it, or ask for less`);
+}
+
+/** ENOMEM when there is no array of that length. */
+export function newArray(length: number): Uint8Array {
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    const advice = 'read it in parts, or by a stream';
+    throw new BlobstoreError('ENOMEM', `there is no array of ${length} bytes: ${advice}`, { cause });
+  }
+}
+
+/** Bytes of arrays taken together. */
+export function totalBytes(list: readonly Uint8Array[]): number {
+  let total = 0;
+  for (const each of list) total += each.length;
+  return total;
+}

@@ -1,0 +1,39 @@
+/** Copying what a blob has itself to another device. */
+
+import { BlobstoreError, type BlockDevice, run } from '@blobyard/core';
+import type { DeviceSpec } from '@blobyard/io';
+import type { LongWorkOptions } from '../api/long-work.js';
+import { holdDevice } from './open-device.js';
+import type { StoreContext } from './store-context.js';
+
+/**
+ * Copies the allocated clusters of a read-only blob to a device, durably, and answers how many bytes they are. The file of a
+ * device given by its spec is locked meanwhile, so that no store is overwritten that is open. Throws as `Blob.copyTo`.
+ */
+export async function copyBlob(
+  context: StoreContext,
+  id: bigint,
+  target: DeviceSpec | BlockDevice,
+  options: LongWorkOptions,
+): Promise<number> {
+  const held = await holdDevice(target, true);
+  try {
+    if (held.device === context.device) {
+      throw new BlobstoreError('EINVAL', `blob ${id} cannot be copied over its own store: name another device`);
+    }
+    const clusters = await run(context.blobstore.shallowCopyBlob(id, held.device, context.watch(options)));
+    await flush(held.device);
+    return clusters * context.clusterBytes;
+  } finally {
+    await held.release();
+  }
+}
+
+async function flush(device: BlockDevice): Promise<void> {
+  const channel = device.openChannel();
+  try {
+    await channel.flush();
+  } finally {
+    channel.close();
+  }
+}

@@ -1,0 +1,65 @@
+/** What is under way on a handle, so that closing it can wait for that, and nothing new begins. */
+
+import { BlobstoreError } from '@blobyard/core';
+import { coded } from '../failures.js';
+
+export class InFlight {
+  readonly #what: string;
+  #count = 0;
+  #isClosed = false;
+  #onIdle: (() => void)[] = [];
+
+  /** @param what - for messages, such as "the store" */
+  constructor(what: string) {
+    this.#what = what;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  requireOpen(): void {
+    if (this.#isClosed) throw new BlobstoreError('EBADF', `${this.#what} is closed: open it again first`);
+  }
+
+  /** Runs an operation; begins in this same call. Throws EBADF once closed. */
+  async run<T>(doing: string, operation: () => Promise<T>): Promise<T> {
+    this.requireOpen();
+    this.#count++;
+    try {
+      return await operation();
+    } catch (error) {
+      throw coded(error, doing);
+    } finally {
+      this.#count--;
+      if (this.#count === 0) this.#wake();
+    }
+  }
+
+  /** Runs an operation that ends before this call does. Throws EBADF once closed. */
+  runSync<T>(doing: string, operation: () => T): T {
+    this.requireOpen();
+    try {
+      return operation();
+    } catch (error) {
+      throw coded(error, doing);
+    }
+  }
+
+  /** Refuses what is new from now on, and waits for what is under way. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#count > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+  }
+
+  /** Takes `close` back. */
+  reopen(): void {
+    this.#isClosed = false;
+  }
+
+  #wake(): void {
+    const waiters = this.#onIdle;
+    this.#onIdle = [];
+    for (const resolve of waiters) resolve();
+  }
+}

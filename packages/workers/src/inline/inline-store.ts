@@ -1,0 +1,316 @@
+/** A store all of which lives on the thread that opened it. */
+
+import { Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import {
+  type Blobstore,
+  BlobstoreError,
+  type Channel,
+  dumpStore,
+  type Blob as EngineBlob,
+  INVALID_BLOB_ID,
+  run,
+  type Steps,
+} from '@blobyard/core';
+import { allocateAligned, MemoryDevice } from '@blobyard/io';
+import { asyncDispose } from '../api/async-dispose.js';
+import type { Blob, BlobInfo } from '../api/blob.js';
+import type {
+  BlobAddress,
+  CreateBlobOptions,
+  Damage,
+  Engine,
+  OpenBlobOptions,
+  Store,
+  StoreStats,
+} from '../api/store.js';
+import { checkBytes, checkInteger } from '../checks.js';
+import { coded } from '../failures.js';
+import { checkAddress, checkCreateBlob, checkOpenBlob } from './blob-options.js';
+import { InFlight } from './in-flight.js';
+import { InlineBlob, requireNoHandles } from './inline-blob.js';
+import type { HeldDevice } from './open-device.js';
+import type { StoreContext } from './store-context.js';
+
+export class InlineStore implements Store {
+  readonly damaged: readonly Damage[];
+  readonly #context: StoreContext;
+  readonly #held: HeldDevice;
+  readonly #inFlight = new InFlight('the store');
+  #ending: Promise<void> | undefined;
+  #engineChannel: Channel | undefined;
+
+  /** @param held - the store's from now on, to be released with it */
+  constructor(context: StoreContext, held: HeldDevice) {
+    this.#context = context;
+    this.#held = held;
+    this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
+  }
+
+  get isClosed(): boolean {
+    return this.#inFlight.isClosed;
+  }
+
+  get engine(): Engine {
+    const { blobstore } = this.#context;
+    const openChannel = () => {
+      this.#inFlight.requireOpen();
+      this.#engineChannel ??= blobstore.openChannel();
+      return this.#engineChannel;
+    };
+    return {
+      blobstore,
+      get channel() {
+        return openChannel();
+      },
+    };
+  }
+
+  create(options?: CreateBlobOptions): Promise<Blob> {
+    return this.#inFlight.run('create a blob', () => {
+      const { blobstore, catalogue, clusterBytes } = this.#context;
+      const { name, engineOptions } = checkCreateBlob(options, clusterBytes);
+      return catalogue.promising(name, undefined, async () => {
+        const id = await run(blobstore.createBlob(engineOptions));
+        catalogue.add(id, name);
+        return new InlineBlob(this.#context, await run(blobstore.openBlob(id)));
+      });
+    });
+  }
+
+  open(address: BlobAddress, options?: OpenBlobOptions): Promise<Blob> {
+    return this.#inFlight.run('open a blob', () => {
+      const { blobstore, turns } = this.#context;
+      const engineOptions = checkOpenBlob(options);
+      const id = this.#find(address);
+      return turns.with(id, {}, async () => {
+        this.#requireListed(id);
+        return new InlineBlob(this.#context, await run(blobstore.openBlob(id, engineOptions)));
+      });
+    });
+  }
+
+  delete(address: BlobAddress): Promise<void> {
+    return this.#inFlight.run('delete a blob', async () => {
+      const { blobstore, catalogue, turns } = this.#context;
+      const id = this.#find(address);
+      requireNoHandles(this.#context, id);
+      const closing = [...this.#context.handles].filter((handle) => handle.id === id);
+      await Promise.allSettled(closing.map((handle) => handle.close()));
+      await turns.withAlone(id, async () => {
+        this.#requireListed(id);
+        requireNoHandles(this.#context, id);
+        const listing = catalogue.listingOf(id);
+        await this.#withoutTitle(id, () => run(blobstore.deleteBlob(id)));
+        if (catalogue.listingOf(id) === listing) catalogue.remove(id); // or a new blob has got the id already
+      });
+    });
+  }
+
+  blobs(): Promise<BlobInfo[]> {
+    return this.#inFlight.run('list blobs', async () => {
+      const infos: BlobInfo[] = [];
+      for (const id of this.#context.catalogue.ids()) {
+        const info = await this.#context.turns.with(id, { state: true }, () => this.#look(id));
+        if (info !== undefined) infos.push(info);
+      }
+      return infos;
+    });
+  }
+
+  stats(): Promise<StoreStats> {
+    return this.#inFlight.run('read the statistics', async () => {
+      const { blobstore, catalogue, clusterBytes } = this.#context;
+      const { geometry } = blobstore;
+      return {
+        freeBytes: blobstore.freeClusterCount * clusterBytes,
+        totalBytes: blobstore.dataClusterCount * clusterBytes,
+        clusterSizeBytes: clusterBytes,
+        ioUnitBytes: geometry.ioUnitBytes,
+        mdPageCount: geometry.mdPageCount,
+        blobCount: catalogue.size,
+        bstype: blobstore.bstype,
+      };
+    });
+  }
+
+  getSuperBlob(): Promise<bigint | undefined> {
+    return this.#inFlight.run('look for the super blob', async () => this.#superBlob());
+  }
+
+  setSuperBlob(address: BlobAddress | undefined): Promise<void> {
+    return this.#inFlight.run('name the super blob', async () => {
+      const id = address === undefined ? INVALID_BLOB_ID : this.#find(address);
+      await run(this.#context.blobstore.setSuper(id));
+    });
+  }
+
+  grow(): Promise<void> {
+    return this.#inFlight.run('grow the store', () => run(this.#context.blobstore.growLive()));
+  }
+
+  flush(): Promise<void> {
+    return this.#inFlight.run('flush the store', async () => {
+      const { blobstore, handles, turns } = this.#context;
+      const ids = [...new Set([...handles].map((handle) => handle.id))];
+      await turns.withState(ids, () => run(blobstore.flush()));
+    });
+  }
+
+  dump(): Promise<string>;
+  dump(to: Writable): Promise<void>;
+  dump(to?: Writable): Promise<unknown> {
+    return this.#inFlight.run('dump the store', async () => {
+      const pieces: Buffer[] = [];
+      await run(dumpStore(this.#context.device, (text) => pieces.push(Buffer.from(text, 'latin1'))));
+      if (to === undefined) return Buffer.concat(pieces).toString();
+      return pipeline(Readable.from(pieces), to, { end: false });
+    });
+  }
+
+  allocate(bytes: number): Uint8Array {
+    return this.#inFlight.runSync('allocate memory', () => {
+      checkInteger('the number of bytes to allocate', bytes, 1, Number.MAX_SAFE_INTEGER);
+      const { device } = this.#context;
+      try {
+        if (device instanceof MemoryDevice) return device.allocateBuffer(bytes);
+      } catch (error) {
+        if (!isCoded(error, 'ENOMEM') && !isCoded(error, 'EINVAL')) throw error;
+        // Its arena is full, or too small for this: memory of another kind works as well, only slower.
+      }
+      return allocateShared(bytes);
+    });
+  }
+
+  release(buffer: Uint8Array): void {
+    this.#inFlight.runSync('release memory', () => {
+      const { device } = this.#context;
+      const { buffer: memory } = checkBytes('the memory to release', buffer);
+      if (device instanceof MemoryDevice && memory === device.memory.buffer) device.releaseBuffer(buffer);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#end((blobstore) => blobstore.unload());
+  }
+
+  destroy(): Promise<void> {
+    return this.#end((blobstore) => blobstore.destroy());
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #end(finish: (blobstore: Blobstore) => Steps<void>): Promise<void> {
+    this.#ending ??= this.#endOnce(finish).catch((error: unknown) => {
+      if (!this.#inFlight.isClosed) this.#ending = undefined;
+      throw coded(error, 'close the store');
+    });
+    return this.#ending;
+  }
+
+  async #endOnce(finish: (blobstore: Blobstore) => Steps<void>): Promise<void> {
+    const { blobstore, handles } = this.#context;
+    const idle = this.#inFlight.close();
+    const closing = [...handles].map((handle) => handle.close());
+    await idle;
+    await Promise.allSettled(closing);
+    try {
+      await Promise.all([...handles].map((handle) => handle.close())); // those that were opened meanwhile, or failed
+      if (!blobstore.isClosed) await run(finish(blobstore));
+    } catch (error) {
+      if (isCoded(error, 'EBUSY') && !blobstore.isClosed) {
+        this.#inFlight.reopen();
+        throw error;
+      }
+      await this.#letGo();
+      throw error;
+    }
+    await this.#held.release();
+  }
+
+  /** After an error: the store on the device stays as it is, to be recovered. */
+  async #letGo(): Promise<void> {
+    try {
+      await run(this.#context.blobstore.abandon());
+    } finally {
+      await this.#held.release();
+    }
+  }
+
+  /** What is known of a blob; undefined if it was deleted meanwhile, or half way so. */
+  async #look(id: bigint): Promise<BlobInfo | undefined> {
+    const { blobstore, catalogue } = this.#context;
+    if (!catalogue.has(id)) return undefined;
+    let blob: EngineBlob;
+    try {
+      blob = await run(blobstore.openBlob(id));
+    } catch (error) {
+      if (isCoded(error, 'EBUSY')) return undefined;
+      throw error;
+    }
+    const info = this.#context.infoOf(blob);
+    await run(blobstore.closeBlob(blob));
+    return info;
+  }
+
+  /** The id of a blob that is there. ENOENT, or the damage of a damaged one. */
+  #find(address: BlobAddress): bigint {
+    const checked = checkAddress(address);
+    const id = typeof checked === 'bigint' ? checked : this.#context.catalogue.find(checked.name);
+    if (id === undefined) {
+      const { name } = checked as { name: string };
+      throw new BlobstoreError(
+        'ENOENT',
+        `there is no blob with the name '${name}'; blobs() lists those that are there`,
+      );
+    }
+    this.#requireListed(id);
+    return id;
+  }
+
+  #requireListed(id: bigint): void {
+    if (this.#context.catalogue.has(id)) return;
+    const damage = this.damaged.find((each) => each.id === id);
+    if (damage)
+      throw new BlobstoreError(damage.error.code, `blob ${id} is damaged: ${damage.error.message}`, {
+        cause: damage.error,
+      });
+    throw new BlobstoreError('ENOENT', `there is no blob ${id}; blobs() lists those that are there`);
+  }
+
+  /** Deletes the super blob without its title: a new blob may get its id. When that fails, it has the title again. */
+  async #withoutTitle(id: bigint, deletion: () => Promise<void>): Promise<void> {
+    const { blobstore } = this.#context;
+    if (this.#superBlob() !== id) return deletion();
+    await run(blobstore.setSuper(INVALID_BLOB_ID));
+    try {
+      await deletion();
+    } catch (error) {
+      await run(blobstore.setSuper(id));
+      throw error;
+    }
+  }
+
+  #superBlob(): bigint | undefined {
+    try {
+      return this.#context.blobstore.getSuper();
+    } catch (error) {
+      if (isCoded(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+}
+
+function isCoded(error: unknown, code: BlobstoreError['code']): boolean {
+  return error instanceof BlobstoreError && error.code === code;
+}
+
+function allocateShared(bytes: number): Uint8Array {
+  try {
+    return allocateAligned(bytes);
+  } catch (cause) {
+    throw new BlobstoreError('ENOMEM', `there is no shared memory of ${bytes} bytes: ask for less`, { cause });
+  }
+}

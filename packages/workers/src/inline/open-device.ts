@@ -1,0 +1,64 @@
+/** The device of a store: opened from its spec and locked, or taken as it was given. */
+
+import type { BlockDevice } from '@blobyard/core';
+import { acquireStoreLock, type DeviceSpec, openDevice, type StoreLock } from '@blobyard/io';
+import { invalid } from '../checks.js';
+
+/** A device, and how to let go of it. */
+export class HeldDevice {
+  readonly device: BlockDevice;
+  readonly #isOurs: boolean;
+  readonly #lock: StoreLock | undefined;
+
+  constructor(device: BlockDevice, isOurs: boolean, lock: StoreLock | undefined) {
+    this.device = device;
+    this.#isOurs = isOurs;
+    this.#lock = lock;
+  }
+
+  /** Closes the device if it was opened here, and then frees its lock, whatever happens. */
+  async release(): Promise<void> {
+    try {
+      if (this.#isOurs) await this.device.close();
+    } finally {
+      this.#lock?.release();
+    }
+  }
+}
+
+/**
+ * Opens a device by its spec. One in a file is locked first of all, if asked: nobody else may have a store in it. A file
+ * that is made cannot be anybody's yet. Throws EBUSY naming the holder, and what opening it throws.
+ */
+export async function holdDevice(device: DeviceSpec | BlockDevice, withLock: boolean): Promise<HeldDevice> {
+  if (isDevice(device)) return new HeldDevice(device, false, undefined);
+  if (typeof device !== 'object' || device === null)
+    throw invalid('device', device, 'a device spec, or an open BlockDevice');
+  const path = device.kind === 'file' && withLock ? device.path : undefined;
+  if (path === undefined) return new HeldDevice(await openDevice(device), true, undefined);
+  if (device.kind === 'file' && device.create) {
+    const opened = await openDevice(device);
+    try {
+      return new HeldDevice(opened, true, acquireStoreLock(path));
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
+  }
+  const lock = acquireStoreLock(path);
+  try {
+    return new HeldDevice(await openDevice(device), true, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** A device by its spec, or as it is. */
+export function openIfSpec(device: DeviceSpec | BlockDevice): BlockDevice | Promise<BlockDevice> {
+  return isDevice(device) ? device : openDevice(device);
+}
+
+function isDevice(device: DeviceSpec | BlockDevice): device is BlockDevice {
+  return typeof (device as Partial<BlockDevice> | null)?.openChannel === 'function';
+}

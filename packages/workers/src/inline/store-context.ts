@@ -1,0 +1,101 @@
+/** What a store and the handles of its blobs have in common, when all of it lives on one thread. */
+
+import {
+  type Blobstore,
+  type BlockDevice,
+  type Channel,
+  type Blob as EngineBlob,
+  INVALID_BLOB_ID,
+  type Watched,
+} from '@blobyard/core';
+import type { BlobInfo } from '../api/blob.js';
+import type { LongWorkOptions } from '../api/long-work.js';
+import { EdgeArrays } from '../data/edge-arrays.js';
+import { RequestSlots } from '../data/request-slots.js';
+import { WriteOrder } from '../data/write-order.js';
+import { callUser } from '../failures.js';
+import { BlobTurns } from './blob-turns.js';
+import type { Catalogue } from './catalogue.js';
+import { LockTable } from './lock-table.js';
+
+/** An open handle, as its store knows it. */
+export interface Handle {
+  readonly id: bigint;
+  readonly isClosed: boolean;
+  close(): Promise<void>;
+}
+
+export class StoreContext {
+  readonly blobstore: Blobstore;
+  /** For all transfers of the API. */
+  readonly channel: Channel;
+  readonly slots: RequestSlots;
+  readonly edges: EdgeArrays;
+  readonly turns: BlobTurns;
+  readonly catalogue: Catalogue;
+  readonly handles = new Set<Handle>();
+  /** Handles of one blob share the order of its writes. */
+  readonly #orders = new WeakMap<EngineBlob, WriteOrder>();
+
+  constructor(blobstore: Blobstore, catalogue: Catalogue, requestsMax: number) {
+    this.blobstore = blobstore;
+    this.channel = blobstore.openChannel();
+    this.slots = new RequestSlots(requestsMax);
+    this.edges = new EdgeArrays(blobstore.geometry.ioUnitBytes);
+    this.turns = new BlobTurns(blobstore, new LockTable());
+    this.catalogue = catalogue;
+  }
+
+  get device(): BlockDevice {
+    return this.blobstore.device;
+  }
+
+  get clusterBytes(): number {
+    return this.blobstore.geometry.clusterBytes;
+  }
+
+  orderOf(blob: EngineBlob): WriteOrder {
+    let order = this.#orders.get(blob);
+    if (order === undefined) {
+      order = new WriteOrder();
+      this.#orders.set(blob, order);
+    }
+    return order;
+  }
+
+  /** What is known about an open blob. */
+  infoOf(blob: EngineBlob): BlobInfo {
+    const { blobstore, clusterBytes } = this;
+    return {
+      id: blob.id,
+      name: this.catalogue.nameOf(blob.id),
+      sizeBytes: blob.clusterCount * clusterBytes,
+      allocatedBytes: blob.map.allocatedCount * clusterBytes,
+      thin: blob.isThin,
+      readOnly: blob.dataRo,
+      snapshot: blobstore.isSnapshot(blob.id),
+      clone: blob.isClone || blob.isExternalClone,
+      parentId: parentOf(blob),
+      clones: [...blobstore.clonesOf(blob.id)],
+      externalSnapshotId: blobstore.externalSnapshotId(blob),
+      clearMethod: blob.clearMethod,
+    };
+  }
+
+  /** Options of long work as the engine wants them: it counts clusters. */
+  watch({ signal, onProgress }: LongWorkOptions): Watched {
+    if (onProgress === undefined) return { signal };
+    const { clusterBytes } = this;
+    return {
+      signal,
+      onProgress(done, total) {
+        callUser('onProgress', onProgress, { doneBytes: done * clusterBytes, totalBytes: total * clusterBytes });
+      },
+    };
+  }
+}
+
+/** The snapshot in this store that an open blob is a clone of. */
+export function parentOf(blob: EngineBlob): bigint | undefined {
+  return blob.isClone && blob.parentId !== INVALID_BLOB_ID ? blob.parentId : undefined;
+}

@@ -1,0 +1,50 @@
+/** Xattrs and names that users give, checked, and as the engine wants them. */
+
+import { BlobstoreError, XATTR_BYTES_MAX } from '@blobyard/core';
+import type { XattrValues } from '../api/blob.js';
+import { checkBytes, checkText, invalid } from '../checks.js';
+import { checkName, NAME_XATTR } from './catalogue.js';
+
+const encoder = new TextEncoder();
+
+/** Values that a new blob is given, its name among them. */
+export interface GivenXattrs {
+  readonly name: string | undefined;
+  readonly values: Readonly<Record<string, Uint8Array>>;
+}
+
+export function checkXattrName(name: unknown): string {
+  return checkText('the name of an xattr', name);
+}
+
+/** The value as bytes of its own. EINVAL when it and the name are more than fits a page of metadata. */
+export function checkXattrValue(name: string, value: unknown): Uint8Array {
+  const what = `xattr '${name.slice(0, 64)}'`;
+  if (typeof value !== 'string' && !(value instanceof Uint8Array)) throw invalid(what, value, 'text or a Uint8Array');
+  if (typeof value === 'string' && !value.isWellFormed()) throw invalid(what, value, 'text that UTF-8 can hold');
+  const bytes = typeof value === 'string' ? encoder.encode(value) : checkBytes(what, value).slice();
+  const length = encoder.encode(name).length + bytes.length;
+  if (bytes.length > 0 && length <= XATTR_BYTES_MAX) return bytes;
+  const wanted = bytes.length === 0 ? 'needs a value' : `and its name take ${length} bytes; ${XATTR_BYTES_MAX} fit`;
+  throw new BlobstoreError('EINVAL', `${what} ${wanted}`);
+}
+
+/** Several xattrs by name. */
+export function checkXattrs(values: XattrValues | undefined): Record<string, Uint8Array> {
+  if (values === undefined) return {};
+  if (typeof values !== 'object' || values === null) throw invalid('xattrs', values, 'an object of values by name');
+  const checked = Object.entries(values).map(([name, value]) => [checkXattrName(name), checkXattrValue(name, value)]);
+  return Object.fromEntries(checked) as Record<string, Uint8Array>;
+}
+
+/** The xattrs of a new blob. EINVAL when it is given two names. */
+export function givenXattrs(options: { readonly name?: string; readonly xattrs?: XattrValues }): GivenXattrs {
+  const values = checkXattrs(options.xattrs);
+  const inXattrs = Object.hasOwn(values, NAME_XATTR) ? checkName(values[NAME_XATTR]) : undefined;
+  const asOption = options.name === undefined ? undefined : checkName(options.name);
+  if (inXattrs !== undefined && asOption !== undefined && inXattrs !== asOption) {
+    throw new BlobstoreError('EINVAL', `the blob is given two names, '${asOption}' and, as an xattr, '${inXattrs}'`);
+  }
+  if (asOption === undefined) return { name: inXattrs, values };
+  return { name: asOption, values: { ...values, [NAME_XATTR]: checkXattrValue(NAME_XATTR, asOption) } };
+}

@@ -1,0 +1,104 @@
+/** Options of making and opening a store, checked, and as the engine wants them. */
+
+import { BlobstoreError, bstypeFromText, type InitOptions, type LoadOptions, PAGE_BYTES } from '@blobyard/core';
+import type { CreateStoreOptions, OpenStoreOptions } from './api/store.js';
+import {
+  checkBooleanOr,
+  checkBytes,
+  checkChoiceOr,
+  checkFunctionOr,
+  checkInteger,
+  checkIntegerOr,
+  checkOptions,
+  checkSignalOr,
+  invalid,
+} from './checks.js';
+import { openIfSpec } from './inline/open-device.js';
+
+const BSTYPE_BYTES = 16;
+const REQUESTS_DEFAULT = 512;
+const REQUESTS_MAX = 65536;
+const COMMON = [
+  'device',
+  'threads',
+  'bstype',
+  'durability',
+  'openExternalSnapshot',
+  'lock',
+  'requestsMax',
+  'signal',
+] as const;
+const CREATE = [...COMMON, 'clusterSizeBytes', 'mdPageCount', 'clearMethod'] as const;
+const OPEN = [...COMMON, 'grow', 'recover', 'onDamage', 'onBlob'] as const;
+
+/** Options of making a store as the engine wants them. Throws EINVAL, and ENOTSUP for threads. */
+export function checkCreateStore(options: CreateStoreOptions): InitOptions {
+  requireGiven(options);
+  checkOptions('options of createStore', options, CREATE);
+  const { clusterSizeBytes, mdPageCount, clearMethod } = options;
+  const clusterBytes = checkIntegerOr('clusterSizeBytes', clusterSizeBytes, 1 << 20, PAGE_BYTES, 0xffff_ffff);
+  if (clusterBytes % PAGE_BYTES !== 0) throw invalid('clusterSizeBytes', clusterBytes, `a multiple of ${PAGE_BYTES}`);
+  if (mdPageCount !== undefined) checkInteger('mdPageCount', mdPageCount, 1, 0xffff_fffe);
+  return {
+    ...checkCommon(options),
+    clusterBytes,
+    mdPageCount,
+    clearMethod: checkChoiceOr('clearMethod', clearMethod, ['unmap', 'write_zeroes', 'none']),
+  };
+}
+
+/** Options of opening a store as the engine wants them. Throws EINVAL, and ENOTSUP for threads. */
+export function checkOpenStore(options: OpenStoreOptions): LoadOptions {
+  requireGiven(options);
+  checkOptions('options of openStore', options, OPEN);
+  if (options.recover !== undefined && options.recover !== 'force')
+    throw invalid('recover', options.recover, "'force'");
+  checkBooleanOr('grow', options.grow, false);
+  checkFunctionOr('onBlob', options.onBlob);
+  return {
+    ...checkCommon(options),
+    clusterBytes: PAGE_BYTES, // a store of small clusters may be smaller than the usual one
+    forceRecover: options.recover === 'force',
+    onDamage: checkChoiceOr('onDamage', options.onDamage, ['refuse', 'set-aside']),
+  };
+}
+
+/** Requests that the channel is given at once. */
+export function requestsMaxOf(options: CreateStoreOptions | OpenStoreOptions): number {
+  return checkIntegerOr('requestsMax', options.requestsMax, REQUESTS_DEFAULT, 1, REQUESTS_MAX);
+}
+
+function requireGiven(options: unknown): void {
+  if (options === undefined) throw invalid('the argument', options, 'an object of options, a device among them');
+}
+
+function checkCommon(options: CreateStoreOptions | OpenStoreOptions) {
+  const threads = checkIntegerOr('threads', options.threads, 0, 0, 1024);
+  if (threads !== 0) {
+    const instead = 'leave `threads` out, or make it 0, and all work is done on the calling thread';
+    throw new BlobstoreError('ENOTSUP', `${threads} threads were asked for, and there are none yet: ${instead}`);
+  }
+  checkBooleanOr('lock', options.lock, true);
+  checkSignalOr(options.signal);
+  const find = checkFunctionOr('openExternalSnapshot', options.openExternalSnapshot);
+  return {
+    bstype: checkBstype(options.bstype),
+    durability: checkChoiceOr('durability', options.durability, ['power-loss', 'process-crash']),
+    channelOpsMax: requestsMaxOf(options),
+    openExternalSnapshot:
+      find &&
+      (async (request: { blobId: bigint; snapshotId: Uint8Array }) => {
+        const found = await find({ blobId: request.blobId, snapshotId: request.snapshotId });
+        return found === null ? null : openIfSpec(found);
+      }),
+  };
+}
+
+function checkBstype(bstype: unknown): Uint8Array | undefined {
+  if (bstype === undefined) return undefined;
+  const bytes = typeof bstype === 'string' ? bstypeFromText(bstype) : checkBytes('bstype', bstype);
+  if (bytes.length > BSTYPE_BYTES) throw invalid('bstype', bstype, `${BSTYPE_BYTES} bytes or fewer`);
+  const whole = new Uint8Array(BSTYPE_BYTES);
+  whole.set(bytes);
+  return whole;
+}

@@ -1,0 +1,125 @@
+import { type BlockDevice, createStore, FaultyDevice, openStore, type Store } from 'blobyard';
+import { describe, expect, test } from 'vitest';
+import { bytes, CLUSTER, expectCode, expectSame, memory, testStore } from './support.js';
+
+describe('the end of a store', () => {
+  test('closes handles, waits for what is under way, and refuses what is new', async () => {
+    const inner = memory();
+    const device = new FaultyDevice(inner, { asynchronous: true });
+    const store = await createStore({ device, clusterSizeBytes: CLUSTER });
+    const blob = await store.create({ sizeBytes: CLUSTER, name: 'kept' });
+    const gate = device.gate('write', 1);
+    const writing = blob.write(bytes(1024), 0);
+    await gate.reached;
+    const closing = store.close();
+    expect(store.isClosed && blob.isClosed).toBe(true);
+    await expectCode(store.create(), 'EBADF');
+    await expectCode(blob.read(0, 1), 'EBADF');
+    gate.release();
+    await writing;
+    await closing;
+    expect(store.close()).toBe(closing);
+    await blob.close();
+    const again = await openStore({ device: inner });
+    expectSame(await (await again.open({ name: 'kept' })).read(0, 1024), bytes(1024));
+    await again.close();
+  });
+
+  test('everything is refused afterwards', async () => {
+    const store = await createStore({ device: memory(), clusterSizeBytes: CLUSTER });
+    await store.close();
+    const calls: ((closed: Store) => unknown)[] = [
+      (closed) => closed.create(),
+      (closed) => closed.open(1n),
+      (closed) => closed.delete(1n),
+      (closed) => closed.blobs(),
+      (closed) => closed.stats(),
+      (closed) => closed.getSuperBlob(),
+      (closed) => closed.setSuperBlob(undefined),
+      (closed) => closed.grow(),
+      (closed) => closed.flush(),
+      (closed) => closed.dump(),
+      (closed) => closed.allocate(1),
+      (closed) => closed.release(new Uint8Array(1)),
+      (closed) => closed.engine.channel,
+    ];
+    for (const call of calls) await expectCode(() => call(store), 'EBADF', /closed/);
+    await store.close();
+    await store.destroy();
+  });
+
+  test('a blob that the engine has open keeps the store open', async () => {
+    const store = await testStore();
+    const { id } = await store.create();
+    const { blobstore } = store.engine;
+    const opening = blobstore.openBlob(id);
+    const opened = opening.next();
+    if (!opened.done) throw new Error('the device is synchronous');
+    await expectCode(store.close(), 'EBUSY');
+    expect(store.isClosed).toBe(false);
+    await store.stats();
+    blobstore.closeBlob(opened.value).next();
+    await store.close();
+    expect(store.isClosed).toBe(true);
+  });
+
+  test('destroying leaves no store', async () => {
+    const device = memory();
+    const store = await createStore({ device, clusterSizeBytes: CLUSTER });
+    await store.create();
+    await store.destroy();
+    await store.close();
+    await expectCode(openStore({ device }), 'EILSEQ');
+  });
+
+  test('a device that fails when the store closes: the error is reported, and the next opening recovers', async () => {
+    const inner = memory();
+    const device = new FaultyDevice(inner);
+    const store = await createStore({ device, clusterSizeBytes: CLUSTER });
+    const blob = await store.create({ sizeBytes: CLUSTER, thin: true, name: 'kept' });
+    await blob.write(bytes(700), 5);
+    await blob.flush();
+    device.failAt(1, { kind: 'write', times: 1000 });
+    await expectCode(store.close(), 'EIO');
+    expect(store.isClosed).toBe(true);
+    await expectCode(store.close(), 'EIO');
+    const again = await openStore({ device: inner });
+    expectSame(await (await again.open({ name: 'kept' })).read(5, 700), bytes(700));
+    await again.close();
+  });
+
+  test('a device of the caller stays open, one of the store is closed', async () => {
+    let closed = 0;
+    const inner = memory();
+    const device: BlockDevice = new Proxy(inner, {
+      get(target, key) {
+        if (key === 'close') return () => closed++;
+        const value = Reflect.get(target, key, target) as unknown;
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+    await (await createStore({ device, clusterSizeBytes: CLUSTER })).close();
+    expect(closed).toBe(0);
+  });
+
+  test('damaged blobs are told of, and keep the others', async () => {
+    const device = memory();
+    const made = await createStore({ device, clusterSizeBytes: CLUSTER });
+    const bad = await made.create({ name: 'bad', sizeBytes: CLUSTER });
+    await made.create({ name: 'good', sizeBytes: CLUSTER });
+    const { geometry } = made.engine.blobstore;
+    await made.close();
+    const channel = device.openChannel();
+    const page = Number(bad.id & 0xffff_ffffn);
+    void channel.write(bytes(4096), 0, (geometry.mdStartPage + page) * 8, 8);
+    channel.close();
+    const store = await openStore({ device });
+    expect(store.damaged).toMatchObject([{ id: bad.id }]);
+    expect((await store.blobs()).map((blob) => blob.name)).toEqual(['good']);
+    await expectCode(store.open(bad.id), store.damaged[0].error.code, /damaged/);
+    await store.close();
+    const recovered = await openStore({ device, recover: 'force', onDamage: 'set-aside' });
+    expect((await recovered.blobs()).map((blob) => blob.name)).toEqual(['good']);
+    await recovered.close();
+  });
+});

@@ -1,0 +1,305 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { PassThrough } from 'node:stream';
+import { createStore, FaultyDevice, MemoryDevice, openStore, run } from 'blobyard';
+import { describe, expect, test } from 'vitest';
+import { bytes, CLUSTER, expectCode, expectSame, KiB, MiB, memory, temporaryFolder, testStore } from './support.js';
+
+describe('making and opening', () => {
+  test('a store in a file is there again, with all its bytes', async () => {
+    const file = path.join(await temporaryFolder(), 'yard.img');
+    const data = bytes(100_000);
+    {
+      await using store = await createStore({
+        device: { kind: 'file', path: file, create: true, sizeBytes: 8 * MiB },
+        clusterSizeBytes: 64 * KiB,
+        bstype: 'TESTS',
+      });
+      await using blob = await store.create({ sizeBytes: 1 * MiB, thin: true, name: 'disk0' });
+      await blob.write(data, 12_345);
+    }
+    await using store = await openStore({ device: { kind: 'file', path: file }, bstype: 'TESTS' });
+    expect(await store.stats()).toMatchObject({
+      bstype: 'TESTS',
+      clusterSizeBytes: 64 * KiB,
+      blobCount: 1,
+      ioUnitBytes: 4096,
+    });
+    await using blob = await store.open({ name: 'disk0' });
+    expect(blob.sizeBytes).toBe(1 * MiB);
+    expectSame(await blob.read(12_345, data.length), data);
+    expect((await blob.read(0, 12_345)).every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('a file is locked while its store is open, and the holder is named', async () => {
+    const file = path.join(await temporaryFolder(), 'yard.img');
+    const store = await createStore({ device: { kind: 'file', path: file, create: true, sizeBytes: 4 * MiB } });
+    await expectCode(openStore({ device: { kind: 'file', path: file } }), 'EBUSY', new RegExp(`pid ${process.pid}`));
+    await expectCode(createStore({ device: { kind: 'file', path: file } }), 'EBUSY');
+    const unlocked = await openStore({ device: { kind: 'file', path: file }, lock: false });
+    await run(unlocked.engine.blobstore.abandon());
+    await unlocked.close();
+    await store.close();
+    await (await openStore({ device: { kind: 'file', path: file } })).close();
+  });
+
+  test('a file that another process has is refused, and free once that is killed', async () => {
+    const file = path.join(await temporaryFolder(), 'yard.img');
+    const program = `
+      const { createStore } = await import('blobyard');
+      await createStore({ device: { kind: 'file', path: ${JSON.stringify(file)}, create: true, sizeBytes: 4194304 } });
+      process.send('open');
+      setInterval(() => {}, 1000);`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      cwd: import.meta.dirname,
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
+    await new Promise((resolve) => child.once('message', resolve));
+    await expectCode(openStore({ device: { kind: 'file', path: file } }), 'EBUSY', new RegExp(`process ${child.pid}`));
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await gone;
+    await (await openStore({ device: { kind: 'file', path: file } })).close();
+  });
+
+  test('a file made for a store that cannot be is removed again', async () => {
+    const file = path.join(await temporaryFolder(), 'yard.img');
+    const device = { kind: 'file', path: file, create: true, sizeBytes: 64 * KiB } as const;
+    await expectCode(createStore({ device, clusterSizeBytes: 1 * MiB }), 'ENOSPC');
+    expect(existsSync(file)).toBe(false);
+    await expectCode(
+      createStore({ device: { ...device, sizeBytes: 4 * MiB }, signal: AbortSignal.abort() }),
+      'ECANCELED',
+    );
+    expect(existsSync(file)).toBe(false);
+  });
+
+  test('options that cannot be are refused with what would do', async () => {
+    const device = memory();
+    const wrong: [object, RegExp][] = [
+      [{ device: undefined }, /device/],
+      [{ device: { kind: 'tape' } }, /kind/],
+      [{ device, clusterSizeBytes: 5000 }, /multiple of 4096/],
+      [{ device, clusterSizeBytes: Number.NaN }, /NaN/],
+      [{ device, clusterSizeBytes: '1' }, /'1'/],
+      [{ device, mdPageCount: 0 }, /mdPageCount/],
+      [{ device, mdPageCount: 1.5 }, /1\.5/],
+      [{ device, bstype: 'seventeen letters' }, /16/],
+      [{ device, durability: 'none' }, /'power-loss' or 'process-crash'/],
+      [{ device, clearMethod: 'shred' }, /'unmap'/],
+      [{ device, cluster: 4096 }, /no option 'cluster'/],
+      [{ device, lock: 'yes' }, /true or false/],
+      [{ device, signal: {} }, /AbortSignal/],
+      [{ device, openExternalSnapshot: 'no' }, /function/],
+      [{ device, requestsMax: 0 }, /requestsMax/],
+      [{ device, threads: -1 }, /threads/],
+    ];
+    for (const [options, message] of wrong) await expectCode(createStore(options as never), 'EINVAL', message);
+    await expectCode(createStore(undefined as never), 'EINVAL');
+    await expectCode(createStore({ device, threads: 2 }), 'ENOTSUP', /calling thread/);
+    await expectCode(openStore({ device, threads: 1 }), 'ENOTSUP');
+    await expectCode(openStore({ device, recover: 'yes' } as never), 'EINVAL');
+    await expectCode(openStore({ device, onDamage: 'ignore' } as never), 'EINVAL');
+    await expectCode(openStore({ device }), 'EILSEQ');
+    await expectCode(createStore({ device, mdPageCount: 1_000_000 }), 'ENOMEM');
+  });
+
+  test('the type of a store is checked', async () => {
+    const device = memory();
+    await (await createStore({ device, clusterSizeBytes: CLUSTER, bstype: 'ONE' })).close();
+    await expectCode(openStore({ device, bstype: 'OTHER' }), 'ENXIO');
+    await (await openStore({ device, bstype: new TextEncoder().encode('ONE') })).close();
+  });
+
+  test('each blob is shown while the store is opened; a caller that throws, or aborts, ends that', async () => {
+    const device = memory();
+    const made = await createStore({ device, clusterSizeBytes: CLUSTER });
+    for (const name of ['a', 'b', 'c']) await made.create({ name, sizeBytes: CLUSTER });
+    await made.close();
+    const seen: unknown[] = [];
+    const store = await openStore({ device, onBlob: (blob) => seen.push([blob.name, blob.sizeBytes]) });
+    expect(seen).toEqual([
+      ['a', CLUSTER],
+      ['b', CLUSTER],
+      ['c', CLUSTER],
+    ]);
+    await store.close();
+    const cause = new Error('enough');
+    const refuse = () => {
+      throw cause;
+    };
+    await expect(openStore({ device, onBlob: refuse })).rejects.toMatchObject({ code: 'ECANCELED', cause });
+    await expectCode(openStore({ device, signal: AbortSignal.abort('late') }), 'ECANCELED');
+    await (await openStore({ device })).close();
+  });
+
+  test('opening is ended between two blobs', async () => {
+    const device = new FaultyDevice(memory(), { asynchronous: true });
+    const made = await createStore({ device, clusterSizeBytes: CLUSTER });
+    for (const name of ['a', 'b', 'c']) await made.create({ name });
+    await made.close();
+    const controller = new AbortController();
+    const gate = device.gate('read', 5);
+    const opening = openStore({ device, signal: controller.signal });
+    await gate.reached;
+    controller.abort();
+    gate.release();
+    await expectCode(opening, 'ECANCELED');
+    await (await openStore({ device })).close();
+  });
+
+  test('a store grows with its device, when opened and while open', async () => {
+    const device = MemoryDevice.create({ sizeBytes: 4 * MiB, maxSizeBytes: 16 * MiB });
+    await (await createStore({ device, clusterSizeBytes: CLUSTER })).close();
+    device.resize((8 * MiB) / 4096);
+    const store = await openStore({ device, grow: true });
+    const before = (await store.stats()).totalBytes;
+    expect(before).toBeGreaterThan(6 * MiB);
+    device.resize((8 * MiB + 5 * 4096) / 4096 + 1000);
+    await store.grow();
+    expect((await store.stats()).totalBytes).toBeGreaterThan(before);
+    const blob = await store.create({ sizeBytes: 10 * MiB, name: 'large' });
+    await blob.write(bytes(1000), 10 * MiB - 1000);
+    await store.close();
+    const again = await openStore({ device });
+    expectSame(await (await again.open({ name: 'large' })).read(10 * MiB - 1000, 1000), bytes(1000));
+    await again.close();
+  });
+});
+
+describe('an open store', () => {
+  test('lists its blobs', async () => {
+    const store = await testStore();
+    const thin = await store.create({ sizeBytes: 1, thin: true, name: 'thin', clearMethod: 'none' });
+    const thick = await store.create({ sizeBytes: 3 * CLUSTER, xattrs: { name: 'thick' }, useExtentTable: false });
+    const snapshot = await thin.snapshot();
+    await thick.close();
+    const infos = await store.blobs();
+    expect(
+      infos.map(({ name, sizeBytes, allocatedBytes, thin, readOnly, snapshot, clone, clearMethod }) => {
+        return { name, sizeBytes, allocatedBytes, thin, readOnly, snapshot, clone, clearMethod };
+      }),
+    ).toEqual([
+      {
+        name: 'thin',
+        sizeBytes: CLUSTER,
+        allocatedBytes: 0,
+        thin: true,
+        readOnly: false,
+        snapshot: false,
+        clone: true,
+        clearMethod: 'none',
+      },
+      {
+        name: 'thick',
+        sizeBytes: 3 * CLUSTER,
+        allocatedBytes: 3 * CLUSTER,
+        thin: false,
+        readOnly: false,
+        snapshot: false,
+        clone: false,
+        clearMethod: 'default',
+      },
+      {
+        name: undefined,
+        sizeBytes: CLUSTER,
+        allocatedBytes: 0,
+        thin: true,
+        readOnly: true,
+        snapshot: true,
+        clone: false,
+        clearMethod: 'none',
+      },
+    ]);
+    expect(infos[0].parentId).toBe(snapshot.id);
+    expect(infos[2].clones).toEqual([thin.id]);
+    expect(await thin.info()).toEqual(infos[0]);
+  });
+
+  test('counts its space', async () => {
+    const store = await testStore();
+    const { freeBytes, totalBytes } = await store.stats();
+    expect(freeBytes).toBe(totalBytes);
+    const blob = await store.create({ sizeBytes: 4 * CLUSTER });
+    expect((await store.stats()).freeBytes).toBe(freeBytes - 4 * CLUSTER);
+    await blob.close();
+    await store.delete(blob.id);
+    expect((await store.stats()).freeBytes).toBe(freeBytes);
+    await expectCode(store.create({ sizeBytes: totalBytes + CLUSTER }), 'ENOSPC');
+    expect((await store.stats()).blobCount).toBe(0);
+  });
+
+  test('names a super blob, until that goes', async () => {
+    const device = memory();
+    const store = await createStore({ device, clusterSizeBytes: CLUSTER });
+    expect(await store.getSuperBlob()).toBeUndefined();
+    const blob = await store.create({ name: 'root' });
+    await store.setSuperBlob({ name: 'root' });
+    await expectCode(store.setSuperBlob(99n), 'ENOENT');
+    await store.close();
+    const again = await openStore({ device });
+    expect(await again.getSuperBlob()).toBe(blob.id);
+    await again.setSuperBlob(undefined);
+    expect(await again.getSuperBlob()).toBeUndefined();
+    await again.setSuperBlob(blob.id);
+    await again.delete(blob.id);
+    expect(await again.getSuperBlob()).toBeUndefined();
+    await again.close();
+  });
+
+  test('dumps its metadata, also before it was ever closed', async () => {
+    const store = await testStore();
+    const blob = await store.create({ name: 'dumped', sizeBytes: CLUSTER });
+    const text = await store.dump();
+    expect(text).toContain('Signature: "SPDKBLOB" (OK)');
+    expect(text).toContain('value = "dumped"');
+    expect(text).toContain(`Blob ID: 0x${blob.id.toString(16)}`);
+    const stream = new PassThrough();
+    const collected: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => collected.push(chunk));
+    await store.dump(stream);
+    expect(stream.writableEnded).toBe(false);
+    expect(Buffer.concat(collected).toString()).toBe(text);
+  });
+
+  test('gives shared memory, from the arena of a memory device where it can', async () => {
+    const device = MemoryDevice.create({ sizeBytes: 4 * MiB, arenaBytes: 64 * KiB });
+    const store = await testStore(device);
+    const own = store.allocate(10_000);
+    expect(own.buffer).toBe(device.memory.buffer);
+    const large = store.allocate(1 * MiB);
+    expect(large.buffer).toBeInstanceOf(SharedArrayBuffer);
+    expect(large.buffer).not.toBe(device.memory.buffer);
+    const blob = await store.create({ sizeBytes: 1 * MiB });
+    own.set(bytes(10_000));
+    await blob.write(own, 4096);
+    await blob.read(0, large);
+    expectSame(large.subarray(4096, 14_096), bytes(10_000));
+    store.release(own);
+    store.release(large);
+    await expectCode(() => store.release(own), 'EINVAL');
+    for (const wrong of [0, -1, 1.5, Number.NaN, '7', 2 ** 53])
+      await expectCode(() => store.allocate(wrong as number), 'EINVAL');
+    await expectCode(() => store.allocate(2 ** 52), 'ENOMEM');
+  });
+
+  test('has the engine below', async () => {
+    const store = await testStore();
+    const blob = await store.create({ sizeBytes: CLUSTER });
+    const { channel, blobstore } = store.engine;
+    expect(store.engine.channel).toBe(channel);
+    channel.writeSync(blob.engine, bytes(512), 3, 1);
+    expectSame(await blob.read(3 * 512, 512), bytes(512));
+    expect(blobstore.geometry.ioUnitBytes).toBe(512);
+  });
+
+  test('two stores know nothing of each other', async () => {
+    const [one, other] = [await testStore(), await testStore()];
+    await one.create({ name: 'same', sizeBytes: CLUSTER });
+    const blob = await other.create({ name: 'same', sizeBytes: 2 * CLUSTER });
+    await Promise.all([(await one.open({ name: 'same' })).write(bytes(100, 1), 0), blob.write(bytes(100, 2), 0)]);
+    expectSame(await (await one.open({ name: 'same' })).read(0, 100), bytes(100, 1));
+    expectSame(await blob.read(0, 100), bytes(100, 2));
+  });
+});

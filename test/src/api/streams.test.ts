@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { asyncDevice, FaultyDevice } from 'blobyard';
+import { describe, expect, test } from 'vitest';
+import { bytes, CLUSTER, expectCode, expectSame, KiB, MiB, memory, temporaryFolder, testStore } from './support.js';
+
+const DEVICES = [
+  ['synchronous', () => memory(16 * MiB)],
+  ['asynchronous', () => asyncDevice(memory(16 * MiB), { seed: 5 })],
+] as const;
+
+describe.each(DEVICES)('on a device that is %s', (_, makeDevice) => {
+  test('a file goes in and comes out, whole', async () => {
+    const folder = await temporaryFolder();
+    const [source, target] = [path.join(folder, 'in'), path.join(folder, 'out')];
+    const content = bytes(5 * MiB + 333);
+    await writeFile(source, content);
+    const store = await testStore(makeDevice());
+    const blob = await store.create({ sizeBytes: 6 * MiB, thin: true });
+    await pipeline(createReadStream(source), blob.createWriteStream({ start: 4099, flush: true }));
+    await pipeline(blob.createReadStream({ start: 4099, end: 4099 + content.length - 1 }), createWriteStream(target));
+    const hash = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
+    expect(hash(await readFile(target))).toBe(hash(content));
+  });
+
+  test('chunks of any size, and small water marks', async () => {
+    const store = await testStore(makeDevice());
+    const blob = await store.create({ sizeBytes: 4 * CLUSTER });
+    const content = bytes(30_000, 4);
+    const chunks = [1, 2, 500, 512, 513, 7000, 3, 0, 20_000].map((length, index, all) => {
+      const at = all.slice(0, index).reduce((sum, each) => sum + each, 0);
+      return content.subarray(at, at + length);
+    });
+    await pipeline(Readable.from(chunks), blob.createWriteStream({ start: 10, highWaterMark: 100 }));
+    const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    const read = await collect(blob.createReadStream({ start: 10, end: 9 + length, highWaterMark: 777 }));
+    expectSame(read, content.subarray(0, length));
+  });
+});
+
+describe('streams', () => {
+  test('begin and end where they are told', async () => {
+    const store = await testStore();
+    const blob = await store.create({ sizeBytes: CLUSTER });
+    await blob.write(bytes(CLUSTER), 0);
+    expectSame(await collect(blob.createReadStream()), bytes(CLUSTER));
+    expectSame(await collect(blob.createReadStream({ start: 5, end: 5 })), bytes(CLUSTER).subarray(5, 6));
+    expectSame(await collect(blob.createReadStream({ start: CLUSTER })), new Uint8Array(0));
+    const empty = await store.create();
+    expectSame(await collect(empty.createReadStream()), new Uint8Array(0));
+    for (const options of [
+      { start: -1 },
+      { end: CLUSTER },
+      { start: CLUSTER + 1 },
+      { start: 5, end: 3 },
+      { start: 1.5 },
+      { highWaterMark: 0 },
+      { signal: 1 },
+      { begin: 1 },
+    ]) {
+      await expectCode(() => blob.createReadStream(options as never), 'EINVAL');
+    }
+    for (const options of [
+      { start: -1 },
+      { start: CLUSTER + 1 },
+      { highWaterMark: Number.NaN },
+      { flush: 1 },
+      { end: 1 },
+    ]) {
+      await expectCode(() => blob.createWriteStream(options as never), 'EINVAL');
+    }
+  });
+
+  test('hold back who writes faster than the device', async () => {
+    const device = new FaultyDevice(memory(), { asynchronous: true });
+    const store = await testStore(device);
+    const blob = await store.create({ sizeBytes: 16 * CLUSTER });
+    const stream = blob.createWriteStream({ highWaterMark: 8 * KiB });
+    const gate = device.gate('write', 1);
+    expect(stream.write(bytes(4 * KiB))).toBe(true);
+    expect(stream.write(bytes(8 * KiB, 2))).toBe(false);
+    await gate.reached;
+    let drained = false;
+    stream.once('drain', () => {
+      drained = true;
+    });
+    await blob.read(0, 1); // other work goes on meanwhile
+    expect(drained).toBe(false);
+    gate.release();
+    await new Promise((resolve) => stream.once('drain', resolve));
+    await new Promise<void>((resolve) => stream.end(() => resolve()));
+    expectSame(await blob.read(4 * KiB, 8 * KiB), bytes(8 * KiB, 2));
+  });
+
+  test('do not read ahead of who is slow', async () => {
+    const device = new FaultyDevice(memory(), { asynchronous: true });
+    const store = await testStore(device);
+    const blob = await store.create({ sizeBytes: 16 * CLUSTER });
+    await blob.write(bytes(16 * CLUSTER), 0);
+    const before = device.count('read');
+    const stream = blob.createReadStream({ highWaterMark: CLUSTER });
+    await new Promise((resolve) => stream.once('readable', resolve));
+    await blob.read(0, 1);
+    expect(device.count('read') - before).toBeLessThan(4);
+    expectSame(await collect(stream), bytes(16 * CLUSTER));
+  });
+
+  test('fail with the blob', async () => {
+    const device = new FaultyDevice(memory());
+    const store = await testStore(device);
+    const blob = await store.create({ sizeBytes: 2 * CLUSTER });
+    device.failAt(2, { kind: 'read' });
+    await expectCode(collect(blob.createReadStream({ highWaterMark: 4096 })), 'EIO');
+    device.failAt(2, { kind: 'write' });
+    await expectCode(pipeline(Readable.from([bytes(512), bytes(512)]), blob.createWriteStream()), 'EIO');
+    await expectCode(pipeline(Readable.from([bytes(3 * CLUSTER)]), blob.createWriteStream()), 'EINVAL', /the blob has/);
+    const abandoned = blob.createReadStream({ highWaterMark: 512 });
+    const source = blob.createWriteStream();
+    await blob.close();
+    await expectCode(collect(abandoned), 'EBADF');
+    await expectCode(pipeline(Readable.from([bytes(10)]), source), 'EBADF');
+    await expectCode(() => blob.createReadStream(), 'EBADF');
+    await expectCode(() => blob.createWriteStream(), 'EBADF');
+  });
+
+  test('end with their signal', async () => {
+    const store = await testStore();
+    const blob = await store.create({ sizeBytes: 2 * CLUSTER });
+    const controller = new AbortController();
+    const reading = blob.createReadStream({ signal: controller.signal, highWaterMark: 512 });
+    const writing = blob.createWriteStream({ signal: controller.signal });
+    const failures = Promise.all(
+      [reading, writing].map((stream) => new Promise((resolve) => stream.once('error', resolve))),
+    );
+    controller.abort();
+    expect(await failures).toMatchObject([{ name: 'AbortError' }, { name: 'AbortError' }]);
+  });
+
+  test('a reader that goes away ends the reading', async () => {
+    const store = await testStore();
+    const blob = await store.create({ sizeBytes: 2 * CLUSTER });
+    const stream = blob.createReadStream({ highWaterMark: 512 });
+    const failing = new Writable({ write: (_chunk, _encoding, done) => done(new Error('full')) });
+    await expect(pipeline(stream, failing)).rejects.toThrow('full');
+    expect(stream.destroyed).toBe(true);
+    await blob.close();
+  });
+});
+
+async function collect(stream: Readable): Promise<Uint8Array> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,186 @@
+/** Writes of any bytes at the same time as others, on all kinds of devices: nobody's bytes may be lost. */
+
+import { asyncDevice, type Blob, type BlockDevice, FaultyDevice, MemoryDevice } from 'blobyard';
+import { describe, expect, test } from 'vitest';
+import { bytes, CLUSTER, expectCode, expectSame, MiB, memory, numbers, printedSeed, testStore } from './support.js';
+
+/** A device that answers some requests at once and others later, in an order of their own. */
+const DEVICES: [string, (seed: number) => BlockDevice][] = [
+  ['synchronous', () => memory(8 * MiB)],
+  ['in shared memory', () => MemoryDevice.create({ sizeBytes: 8 * MiB, blockLengthBytes: 512 })],
+  ['asynchronous, in order', () => asyncDevice(memory(8 * MiB))],
+  ['asynchronous, shuffled', (seed) => asyncDevice(memory(8 * MiB), { seed })],
+  ['asynchronous, shuffled, in microtasks', (seed) => asyncDevice(memory(8 * MiB), { seed, when: 'microtask' })],
+  ['asynchronous, blocks of 4 KiB', (seed) => asyncDevice(memory(8 * MiB, 4096), { seed })],
+];
+
+describe.each(DEVICES)('%s', (name, makeDevice) => {
+  test('writes to disjoint bytes of the same io units', { timeout: 120_000 }, async () => {
+    const seed = printedSeed(name);
+    const next = numbers(seed);
+    const store = await testStore(makeDevice(seed));
+    const base = await store.create({ sizeBytes: 8 * CLUSTER, thin: true, clearMethod: 'unmap' });
+    const model = new Uint8Array(base.sizeBytes);
+    await base.write(bytes(50_000, 3), 100);
+    model.set(bytes(50_000, 3), 100);
+    await base.snapshot(); // reads go through, writes copy
+    const handles = [base, await store.open(base.id)];
+    for (let round = 0; round < 40; round++) {
+      const work: Promise<unknown>[] = [];
+      for (const [offset, length] of disjointRanges(next, model.length)) {
+        work.push(change(handles[next(2)], model, next, offset, length));
+        if (next(8) === 0) work.push(base.read(next(1000), next(30_000)));
+      }
+      if (next(4) === 0) work.push(base.snapshot());
+      if (next(4) === 0) work.push(base.flush());
+      if (next(6) === 0) work.push(base.inflate());
+      await Promise.all(work);
+      expectSame(await base.read(0, model.length), model, `SEED=${seed}, round ${round}`);
+    }
+    store.engine.blobstore.verify();
+  });
+
+  test('writes to the same bytes leave one of them, whole io unit by io unit', async () => {
+    const seed = printedSeed(name);
+    const next = numbers(seed);
+    const store = await testStore(makeDevice(seed));
+    const blob = await store.create({ sizeBytes: 2 * CLUSTER, thin: true });
+    for (let round = 0; round < 60; round++) {
+      const offset = next(2000);
+      const fills = [1, 2, 3, 4].map((value) => new Uint8Array(1 + next(1500)).fill(value));
+      await blob.writeZeroes(0, 8192);
+      await Promise.all(fills.map((data) => blob.write(data, offset)));
+      const after = await blob.read(0, 8192);
+      const longest = Math.max(...fills.map((fill) => fill.length));
+      expect(after.subarray(0, offset).every((byte) => byte === 0)).toBe(true);
+      expect(after.subarray(offset, offset + longest).every((byte) => byte > 0)).toBe(true);
+      expect(after.subarray(offset + longest).every((byte) => byte === 0)).toBe(true);
+    }
+  });
+});
+
+/** Ranges that share no byte but many io units, in any order. */
+function disjointRanges(next: (limit: number) => number, size: number): [number, number][] {
+  const ranges: [number, number][] = [];
+  for (let at = next(300); at < size; ) {
+    const small = next(3) > 0;
+    const length = Math.min(1 + next(small ? 200 : 9000), size - at);
+    ranges.push([at, length]);
+    at += length + (next(2) === 0 ? 0 : next(2000));
+  }
+  for (let index = ranges.length - 1; index > 0; index--) {
+    const other = next(index + 1);
+    [ranges[index], ranges[other]] = [ranges[other], ranges[index]];
+  }
+  return ranges.slice(0, 40);
+}
+
+/** One change of a blob and of its model; synchronous forms where there are any. */
+async function change(
+  blob: Blob,
+  model: Uint8Array,
+  next: (limit: number) => number,
+  offset: number,
+  length: number,
+): Promise<void> {
+  const data = bytes(length, next(2 ** 30));
+  const kind = next(6);
+  if (kind === 0) {
+    model.fill(0, offset, offset + length);
+    return blob.writeZeroes(offset, length);
+  }
+  model.set(data, offset);
+  if (kind === 1) {
+    const half = next(length);
+    return blob.writev([data.subarray(0, half), data.subarray(half)], offset);
+  }
+  if (kind < 4) return blob.write(data, offset);
+  try {
+    blob.writeSync(data, offset);
+  } catch (error) {
+    const { code } = error as { code: string };
+    if (code !== 'ENOTSUP' && code !== 'EBUSY') throw error;
+    return blob.write(data, offset);
+  }
+}
+
+describe('who waits for whom', () => {
+  async function gated() {
+    const device = new FaultyDevice(memory(), { asynchronous: true });
+    const store = await testStore(device);
+    const blob = await store.create({ sizeBytes: CLUSTER });
+    await blob.write(new Uint8Array(4096).fill(9), 0);
+    return { device, blob };
+  }
+
+  test('an aligned write waits for an unaligned one that has read its io unit', async () => {
+    const { device, blob } = await gated();
+    const gate = device.gate('write', 1);
+    const unaligned = blob.write(Uint8Array.of(1), 600);
+    await gate.reached; // io unit 1 was read, and is about to be written
+    const aligned = blob.write(new Uint8Array(512).fill(2), 512);
+    const beside = blob.write(new Uint8Array(512).fill(3), 1024);
+    await beside; // another io unit: not kept waiting
+    gate.release();
+    await Promise.all([unaligned, aligned]);
+    expect((await blob.read(512, 512)).every((byte) => byte === 2)).toBe(true);
+  });
+
+  test('an unaligned write waits for an aligned one that is under way', async () => {
+    const { device, blob } = await gated();
+    const gate = device.gate('write', 1);
+    const reads = device.count('read');
+    const aligned = blob.write(new Uint8Array(1024).fill(2), 512);
+    await gate.reached;
+    const unaligned = blob.write(Uint8Array.of(1), 600);
+    await blob.read(0, 512); // a turn in which it would have read
+    expect(device.count('read')).toBe(reads + 1);
+    gate.release();
+    await Promise.all([unaligned, aligned]);
+    const after = await blob.read(512, 512);
+    expect(after[88]).toBe(1);
+    expect(after.filter((byte) => byte === 2).length).toBe(511);
+  });
+
+  test('aligned writes to the same io units do not wait for each other', async () => {
+    const { device, blob } = await gated();
+    const gate = device.gate('write', 1);
+    const first = blob.write(new Uint8Array(512), 0);
+    await gate.reached;
+    await blob.write(new Uint8Array(2048), 0);
+    gate.release();
+    await first;
+  });
+
+  test('shrinking waits for writes to what it cuts off, and those after it find it gone', async () => {
+    const { device, blob } = await gated();
+    await blob.resize(4 * CLUSTER);
+    const gate = device.gate('write', 1);
+    const before = blob.write(Uint8Array.of(1), 3 * CLUSTER + 5);
+    await gate.reached;
+    const resizing = blob.resize(2 * CLUSTER);
+    const inside = blob.write(Uint8Array.of(7), 5);
+    await inside;
+    gate.release();
+    await Promise.all([before, resizing]);
+    await expectCode(blob.write(Uint8Array.of(1), 3 * CLUSTER + 5), 'EINVAL');
+    expect(blob.sizeBytes).toBe(2 * CLUSTER);
+  });
+
+  test('a synchronous write is refused where an unaligned one holds its io unit, and only there', async () => {
+    const outside = new FaultyDevice(memory(CLUSTER), { asynchronous: true });
+    const store = await testStore(memory(), { openExternalSnapshot: () => outside });
+    const blob = await store.create({ sizeBytes: CLUSTER, externalSnapshotId: 'asynchronous' });
+    const gate = outside.gate('read', 1);
+    const unaligned = blob.write(Uint8Array.of(1), 600);
+    await gate.reached; // the rest of io unit 1 comes from outside
+    await expectCode(() => blob.writeSync(new Uint8Array(512).fill(2), 512), 'EBUSY', /io units 1 to 1/);
+    await expectCode(() => blob.writeZeroesSync(0, 513), 'EBUSY');
+    await expectCode(() => blob.trimSync(1023, 1), 'EBUSY');
+    blob.trimSync(0, 512); // nothing is allocated: nothing to do, nothing to wait for
+    gate.release();
+    await unaligned;
+    blob.writeSync(Uint8Array.of(3), 601);
+    expect([...(await blob.read(599, 4))]).toEqual([0, 1, 3, 0]);
+  });
+});
