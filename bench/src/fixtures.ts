@@ -1,0 +1,74 @@
+/** Stores to measure on: in memory, and in a file of the system's folder for temporary files, hence mostly in the page cache. */
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import {
+  type Blob,
+  Blobstore,
+  type BlockDevice,
+  type Channel,
+  type CreateOptions,
+  type InitOptions,
+  runSync,
+} from '@blobyard/core';
+import { FileDevice, MemoryDevice } from '@blobyard/io';
+import type { Scale } from './benchmark.js';
+
+export const KIB = 1024;
+export const MIB = 1024 * KIB;
+
+/** The size that the scale asks for. */
+export function sized(scale: Scale, full: number, smoke: number): number {
+  return scale === 'full' ? full : smoke;
+}
+
+/** An open store with a channel. */
+export interface OpenStore {
+  readonly device: BlockDevice;
+  readonly store: Blobstore;
+  readonly channel: Channel;
+}
+
+/** A new store on a device; its data clusters are not cleared. */
+export function newStore(device: BlockDevice, options: InitOptions): OpenStore {
+  const store = runSync(Blobstore.init(device, { clearMethod: 'none', ...options }));
+  return { device, store, channel: store.openChannel() };
+}
+
+/** A new store in memory. */
+export function newMemoryStore(sizeBytes: number, options: InitOptions): OpenStore {
+  return newStore(MemoryDevice.create({ sizeBytes }), options);
+}
+
+/** Creates a blob and opens it. */
+export function newBlob(store: Blobstore, options: CreateOptions): Blob {
+  return runSync(store.openBlob(runSync(store.createBlob(options))));
+}
+
+/** Where a blob's first byte is on its device. Throws unless its clusters follow one another there. */
+export function contiguousStart(store: Blobstore, blob: Blob): number {
+  const first = blob.clusterAt(0);
+  for (let index = 0; index < blob.clusterCount; index++) {
+    if (blob.clusterAt(index) !== first + index) throw new Error('the blob is not in one piece on its device');
+  }
+  return first * store.geometry.clusterBytes;
+}
+
+/** A file that is removed with its folder when it is disposed of, or else when the process ends. */
+export interface TemporaryFile {
+  readonly path: string;
+  dispose(): void;
+}
+
+export function temporaryFile(): TemporaryFile {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'blobyard-bench-'));
+  const dispose = () => fs.rmSync(folder, { recursive: true, force: true });
+  process.once('exit', dispose);
+  return { path: path.join(folder, 'yard.img'), dispose };
+}
+
+/** A device on a new file, sparse and of zeroes. */
+export function newFileDevice(file: TemporaryFile, sizeBytes: number): FileDevice {
+  return FileDevice.open({ path: file.path, create: true, sizeBytes });
+}
