@@ -15,7 +15,7 @@ export function checkRange(operation: string, lba: number, blockCount: number, d
 /** Throws EINVAL unless `lengthBytes` bytes of the buffer follow `bufferOffset`. */
 export function checkBuffer(operation: string, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
   const isWhole = Number.isSafeInteger(bufferOffset);
-  if (isWhole && bufferOffset >= 0 && bufferOffset + lengthBytes <= buffer.byteLength) return;
+  if (isWhole && bufferOffset >= 0 && bufferOffset + lengthBytes <= buffer.length) return;
   const asked = `${operation} of ${lengthBytes} bytes at byte ${bufferOffset} of a buffer`;
   throw new BlobstoreError('EINVAL', `${asked} that has ${buffer.byteLength}; give a larger one`);
 }

@@ -129,7 +129,7 @@ export class MemoryDevice implements ResizableDevice {
 
   openChannel(): DeviceChannel {
     checkOpen('openChannel', this.#isOpen);
-    const channel = new MemoryChannel(this, this.#view, () => this.#channels.delete(channel));
+    const channel = new MemoryChannel(this, this.#view, this.#header, () => this.#channels.delete(channel));
     this.#channels.add(channel);
     return channel;
   }
@@ -236,6 +236,16 @@ class MemoryView {
     }
   }
 
+  /** True for a buffer that lies in the memory. */
+  holds(buffer: Uint8Array): boolean {
+    return buffer instanceof Uint8Array && buffer.buffer === this.#buffer;
+  }
+
+  /** Copies bytes of the memory; both places are bytes of the memory. */
+  move(target: number, source: number, lengthBytes: number): void {
+    this.#bulk.copy(target | 0, source | 0, lengthBytes | 0);
+  }
+
   copyWithin(target: number, source: number, lengthBytes: number): void {
     this.#bulk.copy((this.dataOffset + target) | 0, (this.dataOffset + source) | 0, lengthBytes | 0);
   }
@@ -251,27 +261,71 @@ class MemoryChannel implements DeviceChannel {
   readonly #device: BlockDevice;
   readonly #view: MemoryView;
   readonly #blockLengthBytes: number;
+  readonly #header: Int32Array;
   readonly #onClose: () => void;
   #isOpen = true;
+  /** The buffer of the last transfer that lay in the device's own memory, and where: such a place never changes. */
+  #ownBuffer: Uint8Array | undefined;
+  #ownOffset = 0;
+  #ownLength = 0;
 
-  constructor(device: BlockDevice, view: MemoryView, onClose: () => void) {
+  constructor(device: BlockDevice, view: MemoryView, header: Int32Array, onClose: () => void) {
     this.#device = device;
     this.#view = view;
+    this.#header = header;
     this.#blockLengthBytes = device.blockLengthBytes;
     this.#onClose = onClose;
     if (device.canCopy) this.copy = (target, source, count) => this.#copy(target, source, count);
   }
 
   read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): void {
+    if (this.#isPlain(buffer, bufferOffset, lba, blockCount)) {
+      const length = this.#blockLengthBytes;
+      this.#view.move(this.#ownOffset + bufferOffset, this.#view.dataOffset + lba * length, blockCount * length);
+      return;
+    }
+    this.#remember(buffer);
     const lengthBytes = this.#admit('read', lba, blockCount);
     checkBuffer('read', buffer, bufferOffset, lengthBytes);
     this.#view.copyOut(lba * this.#blockLengthBytes, buffer, bufferOffset, lengthBytes);
   }
 
   write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): void {
+    if (this.#isPlain(buffer, bufferOffset, lba, blockCount)) {
+      const length = this.#blockLengthBytes;
+      this.#view.move(this.#view.dataOffset + lba * length, this.#ownOffset + bufferOffset, blockCount * length);
+      return;
+    }
+    this.#remember(buffer);
     const lengthBytes = this.#admit('write', lba, blockCount);
     checkBuffer('write', buffer, bufferOffset, lengthBytes);
     this.#view.copyIn(lba * this.#blockLengthBytes, buffer, bufferOffset, lengthBytes);
+  }
+
+  /**
+   * True for a transfer that is right in every way, with the buffer that was remembered. Asking a typed array where it lies
+   * costs more than all of this.
+   */
+  #isPlain(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): boolean {
+    return (
+      buffer === this.#ownBuffer &&
+      this.#isOpen &&
+      (lba | 0) === lba &&
+      (blockCount | 0) === blockCount &&
+      (bufferOffset | 0) === bufferOffset &&
+      lba >= 0 &&
+      blockCount >= 0 &&
+      bufferOffset >= 0 &&
+      lba + blockCount <= this.#header[HEADER.BLOCK_COUNT] >>> 0 &&
+      bufferOffset + blockCount * this.#blockLengthBytes <= this.#ownLength
+    );
+  }
+
+  #remember(buffer: Uint8Array): void {
+    if (buffer === this.#ownBuffer || !this.#view.holds(buffer)) return;
+    this.#ownBuffer = buffer;
+    this.#ownOffset = buffer.byteOffset;
+    this.#ownLength = buffer.length;
   }
 
   readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): void {

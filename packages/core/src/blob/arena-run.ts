@@ -3,7 +3,7 @@
  * the metadata thread, read by all.
  */
 
-import { assert } from '../error.js';
+import { InvariantError } from '../error.js';
 import { MapArena } from '../shared/map-arena.js';
 
 export class ArenaRun {
@@ -28,12 +28,12 @@ export class ArenaRun {
   }
 
   get(index: number): number {
-    assert(index < this.#count, `entry ${index} is past the end of a list of ${this.#count}`);
+    if (index >= this.#count) this.#pastEnd(index);
     return this.#arena.load(this.#start + index);
   }
 
   set(index: number, value: number): void {
-    assert(index < this.#count, `entry ${index} is past the end of a list of ${this.#count}`);
+    if (index >= this.#count) this.#pastEnd(index);
     this.#arena.store(this.#start + index, value);
   }
 
@@ -65,6 +65,10 @@ export class ArenaRun {
     this.#arena.free(this.#start, this.#room);
     this.#count = 0;
     this.#room = 0;
+  }
+
+  #pastEnd(index: number): never {
+    throw new InvariantError(`entry ${index} is past the end of a list of ${this.#count}`);
   }
 
   #move(count: number): void {

@@ -49,10 +49,12 @@ export function nameToBytes(name: string): string {
   return String.fromCharCode(...new TextEncoder().encode(name));
 }
 
+const STRICT_UTF8 = new TextDecoder('utf-8', { fatal: true });
+
 /** A kept name as text; bytes that are no UTF-8 stay one character each. */
 export function nameToText(bytes: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.from(bytes, (char) => char.charCodeAt(0)));
+    return STRICT_UTF8.decode(Uint8Array.from(bytes, (char) => char.charCodeAt(0)));
   } catch {
     return bytes;
   }

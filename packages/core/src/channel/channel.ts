@@ -9,7 +9,7 @@
 import type { DeviceChannel, MaybePromise, RequestOptions } from '../device/block-device.js';
 import { assert, BlobstoreError } from '../error.js';
 import { type Steps, wait } from '../metadata/steps.js';
-import type { BlobBlocks } from '../shared/blob-blocks.js';
+import { type BlobBlocks, NOT_ADMITTED } from '../shared/blob-blocks.js';
 import { BLOB, BLOB_FLAG } from '../shared/layout.js';
 import type { MapArena } from '../shared/map-arena.js';
 import type { BlobCluster } from '../units/units.js';
@@ -33,6 +33,7 @@ export class Channel {
   readonly #blobs: BlobBlocks;
   readonly #maps: MapArena;
   readonly #isSynchronous: boolean;
+  #hasFastPath: boolean;
   readonly #ioUnitsPerCluster: number;
   readonly #blocksPerCluster: number;
   readonly #blocksPerIoUnit: number;
@@ -51,6 +52,7 @@ export class Channel {
     this.#blobs = host.shared.blobs;
     this.#maps = host.shared.maps;
     this.#isSynchronous = host.device.synchronous;
+    this.#hasFastPath = host.device.synchronous && host.isMetadataThread;
     this.#ioUnitsPerCluster = host.geometry.ioUnitsPerCluster;
     this.#blocksPerCluster = host.geometry.blocksPerCluster;
     this.#blocksPerIoUnit = host.geometry.blocksPerIoUnit;
@@ -189,6 +191,7 @@ export class Channel {
   *close(): Steps<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#hasFastPath = false;
     this.#gate.abortQueued(new BlobstoreError('EIO', 'the channel was closed meanwhile'));
     while (this.#outstanding > 0) yield new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
     this.#externals.closeAll();
@@ -200,6 +203,9 @@ export class Channel {
    * The shortest way: a transfer within one allocated cluster of a blob that is not frozen. Answers false, with nothing done,
    * when it is anything else; the long way finds out what, and checks the arguments for errors. The device checks the range
    * of the buffer.
+   *
+   * Only on the metadata thread: there whoever freezes blobs cannot run before the transfer is over, so that it need not be
+   * counted, and shared words can be read plainly.
    */
   #fastPath(
     isWrite: boolean,
@@ -210,24 +216,18 @@ export class Channel {
     offset: number,
     count: number,
   ): boolean {
-    const blobs = this.#blobs;
     const cluster = Math.floor(offset / this.#ioUnitsPerCluster);
     const within = offset - cluster * this.#ioUnitsPerCluster;
-    if (!(within >= 0 && count > 0 && within + count <= this.#ioUnitsPerCluster) || this.#closed) return false;
-    if (!this.#isSynchronous || !blobs.hasSeen(slot)) return false;
-    this.#gate.enter(slot);
-    try {
-      if (!blobs.admits(slot, generation, cluster, isWrite)) return false;
-      const entry = this.#maps.load(blobs.peek(slot, BLOB.MAP_OFFSET) + cluster);
-      if (entry === 0) return false;
-      const lba = entry * this.#blocksPerCluster + within * this.#blocksPerIoUnit;
-      const blocks = count * this.#blocksPerIoUnit;
-      if (isWrite) void this.#device.write(buffer, bufferOffset, lba, blocks);
-      else void this.#device.read(buffer, bufferOffset, lba, blocks);
-      return true;
-    } finally {
-      this.#gate.leave(slot);
-    }
+    if (!this.#hasFastPath || !(within >= 0 && count > 0 && within + count <= this.#ioUnitsPerCluster)) return false;
+    const map = this.#blobs.admit(slot, generation, cluster, isWrite);
+    if (map === NOT_ADMITTED) return false;
+    const entry = this.#maps.peek(map + cluster);
+    if (entry === 0) return false;
+    const lba = entry * this.#blocksPerCluster + within * this.#blocksPerIoUnit;
+    const blocks = count * this.#blocksPerIoUnit;
+    if (isWrite) void this.#device.write(buffer, bufferOffset, lba, blocks);
+    else void this.#device.read(buffer, bufferOffset, lba, blocks);
+    return true;
   }
 
   #runSync(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): void {

@@ -37,6 +37,8 @@ export interface ChannelHost {
   readonly geometry: Geometry;
   readonly device: BlockDevice;
   readonly metadata: MetadataPort;
+  /** The channel lives on the metadata thread. */
+  readonly isMetadataThread: boolean;
   /** Asynchronous operations that a channel takes at once. */
   readonly channelOpsMax: number;
   /** The device behind an external clone on this thread; undefined when there is none. */

@@ -15,10 +15,10 @@ import {
   INVALID_FLAGS_KNOWN,
   MD_RO_FLAGS_KNOWN,
 } from '../format/flags.js';
-import { MdPageView } from '../format/md-page.js';
+import type { MdPageView } from '../format/md-page.js';
 import { decodeXattr } from '../format/xattr.js';
 import type { StoreState } from '../store/store-state.js';
-import { type BlobId, CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { type BlobId, CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
 import { extentPagesFor } from './allocation.js';
 import { openExternalBacking } from './external.js';
 import { type Steps, wait } from './steps.js';
@@ -57,6 +57,7 @@ function* readChain(store: StoreState, blob: Blob): Steps<void> {
     blob.chain.push(next as MdPage);
     parseChainPage(store, blob, page, sizing);
     next = page.next;
+    store.pageBuffers.give(page);
   }
   blob.usesExtentTable = sizing.tableClusterCount !== undefined;
   if (sizing.tableClusterCount !== undefined) yield* readExtentPages(store, blob, sizing.tableClusterCount);
@@ -78,12 +79,12 @@ function* readChainPage(store: StoreState, blob: Blob, number: number): Steps<Md
   return page;
 }
 
-/** Reads a metadata page as it is. */
+/** Reads a metadata page as it is, into one of the store's buffers: the caller gives it back when it has parsed it. */
 export function* readMdPage(store: StoreState, number: MdPage): Steps<MdPageView> {
   const { geometry, deviceChannel } = store;
-  const bytes = new Uint8Array(PAGE_BYTES);
-  yield* wait(deviceChannel.read(bytes, 0, geometry.mdPageToLba(number), geometry.blocksPerPage));
-  return new MdPageView(bytes);
+  const page = store.pageBuffers.take();
+  yield* wait(deviceChannel.read(page.bytes, 0, geometry.mdPageToLba(number), geometry.blocksPerPage));
+  return page;
 }
 
 function parseChainPage(store: StoreState, blob: Blob, page: MdPageView, sizing: Sizing): void {
@@ -211,6 +212,7 @@ function* readExtentPages(store: StoreState, blob: Blob, tableClusterCount: numb
     const extent = checkExtentPage(blob, page, number, index);
     const start = index * CLUSTERS_PER_EXTENT_PAGE;
     mapExtent(store, blob, extent, start, Math.min(CLUSTERS_PER_EXTENT_PAGE, tableClusterCount - start));
+    store.pageBuffers.give(page);
   }
 }
 
@@ -231,8 +233,9 @@ function mapExtent(store: StoreState, blob: Blob, extent: ExtentPage, start: num
   const { map, isThin } = blob;
   const { clusters: pool } = store.shared;
   const firstDataCluster = store.geometry.metadataClusterCount();
-  const isOwned = (cluster: number) => cluster >= firstDataCluster && pool.isAllocated(cluster);
   store.shared.locked(() => {
+    const used = pool.bits();
+    const isOwned = (cluster: number) => cluster >= firstDataCluster && used.get(cluster);
     for (let at = 0; at < expected; at++) {
       const cluster = at < extent.clusterCount ? extent.clusterAt(at) : 0;
       if (cluster === 0 ? !isThin : !isOwned(cluster)) {

@@ -1,6 +1,6 @@
 /** A bit array over 32-bit words, as SPDK's: searches answer `NONE_U32` when nothing is found, reads past the end are false. */
 
-import { assert } from '../error.js';
+import { assert, InvariantError } from '../error.js';
 import { NONE_U32 } from '../units/units.js';
 
 /** Words that hold `bitCount` bits. */
@@ -38,12 +38,12 @@ export class BitArray {
   }
 
   set(index: number): void {
-    assert(index < this.#capacity, `bit ${index} is past the end`);
+    if (index >= this.#capacity) throw new InvariantError(`bit ${index} is past the end`);
     this.#words[index >>> 5] |= 1 << (index & 31);
   }
 
   clear(index: number): void {
-    assert(index < this.#capacity, `bit ${index} is past the end`);
+    if (index >= this.#capacity) throw new InvariantError(`bit ${index} is past the end`);
     this.#words[index >>> 5] &= ~(1 << (index & 31));
   }
 

@@ -3,7 +3,7 @@
  * `freeCount` needs the used lock.
  */
 
-import { assert } from '../error.js';
+import { assert, InvariantError } from '../error.js';
 import { NONE_U32 } from '../units/units.js';
 import { BitArray, wordsForBits } from './bit-array.js';
 import { STORE } from './layout.js';
@@ -47,7 +47,7 @@ export class BitPool {
   /** Gives a bit back. */
   free(index: number): void {
     const bits = this.#guarded();
-    assert(bits.get(index), `cluster ${index} was freed twice`);
+    if (!bits.get(index)) throw new InvariantError(`cluster ${index} was freed twice`);
     bits.clear(index);
     if (index < this.#store[STORE.POOL_LOWEST] >>> 0) this.#store[STORE.POOL_LOWEST] = index;
     Atomics.add(this.#store, STORE.POOL_FREE, 1);
@@ -56,6 +56,11 @@ export class BitPool {
   /** True when the bit is taken; false past the end. */
   isAllocated(index: number): boolean {
     return this.#guarded().get(index);
+  }
+
+  /** The bits, to look at many of them under one hold of the lock. */
+  bits(): Pick<BitArray, 'get' | 'capacity'> {
+    return this.#guarded();
   }
 
   /** Clear bits, counted anew: must equal `freeCount`. */

@@ -10,6 +10,9 @@ import { BLOB, BLOB_FLAG, OPEN_BLOBS_MAX } from './layout.js';
 const BLOCK_BYTES = BLOB.WORDS * 4;
 const FIRST_SLOTS = 64;
 
+/** What `admit` answers when the operation must take the long way. */
+export const NOT_ADMITTED = -1;
+
 export class BlobBlocks {
   readonly buffer: SharedArrayBuffer;
   #words: Int32Array;
@@ -29,11 +32,6 @@ export class BlobBlocks {
     return Atomics.load(this.#words, at);
   }
 
-  /** True when this thread's view reaches a slot, as `peek` and `admits` require. Any thread. */
-  hasSeen(slot: number): boolean {
-    return slot * BLOB.WORDS < this.#words.length;
-  }
-
   /**
    * Reads a word that changes only while its blob is frozen and drained: plainly, because whoever has entered the blob and
    * seen it not frozen has seen all changes before. Any thread that is inside the blob.
@@ -43,18 +41,19 @@ export class BlobBlocks {
   }
 
   /**
-   * True when an operation that has entered a blob may go on: it is not frozen, still the same blob, has the cluster, and can
-   * be written if the operation writes. Any thread.
+   * Where the map of a blob begins in the arena, if an operation on one of its clusters may go on at once: it is not frozen,
+   * still the same blob, has the cluster, and can be written if the operation writes; otherwise `NOT_ADMITTED`. Metadata
+   * thread, which alone writes these words and so reads them plainly.
    */
-  admits(slot: number, generation: number, cluster: number, isWrite: boolean): boolean {
+  admit(slot: number, generation: number, cluster: number, isWrite: boolean): number {
     const words = this.#words;
     const at = slot * BLOB.WORDS;
-    return (
-      Atomics.load(words, at + BLOB.FROZEN) === 0 &&
+    const isAdmitted =
+      words[at + BLOB.FROZEN] === 0 &&
       words[at + BLOB.GENERATION] === generation &&
       cluster < words[at + BLOB.CLUSTER_COUNT] >>> 0 &&
-      !(isWrite && (words[at + BLOB.FLAGS] & BLOB_FLAG.DATA_RO) !== 0)
-    );
+      !(isWrite && (words[at + BLOB.FLAGS] & BLOB_FLAG.DATA_RO) !== 0);
+    return isAdmitted ? words[at + BLOB.MAP_OFFSET] >>> 0 : NOT_ADMITTED;
   }
 
   /** Writes a word of a slot. Metadata thread. */

@@ -28,6 +28,11 @@ export class MapArena {
     return Atomics.load(this.#words, at);
   }
 
+  /** Reads an entry plainly. Metadata thread, which alone writes them. */
+  peek(at: number): number {
+    return this.#words[at];
+  }
+
   /** A window on entries, for the metadata thread, which need not read its own writes atomically. */
   window(start: number, count: number): Uint32Array {
     return this.#words.subarray(start, start + count);

@@ -1,6 +1,6 @@
 /** The mask of used metadata pages, shared; every call needs the used lock. The lowest free page is handed out. */
 
-import { assert } from '../error.js';
+import { assert, InvariantError } from '../error.js';
 import { type MdPage, NONE_U32 } from '../units/units.js';
 import { BitArray, wordsForBits } from './bit-array.js';
 import { STORE } from './layout.js';
@@ -47,13 +47,13 @@ export class UsedPages {
 
   claim(page: MdPage): void {
     const bits = this.#guarded();
-    assert(!bits.get(page), `metadata page ${page} was taken twice`);
+    if (bits.get(page)) throw new InvariantError(`metadata page ${page} was taken twice`);
     bits.set(page);
   }
 
   release(page: MdPage): void {
     const bits = this.#guarded();
-    assert(bits.get(page), `metadata page ${page} was freed twice`);
+    if (!bits.get(page)) throw new InvariantError(`metadata page ${page} was freed twice`);
     bits.clear(page);
     if (page < this.#store[STORE.PAGES_LOWEST] >>> 0) this.#store[STORE.PAGES_LOWEST] = page;
   }

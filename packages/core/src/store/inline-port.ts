@@ -48,6 +48,7 @@ export function inlineHost(store: StoreState): ChannelHost {
     geometry: store.geometry,
     device: store.device,
     metadata: new InlinePort(store),
+    isMetadataThread: true,
     channelOpsMax: store.channelOpsMax,
     externalDevice: (slot) => externalDeviceOf(store, slot),
   };

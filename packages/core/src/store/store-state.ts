@@ -9,6 +9,7 @@ import type { BitArray } from '../shared/bit-array.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, type DeviceCluster, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
+import { PageBuffers } from './page-buffers.js';
 import { SnapshotTree } from './snapshot-tree.js';
 
 /**
@@ -89,6 +90,7 @@ export class StoreState {
   /** Clusters that nothing names, taken because they could not be cleared. */
   unclearedClusters: DeviceCluster[] = [];
   readonly snapshots = new SnapshotTree();
+  readonly pageBuffers = new PageBuffers();
   readonly channels = new Set<Channel>();
   /** Blobs that could not be opened when the store was loaded. */
   readonly damaged: DamagedBlob[] = [];

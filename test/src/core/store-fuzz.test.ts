@@ -1,0 +1,68 @@
+/**
+ * The whole store against a naive model, by random operations. It runs for as many seconds as BLOBYARD_FUZZ_SECONDS says, with
+ * the seed that BLOBYARD_FUZZ_SEED says, otherwise another one each time; fast-check prints the seed of a failure.
+ */
+
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type FuzzConfig, fuzzOperations, StoreFuzz } from './store-fuzz.js';
+
+const SECONDS = Number(process.env.BLOBYARD_FUZZ_SECONDS ?? 15);
+const SEED = process.env.BLOBYARD_FUZZ_SEED === undefined ? {} : { seed: Number(process.env.BLOBYARD_FUZZ_SEED) };
+
+/** A store that is often full, of clusters of two pages. */
+const SMALL: FuzzConfig = {
+  blockLengthBytes: 512,
+  clusterBytes: 8192,
+  clustersOnDevice: 64,
+  mdPageCount: 64,
+  durability: 'power-loss',
+  useExtentTable: true,
+  canCopy: true,
+  asynchronous: false,
+  sizes: [0, 1, 2, 3, 4, 5, 6, 8, 11],
+  blobsMax: 8,
+};
+/** Blobs over several extent pages. */
+const LONG: FuzzConfig = {
+  ...SMALL,
+  blockLengthBytes: 4096,
+  clusterBytes: 4096,
+  clustersOnDevice: 3000,
+  mdPageCount: 200,
+  sizes: [0, 1, 511, 512, 513, 700, 1024, 1025],
+  blobsMax: 5,
+};
+
+const CONFIGS: [string, FuzzConfig, number][] = [
+  ['power-loss, extent pages', SMALL, 60],
+  ['process-crash, extent pages', { ...SMALL, durability: 'process-crash' }, 60],
+  ['power-loss, runs in the chain', { ...SMALL, useExtentTable: false, canCopy: false }, 60],
+  ['process-crash, runs in the chain', { ...SMALL, useExtentTable: false, durability: 'process-crash' }, 60],
+  ['clusters of three pages, no copy by the device', { ...SMALL, clusterBytes: 12_288, canCopy: false }, 60],
+  ['few metadata pages', { ...SMALL, mdPageCount: 16, clustersOnDevice: 48 }, 60],
+  ['few blobs, long chains', { ...SMALL, blobsMax: 4, sizes: [2, 4, 6] }, 80],
+  ['an asynchronous device', { ...SMALL, asynchronous: true }, 40],
+  ['an asynchronous device, process-crash', { ...SMALL, asynchronous: true, durability: 'process-crash' }, 40],
+  ['several extent pages', LONG, 30],
+  ['several extent pages, process-crash', { ...LONG, durability: 'process-crash' }, 30],
+];
+
+describe('a store does as the model does', () => {
+  test.each(CONFIGS)('%s', { timeout: (SECONDS + 60) * 1000 }, async (_, config, operationsMax) => {
+    let runs = 0;
+    await fc.assert(
+      fc.asyncProperty(fuzzOperations(operationsMax), async (operations) => {
+        await StoreFuzz.play(config, operations);
+        runs++;
+      }),
+      {
+        ...SEED,
+        numRuns: 1_000_000,
+        interruptAfterTimeLimit: (SECONDS * 1000) / CONFIGS.length,
+        markInterruptAsFailure: false,
+      },
+    );
+    expect(runs).toBeGreaterThan(0);
+  });
+});
