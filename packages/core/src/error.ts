@@ -36,6 +36,9 @@ export class BlobstoreError extends Error {
   }
 }
 
+/** What opening an external snapshot failed with: it says nothing about the store's own device. */
+export class ExternalSnapshotError extends BlobstoreError {}
+
 /**
  * The failure as a `BlobstoreError`: itself if it is one already, otherwise wrapped. Errors of Node's file system keep their
  * code where this project has it, and become EIO where it does not.

@@ -203,7 +203,7 @@ export class Blob {
       internalXattrs: this.internalXattrs.entries,
       clusterCount: this.clusterCount,
       extentPages: this.usesExtentTable ? this.extentPageNumbers() : undefined,
-      clusterAt: (index) => this.map.clusters.get(index),
+      clusterAt: (index) => this.map.clusterForDisk(index),
     };
   }
 

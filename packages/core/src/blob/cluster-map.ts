@@ -3,10 +3,28 @@
  * takes its original's map over as a whole.
  */
 
-import type { Coalescer } from '../metadata/steps.js';
+import type { Coalescer, Deferred } from '../metadata/steps.js';
 import type { MapArena } from '../shared/map-arena.js';
 import type { DeviceCluster } from '../units/units.js';
 import { ArenaRun } from './arena-run.js';
+
+/** A cluster that an extent page, or without an extent table the chain, may name on disk. */
+export interface UncertainCluster {
+  cluster: DeviceCluster;
+  /** By its number in the blob; undefined without an extent table. */
+  extentPage: number | undefined;
+}
+
+export interface Insertion {
+  cluster: DeviceCluster;
+  /** Resolved when it has ended, well or not. */
+  ended: Deferred;
+}
+
+/** The clusters in a map's list of uncertain ones. */
+export function uncertainClusters(map: ClusterMap): DeviceCluster[] {
+  return map.uncertain.map(({ cluster }) => cluster);
+}
 
 export class ClusterMap {
   /** Device cluster of each cluster, or 0; longer than the blob after shrinking, until the blob is persisted. */
@@ -21,12 +39,22 @@ export class ClusterMap {
   readonly unrootedExtentPages = new Set<number>();
   /** Cleared clusters that the map dropped, but an extent page on disk may still name. */
   dropped: DeviceCluster[] = [];
+  /** Clusters that the map does not have because writing it failed; the disk may have them all the same. */
+  uncertain: UncertainCluster[] = [];
+  /** Insertions that are being written, by the cluster's index in the blob: on disk they come before they come here. */
+  readonly inserting = new Map<number, Insertion>();
   /** Writes of extent pages that are under way. */
   readonly writes = new Map<number, Coalescer>();
 
   constructor(arena: MapArena) {
     this.clusters = new ArenaRun(arena);
     this.extentPages = new ArenaRun(arena);
+  }
+
+  /** The device cluster of a blob's cluster as the disk is to have it: with what is being inserted. */
+  clusterForDisk(index: number): number {
+    if (this.inserting.size === 0) return this.clusters.get(index);
+    return this.inserting.get(index)?.cluster ?? this.clusters.get(index);
   }
 
   /** Forgets every allocation. */

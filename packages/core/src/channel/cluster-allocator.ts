@@ -71,6 +71,7 @@ export class ClusterAllocator {
     try {
       const source = this.#findSource(slot, cluster, inside);
       claimed = yield* this.#claim(slot, cluster);
+      if (claimed.cluster >= shared.highWater) yield* metadata.raiseHighWater(claimed.cluster);
       if (source.kind === 'device') {
         written = true;
         yield* this.#copyOnDevice(claimed.cluster, source.lba);

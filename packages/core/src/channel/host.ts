@@ -19,6 +19,8 @@ export interface BlobRef {
 export interface MetadataPort {
   /** Makes a claimed cluster part of a blob; `exists` when another one was faster, then the claim is still the caller's. */
   insertCluster(slot: number, index: BlobCluster, claimed: ClaimedCluster): Steps<'inserted' | 'exists'>;
+  /** Makes the high-water mark on disk higher than a claimed cluster, which may be given data then. */
+  raiseHighWater(cluster: number): Steps<void>;
   /** Clears a claimed cluster if it was written, and gives the claim back. */
   discardCluster(slot: number, claimed: ClaimedCluster, written: boolean): Steps<void>;
   /**

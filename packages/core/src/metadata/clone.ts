@@ -8,6 +8,7 @@ import type { BlobId } from '../units/units.js';
 import { withBlobLocked } from './blob-lock.js';
 import { createBlob } from './create.js';
 import { dropReference, openBlob } from './open-close.js';
+import { settle } from './settle.js';
 import type { Steps } from './steps.js';
 
 /**
@@ -21,6 +22,7 @@ export function* createClone(store: StoreState, id: BlobId, xattrs: readonly Xat
       throw new BlobstoreError('EINVAL', `blob ${id} can be written: make a snapshot of it, and clone that`);
     }
     return yield* withBlobLocked(store, original, 'clone', function* () {
+      yield* settle(store, original);
       const { clusterCount, usesExtentTable: useExtentTable } = original;
       const parent = { name: INTERNAL_XATTR.SNAPSHOT, value: idToBytes(original.id) };
       const clone = yield* createBlob(store, { clusterCount, thin: true, useExtentTable, xattrs }, [parent]);

@@ -1,14 +1,16 @@
 /** Creating blobs. */
 
+import { ZEROES } from '../blob/backing.js';
 import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { BlobstoreError } from '../error.js';
 import { type ClearMethod, INVALID_FLAG } from '../format/flags.js';
 import type { Xattr } from '../format/xattr.js';
 import type { StoreState } from '../store/store-state.js';
 import { type BlobId, blobIdOfPage, type DeviceCluster, type MdPage, NONE_U32 } from '../units/units.js';
-import { releaseClusters, releasePages, zeroPages } from './clearing.js';
+import { releaseClusters, releasePages } from './clearing.js';
+import { discardOpen, finishAllDeletes } from './delete.js';
 import { persist } from './persist.js';
-import { changeSize } from './resize.js';
+import { changeSize, coverNewClusters } from './resize.js';
 import type { Steps } from './steps.js';
 
 const EXTERNAL_ID_BYTES_MAX = 0xffff;
@@ -40,19 +42,46 @@ export function* createBlob(
   options: CreateBlobOptions = {},
   internalXattrs: readonly Xattr[] = [],
 ): Steps<BlobId> {
+  const blob = yield* writeNewBlob(store, options, internalXattrs, false);
+  blob.free();
+  return blob.id;
+}
+
+/** As `createBlob`, and leaves the blob open. */
+export function* createOpenBlob(
+  store: StoreState,
+  options: CreateBlobOptions,
+  internalXattrs: readonly Xattr[],
+): Steps<Blob> {
+  const blob = yield* writeNewBlob(store, options, internalXattrs, true);
+  if (blob.isThin) blob.back = ZEROES;
+  blob.publish();
+  blob.openRefs = 1;
+  store.openBlobs.set(blob.page, blob);
+  return blob;
+}
+
+function* writeNewBlob(
+  store: StoreState,
+  options: CreateBlobOptions,
+  internalXattrs: readonly Xattr[],
+  attach: boolean,
+): Steps<Blob> {
   store.requireOpen();
+  yield* finishAllDeletes(store); // what failed before gives back what it took, and cannot come back after a crash
   const page = claimBlobPage(store);
   const blob = new Blob(store.shared, blobIdOfPage(page));
   try {
+    if (attach) blob.attach();
     describe(blob, options, internalXattrs);
     changeSize(store, blob, options.clusterCount ?? 0);
+    yield* coverNewClusters(store, blob, 0);
     yield* persist(store, blob);
   } catch (error) {
     yield* undoCreate(store, blob);
     throw error;
   }
-  blob.free();
-  return blob.id;
+  return blob;
 }
 
 function claimBlobPage(store: StoreState): MdPage {
@@ -97,22 +126,17 @@ function makeExternalClone(blob: Blob, snapshotId: Uint8Array): void {
 }
 
 /**
- * Gives back what a blob that could not be created has taken. If its root may be on disk, it is zeroed first; should that
- * fail too, everything stays taken, because after a crash the blob might be there.
+ * Gives back what a blob that could not be created has taken. If its root may be on disk, the blob is deleted; should that
+ * fail too, everything stays taken until it is gone, because after a crash it might be there.
  */
 function* undoCreate(store: StoreState, blob: Blob): Steps<void> {
-  if (blob.rootInDoubt || blob.chain.length > 0) {
-    try {
-      yield* zeroPages(store, [blob.page]);
-      yield* store.barrier();
-    } catch {
-      store.abandoned.add(blob.page);
-      return;
-    }
+  if (blob.rootInDoubt) {
+    blob.chain = [blob.page]; // the other pages of the chain are among the stale ones
+    return yield* discardOpen(store, blob);
   }
   const { clusters, extentPages } = blob.map;
   const takenClusters: DeviceCluster[] = [...blob.staleClusters];
-  const takenPages: MdPage[] = [blob.page, ...blob.chain.slice(1), ...blob.stalePages];
+  const takenPages: MdPage[] = [blob.page, ...blob.stalePages];
   for (let index = 0; index < clusters.count; index++) {
     if (clusters.get(index) !== 0) takenClusters.push(clusters.get(index) as DeviceCluster);
   }

@@ -25,12 +25,13 @@ import {
 } from '../units/units.js';
 import { claimCluster, extentPagesFor, unclaimCluster } from './allocation.js';
 import { withBlobLocked } from './blob-lock.js';
-import { extentPageIndex } from './extent-pages.js';
+import { extentPageIndex, writeExtentPage } from './extent-pages.js';
 import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { insertCluster } from './insert-cluster.js';
 import { dropReference, openBlob } from './open-close.js';
-import { persist, sync } from './persist.js';
+import { persist, persistUnsettled, sync } from './persist.js';
+import { noteUnsettled, settle, trySettle } from './settle.js';
 import { type Steps, wait } from './steps.js';
 
 /**
@@ -41,6 +42,7 @@ export function* adoptBySoleClone(store: StoreState, snapshot: Blob, cloneId: Bl
   const clone = yield* openBlob(store, cloneId);
   const cloneWasReadOnly = clone.mdRo;
   try {
+    yield* settle(store, clone);
     yield* withBlobLocked(store, clone, 'delete the snapshot of', () =>
       frozen(store, clone, () => takeOver(store, snapshot, clone)),
     );
@@ -211,13 +213,15 @@ function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBef
  * the snapshot's mark go.
  */
 function* revert(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBefore, merged: Merged): Steps<void> {
-  for (const index of merged.clusters) clone.map.clusters.set(index, 0);
+  for (const index of merged.clusters) {
+    clone.map.clusters.set(index, 0);
+    if (clone.usesExtentTable) clone.map.dirtyExtentPages.add(extentPageIndex(index)); // it may be on disk with them
+  }
   clone.map.allocatedCount -= merged.clusters.length;
   for (const index of merged.extentPages) {
     clone.map.extentPages.set(index, 0);
     clone.map.unrootedExtentPages.delete(index);
     clone.map.dirtyExtentPages.delete(index);
-    snapshot.map.dirtyExtentPages.add(index);
   }
   clone.mdRo = false;
   if (snapshot.parentId === EXTERNAL_SNAPSHOT_ID) clone.removeXattr(INTERNAL_XATTR.EXTERNAL_SNAPSHOT, true);
@@ -226,13 +230,23 @@ function* revert(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBe
   clone.back = before.back;
   clone.flags = before.flags;
   clone.state = 'dirty';
-  try {
-    yield* persist(store, clone);
-  } catch {
-    return; // the mark stays, and the next load decides by what the clone's root says then
-  }
+  noteUnsettled(store, [clone.page, snapshot.page], () => undoOnDisk(store, snapshot, clone, merged));
+  yield* trySettle(store, clone);
+}
+
+/**
+ * First the extent pages that were the clone's for a while, whole, which fits the clone either way; then the clone; then the
+ * snapshot without its mark. A load in between decides by what the clone's root says.
+ */
+function* undoOnDisk(store: StoreState, snapshot: Blob, clone: Blob, merged: Merged): Steps<void> {
+  for (const index of merged.extentPages) yield* writeExtentPage(store, snapshot, index, snapshot.clusterCount);
+  yield* store.barrier();
+  yield* persistUnsettled(store, clone);
   const wasReadOnly = snapshot.mdRo;
   snapshot.mdRo = false;
-  snapshot.removeXattr(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL, true);
+  if (snapshot.internalXattrs.get(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL)) {
+    snapshot.removeXattr(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL, true);
+  }
   snapshot.mdRo = wasReadOnly;
+  yield* persistUnsettled(store, snapshot);
 }

@@ -4,6 +4,7 @@
  */
 
 import type { Blob } from '../blob/blob.js';
+import { uncertainClusters } from '../blob/cluster-map.js';
 import { BlobstoreError } from '../error.js';
 import type { StoreState } from '../store/store-state.js';
 import { markDirty } from '../store/super-block-io.js';
@@ -11,7 +12,8 @@ import { type BlobId, type DeviceCluster, type MdPage, pageOfBlobId } from '../u
 import { requireUnlocked } from './blob-lock.js';
 import { clearStale, zeroPages } from './clearing.js';
 import { adoptBySoleClone } from './delete-snapshot.js';
-import { dropReference, findOpen, freeBlob, openBlob } from './open-close.js';
+import { dropReference, findOpen, freeBacking, openBlob } from './open-close.js';
+import { noteUnsettled, settle } from './settle.js';
 import type { Steps } from './steps.js';
 
 /**
@@ -22,19 +24,24 @@ import type { Steps } from './steps.js';
 export function* deleteBlob(store: StoreState, id: BlobId): Steps<void> {
   store.requireOpen();
   const unfinished = store.unfinishedDeletes.get(pageOfBlobId(id));
-  if (unfinished?.id === id) return yield* finishDelete(store, unfinished);
+  if (unfinished?.id === id) return yield* resumeDelete(store, unfinished);
   const blob = yield* openBlob(store, id);
+  let cloneOnDisk: MdPage | undefined;
   try {
     const clone = soleClone(store, blob);
     requireUnlocked(blob, 'delete');
     blob.locked = true;
     blob.deleting = true; // nobody may open it any more
+    yield* settle(store, blob);
     if (clone !== undefined) {
       yield* adoptBySoleClone(store, blob, clone);
       hide(store, blob); // it is hollow now: there is no way back
+      cloneOnDisk = pageOfBlobId(clone);
     }
     yield* zeroRoot(store, blob);
   } catch (error) {
+    // While the hollow snapshot is on disk it may name there what the clone has now.
+    if (cloneOnDisk !== undefined) noteUnsettled(store, [cloneOnDisk, blob.page], () => finishDelete(store, blob));
     if (!store.unfinishedDeletes.has(blob.page)) {
       if (blob.deleting) blob.locked = false;
       blob.deleting = false;
@@ -64,13 +71,14 @@ function soleClone(store: StoreState, blob: Blob): BlobId | undefined {
 function* zeroRoot(store: StoreState, blob: Blob): Steps<void> {
   yield* markDirty(store);
   blob.state = 'dirty';
+  blob.rootInDoubt = true;
   yield* zeroPages(store, [blob.page]);
   yield* store.barrier();
   forget(store, blob);
 }
 
 /** Takes a blob out of sight whose deletion cannot be undone, but is not done either. */
-function hide(store: StoreState, blob: Blob): void {
+export function hide(store: StoreState, blob: Blob): void {
   store.openBlobs.delete(blob.page);
   store.unfinishedDeletes.set(blob.page, blob);
 }
@@ -82,7 +90,7 @@ function forget(store: StoreState, blob: Blob): void {
   store.snapshots.remove(blob.parentId, blob.id);
   hide(store, blob);
   for (const cluster of clusters.entries()) if (cluster !== 0) blob.staleClusters.push(cluster as DeviceCluster);
-  blob.staleClusters = blob.staleClusters.concat(blob.map.dropped);
+  blob.staleClusters = blob.staleClusters.concat(blob.map.dropped, uncertainClusters(blob.map));
   blob.stalePages.push(...blob.chain.slice(1));
   for (let index = 0; index < extentPages.count; index++) {
     const page = extentPages.get(index) as MdPage;
@@ -91,19 +99,21 @@ function forget(store: StoreState, blob: Blob): void {
   blob.stalePages.push(blob.page);
   blob.map.clear();
   blob.map.dropped = [];
+  blob.map.uncertain = [];
   blob.chain = [];
 }
 
 /** Takes the blob off the disk if it is still there, clears what it has left, and gives it back. */
-function* finishDelete(store: StoreState, blob: Blob): Steps<void> {
+export function* finishDelete(store: StoreState, blob: Blob): Steps<void> {
   if (blob.chain.length > 0) yield* zeroRoot(store, blob);
+  yield* freeBacking(store, blob); // now, or a deletion that fails below would keep its parent open
   yield* clearStale(store, blob);
   store.usedBlobIds.clear(blob.page);
   store.unfinishedDeletes.delete(blob.page);
-  yield* freeBlob(store, blob);
+  blob.free();
 }
 
-/** Deletes an open blob that nobody else has seen. What fails is gone on with when the store is unloaded. */
+/** Deletes a blob in memory that nobody else has seen. What fails is gone on with when the store is unloaded. */
 export function* discardOpen(store: StoreState, blob: Blob): Steps<void> {
   hide(store, blob);
   try {
@@ -113,12 +123,18 @@ export function* discardOpen(store: StoreState, blob: Blob): Steps<void> {
   }
 }
 
-/** Goes on with every deletion that failed half way. */
-export function* finishAllDeletes(store: StoreState): Steps<void> {
-  for (const blob of [...store.unfinishedDeletes.values()]) yield* finishDelete(store, blob);
+/** Goes on with a deletion that failed half way. */
+function* resumeDelete(store: StoreState, blob: Blob): Steps<void> {
+  yield* settle(store, blob); // which may be what deletes it
+  if (store.unfinishedDeletes.get(blob.page) === blob) yield* finishDelete(store, blob);
 }
 
-/** First pages of blobs that are being deleted, or otherwise nobody's. */
+/** Goes on with every deletion that failed half way. */
+export function* finishAllDeletes(store: StoreState): Steps<void> {
+  for (const blob of [...store.unfinishedDeletes.values()]) yield* resumeDelete(store, blob);
+}
+
+/** True for the first page of a blob whose deletion began and has not ended. */
 export function isHidden(store: StoreState, page: MdPage): boolean {
-  return store.unfinishedDeletes.has(page) || store.abandoned.has(page);
+  return store.unfinishedDeletes.has(page);
 }

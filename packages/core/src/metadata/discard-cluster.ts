@@ -40,7 +40,8 @@ export function* reclaimClusters(store: StoreState): Steps<boolean> {
   let reclaimed = store.unclearedClusters.length > 0;
   yield* clearUncleared(store);
   for (const blob of [...store.openBlobs.values()]) {
-    if (blob.map.dropped.length === 0 && blob.staleClusters.length === 0) continue;
+    const { dropped, uncertain } = blob.map;
+    if (dropped.length === 0 && uncertain.length === 0 && blob.staleClusters.length === 0) continue;
     blob.state = 'dirty';
     yield* persist(store, blob);
     reclaimed = true;

@@ -30,7 +30,7 @@ export function* writeExtentPage(store: StoreState, blob: Blob, index: number, c
 
 /** Extent page `index` of a blob as its map is now. */
 export function encodeBlobExtentPage(blob: Blob, index: number, clusterCount: number): MdPageView {
-  return encodeExtentPage(blob.id, index, clusterCount, (cluster) => blob.map.clusters.get(cluster));
+  return encodeExtentPage(blob.id, index, clusterCount, (cluster) => blob.map.clusterForDisk(cluster));
 }
 
 function* writeOnce(store: StoreState, blob: Blob, index: number, clusterCount: number): Steps<void> {

@@ -3,8 +3,8 @@
 import type { Blob } from '../blob/blob.js';
 import { INTERNAL_XATTR } from '../blob/blob.js';
 import type { BlockDevice } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
-import type { StoreState } from '../store/store-state.js';
+import { BlobstoreError, ExternalSnapshotError, toBlobstoreError } from '../error.js';
+import type { ExternalSnapshotRequest, OpenExternalSnapshot, StoreState } from '../store/store-state.js';
 import { EXTERNAL_SNAPSHOT_ID } from '../units/units.js';
 import { withBlobLocked } from './blob-lock.js';
 import { frozen } from './freeze.js';
@@ -28,7 +28,7 @@ export function* openExternalBacking(store: StoreState, blob: Blob): Steps<void>
     storeContext: store.externalContext,
     blobContext: blob.externalContext,
   };
-  const device = yield* wait(store.openExternal(request));
+  const device = yield* callBack(store.openExternal, request);
   blob.parentId = EXTERNAL_SNAPSHOT_ID;
   if (device === null) return;
   try {
@@ -38,6 +38,18 @@ export function* openExternalBacking(store: StoreState, blob: Blob): Steps<void>
     throw error;
   }
   blob.back = { kind: 'external', device };
+}
+
+function* callBack(open: OpenExternalSnapshot, request: ExternalSnapshotRequest): Steps<BlockDevice | null> {
+  try {
+    return yield* wait(open(request));
+  } catch (cause) {
+    const { code, message } = toBlobstoreError(
+      cause,
+      `the external snapshot of blob ${request.blobId} cannot be opened`,
+    );
+    throw new ExternalSnapshotError(code, message, { cause });
+  }
 }
 
 /**

@@ -17,6 +17,7 @@ import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { dropReference, openBlob } from './open-close.js';
 import { sync } from './persist.js';
+import { settle } from './settle.js';
 import { type Steps, wait } from './steps.js';
 import { throwIfAborted, type Watched } from './watched.js';
 
@@ -55,6 +56,7 @@ function* makeIndependent(
         throw new BlobstoreError('EINVAL', `blob ${id} has no parent to be decoupled from`);
       }
       if (!blob.isThin) return;
+      yield* settle(store, blob);
       const mode = blob.parentId === EXTERNAL_SNAPSHOT_ID ? 'inflate' : asked;
       yield* allocateAll(store, channel, blob, mode, watched);
       if (mode === 'inflate') yield* becomeThick(store, blob);

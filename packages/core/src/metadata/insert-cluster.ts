@@ -7,17 +7,20 @@
  */
 
 import type { Blob } from '../blob/blob.js';
+import type { ClusterMap } from '../blob/cluster-map.js';
 import type { StoreState } from '../store/store-state.js';
 import { markDirty } from '../store/super-block-io.js';
-import { type BlobCluster, UNALLOCATED } from '../units/units.js';
+import { type BlobCluster, type MdPage, UNALLOCATED } from '../units/units.js';
 import type { ClaimedCluster } from './allocation.js';
 import { releasePages } from './clearing.js';
 import { extentPageIndex, writeExtentPage } from './extent-pages.js';
 import { sync } from './persist.js';
-import type { Steps } from './steps.js';
+import { Deferred, type Steps } from './steps.js';
 
 /**
- * Makes `claimed` the cluster `index` of a blob; the map has taken it over when this answers `inserted`, or throws.
+ * Makes `claimed` the cluster `index` of a blob. Where the map is written through, the disk has it before anybody sees it here:
+ * a write into it could otherwise be acknowledged that a killed process loses. When this throws the blob does not have the
+ * cluster, but the disk may: it is given back once the blob has been persisted.
  * @returns `exists` when another channel was faster: the caller clears and gives back what it claimed
  */
 export function* insertCluster(
@@ -27,32 +30,50 @@ export function* insertCluster(
   claimed: ClaimedCluster,
 ): Steps<'inserted' | 'exists'> {
   const { map } = blob;
+  for (let other = map.inserting.get(index); other; other = map.inserting.get(index)) yield other.ended.promise;
   if (map.clusters.get(index) !== UNALLOCATED) return 'exists';
-  map.clusters.set(index, claimed.cluster);
-  map.allocatedCount++;
-  if (!blob.usesExtentTable) {
-    blob.state = 'dirty';
-    yield* store.writesThrough ? sync(store, blob) : markDirty(store);
-    return 'inserted';
+  const extentPage = blob.usesExtentTable ? extentPageIndex(index) : undefined;
+  if (extentPage !== undefined) takeExtentPage(store, map, extentPage, claimed.extentPage);
+  const ended = new Deferred();
+  map.inserting.set(index, { cluster: claimed.cluster, ended });
+  try {
+    yield* store.writesThrough ? writeMapping(store, blob, extentPage) : markDirty(store);
+    map.clusters.set(index, claimed.cluster);
+    map.allocatedCount++;
+    if (!store.writesThrough) noteChanged(blob, extentPage);
+  } catch (error) {
+    map.uncertain.push({ cluster: claimed.cluster, extentPage });
+    noteChanged(blob, extentPage);
+    throw error;
+  } finally {
+    map.inserting.delete(index);
+    ended.resolve();
   }
-  const extentPage = extentPageIndex(index);
-  if (map.extentPages.get(extentPage) === UNALLOCATED) {
-    map.extentPages.set(extentPage, claimed.extentPage);
-    map.unrootedExtentPages.add(extentPage);
-  } else if (claimed.extentPage !== UNALLOCATED) {
-    releasePages(store, [claimed.extentPage]); // another channel's insertion brought one meanwhile
-  }
-  map.dirtyExtentPages.add(extentPage);
-  if (map.unrootedExtentPages.has(extentPage) || !store.writesThrough) blob.state = 'dirty';
-  yield* store.writesThrough ? writeMapping(store, blob, extentPage) : markDirty(store);
   return 'inserted';
 }
 
-/** Writes an extent page, and the chain too if no root names the page yet. */
-export function* writeMapping(store: StoreState, blob: Blob, extentPage: number): Steps<void> {
-  yield* writeExtentPage(store, blob, extentPage, blob.clusterCount);
-  if (blob.map.unrootedExtentPages.has(extentPage)) {
-    blob.state = 'dirty';
-    yield* sync(store, blob);
+function takeExtentPage(store: StoreState, map: ClusterMap, index: number, claimed: MdPage): void {
+  if (map.extentPages.get(index) === UNALLOCATED) {
+    map.extentPages.set(index, claimed);
+    map.unrootedExtentPages.add(index);
+  } else if (claimed !== UNALLOCATED) {
+    releasePages(store, [claimed]); // another channel's insertion brought one meanwhile
   }
+}
+
+/** Notes that a mapping on disk is not what memory has. */
+export function noteChanged(blob: Blob, extentPage: number | undefined): void {
+  if (extentPage !== undefined) blob.map.dirtyExtentPages.add(extentPage);
+  blob.state = 'dirty';
+}
+
+/**
+ * Writes where a cluster's mapping is: its extent page, and the chain too if no root names the page yet, or the root on disk
+ * is in doubt; without an extent table the chain.
+ */
+export function* writeMapping(store: StoreState, blob: Blob, extentPage: number | undefined): Steps<void> {
+  if (extentPage !== undefined) yield* writeExtentPage(store, blob, extentPage, blob.clusterCount);
+  if (extentPage !== undefined && !blob.map.unrootedExtentPages.has(extentPage) && !blob.rootInDoubt) return;
+  blob.state = 'dirty';
+  yield* sync(store, blob);
 }

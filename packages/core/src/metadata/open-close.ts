@@ -1,5 +1,6 @@
 /** Opening and closing of blobs, by reference count. */
 
+import type { Backing } from '../blob/backing.js';
 import { Blob } from '../blob/blob.js';
 import { BlobstoreError } from '../error.js';
 import type { ClearMethod } from '../format/flags.js';
@@ -92,13 +93,17 @@ function* closeLast(store: StoreState, blob: Blob): Steps<void> {
   yield* forgetClosed(store, blob);
 }
 
-/** Writes the blobs that linger without a reference, and forgets them. */
+/** Writes the blobs that linger without a reference, and forgets them; with a clone, its snapshot may come to linger. */
 export function* closeLingering(store: StoreState): Steps<void> {
-  for (const blob of [...store.openBlobs.values()]) {
-    if (blob.openRefs > 0) continue;
+  for (let blob = findLingering(store); blob !== undefined; blob = findLingering(store)) {
     yield* persist(store, blob);
     yield* forgetClosed(store, blob);
   }
+}
+
+function findLingering(store: StoreState): Blob | undefined {
+  for (const blob of store.openBlobs.values()) if (blob.openRefs === 0) return blob;
+  return undefined;
 }
 
 function* forgetClosed(store: StoreState, blob: Blob): Steps<void> {
@@ -119,6 +124,17 @@ export function* freeBlob(store: StoreState, blob: Blob): Steps<void> {
   const { back } = blob;
   blob.back = undefined;
   blob.free();
+  yield* closeBacking(store, back);
+}
+
+/** Gives back what is behind a blob, which is not read any more. */
+export function* freeBacking(store: StoreState, blob: Blob): Steps<void> {
+  const { back } = blob;
+  blob.back = undefined;
+  yield* closeBacking(store, back);
+}
+
+function* closeBacking(store: StoreState, back: Backing | undefined): Steps<void> {
   if (back?.kind === 'blob') yield* dropReference(store, back.blob);
   else if (back?.kind === 'external') yield* wait(back.device.close());
 }
@@ -133,11 +149,5 @@ function takeReference(blob: Blob, forClone: boolean): Blob {
 function requireWhole(store: StoreState, id: BlobId, page: MdPage): void {
   if (store.unfinishedDeletes.has(page)) {
     throw new BlobstoreError('EBUSY', `blob ${id} is being deleted; its deletion failed half way: delete it again`);
-  }
-  if (store.abandoned.has(page)) {
-    throw new BlobstoreError(
-      'EBUSY',
-      `blob ${id} is left of a snapshot that failed; loading the store anew removes it`,
-    );
   }
 }

@@ -20,7 +20,7 @@
  */
 
 import type { Blob } from '../blob/blob.js';
-import type { ClusterMap } from '../blob/cluster-map.js';
+import type { ClusterMap, UncertainCluster } from '../blob/cluster-map.js';
 import { BlobstoreError } from '../error.js';
 import { encodeChain, sealChain } from '../format/blob-chain.js';
 import { DATA_RO_FLAG_READ_ONLY } from '../format/flags.js';
@@ -34,6 +34,13 @@ import { Batch, type Steps, wait } from './steps.js';
 
 /** Writes what memory has and the disk has not; nothing if there is nothing. */
 export function* persist(store: StoreState, blob: Blob): Steps<void> {
+  const settle = store.unsettled.get(blob.page);
+  if (settle) yield* settle();
+  yield* persistUnsettled(store, blob);
+}
+
+/** Persists a blob as a part of settling it. */
+export function* persistUnsettled(store: StoreState, blob: Blob): Steps<void> {
   if (blob.state === 'clean' && !blob.persists.isRunning) return;
   yield* blob.persists.run(() => persistOnce(store, blob));
 }
@@ -146,13 +153,18 @@ interface DecidedChain {
   unrooted: number[];
   /** Clusters that no map on disk names any more. */
   dropped: DeviceCluster[];
+  /** Also these, which are to be cleared. */
+  uncertain: UncertainCluster[];
 }
 
 function decideChain(blob: Blob): DecidedChain {
   const { map, clusterCount } = blob;
   const pages = encodeChain(blob.chainContent());
   blob.state = 'clean'; // unless it is changed again before the pages are written
-  return { pages, map, clusterCount, unrooted: [...map.unrootedExtentPages], dropped: [...map.dropped] };
+  const isOffDisk = ({ extentPage }: UncertainCluster) =>
+    extentPage === undefined || !map.dirtyExtentPages.has(extentPage);
+  const uncertain = map.uncertain.filter(isOffDisk);
+  return { pages, map, clusterCount, unrooted: [...map.unrootedExtentPages], dropped: [...map.dropped], uncertain };
 }
 
 /** Steps 5 to 8. */
@@ -177,17 +189,21 @@ function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain): Steps<
   for (const index of chain.unrooted) map.unrootedExtentPages.delete(index);
   map.dropped = map.dropped.slice(chain.dropped.length);
   releaseClusters(store, chain.dropped);
+  map.uncertain = map.uncertain.filter((each) => !chain.uncertain.includes(each));
+  for (const { cluster } of chain.uncertain) blob.staleClusters.push(cluster);
 }
 
 /** Steps 7 and 8. When they fail the disk has the old root or the new one: the pages of both stay taken. */
 function* writeRoot(store: StoreState, blob: Blob, root: MdPageView, numbers: MdPage[]): Steps<void> {
   const { geometry, deviceChannel } = store;
+  const { clusterCount } = blob;
   try {
     blob.rootInDoubt = true;
     yield* wait(deviceChannel.write(root.bytes, 0, geometry.mdPageToLba(blob.page), geometry.blocksPerPage));
     yield* store.barrier();
   } catch (error) {
     blob.stalePages.push(...numbers.slice(1));
+    blob.syncedClusterCount = Math.max(blob.syncedClusterCount, clusterCount); // extent pages must fit both roots
     throw error;
   }
   blob.rootInDoubt = false;

@@ -4,18 +4,19 @@
  */
 
 import type { Blob } from '../blob/blob.js';
+import type { ClusterMap, UncertainCluster } from '../blob/cluster-map.js';
 import type { StoreState } from '../store/store-state.js';
 import { type BlobCluster, type DeviceCluster, UNALLOCATED } from '../units/units.js';
 import { releaseClusters } from './clearing.js';
 import { extentPageIndex } from './extent-pages.js';
 import { freezeForRelease, isFrozen, unfreeze } from './freeze.js';
-import { writeMapping } from './insert-cluster.js';
-import { sync } from './persist.js';
+import { noteChanged, writeMapping } from './insert-cluster.js';
+import { settle } from './settle.js';
 import { type Steps, wait } from './steps.js';
 
 /**
  * Unmaps cluster `index` of an open blob, and releases it where nothing behind it could show through. When its metadata cannot
- * be written, the cluster stays allocated and reads zeroes.
+ * be written, the cluster stays allocated and reads zeroes; or, if not even that can be written, stays taken until a sync.
  * @returns `frozen` or `locked`, with nothing done, when another operation has the blob: it may be moving the map, or count on
  * its clusters. Such operations in turn wait until no release is under way.
  */
@@ -46,29 +47,48 @@ function* unmapAndDrop(store: StoreState, blob: Blob, index: BlobCluster): Steps
   const cluster = blob.clusterAt(index);
   if (cluster === UNALLOCATED) return; // another unmap was faster
   const { geometry, deviceChannel } = store;
+  yield* settle(store, blob);
   yield* wait(deviceChannel.unmap(geometry.clusterToLba(cluster), geometry.blocksPerCluster));
-  if (blob.isThin && blob.back?.kind === 'zeroes') yield* dropCluster(store, blob, index, cluster);
+  // A root in doubt may say on disk that the blob is thick, which must not have holes.
+  if (blob.isThin && blob.back?.kind === 'zeroes' && !blob.rootInDoubt) yield* dropCluster(store, blob, index, cluster);
 }
 
 function* dropCluster(store: StoreState, blob: Blob, index: BlobCluster, cluster: DeviceCluster): Steps<void> {
   const { map } = blob;
-  map.clusters.set(index, UNALLOCATED);
-  map.allocatedCount--;
-  const extentPage = extentPageIndex(index);
-  if (blob.usesExtentTable) map.dirtyExtentPages.add(extentPage);
-  else blob.state = 'dirty';
+  const extentPage = blob.usesExtentTable ? extentPageIndex(index) : undefined;
+  takeOut(map, index);
   if (!store.writesThrough) {
-    blob.state = 'dirty';
+    noteChanged(blob, extentPage);
     map.dropped.push(cluster); // released once no map on the medium names it
     return;
   }
   try {
-    if (blob.usesExtentTable) yield* writeMapping(store, blob, extentPage);
-    else yield* sync(store, blob);
+    yield* writeMapping(store, blob, extentPage);
   } catch (error) {
-    map.clusters.set(index, cluster);
-    map.allocatedCount++;
+    yield* putBack(store, blob, index, { cluster, extentPage });
     throw error;
   }
   releaseClusters(store, [cluster]);
+}
+
+function takeOut(map: ClusterMap, index: BlobCluster): void {
+  map.clusters.set(index, UNALLOCATED);
+  map.allocatedCount--;
+}
+
+/**
+ * The blob keeps the cluster if the disk has it for certain. Otherwise it reads zeroes without it, too: a write into it could
+ * be acknowledged, and be lost with a killed process.
+ */
+function* putBack(store: StoreState, blob: Blob, index: BlobCluster, dropped: UncertainCluster): Steps<void> {
+  const { map } = blob;
+  map.clusters.set(index, dropped.cluster);
+  map.allocatedCount++;
+  try {
+    yield* writeMapping(store, blob, dropped.extentPage);
+  } catch {
+    takeOut(map, index);
+    map.uncertain.push(dropped);
+    noteChanged(blob, dropped.extentPage);
+  }
 }

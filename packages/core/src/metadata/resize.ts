@@ -2,6 +2,7 @@
 
 import type { Blob } from '../blob/blob.js';
 import { BlobstoreError } from '../error.js';
+import { raiseHighWater } from '../store/high-water.js';
 import type { StoreState } from '../store/store-state.js';
 import { markDirty } from '../store/super-block-io.js';
 import { type MdPage, NONE_U32 } from '../units/units.js';
@@ -23,13 +24,27 @@ export function* resizeBlob(store: StoreState, blob: Blob, clusterCount: number)
   yield* withBlobLocked(store, blob, 'resize', function* () {
     yield* freeze(store, blob);
     try {
-      // As at an insertion: what is written to new clusters before a sync is for recovery to clear.
-      if (!blob.isThin && !store.writesThrough) yield* markDirty(store);
+      const before = blob.clusterCount;
       changeSize(store, blob, clusterCount);
+      try {
+        yield* coverNewClusters(store, blob, before);
+      } catch (error) {
+        changeSize(store, blob, before);
+        throw error;
+      }
     } finally {
       unfreeze(store, blob);
     }
   });
+}
+
+/** What is written to new clusters of a thick blob before a sync is for recovery to clear: it must know of them. */
+export function* coverNewClusters(store: StoreState, blob: Blob, before: number): Steps<void> {
+  if (store.writesThrough || blob.isThin || blob.clusterCount <= before) return;
+  let highest = 0;
+  for (const cluster of blob.map.clusters.entries().subarray(before)) highest = Math.max(highest, cluster);
+  yield* markDirty(store);
+  yield* raiseHighWater(store, highest);
 }
 
 /** Changes the size at once; the blob must be frozen, or nobody's yet. Throws as `resizeBlob`. */

@@ -19,12 +19,13 @@ import type { Xattr } from '../format/xattr.js';
 import type { StoreState } from '../store/store-state.js';
 import { type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
 import { withBlobLocked } from './blob-lock.js';
-import { createBlob } from './create.js';
-import { deleteBlob, discardOpen } from './delete.js';
+import { createOpenBlob } from './create.js';
+import { discardOpen, finishDelete, hide, isHidden } from './delete.js';
 import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { dropReference, openBlob } from './open-close.js';
-import { persist, sync, syncAlone } from './persist.js';
+import { persist, persistUnsettled, sync, syncAlone } from './persist.js';
+import { noteUnsettled, settle, trySettle } from './settle.js';
 import type { Steps } from './steps.js';
 
 /**
@@ -44,27 +45,24 @@ export function* createSnapshot(store: StoreState, id: BlobId, xattrs: readonly 
 }
 
 function* snapshotLocked(store: StoreState, original: Blob, xattrs: readonly Xattr[]): Steps<BlobId> {
-  if (original.map.clusters.count > original.clusterCount) yield* persist(store, original); // what was cut off stays its own
+  yield* settle(store, original);
+  const { map } = original;
+  // What was cut off or dropped stays the original's own: the snapshot must not be who gives it back.
+  const wasCut = map.clusters.count > original.clusterCount;
+  if (wasCut || map.dropped.length > 0 || map.uncertain.length > 0) yield* persist(store, original);
   const { clusterCount, usesExtentTable: useExtentTable } = original;
   const mark = { name: INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS, value: idToBytes(original.id) };
-  const id = yield* createBlob(store, { clusterCount, thin: true, useExtentTable, xattrs }, [mark]);
-  const snapshot = yield* openOrRemove(store, id);
-  // Nobody may write the original's metadata while its map is lent: without map and parent, it would be empty on disk.
-  yield* frozen(store, original, () => original.persists.alone(() => switchOver(store, original, snapshot)));
-  return id;
-}
-
-function* openOrRemove(store: StoreState, id: BlobId): Steps<Blob> {
+  const snapshot = yield* createOpenBlob(store, { clusterCount, thin: true, useExtentTable, xattrs }, [mark]);
   try {
-    return yield* openBlob(store, id);
+    // Nobody may write the original's metadata while its map is lent: without map and parent, it would be empty on disk.
+    yield* frozen(store, original, () => original.persists.alone(() => switchOver(store, original, snapshot)));
   } catch (error) {
-    try {
-      yield* deleteBlob(store, id);
-    } catch {
-      // it carries the mark of a snapshot in progress: the next load removes it
-    }
+    const isMade = original.back?.kind === 'blob' && original.back.blob === snapshot;
+    if (!isMade && !isHidden(store, snapshot.page)) yield* discardOpen(store, snapshot); // freezing has failed
+    yield* trySettle(store, original);
     throw error;
   }
+  return snapshot.id;
 }
 
 /** Steps 2 to 4, with the original frozen. The reference to the snapshot becomes the original's. */
@@ -76,7 +74,8 @@ function* switchOver(store: StoreState, original: Blob, snapshot: Blob): Steps<v
     yield* persist(store, snapshot);
   } catch (error) {
     moveMapBack(original, snapshot, before);
-    yield* discardOpen(store, snapshot);
+    hide(store, snapshot);
+    noteUnsettled(store, [original.page, snapshot.page], () => finishDelete(store, snapshot));
     throw error;
   }
   try {
@@ -86,7 +85,8 @@ function* switchOver(store: StoreState, original: Blob, snapshot: Blob): Steps<v
   } catch (error) {
     before.restore(original);
     moveMapBack(original, snapshot, before);
-    yield* undoOnDisk(store, original, snapshot);
+    hide(store, snapshot);
+    noteUnsettled(store, [original.page, snapshot.page], () => undoOnDisk(store, original, snapshot));
     throw error;
   }
   list(store, original, snapshot, before);
@@ -97,6 +97,7 @@ function* switchOver(store: StoreState, original: Blob, snapshot: Blob): Steps<v
 /** What the original was before it became a clone. */
 class OriginalBefore {
   readonly map;
+  readonly unrooted: readonly number[];
   readonly parentId;
   readonly back;
   readonly flags;
@@ -105,6 +106,7 @@ class OriginalBefore {
 
   constructor(original: Blob) {
     this.map = original.map;
+    this.unrooted = [...original.map.unrootedExtentPages];
     this.parentId = original.parentId;
     this.back = original.back;
     this.flags = { ...original.flags };
@@ -144,6 +146,7 @@ function moveMap(store: StoreState, original: Blob, snapshot: Blob): void {
 
 function moveMapBack(original: Blob, snapshot: Blob, before: OriginalBefore): void {
   if (original.map !== before.map) [snapshot.map, original.map] = [original.map, snapshot.map];
+  for (const index of before.unrooted) original.map.unrootedExtentPages.add(index); // the snapshot's root named them
   snapshot.back = ZEROES;
   snapshot.parentId = INVALID_BLOB_ID;
   snapshot.publish();
@@ -167,15 +170,8 @@ function link(original: Blob, snapshot: Blob): void {
  * it was may the snapshot go; until then the snapshot on disk must stay as it is.
  */
 function* undoOnDisk(store: StoreState, original: Blob, snapshot: Blob): Steps<void> {
-  try {
-    yield* syncAlone(store, original);
-  } catch {
-    store.openBlobs.delete(snapshot.page);
-    store.abandoned.add(snapshot.page);
-    snapshot.free();
-    return;
-  }
-  yield* discardOpen(store, snapshot);
+  yield* persistUnsettled(store, original);
+  yield* finishDelete(store, snapshot);
 }
 
 function list(store: StoreState, original: Blob, snapshot: Blob, before: OriginalBefore): void {

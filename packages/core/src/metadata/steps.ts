@@ -180,7 +180,8 @@ class Round {
   readonly ended = new Deferred();
 }
 
-class Deferred {
+/** A promise that is resolved or rejected from outside. */
+export class Deferred {
   resolve!: () => void;
   reject!: (error: unknown) => void;
   readonly promise = new Promise<void>((resolve, reject) => {

@@ -77,6 +77,14 @@ export class BitArray {
     if (tailBits !== 0) this.#words[whole] |= other.#words[whole] & ~(-1 << tailBits);
   }
 
+  /** How many bits there are up to the last one that is set. */
+  lengthUsed(): number {
+    for (let at = wordsForBits(this.#capacity) - 1; at >= 0; at--) {
+      if (this.#words[at] !== 0) return at * 32 + 32 - Math.clz32(this.#words[at]);
+    }
+    return 0;
+  }
+
   countSet(): number {
     let count = 0;
     for (let at = 0; at < wordsForBits(this.#capacity); at++) {

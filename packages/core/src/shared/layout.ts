@@ -7,6 +7,7 @@
  * | store | `USED_LOCK` | any thread | itself |
  * | store | `USED_LOCK_WAITERS` | any thread | atomic add |
  * | store | `POOL_*`, `PAGES_*` | any thread | used lock |
+ * | store | `HIGH_WATER` | metadata thread | single writer; readers load atomically |
  * | pool, pages | the bits | any thread | used lock |
  * | blob block | `FROZEN`…`ID_PAGE` | metadata thread | single writer; readers load atomically |
  * | map arena | an entry | metadata thread | single writer; readers load atomically |
@@ -29,6 +30,8 @@ export const STORE = {
   POOL_LOWEST: 4,
   /** No clear bit of the used-page mask lies below this one. */
   PAGES_LOWEST: 5,
+  /** No cluster from this one on may be given data before the mark is raised; see `store/high-water.ts`. */
+  HIGH_WATER: 6,
   WORDS: 16,
 } as const;
 

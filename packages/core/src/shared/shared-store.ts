@@ -42,9 +42,11 @@ export class SharedStore {
   readonly maps: MapArena;
   readonly channels: ChannelTable;
   readonly threadId: number;
+  readonly #words: Int32Array;
 
   constructor(buffers: SharedStoreBuffers, threadId: number) {
     const words = new Int32Array(buffers.store);
+    this.#words = words;
     this.buffers = buffers;
     this.threadId = threadId;
     this.usedLock = new UsedLock(words, threadId);
@@ -74,6 +76,14 @@ export class SharedStore {
       mdPageCount: sizes.mdPageCount,
     };
     return new SharedStore(buffers, threadId);
+  }
+
+  /** Clusters from this one on may be given data only once the metadata thread has raised it. Any thread reads. */
+  get highWater(): number {
+    return Atomics.load(this.#words, STORE.HIGH_WATER) >>> 0;
+  }
+  set highWater(mark: number) {
+    Atomics.store(this.#words, STORE.HIGH_WATER, mark);
   }
 
   /** Runs `section` under the used lock. It must not do I/O; if it throws, the lock is given back all the same. */

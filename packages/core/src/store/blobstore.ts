@@ -34,7 +34,7 @@ import type { InitOptions, LoadOptions } from './options.js';
 import type { DamagedBlob, StoreState } from './store-state.js';
 import { readSuper, writeSuper } from './super-block-io.js';
 import { abandonStore, destroyStore, unloadStore } from './unload.js';
-import { verifyStore } from './verify.js';
+import { auditStore, verifyStore } from './verify.js';
 
 /** Xattrs by name, as users give them. */
 export type Xattrs = Readonly<Record<string, Uint8Array>>;
@@ -336,6 +336,11 @@ export class Blobstore {
   /** Throws `InvariantError` when what memory says of pages and clusters does not add up; for tests. */
   verify(): void {
     verifyStore(this.#state);
+  }
+
+  /** As `verify`, and also throws when a page or cluster is taken that nobody has; reads blobs that are closed. For tests. */
+  audit(): Steps<void> {
+    return auditStore(this.#state);
   }
 
   #nextWhere(blob: Blob, offset: number, wanted: (cluster: number) => boolean): number | undefined {

@@ -49,8 +49,9 @@ export function* growLive(store: StoreState): Steps<void> {
   if (store.device.refresh) yield* wait(store.device.refresh());
   const block = yield* readSuper(store);
   const { deviceBytes } = store;
-  if (deviceBytes === block.sizeBytes) return;
   const clusterCount = Math.floor(deviceBytes / block.clusterBytes);
+  // The super block alone does not say it: writing it may have failed, and come to the disk nevertheless.
+  if (deviceBytes === block.sizeBytes && clusterCount === shared.clusters.capacity) return;
   const pages = maskPages(clusterCount);
   const room = clusterMaskRoom(block);
   if (deviceBytes < block.sizeBytes || clusterCount < shared.clusters.capacity || pages > room) {

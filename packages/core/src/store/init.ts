@@ -9,6 +9,7 @@ import { BitArray } from '../shared/bit-array.js';
 import { SharedStore } from '../shared/shared-store.js';
 import { Geometry } from '../units/geometry.js';
 import { INVALID_BLOB_ID, PAGE_BYTES } from '../units/units.js';
+import { NO_HIGH_WATER } from './high-water.js';
 import {
   CHANNEL_OPS_DEFAULT,
   CLUSTER_BYTES_DEFAULT,
@@ -111,6 +112,7 @@ function makeState(
   const used = BitArray.private(clusterCount);
   for (let cluster = 0; cluster < geometry.metadataClusterCount(); cluster++) used.set(cluster);
   shared.locked(() => shared.clusters.load(used));
+  shared.highWater = options.durability === 'process-crash' ? NO_HIGH_WATER : used.lengthUsed();
   return new StoreState({
     device,
     deviceChannel,
@@ -120,6 +122,7 @@ function makeState(
     bstype: block.bstype,
     superBlobId: INVALID_BLOB_ID,
     clean: false,
+    clusterMask: block.clusterMask,
     durability: options.durability ?? 'power-loss',
     channelOpsMax: options.channelOpsMax ?? CHANNEL_OPS_DEFAULT,
     openExternal: options.openExternalSnapshot,

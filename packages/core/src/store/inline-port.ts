@@ -11,6 +11,7 @@ import { releaseCluster } from '../metadata/release-cluster.js';
 import type { Steps } from '../metadata/steps.js';
 import { BLOB } from '../shared/layout.js';
 import type { BlobCluster, MdPage } from '../units/units.js';
+import { raiseHighWater } from './high-water.js';
 import type { StoreState } from './store-state.js';
 
 class InlinePort implements MetadataPort {
@@ -22,6 +23,10 @@ class InlinePort implements MetadataPort {
 
   insertCluster(slot: number, index: BlobCluster, claimed: ClaimedCluster): Steps<'inserted' | 'exists'> {
     return insertCluster(this.#store, blobOfSlot(this.#store, slot), index, claimed);
+  }
+
+  raiseHighWater(cluster: number): Steps<void> {
+    return raiseHighWater(this.#store, cluster);
   }
 
   discardCluster(slot: number, claimed: ClaimedCluster, written: boolean): Steps<void> {

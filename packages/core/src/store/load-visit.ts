@@ -3,10 +3,10 @@
  */
 
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
-import { toBlobstoreError } from '../error.js';
+import { BlobstoreError, ExternalSnapshotError, toBlobstoreError } from '../error.js';
 import { deleteBlob } from '../metadata/delete.js';
 import { extentPageIndex } from '../metadata/extent-pages.js';
-import { dropReference, openBlob } from '../metadata/open-close.js';
+import { closeBlob, dropReference, openBlob } from '../metadata/open-close.js';
 import { persist } from '../metadata/persist.js';
 import type { Steps } from '../metadata/steps.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
@@ -22,6 +22,7 @@ export function* visitBlobs(store: StoreState, onBlob: ((blob: LoadedBlob) => vo
       const blob = yield* openBlob(store, id);
       yield* visit(store, blob, onBlob);
     } catch (cause) {
+      if (!isDamage(cause)) throw cause;
       const error = toBlobstoreError(cause, `blob ${id} cannot be opened`);
       store.damaged.push({ id, page: page as MdPage, error });
     }
@@ -56,7 +57,16 @@ function* visit(store: StoreState, blob: Blob, onBlob: ((blob: LoadedBlob) => vo
     if (blob.isClone) store.snapshots.add(blob.parentId, blob.id);
   }
   if (outcome === 'remove') return yield* removeSnapshot(store, blob);
-  yield* dropReference(store, blob);
+  yield* closeBlob(store, blob);
+}
+
+/**
+ * False when the device has failed: then nothing is known of the blob, and a store that took it for damaged would not know its
+ * clones either, and delete the snapshot behind them.
+ */
+function isDamage(error: unknown): boolean {
+  if (error instanceof ExternalSnapshotError) return true;
+  return error instanceof BlobstoreError && error.code !== 'EIO';
 }
 
 /**
@@ -67,7 +77,8 @@ function* examine(store: StoreState, blob: Blob, other: BlobId): Steps<'keep' | 
   let clone: Blob;
   try {
     clone = yield* openBlob(store, other);
-  } catch {
+  } catch (error) {
+    if (!isDamage(error)) throw error;
     return 'leave';
   }
   const isClone = clone.parentId === blob.id;

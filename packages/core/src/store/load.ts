@@ -5,13 +5,13 @@ import { BlobstoreError } from '../error.js';
 import { maskBitsMax } from '../format/mask.js';
 import { BSTYPE_BYTES, SuperBlock } from '../format/super-block.js';
 import { type Steps, wait } from '../metadata/steps.js';
-import { BitArray } from '../shared/bit-array.js';
 import { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
-import { type DeviceCluster, divideRoundUp, NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { PAGE_BYTES } from '../units/units.js';
 import { growSuper } from './grow.js';
+import { clearFreeBelow, highWaterOf, NO_HIGH_WATER } from './high-water.js';
 import { visitBlobs } from './load-visit.js';
-import { type Masks, readMasks, writeMasks } from './masks.js';
+import { type Masks, readMasks, readRange, writeMasks } from './masks.js';
 import {
   CHANNEL_OPS_DEFAULT,
   CLUSTER_BYTES_DEFAULT,
@@ -23,6 +23,7 @@ import {
 import { type Recovered, recover } from './recover.js';
 import { StoreState } from './store-state.js';
 import { clusterMaskRoom, parseGeometry } from './super-geometry.js';
+import { abandonStore } from './unload.js';
 
 /**
  * Opens a store; recovers it if it was not cleanly unloaded.
@@ -44,18 +45,20 @@ function* open(device: BlockDevice, options: LoadOptions, grow: boolean): Steps<
   const deviceBytes = device.blockCount * device.blockLengthBytes;
   requireDeviceSize(options.clusterBytes ?? CLUSTER_BYTES_DEFAULT, deviceBytes);
   const channel = device.openChannel();
+  let store: StoreState | undefined;
   try {
     const block = yield* readSuperBlock(channel, device, options);
     if (grow) yield* growSuper(channel, device, block, options);
     if (block.sizeBytes === 0) block.sizeBytes = deviceBytes;
     const geometry = parseGeometry(block, device);
     if (grow) requireClean(block);
-    const store = yield* assemble(channel, device, block, geometry, options);
+    store = yield* assemble(channel, device, block, geometry, options);
     yield* visitBlobs(store, options.onBlob);
     store.sharedByBlobs = undefined;
     return store;
   } catch (error) {
-    channel.close();
+    if (store) yield* abandonStore(store);
+    else channel.close();
     throw error;
   }
 }
@@ -100,6 +103,7 @@ function* assemble(
     usedBlobIds: found.blobIds,
     bstype: block.bstype,
     superBlobId: block.superBlobId,
+    clusterMask: block.clusterMask,
     clean: true, // or not: the first change of metadata looks, and records the size of an old store
     durability: options.durability ?? 'power-loss',
     channelOpsMax: options.channelOpsMax ?? CHANNEL_OPS_DEFAULT,
@@ -110,29 +114,20 @@ function* assemble(
     store.damaged.push(...found.damaged);
     store.missingClusterCount = found.missingClusterCount;
     store.sharedByBlobs = found.shared;
+    if (!store.writesThrough && store.damaged.length === 0) yield* clearLeftovers(store, block, found);
     yield* writeMasks(store, block);
-    if (!store.writesThrough && store.damaged.length === 0) yield* clearFree(store);
     yield* store.barrier();
   }
+  shared.highWater = store.writesThrough ? NO_HIGH_WATER : found.clusters.lengthUsed();
   return store;
 }
 
 /**
- * Clears what recovery found free: a crash leaves there what was written to clusters that no map on disk names yet, or what a
- * deletion did not come to clear. Whoever gets such a cluster next expects zeroes. Not where blobs are damaged: what they had
- * may lie there. Not with `process-crash`: the specification does not clear, and its windows are small.
+ * Clears what a crash left in clusters that recovery found free: what was written before a map on disk named them, or what a
+ * deletion did not come to clear. Whoever gets them next expects zeroes. Not where blobs are damaged: what they had may lie
+ * there. Not with `process-crash`: the specification does not clear, and its windows are small.
  */
-function* clearFree(store: StoreState): Steps<void> {
-  const { device, deviceChannel, geometry, shared } = store;
-  const used = BitArray.private(shared.clusters.capacity);
-  const mask = new Uint8Array(divideRoundUp(used.capacity, 8));
-  shared.locked(() => shared.clusters.storeMask(mask));
-  used.loadMask(mask);
-  for (let first = used.findFirstClear(0); first !== NONE_U32; ) {
-    const end = Math.min(used.findFirstSet(first), used.capacity);
-    const lba = geometry.clusterToLba(first as DeviceCluster);
-    const count = (end - first) * geometry.blocksPerCluster;
-    if (!device.isZeroes?.(lba, count)) yield* wait(deviceChannel.unmap(lba, count));
-    first = used.findFirstClear(end);
-  }
+function* clearLeftovers(store: StoreState, block: SuperBlock, found: Masks): Steps<void> {
+  const mask = yield* readRange(store.deviceChannel, store.geometry, block.clusterMask);
+  yield* clearFreeBelow(store, found.clusters, highWaterOf(mask, block.clusterMask, found.clusters.capacity));
 }

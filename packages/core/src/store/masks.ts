@@ -70,7 +70,9 @@ export function* writeMasks(store: StoreState, block: SuperBlock): Steps<void> {
   if (block.blobIdMask.count > 0) {
     yield* writeMask(store, MASK.USED_BLOB_IDS, block.blobIdMask, mdPageCount, (to) => store.usedBlobIds.storeMask(to));
   }
-  yield* writeMask(store, MASK.USED_CLUSTERS, block.clusterMask, clusters.capacity, (to) => clusters.storeMask(to));
+  // A grow that failed may have come to the disk: then the mask must cover what the super block there says.
+  const clusterCount = Math.max(clusters.capacity, Math.floor(block.sizeBytes / block.clusterBytes));
+  yield* writeMask(store, MASK.USED_CLUSTERS, block.clusterMask, clusterCount, (to) => clusters.storeMask(to));
 }
 
 function* writeMask(

@@ -4,7 +4,8 @@ import type { Blob } from '../blob/blob.js';
 import type { Channel } from '../channel/channel.js';
 import type { BlockDevice, DeviceChannel, MaybePromise } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
-import { type Steps, wait } from '../metadata/steps.js';
+import type { PageRange } from '../format/super-block.js';
+import { Coalescer, type Steps, wait } from '../metadata/steps.js';
 import type { BitArray } from '../shared/bit-array.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
@@ -58,6 +59,7 @@ export interface StoreStateFields {
   bstype: Uint8Array;
   superBlobId: BlobId;
   clean: boolean;
+  clusterMask: PageRange;
   durability: Durability;
   channelOpsMax: number;
   openExternal: OpenExternalSnapshot | undefined;
@@ -76,6 +78,9 @@ export class StoreState {
   superBlobId: BlobId;
   /** The super block on disk says "clean": it must be told otherwise before metadata changes. */
   clean: boolean;
+  /** Where the used-cluster mask lies. */
+  readonly clusterMask: PageRange;
+  readonly highWaterWrites = new Coalescer();
   readonly durability: Durability;
   /** Requests that a channel takes at once. */
   readonly channelOpsMax: number;
@@ -83,10 +88,10 @@ export class StoreState {
   readonly externalContext: unknown;
 
   readonly openBlobs = new Map<MdPage, Blob>();
-  /** Blobs whose deletion began on disk and failed before its end; deleting them again goes on with it. */
+  /** Blobs whose deletion began on disk and failed before its end; deleting them again, or unloading, goes on with it. */
   readonly unfinishedDeletes = new Map<MdPage, Blob>();
-  /** Snapshots that failed half way, in doubt on disk; the next load sets them right, until then they are nobody's. */
-  readonly abandoned = new Set<MdPage>();
+  /** By a blob's first page: what a failed operation has left to be done on disk before the blob changes there. */
+  readonly unsettled = new Map<MdPage, () => Steps<void>>();
   /** Clusters that nothing names, taken because they could not be cleared. */
   unclearedClusters: DeviceCluster[] = [];
   readonly snapshots = new SnapshotTree();
@@ -110,6 +115,7 @@ export class StoreState {
     this.bstype = fields.bstype;
     this.superBlobId = fields.superBlobId ?? INVALID_BLOB_ID;
     this.clean = fields.clean;
+    this.clusterMask = fields.clusterMask;
     this.durability = fields.durability;
     this.channelOpsMax = fields.channelOpsMax;
     this.openExternal = fields.openExternal;

@@ -1,5 +1,6 @@
 /** The end of an open store: unloading, which leaves it clean, and destroying. */
 
+import type { Blob } from '../blob/blob.js';
 import { BlobstoreError } from '../error.js';
 import { finishAllDeletes } from '../metadata/delete.js';
 import { clearUncleared } from '../metadata/discard-cluster.js';
@@ -25,7 +26,7 @@ export function* unloadStore(store: StoreState): Steps<void> {
     const block = yield* readSuper(store);
     yield* writeMasks(store, block);
     yield* store.barrier();
-    block.clean = store.abandoned.size === 0 ? 1 : 0; // what is in doubt only recovery can decide
+    block.clean = 1;
     yield* writeSuper(store, block);
   } finally {
     yield* release(store);
@@ -49,8 +50,13 @@ export function* abandonStore(store: StoreState): Steps<void> {
   if (!store.isClosed) yield* release(store);
 }
 
+/** EBUSY while users have blobs open; blobs that linger hold snapshots open too, but end with the store. */
 function requireAllClosed(store: StoreState): void {
-  const open = [...store.openBlobs.values()].filter((blob) => blob.openRefs > 0);
+  const held = new Map<Blob, number>();
+  for (const { back } of store.openBlobs.values()) {
+    if (back?.kind === 'blob') held.set(back.blob, (held.get(back.blob) ?? 0) + 1);
+  }
+  const open = [...store.openBlobs.values()].filter((blob) => blob.openRefs > (held.get(blob) ?? 0));
   if (open.length === 0) return;
   throw new BlobstoreError('EBUSY', `${open.length} blobs are open, among them blob ${open[0].id}: close them first`);
 }

@@ -1,7 +1,12 @@
 /** A check of what memory says of pages and clusters: each taken one has exactly one owner, and counts are right. */
 
 import type { Blob } from '../blob/blob.js';
+import { uncertainClusters } from '../blob/cluster-map.js';
 import { assert } from '../error.js';
+import { isHidden } from '../metadata/delete.js';
+import { closeBlob, openBlob } from '../metadata/open-close.js';
+import type { Steps } from '../metadata/steps.js';
+import { blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
 import type { StoreState } from './store-state.js';
 
 /**
@@ -9,6 +14,52 @@ import type { StoreState } from './store-state.js';
  * another owner too, or a count of allocated clusters is wrong. Metadata thread.
  */
 export function verifyStore(store: StoreState): void {
+  checkOwners(store);
+}
+
+/**
+ * Also throws when a page or cluster is taken that nobody has, for which blobs that are closed are read back from disk.
+ * Nothing else may be under way, and no blob damaged: what such a one has is not known. Metadata thread.
+ */
+export function* auditStore(store: StoreState): Steps<void> {
+  const { usedBlobIds } = store;
+  const opened: Blob[] = [];
+  try {
+    for (let page = usedBlobIds.findFirstSet(0); page !== NONE_U32; page = usedBlobIds.findFirstSet(page + 1)) {
+      if (isHidden(store, page as MdPage) || store.openBlobs.has(page as MdPage)) continue;
+      opened.push(yield* openBlob(store, blobIdOfPage(page as MdPage)));
+    }
+    const owners = checkOwners(store);
+    requireNoneLeaked(store, owners);
+  } finally {
+    for (const blob of opened) yield* closeBlob(store, blob);
+  }
+}
+
+/** Who has which cluster, and which page. */
+interface Owners {
+  clusters: ReadonlyMap<number, string>;
+  pages: ReadonlyMap<number, string>;
+}
+
+function requireNoneLeaked(store: StoreState, owners: Owners): void {
+  const { clusters, pages } = store.shared;
+  const own = new Set<number>(store.unclearedClusters);
+  for (let cluster = 0; cluster < store.geometry.metadataClusterCount(); cluster++) own.add(cluster);
+  store.shared.locked(() => {
+    for (let cluster = 0; cluster < clusters.capacity; cluster++) {
+      const isOwned = owners.clusters.has(cluster) || own.has(cluster);
+      assert(isOwned || !clusters.isAllocated(cluster), `cluster ${cluster} is taken, and nobody's`);
+    }
+    for (let page = 0; page < pages.capacity; page++) {
+      const hasId = store.usedBlobIds.get(page);
+      assert(owners.pages.has(page) || !pages.isUsed(page), `page ${page} is taken, and nobody's`);
+      assert(owners.pages.has(page) || !hasId, `blob id ${page} is taken, and nobody's`);
+    }
+  });
+}
+
+function checkOwners(store: StoreState): Owners {
   const { clusters, pages } = store.shared;
   const clusterOwners = new Map<number, string>();
   const pageOwners = new Map<number, string>();
@@ -28,10 +79,11 @@ export function verifyStore(store: StoreState): void {
       requireCounts(blob);
     }
   });
+  return { clusters: clusterOwners, pages: pageOwners };
 }
 
 function clustersOf(blob: Blob): number[] {
-  const found: number[] = [...blob.staleClusters, ...blob.map.dropped];
+  const found: number[] = [...blob.staleClusters, ...blob.map.dropped, ...uncertainClusters(blob.map)];
   for (let index = 0; index < blob.map.clusters.count; index++) found.push(blob.map.clusters.get(index));
   return found.filter((cluster) => cluster !== 0);
 }
