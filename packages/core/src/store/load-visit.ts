@@ -145,6 +145,6 @@ function* removeSnapshot(store: StoreState, blob: Blob): Steps<void> {
   blob.mdRo = false;
   blob.setThin();
   const { id } = blob;
-  yield* dropReference(store, blob);
+  yield* closeBlob(store, blob);
   yield* deleteBlob(store, id);
 }

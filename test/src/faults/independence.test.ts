@@ -1,0 +1,11 @@
+import { describe, expect, it } from 'vitest';
+import { INDEPENDENCE_SCENARIOS } from './snapshot-scenarios.js';
+import { sweepScenario } from './sweep.js';
+
+describe('Inflating and decoupling, failing at each device operation in turn', () => {
+  it.each(INDEPENDENCE_SCENARIOS.map((scenario) => [scenario.name, scenario] as const))('%s', (_, scenario) => {
+    const { hits, problems } = sweepScenario(scenario);
+    expect(problems).toEqual([]);
+    expect(hits).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,69 @@
+import { runSync } from '@blobyard/core';
+import { describe, expect, it } from 'vitest';
+import { CREATE_SCENARIOS, LARGE, RESIZE_SCENARIOS } from './blob-scenarios.js';
+import { CONFIGURATIONS } from './configurations.js';
+import { failOpening, failUnloading, failureOf, grow, load, recoverAnyway, unloaded, wrecksOf } from './loading.js';
+import type { Scenario } from './scenario.js';
+import { DELETE_SNAPSHOT_SCENARIOS, SNAPSHOT_SCENARIOS } from './snapshot-scenarios.js';
+import type { Yard } from './yard.js';
+
+const [chained] = DELETE_SNAPSHOT_SCENARIOS;
+
+describe.each(CONFIGURATIONS)('$durability, extent table $useExtentTable', (configuration) => {
+  it('a clean load that fails can be tried again', () => {
+    expect(failOpening(unloaded(chained, configuration), configuration, load)).toEqual([]);
+  });
+
+  it('a recovery of a clean store that fails can be tried again', () => {
+    expect(failOpening(unloaded(chained, configuration), configuration, recoverAnyway)).toEqual([]);
+  });
+
+  it('a recovery of what a snapshot left, cut off anywhere, can be tried again', () => {
+    expect(recoverWrecks(SNAPSHOT_SCENARIOS[3])).toEqual([]);
+  });
+
+  it('a recovery of what the deletion of a snapshot left, cut off anywhere, can be tried again', () => {
+    expect(recoverWrecks(chained)).toEqual([]);
+    expect(recoverWrecks(DELETE_SNAPSHOT_SCENARIOS[5])).toEqual([]);
+  });
+
+  it('unloading that fails leaves what loading finds', () => {
+    expect(failUnloading(chained, configuration, (yard) => [yard.oracle])).toEqual([]);
+  });
+
+  it('unloading goes on with a deletion that had failed half way', () => {
+    const unfinished = (yard: Yard) => {
+      yard.device.failAt(3, { times: 1000 });
+      failureOf(() => runSync(yard.store.deleteBlob(yard.id('thin bystander'))));
+      yard.device.clearFaults();
+      const without = yard.oracle.copy();
+      without.blobs.delete(yard.id('thin bystander'));
+      return [yard.oracle, without];
+    };
+    expect(failUnloading(CREATE_SCENARIOS[0], configuration, unfinished)).toEqual([]);
+  });
+
+  it('growing an unloaded store that fails can be tried again, and a load finds the store as it was or as it is to be', () => {
+    const { medium, allowed } = unloaded(chained, configuration);
+    const { blockLengthBytes, clusterBytes } = configuration;
+    medium.resize(medium.blockCount + (5 * clusterBytes) / blockLengthBytes);
+    const grown = allowed[0].copy();
+    grown.clusterCount += 5;
+    expect(failOpening({ medium, allowed: [...allowed, grown] }, configuration, grow)).toEqual([]);
+  });
+
+  function recoverWrecks(scenario: Scenario): string[] {
+    return wrecksOf(scenario, configuration).flatMap((wreck, index) =>
+      failOpening(wreck, configuration, load).map((problem) => `power cut ${index + 1}, then ${problem}`),
+    );
+  }
+});
+
+it('recovers what operations on large blobs left', () => {
+  const [configuration] = CONFIGURATIONS;
+  const large = [...RESIZE_SCENARIOS, ...DELETE_SNAPSHOT_SCENARIOS].filter((scenario) => scenario.sizes === LARGE);
+  for (const scenario of large) {
+    const whole = { ...configuration, ...LARGE };
+    for (const wreck of wrecksOf(scenario, whole)) expect(failOpening(wreck, whole, load, 7)).toEqual([]);
+  }
+});

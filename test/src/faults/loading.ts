@@ -1,0 +1,159 @@
+/**
+ * Fails what opens and ends a store: a clean load, recovery of what crashes have left, growing offline, unloading. Such an
+ * operation leaves no store behind when it fails; another one must find everything.
+ */
+
+import { Blobstore, BlobstoreError, runSync, type Steps } from '@blobyard/core';
+import { FaultyDevice, type SparseMemoryDevice } from '@blobyard/io';
+import { difference, type Oracle } from './oracle.js';
+import type { Scenario } from './scenario.js';
+import { type Configuration, copyMedium, observe, optionsOf, Yard } from './yard.js';
+
+/** What a crash in the middle of an operation left, and what may be found in it. */
+export interface Wreck {
+  medium: SparseMemoryDevice;
+  allowed: readonly Oracle[];
+}
+
+/** Cuts the power at each operation in turn; answers what is on the medium each time. */
+export function wrecksOf(scenario: Scenario, configuration: Configuration): Wreck[] {
+  const whole = { ...configuration, ...scenario.sizes };
+  const wrecks: Wreck[] = [];
+  for (let k = 1; ; k++) {
+    const yard = prepared(scenario, whole);
+    const synced = yard.oracle.copy();
+    if (scenario.change) runSync(scenario.change(yard));
+    const before = yard.oracle.copy();
+    yard.device.cutPowerAt(k, { writes: 'drop' });
+    const after = before.copy();
+    scenario.apply(after, yard, runSync(scenario.run(yard)));
+    if (yard.device.isPowered) return wrecks;
+    wrecks.push({ medium: yard.medium, allowed: [synced, before, after] });
+  }
+}
+
+/** A store that was unloaded with everything in it that a scenario prepares. */
+export function unloaded(scenario: Scenario, configuration: Configuration): Wreck {
+  const yard = prepared(scenario, { ...configuration, ...scenario.sizes });
+  runSync(yard.closeAll());
+  runSync(yard.store.unload());
+  return { medium: yard.medium, allowed: [yard.oracle] };
+}
+
+function prepared(scenario: Scenario, configuration: Configuration): Yard {
+  const yard = new Yard(configuration);
+  runSync(yard.init());
+  runSync(scenario.prepare(yard));
+  runSync(yard.store.flush());
+  return yard;
+}
+
+export type Opening = (device: FaultyDevice, configuration: Configuration) => Steps<Blobstore>;
+
+export const load: Opening = (device, configuration) => Blobstore.load(device, optionsOf(configuration));
+export const recoverAnyway: Opening = (device, configuration) =>
+  Blobstore.load(device, { ...optionsOf(configuration), forceRecover: true });
+export const grow: Opening = (device, configuration) => Blobstore.grow(device, optionsOf(configuration));
+
+/** Fails opening a store at each operation in turn, then opens it. Answers what was wrong, and how many faults were met. */
+export function failOpening(wreck: Wreck, configuration: Configuration, open: Opening, step = 1): string[] {
+  const problems: string[] = [];
+  for (const how of ['fail', 'power cut', 'silent power cut'] as const) {
+    for (let k = 1; ; k += step) {
+      const medium = copyMedium(wreck.medium);
+      const device = new FaultyDevice(medium);
+      const first = device.count() - (how === 'fail' ? 0 : device.count('read'));
+      if (how === 'fail') device.failAt(k);
+      else device.cutPowerAt(k, { writes: how === 'power cut' ? 'fail' : 'drop' });
+      const failure = failureOf(() => runSync(open(device, configuration)));
+      const count = device.count() - (how === 'fail' ? 0 : device.count('read')) - first;
+      if (count < k) break;
+      try {
+        if (how !== 'silent power cut') requireInjected(failure);
+        checkOpened(medium, configuration, wreck.allowed);
+      } catch (error) {
+        problems.push(`${how}, k = ${k}: ${error instanceof Error ? error.stack : String(error)}`);
+      }
+    }
+  }
+  return problems;
+}
+
+/** Opens a store in every way that must work now; all must find the same, and what is allowed. */
+export function checkOpened(
+  medium: SparseMemoryDevice,
+  configuration: Configuration,
+  allowed: readonly Oracle[],
+): void {
+  const options = optionsOf(configuration);
+  const store = runSync(Blobstore.load(medium, options));
+  const found = checkStore(store, allowed);
+  const free = store.freeClusterCount;
+  runSync(store.unload());
+  for (const forceRecover of [false, true]) {
+    const again = runSync(Blobstore.load(copyMedium(medium), { ...options, forceRecover }));
+    checkStore(again, [found]);
+    if (again.freeClusterCount !== free) throw new Error(`${again.freeClusterCount} clusters are free, not ${free}`);
+    runSync(again.abandon());
+  }
+}
+
+function checkStore(store: Blobstore, allowed: readonly Oracle[]): Oracle {
+  const [damaged] = store.damaged;
+  if (damaged) throw new Error(`blob ${damaged.id} is damaged: ${damaged.error.message}`);
+  runSync(store.audit());
+  const found = runSync(observe(store));
+  const differences = allowed.map((each) => difference(found, each));
+  if (!differences.includes(undefined)) throw new Error(`in none of the allowed states: ${differences.join(' / ')}`);
+  return found;
+}
+
+export function failureOf(action: () => unknown): unknown {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+export function requireInjected(failure: unknown): void {
+  if (failure === undefined) throw new Error('the failure was not reported');
+  const isInjected = failure instanceof BlobstoreError && failure.code === 'EIO';
+  if (!isInjected || !/as the test asked|the power is off/.test(failure.message)) throw failure;
+}
+
+/**
+ * Fails unloading at each operation in turn; the store is closed then, and loading it finds everything.
+ * @param before - what is done first; answers what may be found in the end
+ */
+export function failUnloading(
+  scenario: Scenario,
+  configuration: Configuration,
+  before: (yard: Yard) => readonly Oracle[],
+): string[] {
+  const problems: string[] = [];
+  for (const how of ['fail', 'fail from then on', 'power cut', 'silent power cut'] as const) {
+    for (let k = 1; ; k++) {
+      const yard = prepared(scenario, { ...configuration, ...scenario.sizes });
+      const allowed = before(yard);
+      runSync(yard.closeAll());
+      const { device } = yard;
+      const isCut = how === 'power cut' || how === 'silent power cut';
+      const counted = () => device.count() - (isCut ? device.count('read') : 0);
+      const first = counted();
+      if (isCut) device.cutPowerAt(k, { writes: how === 'power cut' ? 'fail' : 'drop' });
+      else device.failAt(k, { times: how === 'fail' ? 1 : 1000 });
+      const failure = failureOf(() => runSync(yard.store.unload()));
+      if (counted() - first < k) break;
+      try {
+        if (how !== 'silent power cut') requireInjected(failure);
+        if (!yard.store.isClosed) throw new Error('the store is still open');
+        checkOpened(copyMedium(yard.medium), configuration, allowed);
+      } catch (error) {
+        problems.push(`${how}, k = ${k}: ${error instanceof Error ? error.stack : String(error)}`);
+      }
+    }
+  }
+  return problems;
+}

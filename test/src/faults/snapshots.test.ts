@@ -1,0 +1,14 @@
+import { describe, expect, it } from 'vitest';
+import { CLONE_SCENARIOS, SNAPSHOT_SCENARIOS } from './snapshot-scenarios.js';
+import { sweepScenario } from './sweep.js';
+
+describe('Making a snapshot, making a clone, failing at each device operation in turn', () => {
+  it.each([...SNAPSHOT_SCENARIOS, ...CLONE_SCENARIOS].map((scenario) => [scenario.name, scenario] as const))(
+    '%s',
+    (_, scenario) => {
+      const { hits, problems } = sweepScenario(scenario);
+      expect(problems).toEqual([]);
+      expect(hits).toBeGreaterThan(0);
+    },
+  );
+});

@@ -1,0 +1,15 @@
+import { describe, expect, it } from 'vitest';
+import { WRITE_SCENARIOS } from './blob-scenarios.js';
+import { COPY_ON_WRITE_SCENARIOS } from './snapshot-scenarios.js';
+import { sweepScenario } from './sweep.js';
+
+describe('Writing, failing at each device operation in turn', () => {
+  it.each([...WRITE_SCENARIOS, ...COPY_ON_WRITE_SCENARIOS].map((scenario) => [scenario.name, scenario] as const))(
+    '%s',
+    (_, scenario) => {
+      const { hits, problems } = sweepScenario(scenario);
+      expect(problems).toEqual([]);
+      expect(hits).toBeGreaterThan(0);
+    },
+  );
+});
