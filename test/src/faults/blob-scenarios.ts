@@ -248,7 +248,7 @@ function writingPart(name: string, made: NewBlob, cluster: number): Scenario {
 export const WRITE_SCENARIOS: readonly Scenario[] = [
   writing('the first cluster of a thin blob', { clusters: 600, isThin: true }, 520, 1, LARGE),
   writing('another cluster of a thin blob', { clusters: 9, isThin: true }, 1, 1),
-  writing('over a cluster of a thick blob', { clusters: 4 }, 2, 1),
+  { ...writing('over a cluster of a thick blob', { clusters: 4 }, 2, 1), changesInPlace: true },
   writing('a cluster of a clone of an external snapshot', { clusters: 6, externalSeed: 31 }, 1, 1),
   writingPart('a cluster of a thin blob', { clusters: 9, isThin: true }, 1),
   writingPart('a cluster of a clone of an external snapshot', { clusters: 6, externalSeed: 31 }, 1),

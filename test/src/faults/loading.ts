@@ -5,9 +5,10 @@
 
 import { Blobstore, BlobstoreError, runSync, type Steps } from '@blobyard/core';
 import { FaultyDevice, type SparseMemoryDevice } from '@blobyard/io';
+import { copyMedium } from './copy-medium.js';
 import { difference, type Oracle } from './oracle.js';
 import type { Scenario } from './scenario.js';
-import { type Configuration, copyMedium, observe, optionsOf, Yard } from './yard.js';
+import { type Configuration, observe, optionsOf, Yard } from './yard.js';
 
 /** What a crash in the middle of an operation left, and what may be found in it. */
 export interface Wreck {

@@ -28,6 +28,8 @@ export interface Scenario {
   readonly isLasting?: boolean;
   /** It gives clusters back uncleared, as its blob was told to. */
   readonly leavesBytes?: boolean;
+  /** Data that is there is changed without a flush: losing power may leave any part of the change. */
+  readonly changesInPlace?: boolean;
   /** What is larger than usual. */
   readonly sizes?: Partial<Configuration>;
 }

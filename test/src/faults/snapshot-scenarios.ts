@@ -63,6 +63,7 @@ export const SNAPSHOT_SCENARIOS: readonly Scenario[] = [
   }),
   snapshotting('a blob with clusters just unmapped', (yard) => original(yard, { clusters: 9, isThin: true }), {
     change: (yard) => unmapped(yard, 'a', 1),
+    changesInPlace: true,
   }),
 ];
 

@@ -7,10 +7,11 @@ import { createHash } from 'node:crypto';
 import { Blobstore, BlobstoreError, runSync } from '@blobyard/core';
 import type { FaultyDevice, SparseMemoryDevice } from '@blobyard/io';
 import { CONFIGURATIONS } from './configurations.js';
+import { copyMedium } from './copy-medium.js';
 import { copyState, difference, Oracle } from './oracle.js';
 import { otherWork } from './other-work.js';
 import type { Scenario } from './scenario.js';
-import { type Configuration, copyMedium, observe, optionsOf, Yard } from './yard.js';
+import { type Configuration, observe, optionsOf, Yard } from './yard.js';
 
 type Kind = Parameters<FaultyDevice['count']>[0];
 
@@ -104,6 +105,19 @@ export class Sweep {
     return this;
   }
 
+  /** Cuts the power of a device with a volatile cache, which keeps any part of what was not flushed. */
+  cutCached(): this {
+    const yard = this.#prepared((_, { cache }) => cache.begin());
+    runSync(this.#scenario.run(yard));
+    const { synced, before, after } = this.#rehearsal;
+    for (const { name, medium, isAtEnd } of yard.cache.images()) {
+      this.hits++;
+      const allowed = isAtEnd && this.#isDurable ? [after] : [synced, before, after];
+      this.#guard(name, () => this.#checkCrash(medium, allowed));
+    }
+    return this;
+  }
+
   #rehearse(): Rehearsal {
     let synced = new Oracle();
     const yard = this.#prepared((oracle) => {
@@ -126,12 +140,12 @@ export class Sweep {
     return this.#scenario.isDurable?.(this.#configuration.durability) ?? true;
   }
 
-  #prepared(onSynced?: (oracle: Oracle) => void): Yard {
+  #prepared(onSynced?: (oracle: Oracle, yard: Yard) => void): Yard {
     const yard = new Yard(this.#configuration);
     runSync(yard.init());
     runSync(this.#scenario.prepare(yard));
     runSync(yard.store.flush());
-    onSynced?.(yard.oracle);
+    onSynced?.(yard.oracle, yard);
     if (this.#scenario.change) runSync(this.#scenario.change(yard));
     return yard;
   }

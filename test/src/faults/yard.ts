@@ -18,6 +18,7 @@ import {
 import { asyncDevice, FaultyDevice, SparseMemoryDevice } from '@blobyard/io';
 import { byteStream } from '../conformance/byte-stream.js';
 import { Oracle, resized } from './oracle.js';
+import { VolatileCache } from './volatile-cache.js';
 
 /** How a store is made; the tests of one scenario run with several. */
 export interface Configuration {
@@ -29,6 +30,8 @@ export interface Configuration {
   readonly clusterCount: number;
   readonly mdPageCount: number;
   readonly isAsynchronous?: boolean;
+  /** The device loses what was not flushed. */
+  readonly hasVolatileCache?: boolean;
 }
 
 export interface NewBlob {
@@ -44,6 +47,7 @@ export class Yard {
   readonly configuration: Configuration;
   readonly medium: SparseMemoryDevice;
   readonly device: FaultyDevice;
+  readonly cache: VolatileCache;
   readonly oracle = new Oracle();
   readonly ids = new Map<string, BlobId>();
   readonly held = new Map<string, Blob>();
@@ -54,7 +58,8 @@ export class Yard {
     const { blockLengthBytes, canCopy, clusterBytes, clusterCount } = configuration;
     this.configuration = configuration;
     this.medium = new SparseMemoryDevice({ sizeBytes: clusterBytes * clusterCount, blockLengthBytes, canCopy });
-    this.device = new FaultyDevice(this.medium);
+    this.cache = new VolatileCache(this.medium);
+    this.device = new FaultyDevice(configuration.hasVolatileCache ? this.cache : this.medium);
   }
 
   get store(): Blobstore {
@@ -265,21 +270,6 @@ function* readAll(store: Blobstore, channel: Channel, blob: Blob): Steps<Uint8Ar
   if (store.device.synchronous) channel.readSync(blob, bytes, 0, count);
   else yield* wait(channel.read(blob, bytes, 0, count));
   return bytes;
-}
-
-/** A copy of a device, as a crash would leave it. */
-export function copyMedium(medium: SparseMemoryDevice): SparseMemoryDevice {
-  const { blockLengthBytes, blockCount, canCopy } = medium;
-  const copy = new SparseMemoryDevice({ sizeBytes: blockCount * blockLengthBytes, blockLengthBytes, canCopy });
-  const channel = copy.openChannel();
-  let lba = 0;
-  for (const chunk of medium.chunks()) {
-    const blocks = chunk.length / blockLengthBytes;
-    if (!medium.isZeroes(lba, blocks)) void channel.write(chunk, 0, lba, blocks);
-    lba += blocks;
-  }
-  channel.close();
-  return copy;
 }
 
 const streams = new Map<string, Uint8Array>();

@@ -1,0 +1,57 @@
+import { describe, expect, it } from 'vitest';
+import {
+  CREATE_SCENARIOS,
+  DELETE_SCENARIOS,
+  RESIZE_SCENARIOS,
+  SYNC_SCENARIOS,
+  WRITE_SCENARIOS,
+} from './blob-scenarios.js';
+import { CONFIGURATIONS } from './configurations.js';
+import { type Scenario, scenario } from './scenario.js';
+import {
+  CLONE_SCENARIOS,
+  COPY_ON_WRITE_SCENARIOS,
+  DELETE_SNAPSHOT_SCENARIOS,
+  INDEPENDENCE_SCENARIOS,
+  SNAPSHOT_SCENARIOS,
+} from './snapshot-scenarios.js';
+import { STORE_SCENARIOS } from './store-scenarios.js';
+import { Sweep } from './sweep.js';
+
+const SCENARIOS = [
+  ...CREATE_SCENARIOS,
+  ...RESIZE_SCENARIOS,
+  ...SYNC_SCENARIOS,
+  ...DELETE_SCENARIOS,
+  ...SNAPSHOT_SCENARIOS,
+  ...CLONE_SCENARIOS,
+  ...INDEPENDENCE_SCENARIOS,
+  ...DELETE_SNAPSHOT_SCENARIOS,
+  ...STORE_SCENARIOS,
+  ...[...WRITE_SCENARIOS, ...COPY_ON_WRITE_SCENARIOS].map(flushed),
+].filter(({ changesInPlace }) => !changesInPlace);
+const POWER_LOSS = CONFIGURATIONS.filter(({ durability }) => durability === 'power-loss');
+
+/** A first write, and a flush, which makes it count: all of it or, with the power gone before, nothing. */
+function flushed(write: Scenario): Scenario {
+  return scenario({
+    ...write,
+    name: `${write.name}, and flush`,
+    isDurable: undefined,
+    *run(yard) {
+      yield* write.run(yard);
+      yield* yard.store.flush();
+      return undefined;
+    },
+  });
+}
+
+describe('A device with a volatile cache loses power, and any part of what was not flushed', () => {
+  it.each(SCENARIOS.map((scenario) => [scenario.name, scenario] as const))('%s', (_, scenario) => {
+    for (const configuration of scenario.sizes ? POWER_LOSS.slice(0, 1) : POWER_LOSS) {
+      const sweep = new Sweep(scenario, { ...configuration, hasVolatileCache: true }).cutCached();
+      expect(sweep.problems).toEqual([]);
+      expect(sweep.hits).toBeGreaterThan(1);
+    }
+  });
+});
