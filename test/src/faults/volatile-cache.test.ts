@@ -29,6 +29,7 @@ const SCENARIOS = [
   ...DELETE_SNAPSHOT_SCENARIOS,
   ...STORE_SCENARIOS,
   ...[...WRITE_SCENARIOS, ...COPY_ON_WRITE_SCENARIOS].map(flushed),
+  firstWriteOfStore(),
 ].filter(({ changesInPlace }) => !changesInPlace);
 const POWER_LOSS = CONFIGURATIONS.filter(({ durability }) => durability === 'power-loss');
 
@@ -43,6 +44,23 @@ function flushed(write: Scenario): Scenario {
       yield* yard.store.flush();
       return undefined;
     },
+  });
+}
+
+/** Raises the high-water mark, which must be on the medium before the cluster has data. */
+function firstWriteOfStore(): Scenario {
+  return scenario({
+    name: 'the first write of a store',
+    *prepare(yard) {
+      yield* yard.create('a', { clusters: 4, isThin: true });
+      yield* yard.open('a');
+    },
+    *run(yard) {
+      yield* yard.writeOnly('a', 0, yard.payload(1, 77));
+      return undefined;
+    },
+    apply: (oracle, yard) => yard.wrote(yard.id('a'), 0, yard.payload(1, 77), oracle),
+    isDurable: () => false,
   });
 }
 
