@@ -56,18 +56,17 @@ export const recoverAnyway: Opening = (device, configuration) =>
   Blobstore.load(device, { ...optionsOf(configuration), forceRecover: true });
 export const grow: Opening = (device, configuration) => Blobstore.grow(device, optionsOf(configuration));
 
-/** Fails opening a store at each operation in turn, then opens it. Answers what was wrong, and how many faults were met. */
-export function failOpening(wreck: Wreck, configuration: Configuration, open: Opening, step = 1): string[] {
+/** Fails opening a store at operation `first` and those `step` apart, then opens it. Answers what was wrong. */
+export function failOpening(wreck: Wreck, configuration: Configuration, open: Opening, first = 1, step = 1): string[] {
   const problems: string[] = [];
   for (const how of ['fail', 'power cut', 'silent power cut'] as const) {
-    for (let k = 1; ; k += step) {
+    for (let k = first; ; k += step) {
       const medium = copyMedium(wreck.medium);
       const device = new FaultyDevice(medium);
-      const first = device.count() - (how === 'fail' ? 0 : device.count('read'));
       if (how === 'fail') device.failAt(k);
       else device.cutPowerAt(k, { writes: how === 'power cut' ? 'fail' : 'drop' });
       const failure = failureOf(() => runSync(open(device, configuration)));
-      const count = device.count() - (how === 'fail' ? 0 : device.count('read')) - first;
+      const count = device.count() - (how === 'fail' ? 0 : device.count('read'));
       if (count < k) break;
       try {
         if (how !== 'silent power cut') requireInjected(failure);
