@@ -197,6 +197,12 @@ export class MemoryDevice implements ResizableDevice {
 }
 
 /**
+ * Bytes that are copied at once. The C library changes its way of copying for longer ones, which here is slower: 1 MiB takes
+ * 68 to 71 us at once, and 60 to 62 us in pieces (`Buffer.copy`: 65).
+ */
+const PIECE_BYTES = 16384;
+
+/**
  * One thread's ways to reach the memory; positions are bytes of the device unless they are said to be of the memory.
  */
 class MemoryView {
@@ -221,7 +227,7 @@ class MemoryView {
   copyOut(position: number, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
     const source = this.dataOffset + position;
     if (buffer.buffer === this.#buffer) {
-      this.#bulk.copy((buffer.byteOffset + bufferOffset) | 0, source | 0, lengthBytes | 0);
+      this.move(buffer.byteOffset + bufferOffset, source, lengthBytes);
     } else {
       copyBytes(this.#all, source, buffer, bufferOffset, lengthBytes);
     }
@@ -230,7 +236,7 @@ class MemoryView {
   copyIn(position: number, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
     const target = this.dataOffset + position;
     if (buffer.buffer === this.#buffer) {
-      this.#bulk.copy(target | 0, (buffer.byteOffset + bufferOffset) | 0, lengthBytes | 0);
+      this.move(target, buffer.byteOffset + bufferOffset, lengthBytes);
     } else {
       copyBytes(buffer, bufferOffset, this.#all, target, lengthBytes);
     }
@@ -241,13 +247,22 @@ class MemoryView {
     return buffer instanceof Uint8Array && buffer.buffer === this.#buffer;
   }
 
-  /** Copies bytes of the memory; both places are bytes of the memory. */
+  /** Copies bytes of the memory; both places are bytes of the memory. They may overlap. */
   move(target: number, source: number, lengthBytes: number): void {
-    this.#bulk.copy(target | 0, source | 0, lengthBytes | 0);
+    if (lengthBytes > PIECE_BYTES && Math.abs(target - source) >= lengthBytes)
+      this.#moveInPieces(target, source, lengthBytes);
+    else this.#bulk.copy(target | 0, source | 0, lengthBytes | 0);
+  }
+
+  #moveInPieces(target: number, source: number, lengthBytes: number): void {
+    for (let done = 0; done < lengthBytes; done += PIECE_BYTES) {
+      const length = Math.min(PIECE_BYTES, lengthBytes - done);
+      this.#bulk.copy((target + done) | 0, (source + done) | 0, length | 0);
+    }
   }
 
   copyWithin(target: number, source: number, lengthBytes: number): void {
-    this.#bulk.copy((this.dataOffset + target) | 0, (this.dataOffset + source) | 0, lengthBytes | 0);
+    this.move(this.dataOffset + target, this.dataOffset + source, lengthBytes);
   }
 
   /** @param memoryOffset - a byte of the memory. */
