@@ -58,6 +58,7 @@ function* subject(yard: Yard, made: NewBlob): Steps<void> {
 function resize(name: string, made: NewBlob, to: number, sizes: Scenario['sizes'] = {}): Scenario {
   return scenario({
     name: `resize ${name} and sync`,
+    isUnsynced: true,
     sizes,
     prepare: (yard) => subject(yard, made),
     *run(yard) {
@@ -121,6 +122,7 @@ export const RESIZE_SCENARIOS: readonly Scenario[] = [
 export const SYNC_SCENARIOS: readonly Scenario[] = [
   scenario({
     name: 'sync of xattrs that need more pages',
+    isUnsynced: true,
     prepare: (yard) => subject(yard, { clusters: 3, xattrs: longXattrs(2, 1) }),
     *run(yard) {
       for (const [name, value] of Object.entries(longXattrs(5, 30))) yard.store.setXattr(yard.blob('a'), name, value);

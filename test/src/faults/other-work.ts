@@ -1,15 +1,24 @@
 /** What a user does after an operation has failed: other things, with the same blob and with others. */
 
-import type { Steps } from '@blobyard/core';
+import { type BlobId, INVALID_BLOB_ID, type Steps } from '@blobyard/core';
 import type { Yard } from './yard.js';
 
-/** Takes clusters and pages, gives others back, and syncs; tells the oracle of everything. */
-export function* otherWork(yard: Yard): Steps<void> {
+/** What becomes of the blob that the failed operation was on, in the end. */
+export type Fate = 'kept' | 'decoupled' | 'snapshot' | 'deleted';
+export const FATES: readonly Fate[] = ['kept', 'decoupled', 'snapshot', 'deleted'];
+
+/**
+ * Takes clusters and pages, and gives others back; tells the oracle of everything. Syncs only where it must to be durable.
+ * @param isFirst - begin with the blob 'a', rather than with others
+ */
+export function* otherWork(yard: Yard, fate: Fate, isFirst: boolean): Steps<void> {
   const { ioUnitsPerCluster } = yard.store.geometry;
+  const isThere = yard.oracle.blobs.has(yard.ids.get('a') ?? 0n); // before another blob may get its id
+  if (isThere && isFirst) yield* meetFate(yard, 'a', fate);
   yield* yard.create('later', { clusters: 3 });
   yield* yard.open('later');
   yield* yard.write('later', 0, 3, 901);
-  if (yard.oracle.blobs.has(yard.ids.get('a') ?? 0n)) yield* workOn(yard, 'a');
+  if (isThere && !isFirst) yield* meetFate(yard, 'a', fate);
   if (yard.held.has('thin bystander')) yield* yard.close('thin bystander');
   yield* yard.store.deleteBlob(yard.id('thin bystander'));
   yard.oracle.blobs.delete(yard.id('thin bystander'));
@@ -18,7 +27,6 @@ export function* otherWork(yard: Yard): Steps<void> {
   for (const cluster of [0, 4, 8]) yield* yard.write('last', cluster, 1, 910 + cluster);
   yield* yard.unmapOnly('last', 4 * ioUnitsPerCluster, ioUnitsPerCluster);
   yard.wrote(yard.id('last'), yard.bytesOf(4), new Uint8Array(yard.bytesOf(1)));
-  yield* yard.store.flush();
 }
 
 function* workOn(yard: Yard, name: string): Steps<void> {
@@ -32,6 +40,33 @@ function* workOn(yard: Yard, name: string): Steps<void> {
   if (blob.clusterCount > 2) {
     yield* yard.unmapOnly(name, ioUnitsPerCluster, ioUnitsPerCluster);
     yard.wrote(yard.id(name), yard.bytesOf(1), new Uint8Array(yard.bytesOf(1)));
-    yield* yard.resize(name, blob.clusterCount - 1);
+    if (yard.configuration.durability === 'power-loss') yield* yard.resize(name, blob.clusterCount - 1);
   }
+}
+
+/** At once, before anything else has written the blob. */
+function* meetFate(yard: Yard, name: string, fate: Fate): Steps<void> {
+  const { oracle, store } = yard;
+  const id = yard.id(name);
+  if (fate === 'kept') return yield* workOn(yard, name);
+  const parent = store.parentOf(id);
+  const { isReadOnly } = oracle.of(id);
+  if (fate === 'decoupled' && parent !== INVALID_BLOB_ID) {
+    if (yield* isExternalClone(yard, parent)) return; // as in the reference, what is behind the parent is not found then
+    yield* store.decoupleBlob(yard.channel, id);
+    oracle.of(id).parent = oracle.of(parent).parent;
+  } else if (fate === 'snapshot' && !isReadOnly) {
+    yield* yard.snapshot(name, 'other snapshot');
+  } else if (fate === 'deleted' && store.clonesOf(id).length === 0) {
+    if (yard.held.has(name)) yield* yard.close(name);
+    yield* store.deleteBlob(id);
+    oracle.blobs.delete(id);
+  }
+}
+
+function* isExternalClone(yard: Yard, id: BlobId): Steps<boolean> {
+  const blob = yield* yard.store.openBlob(id);
+  const answer = blob.isExternalClone;
+  yield* yard.store.closeBlob(blob);
+  return answer;
 }

@@ -24,6 +24,8 @@ export interface Scenario {
   readonly mayHide?: string;
   /** Only with configurations that this accepts. */
   suits?(configuration: Configuration): boolean;
+  /** A failure leaves in memory what is only on disk once it is synced. */
+  readonly isUnsynced?: boolean;
   /** What failed comes into force with the next sync all the same: no other work is tried after it. */
   readonly isLasting?: boolean;
   /** It gives clusters back uncleared, as its blob was told to. */

@@ -194,6 +194,11 @@ export const DELETE_SNAPSHOT_SCENARIOS: readonly Scenario[] = [
     yield* chain(yard, { clusters: 9, isThin: true });
     yield* yard.resize('a', 4);
   }),
+  snapshotDeletion('the thick snapshot of a smaller clone with nothing of its own', 's', function* (yard) {
+    yield* original(yard, { clusters: 9 });
+    yield* yard.snapshot('a', 's');
+    yield* yard.resize('a', 4);
+  }),
   snapshotDeletion('the snapshot of a larger clone', 's2', function* (yard) {
     yield* chain(yard, { clusters: 9, isThin: true });
     yield* yard.resize('a', 15);

@@ -11,6 +11,7 @@ import {
   type ExternalSnapshotRequest,
   INVALID_BLOB_ID,
   type LoadOptions,
+  runSync,
   type Steps,
   wait,
   type Xattrs,
@@ -262,6 +263,27 @@ export function* observe(store: Blobstore): Steps<Oracle> {
   }
   yield* store.closeChannel(channel);
   return found;
+}
+
+/** True when a store agrees with an oracle in all that can be seen without opening a blob. */
+export function looksLike(yard: Yard, oracle: Oracle): boolean {
+  const { store } = yard;
+  const ids = store.blobIds();
+  if (ids.length !== oracle.blobs.size || store.dataClusterCount !== oracle.clusterCount) return false;
+  for (const id of ids) {
+    const state = oracle.blobs.get(id);
+    const parent = store.parentOf(id);
+    if (!state || state.parent !== (parent === INVALID_BLOB_ID ? undefined : parent)) return false;
+  }
+  for (const blob of yard.held.values()) {
+    const { content, isReadOnly, isThin, xattrs } = oracle.of(blob.id);
+    for (const name of store.xattrNames(blob)) {
+      if (xattrs.get(name) !== Buffer.from(store.getXattr(blob, name)).toString('hex')) return false;
+    }
+    if (blob.isReadOnly !== isReadOnly || blob.isThin !== isThin) return false;
+    if (Buffer.compare(runSync(readAll(store, yard.channel, blob)), content) !== 0) return false;
+  }
+  return true;
 }
 
 function* readAll(store: Blobstore, channel: Channel, blob: Blob): Steps<Uint8Array> {

@@ -125,8 +125,9 @@ interface Merged {
 }
 
 /**
- * The snapshot's clusters fill the gaps of the clone's map. An extent page that the clone has none of is taken over, and
- * written anew only if it is longer or shorter than the clone needs; one that both have is written with what both have.
+ * The snapshot's clusters fill the gaps of the clone's map. An extent page that the clone has none of is taken over. It is
+ * written anew only if it is shorter than the clone needs; or longer, but then not before the clone's root: until that is on
+ * disk the page is the snapshot's, which needs all of it. One that both have is written with what both have.
  */
 function mergeMaps(snapshot: Blob, clone: Blob): Merged {
   const merged: Merged = { clusters: [], extentPages: [] };
@@ -148,8 +149,9 @@ function mergeMaps(snapshot: Blob, clone: Blob): Merged {
       clone.map.extentPages.set(index, page);
       clone.map.unrootedExtentPages.add(index);
       merged.extentPages.push(index);
-      const fits = clustersMapped(snapshot, index) === clustersMapped(clone, index);
-      if (fits && !snapshot.map.dirtyExtentPages.has(index)) continue;
+      const surplus = clustersMapped(snapshot, index) - clustersMapped(clone, index);
+      if (surplus > 0) clone.map.lastPageIsLong = true;
+      if (surplus >= 0 && !snapshot.map.dirtyExtentPages.has(index)) continue;
     }
     clone.map.dirtyExtentPages.add(index);
   }
@@ -218,6 +220,7 @@ function* revert(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBe
     if (clone.usesExtentTable) clone.map.dirtyExtentPages.add(extentPageIndex(index)); // it may be on disk with them
   }
   clone.map.allocatedCount -= merged.clusters.length;
+  clone.map.lastPageIsLong = false;
   for (const index of merged.extentPages) {
     clone.map.extentPages.set(index, 0);
     clone.map.unrootedExtentPages.delete(index);

@@ -67,7 +67,7 @@ function becomeReadOnly(blob: Blob): void {
 function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
   try {
     yield* markDirty(store);
-    const wasCut = blob.map.clusters.count > blob.clusterCount;
+    const wasCut = blob.map.clusters.count > blob.clusterCount || blob.map.lastPageIsLong;
     if (store.writesThrough) yield* writeThrough(store, blob);
     else yield* writeDecided(store, blob);
     if (wasCut) yield* trimLastExtentPage(store, blob);
@@ -238,6 +238,7 @@ function* trimLastExtentPage(store: StoreState, blob: Blob): Steps<void> {
   const last = blob.extentPageCount - 1;
   if (last < 0 || blob.map.extentPages.get(last) === 0) return;
   yield* writeExtentPage(store, blob, last, blob.clusterCount);
+  blob.map.lastPageIsLong = false;
 }
 
 /** Takes the clusters and extent pages past the blob's end out of its map, to be cleared. */

@@ -4,7 +4,7 @@
 
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { BlobstoreError, ExternalSnapshotError, toBlobstoreError } from '../error.js';
-import { deleteBlob } from '../metadata/delete.js';
+import { finishDelete, hide } from '../metadata/delete.js';
 import { extentPageIndex } from '../metadata/extent-pages.js';
 import { closeBlob, dropReference, openBlob } from '../metadata/open-close.js';
 import { persist } from '../metadata/persist.js';
@@ -139,12 +139,9 @@ function disownShared(store: StoreState, snapshot: Blob): void {
   }
 }
 
-/** Removes a snapshot that does not count. */
+/** Removes a snapshot that does not count; from memory, because what is left of its map may be in no extent page of its own. */
 function* removeSnapshot(store: StoreState, blob: Blob): Steps<void> {
   disownShared(store, blob);
-  blob.mdRo = false;
-  blob.setThin();
-  const { id } = blob;
-  yield* closeBlob(store, blob);
-  yield* deleteBlob(store, id);
+  hide(store, blob);
+  yield* finishDelete(store, blob);
 }

@@ -65,7 +65,7 @@ function* release(store: StoreState): Steps<void> {
   store.markClosed();
   for (const channel of [...store.channels]) yield* channel.close();
   store.channels.clear();
-  for (const blob of store.openBlobs.values()) {
+  for (const blob of [...store.openBlobs.values(), ...store.unfinishedDeletes.values()]) {
     if (blob.back?.kind === 'external') yield* wait(blob.back.device.close());
   }
   store.openBlobs.clear();
