@@ -25,7 +25,7 @@ export function* bystanders(yard: Yard): Steps<void> {
   yield* yard.close('thin bystander');
 }
 
-function creation(name: string, made: NewBlob, sizes: Scenario['sizes'] = {}): Scenario {
+function creation(name: string, made: NewBlob, sizes?: Scenario['sizes']): Scenario {
   return scenario({
     name: `create ${name}`,
     sizes,
@@ -55,7 +55,7 @@ function* subject(yard: Yard, made: NewBlob): Steps<void> {
     yield* yard.write('a', cluster, 1, cluster + 5);
 }
 
-function resize(name: string, made: NewBlob, to: number, sizes: Scenario['sizes'] = {}): Scenario {
+function resize(name: string, made: NewBlob, to: number, sizes?: Scenario['sizes']): Scenario {
   return scenario({
     name: `resize ${name} and sync`,
     isUnsynced: true,
@@ -76,7 +76,7 @@ function unsyncedResize(
   made: NewBlob,
   sizesThen: number[],
   how: 'sync' | 'close',
-  sizes: Scenario['sizes'] = {},
+  sizes?: Scenario['sizes'],
 ): Scenario {
   return scenario({
     name: `${how} after ${name}`,
@@ -189,7 +189,7 @@ function* retrySyncOfXattrs(yard: Yard): Steps<undefined> {
   return undefined;
 }
 
-function deletion(name: string, made: NewBlob, sizes: Scenario['sizes'] = {}): Scenario {
+function deletion(name: string, made: NewBlob, sizes?: Scenario['sizes']): Scenario {
   return scenario({
     name: `delete ${name}`,
     sizes,
@@ -215,7 +215,7 @@ export const DELETE_SCENARIOS: readonly Scenario[] = [
   deletion('a large thick blob', { clusters: 560, xattrs: longXattrs(2, 1) }, LARGE),
 ];
 
-function writing(name: string, made: NewBlob, cluster: number, count: number, sizes: Scenario['sizes'] = {}): Scenario {
+function writing(name: string, made: NewBlob, cluster: number, count: number, sizes?: Scenario['sizes']): Scenario {
   return scenario({
     name: `write ${name}`,
     sizes,
@@ -267,7 +267,7 @@ export const WRITE_SCENARIOS: readonly Scenario[] = [
   }),
 ];
 
-function unmapping(name: string, made: NewBlob, cluster: number, sizes: Scenario['sizes'] = {}): Scenario {
+function unmapping(name: string, made: NewBlob, cluster: number, sizes?: Scenario['sizes']): Scenario {
   return scenario({
     name: `unmap ${name}`,
     sizes,

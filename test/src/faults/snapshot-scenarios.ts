@@ -227,7 +227,7 @@ function cloneWrite(
   prepare: (yard: Yard) => Steps<void>,
   cluster: number,
   isPart: boolean,
-  sizes: Scenario['sizes'] = {},
+  sizes?: Scenario['sizes'],
 ): Scenario {
   const bytes = (yard: Yard) => yard.payload(1, 321).slice(0, isPart ? yard.store.geometry.ioUnitBytes : undefined);
   return scenario({
