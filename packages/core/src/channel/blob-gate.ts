@@ -1,14 +1,19 @@
 /**
  * The way into blobs and out of them on one channel: who goes in is counted in the channel's row; who meets a frozen blob
  * queues, in order, until it is thawed. See `metadata/freeze.ts` for the race between the two sides.
+ *
+ * On the metadata thread whoever thaws a blob tells its channels. Elsewhere the channel watches the frozen count itself while
+ * something is queued; and a synchronous call stops its thread there. It must not when promise-form operations of the same
+ * thread are inside blobs: the freezer may be waiting for them, and they for this thread.
  */
 
 import type { MaybePromise } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
-import type { Steps } from '../metadata/steps.js';
+import type { Steps, Waitable } from '../metadata/steps.js';
 import type { BlobBlocks } from '../shared/blob-blocks.js';
 import type { ChannelTable } from '../shared/channel-table.js';
-import { BLOB } from '../shared/layout.js';
+import { BLOB, STORE_END } from '../shared/layout.js';
+import type { SharedStore } from '../shared/shared-store.js';
 import type { ChannelHost } from './host.js';
 
 /** An operation that met a frozen blob. */
@@ -33,17 +38,22 @@ export class FrozenBehind extends Error {
 
 export class BlobGate {
   readonly #host: ChannelHost;
+  readonly #shared: SharedStore;
   readonly #blobs: BlobBlocks;
   readonly #table: ChannelTable;
   readonly #row: number;
   #queue: QueuedOperation[] = [];
+  /** Operations of this channel inside blobs. */
+  #insideCount = 0;
+  /** Slots of which this channel watches the frozen count. */
+  readonly #watched = new Set<number>();
 
-  /** Takes a row of the channel table. ENOMEM when all are taken. */
   constructor(host: ChannelHost) {
     this.#host = host;
+    this.#shared = host.shared;
     this.#blobs = host.shared.blobs;
     this.#table = host.shared.channels;
-    this.#row = this.#table.claim(host.shared.threadId);
+    this.#row = host.row;
   }
 
   /** Operations that wait for a blob to be thawed. */
@@ -53,12 +63,14 @@ export class BlobGate {
 
   /** Goes in without a look whether the blob is frozen; the caller looks. */
   enter(slot: number): void {
+    this.#insideCount++;
     this.#table.enter(this.#row, slot);
   }
 
-  /** Goes in, or answers false, outside, when the blob is frozen. */
+  /** Goes in, or answers false, outside, when the blob is frozen. Those that queued for it before go first. */
   tryEnter(slot: number): boolean {
-    this.#table.enter(this.#row, slot);
+    if (this.#queue.length > 0 && this.#blobs.load(slot, BLOB.FROZEN) === 0) this.thaw(slot);
+    this.enter(slot);
     if (this.#blobs.load(slot, BLOB.FROZEN) === 0) return true;
     this.leave(slot);
     return false;
@@ -66,7 +78,7 @@ export class BlobGate {
 
   /** Goes in, waiting while the blob is frozen. */
   *enterSteps(slot: number): Steps<void> {
-    while (!this.tryEnter(slot)) yield this.whenThawed(slot, false, () => undefined) as Promise<void>;
+    while (!this.tryEnter(slot)) yield this.#thawed(slot);
   }
 
   /** Goes into a blob that is behind another one; throws `FrozenBehind` when it is frozen. */
@@ -76,6 +88,7 @@ export class BlobGate {
 
   /** Goes out; wakes who waits for that. */
   leave(slot: number): void {
+    this.#insideCount--;
     const left = this.#table.leave(this.#row, slot);
     if (left === 0 && this.#table.hasDrainWaiters) this.#host.metadata.drained();
   }
@@ -106,11 +119,11 @@ export class BlobGate {
     return this.whenThawed(behind.slot, blocking, again);
   }
 
-  /** Queues what is to be done once a blob is thawed. EBUSY when the caller cannot wait. */
+  /** Does what is to be done once a blob is thawed: queued, or right here. EBUSY when this thread cannot wait. */
   whenThawed(slot: number, blocking: boolean, start: () => MaybePromise<void>): MaybePromise<void> {
     if (blocking) {
-      const reason = 'an operation of this thread, such as a snapshot, has frozen the blob';
-      throw new BlobstoreError('EBUSY', `a synchronous call would wait for ever: ${reason}; use the promise form`);
+      this.#blockUntilThawed(slot);
+      return start();
     }
     return new Promise<void>((resolve, reject) => {
       const resume = () => {
@@ -123,7 +136,19 @@ export class BlobGate {
         }
       };
       this.#queue.push({ slot, resume, abort: reject });
+      this.#watch(slot);
     });
+  }
+
+  /**
+   * EBUSY unless this thread may stop until the metadata thread has frozen a blob, or thawed one. The caller is outside of all.
+   */
+  requireMayBlock(): void {
+    if (!this.#host.isMetadataThread && this.#insideCount === 0) return;
+    const reason = this.#host.isMetadataThread
+      ? 'an operation of this thread, such as a snapshot, has frozen the blob'
+      : 'the blob is being frozen, which may take until operations in promise form of this thread have ended';
+    throw new BlobstoreError('EBUSY', `a synchronous call would wait for ever: ${reason}; use the promise form`);
   }
 
   /** Runs the operations that queued while a blob was frozen, in order. */
@@ -145,4 +170,46 @@ export class BlobGate {
   close(): void {
     this.#table.release(this.#row);
   }
+
+  #thawed(slot: number): Waitable<void> {
+    return {
+      promise: () => this.whenThawed(slot, false, () => undefined) as Promise<void>,
+      block: () => this.#blockUntilThawed(slot),
+    };
+  }
+
+  #blockUntilThawed(slot: number): void {
+    this.requireMayBlock();
+    while (this.#blobs.load(slot, BLOB.FROZEN) !== 0) {
+      requireAlive(this.#shared);
+      this.#blobs.blockWhileFrozen(slot);
+    }
+  }
+
+  /** Watches the frozen count of a blob for which operations queue, until none does. */
+  #watch(slot: number): void {
+    if (this.#host.isMetadataThread || this.#watched.has(slot)) return;
+    this.#watched.add(slot);
+    void this.#thawLater(slot);
+  }
+
+  async #thawLater(slot: number): Promise<void> {
+    while (this.#queue.some((operation) => operation.slot === slot)) {
+      await this.#blobs.waitWhileFrozen(slot);
+      if (this.#shared.end === STORE_END.FAILED) return this.abortQueued(storeFailed());
+      if (this.#blobs.load(slot, BLOB.FROZEN) === 0) this.thaw(slot);
+    }
+    this.#watched.delete(slot);
+  }
+}
+
+/** EIO when the store's metadata thread has died, EBADF when the store is closed. */
+export function requireAlive(shared: SharedStore): void {
+  if (shared.end === STORE_END.FAILED) throw storeFailed();
+  if (shared.end === STORE_END.CLOSED) throw new BlobstoreError('EBADF', 'the store is closed: open it again first');
+}
+
+function storeFailed(): BlobstoreError {
+  const advice = 'close it and open it again, which recovers what was synced';
+  return new BlobstoreError('EIO', `the store has failed, because the thread of its metadata died: ${advice}`);
 }

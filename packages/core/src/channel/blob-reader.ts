@@ -9,7 +9,7 @@ import { type Steps, wait } from '../metadata/steps.js';
 import { BACK, BLOB } from '../shared/layout.js';
 import type { BlobCluster } from '../units/units.js';
 import { type BlobGate, FrozenBehind } from './blob-gate.js';
-import type { ExternalChannels } from './external-channels.js';
+import type { ExternalChannel, ExternalChannels } from './external-channels.js';
 import type { ChannelHost } from './host.js';
 import { lookUpCluster, OP, type Op, type Payload, requireSameBlob } from './operation.js';
 import type { ScatterList } from './scatter.js';
@@ -161,10 +161,23 @@ export class BlobReader {
     count: number,
     blocking: boolean,
   ): MaybePromise<void> {
-    const { device, channel } = this.#externals.get(slot);
-    if (blocking && !device.synchronous) {
-      throw new BlobstoreError('ENOTSUP', 'the external snapshot is asynchronous: use the promise form of this call');
-    }
+    const external = this.#externals.get(slot);
+    if (!(external instanceof Promise))
+      return this.#readFrom(external, op, payload, bufferOffset, offset, count, blocking);
+    if (blocking) throw asynchronousExternal();
+    return external.then((found) => this.#readFrom(found, op, payload, bufferOffset, offset, count, false));
+  }
+
+  #readFrom(
+    { device, channel }: ExternalChannel,
+    op: Op,
+    payload: Payload,
+    bufferOffset: number,
+    offset: number,
+    count: number,
+    blocking: boolean,
+  ): MaybePromise<void> {
+    if (blocking && !device.synchronous) throw asynchronousExternal();
     const blocksPerIoUnit = this.#host.geometry.ioUnitBytes / device.blockLengthBytes;
     const lba = offset * blocksPerIoUnit;
     const blocks = count * blocksPerIoUnit;
@@ -176,6 +189,10 @@ export class BlobReader {
     const { buffers, options } = payload as ScatterList;
     return channel.readv(buffers, lba, blocks, options);
   }
+}
+
+function asynchronousExternal(): BlobstoreError {
+  return new BlobstoreError('ENOTSUP', 'the external snapshot is asynchronous: use the promise form of this call');
 }
 
 function zeroFill(payload: Payload, bufferOffset: number, bytes: number): undefined {

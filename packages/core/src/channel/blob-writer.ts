@@ -89,7 +89,7 @@ export class BlobWriter {
     if (entry !== 0)
       return this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, blocking);
     if (op === OP.UNMAP) return undefined;
-    const steps = this.#allocateAndChange(op, slot, payload, bufferOffset, offset, count, cluster);
+    const steps = this.#allocateAndChange(op, slot, payload, bufferOffset, offset, count, cluster, blocking);
     return blocking ? runSync(steps) : run(steps);
   }
 
@@ -123,7 +123,7 @@ export class BlobWriter {
         return this.#device.writeZeroes(lba, blocks);
       default:
         if (count === geometry.ioUnitsPerCluster && this.#isOverZeroes(slot)) {
-          const steps = this.#releaseOutside(slot, shared.blobs.peek(slot, BLOB.GENERATION), cluster);
+          const steps = this.#releaseOutside(slot, shared.blobs.peek(slot, BLOB.GENERATION), cluster, blocking);
           return blocking ? runSync(steps) : run(steps);
         }
         return this.#device.unmap(lba, blocks);
@@ -138,12 +138,13 @@ export class BlobWriter {
     offset: number,
     count: number,
     cluster: BlobCluster,
+    blocking: boolean,
   ): Steps<void> {
-    yield* this.#allocator.allocate(slot, cluster);
+    yield* this.#allocator.allocate(slot, cluster, blocking);
     this.#requireWritable(slot); // the insertion may have synced that it no longer is
     const entry = lookUpCluster(this.#host.shared, slot, cluster);
     assert(entry !== 0, 'an allocated cluster is not in the map');
-    yield* wait(this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, false));
+    yield* wait(this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, blocking));
   }
 
   #isOverZeroes(slot: number): boolean {
@@ -156,10 +157,11 @@ export class BlobWriter {
    * Asks for a cluster's release from outside the blob, since the metadata thread freezes it for that. Where another operation
    * is in the way it is waited for; where that one counts on the cluster, it is only unmapped.
    */
-  *#releaseOutside(slot: number, generation: number, cluster: BlobCluster): Steps<void> {
+  *#releaseOutside(slot: number, generation: number, cluster: BlobCluster, blocking: boolean): Steps<void> {
     let isInside = false;
     this.#gate.leave(slot);
     try {
+      if (blocking && !this.#host.isMetadataThread) this.#gate.requireMayBlock();
       for (;;) {
         const outcome = yield* this.#host.metadata.releaseCluster({ slot, generation }, cluster);
         if (outcome === 'done') return;

@@ -33,6 +33,8 @@ export class Channel {
   readonly #blobs: BlobBlocks;
   readonly #maps: MapArena;
   readonly #isSynchronous: boolean;
+  /** Transfers are counted, because those who freeze blobs run at the same time. */
+  readonly #isCounted: boolean;
   #hasFastPath: boolean;
   readonly #ioUnitsPerCluster: number;
   readonly #blocksPerCluster: number;
@@ -52,7 +54,8 @@ export class Channel {
     this.#blobs = host.shared.blobs;
     this.#maps = host.shared.maps;
     this.#isSynchronous = host.device.synchronous;
-    this.#hasFastPath = host.device.synchronous && host.isMetadataThread;
+    this.#hasFastPath = host.device.synchronous;
+    this.#isCounted = !host.isMetadataThread;
     this.#ioUnitsPerCluster = host.geometry.ioUnitsPerCluster;
     this.#blocksPerCluster = host.geometry.blocksPerCluster;
     this.#blocksPerIoUnit = host.geometry.blocksPerIoUnit;
@@ -69,17 +72,30 @@ export class Channel {
   }
 
   /**
+   * As `readSync` where that needs to wait for nobody: within one cluster that is allocated, of a blob that is not frozen, on a
+   * synchronous device. Otherwise answers false, with nothing done; `read` finds out what to do, and whether it is an error.
+   */
+  tryReadNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
+    return this.#transferNow(false, blob.slot, blob.generation, buffer, bufferOffset, offset, count);
+  }
+
+  /** As `writeSync`; otherwise as `tryReadNow`. */
+  tryWriteNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
+    return this.#transferNow(true, blob.slot, blob.generation, buffer, bufferOffset, offset, count);
+  }
+
+  /**
    * Reads `count` io units from `offset` on into `buffer`, from byte `bufferOffset` on.
    * @throws EINVAL outside the blob or the buffer, EIO of the device, EBADF closed, ENOTSUP asynchronous device.
    */
   readSync(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): void {
-    if (this.#fastPath(false, blob.slot, blob.generation, buffer, bufferOffset, offset, count)) return;
+    if (this.tryReadNow(blob, buffer, offset, count, bufferOffset)) return;
     this.#runSync(OP.READ, blob, buffer, bufferOffset, offset, count);
   }
 
   /** Writes; otherwise as `readSync`. Also EPERM read-only, ENOSPC no cluster left for a thin blob. */
   writeSync(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): void {
-    if (this.#fastPath(true, blob.slot, blob.generation, buffer, bufferOffset, offset, count)) return;
+    if (this.tryWriteNow(blob, buffer, offset, count, bufferOffset)) return;
     this.#runSync(OP.WRITE, blob, buffer, bufferOffset, offset, count);
   }
 
@@ -166,7 +182,7 @@ export class Channel {
       let behind: FrozenBehind;
       yield* this.#gate.enterSteps(blob.slot);
       try {
-        return yield* this.#allocator.allocate(blob.slot, index);
+        return yield* this.#allocator.allocate(blob.slot, index, false);
       } catch (error) {
         if (!(error instanceof FrozenBehind)) throw error;
         behind = error;
@@ -203,11 +219,8 @@ export class Channel {
    * The shortest way: a transfer within one allocated cluster of a blob that is not frozen. Answers false, with nothing done,
    * when it is anything else; the long way finds out what, and checks the arguments for errors. The device checks the range
    * of the buffer.
-   *
-   * Only on the metadata thread: there whoever freezes blobs cannot run before the transfer is over, so that it need not be
-   * counted, and shared words can be read plainly.
    */
-  #fastPath(
+  #transferNow(
     isWrite: boolean,
     slot: number,
     generation: number,
@@ -219,9 +232,30 @@ export class Channel {
     const cluster = Math.floor(offset / this.#ioUnitsPerCluster);
     const within = offset - cluster * this.#ioUnitsPerCluster;
     if (!this.#hasFastPath || !(within >= 0 && count > 0 && within + count <= this.#ioUnitsPerCluster)) return false;
+    // Whoever freezes blobs runs on the metadata thread, and there not before the transfer is over.
+    if (!this.#isCounted)
+      return this.#transfer(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
+    this.#gate.enter(slot);
+    try {
+      return this.#transfer(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
+    } finally {
+      this.#gate.leave(slot);
+    }
+  }
+
+  #transfer(
+    isWrite: boolean,
+    slot: number,
+    generation: number,
+    buffer: Uint8Array,
+    bufferOffset: number,
+    cluster: number,
+    within: number,
+    count: number,
+  ): boolean {
     const map = this.#blobs.admit(slot, generation, cluster, isWrite);
     if (map === NOT_ADMITTED) return false;
-    const entry = this.#maps.peek(map + cluster);
+    const entry = this.#maps.load(map + cluster);
     if (entry === 0) return false;
     const lba = entry * this.#blocksPerCluster + within * this.#blocksPerIoUnit;
     const blocks = count * this.#blocksPerIoUnit;

@@ -40,14 +40,16 @@ export class ClusterAllocator {
 
   /**
    * Allocates a cluster unless it is, or waits for who is doing so on this channel. Inside the blob; throws `FrozenBehind`
-   * when a snapshot on the way to the content is frozen.
+   * when a snapshot on the way to the content is frozen. A synchronous call waits for nobody on its own thread: if two allocate
+   * the same cluster, the second to be inserted gives its own back.
    */
-  *allocate(slot: number, cluster: BlobCluster): Steps<void> {
+  *allocate(slot: number, cluster: BlobCluster, blocking: boolean): Steps<void> {
     const key = slot * 2 ** 32 + cluster;
     while (lookUpCluster(this.#host.shared, slot, cluster) === 0) {
       const underWay = this.#underWay.get(key);
       if (underWay) {
-        yield new Promise<void>((resolve) => underWay.waiters.push(resolve));
+        if (blocking && !this.#host.isMetadataThread) yield* this.#copyOnWrite(slot, cluster);
+        else yield new Promise<void>((resolve) => underWay.waiters.push(resolve));
         continue; // if that one failed, this operation tries itself
       }
       const allocation: Allocation = { waiters: [] };
@@ -69,7 +71,7 @@ export class ClusterAllocator {
     let written = false;
     let inserted = false;
     try {
-      const source = this.#findSource(slot, cluster, inside);
+      const source = yield* this.#findSource(slot, cluster, inside);
       claimed = yield* this.#claim(slot, cluster);
       if (claimed.cluster >= shared.highWater) yield* metadata.raiseHighWater(claimed.cluster);
       if (source.kind === 'device') {
@@ -112,7 +114,7 @@ export class ClusterAllocator {
    * Finds what a cluster reads as. Where the device can copy it, the snapshots on the way to it are entered, and listed in
    * `inside`: none may let go of the cluster before the copy is done.
    */
-  #findSource(slot: number, cluster: BlobCluster, inside: number[]): ClusterSource {
+  *#findSource(slot: number, cluster: BlobCluster, inside: number[]): Steps<ClusterSource> {
     const { geometry, shared, device } = this.#host;
     const { blobs } = shared;
     let at = slot;
@@ -127,11 +129,11 @@ export class ClusterAllocator {
       at = behind;
     }
     if (blobs.load(at, BLOB.BACK_KIND) === BACK.ZEROES) return { kind: 'zeroes' };
-    return this.#externalSource(at, cluster, device.canCopy && at !== slot);
+    return yield* this.#externalSource(at, cluster, device.canCopy && at !== slot);
   }
 
-  #externalSource(slot: number, cluster: BlobCluster, canCopy: boolean): ClusterSource {
-    const device = this.#host.externalDevice(slot);
+  *#externalSource(slot: number, cluster: BlobCluster, canCopy: boolean): Steps<ClusterSource> {
+    const device = yield* wait(this.#host.externalDevice(slot));
     if (!device) return { kind: 'read' };
     const blocks = this.#host.geometry.clusterBytes / device.blockLengthBytes;
     const lba = cluster * blocks;

@@ -1,6 +1,6 @@
 /** A channel's own channels to the devices behind external clones: opened when first needed, one for each such blob. */
 
-import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
+import type { BlockDevice, DeviceChannel, MaybePromise } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
 import type { ChannelHost } from './host.js';
 
@@ -18,8 +18,13 @@ export class ExternalChannels {
   }
 
   /** The channel to what is behind the external clone in a slot. EIO when that is missing. */
-  get(slot: number): ExternalChannel {
+  get(slot: number): MaybePromise<ExternalChannel> {
     const device = this.#host.externalDevice(slot);
+    if (device instanceof Promise) return device.then((opened) => this.#of(slot, opened));
+    return this.#of(slot, device);
+  }
+
+  #of(slot: number, device: BlockDevice | undefined): ExternalChannel {
     if (!device) throw new BlobstoreError('EIO', 'the external snapshot behind this blob is not open');
     const open = this.#open.get(slot);
     if (open?.device === device) return open;

@@ -1,6 +1,6 @@
 /** What a channel needs of the store that it belongs to, wherever the metadata thread is. */
 
-import type { BlockDevice } from '../device/block-device.js';
+import type { BlockDevice, MaybePromise } from '../device/block-device.js';
 import type { ClaimedCluster } from '../metadata/allocation.js';
 import type { Steps } from '../metadata/steps.js';
 import type { SharedStore } from '../shared/shared-store.js';
@@ -15,7 +15,10 @@ export interface BlobRef {
   readonly generation: number;
 }
 
-/** The metadata thread, as a channel asks it. */
+/**
+ * The metadata thread, as a channel asks it. A channel on another thread waits for the answers of its steps by a promise or by
+ * stopping its thread, as the operation was called.
+ */
 export interface MetadataPort {
   /** Makes a claimed cluster part of a blob; `exists` when another one was faster, then the claim is still the caller's. */
   insertCluster(slot: number, index: BlobCluster, claimed: ClaimedCluster): Steps<'inserted' | 'exists'>;
@@ -39,10 +42,12 @@ export interface ChannelHost {
   readonly geometry: Geometry;
   readonly device: BlockDevice;
   readonly metadata: MetadataPort;
+  /** The channel's row in the channel table: the channel's from now on, which releases it. */
+  readonly row: number;
   /** The channel lives on the metadata thread. */
   readonly isMetadataThread: boolean;
   /** Asynchronous operations that a channel takes at once. */
   readonly channelOpsMax: number;
-  /** The device behind an external clone on this thread; undefined when there is none. */
-  externalDevice(slot: number): BlockDevice | undefined;
+  /** The device behind an external clone on this thread; undefined when there is none. A promise where it must be opened first. */
+  externalDevice(slot: number): MaybePromise<BlockDevice | undefined>;
 }

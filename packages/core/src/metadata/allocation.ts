@@ -11,6 +11,8 @@ export const FIRST_EXTENT_PAGE = 1;
 export interface ClaimedCluster {
   cluster: DeviceCluster;
   extentPage: MdPage;
+  /** The entry of the claim log that says so; undefined on the metadata thread. */
+  entry?: number;
 }
 
 /**
@@ -18,16 +20,14 @@ export interface ClaimedCluster {
  */
 export function claimCluster(shared: SharedStore, needsExtentPage: boolean): ClaimedCluster {
   return shared.locked(() => {
-    const cluster = shared.clusters.allocate();
+    const cluster = shared.clusters.findFree() as DeviceCluster;
     if (cluster === NONE_U32) throw noCluster(1, 0);
-    if (!needsExtentPage) return { cluster: cluster as DeviceCluster, extentPage: UNALLOCATED as MdPage };
-    const extentPage = shared.pages.findFree(FIRST_EXTENT_PAGE);
-    if (extentPage === NONE_U32) {
-      shared.clusters.free(cluster);
-      throw noMetadataPage(1);
-    }
-    shared.pages.claim(extentPage as MdPage);
-    return { cluster: cluster as DeviceCluster, extentPage: extentPage as MdPage };
+    const extentPage = (needsExtentPage ? shared.pages.findFree(FIRST_EXTENT_PAGE) : UNALLOCATED) as MdPage;
+    if (extentPage === NONE_U32) throw noMetadataPage(1);
+    const entry = shared.claims?.note(cluster, extentPage);
+    shared.clusters.take(cluster);
+    if (extentPage !== UNALLOCATED) shared.pages.claim(extentPage);
+    return { cluster, extentPage, entry };
   });
 }
 
@@ -36,6 +36,7 @@ export function unclaimCluster(shared: SharedStore, claimed: ClaimedCluster): vo
   shared.locked(() => {
     shared.clusters.free(claimed.cluster);
     if (claimed.extentPage !== UNALLOCATED) shared.pages.release(claimed.extentPage);
+    if (claimed.entry !== undefined) shared.claims?.forget(claimed.entry);
   });
 }
 

@@ -4,6 +4,7 @@ import type { Blob } from '../blob/blob.js';
 import { INTERNAL_XATTR } from '../blob/blob.js';
 import type { BlockDevice } from '../device/block-device.js';
 import { BlobstoreError, ExternalSnapshotError, toBlobstoreError } from '../error.js';
+import { BLOB } from '../shared/layout.js';
 import type { ExternalSnapshotRequest, OpenExternalSnapshot, StoreState } from '../store/store-state.js';
 import { EXTERNAL_SNAPSHOT_ID } from '../units/units.js';
 import { withBlobLocked } from './blob-lock.js';
@@ -71,6 +72,7 @@ export function* setExternalDevice(store: StoreState, blob: Blob, device: BlockD
 
 /** Closes the channels to what is behind a blob; they are opened anew when needed. */
 export function closeExternalChannels(store: StoreState, blob: Blob): void {
+  store.shared.blobs.add(blob.slot, BLOB.EXTERNAL_EPOCH, 1); // channels on other threads look at it
   for (const channel of store.channels) channel.closeExternal(blob.slot);
 }
 

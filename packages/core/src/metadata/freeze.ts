@@ -54,8 +54,13 @@ export function isFrozen(store: StoreState, blob: Blob): boolean {
 export function unfreeze(store: StoreState, blob: Blob): void {
   const left = store.shared.blobs.add(blob.slot, BLOB.FROZEN, -1);
   assert(left >= 0, 'a blob was unfrozen that was not frozen');
-  if (left > 0) return;
-  for (const channel of store.channels) channel.thaw(blob.slot);
+  if (left === 0) thaw(store, blob.slot);
+}
+
+/** Lets the operations run that queued while a blob was frozen, on all threads. */
+export function thaw(store: StoreState, slot: number): void {
+  store.shared.blobs.wakeFrozen(slot);
+  for (const channel of store.channels) channel.thaw(slot);
 }
 
 /** Runs `body` with operations kept out of a blob. */

@@ -17,11 +17,19 @@ import { extentPageIndex, writeExtentPage } from './extent-pages.js';
 import { sync } from './persist.js';
 import { Deferred, type Steps } from './steps.js';
 
+/** A cluster that a channel has claimed, and where it is to be in the blob. */
+export interface WantedInsertion {
+  readonly index: BlobCluster;
+  readonly claimed: ClaimedCluster;
+}
+
+/** `exists` when another one was faster: the claim is still the caller's, to be cleared and given back. */
+export type InsertionOutcome = 'inserted' | 'exists' | { readonly error: unknown };
+
 /**
  * Makes `claimed` the cluster `index` of a blob. Where the map is written through, the disk has it before anybody sees it here:
  * a write into it could otherwise be acknowledged that a killed process loses. When this throws the blob does not have the
  * cluster, but the disk may: it is given back once the blob has been persisted.
- * @returns `exists` when another channel was faster: the caller clears and gives back what it claimed
  */
 export function* insertCluster(
   store: StoreState,
@@ -29,27 +37,85 @@ export function* insertCluster(
   index: BlobCluster,
   claimed: ClaimedCluster,
 ): Steps<'inserted' | 'exists'> {
-  const { map } = blob;
+  const [outcome] = yield* insertClusters(store, blob, [{ index, claimed }]);
+  if (typeof outcome === 'object') throw outcome.error;
+  return outcome;
+}
+
+/** As `insertCluster`, for insertions that came together: an extent page is written once for all that it maps. */
+export function* insertClusters(
+  store: StoreState,
+  blob: Blob,
+  wanted: readonly WantedInsertion[],
+): Steps<InsertionOutcome[]> {
+  const outcomes: InsertionOutcome[] = wanted.map(() => 'exists');
+  for (const positions of byExtentPage(blob, wanted)) {
+    for (const at of positions) yield* whileInserting(blob.map, wanted[at].index);
+    const begun = positions.filter((at) => begin(store, blob, wanted[at]));
+    if (begun.length === 0) continue;
+    const inserted = begun.map((at) => wanted[at]);
+    let outcome: InsertionOutcome = 'inserted';
+    try {
+      yield* writeInsertions(store, blob, inserted);
+    } catch (error) {
+      outcome = { error };
+    }
+    for (const at of begun) outcomes[at] = outcome;
+  }
+  return outcomes;
+}
+
+/** The positions of insertions into the same extent page together; without an extent table all together. */
+function byExtentPage(blob: Blob, wanted: readonly WantedInsertion[]): Iterable<number[]> {
+  if (wanted.length === 1) return [[0]];
+  const groups = new Map<number | undefined, number[]>();
+  wanted.forEach(({ index }, at) => {
+    const extentPage = extentPageOf(blob, index);
+    const group = groups.get(extentPage);
+    if (group) group.push(at);
+    else groups.set(extentPage, [at]);
+  });
+  return groups.values();
+}
+
+function* whileInserting(map: ClusterMap, index: BlobCluster): Steps<void> {
   for (let other = map.inserting.get(index); other; other = map.inserting.get(index)) yield other.ended.promise;
-  if (map.clusters.get(index) !== UNALLOCATED) return 'exists';
-  const extentPage = blob.usesExtentTable ? extentPageIndex(index) : undefined;
+}
+
+/** Notes an insertion that is about to be written. False when the cluster is there, or about to be. */
+function begin(store: StoreState, blob: Blob, { index, claimed }: WantedInsertion): boolean {
+  const { map } = blob;
+  if (map.clusters.get(index) !== UNALLOCATED || map.inserting.has(index)) return false;
+  const extentPage = extentPageOf(blob, index);
   if (extentPage !== undefined) takeExtentPage(store, map, extentPage, claimed.extentPage);
-  const ended = new Deferred();
-  map.inserting.set(index, { cluster: claimed.cluster, ended });
+  map.inserting.set(index, { cluster: claimed.cluster, ended: new Deferred() });
+  return true;
+}
+
+/** Writes insertions that have begun, all in one extent page, and makes them visible. */
+function* writeInsertions(store: StoreState, blob: Blob, insertions: readonly WantedInsertion[]): Steps<void> {
+  const { map } = blob;
+  const extentPage = extentPageOf(blob, insertions[0].index);
   try {
     yield* store.writesThrough ? writeMapping(store, blob, extentPage) : markDirty(store);
-    map.clusters.set(index, claimed.cluster);
-    map.allocatedCount++;
+    for (const { index, claimed } of insertions) map.clusters.set(index, claimed.cluster);
+    map.allocatedCount += insertions.length;
     if (!store.writesThrough) noteChanged(blob, extentPage);
   } catch (error) {
-    map.uncertain.push({ cluster: claimed.cluster, extentPage });
+    for (const { claimed } of insertions) map.uncertain.push({ cluster: claimed.cluster, extentPage });
     noteChanged(blob, extentPage);
     throw error;
   } finally {
-    map.inserting.delete(index);
-    ended.resolve();
+    for (const { index } of insertions) {
+      const insertion = map.inserting.get(index);
+      map.inserting.delete(index);
+      insertion?.ended.resolve();
+    }
   }
-  return 'inserted';
+}
+
+function extentPageOf(blob: Blob, index: BlobCluster): number | undefined {
+  return blob.usesExtentTable ? extentPageIndex(index) : undefined;
 }
 
 function takeExtentPage(store: StoreState, map: ClusterMap, index: number, claimed: MdPage): void {

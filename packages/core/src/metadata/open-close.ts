@@ -7,7 +7,7 @@ import type { ClearMethod } from '../format/flags.js';
 import type { StoreState } from '../store/store-state.js';
 import { type BlobId, type MdPage, pageOfBlobId } from '../units/units.js';
 import { closeExternalChannels } from './external.js';
-import { freeze, unfreeze } from './freeze.js';
+import { freeze, thaw, unfreeze } from './freeze.js';
 import { loadBlob } from './load-blob.js';
 import { persist } from './persist.js';
 import { type Steps, wait } from './steps.js';
@@ -110,7 +110,7 @@ function* forgetClosed(store: StoreState, blob: Blob): Steps<void> {
   const { slot } = blob;
   store.openBlobs.delete(blob.page);
   yield* freeBlob(store, blob);
-  for (const channel of store.channels) channel.thaw(slot);
+  thaw(store, slot);
 }
 
 /** The open blob with an id; undefined when it is not open. */

@@ -1,17 +1,32 @@
 /**
  * Operations as steps: a generator that yields a promise where it must wait, and `undefined` where it may pause. One body of
  * code so serves synchronous callers, promises, and a simulation; and no promise is made where nothing has to be waited for.
+ *
+ * What another thread will do can be waited for in two ways: by a promise, or by stopping this thread. Steps yield such a
+ * thing as a `Waitable`, and who runs them chooses.
  */
 
 import type { MaybePromise } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
 
+/** Something that another thread will do. One of the two methods is called, once. */
+export interface Waitable<T> {
+  promise(): Promise<T>;
+  /** Stops this thread until it is done. Throws EBUSY where that would be for ever. */
+  block(): T;
+}
+
 /** An operation under way. Run it by `run` or `runSync`, or as a part of another one by `yield*`. */
-export type Steps<T> = Generator<Promise<unknown> | undefined, T, unknown>;
+export type Steps<T> = Generator<Promise<unknown> | Waitable<unknown> | undefined, T, unknown>;
 
 /** Marks a rejection as seen. */
 function ignore(): undefined {
   return undefined;
+}
+
+/** Waits for another thread. */
+export function* waitFor<T>(waitable: Waitable<T>): Steps<T> {
+  return (yield waitable) as T;
 }
 
 /** Waits for what a device answered. */
@@ -20,23 +35,33 @@ export function* wait<T>(answer: MaybePromise<T>): Steps<T> {
 }
 
 /**
- * Runs an operation to its end on this thread, now.
- * @throws ENOTSUP when it would have to wait: its device is asynchronous, or another operation is under way and in the way.
+ * Runs an operation to its end on this thread, now; where it waits for another thread, this one stops.
+ * @throws ENOTSUP when it would have to wait for this thread: its device is asynchronous, or another operation is in the way.
  */
 export function runSync<T>(steps: Steps<T>): T {
   let step = steps.next();
   while (!step.done) {
     if (step.value === undefined) {
       step = steps.next();
-    } else {
-      step.value.catch(ignore); // nobody waits for it any more
-      const reason = 'the device is asynchronous, or another operation holds the blob';
-      step = steps.throw(
-        new BlobstoreError('ENOTSUP', `a synchronous call would have to wait: ${reason}; use the promise form`),
-      );
+      continue;
     }
+    let resume: unknown;
+    try {
+      resume = blockOn(step.value);
+    } catch (error) {
+      step = steps.throw(error);
+      continue;
+    }
+    step = steps.next(resume);
   }
   return step.value;
+}
+
+function blockOn(waited: Promise<unknown> | Waitable<unknown>): unknown {
+  if (!(waited instanceof Promise)) return waited.block();
+  waited.catch(ignore); // nobody waits for it any more
+  const reason = 'the device is asynchronous, or another operation holds the blob';
+  throw new BlobstoreError('ENOTSUP', `a synchronous call would have to wait: ${reason}; use the promise form`);
 }
 
 /** How long an operation may run before other work of its thread gets a turn, in milliseconds. */
@@ -56,7 +81,7 @@ export async function run<T>(steps: Steps<T>, pause?: Pause): Promise<T> {
   while (!step.done) {
     let resume: unknown;
     try {
-      if (step.value !== undefined) resume = await step.value;
+      if (step.value !== undefined) resume = await (step.value instanceof Promise ? step.value : step.value.promise());
       else if (pause) await pause();
       else {
         const now = performance.now();

@@ -35,13 +35,28 @@ export class BitPool {
 
   /** Takes the lowest clear bit, or answers `NONE_U32` when there is none. */
   allocate(): number {
-    const bits = this.#guarded();
-    const index = bits.findFirstClear(this.#store[STORE.POOL_LOWEST] >>> 0);
-    if (index === NONE_U32) return NONE_U32;
-    bits.set(index);
+    const index = this.findFree();
+    if (index !== NONE_U32) this.take(index);
+    return index;
+  }
+
+  /** The lowest clear bit, or `NONE_U32`; it is not taken. */
+  findFree(): number {
+    return this.#guarded().findFirstClear(this.#store[STORE.POOL_LOWEST] >>> 0);
+  }
+
+  /** Takes the bit that `findFree` answered. */
+  take(index: number): void {
+    this.#guarded().set(index);
     this.#store[STORE.POOL_LOWEST] = index + 1;
     Atomics.sub(this.#store, STORE.POOL_FREE, 1);
-    return index;
+  }
+
+  /** Makes count and hint fit the bits again, after a thread has died between changing one and the other. */
+  rebuild(): void {
+    const bits = this.#guarded();
+    this.#store[STORE.POOL_LOWEST] = 0;
+    Atomics.store(this.#store, STORE.POOL_FREE, bits.capacity - bits.countSet());
   }
 
   /** Gives a bit back. */

@@ -9,6 +9,8 @@ import { BLOB, BLOB_FLAG, OPEN_BLOBS_MAX } from './layout.js';
 
 const BLOCK_BYTES = BLOB.WORDS * 4;
 const FIRST_SLOTS = 64;
+/** Longest wait for a thaw before the waiter looks around, in milliseconds: a net under the protocol. */
+const THAW_WAIT_MS = 100;
 
 /** What `admit` answers when the operation must take the long way. */
 export const NOT_ADMITTED = -1;
@@ -43,13 +45,15 @@ export class BlobBlocks {
   /**
    * Where the map of a blob begins in the arena, if an operation on one of its clusters may go on at once: it is not frozen,
    * still the same blob, has the cluster, and can be written if the operation writes; otherwise `NOT_ADMITTED`. Metadata
-   * thread, which alone writes these words and so reads them plainly.
+   * thread; another one once it is counted as inside the blob. All words but the frozen count are read plainly: they change
+   * only while the blob is frozen and drained, but for the flag that makes it read-only.
    */
   admit(slot: number, generation: number, cluster: number, isWrite: boolean): number {
-    const words = this.#words;
     const at = slot * BLOB.WORDS;
+    if (at >= this.#words.length) this.#refresh();
+    const words = this.#words;
     const isAdmitted =
-      words[at + BLOB.FROZEN] === 0 &&
+      Atomics.load(words, at + BLOB.FROZEN) === 0 &&
       words[at + BLOB.GENERATION] === generation &&
       cluster < words[at + BLOB.CLUSTER_COUNT] >>> 0 &&
       !(isWrite && (words[at + BLOB.FLAGS] & BLOB_FLAG.DATA_RO) !== 0);
@@ -84,6 +88,40 @@ export class BlobBlocks {
     this.store(slot, BLOB.FROZEN, 0);
     this.add(slot, BLOB.GENERATION, 1);
     this.#freeSlots.push(slot);
+  }
+
+  /**
+   * Stops this thread while a blob is frozen, but not for longer than `THAW_WAIT_MS`: the caller looks again, and whether the
+   * store has ended. Any thread but the metadata thread.
+   */
+  blockWhileFrozen(slot: number): void {
+    const frozen = this.load(slot, BLOB.FROZEN);
+    if (frozen !== 0) Atomics.wait(this.#words, slot * BLOB.WORDS + BLOB.FROZEN, frozen, THAW_WAIT_MS);
+  }
+
+  /** As `blockWhileFrozen`, without stopping the thread. */
+  async waitWhileFrozen(slot: number): Promise<void> {
+    const frozen = this.load(slot, BLOB.FROZEN);
+    if (frozen === 0) return;
+    const waiting = Atomics.waitAsync(this.#words, slot * BLOB.WORDS + BLOB.FROZEN, frozen, THAW_WAIT_MS);
+    if (waiting.async) await waiting.value;
+  }
+
+  /** Wakes those who wait until a blob is thawed. Metadata thread, after it has changed the frozen count. */
+  wakeFrozen(slot: number): void {
+    Atomics.notify(this.#words, slot * BLOB.WORDS + BLOB.FROZEN);
+  }
+
+  /** Wakes those who wait for any blob. Any thread. */
+  wakeAll(): void {
+    this.#refresh();
+    for (let at = BLOB.FROZEN; at < this.#words.length; at += BLOB.WORDS) Atomics.notify(this.#words, at);
+  }
+
+  /** Raises the frozen count of every block. Who has seen the metadata thread die. */
+  freezeAll(count: number): void {
+    this.#refresh();
+    for (let at = BLOB.FROZEN; at < this.#words.length; at += BLOB.WORDS) Atomics.add(this.#words, at, count);
   }
 
   #grow(slot: number): void {

@@ -8,6 +8,13 @@
 import { assert, BlobstoreError } from '../error.js';
 import { CHANNEL, CHANNELS_MAX } from './layout.js';
 
+/** A thread as the operating system knows it: numbers come again, but not with the same beginning. */
+export interface ThreadIdentity {
+  /** Its number; 0: unknown. */
+  readonly id: number;
+  readonly since: number;
+}
+
 export class ChannelTable {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
@@ -30,9 +37,60 @@ export class ChannelTable {
 
   /** Gives a row back; nothing may be inside it. */
   release(row: number): void {
+    assert(!this.isInside(row), 'a channel was closed with operations in it');
+    this.#free(row);
+  }
+
+  /** Gives back the row of a thread that is dead, whatever it was inside of. Metadata thread. */
+  releaseDead(row: number): void {
+    const base = row * CHANNEL.WORDS;
+    for (let counter = 0; counter < CHANNEL.INFLIGHT_COUNTERS; counter++) Atomics.store(this.#words, base + counter, 0);
+    this.#free(row);
+  }
+
+  /** True while the row's channel has an operation inside any blob. */
+  isInside(row: number): boolean {
     const base = row * CHANNEL.WORDS;
     for (let counter = 0; counter < CHANNEL.INFLIGHT_COUNTERS; counter++) {
-      assert(Atomics.load(this.#words, base + counter) === 0, 'a channel was closed with operations in it');
+      if (Atomics.load(this.#words, base + counter) !== 0) return true;
+    }
+    return false;
+  }
+
+  /** Notes by what the operating system knows the row's thread. The row's own thread. */
+  setThread(row: number, thread: ThreadIdentity): void {
+    const base = row * CHANNEL.WORDS;
+    Atomics.store(this.#words, base + CHANNEL.THREAD_SINCE, thread.since);
+    Atomics.store(this.#words, base + CHANNEL.THREAD_ID, thread.id);
+  }
+
+  /** What `setThread` noted; id 0: nothing. Any thread. */
+  thread(row: number): ThreadIdentity {
+    const base = row * CHANNEL.WORDS;
+    return {
+      id: Atomics.load(this.#words, base + CHANNEL.THREAD_ID),
+      since: Atomics.load(this.#words, base + CHANNEL.THREAD_SINCE),
+    };
+  }
+
+  /** Says that the row's thread ends as it is. The row's own thread. */
+  setLeaving(row: number): void {
+    Atomics.store(this.#words, row * CHANNEL.WORDS + CHANNEL.LEAVING, 1);
+  }
+
+  isLeaving(row: number): boolean {
+    return Atomics.load(this.#words, row * CHANNEL.WORDS + CHANNEL.LEAVING) !== 0;
+  }
+
+  /** True while a channel has the row. Any thread. */
+  isTaken(row: number): boolean {
+    return Atomics.load(this.#words, row * CHANNEL.WORDS + CHANNEL.OWNER) !== 0;
+  }
+
+  #free(row: number): void {
+    const base = row * CHANNEL.WORDS;
+    for (const word of [CHANNEL.THREAD_ID, CHANNEL.THREAD_SINCE, CHANNEL.LEAVING]) {
+      Atomics.store(this.#words, base + word, 0);
     }
     Atomics.store(this.#words, base + CHANNEL.OWNER, 0);
   }

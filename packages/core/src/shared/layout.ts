@@ -8,10 +8,15 @@
  * | store | `USED_LOCK_WAITERS` | any thread | atomic add |
  * | store | `POOL_*`, `PAGES_*` | any thread | used lock |
  * | store | `HIGH_WATER` | metadata thread | single writer; readers load atomically |
+ * | store | `END` | metadata thread, or who saw it die | single writer; readers load atomically |
  * | pool, pages | the bits | any thread | used lock |
  * | blob block | `FROZEN`…`ID_PAGE` | metadata thread | single writer; readers load atomically |
  * | map arena | an entry | metadata thread | single writer; readers load atomically |
+ * | blob block | `FROZEN` of a store that failed | who saw the metadata thread die | atomic add |
  * | channel row | `INFLIGHT…` | the channel's thread | single writer; the metadata thread loads atomically |
+ * | channel row | `OWNER` | any thread | compare and exchange; freed by its owner, or once that is dead |
+ * | channel row | `THREAD…`, `LEAVING` | the channel's thread | single writer; the metadata thread loads atomically |
+ * | claim log | an entry of a row | the channel's thread; cleared by the metadata thread too | used lock to set; see `claim-log.ts` |
  * | after the channel rows | rows seen | any thread | compare and exchange |
  * | after the channel rows | freezers that wait | metadata thread | single writer; readers load atomically |
  */
@@ -32,7 +37,16 @@ export const STORE = {
   PAGES_LOWEST: 5,
   /** No cluster from this one on may be given data before the mark is raised; see `store/high-water.ts`. */
   HIGH_WATER: 6,
+  /** How the store has ended: one of `STORE_END`. */
+  END: 7,
   WORDS: 16,
+} as const;
+
+export const STORE_END = {
+  OPEN: 0,
+  CLOSED: 1,
+  /** The metadata thread died: nothing can be relied on but what is on disk. */
+  FAILED: 2,
 } as const;
 
 /** Words of a blob block; a block is one cache line. */
@@ -55,6 +69,10 @@ export const BLOB = {
   ID_PAGE: 7,
   /** Where the numbers of the blob's extent pages begin in the arena. */
   EXTENTS_OFFSET: 8,
+  /** The first metadata page of the snapshot that the blob is a clone of; `NONE_U32`: it is none. */
+  PARENT_PAGE: 9,
+  /** Raised when another device, or none, comes to be behind an external clone. */
+  EXTERNAL_EPOCH: 10,
   WORDS: 16,
 } as const;
 
@@ -87,11 +105,21 @@ export const CHANNEL = {
   INFLIGHT_COUNTERS: 64,
   /** 0: the row is free; otherwise the owning thread's id plus 1. */
   OWNER: 64,
+  /** By what the operating system knows the owning thread, and since when; see `channel-table.ts`. */
+  THREAD_ID: 65,
+  THREAD_SINCE: 66,
+  /** 1: the owning thread ends without having closed the channel. */
+  LEAVING: 67,
   WORDS: 80,
 } as const;
 
+/** Added to the frozen count of every blob when a store fails: all operations then take the way of those that wait. */
+export const FROZEN_FOR_GOOD = 1 << 24;
+
 /** Channels that a store can have at once. */
 export const CHANNELS_MAX = 256;
+/** Clusters that a channel outside the metadata thread can have claimed, and not inserted, at once. */
+export const CLAIMS_MAX = 1024;
 /** Blobs that can be open at once. */
 export const OPEN_BLOBS_MAX = 1 << 20;
 /** Address space reserved for cluster maps; memory is taken only as maps need it. */

@@ -8,9 +8,10 @@ import { wordsForBits } from './bit-array.js';
 import { BitPool } from './bit-pool.js';
 import { BlobBlocks } from './blob-blocks.js';
 import { ChannelTable } from './channel-table.js';
-import { STORE } from './layout.js';
+import { ClaimLog } from './claim-log.js';
+import { FROZEN_FOR_GOOD, STORE, STORE_END } from './layout.js';
 import { MapArena } from './map-arena.js';
-import { UsedLock } from './used-lock.js';
+import { threadOfRow, UsedLock } from './used-lock.js';
 import { UsedPages } from './used-pages.js';
 
 /** The buffers behind a `SharedStore`; goes through postMessage. */
@@ -21,8 +22,11 @@ export interface SharedStoreBuffers {
   blobs: SharedArrayBuffer;
   maps: SharedArrayBuffer;
   channels: SharedArrayBuffer;
+  claims: SharedArrayBuffer;
   mdPageCount: number;
 }
+
+type StoreEnd = (typeof STORE_END)[keyof typeof STORE_END];
 
 export interface SharedStoreSizes {
   /** Clusters on the device now. */
@@ -42,9 +46,12 @@ export class SharedStore {
   readonly maps: MapArena;
   readonly channels: ChannelTable;
   readonly threadId: number;
+  /** What this thread has claimed; the metadata thread has no such log. */
+  readonly claims: ClaimLog | undefined;
   readonly #words: Int32Array;
 
-  constructor(buffers: SharedStoreBuffers, threadId: number) {
+  /** @param threadId - this thread's number, from 0; unique among the threads that use the store */
+  constructor(buffers: SharedStoreBuffers, threadId: number, claims?: ClaimLog) {
     const words = new Int32Array(buffers.store);
     this.#words = words;
     this.buffers = buffers;
@@ -55,6 +62,12 @@ export class SharedStore {
     this.blobs = new BlobBlocks(buffers.blobs);
     this.maps = new MapArena(buffers.maps);
     this.channels = new ChannelTable(buffers.channels);
+    this.claims = claims;
+  }
+
+  /** The structures as seen by the thread that has taken a row of the channel table. */
+  static ofRow(buffers: SharedStoreBuffers, row: number): SharedStore {
+    return new SharedStore(buffers, threadOfRow(row), new ClaimLog(buffers.claims, row));
   }
 
   /** New shared structures, everything free. */
@@ -73,6 +86,7 @@ export class SharedStore {
       blobs: new BlobBlocks().buffer,
       maps: new MapArena().buffer,
       channels: new ChannelTable().buffer,
+      claims: ClaimLog.allocate(),
       mdPageCount: sizes.mdPageCount,
     };
     return new SharedStore(buffers, threadId);
@@ -84,6 +98,27 @@ export class SharedStore {
   }
   set highWater(mark: number) {
     Atomics.store(this.#words, STORE.HIGH_WATER, mark);
+  }
+
+  /** How the store has ended; `STORE_END.OPEN` while it has not. Any thread. */
+  get end(): StoreEnd {
+    return Atomics.load(this.#words, STORE.END) as StoreEnd;
+  }
+
+  /** Says that the store is closed: whoever waits for its metadata thread need not. Metadata thread. */
+  markClosed(): void {
+    Atomics.compareExchange(this.#words, STORE.END, STORE_END.OPEN, STORE_END.CLOSED);
+    this.blobs.wakeAll();
+  }
+
+  /**
+   * Says that the metadata thread has died. From now on every operation finds its blob frozen, and then that this is for good.
+   * Whoever saw it die; twice is once.
+   */
+  markFailed(): void {
+    const before = Atomics.exchange(this.#words, STORE.END, STORE_END.FAILED);
+    if (before !== STORE_END.FAILED) this.blobs.freezeAll(FROZEN_FOR_GOOD);
+    this.blobs.wakeAll();
   }
 
   /** Runs `section` under the used lock. It must not do I/O; if it throws, the lock is given back all the same. */

@@ -9,11 +9,21 @@
 import { assert } from '../error.js';
 import { STORE } from './layout.js';
 
+/** Threads other than the metadata thread are numbered from here on, by the rows of their channels. */
+const FIRST_CHANNEL_THREAD = 1;
+
+/** The number, for its locks, of the thread that has a row of the channel table. */
+export function threadOfRow(row: number): number {
+  return FIRST_CHANNEL_THREAD + row;
+}
+
 const SPINS_MAX = 200;
 /** Longest sleep before the word is looked at again, in milliseconds; a net under the protocol above. */
 const SLEEP_MS = 50;
 
 export class UsedLock {
+  /** Called with the owner's number each time that sleeping for it was in vain; it may be dead. */
+  onLongWait: ((threadId: number) => void) | undefined;
   readonly #words: Int32Array;
   readonly #self: number;
 
@@ -33,6 +43,14 @@ export class UsedLock {
     }
   }
 
+  /**
+   * Takes the lock from a thread that is dead. Metadata thread; what the lock guards is to be rebuilt before it is released.
+   * Answers false when that thread does not have it.
+   */
+  takeFromDead(threadId: number): boolean {
+    return Atomics.compareExchange(this.#words, STORE.USED_LOCK, threadId + 1, this.#self) === threadId + 1;
+  }
+
   /** Gives the lock back. */
   release(): void {
     const owner = Atomics.exchange(this.#words, STORE.USED_LOCK, 0);
@@ -47,7 +65,8 @@ export class UsedLock {
 
   #sleep(owner: number): void {
     Atomics.add(this.#words, STORE.USED_LOCK_WAITERS, 1);
-    Atomics.wait(this.#words, STORE.USED_LOCK, owner, SLEEP_MS);
+    const outcome = Atomics.wait(this.#words, STORE.USED_LOCK, owner, SLEEP_MS);
     Atomics.sub(this.#words, STORE.USED_LOCK_WAITERS, 1);
+    if (outcome === 'timed-out') this.onLongWait?.(owner - 1);
   }
 }

@@ -66,6 +66,12 @@ export class UsedPages {
     this.#guarded().storeMask(target);
   }
 
+  /** Makes the hint fit the bits again, after a thread has died between changing one and the other. */
+  rebuild(): void {
+    this.#guarded();
+    this.#store[STORE.PAGES_LOWEST] = 0;
+  }
+
   /** Takes over the bits of `source`. */
   load(source: BitArray): void {
     this.#guarded().add(source);

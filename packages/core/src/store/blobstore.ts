@@ -28,7 +28,7 @@ import type { Geometry } from '../units/geometry.js';
 import { type BlobId, blobIdOfPage, INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
 import { growLive } from './grow.js';
 import { initStore } from './init.js';
-import { inlineHost } from './inline-port.js';
+import { InlinePort, inlineHost } from './inline-port.js';
 import { growStore, loadStore } from './load.js';
 import type { InitOptions, LoadOptions } from './options.js';
 import type { DamagedBlob, StoreState } from './store-state.js';
@@ -111,6 +111,16 @@ export class Blobstore {
 
   get isClosed(): boolean {
     return this.#state.isClosed;
+  }
+
+  /** The metadata thread as channels ask it, for who serves channels on other threads. */
+  get metadata(): InlinePort {
+    return new InlinePort(this.#state);
+  }
+
+  /** Requests in promise form that a channel takes at once. */
+  get channelOpsMax(): number {
+    return this.#state.channelOpsMax;
   }
 
   /** Opens a channel for this thread. ENOMEM when the store has as many as it can. */

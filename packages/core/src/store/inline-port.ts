@@ -1,12 +1,18 @@
-/** The metadata plane for channels on the metadata thread itself: a function call away. */
+/** The metadata plane for channels on the metadata thread itself, and for who serves the others there: a function call away. */
 
 import type { Blob } from '../blob/blob.js';
 import type { BlobRef, ChannelHost, MetadataPort } from '../channel/host.js';
 import type { BlockDevice } from '../device/block-device.js';
 import { assert, BlobstoreError } from '../error.js';
 import type { ClaimedCluster } from '../metadata/allocation.js';
+import { endDeadChannel, freeUsedLock } from '../metadata/dead-channel.js';
 import { discardCluster, reclaimClusters } from '../metadata/discard-cluster.js';
-import { insertCluster } from '../metadata/insert-cluster.js';
+import {
+  type InsertionOutcome,
+  insertCluster,
+  insertClusters,
+  type WantedInsertion,
+} from '../metadata/insert-cluster.js';
 import { releaseCluster } from '../metadata/release-cluster.js';
 import type { Steps } from '../metadata/steps.js';
 import { BLOB } from '../shared/layout.js';
@@ -14,7 +20,7 @@ import type { BlobCluster, MdPage } from '../units/units.js';
 import { raiseHighWater } from './high-water.js';
 import type { StoreState } from './store-state.js';
 
-class InlinePort implements MetadataPort {
+export class InlinePort implements MetadataPort {
   readonly #store: StoreState;
 
   constructor(store: StoreState) {
@@ -23,6 +29,11 @@ class InlinePort implements MetadataPort {
 
   insertCluster(slot: number, index: BlobCluster, claimed: ClaimedCluster): Steps<'inserted' | 'exists'> {
     return insertCluster(this.#store, blobOfSlot(this.#store, slot), index, claimed);
+  }
+
+  /** Insertions into one blob that came together. EBADF when it was closed. */
+  insertClusters(slot: number, wanted: readonly WantedInsertion[]): Steps<InsertionOutcome[]> {
+    return insertClusters(this.#store, blobOfSlot(this.#store, slot), wanted);
   }
 
   raiseHighWater(cluster: number): Steps<void> {
@@ -44,6 +55,21 @@ class InlinePort implements MetadataPort {
   drained(): void {
     this.#store.pokeDrain();
   }
+
+  /** The device behind the external clone in a slot, as opened by the metadata thread; undefined when there is none. */
+  externalDevice(slot: number): BlockDevice | undefined {
+    return externalDeviceOf(this.#store, slot);
+  }
+
+  /** Frees the used lock if the thread that had a row of the channel table died with it. */
+  freeUsedLock(row: number): void {
+    freeUsedLock(this.#store.shared, row);
+  }
+
+  /** Gives back everything of a channel whose thread is dead. */
+  endDeadChannel(row: number): Steps<void> {
+    return endDeadChannel(this.#store, row);
+  }
 }
 
 /** What a channel on the metadata thread works with. */
@@ -53,6 +79,7 @@ export function inlineHost(store: StoreState): ChannelHost {
     geometry: store.geometry,
     device: store.device,
     metadata: new InlinePort(store),
+    row: store.shared.channels.claim(store.shared.threadId),
     isMetadataThread: true,
     channelOpsMax: store.channelOpsMax,
     externalDevice: (slot) => externalDeviceOf(store, slot),

@@ -143,6 +143,7 @@ export class StoreState {
 
   markClosed(): void {
     this.#closed = true;
+    this.shared.markClosed();
   }
 
   /** Makes what was written so far durable, where the durability asks for it. */

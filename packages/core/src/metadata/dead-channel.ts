@@ -1,0 +1,53 @@
+/**
+ * What a thread leaves behind that ends without closing its channel: the used lock, if it ended inside a critical section;
+ * clusters and pages that it had claimed; operations counted as inside blobs. The thread must be known to be gone: a transfer
+ * that it still had under way could hit a cluster that has been given to another blob meanwhile.
+ */
+
+import { ClaimLog } from '../shared/claim-log.js';
+import type { SharedStore } from '../shared/shared-store.js';
+import { threadOfRow } from '../shared/used-lock.js';
+import type { StoreState } from '../store/store-state.js';
+import type { DeviceCluster } from '../units/units.js';
+import { clearClusters, releaseClusters } from './clearing.js';
+import type { Steps } from './steps.js';
+
+/**
+ * Takes the used lock from a dead thread, if it has it, and makes what it guards consistent again: each step of a critical
+ * section leaves bits that are right by themselves, only count and hints may be old. What the thread had claimed is told by its
+ * claim log. Metadata thread.
+ */
+export function freeUsedLock(shared: SharedStore, row: number): void {
+  if (!shared.usedLock.takeFromDead(threadOfRow(row))) return;
+  shared.clusters.rebuild();
+  shared.pages.rebuild();
+  shared.usedLock.release();
+}
+
+/** Gives back everything that the channel of a dead thread had, and then its row. */
+export function* endDeadChannel(store: StoreState, row: number): Steps<void> {
+  const { shared } = store;
+  freeUsedLock(shared, row);
+  const log = new ClaimLog(shared.buffers.claims, row);
+  const clusters = shared.locked(() => takeClaims(shared, log));
+  try {
+    yield* clearClusters(store, 'default', clusters); // copy on write may have put something there
+    yield* store.barrier();
+    releaseClusters(store, clusters);
+  } catch {
+    store.unclearedClusters.push(...clusters);
+  }
+  shared.channels.releaseDead(row);
+  store.pokeDrain();
+}
+
+/** The clusters that a dead thread had claimed; its pages, which it never writes, are free at once. */
+function takeClaims(shared: SharedStore, log: ClaimLog): DeviceCluster[] {
+  const clusters: DeviceCluster[] = [];
+  for (const { entry, cluster, extentPage } of log.claims()) {
+    if (shared.clusters.isAllocated(cluster)) clusters.push(cluster);
+    if (extentPage !== 0 && shared.pages.isUsed(extentPage)) shared.pages.release(extentPage);
+    log.forget(entry);
+  }
+  return clusters;
+}
