@@ -5,7 +5,7 @@
 
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { BlobstoreError, type BlockDevice, toBlobstoreError } from '@blobyard/core';
+import { BlobstoreError, type BlockDevice, type MaybePromise, toBlobstoreError } from '@blobyard/core';
 import { FileDevice, type FileDeviceOptions } from './file-device.js';
 import { MemoryDevice, type MemoryDeviceOptions, type SharedMemoryDeviceOptions } from './memory-device.js';
 import { checkObject, checkText, invalid } from './option-checks.js';
@@ -45,6 +45,11 @@ const FILE_OPTIONS = ['kind', 'path', 'create', 'sizeBytes', 'blockLengthBytes',
  * would do, and what the kind of device throws.
  */
 export async function openDevice(spec: DeviceSpec): Promise<BlockDevice> {
+  return openDeviceNowOrLater(spec);
+}
+
+/** As `openDevice`, in this same call unless it has to load the module of a custom device. */
+export function openDeviceNowOrLater(spec: DeviceSpec): MaybePromise<BlockDevice> {
   if (typeof spec !== 'object' || spec === null) throw invalid('a device spec', spec, 'an object with a kind');
   switch (spec.kind) {
     case 'memory':

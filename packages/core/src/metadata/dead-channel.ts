@@ -24,10 +24,16 @@ export function freeUsedLock(shared: SharedStore, row: number): void {
   shared.usedLock.release();
 }
 
-/** Gives back everything that the channel of a dead thread had, and then its row. */
-export function* endDeadChannel(store: StoreState, row: number): Steps<void> {
+/** Whoever waits for a dead thread to leave the used lock, or a blob, goes on. Metadata thread. */
+export function leaveForDead(store: StoreState, row: number): void {
+  freeUsedLock(store.shared, row);
+  store.shared.channels.leaveAll(row);
+  store.pokeDrain();
+}
+
+/** Gives back what a dead thread had claimed; nothing that it asked the metadata thread for may be under way. */
+export function* takeBackClaims(store: StoreState, row: number): Steps<void> {
   const { shared } = store;
-  freeUsedLock(shared, row);
   const log = new ClaimLog(shared.buffers.claims, row);
   const clusters = shared.locked(() => takeClaims(shared, log));
   try {
@@ -37,8 +43,6 @@ export function* endDeadChannel(store: StoreState, row: number): Steps<void> {
   } catch {
     store.unclearedClusters.push(...clusters);
   }
-  shared.channels.releaseDead(row);
-  store.pokeDrain();
 }
 
 /** The clusters that a dead thread had claimed; its pages, which it never writes, are free at once. */

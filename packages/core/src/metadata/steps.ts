@@ -76,8 +76,20 @@ const nextTurn: Pause = () => new Promise((resolve) => setImmediate(resolve));
  * @param pause - how to give the event loop a turn; a simulation has its own
  */
 export async function run<T>(steps: Steps<T>, pause?: Pause): Promise<T> {
+  return runFrom(steps, steps.next(), pause);
+}
+
+/** As `run`, but an operation that needs not wait ends in this same call, and no promise is made. */
+export function runNowOrLater<T>(steps: Steps<T>): MaybePromise<T> {
+  const first = steps.next();
+  return first.done ? first.value : runFrom(steps, first);
+}
+
+type Step<T> = IteratorResult<Promise<unknown> | Waitable<unknown> | undefined, T>;
+
+async function runFrom<T>(steps: Steps<T>, first: Step<T>, pause?: Pause): Promise<T> {
   let sliceEnd = 0;
-  let step = steps.next();
+  let step = first;
   while (!step.done) {
     let resume: unknown;
     try {

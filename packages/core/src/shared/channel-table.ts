@@ -38,14 +38,17 @@ export class ChannelTable {
   /** Gives a row back; nothing may be inside it. */
   release(row: number): void {
     assert(!this.isInside(row), 'a channel was closed with operations in it');
-    this.#free(row);
+    const base = row * CHANNEL.WORDS;
+    for (const word of [CHANNEL.THREAD_ID, CHANNEL.THREAD_SINCE, CHANNEL.LEAVING]) {
+      Atomics.store(this.#words, base + word, 0);
+    }
+    Atomics.store(this.#words, base + CHANNEL.OWNER, 0);
   }
 
-  /** Gives back the row of a thread that is dead, whatever it was inside of. Metadata thread. */
-  releaseDead(row: number): void {
+  /** The channel of a thread that is dead leaves whatever it was inside of. Metadata thread. */
+  leaveAll(row: number): void {
     const base = row * CHANNEL.WORDS;
     for (let counter = 0; counter < CHANNEL.INFLIGHT_COUNTERS; counter++) Atomics.store(this.#words, base + counter, 0);
-    this.#free(row);
   }
 
   /** True while the row's channel has an operation inside any blob. */
@@ -85,14 +88,6 @@ export class ChannelTable {
   /** True while a channel has the row. Any thread. */
   isTaken(row: number): boolean {
     return Atomics.load(this.#words, row * CHANNEL.WORDS + CHANNEL.OWNER) !== 0;
-  }
-
-  #free(row: number): void {
-    const base = row * CHANNEL.WORDS;
-    for (const word of [CHANNEL.THREAD_ID, CHANNEL.THREAD_SINCE, CHANNEL.LEAVING]) {
-      Atomics.store(this.#words, base + word, 0);
-    }
-    Atomics.store(this.#words, base + CHANNEL.OWNER, 0);
   }
 
   /** An operation goes into a blob. The row's own thread. */

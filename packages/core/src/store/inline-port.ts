@@ -5,7 +5,7 @@ import type { BlobRef, ChannelHost, MetadataPort } from '../channel/host.js';
 import type { BlockDevice } from '../device/block-device.js';
 import { assert, BlobstoreError } from '../error.js';
 import type { ClaimedCluster } from '../metadata/allocation.js';
-import { endDeadChannel, freeUsedLock } from '../metadata/dead-channel.js';
+import { freeUsedLock, leaveForDead, takeBackClaims } from '../metadata/dead-channel.js';
 import { discardCluster, reclaimClusters } from '../metadata/discard-cluster.js';
 import {
   type InsertionOutcome,
@@ -66,9 +66,14 @@ export class InlinePort implements MetadataPort {
     freeUsedLock(this.#store.shared, row);
   }
 
-  /** Gives back everything of a channel whose thread is dead. */
-  endDeadChannel(row: number): Steps<void> {
-    return endDeadChannel(this.#store, row);
+  /** Whoever waits for the dead thread that had a row goes on. */
+  leaveForDead(row: number): void {
+    leaveForDead(this.#store, row);
+  }
+
+  /** Gives back what the dead thread that had a row had claimed; nothing that it asked for may be under way. */
+  takeBackClaims(row: number): Steps<void> {
+    return takeBackClaims(this.#store, row);
   }
 }
 

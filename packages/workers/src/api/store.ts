@@ -3,6 +3,7 @@
 import type { Writable } from 'node:stream';
 import type { Blobstore, BlobstoreError, BlockDevice, Channel, ClearMethod, Durability } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import type { StoreHandle } from '../threads/store-handle.js';
 import type { Blob, BlobInfo, XattrValues } from './blob.js';
 
 /** A blob, by its id or by its name. */
@@ -153,6 +154,13 @@ export interface Store extends AsyncDisposable {
   /** The store's metadata as text, as it is on disk; given a stream, it goes there, which is not ended. */
   dump(): Promise<string>;
   dump(to: Writable): Promise<void>;
+
+  /**
+   * What other threads attach by (`attach`): small, and cloned by workerData or postMessage as often as you like. The thread that
+   * has the store's metadata serves them; in inline mode that is the calling one, whose event loop must turn for it. Throws
+   * ENOTSUP when the device is in the memory of one thread.
+   */
+  share(): StoreHandle;
 
   /** Zeroed shared memory that transfers need not copy on their way; a number of bytes from 1. */
   allocate(bytes: number): Uint8Array;

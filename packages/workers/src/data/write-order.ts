@@ -72,6 +72,11 @@ export class WriteOrder {
     this.#holdingCount++;
   }
 
+  /** True while a turn holds edges: a synchronous write has to look whether they are its own. */
+  get isHeld(): boolean {
+    return this.#holdingCount > 0;
+  }
+
   leave(turn: WriteTurn): void {
     this.#turns.delete(turn);
     if (wantsForItself(turn)) this.#exclusiveCount--;

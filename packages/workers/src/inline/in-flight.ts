@@ -5,13 +5,18 @@ import { coded } from '../failures.js';
 
 export class InFlight {
   readonly #what: string;
+  readonly #keepAlive: { begin(): void; end(): void } | undefined;
   #count = 0;
   #isClosed = false;
   #onIdle: (() => void)[] = [];
 
-  /** @param what - for messages, such as "the store" */
-  constructor(what: string) {
+  /**
+   * @param what - for messages, such as "the store"
+   * @param keepAlive - told when something begins to be under way, and when nothing is any more
+   */
+  constructor(what: string, keepAlive?: { begin(): void; end(): void }) {
     this.#what = what;
+    this.#keepAlive = keepAlive;
   }
 
   get isClosed(): boolean {
@@ -26,6 +31,7 @@ export class InFlight {
   async run<T>(doing: string, operation: () => Promise<T>): Promise<T> {
     this.requireOpen();
     this.#count++;
+    if (this.#count === 1) this.#keepAlive?.begin();
     try {
       return await operation();
     } catch (error) {
@@ -58,6 +64,7 @@ export class InFlight {
   }
 
   #wake(): void {
+    this.#keepAlive?.end();
     const waiters = this.#onIdle;
     this.#onIdle = [];
     for (const resolve of waiters) resolve();

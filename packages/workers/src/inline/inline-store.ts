@@ -26,10 +26,12 @@ import type {
 } from '../api/store.js';
 import { checkBytes, checkInteger } from '../checks.js';
 import { coded } from '../failures.js';
+import type { StoreHandle } from '../threads/store-handle.js';
 import { checkAddress, checkCreateBlob, checkOpenBlob } from './blob-options.js';
 import { InFlight } from './in-flight.js';
 import { InlineBlob, requireNoHandles } from './inline-blob.js';
 import type { HeldDevice } from './open-device.js';
+import { Sharing } from './sharing.js';
 import type { StoreContext } from './store-context.js';
 
 export class InlineStore implements Store {
@@ -37,6 +39,7 @@ export class InlineStore implements Store {
   readonly #context: StoreContext;
   readonly #held: HeldDevice;
   readonly #inFlight = new InFlight('the store');
+  readonly #sharing: Sharing;
   #ending: Promise<void> | undefined;
   #engineChannel: Channel | undefined;
 
@@ -44,6 +47,7 @@ export class InlineStore implements Store {
   constructor(context: StoreContext, held: HeldDevice) {
     this.#context = context;
     this.#held = held;
+    this.#sharing = new Sharing(context, (id) => this.#requireListed(id));
     this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
   }
 
@@ -168,6 +172,10 @@ export class InlineStore implements Store {
     });
   }
 
+  share(): StoreHandle {
+    return this.#inFlight.runSync('share the store', () => this.#sharing.handle);
+  }
+
   allocate(bytes: number): Uint8Array {
     return this.#inFlight.runSync('allocate memory', () => {
       checkInteger('the number of bytes to allocate', bytes, 1, Number.MAX_SAFE_INTEGER);
@@ -216,6 +224,7 @@ export class InlineStore implements Store {
     const closing = [...handles].map((handle) => handle.close());
     await idle;
     await Promise.allSettled(closing);
+    await this.#sharing.evict();
     try {
       await Promise.all([...handles].map((handle) => handle.close())); // those that were opened meanwhile, or failed
       if (!blobstore.isClosed) await run(finish(blobstore));
@@ -224,9 +233,11 @@ export class InlineStore implements Store {
         this.#inFlight.reopen();
         throw error;
       }
+      this.#sharing.stop();
       await this.#letGo();
       throw error;
     }
+    this.#sharing.stop();
     await this.#held.release();
   }
 

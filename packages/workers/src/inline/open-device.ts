@@ -1,7 +1,7 @@
 /** The device of a store: opened from its spec and locked, or taken as it was given. */
 
 import type { BlockDevice } from '@blobyard/core';
-import { acquireStoreLock, type DeviceSpec, openDevice, type StoreLock } from '@blobyard/io';
+import { acquireStoreLock, type DeviceSpec, FileDevice, MemoryDevice, openDevice, type StoreLock } from '@blobyard/io';
 import { invalid } from '../checks.js';
 
 /** A device, and how to let go of it. */
@@ -35,7 +35,7 @@ export async function holdDevice(device: DeviceSpec | BlockDevice, withLock: boo
   if (typeof device !== 'object' || device === null)
     throw invalid('device', device, 'a device spec, or an open BlockDevice');
   const path = device.kind === 'file' && withLock ? device.path : undefined;
-  if (path === undefined) return new HeldDevice(await openDevice(device), true, undefined);
+  if (path === undefined) return new HeldDevice(await openKnown(device), true, undefined);
   if (device.kind === 'file' && device.create) {
     const opened = await openDevice(device);
     try {
@@ -56,7 +56,23 @@ export async function holdDevice(device: DeviceSpec | BlockDevice, withLock: boo
 
 /** A device by its spec, or as it is. */
 export function openIfSpec(device: DeviceSpec | BlockDevice): BlockDevice | Promise<BlockDevice> {
-  return isDevice(device) ? device : openDevice(device);
+  return isDevice(device) ? device : openKnown(device);
+}
+
+/** What the devices were opened by that cannot say it themselves. */
+const specs = new WeakMap<BlockDevice, DeviceSpec>();
+
+async function openKnown(spec: DeviceSpec): Promise<BlockDevice> {
+  const device = await openDevice(spec);
+  specs.set(device, spec);
+  return device;
+}
+
+/** The spec by which another thread opens a device that this one has; undefined when it cannot. */
+export function specOfDevice(device: BlockDevice): DeviceSpec | undefined {
+  if (device instanceof MemoryDevice || device instanceof FileDevice) return device.spec;
+  const spec = specs.get(device);
+  return spec?.kind === 'custom' ? spec : undefined;
 }
 
 function isDevice(device: DeviceSpec | BlockDevice): device is BlockDevice {

@@ -1,0 +1,64 @@
+/** Sharing a store that this thread has with others: it serves them as their metadata thread. */
+
+import { BlobstoreError, run } from '@blobyard/core';
+import { MailboxServer } from '../threads/mailbox-server.js';
+import { makeStoreHandle, type StoreHandle } from '../threads/store-handle.js';
+import { specOfDevice } from './open-device.js';
+import type { StoreContext } from './store-context.js';
+
+export class Sharing {
+  readonly #context: StoreContext;
+  readonly #requireListed: (id: bigint) => void;
+  #shared: { readonly handle: StoreHandle; readonly server: MailboxServer } | undefined;
+
+  /** @param requireListed - throws ENOENT, or the damage of a damaged blob */
+  constructor(context: StoreContext, requireListed: (id: bigint) => void) {
+    this.#context = context;
+    this.#requireListed = requireListed;
+  }
+
+  /** What other threads attach by. ENOTSUP when they cannot reach the device. */
+  get handle(): StoreHandle {
+    this.#shared ??= this.#begin();
+    return this.#shared.handle;
+  }
+
+  /** Tells that the thread that had a channel is dead, where the system does not. */
+  async endDead(row: number): Promise<void> {
+    await this.#shared?.server.endDead(row);
+  }
+
+  /** Closes the blobs that attached threads have open. */
+  async evict(): Promise<void> {
+    await this.#shared?.server.evictAll();
+  }
+
+  stop(): void {
+    this.#shared?.server.stop();
+    this.#shared = undefined;
+  }
+
+  #begin(): { handle: StoreHandle; server: MailboxServer } {
+    const { blobstore, device, turns } = this.#context;
+    const spec = specOfDevice(device);
+    if (spec === undefined) {
+      const advice = "open the store on a device spec of kind 'memory', 'file' or 'custom'";
+      throw new BlobstoreError('ENOTSUP', `other threads cannot reach the device of this store: ${advice}`);
+    }
+    const handle = makeStoreHandle(blobstore, spec);
+    const server = new MailboxServer(blobstore, handle.mailboxes, handle.name, {
+      open: (id) =>
+        turns.with(id, {}, () => {
+          this.#requireListed(id);
+          return run(blobstore.openBlob(id));
+        }),
+      close: (blob) => turns.with(blob.id, { state: true }, () => run(blobstore.closeBlob(blob))),
+      specOf: specOfDevice,
+      onBug: (error) => {
+        throw error; // to the process: nothing can be relied on any more
+      },
+    });
+    void server.run();
+    return { handle, server };
+  }
+}

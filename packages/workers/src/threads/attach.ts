@@ -1,0 +1,255 @@
+/**
+ * Attaching a thread to an open store: it gets a channel of its own, and reads and writes blobs right there. All of it goes
+ * through shared memory, so that a thread that never returns to its event loop can do it, and that attaching needs nothing but
+ * a handle that was cloned.
+ */
+
+import { threadId } from 'node:worker_threads';
+import {
+  BLOB,
+  BlobstoreError,
+  Channel,
+  ChannelTable,
+  INVALID_BLOB_ID,
+  pageOfBlobId,
+  requireAlive,
+  run,
+  SharedStore,
+  type Steps,
+  waitFor,
+} from '@blobyard/core';
+import { allocateAligned, MemoryDevice, openDevice } from '@blobyard/io';
+import { asyncDispose } from '../api/async-dispose.js';
+import { checkInteger, invalid } from '../checks.js';
+import { EdgeArrays } from '../data/edge-arrays.js';
+import { RequestSlots } from '../data/request-slots.js';
+import { WriteOrder } from '../data/write-order.js';
+import { coded } from '../failures.js';
+import { AttachedBlob } from './attached-blob.js';
+import { KeepAlive } from './keep-alive.js';
+import { REQUEST } from './mailbox.js';
+import { RemoteHost } from './remote-host.js';
+import { checkStoreHandle, type StoreHandle } from './store-handle.js';
+import { thisThread } from './thread-life.js';
+
+/**
+ * Attaches the calling thread to the store that a handle is of. Any thread of the process, as often as it likes.
+ * @param handle - what `store.share()` answered, cloned by workerData or postMessage
+ * @throws EINVAL no such handle, EBADF the store is closed, EIO it has failed, ENOMEM it has as many channels as it can, and
+ * what opening the device throws.
+ */
+export async function attach(handle: StoreHandle): Promise<AttachedStore> {
+  try {
+    const { device, buffers } = checkStoreHandle(handle);
+    const opened = await openDevice(device);
+    try {
+      requireAlive(new SharedStore(buffers, 0));
+      const table = new ChannelTable(buffers.channels);
+      const row = table.claim(threadId);
+      table.setThread(row, thisThread());
+      return new AttachedStore(new RemoteHost(handle, opened, row));
+    } catch (error) {
+      await opened.close();
+      throw error;
+    }
+  } catch (error) {
+    throw coded(error, 'attach to a store');
+  }
+}
+
+/** A thread's way into a store that is open on another thread. All methods belong to the thread that attached. */
+export class AttachedStore implements AsyncDisposable {
+  /** The engine's own channel of this thread, in io units; any `AttachedBlob` is a blob for it. */
+  readonly channel: Channel;
+  readonly #host: RemoteHost;
+  readonly #slots: RequestSlots;
+  readonly #edges: EdgeArrays;
+  readonly #keepAlive = new KeepAlive();
+  readonly #blobs = new Set<AttachedBlob>();
+  /** Handles of one blob share the order of its writes. */
+  readonly #orders = new Map<bigint, WriteOrder>();
+  #detaching: Promise<void> | undefined;
+
+  /** @param host - the store's from now on */
+  constructor(host: RemoteHost) {
+    this.#host = host;
+    this.channel = new Channel(host);
+    this.#slots = new RequestSlots(host.channelOpsMax);
+    this.#edges = new EdgeArrays(host.geometry.ioUnitBytes);
+    leaveAtExit(this);
+  }
+
+  get isDetached(): boolean {
+    return this.#detaching !== undefined;
+  }
+
+  /** Bytes of an io unit: reads and writes of whole ones take no detour. */
+  get ioUnitBytes(): number {
+    return this.#host.geometry.ioUnitBytes;
+  }
+
+  get clusterSizeBytes(): number {
+    return this.#host.geometry.clusterBytes;
+  }
+
+  /** For this package: what handles of blobs need. */
+  get host(): Pick<RemoteHost, 'shared' | 'geometry' | 'device'> & { readonly keepAlive: KeepAlive } {
+    const { shared, geometry, device } = this.#host;
+    return { shared, geometry, device, keepAlive: this.#keepAlive };
+  }
+
+  /**
+   * Opens a blob by its id, stopping this thread meanwhile.
+   * @throws ENOENT no such blob, EBADF detached, or the store is closed; EBUSY where the answer would have to wait for operations
+   * in promise form of this same thread.
+   */
+  blob(id: bigint): AttachedBlob {
+    this.#requireAttached();
+    try {
+      const { first, second } = this.#host.mailbox.request(REQUEST.OPEN, pageOf(id)).block();
+      return this.#opened(id, first, second);
+    } catch (error) {
+      throw coded(error, `open blob ${id}`);
+    }
+  }
+
+  /** As `blob`, without stopping the thread. */
+  async open(id: bigint): Promise<AttachedBlob> {
+    this.#requireAttached();
+    return this.whileAlive(`open blob ${id}`, async () => {
+      const { first, second } = await this.#host.mailbox.request(REQUEST.OPEN, pageOf(id)).promise();
+      return this.#opened(id, first, second);
+    });
+  }
+
+  /** Zeroed shared memory; transfers of a memory device are fastest with it. ENOMEM when there is none. */
+  allocate(bytes: number): Uint8Array {
+    this.#requireAttached();
+    checkInteger('the number of bytes to allocate', bytes, 1, Number.MAX_SAFE_INTEGER);
+    const { device } = this.#host;
+    if (!(device instanceof MemoryDevice)) return allocateAligned(bytes);
+    try {
+      return device.allocateBuffer(bytes);
+    } catch {
+      return allocateAligned(bytes); // its arena is full; other memory works as well, only slower
+    }
+  }
+
+  /** Gives memory from `allocate` back. */
+  release(buffer: Uint8Array): void {
+    const { device } = this.#host;
+    if (device instanceof MemoryDevice && buffer.buffer === device.memory.buffer) device.releaseBuffer(buffer);
+  }
+
+  /**
+   * Closes the blobs, waits for what is under way, and lets go of the store. A second call answers as the first. A thread that
+   * ends without it is detached all the same, once it has ended.
+   */
+  detach(): Promise<void> {
+    this.#detaching ??= this.#detach();
+    return this.#detaching;
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.detach();
+  }
+
+  /** For this package: says that the thread ends as it is. */
+  leave(): void {
+    if (this.isDetached) return;
+    this.#host.shared.channels.setLeaving(this.#host.row);
+    this.#host.mailbox.poke();
+  }
+
+  /** For this package: runs an operation, and keeps the process alive until it ends. */
+  async whileAlive<T>(doing: string, operation: () => Promise<T>): Promise<T> {
+    this.#keepAlive.begin();
+    try {
+      return await operation();
+    } catch (error) {
+      throw coded(error, doing);
+    } finally {
+      this.#keepAlive.end();
+    }
+  }
+
+  /** For this package: gives a blob's reference back. */
+  closeBlob(blob: AttachedBlob): Steps<void> {
+    this.#blobs.delete(blob);
+    return release(this.#host, blob);
+  }
+
+  #opened(id: bigint, slot: number, generation: number): AttachedBlob {
+    let order = this.#orders.get(id);
+    if (order === undefined) {
+      order = new WriteOrder();
+      this.#orders.set(id, order);
+    }
+    const { channel } = this;
+    const blob = new AttachedBlob(
+      this,
+      { id, slot, generation },
+      { channel, slots: this.#slots, edges: this.#edges, order },
+    );
+    this.#blobs.add(blob);
+    return blob;
+  }
+
+  async #detach(): Promise<void> {
+    stayAtExit(this);
+    await this.whileAlive('detach from the store', async () => {
+      await Promise.all([...this.#blobs].map((blob) => blob.close()));
+      await run(leaveStore(this.#host));
+      await run(this.channel.close());
+      await this.#host.close();
+      await this.#host.device.close();
+    });
+    this.#keepAlive.close();
+  }
+
+  #requireAttached(): void {
+    if (this.isDetached)
+      throw new BlobstoreError('EBADF', 'this thread has detached from the store: attach it again first');
+  }
+}
+
+function pageOf(id: bigint): number {
+  if (typeof id !== 'bigint' || id >> 33n !== 0n || id === INVALID_BLOB_ID)
+    throw invalid('the id of a blob', id, 'a bigint');
+  return pageOfBlobId(id);
+}
+
+function* release(host: RemoteHost, { slot, generation }: AttachedBlob): Steps<void> {
+  if (host.shared.blobs.load(slot, BLOB.GENERATION) !== generation) return; // the store has closed it
+  yield* unlessEnded(() => waitFor(host.mailbox.request(REQUEST.CLOSE, slot, generation)));
+}
+
+function* leaveStore(host: RemoteHost): Steps<void> {
+  yield* unlessEnded(() => waitFor(host.mailbox.request(REQUEST.LEAVE)));
+}
+
+/** With a store that has ended meanwhile there is nothing left to be done. */
+function* unlessEnded(request: () => Steps<unknown>): Steps<void> {
+  try {
+    yield* request();
+  } catch (error) {
+    if (!(error instanceof BlobstoreError && (error.code === 'EBADF' || error.code === 'EIO'))) throw error;
+  }
+}
+
+/** What is attached on this thread, to be left when it ends. */
+const attached = new Set<AttachedStore>();
+
+function leaveAtExit(store: AttachedStore): void {
+  if (attached.size === 0) process.on('exit', leaveAll);
+  attached.add(store);
+}
+
+function stayAtExit(store: AttachedStore): void {
+  attached.delete(store);
+  if (attached.size === 0) process.removeListener('exit', leaveAll);
+}
+
+function leaveAll(): void {
+  for (const store of attached) store.leave();
+}

@@ -1,0 +1,27 @@
+/** Keeps the process alive while something is under way that its event loop does not know of, as waiting for another thread. */
+
+/** As rare as a timer can be. */
+const PERIOD_MS = 0x7fff_ffff;
+
+export class KeepAlive {
+  #count = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  begin(): void {
+    this.#count++;
+    if (this.#count > 1) return;
+    if (this.#timer) this.#timer.ref();
+    else this.#timer = setInterval(() => undefined, PERIOD_MS);
+  }
+
+  end(): void {
+    this.#count--;
+    if (this.#count === 0) this.#timer?.unref();
+  }
+
+  /** Gives the timer back. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}

@@ -1,0 +1,388 @@
+/**
+ * The metadata thread's side of the mailboxes: it takes what the rows' threads ask, does it, and answers. Insertions that are
+ * found together go to the engine together. It also watches over those threads: what a dead one had is given back.
+ */
+
+import { BroadcastChannel } from 'node:worker_threads';
+import {
+  type BlobCluster,
+  type Blobstore,
+  BlobstoreError,
+  type BlockDevice,
+  blobIdOfPage,
+  CHANNELS_MAX,
+  type ClaimedCluster,
+  ClaimLog,
+  type DeviceCluster,
+  type Blob as EngineBlob,
+  type InlinePort,
+  type InsertionOutcome,
+  InvariantError,
+  type MdPage,
+  run,
+  runNowOrLater,
+  type SharedStore,
+  toBlobstoreError,
+  type WantedInsertion,
+} from '@blobyard/core';
+import type { DeviceSpec } from '@blobyard/io';
+import { writeText } from './error-text.js';
+import { HEAD, Mailbox, NO_ENTRY, REQUEST, SLOT, STATE, TEXT_BYTES_MAX } from './mailbox.js';
+import { isAlive } from './thread-life.js';
+
+/** Turns of the event loop without a request before the metadata thread sleeps. */
+const IDLE_TURNS_MAX = 30;
+/** How often threads are looked after, in milliseconds. */
+const WATCH_MS = 100;
+
+/** What the mailboxes need of the store around them. */
+export interface MailboxHooks {
+  /** Opens a blob for a row's thread, in turn with the store's own operations. */
+  open(id: bigint): Promise<EngineBlob>;
+  close(blob: EngineBlob): Promise<void>;
+  /** The spec by which other threads open a device that the metadata thread has opened. */
+  specOf(device: BlockDevice): DeviceSpec | undefined;
+  /** A failure that is a bug of ours. */
+  onBug(error: unknown): void;
+}
+
+/** What is known of a row's channel. */
+interface Row {
+  readonly mailbox: Mailbox;
+  /** Submissions that have been taken. */
+  taken: number;
+  underWay: number;
+  onIdle: (() => void)[];
+  readonly opened: EngineBlob[];
+  ending: Promise<void> | undefined;
+}
+
+/** A request that has been taken. */
+interface Taken {
+  readonly row: number;
+  readonly slot: number;
+}
+
+type Answer = readonly [first: number, second: number];
+const NOTHING: Answer = [0, 0];
+const RELEASE_ANSWERS = { done: 0, frozen: 1, locked: 2 } as const;
+
+export class MailboxServer {
+  readonly #shared: SharedStore;
+  readonly #metadata: InlinePort;
+  readonly #buffer: SharedArrayBuffer;
+  readonly #words: Int32Array;
+  readonly #hooks: MailboxHooks;
+  readonly #name: string;
+  readonly #rows = new Map<number, Row>();
+  #watch: NodeJS.Timeout | undefined;
+  #isStopped = false;
+  #stopping: (() => void) | undefined;
+
+  /** @param name - of the broadcast channels to the rows' threads */
+  constructor(blobstore: Blobstore, mailboxes: SharedArrayBuffer, name: string, hooks: MailboxHooks) {
+    this.#shared = blobstore.shared;
+    this.#metadata = blobstore.metadata;
+    this.#buffer = mailboxes;
+    this.#words = new Int32Array(mailboxes);
+    this.#hooks = hooks;
+    this.#name = name;
+    this.#shared.usedLock.onLongWait = (threadId) => this.#freeLockOfDead(threadId);
+  }
+
+  /** Serves until `stop`. */
+  async run(): Promise<void> {
+    this.#watch = setInterval(() => this.#lookAfterThreads(), WATCH_MS);
+    this.#watch.unref();
+    let idleTurns = 0;
+    while (!this.#isStopped) {
+      const bell = Atomics.load(this.#words, HEAD.BELL);
+      idleTurns = this.#serve() ? 0 : idleTurns + 1;
+      if (idleTurns <= IDLE_TURNS_MAX) {
+        await new Promise((resolve) => setImmediate(resolve));
+        continue;
+      }
+      Atomics.store(this.#words, HEAD.ASLEEP, 1);
+      if (!this.#hasReady() && !this.#isStopped) await this.#sleep(bell);
+      Atomics.store(this.#words, HEAD.ASLEEP, 0);
+      idleTurns = 0;
+    }
+  }
+
+  /** Ends `run`. What is under way goes on; what comes later is not taken any more. */
+  stop(): void {
+    this.#isStopped = true;
+    clearInterval(this.#watch);
+    this.#stopping?.();
+    Atomics.add(this.#words, HEAD.BELL, 1);
+    Atomics.notify(this.#words, HEAD.BELL);
+  }
+
+  /** Closes the blobs that rows' threads have open, and waits for their requests: the store is about to close. */
+  async evictAll(): Promise<void> {
+    for (const row of this.#rows.values()) await this.#closeAll(row);
+    await Promise.all([...this.#rows.values()].map((row) => this.#idle(row)));
+  }
+
+  /** The thread that has a row is known to be dead: what it had is given back. Twice is once. */
+  endDead(row: number): Promise<void> {
+    const known = this.#row(row);
+    known.ending ??= this.#endDead(row, known).finally(() => {
+      known.ending = undefined;
+    });
+    return known.ending;
+  }
+
+  async #sleep(bell: number): Promise<void> {
+    const waiting = Atomics.waitAsync(this.#words, HEAD.BELL, bell);
+    if (!waiting.async) return;
+    await Promise.race([
+      waiting.value,
+      new Promise<void>((resolve) => {
+        this.#stopping = resolve;
+      }),
+    ]);
+  }
+
+  #hasReady(): boolean {
+    for (let word = 0; word < HEAD.READY_WORDS; word++) {
+      if (Atomics.load(this.#words, HEAD.READY + word) !== 0) return true;
+    }
+    return false;
+  }
+
+  /** Takes what is there; answers whether there was anything. */
+  #serve(): boolean {
+    let hasServed = false;
+    const insertions = new Map<number, { taken: Taken; wanted: WantedInsertion }[]>();
+    for (let word = 0; word < HEAD.READY_WORDS; word++) {
+      if (Atomics.load(this.#words, HEAD.READY + word) === 0) continue;
+      hasServed = true;
+      const ready = Atomics.exchange(this.#words, HEAD.READY + word, 0);
+      for (let bit = 0; bit < 32; bit++) {
+        if ((ready & (1 << bit)) !== 0) this.#serveRow(word * 32 + bit, insertions);
+      }
+    }
+    if (!hasServed) return false;
+    for (const [slot, together] of insertions) this.#insert(slot, together);
+    this.#metadata.drained();
+    return true;
+  }
+
+  #serveRow(row: number, insertions: Map<number, { taken: Taken; wanted: WantedInsertion }[]>): void {
+    const known = this.#row(row);
+    if (known.ending !== undefined) return;
+    const { mailbox } = known;
+    const submitted = Atomics.load(this.#words, mailbox.submittedAt);
+    for (; known.taken !== submitted; known.taken = (known.taken + 1) | 0) {
+      const taken: Taken = { row, slot: this.#words[mailbox.ringAt(known.taken)] };
+      known.underWay++;
+      const at = mailbox.slotAt(taken.slot);
+      if (this.#words[at + SLOT.OP] !== REQUEST.INSERT) {
+        void this.#answerOther(taken, known, this.#words[at + SLOT.OP]);
+        continue;
+      }
+      const [slot, index, cluster, extentPage, entry] = this.#arguments(taken);
+      const wanted: WantedInsertion = {
+        index: index as BlobCluster,
+        claimed: { cluster: cluster as DeviceCluster, extentPage: extentPage as MdPage, entry },
+      };
+      const together = insertions.get(slot);
+      if (together) together.push({ taken, wanted });
+      else insertions.set(slot, [{ taken, wanted }]);
+    }
+  }
+
+  /** Insertions into one blob. Whatever becomes of one, its claim is the blob's then, unless another was faster. */
+  #insert(slot: number, together: readonly { taken: Taken; wanted: WantedInsertion }[]): void {
+    const finish = (outcomes: readonly InsertionOutcome[]) => {
+      together.forEach(({ taken, wanted }, at) => {
+        const outcome = outcomes[at];
+        if (outcome !== 'exists') this.#forget(taken.row, wanted.claimed);
+        if (typeof outcome === 'object') this.#fail(taken, outcome.error);
+        else this.#answer(taken, [outcome === 'inserted' ? 1 : 0, 0]);
+      });
+    };
+    const steps = () =>
+      this.#metadata.insertClusters(
+        slot,
+        together.map(({ wanted }) => wanted),
+      );
+    const fail = (error: unknown) => {
+      for (const { taken } of together) this.#fail(taken, error);
+    };
+    try {
+      const outcomes = runNowOrLater(steps());
+      if (outcomes instanceof Promise) void outcomes.then(finish, fail);
+      else finish(outcomes);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  async #answerOther(taken: Taken, row: Row, op: number): Promise<void> {
+    try {
+      this.#answer(taken, await this.#execute(taken, row, op));
+    } catch (error) {
+      this.#fail(taken, error);
+    }
+  }
+
+  async #execute(taken: Taken, row: Row, op: number): Promise<Answer> {
+    const metadata = this.#metadata;
+    const [first, second, third, fourth, fifth] = this.#arguments(taken);
+    switch (op) {
+      case REQUEST.RAISE_HIGH_WATER:
+        await run(metadata.raiseHighWater(first));
+        return NOTHING;
+      case REQUEST.DISCARD: {
+        const claimed = { cluster: second as DeviceCluster, extentPage: third as MdPage, entry: fourth };
+        await run(metadata.discardCluster(first, claimed, fifth !== 0));
+        this.#forget(taken.row, claimed);
+        return NOTHING;
+      }
+      case REQUEST.RELEASE: {
+        const outcome = await run(
+          metadata.releaseCluster({ slot: first, generation: second | 0 }, third as BlobCluster),
+        );
+        return [RELEASE_ANSWERS[outcome], 0];
+      }
+      case REQUEST.RECLAIM:
+        return [(await run(metadata.reclaim())) ? 1 : 0, 0];
+      case REQUEST.OPEN: {
+        const blob = await this.#hooks.open(blobIdOfPage(first as MdPage));
+        row.opened.push(blob);
+        return [blob.slot, blob.generation];
+      }
+      case REQUEST.CLOSE:
+        await this.#close(row, first, second | 0);
+        return NOTHING;
+      case REQUEST.EXTERNAL:
+        return [this.#broadcastExternal(taken.row, first) ? 1 : 0, 0];
+      case REQUEST.LEAVE:
+        await this.#closeAll(row);
+        return NOTHING;
+      default:
+        throw new InvariantError(`a mailbox holds request ${op}, which there is not`);
+    }
+  }
+
+  async #close(row: Row, slot: number, generation: number): Promise<void> {
+    const at = row.opened.findIndex((blob) => blob.isOpen && blob.slot === slot && blob.generation === generation);
+    if (at < 0) return; // the store has closed it
+    const [blob] = row.opened.splice(at, 1);
+    await this.#hooks.close(blob);
+  }
+
+  async #closeAll(row: Row): Promise<void> {
+    for (const blob of row.opened.splice(0)) await this.#hooks.close(blob);
+  }
+
+  /** Sends a row's thread the spec of what is behind an external clone; it takes it before it looks at the answer. */
+  #broadcastExternal(row: number, slot: number): boolean {
+    const device = this.#metadata.externalDevice(slot);
+    if (device === undefined) return false;
+    const spec = this.#hooks.specOf(device);
+    if (spec === undefined) {
+      const advice = "give it as a spec of kind 'memory', 'file' or 'custom'";
+      throw new BlobstoreError('ENOTSUP', `the external snapshot can be read on one thread only: ${advice}`);
+    }
+    const channel = new BroadcastChannel(externalsOf(this.#name, row));
+    channel.postMessage({ slot, spec });
+    channel.close();
+    return true;
+  }
+
+  #arguments({ row, slot }: Taken): number[] {
+    const at = this.#row(row).mailbox.slotAt(slot) + SLOT.ARGUMENTS;
+    return Array.from({ length: SLOT.ARGUMENTS_MAX }, (_, index) => this.#words[at + index] >>> 0);
+  }
+
+  #forget(row: number, claimed: ClaimedCluster): void {
+    if (claimed.entry === undefined || claimed.entry === NO_ENTRY) return;
+    new ClaimLog(this.#shared.buffers.claims, row).forget(claimed.entry);
+  }
+
+  #answer(taken: Taken, [first, second]: Answer): void {
+    const at = this.#row(taken.row).mailbox.slotAt(taken.slot);
+    this.#words[at + SLOT.RESULTS] = first;
+    this.#words[at + SLOT.RESULTS + 1] = second;
+    this.#words[at + SLOT.ERRNO] = 0;
+    this.#done(taken);
+  }
+
+  #fail(taken: Taken, error: unknown): void {
+    if (error instanceof InvariantError) this.#hooks.onBug(error);
+    const { mailbox } = this.#row(taken.row);
+    const at = mailbox.slotAt(taken.slot);
+    const { errno, message } = toBlobstoreError(error, 'the metadata thread');
+    this.#words[at + SLOT.TEXT_BYTES] = writeText(message, mailbox.text(taken.slot).subarray(0, TEXT_BYTES_MAX));
+    this.#words[at + SLOT.ERRNO] = -errno;
+    this.#done(taken);
+  }
+
+  #done({ row, slot }: Taken): void {
+    const known = this.#row(row);
+    const state = known.mailbox.slotAt(slot) + SLOT.STATE;
+    Atomics.store(this.#words, state, STATE.DONE);
+    Atomics.notify(this.#words, state);
+    Atomics.add(this.#words, known.mailbox.doneAt, 1);
+    Atomics.notify(this.#words, known.mailbox.doneAt);
+    known.underWay--;
+    if (known.underWay === 0) for (const resolve of known.onIdle.splice(0)) resolve();
+  }
+
+  async #idle(row: Row): Promise<void> {
+    if (row.underWay > 0) await new Promise<void>((resolve) => row.onIdle.push(resolve));
+  }
+
+  #row(row: number): Row {
+    let known = this.#rows.get(row);
+    if (known === undefined) {
+      const mailbox = new Mailbox(this.#buffer, row);
+      known = { mailbox, taken: 0, underWay: 0, onIdle: [], opened: [], ending: undefined };
+      this.#rows.set(row, known);
+    }
+    return known;
+  }
+
+  /**
+   * In this order: who waits for the dead thread to leave a blob, or the lock, goes on; what it asked ends, which may take its
+   * claims over; what is left of them is given back; its blobs are closed; another thread may have the row.
+   */
+  async #endDead(row: number, known: Row): Promise<void> {
+    this.#metadata.leaveForDead(row);
+    await this.#idle(known);
+    known.taken = Atomics.load(this.#words, known.mailbox.submittedAt); // what it asked last is not begun
+    await run(this.#metadata.takeBackClaims(row));
+    await this.#closeAll(known).catch((error: unknown) => this.#hooks.onBug(error));
+    known.mailbox.reset();
+    this.#shared.channels.release(row);
+  }
+
+  #lookAfterThreads(): void {
+    for (let row = 0; row < CHANNELS_MAX; row++) {
+      if (!this.#isDead(row)) continue;
+      void this.endDead(row).catch(this.#hooks.onBug);
+    }
+  }
+
+  /** A thread that says that it leaves has done nothing since; where the system tells, its end is waited for. */
+  #isDead(row: number): boolean {
+    const { channels } = this.#shared;
+    if (!channels.isTaken(row)) return false;
+    const thread = channels.thread(row);
+    return !isAlive(thread) || (thread.id === 0 && channels.isLeaving(row));
+  }
+
+  /** The metadata thread itself waits for the used lock: its owner may be dead. */
+  #freeLockOfDead(threadId: number): void {
+    const row = threadId - 1;
+    if (row >= 0 && this.#isDead(row)) this.#metadata.freeUsedLock(row);
+  }
+}
+
+/** The name of the broadcast channel by which a row's thread gets specs. */
+export function externalsOf(name: string, row: number): string {
+  return `${name} externals ${row}`;
+}

@@ -1,0 +1,155 @@
+/** What a channel on another thread than the metadata thread works with: shared memory, a device of its own, and a mailbox. */
+
+import { BroadcastChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import {
+  assert,
+  BLOB,
+  type BlobCluster,
+  type BlobRef,
+  type BlockDevice,
+  type ChannelHost,
+  type ClaimedCluster,
+  Geometry,
+  type MaybePromise,
+  type MetadataPort,
+  SharedStore,
+  type Steps,
+  waitFor,
+} from '@blobyard/core';
+import { type DeviceSpec, openDeviceNowOrLater } from '@blobyard/io';
+import { NO_ENTRY, REQUEST } from './mailbox.js';
+import { MailboxClient } from './mailbox-client.js';
+import { externalsOf } from './mailbox-server.js';
+import type { StoreHandle } from './store-handle.js';
+
+const RELEASE_OUTCOMES = ['done', 'frozen', 'locked'] as const;
+
+/** The metadata thread, through a mailbox. */
+export class RemotePort implements MetadataPort {
+  readonly #mailbox: MailboxClient;
+
+  constructor(mailbox: MailboxClient) {
+    this.#mailbox = mailbox;
+  }
+
+  *insertCluster(slot: number, index: BlobCluster, claimed: ClaimedCluster): Steps<'inserted' | 'exists'> {
+    const { cluster, extentPage, entry = NO_ENTRY } = claimed;
+    const { first } = yield* waitFor(this.#mailbox.request(REQUEST.INSERT, slot, index, cluster, extentPage, entry));
+    return first === 1 ? 'inserted' : 'exists';
+  }
+
+  *raiseHighWater(cluster: number): Steps<void> {
+    yield* waitFor(this.#mailbox.request(REQUEST.RAISE_HIGH_WATER, cluster));
+  }
+
+  *discardCluster(slot: number, claimed: ClaimedCluster, written: boolean): Steps<void> {
+    const { cluster, extentPage, entry = NO_ENTRY } = claimed;
+    const isWritten = written ? 1 : 0;
+    yield* waitFor(this.#mailbox.request(REQUEST.DISCARD, slot, cluster, extentPage, entry, isWritten));
+  }
+
+  *releaseCluster(ref: BlobRef, index: BlobCluster): Steps<'done' | 'frozen' | 'locked'> {
+    const { first } = yield* waitFor(this.#mailbox.request(REQUEST.RELEASE, ref.slot, ref.generation, index));
+    return RELEASE_OUTCOMES[first];
+  }
+
+  *reclaim(): Steps<boolean> {
+    const { first } = yield* waitFor(this.#mailbox.request(REQUEST.RECLAIM));
+    return first === 1;
+  }
+
+  drained(): void {
+    this.#mailbox.poke();
+  }
+}
+
+/** The device behind an external clone, as this thread has opened it. */
+interface External {
+  readonly generation: number;
+  readonly epoch: number;
+  readonly device: MaybePromise<BlockDevice | undefined>;
+}
+
+export class RemoteHost implements ChannelHost {
+  readonly shared: SharedStore;
+  readonly geometry: Geometry;
+  readonly device: BlockDevice;
+  readonly metadata: RemotePort;
+  readonly row: number;
+  readonly isMetadataThread = false;
+  readonly channelOpsMax: number;
+  readonly mailbox: MailboxClient;
+  readonly #externals = new Map<number, External>();
+  readonly #specs: BroadcastChannel;
+
+  /**
+   * @param device - the store's, opened on this thread
+   * @param row - of the channel table, taken for this thread
+   */
+  constructor(handle: StoreHandle, device: BlockDevice, row: number) {
+    this.shared = SharedStore.ofRow(handle.buffers, row);
+    this.geometry = new Geometry(handle.geometry);
+    this.device = device;
+    this.row = row;
+    this.channelOpsMax = handle.channelOpsMax;
+    this.mailbox = new MailboxClient(this.shared, handle.mailboxes, row);
+    this.metadata = new RemotePort(this.mailbox);
+    this.#specs = new BroadcastChannel(externalsOf(handle.name, row));
+    asPort(this.#specs).unref();
+  }
+
+  /**
+   * Asks the metadata thread once for each device, and stops this thread for the answer, which comes at once: the metadata
+   * thread waits for nothing to give it.
+   */
+  externalDevice(slot: number): MaybePromise<BlockDevice | undefined> {
+    const { blobs } = this.shared;
+    const generation = blobs.load(slot, BLOB.GENERATION);
+    const epoch = blobs.load(slot, BLOB.EXTERNAL_EPOCH);
+    const known = this.#externals.get(slot);
+    if (known?.generation === generation && known.epoch === epoch) return known.device;
+    const { first } = this.mailbox.request(REQUEST.EXTERNAL, slot, generation).block();
+    const device = first === 0 ? undefined : openDeviceNowOrLater(this.#takeSpec(slot));
+    const external = { generation, epoch, device };
+    this.#externals.set(slot, external);
+    if (device instanceof Promise) this.#settle(slot, external, device);
+    if (known) void closeLater(known);
+    return device;
+  }
+
+  /** Closes the devices behind external clones. */
+  async close(): Promise<void> {
+    this.#specs.close();
+    for (const external of this.#externals.values()) await closeLater(external);
+    this.#externals.clear();
+  }
+
+  /** The next call finds the device itself, so that a synchronous call can use it; or asks again, if opening it failed. */
+  #settle(slot: number, external: External, opening: Promise<BlockDevice>): void {
+    const replace = (device: BlockDevice | undefined) => {
+      if (this.#externals.get(slot) !== external) return;
+      if (device) this.#externals.set(slot, { ...external, device });
+      else this.#externals.delete(slot);
+    };
+    opening.then(replace, () => replace(undefined));
+  }
+
+  #takeSpec(slot: number): DeviceSpec {
+    const received: { message: { slot: number; spec: DeviceSpec } } | undefined = receiveMessageOnPort(
+      asPort(this.#specs),
+    );
+    assert(received?.message.slot === slot, 'the spec of an external snapshot has not come with its answer');
+    return received.message.spec;
+  }
+}
+
+/** Node's own broadcast channels can be read and unref'ed like ports; their type does not say so. */
+function asPort(channel: BroadcastChannel): MessagePort {
+  return channel as unknown as MessagePort;
+}
+
+/** Closes a device once nobody can be in the middle of looking at it. */
+async function closeLater({ device }: External): Promise<void> {
+  const opened = await Promise.resolve(device).catch(() => undefined);
+  await opened?.close();
+}
