@@ -45,6 +45,11 @@ export class CompletionWriter {
     this.#push(tag, known instanceof BlobstoreError ? ERRNO[known.code] : STATUS_BUG, text.length);
   }
 
+  /** Says how fast the worker is, in nanoseconds for a unit of weight. */
+  setPace(nanoseconds: number): void {
+    Atomics.store(this.#header, RING.PACE, nanoseconds);
+  }
+
   #push(tag: number, status: number, textBytes: number): void {
     const at = (this.#tail & this.#mask) * COMPLETION.WORDS;
     this.#words[at + COMPLETION.TAG] = tag;
@@ -75,6 +80,11 @@ export class CompletionReader {
   /** Answers that are published and not taken. */
   get available(): number {
     return (Atomics.load(this.#header, RING.COMPLETED) - this.#head) | 0;
+  }
+
+  /** How fast the worker was lately; see `RING.PACE`. */
+  get pace(): number {
+    return Atomics.load(this.#header, RING.PACE);
   }
 
   /** Takes the next answer, which must be there; `tag`, `isDone` and `error` are of it until the next call. */

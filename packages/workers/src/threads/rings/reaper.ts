@@ -9,8 +9,10 @@ import { CLIENT, words } from './ring-layout.js';
 
 /** Answers that are taken in one turn of the event loop. */
 const REAPS_MAX = 256;
-/** How long it polls after the last answer. A wake-up from sleep takes half of it. */
+/** How long it polls after the last answer, beyond the time that workers should take. A wake-up takes half of it. */
 const POLL_MS = 0.08;
+/** The longest that it counts on workers' being about to answer. */
+const EXPECTED_MS_MAX = 0.3;
 
 /** What the reaper asks of its client. */
 export interface Reaped {
@@ -19,6 +21,8 @@ export interface Reaped {
   hasAnswers(): boolean;
   /** Requests that are to be answered, or still wait to be given to a worker. */
   outstanding(): number;
+  /** How long the workers should take for what they have. */
+  expectedMs(): number;
   /** There is nothing to do for now. */
   rest(): void;
 }
@@ -85,7 +89,8 @@ export class Reaper {
   #isQuiet(): boolean {
     const now = performance.now();
     if (this.#quietSince === 0) this.#quietSince = now;
-    return now - this.#quietSince > POLL_MS;
+    const quiet = now - this.#quietSince;
+    return quiet > POLL_MS && quiet > POLL_MS + Math.min(EXPECTED_MS_MAX, this.#client.expectedMs());
   }
 
   /** False when there was something to do after all. */

@@ -9,6 +9,7 @@
  * that when its thread has ended.
  */
 
+import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { assert, type BlobRef, BlobstoreError } from '@blobyard/core';
 import { copyBytes, type SharedWasmMemory } from '@blobyard/io';
@@ -23,6 +24,7 @@ import {
   RING_OP,
   type RingBuffers,
   type RingOp,
+  requestWeight,
   SEGMENT_BYTES,
 } from './ring-layout.js';
 import {
@@ -56,10 +58,12 @@ export interface RingClientOptions {
 
 /** Pieces of a large request that are under way together: one is copied while the other one is with the worker. */
 const PIECES_TOGETHER = 2;
-/** Bytes that weigh as much as a request itself. */
-const WEIGHT_BYTES_BITS = 14;
 /** A run of requests stays with one worker, so that others can sleep, until that has so much more work than another. */
 const STICKY_WEIGHT = 4;
+/** A worker that takes less for a unit of weight does not wait for a medium: it only copies. */
+const COPYING_NS_MAX = 8000;
+
+const PROCESSORS = availableParallelism();
 
 /** What the executor of the last promise was given. One function for all promises: none is made for each. */
 let lastResolve: () => void;
@@ -98,6 +102,7 @@ export class RingClient {
       reap: (limit) => this.#reap(limit),
       hasAnswers: () => this.#lanes.some((lane) => lane.answered > 0),
       outstanding: () => this.#outstanding,
+      expectedMs: () => this.#lanes.reduce((most, { load, pace }) => Math.max(most, load * pace), 0) / 1e6,
       rest: () => this.#memories.rest(),
     });
   }
@@ -316,7 +321,7 @@ export class RingClient {
     request.memory = NO_MEMORY;
     request.memoryOffset = 0;
     request.segments = 0;
-    request.weight = 1 + (byteLength >>> WEIGHT_BYTES_BITS);
+    request.weight = requestWeight(byteLength);
     return request;
   }
 
@@ -348,7 +353,16 @@ export class RingClient {
       if (lane.hasRoom && (best === undefined || lane.load < best.load)) best = lane;
     }
     const last = this.#last;
-    return best !== undefined && last?.hasRoom && last.load <= best.load + STICKY_WEIGHT ? last : best;
+    if (best === undefined || best === last || !last?.hasRoom) return best;
+    return last.load <= best.load + STICKY_WEIGHT || (this.#isCrowded && last.pace < COPYING_NS_MAX) ? last : best;
+  }
+
+  /**
+   * There are more threads than processors: workers that only copy take processors from each other and from the client, and
+   * a second one makes it all slower. Workers that wait for a medium do not.
+   */
+  get #isCrowded(): boolean {
+    return this.#lanes.length >= PROCESSORS;
   }
 
   /** Puts into the pool what the worker is to find there; false while there is no room. */

@@ -7,6 +7,7 @@
  * | ring | `SUBMITTED` | client | worker | stored after the entries before it; atomic |
  * | ring | `WORKER_ASLEEP`, `WORKER_BELL` | both | both | bell.ts |
  * | ring | `COMPLETED` | worker | client | stored after the entries, and texts, before it; atomic |
+ * | ring | `PACE` | worker | client | a hint; atomic |
  * | ring | a submission entry | client | worker | plain; published by `SUBMITTED` |
  * | ring | a completion entry | worker | client | plain; published by `COMPLETED` |
  * | ring | the error text of a tag | worker | client | plain; published by `COMPLETED` |
@@ -30,8 +31,15 @@ export const RING = {
   WORKER_ASLEEP: 16,
   WORKER_BELL: 17,
   COMPLETED: 32,
-  WORDS: 48,
+  /** Nanoseconds that the worker lately took for a unit of weight (`requestWeight`), for what it did at once. */
+  PACE: 48,
+  WORDS: 64,
 } as const;
+
+/** How much work a request is. Bytes are counted in copies of 16 KiB, of which each takes about as long as a request itself. */
+export function requestWeight(byteLength: number): number {
+  return 1 + Math.floor(byteLength / 16384);
+}
 
 /** Words of the client block. */
 export const CLIENT = { ASLEEP: 0, BELL: 1, WORDS: 16 } as const;

@@ -12,7 +12,7 @@ import type { SharedWasmMemory } from '@blobyard/io';
 import type { BellHooks } from './bell.js';
 import { CompletionWriter } from './completion-ring.js';
 import { MemoryTable } from './memory-table.js';
-import { RING_OP, type RingBuffers } from './ring-layout.js';
+import { RING_OP, type RingBuffers, requestWeight } from './ring-layout.js';
 import { readTable } from './scatter-list.js';
 import type { WorkerMessage } from './shared-buffers.js';
 import { SubmissionReader } from './submission-ring.js';
@@ -37,9 +37,11 @@ export interface RingServerOptions {
 }
 
 const PROMISES_MAX = 512;
-/** Requests, or bytes, between two looks at the clock. */
+/** Requests, or their weight, between two looks at the clock. */
 const BATCH_REQUESTS = 32;
-const BATCH_BYTES = 1 << 20;
+const BATCH_WEIGHT = 64;
+/** What part the last batch has in the pace that the client is told. */
+const PACE_NEW_PART = 1 / 4;
 /** How long the event loop waits for its turn under load. */
 const SLICE_MS = 2;
 /** How long an empty ring is polled. */
@@ -65,6 +67,8 @@ export class RingServer {
   #isAsleep = false;
   #isClosing = false;
   #quietSince = 0;
+  /** Milliseconds for a unit of weight, lately. */
+  #pace = 0;
   #finish: () => void = () => assert(false, 'a ring server has ended that did not run');
   readonly #ended: Promise<void>;
 
@@ -137,7 +141,7 @@ export class RingServer {
     }
     const end = performance.now() + SLICE_MS;
     for (;;) {
-      if (this.#serveBatch()) {
+      if (this.#hasWork() && this.#serveBatch()) {
         this.#quietSince = 0;
         // What goes by promises moves on only when the event loop runs.
         if (this.#underWay === 0 && performance.now() < end) continue;
@@ -177,16 +181,24 @@ export class RingServer {
 
   /** Begins with some requests; false when there was none to begin with. */
   #serveBatch(): boolean {
+    const begin = performance.now();
     const count = Math.min(this.#submissions.available, BATCH_REQUESTS);
-    let bytes = 0;
     let served = 0;
-    while (served < count && bytes < BATCH_BYTES && !this.#isHeld) {
+    let weight = 0;
+    while (served < count && weight < BATCH_WEIGHT && !this.#isHeld) {
       this.#submissions.take();
-      bytes += this.#submissions.byteLength;
+      weight += requestWeight(this.#submissions.byteLength);
       served++;
       this.#serve(this.#submissions.tag);
     }
+    if (served > 0) this.#measure((performance.now() - begin) / weight);
     return served > 0;
+  }
+
+  /** Takes into account how many milliseconds the last batch took for a unit of weight. */
+  #measure(pace: number): void {
+    this.#pace += (pace - this.#pace) * PACE_NEW_PART;
+    this.#completions.setPace(this.#pace * 1e6);
   }
 
   /** Executes the entry that was taken. */

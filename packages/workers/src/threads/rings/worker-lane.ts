@@ -46,6 +46,11 @@ export class WorkerLane {
     return this.#freeCount > 0 && this.isOpen;
   }
 
+  /** Nanoseconds that the worker lately took for a unit of weight. */
+  get pace(): number {
+    return this.#completions.pace;
+  }
+
   /** Answers that can be taken. */
   get answered(): number {
     return this.#completions.available;
