@@ -14,6 +14,7 @@ export { type Pause, run, runSync, type Steps, wait } from './metadata/steps.js'
 export type { AbortSignalLike, Watched } from './metadata/watched.js';
 export { BitArray } from './shared/bit-array.js';
 export { BitPool } from './shared/bit-pool.js';
+export { BLOB, BLOB_FLAG } from './shared/layout.js';
 export { SharedStore, type SharedStoreBuffers } from './shared/shared-store.js';
 export { UsedLock } from './shared/used-lock.js';
 export { UsedPages } from './shared/used-pages.js';

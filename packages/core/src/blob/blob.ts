@@ -19,6 +19,7 @@ import {
   EXTERNAL_SNAPSHOT_ID,
   INVALID_BLOB_ID,
   type MdPage,
+  NONE_U32,
   pageOfBlobId,
 } from '../units/units.js';
 import type { Backing } from './backing.js';
@@ -239,6 +240,7 @@ export class Blob {
     blobs.store(this.#slot, BLOB.MAP_OFFSET, this.map.clusters.offset);
     blobs.store(this.#slot, BLOB.EXTENTS_OFFSET, this.map.extentPages.offset);
     blobs.store(this.#slot, BLOB.CLUSTER_COUNT, this.clusterCount);
+    blobs.store(this.#slot, BLOB.PARENT_PAGE, this.isClone ? pageOfBlobId(this.parentId) : NONE_U32);
     blobs.store(this.#slot, BLOB.BACK_SLOT, this.back?.kind === 'blob' ? this.back.blob.slot : 0);
     blobs.store(this.#slot, BLOB.BACK_KIND, backKind(this.back));
     blobs.store(this.#slot, BLOB.FLAGS, flags);

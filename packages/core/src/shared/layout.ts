@@ -55,6 +55,8 @@ export const BLOB = {
   ID_PAGE: 7,
   /** Where the numbers of the blob's extent pages begin in the arena. */
   EXTENTS_OFFSET: 8,
+  /** The first metadata page of the snapshot that the blob is a clone of; `NONE_U32`: it is none. */
+  PARENT_PAGE: 9,
   WORDS: 16,
 } as const;
 

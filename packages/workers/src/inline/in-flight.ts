@@ -3,36 +3,66 @@
 import { BlobstoreError } from '@blobyard/core';
 import { coded } from '../failures.js';
 
+/** Told when something begins to be under way, and when nothing is any more. */
+export interface Busy {
+  begin(): void;
+  end(): void;
+}
+
 export class InFlight {
   readonly #what: string;
+  readonly #busy: Busy | undefined;
   #count = 0;
   #isClosed = false;
+  #failure: BlobstoreError | undefined;
   #onIdle: (() => void)[] = [];
 
   /** @param what - for messages, such as "the store" */
-  constructor(what: string) {
+  constructor(what: string, busy?: Busy) {
     this.#what = what;
+    this.#busy = busy;
   }
 
   get isClosed(): boolean {
     return this.#isClosed;
   }
 
+  /** True while `begin` can be called. */
+  get isUsable(): boolean {
+    return !this.#isClosed && this.#failure === undefined;
+  }
+
   requireOpen(): void {
     if (this.#isClosed) throw new BlobstoreError('EBADF', `${this.#what} is closed: open it again first`);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Refuses what is new from now on with an error: what it needs has gone. */
+  fail(failure: BlobstoreError): void {
+    this.#failure = failure;
+  }
+
+  /** An operation begins. `end` it. */
+  begin(): void {
+    if (this.#count++ === 0) this.#busy?.begin();
+  }
+
+  end(): void {
+    if (--this.#count > 0) return;
+    this.#busy?.end();
+    this.#wake();
   }
 
   /** Runs an operation; begins in this same call. Throws EBADF once closed. */
   async run<T>(doing: string, operation: () => Promise<T>): Promise<T> {
     this.requireOpen();
-    this.#count++;
+    this.begin();
     try {
       return await operation();
     } catch (error) {
       throw coded(error, doing);
     } finally {
-      this.#count--;
-      if (this.#count === 0) this.#wake();
+      this.end();
     }
   }
 
