@@ -53,6 +53,7 @@ export class Sharing {
           return run(blobstore.openBlob(id));
         }),
       close: (blob) => turns.with(blob.id, { state: true }, () => run(blobstore.closeBlob(blob))),
+      flush: (blob) => turns.withState([blob.id], () => run(blobstore.flushBlob(blob))),
       specOf: specOfDevice,
       onBug: (error) => {
         throw error; // to the process: nothing can be relied on any more

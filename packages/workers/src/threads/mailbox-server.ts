@@ -40,6 +40,7 @@ export interface MailboxHooks {
   /** Opens a blob for a row's thread, in turn with the store's own operations. */
   open(id: bigint): Promise<EngineBlob>;
   close(blob: EngineBlob): Promise<void>;
+  flush(blob: EngineBlob): Promise<void>;
   /** The spec by which other threads open a device that the metadata thread has opened. */
   specOf(device: BlockDevice): DeviceSpec | undefined;
   /** A failure that is a bug of ours. */
@@ -257,6 +258,12 @@ export class MailboxServer {
       case REQUEST.CLOSE:
         await this.#close(row, first, second | 0);
         return NOTHING;
+      case REQUEST.FLUSH: {
+        const blob = row.opened.find((each) => isOf(each, first, second | 0));
+        if (blob === undefined) throw new BlobstoreError('EBADF', 'the blob was closed meanwhile');
+        await this.#hooks.flush(blob);
+        return NOTHING;
+      }
       case REQUEST.EXTERNAL:
         return [this.#broadcastExternal(taken.row, first) ? 1 : 0, 0];
       case REQUEST.LEAVE:
@@ -268,7 +275,7 @@ export class MailboxServer {
   }
 
   async #close(row: Row, slot: number, generation: number): Promise<void> {
-    const at = row.opened.findIndex((blob) => blob.isOpen && blob.slot === slot && blob.generation === generation);
+    const at = row.opened.findIndex((blob) => isOf(blob, slot, generation));
     if (at < 0) return; // the store has closed it
     const [blob] = row.opened.splice(at, 1);
     await this.#hooks.close(blob);
@@ -380,6 +387,10 @@ export class MailboxServer {
     const row = threadId - 1;
     if (row >= 0 && this.#isDead(row)) this.#metadata.freeUsedLock(row);
   }
+}
+
+function isOf(blob: EngineBlob, slot: number, generation: number): boolean {
+  return blob.isOpen && blob.slot === slot && blob.generation === generation;
 }
 
 /** The name of the broadcast channel by which a row's thread gets specs. */
