@@ -59,6 +59,7 @@ export function openIfSpec(device: DeviceSpec | BlockDevice): BlockDevice | Prom
   return isDevice(device) ? device : openDevice(device);
 }
 
-function isDevice(device: DeviceSpec | BlockDevice): device is BlockDevice {
+/** True for an open device, false for a spec. */
+export function isDevice(device: DeviceSpec | BlockDevice): device is BlockDevice {
   return typeof (device as Partial<BlockDevice> | null)?.openChannel === 'function';
 }
