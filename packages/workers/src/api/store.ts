@@ -25,7 +25,11 @@ export type FindExternalSnapshot = (
 interface CommonOptions {
   /** A device by its spec, which the store then opens and closes; or an open one, which stays its caller's to close. */
   readonly device: DeviceSpec | BlockDevice;
-  /** Threads that work for the store. For now 0, unless given: all work is done on the calling thread. */
+  /**
+   * I/O threads that work for the store, up to 64, and one for its metadata beside them; 0, unless given: all work is done on
+   * the calling thread. With threads the device is opened in each of them: it is a spec, a `MemoryDevice` or a `FileDevice`
+   * (ENOTSUP), and so are the devices of external snapshots.
+   */
   readonly threads?: number;
   /** What the store is used for, up to 16 bytes. When opening: the type to expect (ENXIO); any, unless given. */
   readonly bstype?: string | Uint8Array;
@@ -128,6 +132,7 @@ export interface Store extends AsyncDisposable {
   readonly isClosed: boolean;
   /** Blobs that were damaged when the store was opened; they are not listed, and their clusters stay taken. */
   readonly damaged: readonly Damage[];
+  /** Throws ENOTSUP in a store with threads: the engine lives on another one. */
   readonly engine: Engine;
 
   /** Makes a blob, on disk when this resolves, and opens it. Throws EEXIST, ENOSPC, and ENOMEM without a metadata page. */

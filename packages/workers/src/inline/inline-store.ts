@@ -110,6 +110,11 @@ export class InlineStore implements Store {
     });
   }
 
+  /** The id of a blob that is there. Throws ENOENT, and the damage of a damaged blob. */
+  idOf(address: BlobAddress): bigint {
+    return this.#inFlight.runSync('look for a blob', () => this.#find(address));
+  }
+
   blobs(): Promise<BlobInfo[]> {
     return this.#inFlight.run('list blobs', async () => {
       const infos: BlobInfo[] = [];

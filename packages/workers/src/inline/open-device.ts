@@ -75,6 +75,7 @@ export function specOfDevice(device: BlockDevice): DeviceSpec | undefined {
   return spec?.kind === 'custom' ? spec : undefined;
 }
 
-function isDevice(device: DeviceSpec | BlockDevice): device is BlockDevice {
+/** True for an open device, false for a spec. */
+export function isDevice(device: DeviceSpec | BlockDevice): device is BlockDevice {
   return typeof (device as Partial<BlockDevice> | null)?.openChannel === 'function';
 }
