@@ -14,15 +14,15 @@ import {
   type ExternalSnapshotWanted,
   FileDevice,
   MemoryDevice,
+  createStore as makeStore,
   type OpenStoreOptions,
+  openStore as openAnyStore,
   run,
   SparseMemoryDevice,
   type Store,
 } from 'blobyard';
 import { expect, onTestFinished } from 'vitest';
-import { createStoreOf, openStoreOf } from '../../../packages/workers/dist/open-store.js';
 import { bridge } from '../threads/bridge.js';
-import { MESSAGE_PARTS } from '../threads/parts.js';
 
 export const KiB = 1024;
 export const MiB = 1024 * KiB;
@@ -56,12 +56,12 @@ export function usable(device: BlockDevice | DeviceSpec): BlockDevice | DeviceSp
 
 /** `createStore`, in the mode of this run. */
 export async function createStore(options: CreateStoreOptions): Promise<Store> {
-  return createStoreOf(inMode(options), MESSAGE_PARTS);
+  return makeStore(inMode(options));
 }
 
 /** `openStore`, in the mode of this run. */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
-  return openStoreOf(inMode(options), MESSAGE_PARTS);
+  return openAnyStore(inMode(options));
 }
 
 function inMode<T extends CreateStoreOptions>(options: T): T {

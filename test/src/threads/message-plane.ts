@@ -44,13 +44,13 @@ type Ask<T> = (operation: DataRequest['operation'], blob: BlobRef, at: Range, pa
 type Range = readonly [offset: number, count: number];
 type Payload = { readonly into?: readonly Uint8Array[]; readonly data?: readonly Uint8Array[] };
 
-export async function startMessagePlane({ metadata, requestsMax, device }: DataPlaneNeeds): Promise<DataPlane> {
+export async function startMessagePlane({ metadata, device }: DataPlaneNeeds): Promise<DataPlane> {
   const [requests, syncRequests] = [new MessageChannel(), new MessageChannel()];
   const bell = new Int32Array(new SharedArrayBuffer(4));
   const ports: DataPorts = { requests: requests.port2, syncRequests: syncRequests.port2, bell };
   metadata.worker.postMessage(ports, [requests.port2, syncRequests.port2]);
   const waiting = new Map<number, Waiting>();
-  const slots = new RequestSlots(requestsMax);
+  const slots = new RequestSlots(64);
   let nextId = 1;
   let failure: BlobstoreError | undefined;
   requests.port1.on('message', ({ id, data = [], error }: DataReply) => {

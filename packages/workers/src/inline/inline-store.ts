@@ -180,6 +180,11 @@ export class InlineStore implements Store {
     return this.#inFlight.runSync('share the store', () => this.#sharing.handle);
   }
 
+  /** The thread that had a row of the channel table is dead, and the system does not tell. */
+  endDead(row: number): Promise<void> {
+    return this.#inFlight.run('end a dead channel', () => this.#sharing.endDead(row));
+  }
+
   allocate(bytes: number): Uint8Array {
     return this.#inFlight.runSync('allocate memory', () => allocateFor(this.#context.device, bytes));
   }

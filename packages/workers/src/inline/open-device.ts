@@ -62,7 +62,8 @@ export function openIfSpec(device: DeviceSpec | BlockDevice): BlockDevice | Prom
 /** What the devices were opened by that cannot say it themselves. */
 const specs = new WeakMap<BlockDevice, DeviceSpec>();
 
-async function openKnown(spec: DeviceSpec): Promise<BlockDevice> {
+/** Opens a device, and remembers by what. */
+export async function openKnown(spec: DeviceSpec): Promise<BlockDevice> {
   const device = await openDevice(spec);
   specs.set(device, spec);
   return device;

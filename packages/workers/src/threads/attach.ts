@@ -217,7 +217,8 @@ function* release(host: RemoteHost, { slot, generation }: AttachedBlob): Steps<v
   yield* unlessEnded(() => waitFor(host.mailbox.request(REQUEST.CLOSE, slot, generation)));
 }
 
-function* leaveStore(host: RemoteHost): Steps<void> {
+/** Tells the metadata thread that a channel is about to close. */
+export function* leaveStore(host: RemoteHost): Steps<void> {
   yield* unlessEnded(() => waitFor(host.mailbox.request(REQUEST.LEAVE)));
 }
 

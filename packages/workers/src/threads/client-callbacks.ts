@@ -2,7 +2,8 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
-import { type DeviceSpec, openDevice } from '@blobyard/io';
+import type { DeviceSpec } from '@blobyard/io';
+import { openKnown } from '../inline/open-device.js';
 import { PAUSE, type PacedWorkOptions } from '../inline/pacing.js';
 import type { ExternalAnswer, Followed, ServiceEvent } from './metadata-protocol.js';
 import { CauseElsewhere, fromWire } from './wire-error.js';
@@ -30,7 +31,6 @@ export class ClientCallbacks {
   readonly #events: MessagePort;
   readonly #work = new Map<number, FollowedWork>();
   readonly #asked = new Map<number, Asked>();
-  readonly #externalSpecs = new Map<bigint, DeviceSpec>();
   #nextRequest = 1;
 
   constructor(events: MessagePort) {
@@ -84,14 +84,9 @@ export class ClientCallbacks {
       this.#post({ kind: 'external', request, blobId, snapshotId });
     });
     if (spec === null) return null;
-    const onClose = () => {
-      if (this.#externalSpecs.get(blobId) === spec) this.#externalSpecs.delete(blobId);
-      this.#post({ kind: 'external-closed', request });
-    };
+    const onClose = () => this.#post({ kind: 'external-closed', request });
     try {
-      const device = tellingClose(await openDevice(spec), onClose);
-      this.#externalSpecs.set(blobId, spec);
-      return device;
+      return tellingClose(await openKnown(spec), onClose);
     } catch (error) {
       onClose();
       throw error;
@@ -104,11 +99,6 @@ export class ClientCallbacks {
     this.#asked.delete(request);
     if ('error' in answer) asked?.reject(fromWire(answer.error));
     else asked?.resolve(answer.spec);
-  }
-
-  /** By what other threads open the device behind an open blob; undefined when there is none. */
-  externalSpecOf(blobId: bigint): DeviceSpec | undefined {
-    return this.#externalSpecs.get(blobId);
   }
 
   #post(event: ServiceEvent): void {

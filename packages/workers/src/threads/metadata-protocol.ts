@@ -1,10 +1,11 @@
 /** What a client and its metadata worker tell each other: all of it can be posted to a thread. */
 
 import type { MessagePort } from 'node:worker_threads';
-import type { Geometry, InitOptions, LoadOptions, SharedStoreBuffers } from '@blobyard/core';
+import type { InitOptions, LoadOptions } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { Progress } from '../api/long-work.js';
 import type { FoundBlob } from '../api/store.js';
+import type { StoreHandle } from './store-handle.js';
 import type { WireError } from './wire-error.js';
 
 /** What a metadata worker is started with. */
@@ -29,12 +30,9 @@ export type StorePlan = {
   | { readonly kind: 'open'; readonly load: Plain<LoadOptions>; readonly grow: boolean }
 );
 
-/** The fields of a `Geometry` by which another thread makes its own. */
-export type GeometryFields = ConstructorParameters<typeof Geometry>[0];
-
 export interface OpenedStore {
-  readonly buffers: SharedStoreBuffers;
-  readonly geometry: GeometryFields;
+  /** By what threads attach to it. */
+  readonly handle: StoreHandle;
   readonly damaged: readonly { readonly id: bigint; readonly error: WireError }[];
   /** The blobs that were found, in the order of their ids. */
   readonly found: readonly FoundBlob[];

@@ -36,11 +36,8 @@ export class MetadataService {
       const found: FoundBlob[] = [];
       this.#store = await this.#open(plan, signal, (blob) => found.push(blob));
       this.#onOpened?.(this.#store, this);
-      const { blobstore } = this.#store.engine;
-      const { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount } = blobstore.geometry;
       return {
-        buffers: blobstore.shared.buffers,
-        geometry: { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount },
+        handle: this.#store.share(),
         damaged: this.#store.damaged.map(({ id, error }) => ({ id, error: toWire(error) })),
         found,
       };
@@ -186,9 +183,9 @@ export class MetadataService {
     this.#blobs.delete(handle);
   }
 
-  /** By what a thread opens the device behind an open external clone; undefined when there is none. */
-  async externalSpecOf(blobId: bigint): Promise<DeviceSpec | undefined> {
-    return this.#callbacks.externalSpecOf(blobId);
+  /** The thread that had a row of the channel table is dead: what it had is given back. */
+  async endDead(row: number): Promise<void> {
+    await this.#store?.endDead(row);
   }
 
   async abort(call: number): Promise<void> {

@@ -56,7 +56,7 @@ export async function openPooled(held: HeldDevice, options: OpenPooledOptions, p
     const opened = await metadata.follow({ signal }, (followed) => metadata.call('openStore', plan, followed));
     try {
       for (const blob of opened.found) if (onBlob) callUser('onBlob', onBlob, blob);
-      return await assemble(held, options, parts, metadata, opened, plan.device);
+      return await assemble(held, options, parts, metadata, opened);
     } catch (error) {
       await Promise.allSettled([metadata.call('abandon')]);
       throw error;
@@ -73,19 +73,18 @@ async function assemble(
   parts: PooledParts,
   metadata: ServiceClient,
   opened: OpenedStore,
-  deviceSpec: DeviceSpec,
 ): Promise<Store> {
-  const shared = new SharedStore(opened.buffers, CLIENT_THREAD);
-  const geometry = new Geometry(opened.geometry);
-  const { threads, requestsMax } = options;
-  const needs = { threads, requestsMax, shared, geometry, deviceSpec, device: held.device, metadata };
+  const { handle } = opened;
+  const shared = new SharedStore(handle.buffers, CLIENT_THREAD);
+  const geometry = new Geometry(handle.geometry);
+  const needs = { threads: options.threads, handle, shared, device: held.device, metadata };
   const plane: DataPlane = await parts.startDataPlane(needs);
   if (metadata.death !== undefined) {
     plane.onMetadataDeath(metadata.death);
     await plane.stop();
     throw metadata.death;
   }
-  return new PooledStore(new PooledContext(metadata, plane, held, shared, geometry), damageFrom(opened));
+  return new PooledStore(new PooledContext(metadata, plane, held, handle, shared, geometry), damageFrom(opened));
 }
 
 function planOf(held: HeldDevice, options: OpenPooledOptions): StorePlan {

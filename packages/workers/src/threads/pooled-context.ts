@@ -6,6 +6,7 @@ import { WriteOrder } from '../data/write-order.js';
 import type { HeldDevice } from '../inline/open-device.js';
 import type { DataPlane } from './data-plane.js';
 import type { ServiceClient } from './service-client.js';
+import type { StoreHandle } from './store-handle.js';
 
 /** What all handles of one blob share on this thread. */
 export interface BlobCommons {
@@ -29,6 +30,8 @@ export class PooledContext {
   readonly metadata: ServiceClient;
   readonly plane: DataPlane;
   readonly held: HeldDevice;
+  /** What other threads attach by. */
+  readonly handle: StoreHandle;
   readonly shared: SharedStore;
   readonly geometry: Geometry;
   readonly edges: EdgeArrays;
@@ -38,10 +41,18 @@ export class PooledContext {
   readonly #commons = new Map<bigint, BlobCommons>();
   #since = 0;
 
-  constructor(metadata: ServiceClient, plane: DataPlane, held: HeldDevice, shared: SharedStore, geometry: Geometry) {
+  constructor(
+    metadata: ServiceClient,
+    plane: DataPlane,
+    held: HeldDevice,
+    handle: StoreHandle,
+    shared: SharedStore,
+    geometry: Geometry,
+  ) {
     this.metadata = metadata;
     this.plane = plane;
     this.held = held;
+    this.handle = handle;
     this.shared = shared;
     this.geometry = geometry;
     this.edges = new EdgeArrays(geometry.ioUnitBytes);

@@ -20,6 +20,7 @@ import { checkAddress, checkCreateBlob, checkOpenBlob } from '../inline/blob-opt
 import { InFlight } from '../inline/in-flight.js';
 import { noEngine, PooledBlob } from './pooled-blob.js';
 import type { PooledContext } from './pooled-context.js';
+import type { StoreHandle } from './store-handle.js';
 
 /** Bytes of a dump that go into a stream at once. */
 const DUMP_CHUNK_BYTES = 1 << 16;
@@ -118,6 +119,10 @@ export class PooledStore implements Store {
       const bytes = Buffer.from((await this.#context.metadata.call('dump')).buffer);
       return to === undefined ? bytes.toString() : pipeline(Readable.from(chunksOf(bytes)), to, { end: false });
     });
+  }
+
+  share(): StoreHandle {
+    return this.#inFlight.runSync('share the store', () => this.#context.handle);
   }
 
   allocate(bytes: number): Uint8Array {
