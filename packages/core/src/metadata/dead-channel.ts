@@ -24,9 +24,11 @@ export function freeUsedLock(shared: SharedStore, row: number): void {
   shared.usedLock.release();
 }
 
-/** Whoever waits for a dead thread to leave the used lock, or a blob, goes on. Metadata thread. */
+/**
+ * Whoever waits for a dead thread to leave a blob goes on. No insertion that it asked for may be under way: those who freeze a
+ * blob rely on that.
+ */
 export function leaveForDead(store: StoreState, row: number): void {
-  freeUsedLock(store.shared, row);
   store.shared.channels.leaveAll(row);
   store.pokeDrain();
 }

@@ -226,6 +226,7 @@ export class InlineStore implements Store {
     } catch (error) {
       if (isCoded(error, 'EBUSY') && !blobstore.isClosed) {
         this.#inFlight.reopen();
+        this.#sharing.readmit();
         throw error;
       }
       this.#sharing.stop();

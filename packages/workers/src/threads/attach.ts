@@ -12,7 +12,6 @@ import {
   ChannelTable,
   INVALID_BLOB_ID,
   pageOfBlobId,
-  requireAlive,
   run,
   SharedStore,
   type Steps,
@@ -44,7 +43,7 @@ export async function attach(handle: StoreHandle): Promise<AttachedStore> {
     const { device, buffers } = checkStoreHandle(handle);
     const opened = await openDevice(device);
     try {
-      requireAlive(new SharedStore(buffers, 0));
+      new SharedStore(buffers, 0).requireAlive();
       const table = new ChannelTable(buffers.channels);
       const row = table.claim(threadId);
       table.setThread(row, thisThread());
