@@ -52,7 +52,9 @@ interface Row {
   /** Submissions that have been taken. */
   taken: number;
   underWay: number;
-  onIdle: (() => void)[];
+  /** Of these, the ones for which an operation waits that is inside a blob. */
+  underWayInside: number;
+  onDone: (() => void)[];
   readonly opened: EngineBlob[];
   ending: Promise<void> | undefined;
 }
@@ -62,6 +64,14 @@ interface Taken {
   readonly row: number;
   readonly slot: number;
 }
+
+/** What is asked from inside a blob, which the answer counts on: it stays as it is until then. */
+const ASKED_INSIDE: ReadonlySet<number> = new Set([
+  REQUEST.INSERT,
+  REQUEST.RAISE_HIGH_WATER,
+  REQUEST.DISCARD,
+  REQUEST.RECLAIM,
+]);
 
 type Answer = readonly [first: number, second: number];
 const NOTHING: Answer = [0, 0];
@@ -121,7 +131,7 @@ export class MailboxServer {
   /** Closes the blobs that rows' threads have open, and waits for their requests: the store is about to close. */
   async evictAll(): Promise<void> {
     for (const row of this.#rows.values()) await this.#closeAll(row);
-    await Promise.all([...this.#rows.values()].map((row) => this.#idle(row)));
+    await Promise.all([...this.#rows.values()].map((row) => idle(row)));
   }
 
   /** The thread that has a row is known to be dead: what it had is given back. Twice is once. */
@@ -176,10 +186,11 @@ export class MailboxServer {
     const submitted = Atomics.load(this.#words, mailbox.submittedAt);
     for (; known.taken !== submitted; known.taken = (known.taken + 1) | 0) {
       const taken: Taken = { row, slot: this.#words[mailbox.ringAt(known.taken)] };
+      const op = this.#words[mailbox.slotAt(taken.slot) + SLOT.OP];
       known.underWay++;
-      const at = mailbox.slotAt(taken.slot);
-      if (this.#words[at + SLOT.OP] !== REQUEST.INSERT) {
-        void this.#answerOther(taken, known, this.#words[at + SLOT.OP]);
+      if (ASKED_INSIDE.has(op)) known.underWayInside++;
+      if (op !== REQUEST.INSERT) {
+        void this.#answerOther(taken, known, op);
         continue;
       }
       const [slot, index, cluster, extentPage, entry] = this.#arguments(taken);
@@ -323,36 +334,37 @@ export class MailboxServer {
 
   #done({ row, slot }: Taken): void {
     const known = this.#row(row);
-    const state = known.mailbox.slotAt(slot) + SLOT.STATE;
+    const at = known.mailbox.slotAt(slot);
+    const state = at + SLOT.STATE;
+    known.underWay--;
+    if (ASKED_INSIDE.has(this.#words[at + SLOT.OP])) known.underWayInside--; // before it is another request's
     Atomics.store(this.#words, state, STATE.DONE);
     Atomics.notify(this.#words, state);
     Atomics.add(this.#words, known.mailbox.doneAt, 1);
     Atomics.notify(this.#words, known.mailbox.doneAt);
-    known.underWay--;
-    if (known.underWay === 0) for (const resolve of known.onIdle.splice(0)) resolve();
-  }
-
-  async #idle(row: Row): Promise<void> {
-    if (row.underWay > 0) await new Promise<void>((resolve) => row.onIdle.push(resolve));
+    for (const resolve of known.onDone.splice(0)) resolve();
   }
 
   #row(row: number): Row {
     let known = this.#rows.get(row);
     if (known === undefined) {
       const mailbox = new Mailbox(this.#buffer, row);
-      known = { mailbox, taken: 0, underWay: 0, onIdle: [], opened: [], ending: undefined };
+      known = { mailbox, taken: 0, underWay: 0, underWayInside: 0, onDone: [], opened: [], ending: undefined };
       this.#rows.set(row, known);
     }
     return known;
   }
 
   /**
-   * In this order: who waits for the dead thread to leave a blob, or the lock, goes on; what it asked ends, which may take its
-   * claims over; what is left of them is given back; its blobs are closed; another thread may have the row.
+   * In this order: who waits for the dead thread to leave the lock goes on; what it asked from inside a blob ends, which may
+   * take its claims over; who waits for it to leave a blob goes on; what else it asked ends, for which it may have been in the
+   * way itself; its other claims are given back; its blobs are closed; another thread may have the row.
    */
   async #endDead(row: number, known: Row): Promise<void> {
+    this.#metadata.freeUsedLock(row);
+    while (known.underWayInside > 0) await nextDone(known);
     this.#metadata.leaveForDead(row);
-    await this.#idle(known);
+    await idle(known);
     known.taken = Atomics.load(this.#words, known.mailbox.submittedAt); // what it asked last is not begun
     await run(this.#metadata.takeBackClaims(row));
     await this.#closeAll(known).catch((error: unknown) => this.#hooks.onBug(error));
@@ -380,6 +392,16 @@ export class MailboxServer {
     const row = threadId - 1;
     if (row >= 0 && this.#isDead(row)) this.#metadata.freeUsedLock(row);
   }
+}
+
+/** Resolves when a request of a row has been answered. */
+function nextDone(row: Row): Promise<void> {
+  return new Promise((resolve) => row.onDone.push(resolve));
+}
+
+/** Resolves when all requests of a row have been answered. */
+async function idle(row: Row): Promise<void> {
+  while (row.underWay > 0) await nextDone(row);
 }
 
 /** The name of the broadcast channel by which a row's thread gets specs. */
