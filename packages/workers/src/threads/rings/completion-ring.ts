@@ -1,6 +1,7 @@
 /** The ring of answers: the worker writes it, the client reads it. Errors go as a number and a text, and are rebuilt. */
 
-import { BlobstoreError, ERRNO, type ErrorCode, InvariantError, toBlobstoreError } from '@blobyard/core';
+import { BlobstoreError, ERRNO, InvariantError, toBlobstoreError } from '@blobyard/core';
+import { readError, writeText } from '../error-text.js';
 import { Bell } from './bell.js';
 import {
   CLIENT,
@@ -13,6 +14,9 @@ import {
   textsAt,
   words,
 } from './ring-layout.js';
+
+/** What an `InvariantError` begins its message with. */
+const BUG_PREFIX = new InvariantError('').message;
 
 /** The worker's side. */
 export class CompletionWriter {
@@ -40,9 +44,8 @@ export class CompletionWriter {
   fail(tag: number, error: unknown): void {
     const isBug = error instanceof InvariantError;
     const known = isBug ? error : toBlobstoreError(error, 'a request to a worker');
-    const text = cut(new TextEncoder().encode(known.message));
-    this.#texts.set(text, tag * TEXT_BYTES_MAX);
-    this.#push(tag, known instanceof BlobstoreError ? ERRNO[known.code] : STATUS_BUG, text.length);
+    const bytes = writeText(known.message, textOf(this.#texts, tag));
+    this.#push(tag, known instanceof BlobstoreError ? ERRNO[known.code] : STATUS_BUG, bytes);
   }
 
   /** Says how fast the worker is, in nanoseconds for a unit of weight. */
@@ -103,25 +106,13 @@ export class CompletionReader {
 
   /** What a request failed with. Before its tag is used again. */
   error(): BlobstoreError | InvariantError {
-    const from = this.tag * TEXT_BYTES_MAX;
-    // Decoders refuse shared memory: the text is copied out of it.
-    const text = new Uint8Array(this.#texts.subarray(from, from + this.#words[this.#at + COMPLETION.TEXT_BYTES]));
-    return rebuild(this.#words[this.#at + COMPLETION.STATUS], new TextDecoder().decode(text));
+    const status = this.#words[this.#at + COMPLETION.STATUS];
+    const bytes = this.#words[this.#at + COMPLETION.TEXT_BYTES];
+    const error = readError(status, textOf(this.#texts, this.tag), bytes);
+    return status === STATUS_BUG ? new InvariantError(error.message.replace(BUG_PREFIX, '')) : error;
   }
 }
 
-const CODES = new Map(Object.entries(ERRNO).map(([code, errno]) => [errno as number, code as ErrorCode]));
-const BUG_PREFIX = new InvariantError('').message;
-
-function rebuild(status: number, message: string): BlobstoreError | InvariantError {
-  if (status === STATUS_BUG) return new InvariantError(message.replace(BUG_PREFIX, ''));
-  return new BlobstoreError(CODES.get(status) ?? 'EIO', message);
-}
-
-/** At most `TEXT_BYTES_MAX` bytes of a text, and no half of a character. */
-function cut(text: Uint8Array): Uint8Array {
-  if (text.length <= TEXT_BYTES_MAX) return text;
-  let end = TEXT_BYTES_MAX;
-  while ((text[end] & 0xc0) === 0x80) end--;
-  return text.subarray(0, end);
+function textOf(texts: Uint8Array, tag: number): Uint8Array {
+  return texts.subarray(tag * TEXT_BYTES_MAX, (tag + 1) * TEXT_BYTES_MAX);
 }

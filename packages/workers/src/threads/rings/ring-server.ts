@@ -9,6 +9,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { assert, type BlobRef, BlobstoreError, type Channel } from '@blobyard/core';
 import type { SharedWasmMemory } from '@blobyard/io';
+import { KeepAlive } from '../keep-alive.js';
 import type { BellHooks } from './bell.js';
 import { CompletionWriter } from './completion-ring.js';
 import { MemoryTable } from './memory-table.js';
@@ -17,14 +18,11 @@ import { readTable } from './scatter-list.js';
 import type { WorkerMessage } from './shared-buffers.js';
 import { SubmissionReader } from './submission-ring.js';
 
-/** Does a transfer at once and answers true, or answers false with nothing done; throws what the device threw. */
-type TryNow = (blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset: number) => boolean;
-
-/** What is asked of a channel. */
-export type RingChannel = Pick<Channel, 'read' | 'write' | 'readv' | 'writev' | 'writeZeroes' | 'unmap'> & {
-  tryReadNow?: TryNow;
-  tryWriteNow?: TryNow;
-};
+/** What is asked of a channel; one of the engine has it all. */
+export type RingChannel = Pick<
+  Channel,
+  'tryReadNow' | 'tryWriteNow' | 'read' | 'write' | 'readv' | 'writev' | 'writeZeroes' | 'unmap'
+>;
 
 export interface RingServerOptions {
   readonly channel: RingChannel;
@@ -48,8 +46,6 @@ const SLICE_MS = 2;
 const POLL_MS = 0.05;
 /** Looks at the ring between two at the clock. */
 const LOOKS = 64;
-/** A timer that never fires keeps the thread alive: neither a sleep nor every device does. */
-const KEEP_ALIVE_MS = 2 ** 30;
 
 export class RingServer {
   readonly #submissions: SubmissionReader;
@@ -94,7 +90,9 @@ export class RingServer {
   async run(signal?: AbortSignal): Promise<void> {
     assert(!this.#isRunning, 'a ring server runs twice');
     this.#isRunning = true;
-    const keepAlive = setInterval(() => undefined, KEEP_ALIVE_MS);
+    // Neither a sleep nor every device keeps a thread alive.
+    const keepAlive = new KeepAlive();
+    keepAlive.begin();
     const stop = () => void this.close();
     if (signal?.aborted) stop();
     signal?.addEventListener('abort', stop);
@@ -105,7 +103,7 @@ export class RingServer {
     signal?.removeEventListener('abort', stop);
     this.#port.off('close', stop);
     this.#port.close();
-    clearInterval(keepAlive);
+    keepAlive.close();
   }
 
   /** Answers everything that was submitted before, then ends `run`. */
@@ -211,19 +209,19 @@ export class RingServer {
     }
   }
 
+  /** A transfer that the channel can do at once. */
   #tryNow(): boolean {
     const entry = this.#submissions;
     const { op } = entry;
-    const channel = this.#channel;
-    const isRead = op === RING_OP.READ;
-    if (!(isRead ? channel.tryReadNow : op === RING_OP.WRITE && channel.tryWriteNow)) return false;
-    const { byteOffset } = entry;
-    const buffer = this.#memories.view(entry.memory, byteOffset + entry.byteLength);
+    if (op !== RING_OP.READ && op !== RING_OP.WRITE) return false;
     const blob = this.#blob;
     blob.slot = entry.slot;
     blob.generation = entry.generation;
-    if (isRead) return channel.tryReadNow?.(blob, buffer, entry.offset, entry.count, byteOffset) ?? false;
-    return channel.tryWriteNow?.(blob, buffer, entry.offset, entry.count, byteOffset) ?? false;
+    const { offset, count, byteOffset } = entry;
+    const buffer = this.#memories.view(entry.memory, byteOffset + entry.byteLength);
+    return op === RING_OP.READ
+      ? this.#channel.tryReadNow(blob, buffer, offset, count, byteOffset)
+      : this.#channel.tryWriteNow(blob, buffer, offset, count, byteOffset);
   }
 
   /** Begins with the entry in promise form. */
