@@ -389,8 +389,10 @@ export class RingClient {
   /** Gives waiting requests to workers while there is room. */
   #pump(): void {
     for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
-      if (!this.#dispatch(first)) return;
+      const isGone = first.transfer === TRANSFER.POOLED && hasShrunk(first);
+      if (!isGone && !this.#dispatch(first)) return;
       this.#waiting.shift();
+      if (isGone) this.#settle(first, bufferGone());
     }
   }
 
@@ -416,7 +418,7 @@ export class RingClient {
 
   /** Ends a request. */
   #settle(request: RingRequest, error: Error | undefined): void {
-    let failure: unknown = error;
+    let failure = error;
     if (request.piece !== NO_PIECE) {
       if (error === undefined && request.op === RING_OP.READ) failure = this.#copyOut(request);
       this.#pool.release(request.piece);
@@ -429,16 +431,13 @@ export class RingClient {
     if (this.#outstanding === 0 && this.#drainWaiters.length > 0) this.#wakeDrainWaiters();
   }
 
-  /** Takes what was read out of the pool. Answers what went wrong: the caller may have given the buffer away meanwhile. */
-  #copyOut({ payload, piece, bufferOffset, byteLength }: RingRequest): unknown {
-    try {
-      if (payload instanceof Uint8Array) copyBytes(this.#pool.bytes, piece, payload, bufferOffset, byteLength);
-      else scatter(this.#pool.bytes, piece, payload as readonly Uint8Array[]);
-      return undefined;
-    } catch (cause) {
-      const message = 'the buffer was transferred elsewhere while it was read into; keep it until the promise settles';
-      return new BlobstoreError('EINVAL', message, { cause });
-    }
+  /** Takes what was read out of the pool; answers why that cannot be. */
+  #copyOut(request: RingRequest): BlobstoreError | undefined {
+    if (hasShrunk(request)) return bufferGone();
+    const { payload, piece, bufferOffset, byteLength } = request;
+    if (payload instanceof Uint8Array) copyBytes(this.#pool.bytes, piece, payload, bufferOffset, byteLength);
+    else scatter(this.#pool.bytes, piece, payload as readonly Uint8Array[]);
+    return undefined;
   }
 
   #wakeDrainWaiters(): void {
@@ -455,6 +454,19 @@ export class RingClient {
     this.#memories.removePort(lane.port);
     lane.port.close();
   }
+}
+
+/** The buffers are not what they were any more: their memory was transferred elsewhere, or made smaller. */
+function hasShrunk({ payload, bufferOffset, byteLength }: RingRequest): boolean {
+  if (payload instanceof Uint8Array) return payload.length < bufferOffset + byteLength;
+  return payload !== undefined && listBytes(payload) !== byteLength;
+}
+
+function bufferGone(): BlobstoreError {
+  return new BlobstoreError(
+    'EINVAL',
+    'the buffer was transferred elsewhere meanwhile; keep it until the promise settles',
+  );
 }
 
 function isPlace(offset: number, count: number): boolean {
