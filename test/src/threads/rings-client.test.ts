@@ -164,10 +164,20 @@ test('requests larger than the pool go in pieces; the first failure of one ends 
   const parts = [new Uint8Array(40_001), new Uint8Array(0), new Uint8Array(60_031)];
   await bench.client.readv(ANY_BLOB, parts, 3, bytes / UNIT);
   expect(Buffer.compare(Buffer.concat(parts), content)).toBe(0);
+  back.fill(0);
+  const read = bench.client.read(ANY_BLOB, back, 3, bytes / UNIT);
+  await bench.client.drained();
+  expect(Buffer.compare(back.subarray(0, bytes), content)).toBe(0);
+  await read;
   const start = FAILING.EIO - 512; // a piece is 32 units
   const failing = bench.client.read(ANY_BLOB, new Uint8Array(bytes), start, bytes / UNIT);
   expect(await failureOf(failing)).toMatchObject({ code: 'EIO' });
   expect(bench.client.inFlight).toBe(0);
+});
+
+test('a pool that holds no io unit, and a ring that is no power of two, are EINVAL', () => {
+  expect(() => new RingBench({ poolBytes: 16_384, ioUnitBytes: 8192 })).toThrow(BlobstoreError);
+  expect(() => new RingBench({ entries: 12 }).client.createRing()).toThrow(BlobstoreError);
 });
 
 test.each([false, true])('a store on a memory device, asynchronous: %s', async (asynchronous) => {
