@@ -21,10 +21,12 @@ test.each([
   expect([stdout.trim(), stderr]).toEqual([said, '']);
 });
 
-test('a program on the command line', async () => {
+test('a program on the command line, and options of Node.js that threads do not take', async () => {
   const program = `process.argv[2] = 'uses and ends'; await import(${JSON.stringify(CHILD.href)})`;
-  const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program, 'argument'], {
-    timeout: 30_000,
-  });
-  expect(stdout.trim()).toBe('49');
+  for (const options of [[], ['--expose-gc', '--title=yard']]) {
+    const given = [...options, '--input-type=module', '-e', program, 'argument'];
+    expect((await run(process.execPath, given, { timeout: 30_000 })).stdout.trim()).toBe('49');
+    const fromFile = [...options, fileURLToPath(CHILD), 'uses and ends'];
+    expect((await run(process.execPath, fromFile, { timeout: 30_000 })).stdout.trim()).toBe('49');
+  }
 });
