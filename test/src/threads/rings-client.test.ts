@@ -244,12 +244,13 @@ test('the owner hears when requests are under way, and when none is', async () =
   open(gates, GATE.HOLD);
   await Promise.all(both);
   expect(bench.client.inFlight).toBe(0);
-  // One request after another is one busy time.
-  await bench.client.read(ANY_BLOB, buffer, 0, 1);
-  await bench.client.read(ANY_BLOB, buffer, 0, 1);
-  expect(heard).toEqual(['busy']);
   await idle;
   expect(heard).toEqual(['busy', 'idle']);
-  await bench.client.read(ANY_BLOB, buffer, 0, 1);
-  expect(heard).toEqual(['busy', 'idle', 'busy']);
+  // One request right after another may be one busy time, or two: but the owner hears of both ends of each.
+  const before = heard.length;
+  for (let request = 0; request < 20; request++) {
+    await bench.client.read(ANY_BLOB, buffer, 0, 1);
+    expect(heard.length).toBeGreaterThan(before);
+  }
+  heard.forEach((word, index) => expect(word).toBe(index % 2 === 0 ? 'busy' : 'idle'));
 });
