@@ -8,52 +8,60 @@ const STICKY_WEIGHT = 4;
 /** A worker that takes less for a unit of weight does not wait for a medium: it only copies. */
 const COPYING_NS_MAX = 8000;
 
-const PROCESSORS = availableParallelism();
+/**
+ * Workers that only copy take processors from each other and from the client: more of them than there are other processors
+ * make it all slower. Workers that wait for a medium do not.
+ */
+const COPYING_MAX = Math.max(1, availableParallelism() - 1);
 
-export class WorkerLanes {
-  readonly #all: WorkerLane[] = [];
+/** What the choice depends on. */
+export type LaneState = Pick<WorkerLane, 'hasRoom' | 'load' | 'pace' | 'answered'>;
+
+export class WorkerLanes<Lane extends LaneState = WorkerLane> {
+  readonly #copyingMax: number;
+  readonly #all: Lane[] = [];
   /** Who got the last request. */
-  #last: WorkerLane | undefined;
+  #last: Lane | undefined;
   /** Whose turn it is to be looked at first. */
   #turn = 0;
 
-  includes(lane: WorkerLane): boolean {
+  constructor(copyingMax = COPYING_MAX) {
+    this.#copyingMax = copyingMax;
+  }
+
+  includes(lane: Lane): boolean {
     return this.#all.includes(lane);
   }
 
-  add(lane: WorkerLane): void {
+  add(lane: Lane): void {
     this.#all.push(lane);
   }
 
-  remove(lane: WorkerLane): void {
+  remove(lane: Lane): void {
     this.#all.splice(this.#all.indexOf(lane), 1);
     if (this.#last === lane) this.#last = undefined;
   }
 
   /** The worker that is to get the next request; undefined when none has room. */
-  pick(): WorkerLane | undefined {
-    const lanes = this.#all;
-    let best: WorkerLane | undefined;
-    for (let index = 0; index < lanes.length; index++) {
-      const lane = lanes[index];
-      if (lane.hasRoom && (best === undefined || lane.load < best.load)) best = lane;
-    }
+  pick(): Lane | undefined {
+    const { length } = this.#all;
+    const copyingMax = this.#copyingMax;
+    let best = this.#leastLoaded(Math.min(length, copyingMax));
+    if (length > copyingMax && (best === undefined || best.pace > COPYING_NS_MAX)) best = this.#leastLoaded(length);
     const last = this.#last;
-    if (best !== undefined && best !== last && last?.hasRoom && this.#isToStay(last, best)) return last;
+    if (best !== undefined && last?.hasRoom && last.load <= best.load + STICKY_WEIGHT) return last;
     this.#last = best;
     return best;
   }
 
-  #isToStay(last: WorkerLane, best: WorkerLane): boolean {
-    return last.load <= best.load + STICKY_WEIGHT || (this.#isCrowded && last.pace < COPYING_NS_MAX);
-  }
-
-  /**
-   * There are more threads than processors: workers that only copy take processors from each other and from the client, and
-   * a second one makes it all slower. Workers that wait for a medium do not.
-   */
-  get #isCrowded(): boolean {
-    return this.#all.length >= PROCESSORS;
+  /** Of the first `count` workers. */
+  #leastLoaded(count: number): Lane | undefined {
+    let best: Lane | undefined;
+    for (let index = 0; index < count; index++) {
+      const lane = this.#all[index];
+      if (lane.hasRoom && (best === undefined || lane.load < best.load)) best = lane;
+    }
+    return best;
   }
 
   get haveAnswers(): boolean {
@@ -68,7 +76,7 @@ export class WorkerLanes {
   }
 
   /** Has `reap` take at most `limit` answers of all lanes; each time begins with another one, so that none is left behind. */
-  reap(limit: number, reap: (lane: WorkerLane, limit: number) => number): number {
+  reap(limit: number, reap: (lane: Lane, limit: number) => number): number {
     const { length } = this.#all;
     let reaped = 0;
     this.#turn++;
