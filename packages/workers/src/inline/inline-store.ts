@@ -231,6 +231,7 @@ export class InlineStore implements Store {
     } catch (error) {
       if (isCoded(error, 'EBUSY') && !blobstore.isClosed) {
         this.#inFlight.reopen();
+        this.#sharing.admit();
         throw error;
       }
       this.#sharing.stop();

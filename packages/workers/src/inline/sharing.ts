@@ -28,9 +28,14 @@ export class Sharing {
     await this.#shared?.server.endDead(row);
   }
 
-  /** Closes the blobs that attached threads have open. */
+  /** Closes the blobs that attached threads have open, which can open none until `admit`. */
   async evict(): Promise<void> {
     await this.#shared?.server.evictAll();
+  }
+
+  /** Takes `evict` back. */
+  admit(): void {
+    this.#shared?.server.admit();
   }
 
   stop(): void {

@@ -87,6 +87,7 @@ export class MailboxServer {
   readonly #rows = new Map<number, Row>();
   #watch: NodeJS.Timeout | undefined;
   #isStopped = false;
+  #isClosing = false;
   #stopping: (() => void) | undefined;
 
   /** @param name - of the broadcast channels to the rows' threads */
@@ -128,10 +129,17 @@ export class MailboxServer {
     Atomics.notify(this.#words, HEAD.BELL);
   }
 
-  /** Closes the blobs that rows' threads have open, and waits for their requests: the store is about to close. */
+  /** Closes the blobs that rows' threads have open, and waits for their requests: the store is about to close. They get no more. */
   async evictAll(): Promise<void> {
+    this.#isClosing = true;
     for (const row of this.#rows.values()) await this.#closeAll(row);
     await Promise.all([...this.#rows.values()].map((row) => idle(row)));
+    for (const row of this.#rows.values()) await this.#closeAll(row); // what they were opening meanwhile
+  }
+
+  /** The store stays open after all: rows' threads may open blobs again. */
+  admit(): void {
+    this.#isClosing = false;
   }
 
   /** The thread that has a row is known to be dead: what it had is given back. Twice is once. */
@@ -261,6 +269,7 @@ export class MailboxServer {
       case REQUEST.RECLAIM:
         return [(await run(metadata.reclaim())) ? 1 : 0, 0];
       case REQUEST.OPEN: {
+        if (this.#isClosing) throw new BlobstoreError('EBADF', 'the store is being closed: open it again first');
         const blob = await this.#hooks.open(blobIdOfPage(first as MdPage));
         row.opened.push(blob);
         return [blob.slot, blob.generation];
