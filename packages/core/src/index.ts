@@ -3,6 +3,7 @@ export { Blob } from './blob/blob.js';
 export { requireAlive } from './channel/blob-gate.js';
 export { Channel } from './channel/channel.js';
 export type { BlobRef, ChannelHost, MetadataPort } from './channel/host.js';
+export { requireSameBlob } from './channel/operation.js';
 export type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from './device/block-device.js';
 export { assert, BlobstoreError, ERRNO, type ErrorCode, InvariantError, toBlobstoreError } from './error.js';
 export { crc32c } from './format/crc32c.js';

@@ -17,6 +17,11 @@ export abstract class BlobData {
 
   abstract get sizeBytes(): number;
 
+  /** Where the blob ends, for an operation on it; throws EBADF where there is no such blob any more. */
+  protected get endBytes(): number {
+    return this.sizeBytes;
+  }
+
   read(offset: number, lengthOrInto: number | Uint8Array): Promise<Uint8Array> {
     return this.inFlight.run('read', async () => {
       const into = this.#target(offset, lengthOrInto);
@@ -48,14 +53,14 @@ export abstract class BlobData {
 
   writeZeroes(offset: number, length: number): Promise<void> {
     return this.inFlight.run('write zeroes', () => {
-      checkRange('write zeroes', offset, length, this.sizeBytes);
+      checkRange('write zeroes', offset, length, this.endBytes);
       return zeroBytes(this.port, offset, length);
     });
   }
 
   trim(offset: number, length: number): Promise<void> {
     return this.inFlight.run('trim', () => {
-      checkRange('trim', offset, length, this.sizeBytes);
+      checkRange('trim', offset, length, this.endBytes);
       return trimBytes(this.port, offset, length);
     });
   }
@@ -91,14 +96,14 @@ export abstract class BlobData {
 
   writeZeroesSync(offset: number, length: number): void {
     this.inFlight.runSync('write zeroes', () => {
-      checkRange('write zeroes', offset, length, this.sizeBytes);
+      checkRange('write zeroes', offset, length, this.endBytes);
       zeroBytesSync(this.port, offset, length);
     });
   }
 
   trimSync(offset: number, length: number): void {
     this.inFlight.runSync('trim', () => {
-      checkRange('trim', offset, length, this.sizeBytes);
+      checkRange('trim', offset, length, this.endBytes);
       trimBytesSync(this.port, offset, length);
     });
   }
@@ -107,17 +112,17 @@ export abstract class BlobData {
   #target(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
     if (typeof lengthOrInto !== 'number') {
       const into = checkBytes('the array to read into, or the length', lengthOrInto);
-      checkRange('read', offset, into.length, this.sizeBytes);
+      checkRange('read', offset, into.length, this.endBytes);
       return into;
     }
-    checkRange('read', offset, lengthOrInto, this.sizeBytes);
+    checkRange('read', offset, lengthOrInto, this.endBytes);
     return newArray(lengthOrInto);
   }
 
   /** Checks a range given by arrays; answers its length. */
   #checkList(doing: string, list: readonly Uint8Array[], offset: number): number {
     const length = totalBytes(list);
-    checkRange(doing, offset, length, this.sizeBytes);
+    checkRange(doing, offset, length, this.endBytes);
     return length;
   }
 }

@@ -1,6 +1,6 @@
 /** A blob, open on a thread that is attached to its store. */
 
-import { BLOB, BLOB_FLAG, type BlobRef, run, type SharedStore } from '@blobyard/core';
+import { BLOB, BLOB_FLAG, type BlobRef, requireSameBlob, run, type SharedStore } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
 import { BlobData } from '../data/blob-data.js';
 import type { BytePort } from '../data/byte-io.js';
@@ -52,6 +52,12 @@ export class AttachedBlob extends BlobData implements BlobRef, AsyncDisposable {
   /** Bytes in the blob now; 0 once the store has closed it. */
   get sizeBytes(): number {
     return this.#word(BLOB.CLUSTER_COUNT) * this.#store.clusterSizeBytes;
+  }
+
+  protected override get endBytes(): number {
+    const { sizeBytes } = this;
+    requireSameBlob(this.#shared, this.slot, this.generation); // or an empty blob is all that is seen
+    return sizeBytes;
   }
 
   get isReadOnly(): boolean {
