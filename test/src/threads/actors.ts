@@ -1,6 +1,5 @@
 /** A store that is shared, and the threads of a test that are attached to it. */
 
-import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { BLOB, run, SharedStore } from '@blobyard/core';
 import { type DeviceSpec, MemoryDevice } from '@blobyard/io';
@@ -31,7 +30,7 @@ export class Actor {
     this.#worker = new Worker(ACTOR, { stderr: true });
     this.#worker.on('message', ({ request, outcomes }: Answer) => this.#answers.get(request)?.(outcomes));
     this.#worker.on('error', () => undefined); // wanted by a test, or seen as an answer that does not come
-    this.#exited = once(this.#worker, 'exit');
+    this.#exited = new Promise((resolve) => this.#worker.once('exit', resolve));
     onTestFinished(() => this.kill());
   }
 

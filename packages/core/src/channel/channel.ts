@@ -313,7 +313,10 @@ export class Channel {
     }
     const { ioUnitsPerCluster, ioUnitBytes } = this.#host.geometry;
     const ioUnitCount = (blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0) * ioUnitsPerCluster;
-    if (count !== 0 && offset + count > ioUnitCount) throw pastTheEnd(offset, count, ioUnitCount);
+    if (count !== 0 && offset + count > ioUnitCount) {
+      requireSameBlob(this.#host.shared, slot, blob.generation); // closed since the first look, it has no io units
+      throw pastTheEnd(offset, count, ioUnitCount);
+    }
     if (op === OP.READ || op === OP.WRITE) {
       const buffer = payload as Uint8Array;
       if (!(bufferOffset >= 0) || bufferOffset + count * ioUnitBytes > buffer.length) {

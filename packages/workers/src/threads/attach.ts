@@ -66,6 +66,7 @@ export class AttachedStore implements AsyncDisposable {
   readonly #edges: EdgeArrays;
   readonly #keepAlive = new KeepAlive();
   readonly #blobs = new Set<AttachedBlob>();
+  readonly #opening = new Set<Promise<AttachedBlob>>();
   /** Handles of one blob share the order of its writes. */
   readonly #orders = new Map<bigint, WriteOrder>();
   #detaching: Promise<void> | undefined;
@@ -116,10 +117,16 @@ export class AttachedStore implements AsyncDisposable {
   /** As `blob`, without stopping the thread. */
   async open(id: bigint): Promise<AttachedBlob> {
     this.#requireAttached();
-    return this.whileAlive(`open blob ${id}`, async () => {
+    const opening = this.whileAlive(`open blob ${id}`, async () => {
       const { first, second } = await this.#host.mailbox.request(REQUEST.OPEN, pageOf(id)).promise();
       return this.#opened(id, first, second);
     });
+    this.#opening.add(opening);
+    try {
+      return await opening;
+    } finally {
+      this.#opening.delete(opening);
+    }
   }
 
   /** Zeroed shared memory; transfers of a memory device are fastest with it. ENOMEM when there is none. */
@@ -190,6 +197,7 @@ export class AttachedStore implements AsyncDisposable {
   async #detach(): Promise<void> {
     stayAtExit(this);
     await this.whileAlive('detach from the store', async () => {
+      await Promise.allSettled(this.#opening); // they are closed with the others
       await Promise.all([...this.#blobs].map((blob) => blob.close()));
       await run(leaveStore(this.#host));
       await run(this.channel.close());
