@@ -1,9 +1,11 @@
 import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
+/** Tests that run in each mode of a store. */
+const IN_EACH_MODE = 'src/api/**/*.test.ts';
+
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts'],
     // A process for each file: the lock of a store, native code and blocking waits on the main thread are the process's
     // own. Tests start threads themselves, so half of the cores do, but never fewer than two.
     pool: 'forks',
@@ -13,5 +15,9 @@ export default defineConfig({
     teardownTimeout: 60_000,
     // Built files run exactly as Node.js loads them, in the test's thread as in every worker.
     server: { deps: { external: [/\/dist\/.*\.js$/] } },
+    projects: [
+      { extends: true, test: { name: 'inline', include: ['src/**/*.test.ts'] } },
+      { extends: true, test: { name: 'pooled', include: [IN_EACH_MODE], env: { BLOBYARD_MODE: 'pooled' } } },
+    ],
   },
 });

@@ -3,6 +3,7 @@
 export { allocateAligned, DIRECT_ALIGNMENT_BYTES, isAligned } from './aligned-buffer.js';
 export { type AsyncDeviceOptions, asyncDevice } from './async-device.js';
 export { type BulkMemory, bulkMemory, createSharedMemory, type SharedWasmMemory } from './bulk-memory.js';
+export { type CopyBytes, copyBytes } from './copy-bytes.js';
 export * from './device-spec.js';
 export { deviceSuite } from './device-suite.js';
 export { type Gate, OPERATION_KINDS, type OperationKind, type PowerlessWrites } from './fault-plan.js';

@@ -1,6 +1,6 @@
 /** Options of making and opening a store, checked, and as the engine wants them. */
 
-import { BlobstoreError, bstypeFromText, type InitOptions, type LoadOptions, PAGE_BYTES } from '@blobyard/core';
+import { bstypeFromText, type InitOptions, type LoadOptions, PAGE_BYTES } from '@blobyard/core';
 import type { CreateStoreOptions, OpenStoreOptions } from './api/store.js';
 import {
   checkBooleanOr,
@@ -18,6 +18,7 @@ import { openIfSpec } from './inline/open-device.js';
 const BSTYPE_BYTES = 16;
 const REQUESTS_DEFAULT = 512;
 const REQUESTS_MAX = 65536;
+const THREADS_MAX = 64;
 const COMMON = [
   'device',
   'threads',
@@ -25,13 +26,14 @@ const COMMON = [
   'durability',
   'openExternalSnapshot',
   'lock',
+  'keepAlive',
   'requestsMax',
   'signal',
 ] as const;
 const CREATE = [...COMMON, 'clusterSizeBytes', 'mdPageCount', 'clearMethod'] as const;
 const OPEN = [...COMMON, 'grow', 'recover', 'onDamage', 'onBlob'] as const;
 
-/** Options of making a store as the engine wants them. Throws EINVAL, and ENOTSUP for threads. */
+/** Options of making a store as the engine wants them. Throws EINVAL. */
 export function checkCreateStore(options: CreateStoreOptions): InitOptions {
   requireGiven(options);
   checkOptions('options of createStore', options, CREATE);
@@ -47,7 +49,7 @@ export function checkCreateStore(options: CreateStoreOptions): InitOptions {
   };
 }
 
-/** Options of opening a store as the engine wants them. Throws EINVAL, and ENOTSUP for threads. */
+/** Options of opening a store as the engine wants them. Throws EINVAL. */
 export function checkOpenStore(options: OpenStoreOptions): LoadOptions {
   requireGiven(options);
   checkOptions('options of openStore', options, OPEN);
@@ -68,17 +70,19 @@ export function requestsMaxOf(options: CreateStoreOptions | OpenStoreOptions): n
   return checkIntegerOr('requestsMax', options.requestsMax, REQUESTS_DEFAULT, 1, REQUESTS_MAX);
 }
 
+/** I/O threads; 0: everything is done on the calling thread. */
+export function threadsOf(options: CreateStoreOptions | OpenStoreOptions): number {
+  return checkIntegerOr('threads', options.threads, 0, 0, THREADS_MAX);
+}
+
 function requireGiven(options: unknown): void {
   if (options === undefined) throw invalid('the argument', options, 'an object of options, a device among them');
 }
 
 function checkCommon(options: CreateStoreOptions | OpenStoreOptions) {
-  const threads = checkIntegerOr('threads', options.threads, 0, 0, 1024);
-  if (threads !== 0) {
-    const instead = 'leave `threads` out, or make it 0, and all work is done on the calling thread';
-    throw new BlobstoreError('ENOTSUP', `${threads} threads were asked for, and there are none yet: ${instead}`);
-  }
+  threadsOf(options);
   checkBooleanOr('lock', options.lock, true);
+  checkBooleanOr('keepAlive', options.keepAlive, false);
   checkSignalOr(options.signal);
   const find = checkFunctionOr('openExternalSnapshot', options.openExternalSnapshot);
   return {

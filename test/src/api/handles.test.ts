@@ -1,6 +1,6 @@
 import { asyncDevice, type Blob, FaultyDevice } from 'blobyard';
 import { describe, expect, test } from 'vitest';
-import { bytes, CLUSTER, expectCode, expectSame, memory, testStore } from './support.js';
+import { bytes, CLUSTER, expectCode, expectSame, memory, testStore, usable } from './support.js';
 
 describe('a handle', () => {
   test('refuses everything once it is closed', async () => {
@@ -31,7 +31,7 @@ describe('a handle', () => {
       (closed) => closed.clone(),
       (closed) => closed.inflate(),
       (closed) => closed.decouple(),
-      (closed) => closed.copyTo(memory()),
+      (closed) => closed.copyTo(usable(memory())),
       (closed) => closed.resize(1),
       (closed) => closed.setReadOnly(),
       (closed) => closed.sync(),

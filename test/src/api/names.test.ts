@@ -1,6 +1,6 @@
-import { createStore, FaultyDevice, openStore, run } from 'blobyard';
+import { createStore as createInline, FaultyDevice, run } from 'blobyard';
 import { describe, expect, test } from 'vitest';
-import { bytes, CLUSTER, expectCode, memory, testStore } from './support.js';
+import { bytes, CLUSTER, createStore, expectCode, leave, memory, openStore, testStore } from './support.js';
 
 describe('names', () => {
   test('belong to one blob each', async () => {
@@ -76,7 +76,7 @@ describe('names', () => {
 
   test('that a store made elsewhere has twice mean the lower id', async () => {
     const device = memory();
-    const store = await createStore({ device, clusterSizeBytes: CLUSTER });
+    const store = await createInline({ device, clusterSizeBytes: CLUSTER });
     const { blobstore } = store.engine;
     const name = new TextEncoder().encode('twin');
     const low = await run(blobstore.createBlob({ xattrs: { name } }));
@@ -98,8 +98,7 @@ describe('names', () => {
     const blob = await store.create({ name: 'first' });
     await blob.xattrs.set('name', 'second');
     await store.create({ name: 'first' });
-    await run(store.engine.blobstore.abandon());
-    await store.close();
+    await leave(store);
     const again = await openStore({ device });
     expect((await again.blobs()).map((each) => each.name)).toEqual(['second', 'first']);
     await again.close();
@@ -126,7 +125,7 @@ describe('xattrs', () => {
     const got = await xattrs.get('three');
     got?.fill(9);
     expect(await xattrs.get('three')).toEqual(Uint8Array.of(3));
-    await run(store.engine.blobstore.abandon()); // on disk all the same
+    await leave(store); // on disk all the same
     const again = await openStore({ device });
     const reopened = await again.open({ name: 'it' });
     expect(await reopened.xattrs.list()).toEqual(list);

@@ -1,6 +1,18 @@
-import { createStore, FaultyDevice, openStore, type Progress, SparseMemoryDevice } from 'blobyard';
+import { type BlockDevice, FaultyDevice, type Progress } from 'blobyard';
 import { describe, expect, test } from 'vitest';
-import { bytes, CLUSTER, expectCode, expectSame, MiB, memory, testStore } from './support.js';
+import {
+  bytes,
+  CLUSTER,
+  createStore,
+  expectCode,
+  expectSame,
+  MiB,
+  memory,
+  openStore,
+  testStore,
+  usable,
+  verify,
+} from './support.js';
 
 describe('snapshots and clones', () => {
   test('keep what was, while the blob goes on', async () => {
@@ -63,7 +75,7 @@ describe('snapshots and clones', () => {
   });
 
   test('a clone of a snapshot outside the store', async () => {
-    const outside = new SparseMemoryDevice({ sizeBytes: 4 * CLUSTER, blockLengthBytes: 512 });
+    const outside = memory(4 * CLUSTER);
     const channel = outside.openChannel();
     void channel.write(bytes(4 * CLUSTER, 5), 0, 0, (4 * CLUSTER) / 512);
     const device = memory();
@@ -156,25 +168,25 @@ describe('long work', () => {
 
   test('copying goes to another device, cluster by cluster', async () => {
     const { base, snapshot, content } = await deepClone();
-    const target = new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER, blockLengthBytes: 512 });
+    const target = memory(64 * CLUSTER);
     const seen: Progress[] = [];
-    expect(await snapshot.copyTo(target, { onProgress: (progress) => seen.push(progress) })).toBe(40 * CLUSTER);
+    expect(await snapshot.copyTo(usable(target), { onProgress: (progress) => seen.push(progress) })).toBe(40 * CLUSTER);
     expect(seen.at(-1)).toEqual({ doneBytes: 40 * CLUSTER, totalBytes: 40 * CLUSTER });
     const copy = new Uint8Array(40 * CLUSTER);
     await target.openChannel().read(copy, 0, 0, copy.length / 512);
     expectSame(copy, content);
-    await expectCode(base.copyTo(target), 'EPERM', /snapshot of it/);
-    await expectCode(snapshot.copyTo(memory(CLUSTER)), 'EINVAL');
+    await expectCode(base.copyTo(usable(target)), 'EPERM', /snapshot of it/);
+    await expectCode(snapshot.copyTo(usable(memory(CLUSTER))), 'EINVAL');
     await expectCode(snapshot.copyTo({ kind: 'sparse-memory', sizeBytes: CLUSTER }), 'EINVAL');
     await expectCode(snapshot.copyTo(undefined as never), 'EINVAL');
-    await expectCode(snapshot.copyTo(target, { signal: AbortSignal.abort() }), 'ECANCELED');
+    await expectCode(snapshot.copyTo(usable(target), { signal: AbortSignal.abort() }), 'ECANCELED');
   });
 
   test('a blob is not copied over its own store', async () => {
     const device = memory();
     const store = await testStore(device);
     const snapshot = await (await store.create({ sizeBytes: CLUSTER })).snapshot();
-    await expectCode(snapshot.copyTo(device), 'EINVAL', /own store/);
+    await expectCode(snapshot.copyTo(usable(device)), 'EINVAL', /own store/);
   });
 });
 
@@ -204,11 +216,16 @@ describe('operations on metadata', () => {
     const [first, , second, , , third] = results;
     expect([first.sizeBytes, second.sizeBytes, third.sizeBytes]).toEqual([8, 12, 12].map((count) => count * CLUSTER));
     expect([blob.parent, second.parent]).toEqual([third.id, first.id]);
-    const clones = await Promise.all([third.clone(), third.clone(), third.copyTo(memory(8 * MiB)), third.clone()]);
+    const clones = await Promise.all([
+      third.clone(),
+      third.clone(),
+      third.copyTo(usable(memory(8 * MiB))),
+      third.clone(),
+    ]);
     await Promise.all([clones[0].close(), clones[1].close(), clones[3].close(), first.close(), second.close()]);
     await Promise.all([store.delete(clones[0].id), store.delete(clones[1].id), store.delete(second.id)]);
     expectSame(await blob.read(0, 50_000), bytes(50_000));
-    store.engine.blobstore.verify();
+    verify(store);
   });
 
   test('on different blobs overlap', async () => {
@@ -306,9 +323,9 @@ describe('operations on metadata', () => {
 });
 
 /** A copy of a device with what is on it now. */
-function imageOf(device: SparseMemoryDevice): SparseMemoryDevice {
+function imageOf(device: BlockDevice): BlockDevice {
   const { blockCount, blockLengthBytes } = device;
-  const copy = new SparseMemoryDevice({ sizeBytes: blockCount * blockLengthBytes, blockLengthBytes });
+  const copy = memory(blockCount * blockLengthBytes, blockLengthBytes);
   const image = new Uint8Array(blockCount * blockLengthBytes);
   const [from, to] = [device.openChannel(), copy.openChannel()];
   void from.read(image, 0, 0, blockCount);

@@ -1,15 +1,36 @@
-/** What the tests of the promise API share: devices, bytes that a seed decides, expectations of errors. */
+/**
+ * What the tests of the promise API share: devices, bytes that a seed decides, expectations of errors. The same tests run in
+ * each mode of a store (see `vitest.config.ts`): they make and open stores by the functions here.
+ */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type BlockDevice, createStore, type ErrorCode, SparseMemoryDevice, type Store } from 'blobyard';
+import {
+  type BlockDevice,
+  type CreateStoreOptions,
+  type DeviceSpec,
+  type ErrorCode,
+  type ExternalSnapshotWanted,
+  FileDevice,
+  MemoryDevice,
+  createStore as makeStore,
+  type OpenStoreOptions,
+  openStore as openAnyStore,
+  run,
+  SparseMemoryDevice,
+  type Store,
+} from 'blobyard';
 import { expect, onTestFinished } from 'vitest';
+import { bridge } from '../threads/bridge.js';
 
 export const KiB = 1024;
 export const MiB = 1024 * KiB;
 /** Clusters of most tests: small, so that a few bytes cross several. */
 export const CLUSTER = 16 * KiB;
+
+/** Where stores live: on the test's thread, or on others. */
+export const isPooled = process.env.BLOBYARD_MODE === 'pooled';
 
 /** A folder that goes with the test. */
 export async function temporaryFolder(): Promise<string> {
@@ -18,9 +39,42 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-/** A new device in memory; blocks of 512 bytes, unless told otherwise. */
-export function memory(sizeBytes = 4 * MiB, blockLengthBytes = 512): SparseMemoryDevice {
+/** A new synchronous device in memory; blocks of 512 bytes, unless told otherwise. */
+export function memory(sizeBytes = 4 * MiB, blockLengthBytes = 512): BlockDevice {
+  if (isPooled) return MemoryDevice.create({ sizeBytes, blockLengthBytes, arenaBytes: 64 * KiB });
   return new SparseMemoryDevice({ sizeBytes, blockLengthBytes });
+}
+
+/** The device as a store of this mode takes it: one that lives on the test's thread alone is bridged to others. */
+export function usable(device: BlockDevice | DeviceSpec): BlockDevice | DeviceSpec {
+  const isLocal = typeof (device as Partial<BlockDevice> | null)?.openChannel === 'function';
+  if (!isPooled || !isLocal || device instanceof MemoryDevice || device instanceof FileDevice) return device;
+  const { spec, close } = bridge(device as BlockDevice);
+  onTestFinished(close);
+  return spec;
+}
+
+/** `createStore`, in the mode of this run. */
+export async function createStore(options: CreateStoreOptions): Promise<Store> {
+  return makeStore(inMode(options));
+}
+
+/** `openStore`, in the mode of this run. */
+export async function openStore(options: OpenStoreOptions): Promise<Store> {
+  return openAnyStore(inMode(options));
+}
+
+function inMode<T extends CreateStoreOptions>(options: T): T {
+  if (!isPooled || typeof options !== 'object') return options;
+  const { openExternalSnapshot: find } = options;
+  const openExternalSnapshot =
+    typeof find !== 'function'
+      ? find
+      : async (wanted: ExternalSnapshotWanted) => {
+          const found = await find(wanted);
+          return found === null ? null : usable(found);
+        };
+  return { threads: 2, ...options, device: usable(options.device), openExternalSnapshot };
 }
 
 /** A store that is closed with the test, if it still is open then. */
@@ -28,6 +82,16 @@ export async function testStore(device: BlockDevice = memory(), options: object 
   const store = await createStore({ device, clusterSizeBytes: CLUSTER, ...options });
   onTestFinished(() => store.close());
   return store;
+}
+
+/** Lets go of a store as it is, as a killed process would: what is on the device must do. */
+export async function leave(store: Store): Promise<void> {
+  if (!isPooled) await run(store.engine.blobstore.abandon());
+}
+
+/** Has the engine look for contradictions in what it knows, where it can be reached. */
+export function verify(store: Store): void {
+  if (!isPooled) store.engine.blobstore.verify();
 }
 
 /** Whole numbers from 0 to below `limit`, in an order that the seed decides. */

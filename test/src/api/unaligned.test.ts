@@ -2,7 +2,18 @@
 
 import { asyncDevice, type Blob, type BlockDevice, FaultyDevice, MemoryDevice } from 'blobyard';
 import { describe, expect, test } from 'vitest';
-import { bytes, CLUSTER, expectCode, expectSame, MiB, memory, numbers, printedSeed, testStore } from './support.js';
+import {
+  bytes,
+  CLUSTER,
+  expectCode,
+  expectSame,
+  MiB,
+  memory,
+  numbers,
+  printedSeed,
+  testStore,
+  verify,
+} from './support.js';
 
 /** A device that answers some requests at once and others later, in an order of their own. */
 const DEVICES: [string, (seed: number) => BlockDevice][] = [
@@ -37,7 +48,7 @@ describe.each(DEVICES)('%s', (name, makeDevice) => {
       await Promise.all(work);
       expectSame(await base.read(0, model.length), model, `SEED=${seed}, round ${round}`);
     }
-    store.engine.blobstore.verify();
+    verify(store);
   });
 
   test('writes to the same bytes leave one of them, whole io unit by io unit', async () => {

@@ -25,7 +25,11 @@ export type FindExternalSnapshot = (
 interface CommonOptions {
   /** A device by its spec, which the store then opens and closes; or an open one, which stays its caller's to close. */
   readonly device: DeviceSpec | BlockDevice;
-  /** Threads that work for the store. For now 0, unless given: all work is done on the calling thread. */
+  /**
+   * I/O threads that work for the store, up to 64, and one for its metadata beside them; 0, unless given: all work is done on
+   * the calling thread. With threads the device is opened in each of them: it is a spec, a `MemoryDevice` or a `FileDevice`
+   * (ENOTSUP), and so are the devices of external snapshots.
+   */
   readonly threads?: number;
   /** What the store is used for, up to 16 bytes. When opening: the type to expect (ENXIO); any, unless given. */
   readonly bstype?: string | Uint8Array;
@@ -37,6 +41,8 @@ interface CommonOptions {
   readonly lock?: boolean;
   /** Requests that the device is given at once, from 1 to 65536; more wait for their turn. 512 unless given. */
   readonly requestsMax?: number;
+  /** Keeps the process alive while the store is open. Otherwise only what is under way does. False unless given. */
+  readonly keepAlive?: boolean;
   /** Ends the work with ECANCELED; a device that was opened for it is closed. */
   readonly signal?: AbortSignal;
 }
@@ -128,6 +134,7 @@ export interface Store extends AsyncDisposable {
   readonly isClosed: boolean;
   /** Blobs that were damaged when the store was opened; they are not listed, and their clusters stay taken. */
   readonly damaged: readonly Damage[];
+  /** Throws ENOTSUP in a store with threads: the engine lives on another one. */
   readonly engine: Engine;
 
   /** Makes a blob, on disk when this resolves, and opens it. Throws EEXIST, ENOSPC, and ENOMEM without a metadata page. */

@@ -1,11 +1,9 @@
 /** Reads and writes of one blob in bytes, on the calling thread; otherwise as `byte-io.ts`. */
 
-import { BlobstoreError } from '@blobyard/core';
-import { type BytePort, edgeSpans, hasEdges, wholeUnits, writeEdgedSync } from './byte-io.js';
+import { edgeSpans, hasEdges, type SyncPort, wholeUnits, writeEdgedSync } from './byte-io.js';
 import { type ByteSpan, byteSpan, EdgedTransfer } from './byte-span.js';
 
-export function readBytesSync(port: BytePort, into: readonly Uint8Array[], offset: number, length: number): void {
-  requireSynchronous(port);
+export function readBytesSync(port: SyncPort, into: readonly Uint8Array[], offset: number, length: number): void {
   if (length === 0) return;
   const { channel, unitBytes } = port;
   const blob = port.blob();
@@ -23,8 +21,7 @@ export function readBytesSync(port: BytePort, into: readonly Uint8Array[], offse
   }
 }
 
-export function writeBytesSync(port: BytePort, data: readonly Uint8Array[], offset: number, length: number): void {
-  requireSynchronous(port);
+export function writeBytesSync(port: SyncPort, data: readonly Uint8Array[], offset: number, length: number): void {
   if (length === 0) return;
   const span = spanToWrite(port, offset, length);
   if (hasEdges(span)) writeEdgedSync(port, span, data);
@@ -32,8 +29,7 @@ export function writeBytesSync(port: BytePort, data: readonly Uint8Array[], offs
   else port.channel.writevSync(port.blob(), data, span.first, span.end - span.first);
 }
 
-export function zeroBytesSync(port: BytePort, offset: number, length: number): void {
-  requireSynchronous(port);
+export function zeroBytesSync(port: SyncPort, offset: number, length: number): void {
   if (length === 0) return;
   const span = spanToWrite(port, offset, length);
   zeroEdges(port, span, () => true);
@@ -41,8 +37,7 @@ export function zeroBytesSync(port: BytePort, offset: number, length: number): v
   if (first < end) port.channel.writeZeroesSync(port.blob(), first, end - first);
 }
 
-export function trimBytesSync(port: BytePort, offset: number, length: number): void {
-  requireSynchronous(port);
+export function trimBytesSync(port: SyncPort, offset: number, length: number): void {
   if (length === 0) return;
   const span = spanToWrite(port, offset, length);
   zeroEdges(port, span, (unit) => port.isAllocated(unit));
@@ -50,19 +45,14 @@ export function trimBytesSync(port: BytePort, offset: number, length: number): v
   if (first < end) port.channel.unmapSync(port.blob(), first, end - first);
 }
 
-function zeroEdges(port: BytePort, span: ByteSpan, isWanted: (unit: number) => boolean): void {
+function zeroEdges(port: SyncPort, span: ByteSpan, isWanted: (unit: number) => boolean): void {
   for (const edge of edgeSpans(span, port.unitBytes)) {
     if (isWanted(edge.first)) writeEdgedSync(port, edge, [new Uint8Array(edge.length)]);
   }
 }
 
-function spanToWrite(port: BytePort, offset: number, length: number): ByteSpan {
+function spanToWrite(port: SyncPort, offset: number, length: number): ByteSpan {
   const span = byteSpan(offset, length, port.unitBytes);
-  port.order.requireNoneHeld(span.first, span.end);
+  port.order.requireNoneHeld(span);
   return span;
-}
-
-function requireSynchronous(port: BytePort): void {
-  if (port.isSynchronous) return;
-  throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
 }

@@ -9,36 +9,38 @@ import type { EdgeArrays } from './edge-arrays.js';
 import type { RequestSlots } from './request-slots.js';
 import type { WriteOrder, WriteTurn } from './write-order.js';
 
-/** What is asked of a channel; one of the engine has it all. */
-export type DataChannel = Pick<
+/** What is asked of a channel in the form of promises. */
+export type PromiseChannel = Pick<Channel, 'read' | 'readv' | 'write' | 'writev' | 'writeZeroes' | 'unmap'>;
+
+/** What is asked of a channel that works on the calling thread. */
+export type SyncChannel = Pick<
   Channel,
-  | 'read'
-  | 'readv'
-  | 'write'
-  | 'writev'
-  | 'writeZeroes'
-  | 'unmap'
-  | 'readSync'
-  | 'readvSync'
-  | 'writeSync'
-  | 'writevSync'
-  | 'writeZeroesSync'
-  | 'unmapSync'
+  'readSync' | 'readvSync' | 'writeSync' | 'writevSync' | 'writeZeroesSync' | 'unmapSync'
 >;
 
-/** The way to one blob's data. */
-export interface BytePort {
-  readonly channel: DataChannel;
-  readonly slots: RequestSlots;
+/** What the ways to one blob's data have in common. */
+interface BlobPort {
   readonly order: WriteOrder;
   readonly edges: EdgeArrays;
   readonly unitBytes: number;
-  /** The device finishes every request before it returns. */
-  readonly isSynchronous: boolean;
   /** The open blob. Throws EBADF when it is closed. */
   blob(): BlobRef;
   /** True when the cluster of an io unit is the blob's own. */
   isAllocated(unit: number): boolean;
+}
+
+/** The way to one blob's data on the calling thread. */
+export interface SyncPort extends BlobPort {
+  readonly channel: SyncChannel;
+}
+
+/** The way to one blob's data in the form of promises. */
+export interface BytePort extends BlobPort {
+  readonly channel: PromiseChannel;
+  /** Where requests wait that would be too many for the channel; absent: it has them wait itself. */
+  readonly slots?: RequestSlots;
+  /** Where the channel finishes each request before it returns: the same on the calling thread. */
+  readonly atOnce?: SyncPort;
 }
 
 /** Fills arrays, in the order of the list, with the bytes from `offset` on; `length` is what they hold together. */
@@ -80,7 +82,7 @@ export async function zeroBytes(port: BytePort, offset: number, length: number):
   await inTurn(port, span, async (turn) => {
     await changeEdges(port, span, turn, () => true);
     const { first, end } = wholeUnits(span);
-    if (first < end) await port.slots.run(() => port.channel.writeZeroes(port.blob(), first, end - first));
+    if (first < end) await whenFree(port, () => port.channel.writeZeroes(port.blob(), first, end - first));
   });
 }
 
@@ -91,7 +93,7 @@ export async function trimBytes(port: BytePort, offset: number, length: number):
   await inTurn(port, span, async (turn) => {
     await changeEdges(port, span, turn, (unit) => port.isAllocated(unit));
     const { first, end } = wholeUnits(span);
-    if (first < end) await port.slots.run(() => port.channel.unmap(port.blob(), first, end - first));
+    if (first < end) await whenFree(port, () => port.channel.unmap(port.blob(), first, end - first));
   });
 }
 
@@ -145,7 +147,7 @@ async function changeEdges(
  * something asynchronous behind it), everything is done again as promises; it ends with the same bytes.
  */
 async function writeEdged(port: BytePort, span: ByteSpan, data: readonly Uint8Array[], turn: WriteTurn): Promise<void> {
-  if (port.isSynchronous && writeEdgedAtOnce(port, span, data)) return;
+  if (port.atOnce !== undefined && writeEdgedAtOnce(port.atOnce, span, data)) return;
   const transfer = new EdgedTransfer(span, data, port.edges);
   const { head, tail } = transfer;
   port.order.holdEdges(turn);
@@ -160,7 +162,7 @@ async function writeEdged(port: BytePort, span: ByteSpan, data: readonly Uint8Ar
 }
 
 /** Answers whether it is done: not if it would have had to wait. */
-function writeEdgedAtOnce(port: BytePort, span: ByteSpan, data: readonly Uint8Array[]): boolean {
+function writeEdgedAtOnce(port: SyncPort, span: ByteSpan, data: readonly Uint8Array[]): boolean {
   try {
     writeEdgedSync(port, span, data);
     return true;
@@ -171,7 +173,7 @@ function writeEdgedAtOnce(port: BytePort, span: ByteSpan, data: readonly Uint8Ar
 }
 
 /** Reads the edges, puts the bytes in, and writes, on the calling thread. */
-export function writeEdgedSync(port: BytePort, span: ByteSpan, data: readonly Uint8Array[]): void {
+export function writeEdgedSync(port: SyncPort, span: ByteSpan, data: readonly Uint8Array[]): void {
   const { channel } = port;
   const blob = port.blob();
   const transfer = new EdgedTransfer(span, data, port.edges);
@@ -184,13 +186,17 @@ export function writeEdgedSync(port: BytePort, span: ByteSpan, data: readonly Ui
 }
 
 function readUnits(port: BytePort, into: readonly Uint8Array[], first: number, end: number): Promise<void> {
-  const { channel, slots } = port;
-  if (into.length === 1) return slots.run(() => channel.read(port.blob(), into[0], first, end - first));
-  return slots.run(() => channel.readv(port.blob(), into, first, end - first));
+  const { channel } = port;
+  if (into.length === 1) return whenFree(port, () => channel.read(port.blob(), into[0], first, end - first));
+  return whenFree(port, () => channel.readv(port.blob(), into, first, end - first));
 }
 
 function writeUnits(port: BytePort, data: readonly Uint8Array[], first: number, end: number): Promise<void> {
-  const { channel, slots } = port;
-  if (data.length === 1) return slots.run(() => channel.write(port.blob(), data[0], first, end - first));
-  return slots.run(() => channel.writev(port.blob(), data, first, end - first));
+  const { channel } = port;
+  if (data.length === 1) return whenFree(port, () => channel.write(port.blob(), data[0], first, end - first));
+  return whenFree(port, () => channel.writev(port.blob(), data, first, end - first));
+}
+
+function whenFree(port: BytePort, request: () => Promise<void>): Promise<void> {
+  return port.slots === undefined ? request() : port.slots.run(request);
 }

@@ -26,34 +26,57 @@ export interface WriteTurn {
   readonly isAlone: boolean;
   /** Earlier turns that it still waits for. */
   blockers: number;
-  /** Later turns that wait for it. */
-  readonly followers: WriteTurn[];
+  /** Later turns that wait for it; made when there is one. */
+  followers: WriteTurn[] | undefined;
   /** It has read its edges, or is about to, and has not written them yet. */
   holdsEdges: boolean;
-  start?: () => void;
+  start: (() => void) | undefined;
+  /** The turns that were taken right before and after it, of those that have not ended. */
+  before: WriteTurn | undefined;
+  after: WriteTurn | undefined;
 }
 
+/** The io units of a write that begins now. */
+type WriteSpan = Pick<ByteSpan, 'first' | 'end' | 'head' | 'tail'>;
+
 export class WriteOrder {
-  readonly #turns = new Set<WriteTurn>();
+  readonly #isElsewhere: boolean;
+  /** Turns that have not ended, as a list: every write goes in and out. */
+  #oldest: WriteTurn | undefined;
+  #newest: WriteTurn | undefined;
   /** Turns that want something for themselves: without any, nobody needs to look at the others. */
   #exclusiveCount = 0;
   /** Turns that hold edges. */
   #holdingCount = 0;
 
+  /** @param isElsewhere - writes are done on other threads: they go on while this thread is in a synchronous write */
+  constructor(isElsewhere = false) {
+    this.#isElsewhere = isElsewhere;
+  }
+
   /** Takes a turn. Wait for `whenReady` if it has blockers, and end it by `leave`, whatever happens. */
-  enter(span: Pick<ByteSpan, 'first' | 'end' | 'head' | 'tail'>, isAlone = false): WriteTurn {
+  enter(span: WriteSpan, isAlone = false): WriteTurn {
     const { first, end, head, tail } = span;
-    const turn: WriteTurn = { first, end, head, tail, isAlone, blockers: 0, followers: [], holdsEdges: false };
+    const turn = newTurn(first, end, head, tail, isAlone);
     const isExclusive = wantsForItself(turn);
     if (isExclusive || this.#exclusiveCount > 0) {
-      for (const earlier of this.#turns) {
+      for (let earlier = this.#oldest; earlier !== undefined; earlier = earlier.after) {
         if (!conflict(earlier, turn)) continue;
+        earlier.followers ??= [];
         earlier.followers.push(turn);
         turn.blockers++;
       }
     }
     if (isExclusive) this.#exclusiveCount++;
-    this.#turns.add(turn);
+    this.#append(turn);
+    return turn;
+  }
+
+  /** A turn for a write without edges, if nobody wants anything for himself: then it need not wait. */
+  enterUnhindered(first: number, end: number): WriteTurn | undefined {
+    if (this.#exclusiveCount > 0) return undefined;
+    const turn = newTurn(first, end, -1, -1, false);
+    this.#append(turn);
     return turn;
   }
 
@@ -78,24 +101,65 @@ export class WriteOrder {
   }
 
   leave(turn: WriteTurn): void {
-    this.#turns.delete(turn);
+    this.#remove(turn);
     if (wantsForItself(turn)) this.#exclusiveCount--;
     if (turn.holdsEdges) this.#holdingCount--;
+    if (turn.followers === undefined) return;
     for (const follower of turn.followers) {
       follower.blockers--;
       if (follower.blockers === 0) follower.start?.();
     }
   }
 
-  /** EBUSY when a synchronous write to these io units would have to wait. */
-  requireNoneHeld(first: number, end: number): void {
-    if (this.#holdingCount === 0) return;
-    for (const turn of this.#turns) {
-      if (!turn.holdsEdges || !touchesOwn(turn, first, end)) continue;
-      const reason = `an unaligned write to bytes beside these, in io units ${turn.first} to ${turn.end - 1}, is under way`;
+  /**
+   * EBUSY when a synchronous write to these io units would have to wait: for one that has their bytes in memory, or, where it
+   * has edges itself, for one that another thread may write to them after they were read here.
+   */
+  requireNoneHeld(span: WriteSpan): void {
+    const readsEdges = this.#isElsewhere && (span.head >= 0 || span.tail >= 0);
+    if (this.#holdingCount === 0 && !readsEdges) return;
+    for (let turn = this.#oldest; turn !== undefined; turn = turn.after) {
+      const holds = turn.holdsEdges && touchesOwn(turn, span.first, span.end);
+      if (!holds && !(readsEdges && turn.blockers === 0 && coversEdge(turn, span))) continue;
+      const reason = `a write to these bytes, or beside them, in io units ${turn.first} to ${turn.end - 1}, is under way`;
       throw new BlobstoreError('EBUSY', `a synchronous write would have to wait: ${reason}; use the promise form`);
     }
   }
+
+  #append(turn: WriteTurn): void {
+    turn.before = this.#newest;
+    if (this.#newest === undefined) this.#oldest = turn;
+    else this.#newest.after = turn;
+    this.#newest = turn;
+  }
+
+  #remove(turn: WriteTurn): void {
+    if (turn.before === undefined) this.#oldest = turn.after;
+    else turn.before.after = turn.after;
+    if (turn.after === undefined) this.#newest = turn.before;
+    else turn.after.before = turn.before;
+  }
+}
+
+function newTurn(first: number, end: number, head: number, tail: number, isAlone: boolean): WriteTurn {
+  return {
+    first,
+    end,
+    head,
+    tail,
+    isAlone,
+    blockers: 0,
+    followers: undefined,
+    holdsEdges: false,
+    start: undefined,
+    before: undefined,
+    after: undefined,
+  };
+}
+
+/** True when a turn has an io unit that a write covers only a part of. */
+function coversEdge(turn: WriteTurn, { head, tail }: WriteSpan): boolean {
+  return (head >= turn.first && head < turn.end) || (tail >= turn.first && tail < turn.end);
 }
 
 function wantsForItself(turn: WriteTurn): boolean {

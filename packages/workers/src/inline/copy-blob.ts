@@ -2,8 +2,8 @@
 
 import { BlobstoreError, type BlockDevice, run } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import type { LongWorkOptions } from '../api/long-work.js';
 import { holdDevice } from './open-device.js';
+import { PAUSE, type PacedWorkOptions } from './pacing.js';
 import type { StoreContext } from './store-context.js';
 
 /**
@@ -14,14 +14,17 @@ export async function copyBlob(
   context: StoreContext,
   id: bigint,
   target: DeviceSpec | BlockDevice,
-  options: LongWorkOptions,
+  options: PacedWorkOptions,
 ): Promise<number> {
   const held = await holdDevice(target, true);
   try {
     if (held.device === context.device) {
       throw new BlobstoreError('EINVAL', `blob ${id} cannot be copied over its own store: name another device`);
     }
-    const clusters = await run(context.blobstore.shallowCopyBlob(id, held.device, context.watch(options)));
+    const clusters = await run(
+      context.blobstore.shallowCopyBlob(id, held.device, context.watch(options)),
+      options[PAUSE],
+    );
     await flush(held.device);
     return clusters * context.clusterBytes;
   } finally {

@@ -3,42 +3,66 @@
 import { BlobstoreError } from '@blobyard/core';
 import { coded } from '../failures.js';
 
+/** Told when something begins to be under way, and when nothing is any more. */
+export interface Busy {
+  begin(): void;
+  end(): void;
+}
+
 export class InFlight {
   readonly #what: string;
-  readonly #keepAlive: { begin(): void; end(): void } | undefined;
+  readonly #busy: Busy | undefined;
   #count = 0;
   #isClosed = false;
+  #failure: BlobstoreError | undefined;
   #onIdle: (() => void)[] = [];
 
-  /**
-   * @param what - for messages, such as "the store"
-   * @param keepAlive - told when something begins to be under way, and when nothing is any more
-   */
-  constructor(what: string, keepAlive?: { begin(): void; end(): void }) {
+  /** @param what - for messages, such as "the store" */
+  constructor(what: string, busy?: Busy) {
     this.#what = what;
-    this.#keepAlive = keepAlive;
+    this.#busy = busy;
   }
 
   get isClosed(): boolean {
     return this.#isClosed;
   }
 
+  /** True while `begin` can be called. */
+  get isUsable(): boolean {
+    return !this.#isClosed && this.#failure === undefined;
+  }
+
   requireOpen(): void {
     if (this.#isClosed) throw new BlobstoreError('EBADF', `${this.#what} is closed: open it again first`);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Refuses what is new from now on with an error: what it needs has gone. */
+  fail(failure: BlobstoreError): void {
+    this.#failure = failure;
+  }
+
+  /** An operation begins. `end` it. */
+  begin(): void {
+    if (this.#count++ === 0) this.#busy?.begin();
+  }
+
+  end(): void {
+    if (--this.#count > 0) return;
+    this.#busy?.end();
+    this.#wake();
   }
 
   /** Runs an operation; begins in this same call. Throws EBADF once closed. */
   async run<T>(doing: string, operation: () => Promise<T>): Promise<T> {
     this.requireOpen();
-    this.#count++;
-    if (this.#count === 1) this.#keepAlive?.begin();
+    this.begin();
     try {
       return await operation();
     } catch (error) {
       throw coded(error, doing);
     } finally {
-      this.#count--;
-      if (this.#count === 0) this.#wake();
+      this.end();
     }
   }
 
@@ -64,7 +88,6 @@ export class InFlight {
   }
 
   #wake(): void {
-    this.#keepAlive?.end();
     const waiters = this.#onIdle;
     this.#onIdle = [];
     for (const resolve of waiters) resolve();

@@ -12,7 +12,6 @@ import {
   run,
   type Steps,
 } from '@blobyard/core';
-import { allocateAligned, MemoryDevice } from '@blobyard/io';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo } from '../api/blob.js';
 import type {
@@ -24,7 +23,7 @@ import type {
   Store,
   StoreStats,
 } from '../api/store.js';
-import { checkBytes, checkInteger } from '../checks.js';
+import { allocateFor, releaseTo } from '../data/store-memory.js';
 import { coded } from '../failures.js';
 import type { StoreHandle } from '../threads/store-handle.js';
 import { checkAddress, checkCreateBlob, checkOpenBlob } from './blob-options.js';
@@ -111,6 +110,11 @@ export class InlineStore implements Store {
     });
   }
 
+  /** The id of a blob that is there. Throws ENOENT, and the damage of a damaged blob. */
+  idOf(address: BlobAddress): bigint {
+    return this.#inFlight.runSync('look for a blob', () => this.#find(address));
+  }
+
   blobs(): Promise<BlobInfo[]> {
     return this.#inFlight.run('list blobs', async () => {
       const infos: BlobInfo[] = [];
@@ -176,26 +180,17 @@ export class InlineStore implements Store {
     return this.#inFlight.runSync('share the store', () => this.#sharing.handle);
   }
 
+  /** The thread that had a row of the channel table is dead, and the system does not tell. */
+  endDead(row: number): Promise<void> {
+    return this.#inFlight.run('end a dead channel', () => this.#sharing.endDead(row));
+  }
+
   allocate(bytes: number): Uint8Array {
-    return this.#inFlight.runSync('allocate memory', () => {
-      checkInteger('the number of bytes to allocate', bytes, 1, Number.MAX_SAFE_INTEGER);
-      const { device } = this.#context;
-      try {
-        if (device instanceof MemoryDevice) return device.allocateBuffer(bytes);
-      } catch (error) {
-        if (!isCoded(error, 'ENOMEM') && !isCoded(error, 'EINVAL')) throw error;
-        // Its arena is full, or too small for this: memory of another kind works as well, only slower.
-      }
-      return allocateShared(bytes);
-    });
+    return this.#inFlight.runSync('allocate memory', () => allocateFor(this.#context.device, bytes));
   }
 
   release(buffer: Uint8Array): void {
-    this.#inFlight.runSync('release memory', () => {
-      const { device } = this.#context;
-      const { buffer: memory } = checkBytes('the memory to release', buffer);
-      if (device instanceof MemoryDevice && memory === device.memory.buffer) device.releaseBuffer(buffer);
-    });
+    this.#inFlight.runSync('release memory', () => releaseTo(this.#context.device, buffer));
   }
 
   close(): Promise<void> {
@@ -231,6 +226,7 @@ export class InlineStore implements Store {
     } catch (error) {
       if (isCoded(error, 'EBUSY') && !blobstore.isClosed) {
         this.#inFlight.reopen();
+        this.#sharing.readmit();
         throw error;
       }
       this.#sharing.stop();
@@ -316,12 +312,4 @@ export class InlineStore implements Store {
 
 function isCoded(error: unknown, code: BlobstoreError['code']): boolean {
   return error instanceof BlobstoreError && error.code === code;
-}
-
-function allocateShared(bytes: number): Uint8Array {
-  try {
-    return allocateAligned(bytes);
-  } catch (cause) {
-    throw new BlobstoreError('ENOMEM', `there is no shared memory of ${bytes} bytes: ask for less`, { cause });
-  }
 }

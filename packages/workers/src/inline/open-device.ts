@@ -3,12 +3,14 @@
 import type { BlockDevice } from '@blobyard/core';
 import { acquireStoreLock, type DeviceSpec, FileDevice, MemoryDevice, openDevice, type StoreLock } from '@blobyard/io';
 import { invalid } from '../checks.js';
+import { KeepAlive } from '../threads/keep-alive.js';
 
 /** A device, and how to let go of it. */
 export class HeldDevice {
   readonly device: BlockDevice;
   readonly #isOurs: boolean;
   readonly #lock: StoreLock | undefined;
+  readonly #keepAlive = new KeepAlive();
 
   constructor(device: BlockDevice, isOurs: boolean, lock: StoreLock | undefined) {
     this.device = device;
@@ -16,8 +18,14 @@ export class HeldDevice {
     this.#lock = lock;
   }
 
+  /** Keeps the process alive until `release`. */
+  stayAlive(): void {
+    this.#keepAlive.begin();
+  }
+
   /** Closes the device if it was opened here, and then frees its lock, whatever happens. */
   async release(): Promise<void> {
+    this.#keepAlive.close();
     try {
       if (this.#isOurs) await this.device.close();
     } finally {
@@ -62,7 +70,8 @@ export function openIfSpec(device: DeviceSpec | BlockDevice): BlockDevice | Prom
 /** What the devices were opened by that cannot say it themselves. */
 const specs = new WeakMap<BlockDevice, DeviceSpec>();
 
-async function openKnown(spec: DeviceSpec): Promise<BlockDevice> {
+/** Opens a device, and remembers by what. */
+export async function openKnown(spec: DeviceSpec): Promise<BlockDevice> {
   const device = await openDevice(spec);
   specs.set(device, spec);
   return device;
@@ -75,6 +84,7 @@ export function specOfDevice(device: BlockDevice): DeviceSpec | undefined {
   return spec?.kind === 'custom' ? spec : undefined;
 }
 
-function isDevice(device: DeviceSpec | BlockDevice): device is BlockDevice {
+/** True for an open device, false for a spec. */
+export function isDevice(device: DeviceSpec | BlockDevice): device is BlockDevice {
   return typeof (device as Partial<BlockDevice> | null)?.openChannel === 'function';
 }

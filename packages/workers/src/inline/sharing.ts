@@ -33,6 +33,11 @@ export class Sharing {
     await this.#shared?.server.evictAll();
   }
 
+  /** The store stays open after all. */
+  readmit(): void {
+    this.#shared?.server.readmit();
+  }
+
   stop(): void {
     this.#shared?.server.stop();
     this.#shared = undefined;
@@ -53,6 +58,7 @@ export class Sharing {
           return run(blobstore.openBlob(id));
         }),
       close: (blob) => turns.with(blob.id, { state: true }, () => run(blobstore.closeBlob(blob))),
+      flush: (blob) => turns.withState([blob.id], () => run(blobstore.flushBlob(blob))),
       specOf: specOfDevice,
       onBug: (error) => {
         throw error; // to the process: nothing can be relied on any more

@@ -12,17 +12,17 @@ import {
   ChannelTable,
   INVALID_BLOB_ID,
   pageOfBlobId,
-  requireAlive,
   run,
   SharedStore,
   type Steps,
   waitFor,
 } from '@blobyard/core';
-import { allocateAligned, MemoryDevice, openDevice } from '@blobyard/io';
+import { openDevice } from '@blobyard/io';
 import { asyncDispose } from '../api/async-dispose.js';
-import { checkInteger, invalid } from '../checks.js';
+import { invalid } from '../checks.js';
 import { EdgeArrays } from '../data/edge-arrays.js';
 import { RequestSlots } from '../data/request-slots.js';
+import { allocateFor, releaseTo } from '../data/store-memory.js';
 import { WriteOrder } from '../data/write-order.js';
 import { coded } from '../failures.js';
 import { AttachedBlob } from './attached-blob.js';
@@ -43,7 +43,7 @@ export async function attach(handle: StoreHandle): Promise<AttachedStore> {
     const { device, buffers } = checkStoreHandle(handle);
     const opened = await openDevice(device);
     try {
-      requireAlive(new SharedStore(buffers, 0));
+      new SharedStore(buffers, 0).requireAlive();
       const table = new ChannelTable(buffers.channels);
       const row = table.claim(threadId);
       table.setThread(row, thisThread());
@@ -93,9 +93,9 @@ export class AttachedStore implements AsyncDisposable {
   }
 
   /** For this package: what handles of blobs need. */
-  get host(): Pick<RemoteHost, 'shared' | 'geometry' | 'device'> & { readonly keepAlive: KeepAlive } {
-    const { shared, geometry, device } = this.#host;
-    return { shared, geometry, device, keepAlive: this.#keepAlive };
+  get host(): Pick<RemoteHost, 'shared' | 'geometry' | 'device' | 'row'> & { readonly keepAlive: KeepAlive } {
+    const { shared, geometry, device, row } = this.#host;
+    return { shared, geometry, device, row, keepAlive: this.#keepAlive };
   }
 
   /**
@@ -125,20 +125,12 @@ export class AttachedStore implements AsyncDisposable {
   /** Zeroed shared memory; transfers of a memory device are fastest with it. ENOMEM when there is none. */
   allocate(bytes: number): Uint8Array {
     this.#requireAttached();
-    checkInteger('the number of bytes to allocate', bytes, 1, Number.MAX_SAFE_INTEGER);
-    const { device } = this.#host;
-    if (!(device instanceof MemoryDevice)) return allocateAligned(bytes);
-    try {
-      return device.allocateBuffer(bytes);
-    } catch {
-      return allocateAligned(bytes); // its arena is full; other memory works as well, only slower
-    }
+    return allocateFor(this.#host.device, bytes);
   }
 
   /** Gives memory from `allocate` back. */
   release(buffer: Uint8Array): void {
-    const { device } = this.#host;
-    if (device instanceof MemoryDevice && buffer.buffer === device.memory.buffer) device.releaseBuffer(buffer);
+    releaseTo(this.#host.device, buffer);
   }
 
   /**
@@ -173,6 +165,11 @@ export class AttachedStore implements AsyncDisposable {
     }
   }
 
+  /** For this package: makes what was acknowledged for a blob durable. */
+  async flushBlob({ slot, generation }: AttachedBlob): Promise<void> {
+    await this.#host.mailbox.request(REQUEST.FLUSH, slot, generation).promise();
+  }
+
   /** For this package: gives a blob's reference back. */
   closeBlob(blob: AttachedBlob): Steps<void> {
     this.#blobs.delete(blob);
@@ -185,12 +182,7 @@ export class AttachedStore implements AsyncDisposable {
       order = new WriteOrder();
       this.#orders.set(id, order);
     }
-    const { channel } = this;
-    const blob = new AttachedBlob(
-      this,
-      { id, slot, generation },
-      { channel, slots: this.#slots, edges: this.#edges, order },
-    );
+    const blob = new AttachedBlob(this, { id, slot, generation }, { slots: this.#slots, edges: this.#edges, order });
     this.#blobs.add(blob);
     return blob;
   }
@@ -224,7 +216,8 @@ function* release(host: RemoteHost, { slot, generation }: AttachedBlob): Steps<v
   yield* unlessEnded(() => waitFor(host.mailbox.request(REQUEST.CLOSE, slot, generation)));
 }
 
-function* leaveStore(host: RemoteHost): Steps<void> {
+/** Tells the metadata thread that a channel is about to close. */
+export function* leaveStore(host: RemoteHost): Steps<void> {
   yield* unlessEnded(() => waitFor(host.mailbox.request(REQUEST.LEAVE)));
 }
 

@@ -1,61 +1,62 @@
 /** A blob, open on a thread that is attached to its store. */
 
-import { BLOB, BLOB_FLAG, type BlobRef, run, type SharedStore } from '@blobyard/core';
+import { type BlobRef, BlobstoreError, run } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
-import { BlobData } from '../data/blob-data.js';
-import type { BytePort } from '../data/byte-io.js';
+import { ByteBlob } from '../data/byte-blob.js';
+import type { BytePort, SyncPort } from '../data/byte-io.js';
 import { InFlight } from '../inline/in-flight.js';
 import type { AttachedStore } from './attach.js';
+import { BlobView } from './blob-view.js';
 
 /**
  * Offsets and lengths are bytes and need no alignment. Writes of different bytes of one io unit never disturb each other as long
  * as they are made by the same thread; threads that share an io unit have to agree between themselves. What other threads do
  * to the blob (resizes, snapshots, closing) holds here from the moment at which it was done.
  */
-export class AttachedBlob extends BlobData implements BlobRef, AsyncDisposable {
+export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
   readonly id: bigint;
   readonly slot: number;
   readonly generation: number;
+  protected readonly inFlight: InFlight;
+  protected readonly port: BytePort;
   readonly #store: AttachedStore;
-  readonly #shared: SharedStore;
+  readonly #view: BlobView;
   readonly #unitBytes: number;
+  readonly #clusterUnits: number;
   #closing: Promise<void> | undefined;
 
   constructor(
     store: AttachedStore,
-    { id, slot, generation }: BlobRef & { readonly id: bigint },
-    means: Pick<BytePort, 'channel' | 'slots' | 'edges' | 'order'>,
+    opened: BlobRef & { readonly id: bigint },
+    means: Pick<BytePort, 'slots' | 'edges' | 'order'>,
   ) {
-    const { geometry, device, shared, keepAlive } = store.host;
-    const unitBytes = geometry.ioUnitBytes;
-    super(
-      {
-        ...means,
-        unitBytes,
-        isSynchronous: device.synchronous,
-        blob: () => this,
-        isAllocated: (unit) => {
-          const cluster = Math.floor(unit / geometry.ioUnitsPerCluster);
-          return shared.maps.load((shared.blobs.load(slot, BLOB.MAP_OFFSET) >>> 0) + cluster) !== 0;
-        },
-      },
-      new InFlight(`this handle of blob ${id}`, keepAlive),
-    );
+    super();
+    const { geometry, shared, keepAlive } = store.host;
+    const { id, slot, generation } = opened;
     this.id = id;
     this.slot = slot;
     this.generation = generation;
     this.#store = store;
-    this.#shared = shared;
-    this.#unitBytes = unitBytes;
+    this.#view = new BlobView(shared, slot, generation);
+    this.#clusterUnits = geometry.ioUnitsPerCluster;
+    this.#unitBytes = geometry.ioUnitBytes;
+    this.inFlight = new InFlight(`this handle of blob ${id}`, keepAlive);
+    this.port = {
+      ...means,
+      channel: store.channel,
+      unitBytes: geometry.ioUnitBytes,
+      blob: () => this,
+      isAllocated: (unit) => this.#view.isAllocated(Math.floor(unit / this.#clusterUnits)),
+    };
   }
 
-  /** Bytes in the blob now; 0 once the store has closed it. */
+  /** Bytes in the blob now; as it was last seen, once the store has closed it. */
   get sizeBytes(): number {
-    return this.#word(BLOB.CLUSTER_COUNT) * this.#store.clusterSizeBytes;
+    return this.#view.clusterCount * this.#store.clusterSizeBytes;
   }
 
   get isReadOnly(): boolean {
-    return (this.#word(BLOB.FLAGS) & BLOB_FLAG.DATA_RO) !== 0;
+    return this.#view.isReadOnly;
   }
 
   get isClosed(): boolean {
@@ -65,8 +66,8 @@ export class AttachedBlob extends BlobData implements BlobRef, AsyncDisposable {
   override readSync(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
     if (typeof lengthOrInto !== 'number' && this.#isWhole(offset, lengthOrInto)) {
       const unit = this.#unitBytes;
-      const { channel } = this.#store;
-      if (channel.tryReadNow(this, lengthOrInto, offset / unit, lengthOrInto.length / unit)) return lengthOrInto;
+      if (this.#store.channel.tryReadNow(this, lengthOrInto, offset / unit, lengthOrInto.length / unit))
+        return lengthOrInto;
     }
     return super.readSync(offset, lengthOrInto);
   }
@@ -77,6 +78,11 @@ export class AttachedBlob extends BlobData implements BlobRef, AsyncDisposable {
       if (this.#store.channel.tryWriteNow(this, data, offset / unit, data.length / unit)) return;
     }
     super.writeSync(data, offset);
+  }
+
+  /** Makes everything durable that was acknowledged for this blob. */
+  flush(): Promise<void> {
+    return this.inFlight.run(`flush blob ${this.id}`, () => this.#store.flushBlob(this));
   }
 
   /** Gives the blob back, once what is under way has ended. A second call answers as the first. */
@@ -92,15 +98,21 @@ export class AttachedBlob extends BlobData implements BlobRef, AsyncDisposable {
     return this.close();
   }
 
+  protected syncPort(): SyncPort {
+    if (!this.#store.host.device.synchronous) {
+      throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
+    }
+    return { ...this.port, channel: this.#store.channel };
+  }
+
+  protected nextUnit(unit: number, isData: boolean): number | undefined {
+    const cluster = this.#view.find(Math.floor(unit / this.#clusterUnits), isData);
+    return cluster === undefined ? undefined : Math.max(unit, cluster * this.#clusterUnits);
+  }
+
   /** Whole io units, of a handle that is open: the shortest way, if the rest of the arguments are what they should be. */
   #isWhole(offset: number, bytes: Uint8Array): boolean {
     const unit = this.#unitBytes;
     return bytes instanceof Uint8Array && offset % unit === 0 && bytes.length % unit === 0 && !this.inFlight.isClosed;
-  }
-
-  #word(word: number): number {
-    const { blobs } = this.#shared;
-    const value = blobs.load(this.slot, word) >>> 0;
-    return blobs.load(this.slot, BLOB.GENERATION) === this.generation ? value : 0;
   }
 }

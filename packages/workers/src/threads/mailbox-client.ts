@@ -3,7 +3,7 @@
  * Both polls a while before they sleep: when the metadata thread is awake it answers sooner than a thread can be woken.
  */
 
-import { type BlobstoreError, requireAlive, type SharedStore, type Waitable } from '@blobyard/core';
+import type { BlobstoreError, SharedStore, Waitable } from '@blobyard/core';
 import { readError } from './error-text.js';
 import { Mailbox, REQUESTS_MAX, type Request, ring, SLOT, STATE } from './mailbox.js';
 
@@ -63,7 +63,7 @@ export class MailboxClient {
     return new Promise((resolve, reject) => {
       const start = () => {
         try {
-          requireAlive(this.#shared);
+          this.#shared.requireAlive();
           const slot = this.#freeSlots.pop() as number;
           this.#pending.push({ slot, resolve, reject });
           this.#submit(slot, request, args);
@@ -78,7 +78,7 @@ export class MailboxClient {
   }
 
   #block(request: Request, args: readonly number[]): MailboxAnswer {
-    requireAlive(this.#shared);
+    this.#shared.requireAlive();
     const slot = this.#freeSlots.pop() ?? this.#waitForSlot();
     this.#submit(slot, request, args);
     this.#waitForAnswer(slot);
@@ -92,7 +92,7 @@ export class MailboxClient {
       this.#reap();
       const slot = this.#freeSlots.pop();
       if (slot !== undefined) return slot;
-      requireAlive(this.#shared);
+      this.#shared.requireAlive();
       Atomics.wait(this.#words, this.#mailbox.doneAt, done, SLEEP_MS);
     }
   }
@@ -114,7 +114,7 @@ export class MailboxClient {
     for (let spins = 0; spins < SPINS_MAX; spins++) {
       if (Atomics.load(this.#words, state) === STATE.DONE) return;
     }
-    while (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') requireAlive(this.#shared);
+    while (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') this.#shared.requireAlive();
   }
 
   /** The answer in a slot that is done; the slot is free then. Throws what the metadata thread answered. */
@@ -172,7 +172,7 @@ export class MailboxClient {
     const waiting = Atomics.waitAsync(this.#words, this.#mailbox.doneAt, done, SLEEP_MS);
     if (waiting.async) await waiting.value;
     try {
-      requireAlive(this.#shared);
+      this.#shared.requireAlive();
     } catch (error) {
       const pending = this.#pending;
       this.#pending = [];

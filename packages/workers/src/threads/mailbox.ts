@@ -61,6 +61,8 @@ export const REQUEST = {
   CLOSE: 7,
   /** blob slot, generation → 1 its spec has been broadcast, 0 there is no device */
   EXTERNAL: 8,
+  /** blob slot, generation */
+  FLUSH: 10,
   /** The channel is about to close: its blobs are closed. */
   LEAVE: 9,
 } as const;

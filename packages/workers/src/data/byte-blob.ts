@@ -1,21 +1,46 @@
-/** Reads and writes of one blob in bytes, as every handle has them, whatever channel it has. */
+/** The part of a blob's handle that moves bytes: the same wherever the channel is. */
 
+import type { Readable, Writable } from 'node:stream';
+import type { Blob, ReadStreamOptions, WriteStreamOptions } from '../api/blob.js';
 import { checkBytes, checkBytesList } from '../checks.js';
-import { checkRange, newArray, totalBytes } from '../inline/byte-ranges.js';
 import type { InFlight } from '../inline/in-flight.js';
-import { type BytePort, readBytes, trimBytes, writeBytes, zeroBytes } from './byte-io.js';
+import { BlobReadStream } from '../streams/blob-read-stream.js';
+import { BlobWriteStream } from '../streams/blob-write-stream.js';
+import { checkReadStream, checkWriteStream } from '../streams/stream-options.js';
+import { type BytePort, readBytes, type SyncPort, trimBytes, writeBytes, zeroBytes } from './byte-io.js';
 import { readBytesSync, trimBytesSync, writeBytesSync, zeroBytesSync } from './byte-io-sync.js';
+import { checkRange, newArray, totalBytes } from './byte-ranges.js';
 
-export abstract class BlobData {
-  protected readonly port: BytePort;
-  protected readonly inFlight: InFlight;
+type ByteMethods =
+  | 'read'
+  | 'readv'
+  | 'write'
+  | 'writev'
+  | 'writeZeroes'
+  | 'trim'
+  | 'readSync'
+  | 'readvSync'
+  | 'writeSync'
+  | 'writevSync'
+  | 'writeZeroesSync'
+  | 'trimSync'
+  | 'createReadStream'
+  | 'createWriteStream'
+  | 'nextData'
+  | 'nextHole';
 
-  constructor(port: BytePort, inFlight: InFlight) {
-    this.port = port;
-    this.inFlight = inFlight;
-  }
+export abstract class ByteBlob implements Pick<Blob, ByteMethods> {
+  protected abstract readonly inFlight: InFlight;
+  protected abstract readonly port: BytePort;
 
   abstract get sizeBytes(): number;
+  abstract flush(): Promise<void>;
+
+  /** The way to the data on the calling thread. ENOTSUP when there is none. */
+  protected abstract syncPort(): SyncPort;
+
+  /** The first io unit from `unit` on whose cluster is the blob's own (`isData`), or is not. */
+  protected abstract nextUnit(unit: number, isData: boolean): number | undefined;
 
   read(offset: number, lengthOrInto: number | Uint8Array): Promise<Uint8Array> {
     return this.inFlight.run('read', async () => {
@@ -63,7 +88,7 @@ export abstract class BlobData {
   readSync(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
     return this.inFlight.runSync('read', () => {
       const into = this.#target(offset, lengthOrInto);
-      readBytesSync(this.port, [into], offset, into.length);
+      readBytesSync(this.syncPort(), [into], offset, into.length);
       return into;
     });
   }
@@ -71,36 +96,62 @@ export abstract class BlobData {
   readvSync(offset: number, into: readonly Uint8Array[]): void {
     this.inFlight.runSync('read', () => {
       const list = checkBytesList('into', into);
-      readBytesSync(this.port, list, offset, this.#checkList('read', list, offset));
+      readBytesSync(this.syncPort(), list, offset, this.#checkList('read', list, offset));
     });
   }
 
   writeSync(data: Uint8Array, offset: number): void {
     this.inFlight.runSync('write', () => {
       const list = [checkBytes('data', data)];
-      writeBytesSync(this.port, list, offset, this.#checkList('write', list, offset));
+      writeBytesSync(this.syncPort(), list, offset, this.#checkList('write', list, offset));
     });
   }
 
   writevSync(data: readonly Uint8Array[], offset: number): void {
     this.inFlight.runSync('write', () => {
       const list = checkBytesList('data', data);
-      writeBytesSync(this.port, list, offset, this.#checkList('write', list, offset));
+      writeBytesSync(this.syncPort(), list, offset, this.#checkList('write', list, offset));
     });
   }
 
   writeZeroesSync(offset: number, length: number): void {
     this.inFlight.runSync('write zeroes', () => {
       checkRange('write zeroes', offset, length, this.sizeBytes);
-      zeroBytesSync(this.port, offset, length);
+      zeroBytesSync(this.syncPort(), offset, length);
     });
   }
 
   trimSync(offset: number, length: number): void {
     this.inFlight.runSync('trim', () => {
       checkRange('trim', offset, length, this.sizeBytes);
-      trimBytesSync(this.port, offset, length);
+      trimBytesSync(this.syncPort(), offset, length);
     });
+  }
+
+  createReadStream(options?: ReadStreamOptions): Readable {
+    this.inFlight.requireOpen();
+    const checked = checkReadStream(options, this.sizeBytes);
+    return new BlobReadStream({ ...checked, read: (into, offset) => this.read(offset, into) });
+  }
+
+  createWriteStream(options?: WriteStreamOptions): Writable {
+    this.inFlight.requireOpen();
+    const { flush, ...checked } = checkWriteStream(options, this.sizeBytes);
+    return new BlobWriteStream({
+      ...checked,
+      writev: (data, offset) => this.writev(data, offset),
+      finish: async () => {
+        if (flush) await this.flush();
+      },
+    });
+  }
+
+  nextData(offset: number): number | undefined {
+    return this.#nextFrom(offset, true);
+  }
+
+  nextHole(offset: number): number | undefined {
+    return this.#nextFrom(offset, false);
   }
 
   /** The array to read into. */
@@ -119,5 +170,14 @@ export abstract class BlobData {
     const length = totalBytes(list);
     checkRange(doing, offset, length, this.sizeBytes);
     return length;
+  }
+
+  #nextFrom(offset: number, isData: boolean): number | undefined {
+    return this.inFlight.runSync('look for data', () => {
+      checkRange('look for data', offset, 0, this.sizeBytes);
+      const { unitBytes } = this.port;
+      const unit = this.nextUnit(Math.floor(offset / unitBytes), isData);
+      return unit === undefined ? undefined : Math.max(offset, unit * unitBytes);
+    });
   }
 }

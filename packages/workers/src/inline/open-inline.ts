@@ -1,0 +1,70 @@
+/** Making and opening a store on the calling thread, on a device that is open already. */
+
+import {
+  Blobstore,
+  Blob as EngineBlob,
+  type InitOptions,
+  type LoadedBlob,
+  type LoadOptions,
+  type Pause,
+  run,
+} from '@blobyard/core';
+import type { FoundBlob } from '../api/store.js';
+import { callUser, throwIfAborted } from '../failures.js';
+import { Catalogue, nameOf } from './catalogue.js';
+import { InlineStore } from './inline-store.js';
+import type { HeldDevice } from './open-device.js';
+import { StoreContext } from './store-context.js';
+
+/** How long opening may go on before other work of the thread gets a turn. */
+const SLICE_MS = 8;
+
+export interface OpenInlineOptions {
+  readonly load: LoadOptions;
+  readonly requestsMax: number;
+  readonly grow?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onBlob?: (blob: FoundBlob) => void;
+}
+
+/** Makes a store; the device is the store's from then on. Throws as `createStore`. */
+export async function createInline(held: HeldDevice, init: InitOptions, requestsMax: number): Promise<InlineStore> {
+  const blobstore = await run(Blobstore.init(held.device, init));
+  return new InlineStore(new StoreContext(blobstore, new Catalogue(), requestsMax), held);
+}
+
+/** Opens the store on a device, which is the store's from then on. Throws as `openStore`. */
+export async function openInline(held: HeldDevice, options: OpenInlineOptions): Promise<InlineStore> {
+  const found: { id: bigint; name: string | undefined; clusterCount: number }[] = [];
+  const onBlob = (blob: LoadedBlob) => {
+    // The engine shows the blob itself, with its xattrs; they are read only now.
+    const name = blob instanceof EngineBlob ? nameOf(blob) : undefined;
+    found.push({ id: blob.id, name, clusterCount: blob.clusterCount });
+  };
+  const load = { ...options.load, onBlob };
+  const blobstore = await run(Blobstore.load(held.device, load), pauseUnlessAborted(options.signal));
+  try {
+    if (options.grow) await run(blobstore.growLive());
+    const catalogue = new Catalogue();
+    for (const { id, name, clusterCount } of found) {
+      catalogue.add(id, name);
+      const sizeBytes = clusterCount * blobstore.geometry.clusterBytes;
+      if (options.onBlob) callUser('onBlob', options.onBlob, { id, name, sizeBytes });
+    }
+    return new InlineStore(new StoreContext(blobstore, catalogue, options.requestsMax), held);
+  } catch (error) {
+    await run(blobstore.abandon());
+    throw error;
+  }
+}
+
+/** Gives other work of the thread its turns, and ends the opening between two blobs when it is aborted. */
+function pauseUnlessAborted(signal: AbortSignal | undefined): Pause {
+  let sliceEnd = 0;
+  return async () => {
+    throwIfAborted(signal);
+    if (performance.now() < sliceEnd) return;
+    await new Promise((resolve) => setImmediate(resolve));
+    sliceEnd = performance.now() + SLICE_MS;
+  };
+}

@@ -1,0 +1,91 @@
+/** What moves the bytes of a store in pool mode: I/O workers, and a channel of the calling thread's own for its `…Sync` calls. */
+
+import { threadId } from 'node:worker_threads';
+import { BlobstoreError, type BlockDevice, Channel, ChannelTable, run, type SharedStore } from '@blobyard/core';
+import type { PromiseChannel, SyncChannel } from '../data/byte-io.js';
+import { leaveStore } from './attach.js';
+import { IoPool } from './io-pool.js';
+import { RemoteHost } from './remote-host.js';
+import type { ServiceClient } from './service-client.js';
+import type { StoreHandle } from './store-handle.js';
+import { thisThread } from './thread-life.js';
+
+/** What a data plane is started with. */
+export interface DataPlaneNeeds {
+  /** I/O threads, from 1. */
+  readonly threads: number;
+  readonly handle: StoreHandle;
+  readonly shared: SharedStore;
+  /** The device as this thread has it open; it stays open until the plane has stopped. */
+  readonly device: BlockDevice;
+  /** The metadata worker, with the store open. */
+  readonly metadata: ServiceClient;
+}
+
+export interface DataPlane {
+  /** For requests of any number: those that are too many wait. A request never throws, and settles whatever happens. */
+  readonly channel: PromiseChannel;
+  /** A channel on the calling thread, made at the first call. ENOTSUP when the device is asynchronous. */
+  syncChannel(): SyncChannel;
+  /** The metadata worker has died: requests under way, and later ones, fail with `error`. Called once, before calls fail. */
+  onMetadataDeath(error: BlobstoreError): void;
+  /** Ends the threads. Nothing is under way in the channels any more, unless the metadata worker has died. */
+  stop(): Promise<void>;
+}
+
+export type StartDataPlane = (needs: DataPlaneNeeds) => Promise<DataPlane>;
+
+/** Starts the I/O threads of a store. */
+export const startDataPlane: StartDataPlane = async (needs) => {
+  const { handle, threads, device, metadata } = needs;
+  const onDead = (row: number) => {
+    metadata.call('endDead', row).catch(() => undefined); // the metadata worker has died too, or finds it out by itself
+  };
+  return new PoolPlane(needs, await IoPool.start({ handle, threads, device, onDead }));
+};
+
+class PoolPlane implements DataPlane {
+  readonly #needs: DataPlaneNeeds;
+  readonly #pool: IoPool;
+  #own: { readonly host: RemoteHost; readonly channel: Channel } | undefined;
+
+  constructor(needs: DataPlaneNeeds, pool: IoPool) {
+    this.#needs = needs;
+    this.#pool = pool;
+  }
+
+  get channel(): PromiseChannel {
+    return this.#pool.channel;
+  }
+
+  syncChannel(): SyncChannel {
+    this.#own ??= this.#attach();
+    return this.#own.channel;
+  }
+
+  onMetadataDeath(error: BlobstoreError): void {
+    this.#needs.shared.markFailed();
+    this.#pool.fail(error);
+  }
+
+  async stop(): Promise<void> {
+    await this.#pool.stop();
+    const own = this.#own;
+    if (own === undefined) return;
+    await run(leaveStore(own.host));
+    await run(own.channel.close());
+    await own.host.close();
+  }
+
+  #attach(): { host: RemoteHost; channel: Channel } {
+    const { handle, device } = this.#needs;
+    if (!device.synchronous) {
+      throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
+    }
+    const table = new ChannelTable(handle.buffers.channels);
+    const row = table.claim(threadId);
+    table.setThread(row, thisThread());
+    const host = new RemoteHost(handle, device, row);
+    return { host, channel: new Channel(host) };
+  }
+}

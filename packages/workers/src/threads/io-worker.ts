@@ -1,0 +1,36 @@
+/** What an I/O worker does: it attaches to the store, and serves a client's ring. Piscina calls these two, in this order. */
+
+import type { MessagePort } from 'node:worker_threads';
+import { MemoryDevice } from '@blobyard/io';
+import { attach } from './attach.js';
+import type { RingBuffers } from './rings/ring-layout.js';
+import { RingServer } from './rings/ring-server.js';
+import type { StoreHandle } from './store-handle.js';
+
+/** What a worker is given to begin with. */
+export interface IoWorkerTask {
+  readonly handle: StoreHandle;
+  readonly ring: RingBuffers;
+  readonly port: MessagePort;
+}
+
+/** Resolved when the ring is served no more, and the thread has detached. */
+let ended: Promise<void> = Promise.resolve();
+
+/** Begins to serve; answers the row of the worker's channel. Serving goes on in the worker's event loop. */
+export async function begin({ handle, ring, port }: IoWorkerTask): Promise<number> {
+  const store = await attach(handle);
+  const { device, row } = store.host;
+  const server = new RingServer(ring, port, {
+    channel: store.channel,
+    deviceMemory: device instanceof MemoryDevice ? device.memory : undefined,
+    promisesMax: handle.channelOpsMax,
+  });
+  ended = server.run().finally(() => store.detach());
+  return row;
+}
+
+/** Waits until the ring is served no more, which the client has asked for, and the thread has detached. */
+export async function end(): Promise<void> {
+  await ended;
+}

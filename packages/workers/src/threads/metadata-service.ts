@@ -1,0 +1,239 @@
+/**
+ * The metadata plane of a store in pool mode: an inline store on the metadata worker, and the handles of its blobs by number.
+ * Methods take and give what can be posted; arguments have been checked by the client.
+ */
+
+import { Writable } from 'node:stream';
+import { BlobstoreError, run } from '@blobyard/core';
+import type { DeviceSpec } from '@blobyard/io';
+import type { Blob, BlobInfo } from '../api/blob.js';
+import type { BlobAddress, CreateBlobOptions, FoundBlob, OpenBlobOptions, StoreStats } from '../api/store.js';
+import type { InlineStore } from '../inline/inline-store.js';
+import { holdDevice } from '../inline/open-device.js';
+import { createInline, openInline } from '../inline/open-inline.js';
+import type { ClientCallbacks } from './client-callbacks.js';
+import type { ExternalAnswer, Followed, OpenedBlob, OpenedStore, StorePlan } from './metadata-protocol.js';
+import { toWire } from './wire-error.js';
+
+type Bytes = Readonly<Record<string, Uint8Array>>;
+
+export class MetadataService {
+  readonly #callbacks: ClientCallbacks;
+  readonly #onOpened: ((store: InlineStore, service: MetadataService) => void) | undefined;
+  readonly #blobs = new Map<number, Blob>();
+  #store: InlineStore | undefined;
+  #nextHandle = 1;
+
+  /** @param onOpened - called with the store before the client knows of it */
+  constructor(callbacks: ClientCallbacks, onOpened?: (store: InlineStore, service: MetadataService) => void) {
+    this.#callbacks = callbacks;
+    this.#onOpened = onOpened;
+  }
+
+  /** Makes or opens the store of this worker. Once. */
+  openStore(plan: StorePlan, followed: Followed): Promise<OpenedStore> {
+    return this.#callbacks.follow(followed, async ({ signal }) => {
+      const found: FoundBlob[] = [];
+      this.#store = await this.#open(plan, signal, (blob) => found.push(blob));
+      this.#onOpened?.(this.#store, this);
+      return {
+        handle: this.#store.share(),
+        damaged: this.#store.damaged.map(({ id, error }) => ({ id, error: toWire(error) })),
+        found,
+      };
+    });
+  }
+
+  async create(options: CreateBlobOptions): Promise<OpenedBlob> {
+    return this.#keep(await this.#opened.create(options));
+  }
+
+  async open(address: BlobAddress, options: OpenBlobOptions): Promise<OpenedBlob> {
+    return this.#keep(await this.#opened.open(address, options));
+  }
+
+  /** Answers the id of the blob that was deleted. */
+  async delete(address: BlobAddress): Promise<bigint> {
+    const store = this.#opened;
+    const id = store.idOf(address);
+    await store.delete(id);
+    return id;
+  }
+
+  async blobs(): Promise<BlobInfo[]> {
+    return this.#opened.blobs();
+  }
+
+  async stats(): Promise<StoreStats> {
+    return this.#opened.stats();
+  }
+
+  async getSuperBlob(): Promise<bigint | undefined> {
+    return this.#opened.getSuperBlob();
+  }
+
+  async setSuperBlob(address: BlobAddress | undefined): Promise<void> {
+    await this.#opened.setSuperBlob(address);
+  }
+
+  async grow(): Promise<void> {
+    await this.#opened.grow();
+  }
+
+  async flush(): Promise<void> {
+    await this.#opened.flush();
+  }
+
+  /** The store's metadata as the bytes of a text. */
+  async dump(): Promise<Uint8Array> {
+    const pieces: Buffer[] = [];
+    const collect = (piece: Buffer, _: string, done: () => void) => {
+      pieces.push(piece);
+      done();
+    };
+    await this.#opened.dump(new Writable({ write: collect }));
+    return Uint8Array.from(Buffer.concat(pieces));
+  }
+
+  async close(): Promise<void> {
+    await this.#store?.close();
+  }
+
+  async destroy(): Promise<void> {
+    await this.#store?.destroy();
+  }
+
+  /** Lets go of the store as it is: the next to open it recovers it. */
+  async abandon(): Promise<void> {
+    if (this.#store === undefined) return;
+    const { blobstore } = this.#store.engine;
+    if (!blobstore.isClosed) await run(blobstore.abandon());
+    await this.#store.close();
+  }
+
+  async info(handle: number): Promise<BlobInfo> {
+    return this.#blob(handle).info();
+  }
+
+  async clones(handle: number): Promise<readonly bigint[]> {
+    return this.#blob(handle).clones();
+  }
+
+  async snapshot(handle: number, xattrs: Bytes): Promise<OpenedBlob> {
+    return this.#keep(await this.#blob(handle).snapshot({ xattrs }));
+  }
+
+  async clone(handle: number, xattrs: Bytes): Promise<OpenedBlob> {
+    return this.#keep(await this.#blob(handle).clone({ xattrs }));
+  }
+
+  async inflate(handle: number, followed: Followed): Promise<void> {
+    await this.#callbacks.follow(followed, (options) => this.#blob(handle).inflate(options));
+  }
+
+  async decouple(handle: number, followed: Followed): Promise<void> {
+    await this.#callbacks.follow(followed, (options) => this.#blob(handle).decouple(options));
+  }
+
+  async copyTo(handle: number, device: DeviceSpec, followed: Followed): Promise<number> {
+    return this.#callbacks.follow(followed, (options) => this.#blob(handle).copyTo(device, options));
+  }
+
+  async resize(handle: number, bytes: number): Promise<void> {
+    await this.#blob(handle).resize(bytes);
+  }
+
+  async setReadOnly(handle: number): Promise<void> {
+    await this.#blob(handle).setReadOnly();
+  }
+
+  async syncBlob(handle: number): Promise<void> {
+    await this.#blob(handle).sync();
+  }
+
+  async flushBlob(handle: number): Promise<void> {
+    await this.#blob(handle).flush();
+  }
+
+  async getXattr(handle: number, name: string): Promise<Uint8Array | undefined> {
+    return this.#blob(handle).xattrs.get(name);
+  }
+
+  async listXattrs(handle: number): Promise<string[]> {
+    return this.#blob(handle).xattrs.list();
+  }
+
+  /** Answers the name that the blob has afterwards. */
+  async setXattrs(handle: number, values: Bytes): Promise<string | undefined> {
+    const blob = this.#blob(handle);
+    await blob.xattrs.setAll(values);
+    return blob.name;
+  }
+
+  /** Answers whether it was there, and the name that the blob has afterwards. */
+  async deleteXattr(handle: number, name: string): Promise<{ wasThere: boolean; name: string | undefined }> {
+    const blob = this.#blob(handle);
+    const wasThere = await blob.xattrs.delete(name);
+    return { wasThere, name: blob.name };
+  }
+
+  /** Closes a handle. When that fails, it can be tried again. */
+  async closeHandle(handle: number): Promise<void> {
+    await this.#blob(handle).close();
+    this.#blobs.delete(handle);
+  }
+
+  /** The thread that had a row of the channel table is dead: what it had is given back. */
+  async endDead(row: number): Promise<void> {
+    await this.#store?.endDead(row);
+  }
+
+  async abort(call: number): Promise<void> {
+    this.#callbacks.abort(call);
+  }
+
+  async seen(call: number, isRefused: boolean): Promise<void> {
+    this.#callbacks.seen(call, isRefused);
+  }
+
+  async answerExternal(request: number, answer: ExternalAnswer): Promise<void> {
+    this.#callbacks.answerExternal(request, answer);
+  }
+
+  get #opened(): InlineStore {
+    if (this.#store !== undefined) return this.#store;
+    throw new BlobstoreError('EBADF', 'the metadata worker has no store open');
+  }
+
+  async #open(
+    plan: StorePlan,
+    signal: AbortSignal | undefined,
+    onBlob: (blob: FoundBlob) => void,
+  ): Promise<InlineStore> {
+    const find = (wanted: { blobId: bigint; snapshotId: Uint8Array }) => this.#callbacks.findExternal(wanted);
+    const openExternalSnapshot = plan.findsExternal ? find : undefined;
+    const { requestsMax } = plan;
+    const held = await holdDevice(plan.device, false); // the client has the lock
+    try {
+      if (plan.kind === 'create') return await createInline(held, { ...plan.init, openExternalSnapshot }, requestsMax);
+      const load = { ...plan.load, openExternalSnapshot };
+      return await openInline(held, { load, requestsMax, grow: plan.grow, signal, onBlob });
+    } catch (error) {
+      await held.release();
+      throw error;
+    }
+  }
+
+  #keep(blob: Blob): OpenedBlob {
+    const handle = this.#nextHandle++;
+    this.#blobs.set(handle, blob);
+    const { slot, generation } = blob.engine;
+    return { handle, id: blob.id, name: blob.name, slot, generation };
+  }
+
+  #blob(handle: number): Blob {
+    const blob = this.#blobs.get(handle);
+    if (blob !== undefined) return blob;
+    throw new BlobstoreError('EBADF', `the metadata worker has no handle ${handle} open`);
+  }
+}

@@ -1,0 +1,5 @@
+/** The entry of the metadata worker. */
+
+import { serveMetadata } from './serve-metadata.js';
+
+serveMetadata();

@@ -1,0 +1,68 @@
+/** The shared memories of a client as one of its workers knows them: a view of each, by its number. See `shared-buffers.ts`. */
+
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { assert } from '@blobyard/core';
+import { DEVICE_MEMORY, memoryIndex, NO_MEMORY } from './memory-id.js';
+import type { WorkerMessage } from './shared-buffers.js';
+
+export class MemoryTable {
+  readonly #port: MessagePort;
+  readonly #onStop: () => void;
+  /** By index: the number under which it is known now, its memory, and all of it as bytes. */
+  readonly #ids: number[] = [];
+  readonly #memories: ArrayBufferLike[] = [];
+  readonly #views: Uint8Array[] = [];
+
+  /** @param deviceMemory - the memory of the device, as the device on this thread has it */
+  constructor(port: MessagePort, deviceMemory: ArrayBufferLike | undefined, onStop: () => void) {
+    this.#port = port;
+    this.#onStop = onStop;
+    this.#set(NO_MEMORY, new SharedArrayBuffer(0));
+    this.#set(DEVICE_MEMORY, deviceMemory ?? new SharedArrayBuffer(0));
+  }
+
+  /** All of a memory, at least up to byte `end`. Always the same object, unless the memory has grown. */
+  view(id: number, end: number): Uint8Array {
+    const index = memoryIndex(id);
+    if (this.#ids[index] !== id) this.#learn(id);
+    const view = this.#views[index];
+    return view.length >= end ? view : this.#grown(index, end);
+  }
+
+  /** What the client says besides requests. */
+  accept(message: WorkerMessage): void {
+    if (message.kind === 'memory') this.#set(message.id, message.memory);
+    else if (message.kind === 'forget') this.#forget(message.id);
+    else this.#onStop();
+  }
+
+  /** Takes messages until one says what memory this is. */
+  #learn(id: number): void {
+    const index = memoryIndex(id);
+    while (this.#ids[index] !== id) {
+      const received = receiveMessageOnPort(this.#port) as { message: WorkerMessage } | undefined;
+      assert(received !== undefined, 'a request names a memory that the worker was never sent');
+      this.accept(received.message);
+    }
+  }
+
+  #set(id: number, memory: ArrayBufferLike): void {
+    const index = memoryIndex(id);
+    this.#ids[index] = id;
+    this.#memories[index] = memory;
+    this.#views[index] = new Uint8Array(memory, 0, memory.byteLength);
+  }
+
+  #forget(id: number): void {
+    const index = memoryIndex(id);
+    if (this.#ids[index] !== id) return;
+    this.#set(id, new SharedArrayBuffer(0));
+    this.#ids[index] = NO_MEMORY;
+  }
+
+  #grown(index: number, end: number): Uint8Array {
+    this.#set(this.#ids[index], this.#memories[index]);
+    assert(this.#views[index].length >= end, 'a request goes past the end of its memory');
+    return this.#views[index];
+  }
+}

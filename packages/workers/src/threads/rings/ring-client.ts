@@ -1,0 +1,403 @@
+/**
+ * A client's way to the data through I/O workers: the promise forms of a channel, over the rings of any number of workers.
+ *
+ * A request goes to the worker with the least work, if it has room there and, for bytes outside shared memory, in the pool;
+ * otherwise it waits, first come, first served, so that none is lost and none passes another that waits. Answers of all
+ * workers are taken by one reaper.
+ *
+ * While a request is under way the caller's buffer is the worker's, also after `failWorker` if the worker is not dead: call
+ * that when its thread has ended.
+ */
+
+import type { MessagePort } from 'node:worker_threads';
+import { assert, type BlobRef, BlobstoreError } from '@blobyard/core';
+import type { SharedWasmMemory } from '@blobyard/io';
+import type { BellHooks } from './bell.js';
+import { BufferPool } from './buffer-pool.js';
+import { NO_MEMORY } from './memory-id.js';
+import { Reaper } from './reaper.js';
+import {
+  createClientBlock,
+  createRing,
+  DEFAULT_ENTRIES,
+  RING_OP,
+  type RingBuffers,
+  type RingOp,
+  requestWeight,
+  SEGMENT_BYTES,
+} from './ring-layout.js';
+import {
+  type RequestPayload,
+  RequestQueue,
+  RequestStore,
+  type RingRequest,
+  TRANSFER,
+  type Transfer,
+} from './ring-request.js';
+import { ListCutter, listBytes } from './scatter-list.js';
+import { SharedBuffers, tell } from './shared-buffers.js';
+import { bufferGone, hasShrunk, Staging } from './staging.js';
+import { WorkerLane } from './worker-lane.js';
+import { WorkerLanes } from './worker-lanes.js';
+
+export interface RingClientOptions {
+  readonly ioUnitBytes: number;
+  /** Requests under way on a worker, a power of two; 256 unless given. */
+  readonly entries?: number;
+  /** Shared memory for callers' buffers that are not shared; 16 MiB unless given. */
+  readonly poolBytes?: number;
+  /** The memory of the store's memory device, if it is one; the workers' servers are given theirs. */
+  readonly deviceMemory?: SharedWasmMemory;
+  /** There are requests now: from here to `onIdle` the owner keeps the process alive. */
+  onBusy?(): void;
+  /** All requests have been answered, at the latest a turn of the event loop ago. */
+  onIdle?(): void;
+  /** For tests. */
+  readonly hooks?: BellHooks;
+}
+
+/** Pieces of a large request that are under way together: one is copied while the other one is with the worker. */
+const PIECES_TOGETHER = 2;
+/** What the executor of the last promise was given. One function for all promises: none is made for each. */
+let lastResolve: () => void;
+let lastReject: (error: unknown) => void;
+const capture = (resolve: () => void, reject: (error: unknown) => void): void => {
+  lastResolve = resolve;
+  lastReject = reject;
+};
+
+export class RingClient {
+  readonly #ioUnitBytes: number;
+  readonly #entries: number;
+  readonly #block = createClientBlock();
+  readonly #pool: BufferPool;
+  readonly #staging: Staging;
+  readonly #largePieceBytes: number;
+  readonly #memories: SharedBuffers;
+  readonly #requests = new RequestStore();
+  readonly #waiting = new RequestQueue();
+  readonly #lanes = new WorkerLanes();
+  readonly #reaper: Reaper;
+  #outstanding = 0;
+  #closed: Error | undefined;
+  #drainWaiters: (() => void)[] = [];
+
+  constructor(options: RingClientOptions) {
+    this.#ioUnitBytes = options.ioUnitBytes;
+    this.#entries = options.entries ?? DEFAULT_ENTRIES;
+    this.#pool = new BufferPool(options.poolBytes);
+    if (!(this.#pool.pieceBytesMax >= this.#ioUnitBytes)) {
+      const wanted = `${PIECES_TOGETHER * 2} io units of ${this.#ioUnitBytes} bytes`;
+      throw new BlobstoreError('EINVAL', `a buffer pool of ${options.poolBytes} bytes: it must hold ${wanted}`);
+    }
+    const half = this.#pool.pieceBytesMax / PIECES_TOGETHER;
+    this.#largePieceBytes = Math.max(this.#ioUnitBytes, half - (half % this.#ioUnitBytes));
+    this.#memories = new SharedBuffers(options.deviceMemory?.buffer);
+    this.#staging = new Staging(this.#pool, this.#memories);
+    this.#reaper = new Reaper(this.#block, options, {
+      reap: (limit) => this.#reap(limit),
+      hasAnswers: () => this.#lanes.haveAnswers,
+      outstanding: () => this.#outstanding,
+      expectedMs: () => this.#lanes.expectedMs,
+      rest: () => this.#memories.rest(),
+    });
+  }
+
+  /** Requests that have not been answered, those that wait here included. */
+  get inFlight(): number {
+    return this.#outstanding;
+  }
+
+  /** Requests that wait here, for room in a ring or in the pool. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** As `Channel.read`; any number at once. */
+  read(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): Promise<void> {
+    return this.#transfer(RING_OP.READ, blob, buffer, offset, count, bufferOffset);
+  }
+
+  /** As `Channel.write`; any number at once. */
+  write(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): Promise<void> {
+    return this.#transfer(RING_OP.WRITE, blob, buffer, offset, count, bufferOffset);
+  }
+
+  /** As `Channel.readv`, without options for the device. */
+  readv(blob: BlobRef, buffers: readonly Uint8Array[], offset: number, count: number): Promise<void> {
+    return this.#transferList(RING_OP.READV, blob, buffers, offset, count);
+  }
+
+  /** As `Channel.writev`, without options for the device. */
+  writev(blob: BlobRef, buffers: readonly Uint8Array[], offset: number, count: number): Promise<void> {
+    return this.#transferList(RING_OP.WRITEV, blob, buffers, offset, count);
+  }
+
+  /** As `Channel.writeZeroes`. */
+  writeZeroes(blob: BlobRef, offset: number, count: number): Promise<void> {
+    return this.#change(RING_OP.WRITE_ZEROES, blob, offset, count);
+  }
+
+  /** As `Channel.unmap`. */
+  unmap(blob: BlobRef, offset: number, count: number): Promise<void> {
+    return this.#change(RING_OP.UNMAP, blob, offset, count);
+  }
+
+  /** A ring for one more worker, to be given to it and to `addWorker`. */
+  createRing(): RingBuffers {
+    return createRing(this.#block, this.#entries);
+  }
+
+  /** Begins to use a worker; `port` is the other end of the one that its server has. Requests that waited go to it. */
+  addWorker(ring: RingBuffers, port: MessagePort): WorkerLane {
+    const lane = new WorkerLane(ring, port);
+    this.#memories.addPort(port);
+    this.#lanes.add(lane);
+    this.#pump();
+    if (this.#outstanding > 0) this.#reaper.start();
+    return lane;
+  }
+
+  /** Gives a worker nothing more, and has its server stop when it has answered everything. Resolves when that is answered. */
+  async removeWorker(lane: WorkerLane): Promise<void> {
+    if (!this.#lanes.includes(lane)) return;
+    lane.isOpen = false;
+    tell(lane.port, { kind: 'stop' });
+    await lane.whenEmpty();
+    this.#drop(lane);
+  }
+
+  /**
+   * A worker's thread has ended: requests that it has answered count, all others that were given to it reject with `error`.
+   * Those that still wait here go to other workers.
+   */
+  failWorker(lane: WorkerLane, error: Error): void {
+    if (!this.#lanes.includes(lane)) return;
+    lane.isOpen = false;
+    this.#reapLane(lane, Number.POSITIVE_INFINITY);
+    for (const request of lane.takeAll()) this.#settle(request, error);
+    this.#drop(lane);
+    lane.tellIfEmpty();
+    this.#pump();
+    this.#reaper.start();
+  }
+
+  /** Another worker takes the place of one that failed. */
+  replaceWorker(failed: WorkerLane, ring: RingBuffers, port: MessagePort): WorkerLane {
+    assert(!this.#lanes.includes(failed), 'a worker is replaced that has not failed');
+    return this.addWorker(ring, port);
+  }
+
+  /** Resolves when no request is under way or waits. */
+  drained(): Promise<void> {
+    if (this.#outstanding === 0) return Promise.resolve();
+    return new Promise<void>((resolve) => this.#drainWaiters.push(resolve));
+  }
+
+  /** From now on every request rejects with `error`, also those that wait here. Those that workers have are answered. */
+  close(error: Error): void {
+    this.#closed ??= error;
+    for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
+      this.#settle(request, this.#closed);
+    }
+    this.#reaper.start();
+  }
+
+  #transfer(
+    op: RingOp,
+    blob: BlobRef,
+    buffer: Uint8Array,
+    offset: number,
+    count: number,
+    bufferOffset: number,
+  ): Promise<void> {
+    const bytes = count * this.#ioUnitBytes;
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (!isPlace(offset, count)) return Promise.reject(badPlace(offset, count));
+    if (!(Number.isSafeInteger(bufferOffset) && bufferOffset >= 0 && bufferOffset + bytes <= buffer.length)) {
+      const found = `a buffer of ${buffer.length}`;
+      return Promise.reject(
+        new BlobstoreError('EINVAL', `the operation moves ${bytes} bytes at ${bufferOffset} of ${found}`),
+      );
+    }
+    const memory = bytes === 0 ? NO_MEMORY : this.#memories.idOf(buffer.buffer);
+    if (bytes !== 0 && memory === NO_MEMORY && bytes > this.#pool.pieceBytesMax) {
+      return this.#inPieces(count, (done, some) =>
+        this.#transfer(op, blob, buffer, offset + done, some, bufferOffset + done * this.#ioUnitBytes),
+      );
+    }
+    const transfer = bytes === 0 ? TRANSFER.NONE : memory === NO_MEMORY ? TRANSFER.POOLED : TRANSFER.DIRECT;
+    const request = this.#request(op, blob, offset, count, bytes, transfer, buffer);
+    request.bufferOffset = bufferOffset;
+    request.memory = memory;
+    request.memoryOffset = memory === NO_MEMORY ? 0 : buffer.byteOffset + bufferOffset;
+    return this.#enqueue(request);
+  }
+
+  #transferList(
+    op: typeof RING_OP.READV | typeof RING_OP.WRITEV,
+    blob: BlobRef,
+    buffers: readonly Uint8Array[],
+    offset: number,
+    count: number,
+  ): Promise<void> {
+    const bytes = count * this.#ioUnitBytes;
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (!isPlace(offset, count)) return Promise.reject(badPlace(offset, count));
+    const held = listBytes(buffers);
+    if (held !== bytes) {
+      const message = `the buffers hold ${held} bytes, the operation moves ${bytes}`;
+      return Promise.reject(new BlobstoreError('EINVAL', message));
+    }
+    const isShared = bytes > 0 && buffers.every(({ buffer }) => this.#memories.idOf(buffer) !== NO_MEMORY);
+    if (isShared && buffers.length * SEGMENT_BYTES <= this.#pool.pieceBytesMax) {
+      return this.#enqueue(this.#request(op, blob, offset, count, bytes, TRANSFER.TABLE, buffers));
+    }
+    if (bytes > this.#pool.pieceBytesMax) {
+      const cutter = new ListCutter(buffers);
+      return this.#inPieces(count, (done, some) =>
+        this.#transferList(op, blob, cutter.take(some * this.#ioUnitBytes), offset + done, some),
+      );
+    }
+    // The worker sees one buffer, a piece of the pool.
+    const plain = op === RING_OP.READV ? RING_OP.READ : RING_OP.WRITE;
+    const transfer = bytes === 0 ? TRANSFER.NONE : TRANSFER.POOLED;
+    return this.#enqueue(this.#request(plain, blob, offset, count, bytes, transfer, buffers));
+  }
+
+  #change(op: RingOp, blob: BlobRef, offset: number, count: number): Promise<void> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (!isPlace(offset, count)) return Promise.reject(badPlace(offset, count));
+    return this.#enqueue(this.#request(op, blob, offset, count, 0, TRANSFER.NONE, undefined));
+  }
+
+  /** Does a request in pieces of whole io units; the first failure ends it, when nothing of it is under way any more. */
+  async #inPieces(count: number, move: (done: number, some: number) => Promise<void>): Promise<void> {
+    const unitsInPiece = this.#largePieceBytes / this.#ioUnitBytes;
+    let next = 0;
+    this.#outstanding++; // so that it counts as under way between its pieces, too
+    const mover = async () => {
+      while (next < count) {
+        const done = next;
+        next += Math.min(unitsInPiece, count - next);
+        try {
+          await move(done, next - done);
+        } catch (error) {
+          next = count;
+          throw error;
+        }
+      }
+    };
+    const results = await Promise.allSettled(Array.from({ length: PIECES_TOGETHER }, mover));
+    this.#leave();
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  #request(
+    op: RingOp,
+    blob: BlobRef,
+    offset: number,
+    count: number,
+    byteLength: number,
+    transfer: Transfer,
+    payload: RequestPayload,
+  ): RingRequest {
+    const request = this.#requests.take();
+    request.op = op;
+    request.slot = blob.slot;
+    request.generation = blob.generation;
+    request.offset = offset;
+    request.count = count;
+    request.byteLength = byteLength;
+    request.transfer = transfer;
+    request.payload = payload;
+    request.bufferOffset = 0;
+    request.memory = NO_MEMORY;
+    request.memoryOffset = 0;
+    request.segments = 0;
+    request.weight = requestWeight(byteLength);
+    return request;
+  }
+
+  #enqueue(request: RingRequest): Promise<void> {
+    const promise = new Promise<void>(capture);
+    request.resolve = lastResolve;
+    request.reject = lastReject;
+    this.#outstanding++;
+    if (this.#waiting.length > 0 || !this.#dispatch(request)) this.#waiting.push(request);
+    this.#reaper.start();
+    return promise;
+  }
+
+  /** Gives a request to a worker; false, with nothing done, when there is no room for it. */
+  #dispatch(request: RingRequest): boolean {
+    const lane = this.#lanes.pick();
+    if (lane === undefined) return false;
+    if (request.transfer >= TRANSFER.POOLED && !this.#staging.stage(request)) return false;
+    lane.submit(request);
+    return true;
+  }
+
+  /** Gives waiting requests to workers while there is room. */
+  #pump(): void {
+    for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
+      const isGone = first.transfer === TRANSFER.POOLED && hasShrunk(first);
+      if (!isGone && !this.#dispatch(first)) return;
+      this.#waiting.shift();
+      if (isGone) this.#settle(first, bufferGone());
+    }
+  }
+
+  /** Takes at most `limit` answers; answers how many it took. */
+  #reap(limit: number): number {
+    const reaped = this.#lanes.reap(limit, this.#reapLane);
+    if (reaped > 0 && this.#waiting.length > 0) this.#pump();
+    return reaped;
+  }
+
+  readonly #reapLane = (lane: WorkerLane, limit: number): number => {
+    const count = Math.min(lane.answered, limit);
+    for (let taken = 0; taken < count; taken++) {
+      const request = lane.takeAnswered();
+      this.#settle(request, lane.failure);
+    }
+    if (!lane.isOpen) lane.tellIfEmpty();
+    return count;
+  };
+
+  /** Ends a request. */
+  #settle(request: RingRequest, error: Error | undefined): void {
+    const failure = this.#staging.unstage(request, error === undefined) ?? error;
+    if (failure === undefined) request.resolve();
+    else request.reject(failure);
+    this.#requests.give(request);
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#outstanding--;
+    if (this.#outstanding === 0 && this.#drainWaiters.length > 0) this.#wakeDrainWaiters();
+  }
+
+  #wakeDrainWaiters(): void {
+    const waiters = this.#drainWaiters;
+    this.#drainWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  #drop(lane: WorkerLane): void {
+    if (!this.#lanes.includes(lane)) return;
+    this.#lanes.remove(lane);
+    this.#memories.removePort(lane.port);
+    lane.port.close();
+  }
+}
+
+function isPlace(offset: number, count: number): boolean {
+  return Number.isSafeInteger(offset) && Number.isSafeInteger(count) && offset >= 0 && count >= 0;
+}
+
+function badPlace(offset: number, count: number): BlobstoreError {
+  return new BlobstoreError('EINVAL', `offset ${offset} and length ${count} must be whole numbers from 0`);
+}

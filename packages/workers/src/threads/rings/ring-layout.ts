@@ -1,0 +1,136 @@
+/**
+ * The one table of the words that a client and an I/O worker share. All are 32-bit words; indices count words. A number of
+ * 53 bits is a 64-bit float, which holds it exactly: one store, one load, nothing to put together.
+ *
+ * | memory | word | written by | read by | ordering |
+ * |---|---|---|---|---|
+ * | ring | `SUBMITTED` | client | worker | stored after the entries before it; atomic |
+ * | ring | `WORKER_ASLEEP`, `WORKER_BELL` | both | both | bell.ts |
+ * | ring | `COMPLETED` | worker | client | stored after the entries, and texts, before it; atomic |
+ * | ring | `PACE` | worker | client | a hint; atomic |
+ * | ring | a submission entry | client | worker | plain; published by `SUBMITTED` |
+ * | ring | a completion entry | worker | client | plain; published by `COMPLETED` |
+ * | ring | the error text of a tag | worker | client | plain; published by `COMPLETED` |
+ * | client block | `CLIENT_ASLEEP`, `CLIENT_BELL` | both | both | bell.ts; one for all the rings of a client |
+ *
+ * No ring has a shared head. A client has at most `entries` requests under way on a worker, each with a tag from 0 to
+ * `entries - 1` of its own; so neither ring can overflow, and an entry is written again only after the request that was in
+ * it has been answered, hence read. Each side counts what it has taken for itself. The counters run freely and wrap; an
+ * entry's index is the counter modulo `entries`, a power of two.
+ */
+
+import { BlobstoreError } from '@blobyard/core';
+
+/** What is asked of the worker. The first six are the operations of a channel, by the same numbers. */
+export const RING_OP = { READ: 0, READV: 1, WRITE: 2, WRITEV: 3, WRITE_ZEROES: 4, UNMAP: 5 } as const;
+export type RingOp = (typeof RING_OP)[keyof typeof RING_OP];
+
+/** Words of a ring's header; those of different writers are on cache lines of their own. */
+export const RING = {
+  SUBMITTED: 0,
+  WORKER_ASLEEP: 16,
+  WORKER_BELL: 17,
+  COMPLETED: 32,
+  /** Nanoseconds that the worker lately took for a unit of weight (`requestWeight`), for what it did at once. */
+  PACE: 48,
+  WORDS: 64,
+} as const;
+
+/** How much work a request is. Bytes are counted in copies of 16 KiB, of which each takes about as long as a request itself. */
+export function requestWeight(byteLength: number): number {
+  return 1 + Math.floor(byteLength / 16384);
+}
+
+/** Words of the client block. */
+export const CLIENT = { ASLEEP: 0, BELL: 1, WORDS: 16 } as const;
+
+/** Words of a submission entry, which is one cache line. */
+export const SUBMISSION = {
+  TAG: 0,
+  OP: 1,
+  SLOT: 2,
+  GENERATION: 3,
+  /** An id of `memory-id.ts`. */
+  MEMORY: 4,
+  /** For vectors: how many segments there are in the table that lies at the place of the buffer. */
+  SEGMENTS: 5,
+  WORDS: 16,
+} as const;
+
+/** The same entry in 64-bit floats: indices count eight bytes. */
+export const SUBMISSION_F64 = {
+  /** In io units. */
+  OFFSET: 3,
+  /** In io units. */
+  COUNT: 4,
+  /** Where in its memory the buffer begins. */
+  BYTE_OFFSET: 5,
+  BYTE_LENGTH: 6,
+  LENGTH: 8,
+} as const;
+
+/** Words of a completion entry. */
+export const COMPLETION = {
+  TAG: 0,
+  /** 0: done. Otherwise an errno, or `STATUS_BUG`. */
+  STATUS: 1,
+  /** Bytes of UTF-8 in the text of the tag. */
+  TEXT_BYTES: 2,
+  WORDS: 4,
+} as const;
+
+/** A broken invariant on the worker, which has no errno. */
+export const STATUS_BUG = -1;
+
+/** Longest message of an error in bytes; what is longer is cut. */
+export const TEXT_BYTES_MAX = 1024;
+
+/** Words of a segment in the table of a vector: memory id, byte length, byte offset as a 64-bit float. */
+export const SEGMENT = { MEMORY: 0, BYTE_LENGTH: 1, WORDS: 4 } as const;
+export const SEGMENT_F64 = { BYTE_OFFSET: 1, LENGTH: 2 } as const;
+export const SEGMENT_BYTES = SEGMENT.WORDS * 4;
+
+export const DEFAULT_ENTRIES = 256;
+export const ENTRIES_MAX = 4096;
+
+/** What a worker is given of a ring, by `workerData` or a message. */
+export interface RingBuffers {
+  readonly ring: SharedArrayBuffer;
+  /** The client block, the same in all rings of a client. */
+  readonly client: SharedArrayBuffer;
+  readonly entries: number;
+}
+
+/** A ring of a client and one worker. EINVAL unless `entries` is a power of two. */
+export function createRing(client: SharedArrayBuffer, entries: number): RingBuffers {
+  if (!(Number.isInteger(Math.log2(entries)) && entries >= 1 && entries <= ENTRIES_MAX)) {
+    throw new BlobstoreError('EINVAL', `a ring of ${entries} entries: it must be a power of two up to ${ENTRIES_MAX}`);
+  }
+  return { ring: pageAligned(textsAt(entries) + entries * TEXT_BYTES_MAX), client, entries };
+}
+
+export function createClientBlock(): SharedArrayBuffer {
+  return pageAligned(CLIENT.WORDS * 4);
+}
+
+/** Byte offsets of the parts of a ring. */
+export function submissionsAt(): number {
+  return RING.WORDS * 4;
+}
+
+export function completionsAt(entries: number): number {
+  return submissionsAt() + entries * SUBMISSION.WORDS * 4;
+}
+
+export function textsAt(entries: number): number {
+  return completionsAt(entries) + entries * COMPLETION.WORDS * 4;
+}
+
+/** Only of the growable kind is it sure that it begins at a page, and so that cache lines are where they seem to be. */
+export function pageAligned(bytes: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(bytes, { maxByteLength: bytes });
+}
+
+export function words(memory: SharedArrayBuffer, byteOffset: number, count: number): Int32Array {
+  return new Int32Array(memory, byteOffset, count);
+}

@@ -1,0 +1,85 @@
+/**
+ * Errors on their way between threads. Posting an error loses its class, its code and what it holds beside its message; so they
+ * travel as plain objects, and are made anew on the other side.
+ */
+
+import { BlobstoreError, type ErrorCode, InvariantError } from '@blobyard/core';
+
+export interface WireError {
+  readonly name: string;
+  /** What a `BlobstoreError` has, and errors of Node.js. */
+  readonly code: string | undefined;
+  readonly message: string;
+  readonly stack: string | undefined;
+  readonly cause: WireCause | undefined;
+}
+
+type WireCause =
+  | { readonly kind: 'error'; readonly error: WireError }
+  | { readonly kind: 'value'; readonly value: unknown }
+  | { readonly kind: 'elsewhere'; readonly which: ElsewhereKind };
+
+type ElsewhereKind = 'signal' | 'callback';
+
+/** In the place of a cause that only the client has: the reason of its signal, or what its callback threw. */
+export class CauseElsewhere {
+  readonly which: ElsewhereKind;
+
+  constructor(which: ElsewhereKind) {
+    this.which = which;
+  }
+}
+
+/** What a method answers by way of messages. */
+export type Envelope<T> = { readonly ok: T } | { readonly error: WireError };
+
+/** Causes of causes that are sent along. */
+const CAUSES_MAX = 8;
+
+export function toWire(error: unknown, causesMax = CAUSES_MAX): WireError {
+  if (!(error instanceof Error)) return toWire(new Error(String(error)), causesMax);
+  const { name, message, stack } = error;
+  const { code: given } = error as { code?: unknown };
+  const code = typeof given === 'string' ? given : undefined;
+  return { name, code, message, stack, cause: causesMax > 0 ? wireCause(error.cause, causesMax - 1) : undefined };
+}
+
+export function fromWire(wire: WireError): Error {
+  const error = newError(wire);
+  if (wire.stack !== undefined) error.stack = wire.stack;
+  return error;
+}
+
+function newError({ name, code, message, cause }: WireError): Error {
+  const options = cause === undefined ? undefined : { cause: causeFrom(cause) };
+  if (name === 'BlobstoreError') return new BlobstoreError(code as ErrorCode, message, options);
+  const error = name === 'InvariantError' ? new InvariantError('') : new Error(message, options);
+  return Object.assign(error, { name, message }, code === undefined ? {} : { code });
+}
+
+function wireCause(cause: unknown, causesMax: number): WireCause | undefined {
+  if (cause === undefined) return undefined;
+  if (cause instanceof CauseElsewhere) return { kind: 'elsewhere', which: cause.which };
+  if (cause instanceof Error) return { kind: 'error', error: toWire(cause, causesMax) };
+  return { kind: 'value', value: canBePosted(cause) ? cause : String(cause) };
+}
+
+function causeFrom(cause: WireCause): unknown {
+  switch (cause.kind) {
+    case 'error':
+      return fromWire(cause.error);
+    case 'value':
+      return cause.value;
+    case 'elsewhere':
+      return new CauseElsewhere(cause.which);
+  }
+}
+
+function canBePosted(value: unknown): boolean {
+  try {
+    structuredClone(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
