@@ -1,8 +1,9 @@
-/** A thread that a channel of the traces lives on: it attaches to one store after another. See `trace-threads.ts`. */
+/** A thread that a channel of the traces lives on: it attaches to one store after another, or serves one. See `trace-threads.ts`. */
 
 import { parentPort } from 'node:worker_threads';
 import { assert, BlobstoreError } from '@blobyard/core';
 import { type AttachedStore, attach } from '@blobyard/workers';
+import { begin, end } from '../../../packages/workers/dist/threads/io-worker.js';
 import { perform, synchronous } from './data-operation.js';
 import type { Answer } from './trace.js';
 import type { ThreadAnswer, ThreadRequest } from './trace-threads.js';
@@ -33,6 +34,12 @@ async function execute(request: ThreadRequest): Promise<Partial<Answer>> {
     case 'detach':
       await attached?.detach();
       attached = undefined;
+      return {};
+    case 'serve':
+      await begin(request.task);
+      return {};
+    case 'retire':
+      await end();
       return {};
   }
 }
