@@ -3,7 +3,7 @@
  * Both polls a while before they sleep: when the metadata thread is awake it answers sooner than a thread can be woken.
  */
 
-import type { BlobstoreError, SharedStore, Waitable } from '@blobyard/core';
+import { type BlobstoreError, type SharedStore, STORE_END, type Waitable } from '@blobyard/core';
 import { readError } from './error-text.js';
 import { Mailbox, REQUESTS_MAX, type Request, ring, SLOT, STATE } from './mailbox.js';
 
@@ -71,7 +71,8 @@ export class MailboxClient {
           reject(error);
         }
       };
-      if (this.#freeSlots.length > 0) start();
+      const hasEnded = this.#shared.end !== STORE_END.OPEN; // then no slot becomes free any more
+      if (this.#freeSlots.length > 0 || hasEnded) start();
       else this.#queue.push(start);
       if (!this.#isReaping) void this.#reapUntilIdle();
     });
