@@ -38,7 +38,6 @@ function historiesOf(log: SharedLog, round: RoundBlobs, findings: string[]): Map
     const firstSnapshot = round.firstSnapshots.get(index) ?? FOREVER;
     histories.set(index, new BlobHistory(base, changes, firstSnapshot));
   }
-  for (const { of, contents } of round.snapshots) histories.get(of)?.addBehind(contents);
   return histories;
 }
 

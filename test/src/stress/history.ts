@@ -12,8 +12,35 @@
 import { BLOCKS_MAX, CHANGE, type LoggedChange, STATUS } from './shared-log.js';
 import { type BlockContent, ZEROES } from './stamp.js';
 
+/**
+ * What has ever been behind a blob, by block: it shows where the blob was made shorter and longer again, since what comes back
+ * is not allocated.
+ */
+export class Behind {
+  readonly #tokens: Set<number>[] = Array.from({ length: BLOCKS_MAX }, () => new Set());
+
+  /** All of it, and what a snapshot holds. */
+  with(contents: readonly BlockContent[]): Behind {
+    const copy = new Behind();
+    this.#tokens.forEach((tokens, block) => {
+      for (const token of tokens) copy.#tokens[block].add(token);
+    });
+    copy.add(contents);
+    return copy;
+  }
+
+  add(contents: readonly BlockContent[]): void {
+    for (const [block, { tokens }] of contents.entries()) for (const token of tokens) this.#tokens[block].add(token);
+  }
+
+  has(block: number, token: number): boolean {
+    return this.#tokens[block].has(token);
+  }
+}
+
 /** What a blob held when it was first known, and how it behaves. */
 export interface BlobBase {
+  readonly behind: Behind;
   /** What each block held, from the first one on; zeroes after them. */
   readonly contents: readonly BlockContent[];
   /** Nothing was behind the blob before this round: what is trimmed reads as zeroes. */
@@ -42,8 +69,6 @@ export class BlobHistory {
   /** By block, in the order of their begins. */
   readonly #changes: LoggedChange[][] = Array.from({ length: BLOCKS_MAX }, () => []);
   readonly #sure: (SureChanges | undefined)[] = [];
-  /** What snapshots of the blob hold, which shows through again where the blob was shortened and lengthened. */
-  readonly #behind: (readonly BlockContent[])[] = [];
 
   /**
    * @param changes - of the blob, in the order of their begins
@@ -58,11 +83,6 @@ export class BlobHistory {
     }
   }
 
-  /** A snapshot was made of the blob, in this round or before. */
-  addBehind(contents: readonly BlockContent[]): void {
-    this.#behind.push(contents);
-  }
-
   /** When a part of a block can have been seen with a token, if between `from` and `to`; undefined: never. */
   visible(block: number, token: number, from: number, to: number): Visible | undefined {
     let first = FOREVER;
@@ -74,7 +94,7 @@ export class BlobHistory {
       first = Math.min(first, begin);
       last = Math.max(last, replaced);
     };
-    if (this.#baseTokens(block).includes(token)) consider(BEFORE_ALL, BEFORE_ALL);
+    if (this.#isBase(block, token)) consider(BEFORE_ALL, BEFORE_ALL);
     for (const change of this.#changes[block]) {
       if (this.#leaves(change, block, token)) consider(change.begin, change.end);
     }
@@ -97,6 +117,11 @@ export class BlobHistory {
     });
   }
 
+  #isBase(block: number, token: number): boolean {
+    if (this.#baseTokens(block).includes(token)) return true;
+    return block >= this.#base.contents.length && this.#base.behind.has(block, token);
+  }
+
   #baseTokens(block: number): readonly number[] {
     return this.#base.contents[block]?.tokens ?? [ZEROES];
   }
@@ -106,12 +131,7 @@ export class BlobHistory {
     if (change.kind === CHANGE.WRITE) return change.token === token;
     if (token === ZEROES) return true;
     // What is cut off is unallocated when it comes back: then what is behind shows.
-    return change.kind === CHANGE.SHRINK && this.#isBehind(block, token);
-  }
-
-  #isBehind(block: number, token: number): boolean {
-    if (!this.#base.isOverZeroes && this.#baseTokens(block).includes(token)) return true;
-    return this.#behind.some((contents) => contents[block]?.tokens.includes(token));
+    return change.kind === CHANGE.SHRINK && this.#base.behind.has(block, token);
   }
 
   /** The earliest moment by which what was there until `after` was surely replaced. */

@@ -4,7 +4,7 @@ import { BlobstoreError, type ErrorCode } from '@blobyard/core';
 import type { ResizableDevice } from '@blobyard/io';
 import type { Blob, Store } from '@blobyard/workers';
 import { textOf } from './actor.js';
-import type { BlobBase } from './history.js';
+import { Behind, type BlobBase } from './history.js';
 import type { MetadataKind, MetadataOperation } from './schedule.js';
 import { BLOB_STATE, BLOCKS_MAX, CHANGE, type SharedLog, STATUS } from './shared-log.js';
 import { BLOCK_BYTES, BLOCK_WORDS, type BlockContent, readStamp } from './stamp.js';
@@ -167,7 +167,7 @@ export class MetadataSide {
     const index = this.#log.addBlob();
     if (index === undefined) return;
     const blob = await this.#options.store.create({ sizeBytes: clusters * this.#options.clusterBytes, thin });
-    const base: BlobBase = { contents: [], isOverZeroes: true };
+    const base: BlobBase = { contents: [], isOverZeroes: true, behind: new Behind() };
     this.#track({ index, id: blob.id, base, truth: undefined, of: undefined, isDeleted: false }, blob);
     await closeSurely(blob);
   }
@@ -193,7 +193,9 @@ export class MetadataSide {
     try {
       const contents = await readContents(snapshot);
       snapshots.push({ blob: index, of: original.index, begin, end, contents });
-      const base: BlobBase = { contents, isOverZeroes: false };
+      const { behind } = original.base;
+      const base: BlobBase = { contents, isOverZeroes: false, behind: behind.with([]) };
+      behind.add(contents);
       const tracked = { index, id: snapshot.id, base, truth: contents, of: original.index, isDeleted: false };
       this.#track(tracked, snapshot);
     } finally {
@@ -206,7 +208,8 @@ export class MetadataSide {
     const index = this.#log.addBlob();
     if (index === undefined) return;
     const clone = await blob.clone();
-    const base: BlobBase = { contents: snapshot.base.contents, isOverZeroes: false };
+    const { contents, behind } = snapshot.base;
+    const base: BlobBase = { contents, isOverZeroes: false, behind: behind.with(contents) };
     this.#track({ index, id: clone.id, base, truth: undefined, of: snapshot.index, isDeleted: false }, clone);
     await closeSurely(clone);
   }

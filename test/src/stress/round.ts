@@ -9,6 +9,7 @@ import { openStore, type Store, type StoreHandle } from '@blobyard/workers';
 import { Actor, type ActorReport, textOf } from './actor.js';
 import type { AttachedThreadData } from './attached-thread.js';
 import { checkRound } from './check.js';
+import type { Behind } from './history.js';
 import { findLeftOver, rowsTaken } from './left-over.js';
 import type { Medium } from './medium.js';
 import { MetadataSide, type RoundBlobs, readContents, type TrackedBlob } from './metadata-side.js';
@@ -39,6 +40,7 @@ export interface CarriedBlob {
   readonly contents: readonly BlockContent[];
   readonly isSnapshot: boolean;
   readonly isOverZeroes: boolean;
+  readonly behind: Behind;
 }
 
 export interface RoundResult {
@@ -104,6 +106,7 @@ export class Round {
         id: tracked.id,
         contents: contents.get(tracked.index) ?? [],
         isSnapshot: tracked.truth !== undefined,
+        behind: tracked.base.behind,
         isOverZeroes: tracked.base.isOverZeroes && !firstSnapshots.has(tracked.index),
       })),
     );
@@ -117,10 +120,10 @@ export class Round {
     return { blobs, sequences, findings, counts: this.#counts };
   }
 
-  #publish(index: number, { id, contents, isSnapshot, isOverZeroes }: CarriedBlob): void {
+  #publish(index: number, { id, contents, isSnapshot, isOverZeroes, behind }: CarriedBlob): void {
     const blob = this.#log.addBlob();
     const truth = isSnapshot ? contents : undefined;
-    const base = { contents, isOverZeroes };
+    const base = { contents, isOverZeroes, behind };
     this.#blobs.blobs.push({ index, id, base, truth, of: undefined, isDeleted: false });
     truth?.forEach(({ signature }, block) => {
       this.#log.setTruth(index, block, signature);
