@@ -93,6 +93,12 @@ export class AttachedStore implements AsyncDisposable {
     return this.#host.geometry.clusterBytes;
   }
 
+  /** What has not ended on this thread's side of the store; each is 0 when nothing is under way. For tests. */
+  get underWay(): Readonly<Record<'operations' | 'frozen' | 'requests', number>> {
+    const { outstanding, frozenDepth } = this.channel;
+    return { operations: outstanding, frozen: frozenDepth, requests: this.#host.mailbox.underWay };
+  }
+
   /** For this package: what handles of blobs need. */
   get host(): Pick<RemoteHost, 'shared' | 'geometry' | 'device' | 'row'> & { readonly keepAlive: KeepAlive } {
     const { shared, geometry, device, row } = this.#host;

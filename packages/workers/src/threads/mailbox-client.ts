@@ -46,6 +46,11 @@ export class MailboxClient {
     this.#words = this.#mailbox.words;
   }
 
+  /** Requests that have not been answered, those that wait for a slot included. */
+  get underWay(): number {
+    return REQUESTS_MAX - this.#freeSlots.length + this.#queue.length;
+  }
+
   /** A request, sent when it is waited for. Fails as the metadata thread says, and with EIO or EBADF once the store has ended. */
   request(request: Request, ...args: readonly number[]): Waitable<MailboxAnswer> {
     return {
