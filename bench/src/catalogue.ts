@@ -6,6 +6,8 @@ import { FIRST_WRITES } from './benchmarks/first-writes.js';
 import { FORMAT } from './benchmarks/format.js';
 import { LOADS } from './benchmarks/load.js';
 import { OPERATIONS } from './benchmarks/operations.js';
+import { THREAD_FIRST_WRITES } from './benchmarks/thread-first-writes.js';
+import { THREAD_TRANSFERS } from './benchmarks/thread-transfers.js';
 import { TRANSFERS } from './benchmarks/transfers.js';
 
 export const BENCHMARKS: readonly Benchmark[] = [
@@ -15,4 +17,6 @@ export const BENCHMARKS: readonly Benchmark[] = [
   BIT_POOL,
   ...OPERATIONS,
   ...LOADS,
+  ...THREAD_TRANSFERS,
+  ...THREAD_FIRST_WRITES,
 ];
