@@ -75,7 +75,7 @@ test('closing while the worker dies ends all the same', async () => {
   for (const blob of blobs) blob.close().catch(() => undefined);
   await closing.catch((error: unknown) => expect(error).toMatchObject({ code: 'EIO' }));
   expect(parts.isWorkerThere).toBe(false);
-  expect(parts.events.at(-1)).toBe('plane stopped');
+  expect(parts.events).toContain('plane stopped');
 });
 
 test('a worker that does not start is reported, and leaves no lock', async () => {
