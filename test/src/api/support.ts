@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type BlockDevice, createStore, type ErrorCode, SparseMemoryDevice, type Store } from 'blobyard';
 import { expect, onTestFinished } from 'vitest';
+import { numbers } from './numbers.js';
+
+export { numbers };
 
 export const KiB = 1024;
 export const MiB = 1024 * KiB;
@@ -28,19 +31,6 @@ export async function testStore(device: BlockDevice = memory(), options: object 
   const store = await createStore({ device, clusterSizeBytes: CLUSTER, ...options });
   onTestFinished(() => store.close());
   return store;
-}
-
-/** Whole numbers from 0 to below `limit`, in an order that the seed decides. */
-export function numbers(seed: number): (limit: number) => number {
-  let state = seed >>> 0 || 1;
-  return (limit) => {
-    state ^= state << 13;
-    state >>>= 0;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    state >>>= 0;
-    return state % limit;
-  };
 }
 
 /** Bytes that the seed decides. */
