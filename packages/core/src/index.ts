@@ -9,7 +9,7 @@ export type { ClearMethod } from './format/flags.js';
 export { isClearMethod } from './format/flags.js';
 export { bstypeFromText, bstypeToText, SuperBlock } from './format/super-block.js';
 export { XATTR_BYTES_MAX } from './format/xattr.js';
-export type { ClaimedCluster } from './metadata/allocation.js';
+export { type ClaimedCluster, claimCluster, unclaimCluster } from './metadata/allocation.js';
 export type { InsertionOutcome, WantedInsertion } from './metadata/insert-cluster.js';
 export type { OpenBlobOptions } from './metadata/open-close.js';
 export { type Pause, run, runNowOrLater, runSync, type Steps, type Waitable, wait, waitFor } from './metadata/steps.js';
