@@ -12,10 +12,12 @@ export interface SlowDeviceOptions {
   readonly isAsynchronous: boolean;
 }
 
-/** Transfers of which one is slow, on the average. */
+/** Transfers of which one is slow, on the average, and how slow. */
 const SLOW_ONE_OF = 3;
-const SLOW_MICROSECONDS_MAX = 250;
-const SLOW_TURNS_MAX = 12;
+const SLOW_MS_MAX = 0.2;
+/** As long as it takes to make a snapshot and to look at it. */
+const STALL_ONE_OF = 60;
+const STALL_MS_MAX = 25;
 
 export function openDevice({ memory, isAsynchronous }: SlowDeviceOptions): BlockDevice {
   const device = new MemoryDevice({ memory });
@@ -49,16 +51,25 @@ function slowChannel(channel: DeviceChannel, before: Before): DeviceChannel {
   };
 }
 
+/** How long the next transfer waits, in milliseconds. */
+function delay(): number {
+  if (Math.random() * STALL_ONE_OF < 1) return Math.random() * STALL_MS_MAX;
+  return Math.random() * SLOW_ONE_OF < 1 ? Math.random() * SLOW_MS_MAX : 0;
+}
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
 function standStill(transfer: () => MaybePromise<void>): MaybePromise<void> {
-  if (Math.random() * SLOW_ONE_OF < 1) {
-    const end = performance.now() + (Math.random() * SLOW_MICROSECONDS_MAX) / 1000;
-    while (performance.now() < end);
-  }
+  const ms = delay();
+  if (ms > 0) Atomics.wait(sleeper, 0, 0, ms);
   return transfer();
 }
 
 async function later(transfer: () => MaybePromise<void>): Promise<void> {
-  const turns = Math.random() * SLOW_ONE_OF < 1 ? Math.random() * SLOW_TURNS_MAX : 1;
-  for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+  const ms = delay();
+  await new Promise<void>((resolve) => {
+    if (ms > SLOW_MS_MAX) setTimeout(resolve, ms);
+    else setImmediate(resolve);
+  });
   await transfer();
 }
