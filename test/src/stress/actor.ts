@@ -34,6 +34,8 @@ export interface ActorOptions {
   open(id: bigint): Promise<DataBlob>;
   /** Where it is to be had. */
   openSync?(id: bigint): DataBlob;
+  /** The device does Sync calls. */
+  readonly hasSync: boolean;
   /** Memory for transfers. */
   allocate(bytes: number): Uint8Array;
   /** On the store's own thread a Sync call may meet a blob that this same thread has frozen. */
@@ -72,6 +74,8 @@ const TRANSFER_BLOCKS_MAX = 12;
 const HOT_BLOCKS = 12;
 /** Operations after which the event loop has its turn. */
 const OPERATIONS_IN_TURN = 24;
+/** Sync calls of one operation. */
+const BURST_MAX = 24;
 const FINDINGS_MAX = 8;
 const FULL = ['ENOSPC', 'ENOMEM'];
 
@@ -131,13 +135,22 @@ export class Actor {
     if (blocks === 0 || (changeOf(kind) !== undefined && this.#log.isFull(this.#writer))) return;
     const first = at % (variant % 2 === 0 ? Math.min(blocks, HOT_BLOCKS) : blocks);
     const count = Math.min(length % 3 === 0 ? 1 + (length % TRANSFER_BLOCKS_MAX) : 1 + (length % 3), blocks - first);
-    this.#operations++;
-    this.#blocks += count;
-    if (isSync) {
-      this.#onThread(kind, held, first, count, variant);
+    if (!isSync || !this.#options.hasSync) {
+      this.#count(count);
+      this.#start(() => this.#asPromise(kind, held, first, count, variant));
       return;
     }
-    this.#start(() => this.#asPromise(kind, held, first, count, variant));
+    // A burst: Sync calls one after another are where threads meet most.
+    const repeats = variant % 4 === 0 ? 1 + (variant % BURST_MAX) : 1;
+    for (let index = 0; index < repeats && !this.#log.isFull(this.#writer); index++) {
+      this.#count(count);
+      this.#onThread(kind, held, (first + index * count) % Math.max(1, blocks - count + 1), count, variant);
+    }
+  }
+
+  #count(blocks: number): void {
+    this.#operations++;
+    this.#blocks += blocks;
   }
 
   /** Begins something in promise form. */
@@ -156,7 +169,7 @@ export class Actor {
     const listed: number[] = [];
     for (let blob = 0; blob < this.#log.blobCount; blob++) if (this.#log.state(blob) === wanted) listed.push(blob);
     if (listed.length === 0) return undefined;
-    const blob = listed[(choice >>> 4) % listed.length];
+    const blob = listed[favour(choice >>> 4, listed.length)];
     const already = this.#held.find((held) => held.blob === blob);
     if (already) return already;
     if (this.#held.length >= HELD_MAX) await this.#closeOne(choice);
@@ -372,6 +385,11 @@ function changeOf(kind: DataKind): ChangeKind | undefined {
     default:
       return undefined;
   }
+}
+
+/** One of several, the first ones more often: there threads and the metadata side meet. */
+export function favour(choice: number, count: number): number {
+  return Math.min(choice % count, Math.floor(choice / count) % count);
 }
 
 /** An array in up to three pieces, not of whole blocks. */

@@ -15,9 +15,11 @@ export interface AttachedThreadData {
   readonly name: string;
   /** Ends without a word to the store. */
   readonly leavesAbruptly: boolean;
+  /** The device does Sync calls. */
+  readonly hasSync: boolean;
 }
 
-const { handle, log, writer, seed, name, leavesAbruptly } = workerData as AttachedThreadData;
+const { handle, log, writer, seed, name, leavesAbruptly, hasSync } = workerData as AttachedThreadData;
 
 async function work(): Promise<ActorReport> {
   const store = await attach(handle);
@@ -36,6 +38,7 @@ async function work(): Promise<ActorReport> {
       return buffer;
     },
     isStoreThread: false,
+    hasSync,
   });
   const report = await actor.run();
   for (const buffer of buffers) store.release(buffer);

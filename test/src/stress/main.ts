@@ -1,6 +1,7 @@
 /** `npm run stress -- [--seed S] [--seconds N] [--threads T] …`: see `USAGE`. */
 
 import { parseArgs } from 'node:util';
+import { MEDIA } from './medium.js';
 import { DEFAULTS, type StressOptions, stress } from './stress.js';
 
 const USAGE = `Usage: npm run stress -- [OPTION…]
@@ -9,7 +10,8 @@ then every block is checked, also after a reload and after a crash.
   --seed S            what is done: the same operations for the same seed; a new one unless given
   --seconds N         how long threads work, from 0.1; ${DEFAULTS.seconds} unless given
   --threads T         attached threads, or I/O threads, from 1 to 8; ${DEFAULTS.threads} unless given
-  --device KIND       memory or file; ${DEFAULTS.device} unless given
+  --device KIND       memory, file, slow (memory that takes its time now and then, so that threads overtake each
+                      other more), async (the same in promise form only); ${DEFAULTS.device} unless given
   --mode MODE         attached: threads attached to a store of one thread; pool: a store with I/O threads;
                       mixed: both at once; ${DEFAULTS.mode} unless given
   --durability LEVEL  power-loss or process-crash; ${DEFAULTS.durability} unless given
@@ -38,7 +40,7 @@ function parse(args: string[]): StressOptions {
     seed,
     seconds: numberOf('seconds', values.seconds, 0.1, 1e6) ?? DEFAULTS.seconds,
     threads,
-    device: choiceOf('device', values.device, ['memory', 'file']) ?? DEFAULTS.device,
+    device: choiceOf('device', values.device, MEDIA) ?? DEFAULTS.device,
     mode: choiceOf('mode', values.mode, ['attached', 'pool', 'mixed']) ?? DEFAULTS.mode,
     durability: choiceOf('durability', values.durability, ['power-loss', 'process-crash']) ?? DEFAULTS.durability,
     kill: values.kill ?? DEFAULTS.kill,

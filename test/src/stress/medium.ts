@@ -3,10 +3,15 @@
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { FileDevice, MemoryDevice, type ResizableDevice } from '@blobyard/io';
+import { type DeviceSpec, FileDevice, MemoryDevice, type ResizableDevice } from '@blobyard/io';
+import type { SlowDeviceOptions } from './slow-device.js';
+
+/** Beside plain memory and a file: memory that is slow now and then, and the same in the form of promises. */
+export const MEDIA = ['memory', 'file', 'slow', 'async'] as const;
+export type MediumKind = (typeof MEDIA)[number];
 
 export interface MediumOptions {
-  readonly kind: 'memory' | 'file';
+  readonly kind: MediumKind;
   readonly sizeBytes: number;
   readonly sizeBytesMax: number;
   readonly blockLengthBytes: number;
@@ -14,6 +19,9 @@ export interface MediumOptions {
 }
 
 export interface Medium {
+  /** What the store is opened on. */
+  readonly given: DeviceSpec | ResizableDevice;
+  /** What is below. */
   readonly device: ResizableDevice;
   /** A device with the bytes that this one has now. */
   copy(): ResizableDevice & { close(): unknown };
@@ -21,12 +29,15 @@ export interface Medium {
 }
 
 export function makeMedium(options: MediumOptions): Medium {
-  return options.kind === 'memory' ? memoryMedium(options) : fileMedium(options);
+  return options.kind === 'file' ? fileMedium(options) : memoryMedium(options);
 }
 
-function memoryMedium({ sizeBytes, sizeBytesMax, blockLengthBytes, canCopy }: MediumOptions): Medium {
+function memoryMedium({ kind, sizeBytes, sizeBytesMax, blockLengthBytes, canCopy }: MediumOptions): Medium {
   const device = MemoryDevice.create({ sizeBytes, maxSizeBytes: sizeBytesMax, blockLengthBytes, canCopy });
+  const options: SlowDeviceOptions = { memory: device.memory, isAsynchronous: kind === 'async' };
+  const module = new URL('../../dist/stress/slow-device.js', import.meta.url).href;
   return {
+    given: kind === 'memory' ? device : { kind: 'custom', module, options },
     device,
     copy: () => MemoryDevice.fromBytes(device.bytes(), { blockLengthBytes, canCopy }),
     remove: () => undefined,
@@ -38,6 +49,7 @@ function fileMedium({ sizeBytes, blockLengthBytes }: MediumOptions): Medium {
   const file = path.join(folder, 'store');
   const device = FileDevice.open({ path: file, create: true, sizeBytes, blockLengthBytes });
   return {
+    given: device,
     device,
     copy: () => {
       const copied = path.join(folder, 'copy');

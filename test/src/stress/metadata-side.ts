@@ -3,7 +3,7 @@
 import { BlobstoreError, type ErrorCode } from '@blobyard/core';
 import type { ResizableDevice } from '@blobyard/io';
 import type { Blob, Store } from '@blobyard/workers';
-import { textOf } from './actor.js';
+import { favour, textOf } from './actor.js';
 import { Behind, type BlobBase } from './history.js';
 import type { MetadataKind, MetadataOperation } from './schedule.js';
 import { BLOB_STATE, BLOCKS_MAX, CHANGE, type SharedLog, STATUS } from './shared-log.js';
@@ -148,7 +148,7 @@ export class MetadataSide {
   ): Promise<void> {
     const live = this.#live(isSnapshot);
     if (live.length === 0) return;
-    const tracked = live[choice % live.length];
+    const tracked = live[favour(choice, live.length)];
     const blob = await this.#options.store.open(tracked.id);
     try {
       // One that is being deleted may be gone, and its id another blob's.

@@ -11,7 +11,7 @@ import type { AttachedThreadData } from './attached-thread.js';
 import { checkRound } from './check.js';
 import type { Behind } from './history.js';
 import { findLeftOver, rowsTaken } from './left-over.js';
-import type { Medium } from './medium.js';
+import type { Medium, MediumKind } from './medium.js';
 import { MetadataSide, type RoundBlobs, readContents, type TrackedBlob } from './metadata-side.js';
 import { Random } from './random.js';
 import { dataSchedule, metadataSchedule } from './schedule.js';
@@ -29,6 +29,7 @@ export interface RoundOptions {
   readonly durability: 'power-loss' | 'process-crash';
   /** Attached threads are killed now and then. */
   readonly kill: boolean;
+  readonly kind: MediumKind;
   readonly medium: Medium;
   readonly deviceBytesMax: number;
   readonly clusterBytes: number;
@@ -83,11 +84,11 @@ export class Round {
 
   /** @param carried - the blobs that the store has */
   async run(carried: readonly CarriedBlob[]): Promise<RoundResult> {
-    const { mode, threads, durability, medium } = this.#options;
+    const { mode, threads, durability, medium, kind } = this.#options;
     const ioThreads = mode === 'attached' ? 0 : mode === 'pool' ? threads : Math.max(1, threads >> 1);
-    const store = await openStore({ device: medium.device, threads: ioThreads, durability });
+    const store = await openStore({ device: medium.given, threads: ioThreads, durability });
     for (const [index, blob] of carried.entries()) this.#publish(index, blob);
-    if (ioThreads > 0) await makeSyncChannel(store);
+    if (ioThreads > 0 && kind !== 'async') await makeSyncChannel(store);
     const handle = store.share();
     const rows = rowsTaken(handle);
     const finished = await this.#work(store, handle);
@@ -162,10 +163,18 @@ export class Round {
   }
 
   #startThread(handle: StoreHandle, writer: number, incarnation: number): void {
-    const { seed, round } = this.#options;
+    const { seed, round, kind } = this.#options;
     const name = `round ${round} thread ${writer} life ${incarnation}`;
     const leavesAbruptly = new Random(seed, `${name} end`).below(3) === 0;
-    const data: AttachedThreadData = { handle, log: this.#log.buffers, writer, seed, name, leavesAbruptly };
+    const data: AttachedThreadData = {
+      handle,
+      log: this.#log.buffers,
+      writer,
+      seed,
+      name,
+      leavesAbruptly,
+      hasSync: kind !== 'async',
+    };
     const worker = new Worker(new URL('../../dist/stress/attached-thread.js', import.meta.url), { workerData: data });
     const life = { worker, isKilled: false, ended: Promise.resolve() };
     let hasReported = false;
@@ -186,7 +195,7 @@ export class Round {
   }
 
   async #runLocal(store: Store, writer: number): Promise<void> {
-    const { seed, round, mode } = this.#options;
+    const { seed, round, mode, kind } = this.#options;
     const hasDeviceMemory = writer % 2 === 0;
     const buffers: Uint8Array[] = [];
     const actor = new Actor({
@@ -201,6 +210,7 @@ export class Round {
         return buffer;
       },
       isStoreThread: mode === 'attached',
+      hasSync: kind !== 'async',
       othersUnderWay: () => true,
     });
     try {

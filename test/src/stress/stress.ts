@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import { createStore } from '@blobyard/workers';
-import { makeMedium } from './medium.js';
+import { type MediumKind, makeMedium } from './medium.js';
 import { Random } from './random.js';
 import { addAll, type CarriedBlob, Round, type StressMode } from './round.js';
 
@@ -10,7 +10,7 @@ export interface StressOptions {
   readonly seed: number;
   readonly seconds: number;
   readonly threads: number;
-  readonly device: 'memory' | 'file';
+  readonly device: MediumKind;
   readonly mode: StressMode;
   readonly durability: 'power-loss' | 'process-crash';
   readonly kill: boolean;
@@ -61,7 +61,7 @@ export async function stress(options: StressOptions): Promise<StressResult> {
     let sequences: readonly number[] = [];
     while (workedMs < seconds * 1000 && findings.length === 0) {
       const milliseconds = Math.min(ROUND_MS, seconds * 1000 - workedMs);
-      const common = { seed, round: rounds, milliseconds, threads, mode, durability, kill };
+      const common = { seed, round: rounds, milliseconds, threads, mode, durability, kill, kind };
       const round = new Round({ ...common, medium, deviceBytesMax: sizeBytesMax, clusterBytes }, sequences);
       const result = await round.run(blobs);
       blobs = result.blobs;
