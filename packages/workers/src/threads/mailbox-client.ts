@@ -114,7 +114,10 @@ export class MailboxClient {
     for (let spins = 0; spins < SPINS_MAX; spins++) {
       if (Atomics.load(this.#words, state) === STATE.DONE) return;
     }
-    while (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') requireAlive(this.#shared);
+    // The notification for the answer before this one may come only now: it ends a sleep, and says nothing.
+    while (Atomics.load(this.#words, state) !== STATE.DONE) {
+      if (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') requireAlive(this.#shared);
+    }
   }
 
   /** The answer in a slot that is done; the slot is free then. Throws what the metadata thread answered. */
