@@ -1,6 +1,5 @@
 export type { Backing } from './blob/backing.js';
 export { Blob } from './blob/blob.js';
-export { requireAlive } from './channel/blob-gate.js';
 export { Channel } from './channel/channel.js';
 export type { BlobRef, ChannelHost, MetadataPort } from './channel/host.js';
 export type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from './device/block-device.js';

@@ -82,7 +82,9 @@ async function holding(
 ): Promise<Store> {
   const held = await holdDevice(options.device, options.lock ?? true);
   try {
-    return await proceed(held);
+    const store = await proceed(held);
+    if (options.keepAlive) held.stayAlive();
+    return store;
   } catch (error) {
     await held.release();
     const made = madeFile(options.device);

@@ -26,6 +26,7 @@ const COMMON = [
   'durability',
   'openExternalSnapshot',
   'lock',
+  'keepAlive',
   'requestsMax',
   'signal',
 ] as const;
@@ -81,6 +82,7 @@ function requireGiven(options: unknown): void {
 function checkCommon(options: CreateStoreOptions | OpenStoreOptions) {
   threadsOf(options);
   checkBooleanOr('lock', options.lock, true);
+  checkBooleanOr('keepAlive', options.keepAlive, false);
   checkSignalOr(options.signal);
   const find = checkFunctionOr('openExternalSnapshot', options.openExternalSnapshot);
   return {

@@ -2,31 +2,38 @@
 
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { ENGINE_NAMES, ENGINES } from './engines.js';
 import { describeMismatch, replay } from './replay.js';
 import { findTraces, readTrace } from './trace.js';
 
 const FOLDER = fileURLToPath(new URL('../../traces', import.meta.url));
 
-describe.each(['directed', 'random'])('conformance: %s traces', (set) => {
-  const files = findTraces(path.join(FOLDER, set));
+describe.each(ENGINE_NAMES)('conformance of the engine %s', (name) => {
+  const engine = ENGINES[name]();
+  afterAll(() => engine.close());
 
-  it('are there', () => {
-    expect(files.length).toBeGreaterThan(30);
-  });
+  describe.each(['directed', 'random'])('%s traces', (set) => {
+    const files = findTraces(path.join(FOLDER, set));
 
-  it.each(files.map((file) => [path.basename(file).replace(/\.trace\..*$/, ''), file]))('%s', (_, file) => {
-    const mismatch = replay(readTrace(file), { verify: true });
-    expect(mismatch && describeMismatch(mismatch)).toBeUndefined();
+    it('are there', () => {
+      expect(files.length).toBeGreaterThan(30);
+    });
+
+    it.each(files.map((file) => [path.basename(file).replace(/\.trace\..*$/, ''), file]))('%s', async (_, file) => {
+      const mismatch = await replay(readTrace(file), engine, { verify: true });
+      expect(mismatch && describeMismatch(mismatch)).toBeUndefined();
+    });
   });
 });
 
 describe('the conformance runner', () => {
-  it('names the first difference', () => {
+  it('names the first difference', async () => {
     const [file] = findTraces(path.join(FOLDER, 'directed'));
     const trace = readTrace(file);
     const wrong = trace.operations.findIndex(({ op }) => op === 'bsstat' || op === 'image' || op === 'stat');
     trace.expected[wrong] = { ...trace.expected[wrong], rc: -1 };
-    expect(replay(trace)).toMatchObject({ line: wrong + 1, wanted: { rc: -1 } });
+    const mismatch = await replay(trace, ENGINES.inline());
+    expect(mismatch).toMatchObject({ line: wrong + 1, wanted: { rc: -1 } });
   });
 });

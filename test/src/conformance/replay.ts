@@ -1,6 +1,7 @@
 /** Replays a trace, and finds the first answer that differs from what is expected. */
 
 import { isDeepStrictEqual } from 'node:util';
+import type { Engine } from './engine.js';
 import { Session } from './session.js';
 import type { Answer, Trace, TraceOperation } from './trace.js';
 
@@ -18,15 +19,23 @@ export interface ReplayOptions {
   verify?: boolean;
 }
 
-/** Replays a trace; answers the first difference, or undefined when there is none. */
-export function replay(trace: Trace, options: ReplayOptions = {}): Mismatch | undefined {
-  const session = new Session();
+/** Replays a trace on an engine; answers the first difference, or undefined when there is none. */
+export async function replay(trace: Trace, engine: Engine, options: ReplayOptions = {}): Promise<Mismatch | undefined> {
+  const session = new Session(engine, largestDevice(trace));
+  try {
+    return await compare(trace, session, options);
+  } finally {
+    await session.end();
+  }
+}
+
+async function compare(trace: Trace, session: Session, options: ReplayOptions): Promise<Mismatch | undefined> {
   const verify = options.verify === true && !trace.operations.some(({ op }) => op === 'corrupt');
   for (const [index, operation] of trace.operations.entries()) {
     const wanted = trace.expected[index];
     let got: Answer | string;
     try {
-      got = session.execute(operation);
+      got = await session.execute(operation);
       if (verify) session.verify();
     } catch (error) {
       got = error instanceof Error ? (error.stack ?? error.message) : String(error);
@@ -34,6 +43,17 @@ export function replay(trace: Trace, options: ReplayOptions = {}): Mismatch | un
     if (!isDeepStrictEqual(got, wanted)) return { trace: trace.name, line: index + 1, operation, wanted, got };
   }
   return undefined;
+}
+
+/** Bytes of the device of a trace when it is largest. */
+function largestDevice({ operations }: Trace): number {
+  let blockLengthBytes = 0;
+  let largest = 0;
+  for (const { op, blocklen = 0, blockcnt = 0 } of operations) {
+    if (op === 'device') blockLengthBytes = blocklen;
+    if (op === 'device' || op === 'resize_device') largest = Math.max(largest, blockLengthBytes * blockcnt);
+  }
+  return largest;
 }
 
 /** A mismatch for people. */

@@ -1,12 +1,10 @@
-/** Plays the operations of a trace on an inline engine, and answers each as the traces' reference does. */
+/** Plays the operations of a trace on an engine, and answers each as the traces' reference does. */
 
-import { createHash } from 'node:crypto';
 import {
   type Blob,
   Blobstore,
   BlobstoreError,
   bstypeFromText,
-  type Channel,
   type ClearMethod,
   dumpStore,
   ERRNO,
@@ -14,19 +12,23 @@ import {
   INVALID_BLOB_ID,
   type LoadedBlob,
   type LoadOptions,
+  type MaybePromise,
   pageOfBlobId,
-  runSync,
+  type Steps,
   type Xattrs,
 } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
-import { byteStream } from './byte-stream.js';
-import { openByName, streamDevice } from './external-snapshots.js';
+import { DATA_OPERATIONS, dataOperationOf } from './data-operation.js';
+import type { Engine, StoreChannels } from './engine.js';
+import { openByName, openDevice } from './external-snapshots.js';
 import type { Answer, TraceOperation } from './trace.js';
+import { imageHashes, patchDevice, type TraceDevice } from './trace-device.js';
 
 const PAGE_BYTES = 4096;
 const CHANNELS_MAX = 4;
 
-type Handler = (this: Session, operation: TraceOperation) => Partial<Answer> | undefined;
+type HandlerAnswer = Partial<Answer> | undefined;
+type Handler = (this: Session, operation: TraceOperation) => HandlerAnswer | Promise<HandlerAnswer>;
 
 /** A blob that the trace has opened, as often as `refs` says. */
 interface OpenBlob {
@@ -35,38 +37,52 @@ interface OpenBlob {
 }
 
 export class Session {
-  #device: SparseMemoryDevice | undefined;
+  readonly #engine: Engine;
+  readonly #deviceBytesMax: number;
+  #device: TraceDevice | undefined;
   #store: Blobstore | undefined;
+  #channels: StoreChannels | undefined;
   #clusterBytes = 0;
   readonly #ids = new Map<string, bigint>();
   readonly #open = new Map<string, OpenBlob>();
-  readonly #channels = new Map<number, Channel>();
+
+  /** @param deviceBytesMax - as large as the trace will ever make its device */
+  constructor(engine: Engine, deviceBytesMax: number) {
+    this.#engine = engine;
+    this.#deviceBytesMax = deviceBytesMax;
+  }
 
   /** Executes one operation. Errors of the engine become its answer; anything else is thrown. */
-  execute(operation: TraceOperation): Answer {
+  async execute(operation: TraceOperation): Promise<Answer> {
     const handler = HANDLERS[operation.op];
     if (!handler) throw new Error(`unknown operation '${operation.op}'`);
     try {
-      return { rc: 0, ...handler.call(this, operation) };
+      return { rc: 0, ...(await handler.call(this, operation)) };
     } catch (error) {
       if (error instanceof BlobstoreError) return { rc: error.errno };
       throw error;
     }
   }
 
-  device({ blocklen = 0, blockcnt = 0, copy }: TraceOperation): undefined {
-    this.#forget();
-    this.#device = new SparseMemoryDevice({
+  /** Lets go of the store as it is, if there is one. */
+  end(): Promise<undefined> {
+    return this.crash();
+  }
+
+  async device({ blocklen = 0, blockcnt = 0, copy }: TraceOperation): Promise<undefined> {
+    await this.#forget();
+    this.#device = this.#engine.createDevice({
       blockLengthBytes: blocklen,
       sizeBytes: blocklen * blockcnt,
+      maxSizeBytes: this.#deviceBytesMax,
       canCopy: copy ?? false,
     });
   }
 
-  init(operation: TraceOperation): undefined {
+  async init(operation: TraceOperation): Promise<undefined> {
     this.#requireNoStore();
     const { cluster_sz: clusterBytes, num_md_pages: mdPageCount, max_channel_ops: channelOpsMax } = operation;
-    this.#store = runSync(
+    const store = await this.#run(
       Blobstore.init(this.#requireDevice(), {
         clusterBytes,
         mdPageCount,
@@ -76,19 +92,20 @@ export class Session {
         ...storeOptions(operation),
       }),
     );
-    this.#clusterBytes = this.#store.geometry.clusterBytes;
+    this.#opened(store);
+    this.#clusterBytes = store.geometry.clusterBytes;
     this.#ids.clear();
   }
 
-  load(operation: TraceOperation): Partial<Answer> {
+  load(operation: TraceOperation): Promise<Partial<Answer>> {
     return this.#load(operation, Blobstore.load);
   }
 
-  grow(operation: TraceOperation): Partial<Answer> {
+  grow(operation: TraceOperation): Promise<Partial<Answer>> {
     return this.#load(operation, Blobstore.grow);
   }
 
-  #load(operation: TraceOperation, open: typeof Blobstore.load): Partial<Answer> {
+  async #load(operation: TraceOperation, open: typeof Blobstore.load): Promise<Partial<Answer>> {
     this.#requireNoStore();
     const found: bigint[] = [];
     const pagesPerCluster = this.#clusterBytes / PAGE_BYTES;
@@ -100,57 +117,47 @@ export class Session {
       channelOpsMax: operation.max_channel_ops,
       onBlob: (blob: LoadedBlob) => found.push(blob.id),
     };
-    this.#store = runSync(open(this.#requireDevice(), options));
+    this.#opened(await this.#run(open(this.#requireDevice(), options)));
     return operation.iter ? { iter: found.map((id) => this.#nameOf(id)) } : {};
   }
 
-  unload(): undefined {
-    this.#end((store) => store.unload());
+  unload(): Promise<undefined> {
+    return this.#end((store) => store.unload());
   }
 
-  destroy(): undefined {
-    this.#end((store) => store.destroy());
+  destroy(): Promise<undefined> {
+    return this.#end((store) => store.destroy());
   }
 
-  #end(how: (store: Blobstore) => ReturnType<Blobstore['unload']>): void {
+  async #end(how: (store: Blobstore) => Steps<void>): Promise<undefined> {
     const store = this.#requireStore();
     try {
-      runSync(how(store));
+      await this.#run(how(store));
     } finally {
-      if (store.isClosed) this.#forget();
+      if (store.isClosed) await this.#forget();
     }
   }
 
-  crash(): undefined {
-    if (this.#store) runSync(this.#store.abandon());
-    this.#forget();
+  async crash(): Promise<undefined> {
+    if (this.#store) await this.#run(this.#store.abandon());
+    await this.#forget();
   }
 
   resizeDevice({ blockcnt = 0 }: TraceOperation): undefined {
     this.#requireDevice().resize(blockcnt);
   }
 
-  growLive(): undefined {
-    runSync(this.#requireStore().growLive());
+  async growLive(): Promise<undefined> {
+    await this.#run(this.#requireStore().growLive());
   }
 
   corrupt({ offset = 0, hex = '' }: TraceOperation): undefined {
-    const device = this.#requireDevice();
-    const patch = Buffer.from(hex, 'hex');
-    const { blockLengthBytes } = device;
-    const first = Math.floor(offset / blockLengthBytes);
-    const count = Math.ceil((offset + patch.length) / blockLengthBytes) - first;
-    const channel = device.openChannel();
-    const blocks = new Uint8Array(count * blockLengthBytes);
-    void channel.read(blocks, 0, first, count);
-    blocks.set(patch, offset - first * blockLengthBytes);
-    void channel.write(blocks, 0, first, count);
-    channel.close();
+    patchDevice(this.#requireDevice(), offset, Buffer.from(hex, 'hex'));
   }
 
-  setSuper({ blob }: TraceOperation): undefined {
+  async setSuper({ blob }: TraceOperation): Promise<undefined> {
     const store = this.#requireStore();
-    runSync(store.setSuper(this.#requireId(blob)));
+    await this.#run(store.setSuper(this.#requireId(blob)));
   }
 
   getSuper(): Partial<Answer> {
@@ -174,28 +181,21 @@ export class Session {
     const total = device.blockCount * device.blockLengthBytes;
     const geometry = this.#store?.geometry;
     const metadataBytes = geometry ? geometry.metadataClusterCount() * geometry.clusterBytes : total;
-    const whole = createHash('sha256');
-    const metadata = createHash('sha256');
-    let at = 0;
-    for (const chunk of device.chunks()) {
-      whole.update(chunk);
-      if (at < metadataBytes) metadata.update(chunk.subarray(0, metadataBytes - at));
-      at += chunk.length;
-    }
-    return { sha256: whole.digest('hex'), md_sha256: metadata.digest('hex') };
+    const { whole, prefix } = imageHashes(device, Math.min(metadataBytes, total));
+    return { sha256: whole, md_sha256: prefix };
   }
 
-  dump(): Partial<Answer> {
+  async dump(): Promise<Partial<Answer>> {
     this.#requireNoStore();
     const pieces: string[] = [];
-    runSync(dumpStore(this.#requireDevice(), (text) => pieces.push(text)));
+    await this.#run(dumpStore(this.#requireDevice(), (text) => pieces.push(text)));
     return { text: pieces.join('') };
   }
 
-  create(operation: TraceOperation): Partial<Answer> {
+  async create(operation: TraceOperation): Promise<Partial<Answer>> {
     const store = this.#requireStore();
     this.#requireNewName(operation.as);
-    const id = runSync(
+    const id = await this.#run(
       store.createBlob({
         clusterCount: operation.num_clusters,
         thin: operation.thin,
@@ -208,9 +208,9 @@ export class Session {
     return this.#named(operation.as, id);
   }
 
-  open({ blob: name, clear_method: clearMethod }: TraceOperation): undefined {
+  async open({ blob: name, clear_method: clearMethod }: TraceOperation): Promise<undefined> {
     const store = this.#requireStore();
-    const blob = runSync(
+    const blob = await this.#run(
       store.openBlob(this.#requireId(name), { clearMethod: clearMethod as ClearMethod | undefined }),
     );
     const open = this.#open.get(name ?? '');
@@ -218,26 +218,26 @@ export class Session {
     else this.#open.set(name ?? '', { blob, refs: 1 });
   }
 
-  close({ blob: name = '' }: TraceOperation): undefined {
+  async close({ blob: name = '' }: TraceOperation): Promise<undefined> {
     const store = this.#requireStore();
     const open = this.#requireOpen(name);
-    runSync(store.closeBlob(open.blob));
+    await this.#run(store.closeBlob(open.blob));
     open.refs--;
     if (open.refs === 0) this.#open.delete(name);
   }
 
-  deleteBlob({ blob: name = '' }: TraceOperation): undefined {
+  async deleteBlob({ blob: name = '' }: TraceOperation): Promise<undefined> {
     const store = this.#requireStore();
-    runSync(store.deleteBlob(this.#requireId(name)));
+    await this.#run(store.deleteBlob(this.#requireId(name)));
     this.#ids.delete(name);
   }
 
-  resize({ blob, num_clusters: clusterCount = 0 }: TraceOperation): undefined {
-    runSync(this.#requireStore().resizeBlob(this.#requireOpen(blob).blob, clusterCount));
+  async resize({ blob, num_clusters: clusterCount = 0 }: TraceOperation): Promise<undefined> {
+    await this.#run(this.#requireStore().resizeBlob(this.#requireOpen(blob).blob, clusterCount));
   }
 
-  sync({ blob }: TraceOperation): undefined {
-    runSync(this.#requireStore().syncBlob(this.#requireOpen(blob).blob));
+  async sync({ blob }: TraceOperation): Promise<undefined> {
+    await this.#run(this.#requireStore().syncBlob(this.#requireOpen(blob).blob));
   }
 
   setReadOnly({ blob }: TraceOperation): undefined {
@@ -261,38 +261,37 @@ export class Session {
     return { names: this.#requireStore().xattrNames(this.#requireOpen(blob).blob) };
   }
 
-  snapshot({ blob, as, xattrs }: TraceOperation): Partial<Answer> {
+  async snapshot({ blob, as, xattrs }: TraceOperation): Promise<Partial<Answer>> {
     const store = this.#requireStore();
     this.#requireNewName(as);
-    return this.#named(as, runSync(store.createSnapshot(this.#requireId(blob), xattrsOf(xattrs))));
+    return this.#named(as, await this.#run(store.createSnapshot(this.#requireId(blob), xattrsOf(xattrs))));
   }
 
-  clone({ blob, as, xattrs }: TraceOperation): Partial<Answer> {
+  async clone({ blob, as, xattrs }: TraceOperation): Promise<Partial<Answer>> {
     const store = this.#requireStore();
     this.#requireNewName(as);
-    return this.#named(as, runSync(store.createClone(this.#requireId(blob), xattrsOf(xattrs))));
+    return this.#named(as, await this.#run(store.createClone(this.#requireId(blob), xattrsOf(xattrs))));
   }
 
-  inflate({ blob }: TraceOperation): undefined {
-    runSync(this.#requireStore().inflateBlob(this.#channel(0), this.#requireId(blob)));
+  async inflate({ blob }: TraceOperation): Promise<undefined> {
+    await this.#run(this.#requireStore().inflateBlob(this.#requireChannels().local(), this.#requireId(blob)));
   }
 
-  decouple({ blob }: TraceOperation): undefined {
-    runSync(this.#requireStore().decoupleBlob(this.#channel(0), this.#requireId(blob)));
+  async decouple({ blob }: TraceOperation): Promise<undefined> {
+    await this.#run(this.#requireStore().decoupleBlob(this.#requireChannels().local(), this.#requireId(blob)));
   }
 
-  shallowCopy({ blob, blocklen = 0, blockcnt = 0 }: TraceOperation): Partial<Answer> {
+  async shallowCopy({ blob, blocklen = 0, blockcnt = 0 }: TraceOperation): Promise<Partial<Answer>> {
     const store = this.#requireStore();
     const target = new SparseMemoryDevice({ blockLengthBytes: blocklen, sizeBytes: blocklen * blockcnt });
-    const copied = runSync(store.shallowCopyBlob(this.#requireId(blob), target));
-    const hash = createHash('sha256');
-    for (const chunk of target.chunks()) hash.update(chunk);
-    return { copied, sha256: hash.digest('hex') };
+    const copied = await this.#run(store.shallowCopyBlob(this.#requireId(blob), target));
+    return { copied, sha256: imageHashes(target, 0).whole };
   }
 
-  setEsnapDevice({ blob, seed = 0, blocklen = 0, blockcnt = 0 }: TraceOperation): undefined {
+  async setEsnapDevice({ blob, seed = 0, blocklen = 0, blockcnt = 0 }: TraceOperation): Promise<undefined> {
     const store = this.#requireStore();
-    runSync(store.setExternalDevice(this.#requireOpen(blob).blob, streamDevice(seed, blocklen, blockcnt)));
+    const device = openDevice({ seed, blockLengthBytes: blocklen, blockCount: blockcnt });
+    await this.#run(store.setExternalDevice(this.#requireOpen(blob).blob, device));
   }
 
   stat({ blob: name }: TraceOperation): Partial<Answer> {
@@ -324,52 +323,18 @@ export class Session {
     return { io_unit: this.#requireStore().nextUnallocated(this.#requireOpen(blob).blob, offset) ?? null };
   }
 
-  iterate(): Partial<Answer> {
+  async iterate(): Promise<Partial<Answer>> {
     const store = this.#requireStore();
     const names: string[] = [];
-    runSync(store.iterate((blob) => names.push(this.#nameOf(blob.id))));
+    await this.#run(store.iterate((blob) => names.push(this.#nameOf(blob.id))));
     return { blobs: names };
   }
 
-  write({ blob, ch, offset = 0, length = 0, seed = 0 }: TraceOperation): undefined {
-    const store = this.#requireStore();
-    const open = this.#requireOpen(blob);
-    const payload = byteStream(seed, length * store.geometry.ioUnitBytes);
-    this.#channel(ch).writeSync(open.blob, payload, offset, length);
-  }
-
-  writev({ blob, ch, offset = 0, length = 0, seed = 0, iov = [] }: TraceOperation): undefined {
-    const store = this.#requireStore();
-    const open = this.#requireOpen(blob);
-    const payload = byteStream(seed, length * store.geometry.ioUnitBytes);
-    const buffers = cut(payload, iov);
-    this.#channel(ch).writevSync(open.blob, buffers, offset, length);
-  }
-
-  read({ blob, ch, offset = 0, length = 0 }: TraceOperation): Partial<Answer> {
-    const store = this.#requireStore();
-    const open = this.#requireOpen(blob);
-    const buffer = garbage(length * store.geometry.ioUnitBytes);
-    this.#channel(ch).readSync(open.blob, buffer, offset, length);
-    return { sha256: createHash('sha256').update(buffer).digest('hex') };
-  }
-
-  readv({ blob, ch, offset = 0, length = 0, iov = [] }: TraceOperation): Partial<Answer> {
-    const store = this.#requireStore();
-    const open = this.#requireOpen(blob);
-    const buffer = garbage(length * store.geometry.ioUnitBytes);
-    this.#channel(ch).readvSync(open.blob, cut(buffer, iov), offset, length);
-    return { sha256: createHash('sha256').update(buffer).digest('hex') };
-  }
-
-  writeZeroes({ blob, ch, offset = 0, length = 0 }: TraceOperation): undefined {
-    const open = this.#requireOpen(blob);
-    this.#channel(ch).writeZeroesSync(open.blob, offset, length);
-  }
-
-  unmap({ blob, ch, offset = 0, length = 0 }: TraceOperation): undefined {
-    const open = this.#requireOpen(blob);
-    this.#channel(ch).unmapSync(open.blob, offset, length);
+  transfer(operation: TraceOperation): Promise<Partial<Answer>> {
+    const { blob } = this.#requireOpen(operation.blob);
+    const { ch = 0 } = operation;
+    if (ch >= CHANNELS_MAX) fail('EINVAL'); // as many as the reference's runner has
+    return this.#requireChannels().execute(ch, blob, dataOperationOf(operation));
   }
 
   /** Checks after every operation that pages and clusters add up. */
@@ -377,20 +342,21 @@ export class Session {
     this.#store?.verify();
   }
 
-  #forget(): void {
-    this.#store = undefined;
-    this.#open.clear();
-    this.#channels.clear();
+  #run<T>(steps: Steps<T>): MaybePromise<T> {
+    return this.#engine.run(steps);
   }
 
-  #channel(index = 0): Channel {
-    if (index >= CHANNELS_MAX) fail('EINVAL'); // as many as the reference's runner has
-    let channel = this.#channels.get(index);
-    if (!channel) {
-      channel = this.#requireStore().openChannel();
-      this.#channels.set(index, channel);
-    }
-    return channel;
+  #opened(store: Blobstore): void {
+    this.#store = store;
+    this.#channels = this.#engine.channelsOf(store, this.#requireDevice());
+  }
+
+  async #forget(): Promise<void> {
+    const channels = this.#channels;
+    this.#store = undefined;
+    this.#channels = undefined;
+    this.#open.clear();
+    await channels?.close();
   }
 
   #named(name: string | undefined, id: bigint): Partial<Answer> {
@@ -403,12 +369,16 @@ export class Session {
     return `?${pageOfBlobId(id)}`;
   }
 
-  #requireDevice(): SparseMemoryDevice {
+  #requireDevice(): TraceDevice {
     return this.#device ?? fail('EBADF');
   }
 
   #requireStore(): Blobstore {
     return this.#store ?? fail('EBADF');
+  }
+
+  #requireChannels(): StoreChannels {
+    return this.#channels ?? fail('EBADF');
   }
 
   #requireNoStore(): void {
@@ -465,12 +435,7 @@ const HANDLERS: Record<string, Handler> = {
   next_allocated: Session.prototype.nextAllocated,
   next_unallocated: Session.prototype.nextUnallocated,
   iter: Session.prototype.iterate,
-  write: Session.prototype.write,
-  read: Session.prototype.read,
-  writev: Session.prototype.writev,
-  readv: Session.prototype.readv,
-  write_zeroes: Session.prototype.writeZeroes,
-  unmap: Session.prototype.unmap,
+  ...Object.fromEntries(DATA_OPERATIONS.map((op) => [op, Session.prototype.transfer])),
 };
 
 function storeOptions(operation: TraceOperation): Partial<LoadOptions> {
@@ -484,21 +449,6 @@ function storeOptions(operation: TraceOperation): Partial<LoadOptions> {
 function xattrsOf(hexByName: Record<string, string> | undefined): Xattrs | undefined {
   if (!hexByName) return undefined;
   return Object.fromEntries(Object.entries(hexByName).map(([name, hex]) => [name, Buffer.from(hex, 'hex')]));
-}
-
-/** A buffer that does not look as if it had been read already. */
-function garbage(bytes: number): Uint8Array {
-  return new Uint8Array(bytes).fill(0xa5);
-}
-
-function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
-  let at = 0;
-  const parts = lengths.map((length) => {
-    at += length;
-    return bytes.subarray(at - length, at);
-  });
-  if (at !== bytes.length) fail('EINVAL');
-  return parts;
 }
 
 function fail(code: ErrorCode): never {

@@ -6,7 +6,7 @@ import { serveMetadata } from '../../../packages/workers/dist/threads/serve-meta
 import { toWire } from '../../../packages/workers/dist/threads/wire-error.js';
 import type { DataPorts, DataReply, DataRequest } from './message-plane.js';
 
-export type DeathWish = { readonly die: 'exit' | 'throw' | 'reject' | 'memory' };
+export type DeathWish = { readonly die: 'exit' | 'throw' | 'reject' };
 
 let channel: Channel;
 serveMetadata((store) => {
@@ -59,6 +59,4 @@ function die({ die }: DeathWish): void {
   if (die === 'exit') process.exit(3);
   if (die === 'throw') throw new Error('a bug in the metadata worker');
   if (die === 'reject') void Promise.reject(new Error('nobody catches this'));
-  const hoard: unknown[] = [];
-  while (die === 'memory') hoard.push(new Array(1000).fill(hoard.length));
 }

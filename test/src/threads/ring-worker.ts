@@ -3,56 +3,12 @@
  * a piece of shared memory, which can be held up, fail, and answer in every way that a channel has.
  */
 
-import { type MessagePort, workerData } from 'node:worker_threads';
-import { type BlobRef, Blobstore, BlobstoreError, InvariantError, runSync } from '@blobyard/core';
-import { asyncDevice, MemoryDevice, type SharedWasmMemory } from '@blobyard/io';
+import { workerData } from 'node:worker_threads';
+import { type BlobRef, Blobstore, BlobstoreError, InvariantError, run } from '@blobyard/core';
+import { asyncDevice, MemoryDevice } from '@blobyard/io';
 import type { BellHooks } from '../../../packages/workers/dist/threads/rings/bell.js';
-import type { RingBuffers } from '../../../packages/workers/dist/threads/rings/ring-layout.js';
 import { type RingChannel, RingServer } from '../../../packages/workers/dist/threads/rings/ring-server.js';
-
-export interface RingWorkerData {
-  ring: RingBuffers;
-  port: MessagePort;
-  gates: Int32Array;
-  /** How the plain channel answers. */
-  plain?: { medium: Uint8Array; answers: Answers; seed: number };
-  /** The device under a store. */
-  store?: { memory: SharedWasmMemory; asynchronous: boolean };
-  promisesMax?: number;
-  /** Stops at this point of going to sleep until it is let on; see `GATE.STAGE`. */
-  stopAt?: keyof BellHooks;
-}
-
-/** At once, by promises, both by chance, or by chance with pauses in which the ring runs empty or full. */
-export type Answers = 'now' | 'promises' | 'mixed' | 'slow';
-
-/** Words by which a test and the worker talk. */
-export const GATE = {
-  /** Requests that were begun. */
-  BEGUN: 0,
-  UNDER_WAY: 1,
-  /** The most that were under way at once. */
-  MOST: 2,
-  /** While 1, a request waits before it does anything, and the thread with it. */
-  HOLD: 3,
-  /** While 1, a promise waits before it does anything. */
-  HOLD_PROMISES: 4,
-  /** The worker has stopped on its way to sleep. */
-  STAGE: 5,
-  /** Set by the test: go on. */
-  GO: 6,
-  /** Slot and generation of the store's blob, and its io unit. */
-  SLOT: 8,
-  GENERATION: 9,
-  IO_UNIT_BYTES: 10,
-  READY: 11,
-  WORDS: 16,
-} as const;
-
-export const PLAIN_UNIT_BYTES = 64;
-/** Units of the plain medium that fail, and how. */
-export const FAILING = { EIO: 1_000_000, LONG: 1_000_001, BUG: 1_000_002, FOREIGN: 1_000_003 } as const;
-export const LONG_MESSAGE = 'ä'.repeat(5000);
+import { FAILING, GATE, LONG_MESSAGE, PLAIN_UNIT_BYTES, type RingWorkerData, randomOf } from './ring-gates.js';
 
 const data = workerData as RingWorkerData;
 const { gates } = data;
@@ -127,22 +83,14 @@ function pause(milliseconds: number): void {
   while (performance.now() < until);
 }
 
-export function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-    return (state >>> 8) / 2 ** 24;
-  };
-}
-
-function storeChannel({ memory, asynchronous }: NonNullable<RingWorkerData['store']>): RingChannel {
-  const device = new MemoryDevice({ memory });
-  const store = runSync(Blobstore.init(device, { clusterBytes: 65_536, mdPageCount: 64 }));
-  const blob = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 64, thin: true }))));
+async function storeChannel({ memory, asynchronous }: NonNullable<RingWorkerData['store']>): Promise<RingChannel> {
+  const plain = new MemoryDevice({ memory });
+  const device = asynchronous ? asyncDevice(plain, { seed: 1 }) : plain;
+  const store = await run(Blobstore.init(device, { clusterBytes: 65_536, mdPageCount: 64 }));
+  const blob = await run(store.openBlob(await run(store.createBlob({ clusterCount: 64, thin: true }))));
   gates[GATE.SLOT] = blob.slot;
   gates[GATE.GENERATION] = blob.generation;
   gates[GATE.IO_UNIT_BYTES] = store.geometry.ioUnitBytes;
-  if (asynchronous) void asyncDevice;
   return store.openChannel();
 }
 
@@ -151,21 +99,21 @@ function hooks(): BellHooks | undefined {
   if (stopAt === undefined) return undefined;
   return {
     [stopAt]() {
-      Atomics.store(gates, GATE.STAGE, 1);
+      const stage = Atomics.add(gates, GATE.STAGE, 1) + 1;
       Atomics.notify(gates, GATE.STAGE);
-      Atomics.wait(gates, GATE.GO, 0);
+      Atomics.wait(gates, GATE.GO, stage - 1);
     },
   };
 }
 
 async function serve(): Promise<void> {
-  const channel = data.plain ? plainChannel(data.plain) : storeChannel(data.store as NonNullable<typeof data.store>);
-  const { promisesMax } = data;
-  const deviceMemory = data.store?.memory;
+  const { plain, store, promisesMax } = data;
+  const channel = store ? await storeChannel(store) : plainChannel(plain as NonNullable<typeof plain>);
+  const deviceMemory = store?.memory;
   const server = new RingServer(data.ring, data.port, { channel, deviceMemory, promisesMax, hooks: hooks() });
   Atomics.store(gates, GATE.READY, 1);
   Atomics.notify(gates, GATE.READY);
   await server.run();
 }
 
-if (workerData?.ring !== undefined) void serve();
+void serve();

@@ -12,8 +12,8 @@ import { BlobstoreError } from '../error.js';
 import type { Steps, Waitable } from '../metadata/steps.js';
 import type { BlobBlocks } from '../shared/blob-blocks.js';
 import type { ChannelTable } from '../shared/channel-table.js';
-import { BLOB, STORE_END } from '../shared/layout.js';
-import type { SharedStore } from '../shared/shared-store.js';
+import { BLOB } from '../shared/layout.js';
+import { type SharedStore, storeFailed } from '../shared/shared-store.js';
 import type { ChannelHost } from './host.js';
 
 /** An operation that met a frozen blob. */
@@ -181,7 +181,7 @@ export class BlobGate {
   #blockUntilThawed(slot: number): void {
     this.requireMayBlock();
     while (this.#blobs.load(slot, BLOB.FROZEN) !== 0) {
-      requireAlive(this.#shared);
+      this.#shared.requireAlive();
       this.#blobs.blockWhileFrozen(slot);
     }
   }
@@ -196,20 +196,9 @@ export class BlobGate {
   async #thawLater(slot: number): Promise<void> {
     while (this.#queue.some((operation) => operation.slot === slot)) {
       await this.#blobs.waitWhileFrozen(slot);
-      if (this.#shared.end === STORE_END.FAILED) return this.abortQueued(storeFailed());
-      if (this.#blobs.load(slot, BLOB.FROZEN) === 0) this.thaw(slot);
+      if (this.#shared.isFailed) this.abortQueued(storeFailed());
+      else if (this.#blobs.load(slot, BLOB.FROZEN) === 0) this.thaw(slot);
     }
     this.#watched.delete(slot);
   }
-}
-
-/** EIO when the store's metadata thread has died, EBADF when the store is closed. */
-export function requireAlive(shared: SharedStore): void {
-  if (shared.end === STORE_END.FAILED) throw storeFailed();
-  if (shared.end === STORE_END.CLOSED) throw new BlobstoreError('EBADF', 'the store is closed: open it again first');
-}
-
-function storeFailed(): BlobstoreError {
-  const advice = 'close it and open it again, which recovers what was synced';
-  return new BlobstoreError('EIO', `the store has failed, because the thread of its metadata died: ${advice}`);
 }

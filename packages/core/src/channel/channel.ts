@@ -235,6 +235,7 @@ export class Channel {
     // Whoever freezes blobs runs on the metadata thread, and there not before the transfer is over.
     if (!this.#isCounted)
       return this.#transfer(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
+    if (this.#gate.depth > 0) return false; // what queued for the blob goes first, also when it has just been thawed
     this.#gate.enter(slot);
     try {
       return this.#transfer(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
@@ -313,7 +314,10 @@ export class Channel {
     }
     const { ioUnitsPerCluster, ioUnitBytes } = this.#host.geometry;
     const ioUnitCount = (blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0) * ioUnitsPerCluster;
-    if (count !== 0 && offset + count > ioUnitCount) throw pastTheEnd(offset, count, ioUnitCount);
+    if (count !== 0 && offset + count > ioUnitCount) {
+      requireSameBlob(this.#host.shared, slot, blob.generation); // closed since the first look, it has no io units
+      throw pastTheEnd(offset, count, ioUnitCount);
+    }
     if (op === OP.READ || op === OP.WRITE) {
       const buffer = payload as Uint8Array;
       if (!(bufferOffset >= 0) || bufferOffset + count * ioUnitBytes > buffer.length) {

@@ -31,11 +31,11 @@ export function claimCluster(shared: SharedStore, needsExtentPage: boolean): Cla
   });
 }
 
-/** Gives back what `claimCluster` took. Any thread. */
+/** Gives back what `claimCluster` took, the cluster last: an entry of the log without its cluster says nothing. Any thread. */
 export function unclaimCluster(shared: SharedStore, claimed: ClaimedCluster): void {
   shared.locked(() => {
-    shared.clusters.free(claimed.cluster);
     if (claimed.extentPage !== UNALLOCATED) shared.pages.release(claimed.extentPage);
+    shared.clusters.free(claimed.cluster);
     if (claimed.entry !== undefined) shared.claims?.forget(claimed.entry);
   });
 }

@@ -15,18 +15,30 @@ import type { Steps } from './steps.js';
 /**
  * Takes the used lock from a dead thread, if it has it, and makes what it guards consistent again: each step of a critical
  * section leaves bits that are right by themselves, only count and hints may be old. What the thread had claimed is told by its
- * claim log. Metadata thread.
+ * claim log, as long as nobody else has had the lock: what it noted and did not take, or gave back and still has noted, is
+ * free for others from then on. Metadata thread.
  */
 export function freeUsedLock(shared: SharedStore, row: number): void {
   if (!shared.usedLock.takeFromDead(threadOfRow(row))) return;
+  forgetUntaken(shared, new ClaimLog(shared.buffers.claims, row));
   shared.clusters.rebuild();
   shared.pages.rebuild();
   shared.usedLock.release();
 }
 
-/** Whoever waits for a dead thread to leave the used lock, or a blob, goes on. Metadata thread. */
+/** Leaves in a dead thread's log only what it has taken. */
+function forgetUntaken(shared: SharedStore, log: ClaimLog): void {
+  for (const { entry, cluster, extentPage } of log.claims()) {
+    if (!shared.clusters.isAllocated(cluster)) log.forget(entry);
+    else if (!shared.pages.isUsed(extentPage)) log.forgetPage(entry);
+  }
+}
+
+/**
+ * Whoever waits for a dead thread to leave a blob goes on. No insertion that it asked for may be under way: those who freeze a
+ * blob rely on that.
+ */
 export function leaveForDead(store: StoreState, row: number): void {
-  freeUsedLock(store.shared, row);
   store.shared.channels.leaveAll(row);
   store.pokeDrain();
 }
@@ -49,8 +61,8 @@ export function* takeBackClaims(store: StoreState, row: number): Steps<void> {
 function takeClaims(shared: SharedStore, log: ClaimLog): DeviceCluster[] {
   const clusters: DeviceCluster[] = [];
   for (const { entry, cluster, extentPage } of log.claims()) {
-    if (shared.clusters.isAllocated(cluster)) clusters.push(cluster);
-    if (extentPage !== 0 && shared.pages.isUsed(extentPage)) shared.pages.release(extentPage);
+    clusters.push(cluster);
+    if (extentPage !== 0) shared.pages.release(extentPage);
     log.forget(entry);
   }
   return clusters;

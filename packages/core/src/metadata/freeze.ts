@@ -63,6 +63,12 @@ export function thaw(store: StoreState, slot: number): void {
   for (const channel of store.channels) channel.thaw(slot);
 }
 
+/** Waits until the operations that are inside a blob now have left. */
+export function* drain(store: StoreState, blob: Blob): Steps<void> {
+  yield* freeze(store, blob);
+  unfreeze(store, blob);
+}
+
 /** Runs `body` with operations kept out of a blob. */
 export function* frozen<T>(store: StoreState, blob: Blob, body: () => Steps<T>): Steps<T> {
   yield* freeze(store, blob);

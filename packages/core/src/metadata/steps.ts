@@ -65,7 +65,7 @@ function blockOn(waited: Promise<unknown> | Waitable<unknown>): unknown {
 }
 
 /** How long an operation may run before other work of its thread gets a turn, in milliseconds. */
-const SLICE_MS = 8;
+const SLICE_MS = 2;
 
 /** Gives the event loop a turn. */
 export type Pause = () => Promise<void>;

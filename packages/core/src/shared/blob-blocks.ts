@@ -81,12 +81,15 @@ export class BlobBlocks {
     return slot;
   }
 
-  /** Gives a slot back; handles that name its old generation no longer fit. Metadata thread. */
+  /**
+   * Gives a slot back; handles that name its old generation no longer fit. That comes first, or another thread would see an
+   * empty blob where there is none any more; and the thaw last. Metadata thread.
+   */
   free(slot: number): void {
+    this.add(slot, BLOB.GENERATION, 1);
     this.store(slot, BLOB.FLAGS, 0);
     this.store(slot, BLOB.CLUSTER_COUNT, 0);
     this.store(slot, BLOB.FROZEN, 0);
-    this.add(slot, BLOB.GENERATION, 1);
     this.#freeSlots.push(slot);
   }
 

@@ -3,8 +3,9 @@
  * and the mask but belong to no blob yet. When such a thread dies, the log says what is to be given back; nothing else knows.
  *
  * An entry is written under the used lock, before the bits are set, and cleared under it after they were cleared. So a bit that
- * a dead thread has set always has its entry; an entry whose bit is clear says nothing. An insertion clears the entry at the
- * moment at which the blob has the cluster; both happen on the metadata thread, which is also who reads a dead thread's entries.
+ * a dead thread has set always has its entry. An entry whose bit is clear says nothing, and must go before another thread has
+ * the lock: the bit may be that one's next. An insertion clears the entry at the moment at which the blob has the cluster; both
+ * happen on the metadata thread, which is also who reads a dead thread's entries.
  */
 
 import { BlobstoreError } from '../error.js';
@@ -50,6 +51,11 @@ export class ClaimLog {
   /** Clears an entry. The row's own thread with the used lock, or the metadata thread. */
   forget(entry: number): void {
     Atomics.store(this.#words, entry * ENTRY_WORDS, 0);
+  }
+
+  /** Clears the page of an entry. The metadata thread, of a thread that is dead. */
+  forgetPage(entry: number): void {
+    Atomics.store(this.#words, entry * ENTRY_WORDS + 1, 0);
   }
 
   /** The entries that are not free. Metadata thread, of a thread that is dead; for tests, of one that stands still. */

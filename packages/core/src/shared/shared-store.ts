@@ -3,6 +3,7 @@
  * thread from the plain, cloneable `SharedStoreBuffers`.
  */
 
+import { BlobstoreError } from '../error.js';
 import { PAGE_BYTES } from '../units/units.js';
 import { wordsForBits } from './bit-array.js';
 import { BitPool } from './bit-pool.js';
@@ -67,7 +68,9 @@ export class SharedStore {
 
   /** The structures as seen by the thread that has taken a row of the channel table. */
   static ofRow(buffers: SharedStoreBuffers, row: number): SharedStore {
-    return new SharedStore(buffers, threadOfRow(row), new ClaimLog(buffers.claims, row));
+    const shared = new SharedStore(buffers, threadOfRow(row), new ClaimLog(buffers.claims, row));
+    shared.usedLock.onLongWait = () => shared.requireAlive(); // the metadata thread may have died with the lock
+    return shared;
   }
 
   /** New shared structures, everything free. */
@@ -105,6 +108,16 @@ export class SharedStore {
     return Atomics.load(this.#words, STORE.END) as StoreEnd;
   }
 
+  get isFailed(): boolean {
+    return this.end === STORE_END.FAILED;
+  }
+
+  /** EIO when the store's metadata thread has died, EBADF when the store is closed. Any thread. */
+  requireAlive(): void {
+    if (this.isFailed) throw storeFailed();
+    if (this.end === STORE_END.CLOSED) throw new BlobstoreError('EBADF', 'the store is closed: open it again first');
+  }
+
   /** Says that the store is closed: whoever waits for its metadata thread need not. Metadata thread. */
   markClosed(): void {
     Atomics.compareExchange(this.#words, STORE.END, STORE_END.OPEN, STORE_END.CLOSED);
@@ -130,6 +143,12 @@ export class SharedStore {
       this.usedLock.release();
     }
   }
+}
+
+/** What operations fail with once the metadata thread has died. */
+export function storeFailed(): BlobstoreError {
+  const advice = 'close it and open it again, which recovers what was synced';
+  return new BlobstoreError('EIO', `the store has failed, because the thread of its metadata died: ${advice}`);
 }
 
 function divideUpToPage(bytes: number): number {

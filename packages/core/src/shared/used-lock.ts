@@ -22,7 +22,7 @@ const SPINS_MAX = 200;
 const SLEEP_MS = 50;
 
 export class UsedLock {
-  /** Called with the owner's number each time that sleeping for it was in vain; it may be dead. */
+  /** Called with the owner's number each time that sleeping for it was in vain: it may be dead. What it throws ends the wait. */
   onLongWait: ((threadId: number) => void) | undefined;
   readonly #words: Int32Array;
   readonly #self: number;

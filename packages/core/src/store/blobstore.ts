@@ -15,6 +15,7 @@ import { createClone } from '../metadata/clone.js';
 import { type CreateBlobOptions, createBlob } from '../metadata/create.js';
 import { deleteBlob, isHidden } from '../metadata/delete.js';
 import { setExternalDevice } from '../metadata/external.js';
+import { drain } from '../metadata/freeze.js';
 import { decoupleBlob, inflateBlob } from '../metadata/inflate.js';
 import { closeBlob, type OpenBlobOptions, openBlob } from '../metadata/open-close.js';
 import { sync } from '../metadata/persist.js';
@@ -205,10 +206,13 @@ export class Blobstore {
     return resizeBlob(this.#state, blob, clusterCount);
   }
 
-  /** Writes a blob's metadata if memory has what the disk has not. */
+  /** Writes a blob's metadata if memory has what the disk has not. One that comes to be read-only does not change after that. */
   *syncBlob(blob: Blob): Steps<void> {
     this.#state.requireOpen();
-    if (!blob.mdRo) yield* sync(this.#state, blob);
+    if (blob.mdRo) return;
+    const couldBeWritten = !blob.dataRo;
+    yield* sync(this.#state, blob);
+    if (couldBeWritten && blob.dataRo) yield* drain(this.#state, blob); // writes that were under way on other threads
   }
 
   /** Makes what was acknowledged of a blob durable: its metadata, and its data. */

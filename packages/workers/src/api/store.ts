@@ -41,6 +41,8 @@ interface CommonOptions {
   readonly lock?: boolean;
   /** Requests that the device is given at once, from 1 to 65536; more wait for their turn. 512 unless given. */
   readonly requestsMax?: number;
+  /** Keeps the process alive while the store is open. Otherwise only what is under way does. False unless given. */
+  readonly keepAlive?: boolean;
   /** Ends the work with ECANCELED; a device that was opened for it is closed. */
   readonly signal?: AbortSignal;
 }

@@ -30,7 +30,10 @@ export interface WriteTurn {
   followers: WriteTurn[] | undefined;
   /** It has read its edges, or is about to, and has not written them yet. */
   holdsEdges: boolean;
-  start?: () => void;
+  start: (() => void) | undefined;
+  /** The turns that were taken right before and after it, of those that have not ended. */
+  before: WriteTurn | undefined;
+  after: WriteTurn | undefined;
 }
 
 /** The io units of a write that begins now. */
@@ -38,7 +41,9 @@ type WriteSpan = Pick<ByteSpan, 'first' | 'end' | 'head' | 'tail'>;
 
 export class WriteOrder {
   readonly #isElsewhere: boolean;
-  readonly #turns = new Set<WriteTurn>();
+  /** Turns that have not ended, as a list: every write goes in and out. */
+  #oldest: WriteTurn | undefined;
+  #newest: WriteTurn | undefined;
   /** Turns that want something for themselves: without any, nobody needs to look at the others. */
   #exclusiveCount = 0;
   /** Turns that hold edges. */
@@ -55,7 +60,7 @@ export class WriteOrder {
     const turn = newTurn(first, end, head, tail, isAlone);
     const isExclusive = wantsForItself(turn);
     if (isExclusive || this.#exclusiveCount > 0) {
-      for (const earlier of this.#turns) {
+      for (let earlier = this.#oldest; earlier !== undefined; earlier = earlier.after) {
         if (!conflict(earlier, turn)) continue;
         earlier.followers ??= [];
         earlier.followers.push(turn);
@@ -63,7 +68,7 @@ export class WriteOrder {
       }
     }
     if (isExclusive) this.#exclusiveCount++;
-    this.#turns.add(turn);
+    this.#append(turn);
     return turn;
   }
 
@@ -71,7 +76,7 @@ export class WriteOrder {
   enterUnhindered(first: number, end: number): WriteTurn | undefined {
     if (this.#exclusiveCount > 0) return undefined;
     const turn = newTurn(first, end, -1, -1, false);
-    this.#turns.add(turn);
+    this.#append(turn);
     return turn;
   }
 
@@ -96,7 +101,7 @@ export class WriteOrder {
   }
 
   leave(turn: WriteTurn): void {
-    this.#turns.delete(turn);
+    this.#remove(turn);
     if (wantsForItself(turn)) this.#exclusiveCount--;
     if (turn.holdsEdges) this.#holdingCount--;
     if (turn.followers === undefined) return;
@@ -113,17 +118,43 @@ export class WriteOrder {
   requireNoneHeld(span: WriteSpan): void {
     const readsEdges = this.#isElsewhere && (span.head >= 0 || span.tail >= 0);
     if (this.#holdingCount === 0 && !readsEdges) return;
-    for (const turn of this.#turns) {
+    for (let turn = this.#oldest; turn !== undefined; turn = turn.after) {
       const holds = turn.holdsEdges && touchesOwn(turn, span.first, span.end);
       if (!holds && !(readsEdges && turn.blockers === 0 && coversEdge(turn, span))) continue;
       const reason = `a write to these bytes, or beside them, in io units ${turn.first} to ${turn.end - 1}, is under way`;
       throw new BlobstoreError('EBUSY', `a synchronous write would have to wait: ${reason}; use the promise form`);
     }
   }
+
+  #append(turn: WriteTurn): void {
+    turn.before = this.#newest;
+    if (this.#newest === undefined) this.#oldest = turn;
+    else this.#newest.after = turn;
+    this.#newest = turn;
+  }
+
+  #remove(turn: WriteTurn): void {
+    if (turn.before === undefined) this.#oldest = turn.after;
+    else turn.before.after = turn.after;
+    if (turn.after === undefined) this.#newest = turn.before;
+    else turn.after.before = turn.before;
+  }
 }
 
 function newTurn(first: number, end: number, head: number, tail: number, isAlone: boolean): WriteTurn {
-  return { first, end, head, tail, isAlone, blockers: 0, followers: undefined, holdsEdges: false };
+  return {
+    first,
+    end,
+    head,
+    tail,
+    isAlone,
+    blockers: 0,
+    followers: undefined,
+    holdsEdges: false,
+    start: undefined,
+    before: undefined,
+    after: undefined,
+  };
 }
 
 /** True when a turn has an io unit that a write covers only a part of. */

@@ -3,12 +3,14 @@
 import type { BlockDevice } from '@blobyard/core';
 import { acquireStoreLock, type DeviceSpec, FileDevice, MemoryDevice, openDevice, type StoreLock } from '@blobyard/io';
 import { invalid } from '../checks.js';
+import { KeepAlive } from '../threads/keep-alive.js';
 
 /** A device, and how to let go of it. */
 export class HeldDevice {
   readonly device: BlockDevice;
   readonly #isOurs: boolean;
   readonly #lock: StoreLock | undefined;
+  readonly #keepAlive = new KeepAlive();
 
   constructor(device: BlockDevice, isOurs: boolean, lock: StoreLock | undefined) {
     this.device = device;
@@ -16,8 +18,14 @@ export class HeldDevice {
     this.#lock = lock;
   }
 
+  /** Keeps the process alive until `release`. */
+  stayAlive(): void {
+    this.#keepAlive.begin();
+  }
+
   /** Closes the device if it was opened here, and then frees its lock, whatever happens. */
   async release(): Promise<void> {
+    this.#keepAlive.close();
     try {
       if (this.#isOurs) await this.device.close();
     } finally {

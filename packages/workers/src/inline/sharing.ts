@@ -33,6 +33,11 @@ export class Sharing {
     await this.#shared?.server.evictAll();
   }
 
+  /** The store stays open after all. */
+  readmit(): void {
+    this.#shared?.server.readmit();
+  }
+
   stop(): void {
     this.#shared?.server.stop();
     this.#shared = undefined;

@@ -8,11 +8,10 @@ import { threadId } from 'node:worker_threads';
 import {
   BLOB,
   BlobstoreError,
+  blobIdOfPage,
   Channel,
   ChannelTable,
-  INVALID_BLOB_ID,
   pageOfBlobId,
-  requireAlive,
   run,
   SharedStore,
   type Steps,
@@ -44,7 +43,7 @@ export async function attach(handle: StoreHandle): Promise<AttachedStore> {
     const { device, buffers } = checkStoreHandle(handle);
     const opened = await openDevice(device);
     try {
-      requireAlive(new SharedStore(buffers, 0));
+      new SharedStore(buffers, 0).requireAlive();
       const table = new ChannelTable(buffers.channels);
       const row = table.claim(threadId);
       table.setThread(row, thisThread());
@@ -67,6 +66,7 @@ export class AttachedStore implements AsyncDisposable {
   readonly #edges: EdgeArrays;
   readonly #keepAlive = new KeepAlive();
   readonly #blobs = new Set<AttachedBlob>();
+  readonly #opening = new Set<Promise<AttachedBlob>>();
   /** Handles of one blob share the order of its writes. */
   readonly #orders = new Map<bigint, WriteOrder>();
   #detaching: Promise<void> | undefined;
@@ -93,6 +93,12 @@ export class AttachedStore implements AsyncDisposable {
     return this.#host.geometry.clusterBytes;
   }
 
+  /** What has not ended on this thread's side of the store; each is 0 when nothing is under way. For tests. */
+  get underWay(): Readonly<Record<'operations' | 'frozen' | 'requests', number>> {
+    const { outstanding, frozenDepth } = this.channel;
+    return { operations: outstanding, frozen: frozenDepth, requests: this.#host.mailbox.underWay };
+  }
+
   /** For this package: what handles of blobs need. */
   get host(): Pick<RemoteHost, 'shared' | 'geometry' | 'device' | 'row'> & { readonly keepAlive: KeepAlive } {
     const { shared, geometry, device, row } = this.#host;
@@ -117,10 +123,16 @@ export class AttachedStore implements AsyncDisposable {
   /** As `blob`, without stopping the thread. */
   async open(id: bigint): Promise<AttachedBlob> {
     this.#requireAttached();
-    return this.whileAlive(`open blob ${id}`, async () => {
+    const opening = this.whileAlive(`open blob ${id}`, async () => {
       const { first, second } = await this.#host.mailbox.request(REQUEST.OPEN, pageOf(id)).promise();
       return this.#opened(id, first, second);
     });
+    this.#opening.add(opening);
+    try {
+      return await opening;
+    } finally {
+      this.#opening.delete(opening);
+    }
   }
 
   /** Zeroed shared memory; transfers of a memory device are fastest with it. ENOMEM when there is none. */
@@ -191,6 +203,7 @@ export class AttachedStore implements AsyncDisposable {
   async #detach(): Promise<void> {
     stayAtExit(this);
     await this.whileAlive('detach from the store', async () => {
+      await Promise.allSettled(this.#opening); // they are closed with the others
       await Promise.all([...this.#blobs].map((blob) => blob.close()));
       await run(leaveStore(this.#host));
       await run(this.channel.close());
@@ -207,9 +220,10 @@ export class AttachedStore implements AsyncDisposable {
 }
 
 function pageOf(id: bigint): number {
-  if (typeof id !== 'bigint' || id >> 33n !== 0n || id === INVALID_BLOB_ID)
-    throw invalid('the id of a blob', id, 'a bigint');
-  return pageOfBlobId(id);
+  if (typeof id !== 'bigint') throw invalid('the id of a blob', id, 'a bigint');
+  const page = pageOfBlobId(id);
+  if (blobIdOfPage(page) === id) return page;
+  throw new BlobstoreError('ENOENT', `there is no blob ${id}: no blob can have that id`);
 }
 
 function* release(host: RemoteHost, { slot, generation }: AttachedBlob): Steps<void> {

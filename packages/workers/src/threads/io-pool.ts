@@ -13,6 +13,7 @@ import { KeepAlive } from './keep-alive.js';
 import { RingClient } from './rings/ring-client.js';
 import type { WorkerLane } from './rings/worker-lane.js';
 import type { StoreHandle } from './store-handle.js';
+import { execArgvForFiles } from './worker-options.js';
 
 export interface IoPoolOptions {
   readonly handle: StoreHandle;
@@ -58,6 +59,7 @@ export class IoPool {
       filename: new URL('./io-worker.js', import.meta.url).href,
       minThreads: threads,
       maxThreads: threads,
+      execArgv: execArgvForFiles(),
       atomics: 'disabled', // between its tasks a worker serves in its event loop
       loadBalancer: (_task, workers) => workers.find(({ id }) => id === this.#addressee) ?? null,
     });

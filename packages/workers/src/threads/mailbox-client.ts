@@ -3,7 +3,7 @@
  * Both polls a while before they sleep: when the metadata thread is awake it answers sooner than a thread can be woken.
  */
 
-import { type BlobstoreError, requireAlive, type SharedStore, type Waitable } from '@blobyard/core';
+import { type BlobstoreError, type SharedStore, STORE_END, type Waitable } from '@blobyard/core';
 import { readError } from './error-text.js';
 import { Mailbox, REQUESTS_MAX, type Request, ring, SLOT, STATE } from './mailbox.js';
 
@@ -46,6 +46,11 @@ export class MailboxClient {
     this.#words = this.#mailbox.words;
   }
 
+  /** Requests that have not been answered, those that wait for a slot included. */
+  get underWay(): number {
+    return REQUESTS_MAX - this.#freeSlots.length + this.#queue.length;
+  }
+
   /** A request, sent when it is waited for. Fails as the metadata thread says, and with EIO or EBADF once the store has ended. */
   request(request: Request, ...args: readonly number[]): Waitable<MailboxAnswer> {
     return {
@@ -63,7 +68,7 @@ export class MailboxClient {
     return new Promise((resolve, reject) => {
       const start = () => {
         try {
-          requireAlive(this.#shared);
+          this.#shared.requireAlive();
           const slot = this.#freeSlots.pop() as number;
           this.#pending.push({ slot, resolve, reject });
           this.#submit(slot, request, args);
@@ -71,14 +76,15 @@ export class MailboxClient {
           reject(error);
         }
       };
-      if (this.#freeSlots.length > 0) start();
+      const hasEnded = this.#shared.end !== STORE_END.OPEN; // then no slot becomes free any more
+      if (this.#freeSlots.length > 0 || hasEnded) start();
       else this.#queue.push(start);
       if (!this.#isReaping) void this.#reapUntilIdle();
     });
   }
 
   #block(request: Request, args: readonly number[]): MailboxAnswer {
-    requireAlive(this.#shared);
+    this.#shared.requireAlive();
     const slot = this.#freeSlots.pop() ?? this.#waitForSlot();
     this.#submit(slot, request, args);
     this.#waitForAnswer(slot);
@@ -92,7 +98,7 @@ export class MailboxClient {
       this.#reap();
       const slot = this.#freeSlots.pop();
       if (slot !== undefined) return slot;
-      requireAlive(this.#shared);
+      this.#shared.requireAlive();
       Atomics.wait(this.#words, this.#mailbox.doneAt, done, SLEEP_MS);
     }
   }
@@ -116,7 +122,7 @@ export class MailboxClient {
     }
     // The notification for the answer before this one may come only now: it ends a sleep, and says nothing.
     while (Atomics.load(this.#words, state) !== STATE.DONE) {
-      if (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') requireAlive(this.#shared);
+      if (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') this.#shared.requireAlive();
     }
   }
 
@@ -175,7 +181,7 @@ export class MailboxClient {
     const waiting = Atomics.waitAsync(this.#words, this.#mailbox.doneAt, done, SLEEP_MS);
     if (waiting.async) await waiting.value;
     try {
-      requireAlive(this.#shared);
+      this.#shared.requireAlive();
     } catch (error) {
       const pending = this.#pending;
       this.#pending = [];

@@ -52,8 +52,10 @@ interface Row {
   readonly mailbox: Mailbox;
   /** Submissions that have been taken. */
   taken: number;
-  underWay: number;
-  onIdle: (() => void)[];
+  /** Requests that have not been answered. */
+  readonly underWay: Count;
+  /** Those among them that the channel makes while it is inside a blob; they wait for nobody to freeze or thaw one. */
+  readonly inside: Count;
   readonly opened: EngineBlob[];
   ending: Promise<void> | undefined;
 }
@@ -63,6 +65,27 @@ interface Taken {
   readonly row: number;
   readonly slot: number;
 }
+
+/** Something that is counted, and waited for. */
+class Count {
+  #count = 0;
+  #onZero: (() => void)[] = [];
+
+  add(): void {
+    this.#count++;
+  }
+
+  remove(): void {
+    this.#count--;
+    if (this.#count === 0) for (const resolve of this.#onZero.splice(0)) resolve();
+  }
+
+  async whenZero(): Promise<void> {
+    if (this.#count > 0) await new Promise<void>((resolve) => this.#onZero.push(resolve));
+  }
+}
+
+const INSIDE: readonly number[] = [REQUEST.INSERT, REQUEST.RAISE_HIGH_WATER, REQUEST.DISCARD, REQUEST.RECLAIM];
 
 type Answer = readonly [first: number, second: number];
 const NOTHING: Answer = [0, 0];
@@ -77,6 +100,8 @@ export class MailboxServer {
   readonly #name: string;
   readonly #rows = new Map<number, Row>();
   #watch: NodeJS.Timeout | undefined;
+  /** No blob is opened any more. */
+  #isEvicting = false;
   #isStopped = false;
   #stopping: (() => void) | undefined;
 
@@ -121,8 +146,15 @@ export class MailboxServer {
 
   /** Closes the blobs that rows' threads have open, and waits for their requests: the store is about to close. */
   async evictAll(): Promise<void> {
+    this.#isEvicting = true;
     for (const row of this.#rows.values()) await this.#closeAll(row);
-    await Promise.all([...this.#rows.values()].map((row) => this.#idle(row)));
+    await Promise.all([...this.#rows.values()].map((row) => row.underWay.whenZero()));
+    for (const row of this.#rows.values()) await this.#closeAll(row); // what was being opened
+  }
+
+  /** The store stays open after all. */
+  readmit(): void {
+    this.#isEvicting = false;
   }
 
   /** The thread that has a row is known to be dead: what it had is given back. Twice is once. */
@@ -177,10 +209,11 @@ export class MailboxServer {
     const submitted = Atomics.load(this.#words, mailbox.submittedAt);
     for (; known.taken !== submitted; known.taken = (known.taken + 1) | 0) {
       const taken: Taken = { row, slot: this.#words[mailbox.ringAt(known.taken)] };
-      known.underWay++;
-      const at = mailbox.slotAt(taken.slot);
-      if (this.#words[at + SLOT.OP] !== REQUEST.INSERT) {
-        void this.#answerOther(taken, known, this.#words[at + SLOT.OP]);
+      const op = this.#words[mailbox.slotAt(taken.slot) + SLOT.OP];
+      known.underWay.add();
+      if (INSIDE.includes(op)) known.inside.add();
+      if (op !== REQUEST.INSERT) {
+        void this.#answerOther(taken, known, op);
         continue;
       }
       const [slot, index, cluster, extentPage, entry] = this.#arguments(taken);
@@ -251,6 +284,7 @@ export class MailboxServer {
       case REQUEST.RECLAIM:
         return [(await run(metadata.reclaim())) ? 1 : 0, 0];
       case REQUEST.OPEN: {
+        if (this.#isEvicting) throw new BlobstoreError('EBADF', 'the store is being closed: open it again first');
         const blob = await this.#hooks.open(blobIdOfPage(first as MdPage));
         row.opened.push(blob);
         return [blob.slot, blob.generation];
@@ -331,35 +365,35 @@ export class MailboxServer {
   #done({ row, slot }: Taken): void {
     const known = this.#row(row);
     const state = known.mailbox.slotAt(slot) + SLOT.STATE;
+    const isInside = INSIDE.includes(this.#words[known.mailbox.slotAt(slot) + SLOT.OP]);
     Atomics.store(this.#words, state, STATE.DONE);
     Atomics.notify(this.#words, state);
     Atomics.add(this.#words, known.mailbox.doneAt, 1);
     Atomics.notify(this.#words, known.mailbox.doneAt);
-    known.underWay--;
-    if (known.underWay === 0) for (const resolve of known.onIdle.splice(0)) resolve();
-  }
-
-  async #idle(row: Row): Promise<void> {
-    if (row.underWay > 0) await new Promise<void>((resolve) => row.onIdle.push(resolve));
+    if (isInside) known.inside.remove();
+    known.underWay.remove();
   }
 
   #row(row: number): Row {
     let known = this.#rows.get(row);
     if (known === undefined) {
       const mailbox = new Mailbox(this.#buffer, row);
-      known = { mailbox, taken: 0, underWay: 0, onIdle: [], opened: [], ending: undefined };
+      known = { mailbox, taken: 0, underWay: new Count(), inside: new Count(), opened: [], ending: undefined };
       this.#rows.set(row, known);
     }
     return known;
   }
 
   /**
-   * In this order: who waits for the dead thread to leave a blob, or the lock, goes on; what it asked ends, which may take its
-   * claims over; what is left of them is given back; its blobs are closed; another thread may have the row.
+   * In this order: the lock is free; insertions that the dead thread asked for end, which nobody may freeze a blob in the middle
+   * of; who waits for it to leave a blob goes on; what else it asked ends; what is left of its claims is given back; its blobs
+   * are closed; another thread may have the row.
    */
   async #endDead(row: number, known: Row): Promise<void> {
+    this.#metadata.freeUsedLock(row);
+    await known.inside.whenZero();
     this.#metadata.leaveForDead(row);
-    await this.#idle(known);
+    await known.underWay.whenZero();
     known.taken = Atomics.load(this.#words, known.mailbox.submittedAt); // what it asked last is not begun
     await run(this.#metadata.takeBackClaims(row));
     await this.#closeAll(known).catch((error: unknown) => this.#hooks.onBug(error));

@@ -245,6 +245,7 @@ export class PooledBlob extends ByteBlob implements Blob, PooledHandle {
   #isDirect(offset: number, length: number): boolean {
     const unitBytes = this.#unitBytes;
     return (
+      typeof offset === 'number' &&
       offset >= 0 &&
       length > 0 &&
       offset % unitBytes === 0 &&

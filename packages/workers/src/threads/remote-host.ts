@@ -20,6 +20,7 @@ import { type DeviceSpec, openDeviceNowOrLater } from '@blobyard/io';
 import { NO_ENTRY, REQUEST } from './mailbox.js';
 import { MailboxClient } from './mailbox-client.js';
 import { externalsOf } from './mailbox-server.js';
+import { refreshing } from './refreshing-device.js';
 import type { StoreHandle } from './store-handle.js';
 
 const RELEASE_OUTCOMES = ['done', 'frozen', 'locked'] as const;
@@ -89,7 +90,7 @@ export class RemoteHost implements ChannelHost {
   constructor(handle: StoreHandle, device: BlockDevice, row: number) {
     this.shared = SharedStore.ofRow(handle.buffers, row);
     this.geometry = new Geometry(handle.geometry);
-    this.device = device;
+    this.device = refreshing(device);
     this.row = row;
     this.channelOpsMax = handle.channelOpsMax;
     this.mailbox = new MailboxClient(this.shared, handle.mailboxes, row);

@@ -16,6 +16,7 @@ import { ExternalFinder } from './external-finder.js';
 import type { Followed, MetadataWorkerData, ServiceEvent } from './metadata-protocol.js';
 import type { MetadataService } from './metadata-service.js';
 import { CauseElsewhere, fromWire } from './wire-error.js';
+import { execArgvForFiles } from './worker-options.js';
 
 /** Long work that goes on in the worker. */
 interface FollowedCall {
@@ -190,11 +191,6 @@ function deathOf(failure: Error | undefined, exitCode: number, isEnding: boolean
   const why = failure === undefined ? `it exited with code ${exitCode}` : failure.message;
   const advice = 'what was synced is on the device: close this store, and open it again, which recovers it';
   return new BlobstoreError('EIO', `the metadata worker died (${why}); ${advice}`, { cause: failure });
-}
-
-/** Options of this process that a thread made of a file takes; `--input-type` is for programs on the command line. */
-function execArgvForFiles(): string[] {
-  return process.execArgv.filter((option) => !option.startsWith('--input-type'));
 }
 
 function refCounted(worker: Worker): Busy {

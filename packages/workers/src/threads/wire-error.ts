@@ -3,12 +3,12 @@
  * travel as plain objects, and are made anew on the other side.
  */
 
-import { BlobstoreError, ERRNO, type ErrorCode, InvariantError } from '@blobyard/core';
+import { BlobstoreError, type ErrorCode, InvariantError } from '@blobyard/core';
 
 export interface WireError {
   readonly name: string;
-  /** What a `BlobstoreError` has. */
-  readonly code: ErrorCode | undefined;
+  /** What a `BlobstoreError` has, and errors of Node.js. */
+  readonly code: string | undefined;
   readonly message: string;
   readonly stack: string | undefined;
   readonly cause: WireCause | undefined;
@@ -39,7 +39,8 @@ const CAUSES_MAX = 8;
 export function toWire(error: unknown, causesMax = CAUSES_MAX): WireError {
   if (!(error instanceof Error)) return toWire(new Error(String(error)), causesMax);
   const { name, message, stack } = error;
-  const code = error instanceof BlobstoreError ? error.code : undefined;
+  const { code: given } = error as { code?: unknown };
+  const code = typeof given === 'string' ? given : undefined;
   return { name, code, message, stack, cause: causesMax > 0 ? wireCause(error.cause, causesMax - 1) : undefined };
 }
 
@@ -51,9 +52,9 @@ export function fromWire(wire: WireError): Error {
 
 function newError({ name, code, message, cause }: WireError): Error {
   const options = cause === undefined ? undefined : { cause: causeFrom(cause) };
-  if (code !== undefined && code in ERRNO) return new BlobstoreError(code, message, options);
+  if (name === 'BlobstoreError') return new BlobstoreError(code as ErrorCode, message, options);
   const error = name === 'InvariantError' ? new InvariantError('') : new Error(message, options);
-  return Object.assign(error, { name, message });
+  return Object.assign(error, { name, message }, code === undefined ? {} : { code });
 }
 
 function wireCause(cause: unknown, causesMax: number): WireCause | undefined {

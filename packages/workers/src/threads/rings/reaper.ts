@@ -40,7 +40,7 @@ export class Reaper {
   #isPolling = false;
   #isAsleep = false;
   #isBusy = false;
-  /** Turns that found nothing outstanding. */
+  /** Turns, one after another, that found nothing outstanding; the first of them may have taken the last answers. */
   #idleTurns = 0;
   /** When answers last ceased to come; 0 while they come. */
   #quietSince = 0;
@@ -74,6 +74,8 @@ export class Reaper {
   readonly #poll = (): void => {
     const reaped = this.#client.reap(REAPS_MAX);
     if (this.#client.outstanding() === 0) {
+      // What brought the last answers may bring requests, when its turn comes after this.
+      if (reaped > 0) this.#idleTurns = 0;
       if (this.#idleTurns++ > 0) {
         this.#end();
         return;

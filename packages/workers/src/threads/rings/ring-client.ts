@@ -9,10 +9,9 @@
  * that when its thread has ended.
  */
 
-import { availableParallelism } from 'node:os';
 import type { MessagePort } from 'node:worker_threads';
 import { assert, type BlobRef, BlobstoreError } from '@blobyard/core';
-import { copyBytes, type SharedWasmMemory } from '@blobyard/io';
+import type { SharedWasmMemory } from '@blobyard/io';
 import type { BellHooks } from './bell.js';
 import { BufferPool } from './buffer-pool.js';
 import { NO_MEMORY } from './memory-id.js';
@@ -28,7 +27,6 @@ import {
   SEGMENT_BYTES,
 } from './ring-layout.js';
 import {
-  NO_PIECE,
   type RequestPayload,
   RequestQueue,
   RequestStore,
@@ -36,9 +34,11 @@ import {
   TRANSFER,
   type Transfer,
 } from './ring-request.js';
-import { gather, ListCutter, listBytes, scatter, writeTable } from './scatter-list.js';
+import { ListCutter, listBytes } from './scatter-list.js';
 import { SharedBuffers, tell } from './shared-buffers.js';
+import { bufferGone, hasShrunk, Staging } from './staging.js';
 import { WorkerLane } from './worker-lane.js';
+import { WorkerLanes } from './worker-lanes.js';
 
 export interface RingClientOptions {
   readonly ioUnitBytes: number;
@@ -58,13 +58,6 @@ export interface RingClientOptions {
 
 /** Pieces of a large request that are under way together: one is copied while the other one is with the worker. */
 const PIECES_TOGETHER = 2;
-/** A run of requests stays with one worker, so that others can sleep, until that has so much more work than another. */
-const STICKY_WEIGHT = 4;
-/** A worker that takes less for a unit of weight does not wait for a medium: it only copies. */
-const COPYING_NS_MAX = 8000;
-
-const PROCESSORS = availableParallelism();
-
 /** What the executor of the last promise was given. One function for all promises: none is made for each. */
 let lastResolve: () => void;
 let lastReject: (error: unknown) => void;
@@ -78,14 +71,13 @@ export class RingClient {
   readonly #entries: number;
   readonly #block = createClientBlock();
   readonly #pool: BufferPool;
-  readonly #poolId: number;
+  readonly #staging: Staging;
   readonly #largePieceBytes: number;
   readonly #memories: SharedBuffers;
   readonly #requests = new RequestStore();
   readonly #waiting = new RequestQueue();
-  readonly #lanes: WorkerLane[] = [];
+  readonly #lanes = new WorkerLanes();
   readonly #reaper: Reaper;
-  #last: WorkerLane | undefined;
   #outstanding = 0;
   #closed: Error | undefined;
   #drainWaiters: (() => void)[] = [];
@@ -94,15 +86,19 @@ export class RingClient {
     this.#ioUnitBytes = options.ioUnitBytes;
     this.#entries = options.entries ?? DEFAULT_ENTRIES;
     this.#pool = new BufferPool(options.poolBytes);
+    if (!(this.#pool.pieceBytesMax >= this.#ioUnitBytes)) {
+      const wanted = `${PIECES_TOGETHER * 2} io units of ${this.#ioUnitBytes} bytes`;
+      throw new BlobstoreError('EINVAL', `a buffer pool of ${options.poolBytes} bytes: it must hold ${wanted}`);
+    }
     const half = this.#pool.pieceBytesMax / PIECES_TOGETHER;
     this.#largePieceBytes = Math.max(this.#ioUnitBytes, half - (half % this.#ioUnitBytes));
     this.#memories = new SharedBuffers(options.deviceMemory?.buffer);
-    this.#poolId = this.#memories.idOf(this.#pool.memory);
+    this.#staging = new Staging(this.#pool, this.#memories);
     this.#reaper = new Reaper(this.#block, options, {
       reap: (limit) => this.#reap(limit),
-      hasAnswers: () => this.#lanes.some((lane) => lane.answered > 0),
+      hasAnswers: () => this.#lanes.haveAnswers,
       outstanding: () => this.#outstanding,
-      expectedMs: () => this.#lanes.reduce((most, { load, pace }) => Math.max(most, load * pace), 0) / 1e6,
+      expectedMs: () => this.#lanes.expectedMs,
       rest: () => this.#memories.rest(),
     });
   }
@@ -115,6 +111,11 @@ export class RingClient {
   /** Requests that wait here, for room in a ring or in the pool. */
   get waiting(): number {
     return this.#waiting.length;
+  }
+
+  /** Bytes of the pool that requests have. */
+  get pooledBytes(): number {
+    return this.#pool.bytes.length - this.#pool.freeBytes;
   }
 
   /** As `Channel.read`; any number at once. */
@@ -156,7 +157,7 @@ export class RingClient {
   addWorker(ring: RingBuffers, port: MessagePort): WorkerLane {
     const lane = new WorkerLane(ring, port);
     this.#memories.addPort(port);
-    this.#lanes.push(lane);
+    this.#lanes.add(lane);
     this.#pump();
     if (this.#outstanding > 0) this.#reaper.start();
     return lane;
@@ -167,10 +168,7 @@ export class RingClient {
     if (!this.#lanes.includes(lane)) return;
     lane.isOpen = false;
     tell(lane.port, { kind: 'stop' });
-    if (lane.inFlight > 0)
-      await new Promise<void>((resolve) => {
-        lane.onEmpty = resolve;
-      });
+    await lane.whenEmpty();
     this.#drop(lane);
   }
 
@@ -184,7 +182,7 @@ export class RingClient {
     this.#reapLane(lane, Number.POSITIVE_INFINITY);
     for (const request of lane.takeAll()) this.#settle(request, error);
     this.#drop(lane);
-    lane.onEmpty?.();
+    lane.tellIfEmpty();
     this.#pump();
     this.#reaper.start();
   }
@@ -282,6 +280,7 @@ export class RingClient {
   async #inPieces(count: number, move: (done: number, some: number) => Promise<void>): Promise<void> {
     const unitsInPiece = this.#largePieceBytes / this.#ioUnitBytes;
     let next = 0;
+    this.#outstanding++; // so that it counts as under way between its pieces, too
     const mover = async () => {
       while (next < count) {
         const done = next;
@@ -295,6 +294,7 @@ export class RingClient {
       }
     };
     const results = await Promise.allSettled(Array.from({ length: PIECES_TOGETHER }, mover));
+    this.#leave();
     const failed = results.find((result) => result.status === 'rejected');
     if (failed) throw failed.reason;
   }
@@ -337,108 +337,52 @@ export class RingClient {
 
   /** Gives a request to a worker; false, with nothing done, when there is no room for it. */
   #dispatch(request: RingRequest): boolean {
-    const lane = this.#pick();
+    const lane = this.#lanes.pick();
     if (lane === undefined) return false;
-    if (request.transfer >= TRANSFER.POOLED && !this.#stage(request)) return false;
-    this.#last = lane;
+    if (request.transfer >= TRANSFER.POOLED && !this.#staging.stage(request)) return false;
     lane.submit(request);
-    return true;
-  }
-
-  #pick(): WorkerLane | undefined {
-    const lanes = this.#lanes;
-    let best: WorkerLane | undefined;
-    for (let index = 0; index < lanes.length; index++) {
-      const lane = lanes[index];
-      if (lane.hasRoom && (best === undefined || lane.load < best.load)) best = lane;
-    }
-    const last = this.#last;
-    if (best === undefined || best === last || !last?.hasRoom) return best;
-    return last.load <= best.load + STICKY_WEIGHT || (this.#isCrowded && last.pace < COPYING_NS_MAX) ? last : best;
-  }
-
-  /**
-   * There are more threads than processors: workers that only copy take processors from each other and from the client, and
-   * a second one makes it all slower. Workers that wait for a medium do not.
-   */
-  get #isCrowded(): boolean {
-    return this.#lanes.length >= PROCESSORS;
-  }
-
-  /** Puts into the pool what the worker is to find there; false while there is no room. */
-  #stage(request: RingRequest): boolean {
-    const { payload } = request;
-    const isTable = request.transfer === TRANSFER.TABLE;
-    const segments = isTable ? (payload as readonly Uint8Array[]).length : 0;
-    const piece = this.#pool.allocate(isTable ? segments * SEGMENT_BYTES : request.byteLength);
-    if (piece === NO_PIECE) return false;
-    request.piece = piece;
-    request.memory = this.#poolId;
-    request.memoryOffset = piece;
-    request.segments = segments;
-    if (isTable) {
-      writeTable(payload as readonly Uint8Array[], this.#pool.memory, piece, (memory) => this.#memories.idOf(memory));
-    } else if (request.op === RING_OP.WRITE) {
-      if (payload instanceof Uint8Array) {
-        copyBytes(payload, request.bufferOffset, this.#pool.bytes, piece, request.byteLength);
-      } else gather(payload as readonly Uint8Array[], this.#pool.bytes, piece);
-    }
     return true;
   }
 
   /** Gives waiting requests to workers while there is room. */
   #pump(): void {
     for (let first = this.#waiting.first; first !== undefined; first = this.#waiting.first) {
-      if (!this.#dispatch(first)) return;
+      const isGone = first.transfer === TRANSFER.POOLED && hasShrunk(first);
+      if (!isGone && !this.#dispatch(first)) return;
       this.#waiting.shift();
+      if (isGone) this.#settle(first, bufferGone());
     }
   }
 
   /** Takes at most `limit` answers; answers how many it took. */
   #reap(limit: number): number {
-    let reaped = 0;
-    for (let index = 0; index < this.#lanes.length && reaped < limit; index++) {
-      reaped += this.#reapLane(this.#lanes[index], limit - reaped);
-    }
+    const reaped = this.#lanes.reap(limit, this.#reapLane);
     if (reaped > 0 && this.#waiting.length > 0) this.#pump();
     return reaped;
   }
 
-  #reapLane(lane: WorkerLane, limit: number): number {
+  readonly #reapLane = (lane: WorkerLane, limit: number): number => {
     const count = Math.min(lane.answered, limit);
     for (let taken = 0; taken < count; taken++) {
       const request = lane.takeAnswered();
       this.#settle(request, lane.failure);
     }
-    if (!lane.isOpen && lane.inFlight === 0) lane.onEmpty?.();
+    if (!lane.isOpen) lane.tellIfEmpty();
     return count;
-  }
+  };
 
   /** Ends a request. */
   #settle(request: RingRequest, error: Error | undefined): void {
-    let failure: unknown = error;
-    if (request.piece !== NO_PIECE) {
-      if (error === undefined && request.op === RING_OP.READ) failure = this.#copyOut(request);
-      this.#pool.release(request.piece);
-      request.piece = NO_PIECE;
-    }
+    const failure = this.#staging.unstage(request, error === undefined) ?? error;
     if (failure === undefined) request.resolve();
     else request.reject(failure);
     this.#requests.give(request);
-    this.#outstanding--;
-    if (this.#outstanding === 0 && this.#drainWaiters.length > 0) this.#wakeDrainWaiters();
+    this.#leave();
   }
 
-  /** Takes what was read out of the pool. Answers what went wrong: the caller may have given the buffer away meanwhile. */
-  #copyOut({ payload, piece, bufferOffset, byteLength }: RingRequest): unknown {
-    try {
-      if (payload instanceof Uint8Array) copyBytes(this.#pool.bytes, piece, payload, bufferOffset, byteLength);
-      else scatter(this.#pool.bytes, piece, payload as readonly Uint8Array[]);
-      return undefined;
-    } catch (cause) {
-      const message = 'the buffer was transferred elsewhere while it was read into; keep it until the promise settles';
-      return new BlobstoreError('EINVAL', message, { cause });
-    }
+  #leave(): void {
+    this.#outstanding--;
+    if (this.#outstanding === 0 && this.#drainWaiters.length > 0) this.#wakeDrainWaiters();
   }
 
   #wakeDrainWaiters(): void {
@@ -448,10 +392,8 @@ export class RingClient {
   }
 
   #drop(lane: WorkerLane): void {
-    const index = this.#lanes.indexOf(lane);
-    if (index < 0) return;
-    this.#lanes.splice(index, 1);
-    if (this.#last === lane) this.#last = undefined;
+    if (!this.#lanes.includes(lane)) return;
+    this.#lanes.remove(lane);
     this.#memories.removePort(lane.port);
     lane.port.close();
   }

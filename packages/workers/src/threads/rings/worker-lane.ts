@@ -18,10 +18,10 @@ export class WorkerLane {
   readonly #freeTags: Int32Array;
   #freeCount: number;
   #load = 0;
+  #failure: BlobstoreError | InvariantError | undefined;
   /** False once the worker is to be given nothing more. */
   isOpen = true;
-  /** Called when the last request of a lane that is not open any more has been answered. */
-  onEmpty: (() => void) | undefined;
+  #emptyWaiters: (() => void)[] = [];
 
   constructor(ring: RingBuffers, port: MessagePort) {
     this.port = port;
@@ -77,7 +77,18 @@ export class WorkerLane {
   get failure(): BlobstoreError | InvariantError | undefined {
     return this.#failure;
   }
-  #failure: BlobstoreError | InvariantError | undefined;
+
+  /** Resolves when nothing is under way, of a lane that gets nothing more. */
+  whenEmpty(): Promise<void> {
+    if (this.inFlight === 0) return Promise.resolve();
+    return new Promise<void>((resolve) => this.#emptyWaiters.push(resolve));
+  }
+
+  /** Wakes who waits for that. */
+  tellIfEmpty(): void {
+    if (this.inFlight > 0) return;
+    for (const resolve of this.#emptyWaiters.splice(0)) resolve();
+  }
 
   /** Takes back all requests, of a worker that will not answer them. */
   takeAll(): RingRequest[] {

@@ -1,0 +1,93 @@
+/** Each channel on a thread of its own; the thread that replays is the metadata thread, and serves them while it waits. */
+
+import { type Blob, type Blobstore, type Channel, run, type Steps } from '@blobyard/core';
+import type { MemoryDevice } from '@blobyard/io';
+import type { DataOperation } from './data-operation.js';
+import type { Engine, StoreChannels } from './engine.js';
+import { ServedStore } from './served-store.js';
+import type { Answer } from './trace.js';
+import { createSharedDevice, type TraceDevice, type TraceDeviceOptions } from './trace-device.js';
+import { TraceThreads } from './trace-threads.js';
+
+/** A channel of a store on another thread. */
+export interface ThreadChannel {
+  execute(blob: Blob, operation: DataOperation): Promise<Partial<Answer>>;
+  close(): Promise<void>;
+}
+
+/** Opens channel `index` of a store on the thread of that number. */
+export type OpenThreadChannel = (
+  threads: TraceThreads,
+  index: number,
+  store: ServedStore,
+  device: MemoryDevice,
+) => Promise<ThreadChannel>;
+
+export class ThreadedEngine implements Engine {
+  readonly #open: OpenThreadChannel;
+  readonly #threads = new TraceThreads();
+
+  /** @param open - which decides how operations get to the threads */
+  constructor(open: OpenThreadChannel) {
+    this.#open = open;
+  }
+
+  createDevice(options: TraceDeviceOptions): MemoryDevice {
+    return createSharedDevice(options);
+  }
+
+  run<T>(steps: Steps<T>): Promise<T> {
+    return run(steps);
+  }
+
+  channelsOf(store: Blobstore, device: TraceDevice): StoreChannels {
+    return new ThreadedChannels(store, device as MemoryDevice, (index, served) =>
+      this.#open(this.#threads, index, served, device as MemoryDevice),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.#threads.close();
+  }
+}
+
+class ThreadedChannels implements StoreChannels {
+  readonly #store: Blobstore;
+  readonly #device: MemoryDevice;
+  readonly #open: (index: number, store: ServedStore) => Promise<ThreadChannel>;
+  readonly #channels = new Map<number, ThreadChannel>();
+  /** Made with the first channel. */
+  #served: ServedStore | undefined;
+  #local: Channel | undefined;
+
+  constructor(
+    store: Blobstore,
+    device: MemoryDevice,
+    open: (index: number, store: ServedStore) => Promise<ThreadChannel>,
+  ) {
+    this.#store = store;
+    this.#device = device;
+    this.#open = open;
+  }
+
+  async execute(index: number, blob: Blob, operation: DataOperation): Promise<Partial<Answer>> {
+    let channel = this.#channels.get(index);
+    if (channel === undefined) {
+      this.#served ??= new ServedStore(this.#store, this.#device);
+      channel = await this.#open(index, this.#served);
+      this.#channels.set(index, channel);
+    }
+    return channel.execute(blob, operation);
+  }
+
+  local(): Channel {
+    this.#local ??= this.#store.openChannel();
+    return this.#local;
+  }
+
+  async close(): Promise<void> {
+    for (const channel of this.#channels.values()) await channel.close();
+    this.#channels.clear();
+    this.#served?.stop();
+  }
+}

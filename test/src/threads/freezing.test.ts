@@ -1,0 +1,99 @@
+/** Freezing against operations on other threads that have passed their check: whoever freezes waits for them. */
+
+import { expect, test } from 'vitest';
+import { CLUSTER, expectCode, expectFilled, manyTurns, ThreadYard, UNIT, watched } from './actors.js';
+import { Gate } from './gate.js';
+
+/** A thick blob, and a thread that is held in the middle of writing its first io unit. */
+async function heldInWrite() {
+  const yard = await ThreadYard.open();
+  const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER });
+  await blob.write(new Uint8Array(4 * CLUSTER).fill(1), 0);
+  const write = new Gate();
+  const { actor, blob: its, slot } = await yard.actorIn(blob.id, { write });
+  write.shut();
+  const writing = watched(actor.do('writeSync', its, 0, UNIT, 2));
+  await write.held();
+  return { yard, blob, slot, write, writing, actor, its };
+}
+
+test('a snapshot waits for a write that is under way on another thread, and has it', async () => {
+  const { yard, blob, slot, write, writing } = await heldInWrite();
+  const snapping = watched(blob.snapshot());
+  await yard.frozen(slot);
+  await manyTurns();
+  expect(snapping.isSettled).toBe(false);
+  write.open();
+  await writing.promise;
+  const snapshot = await snapping.promise;
+  expectFilled(await snapshot.read(0, UNIT), 2);
+  expectFilled(await snapshot.read(UNIT, 3 * UNIT), 1);
+  await snapshot.close();
+  await yard.expectSound();
+  await yard.store.close();
+});
+
+test('cutting a blob off waits for a write that is under way there on another thread', async () => {
+  const { yard, blob, slot, write, writing, actor, its } = await heldInWrite();
+  const resizing = watched(blob.resize(0));
+  await yard.frozen(slot);
+  await manyTurns();
+  expect(resizing.isSettled).toBe(false);
+  write.open();
+  await writing.promise;
+  await resizing.promise;
+  await expectCode(actor.do('writeSync', its, 0, UNIT, 3), 'EINVAL');
+  const other = await yard.store.create({ sizeBytes: 4 * CLUSTER });
+  expectFilled(await other.read(0, 4 * CLUSTER), 0); // what was cut off is another blob's now, and clear
+  await yard.expectSound();
+  await yard.store.close();
+});
+
+test('an operation that comes while a blob is frozen waits, and lands after the snapshot', async () => {
+  const { yard, blob, slot, write, writing } = await heldInWrite();
+  const second = await yard.actorIn(blob.id);
+  const third = await yard.actorIn(blob.id);
+  const snapping = blob.snapshot();
+  await yard.frozen(slot);
+  const late = [
+    watched(second.actor.do('writeSync', second.blob, UNIT, UNIT, 5)),
+    watched(third.actor.do('write', third.blob, 2 * UNIT, UNIT, 6)),
+  ];
+  await manyTurns();
+  expect(late.map(({ isSettled }) => isSettled)).toEqual([false, false]);
+  write.open();
+  const snapshot = await snapping;
+  await Promise.all([writing.promise, ...late.map(({ promise }) => promise)]);
+  expectFilled(await snapshot.read(0, UNIT), 2);
+  expectFilled(await snapshot.read(UNIT, 3 * UNIT), 1);
+  expectFilled(await blob.read(0, UNIT), 2);
+  expectFilled(await blob.read(UNIT, UNIT), 5);
+  expectFilled(await blob.read(2 * UNIT, UNIT), 6);
+  await snapshot.close();
+  await yard.expectSound();
+  await yard.store.close();
+});
+
+test('a read through a snapshot holds up the freezing of that snapshot too', async () => {
+  const yard = await ThreadYard.open();
+  const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER, thin: true });
+  await blob.write(new Uint8Array(CLUSTER).fill(7), 0);
+  const snapshot = await blob.snapshot();
+  const id = snapshot.id;
+  await snapshot.close();
+  const read = new Gate();
+  const { actor, blob: its, slot } = await yard.actorIn(blob.id, { read });
+  read.shut();
+  const reading = actor.do('readSync', its, 0, UNIT);
+  await read.held();
+  const deleting = watched(yard.store.delete(id)); // freezes the clone, which takes the snapshot's clusters over
+  await yard.frozen(slot);
+  await manyTurns();
+  expect(deleting.isSettled).toBe(false);
+  read.open();
+  expectFilled(await reading, 7);
+  await deleting.promise;
+  expectFilled(await actor.do('readSync', its, 0, UNIT), 7);
+  await yard.expectSound();
+  await yard.store.close();
+});

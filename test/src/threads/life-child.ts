@@ -1,0 +1,56 @@
+/** Programs that use a store in pool mode, to be run as processes: which one is the first argument. */
+
+import type { Store } from 'blobyard';
+import { createStoreOf } from '../../../packages/workers/dist/open-store.js';
+import { MESSAGE_PARTS } from './parts.js';
+
+const device = { kind: 'memory', sizeBytes: 16 << 20 } as const;
+const open = (): Promise<Store> => createStoreOf({ device, threads: 2, clusterSizeBytes: 65536 }, MESSAGE_PARTS);
+const say = (what: string) => console.log(what);
+
+const PROGRAMS: Record<string, () => Promise<unknown>> = {
+  async 'opens and ends'() {
+    await open();
+    say('open');
+  },
+
+  async 'uses and ends'() {
+    const store = await open();
+    const blob = await store.create({ sizeBytes: 1 << 20 });
+    for (let index = 0; index < 50; index++) await blob.write(new Uint8Array(65536).fill(index), 0);
+    await store.flush();
+    say(`${(await blob.read(0, 1))[0]}`);
+  },
+
+  async 'leaves a read under way'() {
+    const store = await open();
+    const blob = await store.create({ sizeBytes: 1 << 20 });
+    void blob.read(0, new Uint8Array(4096)).then(() => say('read'));
+  },
+
+  async 'leaves a metadata operation under way'() {
+    const store = await open();
+    void store.create({ sizeBytes: 1 << 20 }).then(() => say('created'));
+  },
+
+  async 'leaves opening under way'() {
+    void open().then(() => say('open'));
+  },
+
+  async 'leaves closing under way'() {
+    const store = await open();
+    await store.create({ sizeBytes: 1 << 20 });
+    void store.close().then(() => say('closed'));
+  },
+
+  async 'opens again and again'() {
+    for (let time = 0; time < 5; time++) {
+      const store = await open();
+      await (await store.create({ sizeBytes: 1 << 20 })).write(new Uint8Array(100), 5);
+      await store.close();
+    }
+    say('five times');
+  },
+};
+
+await PROGRAMS[process.argv[2]]();

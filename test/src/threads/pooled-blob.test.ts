@@ -1,0 +1,77 @@
+/** What is special about handles in pool mode; what they do otherwise is in `test/src/api`. */
+
+import { MemoryDevice } from 'blobyard';
+import { describe, expect, test } from 'vitest';
+import { bytes, CLUSTER, expectCode, expectSame, MiB } from '../api/support.js';
+import { createPooled } from './support.js';
+
+async function pooled() {
+  const device = MemoryDevice.create({ sizeBytes: 8 * MiB, blockLengthBytes: 512 });
+  const { store } = await createPooled({ device, clusterSizeBytes: CLUSTER });
+  return { store, blob: await store.create({ sizeBytes: 8 * CLUSTER, name: 'first' }) };
+}
+
+describe('a handle in pool mode', () => {
+  test('says where the engine is', async () => {
+    const { store, blob } = await pooled();
+    await expectCode(() => store.engine, 'ENOTSUP', /`threads: 0`.*attach/);
+    await expectCode(() => blob.engine, 'ENOTSUP', /attach/);
+  });
+
+  test('shares the name of its blob with the others, and sees what they change', async () => {
+    const { store, blob } = await pooled();
+    const other = await store.open({ name: 'first' });
+    await other.xattrs.set('name', 'second');
+    expect(blob.name).toBe('second');
+    await blob.xattrs.delete('name');
+    expect(other.name).toBeUndefined();
+    await other.resize(3 * CLUSTER);
+    expect(blob.sizeBytes).toBe(3 * CLUSTER);
+    const snapshot = await other.snapshot({ name: 'then' });
+    expect([blob.parent, snapshot.parent, snapshot.isReadOnly]).toEqual([snapshot.id, undefined, true]);
+    await other.setReadOnly();
+    expect(blob.isReadOnly).toBe(true);
+  });
+
+  test('keeps what it knew when it is closed, also when the blob is deleted, and another has its id', async () => {
+    const { store, blob } = await pooled();
+    const { id } = blob;
+    await blob.close();
+    expect([blob.sizeBytes, blob.name]).toEqual([8 * CLUSTER, 'first']);
+    const [, next] = await Promise.all([store.delete(id), store.create({ sizeBytes: CLUSTER, name: 'next' })]);
+    const after = await store.create({ sizeBytes: 2 * CLUSTER, name: 'after' });
+    expect([next.id, after.id]).toContain(id);
+    expect([blob.sizeBytes, blob.name, next.name, after.name]).toEqual([8 * CLUSTER, undefined, 'next', 'after']);
+  });
+
+  test('takes no argument on the short way that the long one refuses', async () => {
+    const { blob } = await pooled();
+    for (const offset of ['0', 0n, null, [0], -512, 0.5, Number.NaN, 8 * CLUSTER, 2 ** 60] as number[]) {
+      await expectCode(blob.write(new Uint8Array(512), offset), 'EINVAL');
+      await expectCode(blob.read(offset, new Uint8Array(512)), 'EINVAL');
+    }
+    await blob.setReadOnly();
+    await expectCode(blob.write(new Uint8Array(512), 0), 'EPERM');
+  });
+
+  test('refuses a synchronous write of a part of what another thread may be writing', async () => {
+    const { blob } = await pooled();
+    const writing = blob.write(bytes(4096), 0);
+    await expectCode(() => blob.writeSync(bytes(10, 2), 5), 'EBUSY', /promise form/);
+    await expectCode(() => blob.trimSync(4000, 200), 'EBUSY');
+    blob.writeSync(bytes(10, 3), 4101); // another io unit
+    blob.writeSync(bytes(512, 4), 8192);
+    await writing;
+    blob.writeSync(bytes(10, 2), 5);
+    expectSame(await blob.read(0, 5), bytes(5));
+    expectSame(await blob.read(5, 10), bytes(10, 2));
+    expectSame(await blob.read(15, 4000), bytes(4096).subarray(15, 4015));
+    expectSame(blob.readSync(4101, 10), bytes(10, 3));
+  });
+
+  test('asks for things in the order in which they are called', async () => {
+    const { blob } = await pooled();
+    const [one, , two] = await Promise.all([blob.snapshot(), blob.resize(2 * CLUSTER), blob.snapshot()]);
+    expect([one.sizeBytes, two.sizeBytes]).toEqual([8 * CLUSTER, 2 * CLUSTER]);
+  });
+});

@@ -1,0 +1,32 @@
+/** An open store keeps no process alive that has ended otherwise; an operation under way does. */
+
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+
+const run = promisify(execFile);
+const CHILD = new URL('../../dist/threads/life-child.js', import.meta.url);
+
+test.each([
+  ['opens and ends', 'open'],
+  ['uses and ends', '49'],
+  ['leaves a read under way', 'read'],
+  ['leaves a metadata operation under way', 'created'],
+  ['leaves opening under way', 'open'],
+  ['leaves closing under way', 'closed'],
+  ['opens again and again', 'five times'],
+])('a program that %s', async (program, said) => {
+  const { stdout, stderr } = await run(process.execPath, [fileURLToPath(CHILD), program], { timeout: 30_000 });
+  expect([stdout.trim(), stderr]).toEqual([said, '']);
+});
+
+test('a program on the command line, and options of Node.js that threads do not take', async () => {
+  const program = `process.argv[2] = 'uses and ends'; await import(${JSON.stringify(CHILD.href)})`;
+  for (const options of [[], ['--expose-gc', '--title=yard']]) {
+    const given = [...options, '--input-type=module', '-e', program, 'argument'];
+    expect((await run(process.execPath, given, { timeout: 30_000 })).stdout.trim()).toBe('49');
+    const fromFile = [...options, fileURLToPath(CHILD), 'uses and ends'];
+    expect((await run(process.execPath, fromFile, { timeout: 30_000 })).stdout.trim()).toBe('49');
+  }
+});

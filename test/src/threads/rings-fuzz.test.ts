@@ -1,0 +1,131 @@
+/** Rings of many shapes between real threads, played on by many at once, against a model in plain memory. */
+
+import { describe, expect, test } from 'vitest';
+import { ANY_BLOB, RingBench } from './ring-bench.js';
+import { type Answers, GATE, PLAIN_UNIT_BYTES, randomOf } from './ring-gates.js';
+
+interface Shape {
+  entries: number;
+  workers: Answers[];
+  poolBytes: number;
+  actors: number;
+}
+
+const SHAPES: Shape[] = [
+  { entries: 1, workers: ['mixed'], poolBytes: 16_384, actors: 6 },
+  { entries: 2, workers: ['mixed', 'slow'], poolBytes: 16_384, actors: 8 },
+  { entries: 8, workers: ['slow'], poolBytes: 32_768, actors: 16 },
+  { entries: 8, workers: ['now', 'promises', 'mixed'], poolBytes: 65_536, actors: 24 },
+  { entries: 256, workers: ['mixed', 'mixed'], poolBytes: 1 << 20, actors: 40 },
+];
+const SEEDS = [1, 2, 3];
+const ROUNDS = 60;
+const UNITS_PER_ACTOR = 100;
+const MEMORY_BYTES = UNITS_PER_ACTOR * PLAIN_UNIT_BYTES;
+
+describe.each(SHAPES)('$actors actors, $entries entries, $workers, pool of $poolBytes', (shape) => {
+  test.each(SEEDS)('seed %d', async (seed) => {
+    const bench = new RingBench({ entries: shape.entries, poolBytes: shape.poolBytes });
+    const workers = shape.workers.map((answers) => bench.add({ answers }));
+    const actors = Array.from({ length: shape.actors }, (_, index) => new Actor(bench, index, seed * 1000 + index));
+    await Promise.all(actors.map((actor) => actor.play()));
+    expect(bench.client.inFlight).toBe(0);
+    for (const { gates } of workers) {
+      expect(gates[GATE.UNDER_WAY]).toBe(0);
+      expect(gates[GATE.MOST]).toBeLessThanOrEqual(shape.entries);
+    }
+  });
+});
+
+/** Has a part of the medium for itself, so that it knows what must be there. */
+class Actor {
+  readonly #bench: RingBench;
+  readonly #first: number;
+  readonly #random: () => number;
+  readonly #model = new Uint8Array(MEMORY_BYTES);
+  readonly #shared = new Uint8Array(new SharedArrayBuffer(MEMORY_BYTES + 8), 8);
+  readonly #growing = new SharedArrayBuffer(PLAIN_UNIT_BYTES, { maxByteLength: MEMORY_BYTES });
+
+  constructor(bench: RingBench, index: number, seed: number) {
+    this.#bench = bench;
+    this.#first = index * UNITS_PER_ACTOR;
+    this.#random = randomOf(seed);
+  }
+
+  async play(): Promise<void> {
+    for (let round = 0; round < ROUNDS; round++) {
+      const start = this.#below(UNITS_PER_ACTOR);
+      const count = this.#below(UNITS_PER_ACTOR - start + 1);
+      const choice = this.#below(10);
+      if (choice < 3) await this.#write(start, count);
+      else if (choice < 4) await this.#clear(start, count);
+      else await this.#readMany(start, count);
+    }
+    await this.#readMany(0, UNITS_PER_ACTOR);
+  }
+
+  async #write(start: number, count: number): Promise<void> {
+    const { client } = this.#bench;
+    const buffers = this.#buffers(count);
+    const at = start * PLAIN_UNIT_BYTES;
+    for (const buffer of buffers) for (let byte = 0; byte < buffer.length; byte++) buffer[byte] = this.#below(256);
+    await (buffers.length === 1 && this.#below(2) === 0
+      ? client.write(ANY_BLOB, buffers[0], this.#first + start, count)
+      : client.writev(ANY_BLOB, buffers, this.#first + start, count));
+    this.#model.set(Buffer.concat(buffers), at);
+  }
+
+  async #clear(start: number, count: number): Promise<void> {
+    const { client } = this.#bench;
+    if (this.#below(2) === 0) await client.unmap(ANY_BLOB, this.#first + start, count);
+    else await client.writeZeroes(ANY_BLOB, this.#first + start, count);
+    this.#model.fill(0, start * PLAIN_UNIT_BYTES, (start + count) * PLAIN_UNIT_BYTES);
+  }
+
+  /** Several reads at once, of buffers that do not overlap. */
+  async #readMany(start: number, count: number): Promise<void> {
+    const { client } = this.#bench;
+    const reads = Array.from({ length: 1 + this.#below(4) }, async (_, read) => {
+      const buffers = read === 0 ? this.#buffers(count) : [new Uint8Array(count * PLAIN_UNIT_BYTES)];
+      for (const buffer of buffers) buffer.fill(0xee);
+      await (buffers.length === 1
+        ? client.read(ANY_BLOB, buffers[0], this.#first + start, count)
+        : client.readv(ANY_BLOB, buffers, this.#first + start, count));
+      const wanted = this.#model.subarray(start * PLAIN_UNIT_BYTES, (start + count) * PLAIN_UNIT_BYTES);
+      expect(Buffer.compare(Buffer.concat(buffers), wanted)).toBe(0);
+    });
+    await Promise.all(reads);
+  }
+
+  /** So many units of memory of one kind or another, in one buffer or several. */
+  #buffers(count: number): Uint8Array[] {
+    const bytes = count * PLAIN_UNIT_BYTES;
+    const kind = this.#below(6);
+    if (kind === 0) return [new Uint8Array(bytes)];
+    if (kind === 1) return [this.#shared.subarray(0, bytes)];
+    if (kind === 2) return [new Uint8Array(this.#grown(bytes), 0, bytes)];
+    if (kind === 3) return this.#cut(new Uint8Array(bytes));
+    if (kind === 4) return this.#cut(this.#shared.subarray(0, bytes));
+    const half = Math.floor(bytes / 2);
+    return [...this.#cut(this.#shared.subarray(0, half)), ...this.#cut(new Uint8Array(bytes - half))];
+  }
+
+  #cut(buffer: Uint8Array): Uint8Array[] {
+    const parts: Uint8Array[] = [];
+    for (let at = 0; at < buffer.length; ) {
+      const length = Math.min(buffer.length - at, this.#below(500));
+      parts.push(buffer.subarray(at, at + length));
+      at += length;
+    }
+    return parts;
+  }
+
+  #grown(bytes: number): SharedArrayBuffer {
+    if (this.#growing.byteLength < bytes) this.#growing.grow(bytes);
+    return this.#growing;
+  }
+
+  #below(limit: number): number {
+    return Math.floor(this.#random() * limit);
+  }
+}

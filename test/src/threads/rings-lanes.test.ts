@@ -1,0 +1,77 @@
+/** Which worker gets a request. */
+
+import { expect, test } from 'vitest';
+import { WorkerLanes } from '../../../packages/workers/dist/threads/rings/worker-lanes.js';
+
+interface Lane {
+  hasRoom: boolean;
+  load: number;
+  pace: number;
+  answered: number;
+}
+
+function lanes(count: number, copyingMax: number) {
+  const all: Lane[] = Array.from({ length: count }, () => ({ hasRoom: true, load: 0, pace: 1000, answered: 0 }));
+  const set = new WorkerLanes<Lane>(copyingMax);
+  for (const lane of all) set.add(lane);
+  /** Gives out so many requests, and answers how many each worker has then. */
+  const give = (requests: number, weight = 1) => {
+    for (let request = 0; request < requests; request++) {
+      const lane = set.pick();
+      if (lane) lane.load += weight;
+    }
+    return all.map(({ load }) => load);
+  };
+  return { all, set, give };
+}
+
+test('a short run stays with one worker, a long one is spread', () => {
+  const { give } = lanes(3, 3);
+  expect(give(5)).toEqual([5, 0, 0]);
+  const loads = give(295);
+  expect(loads.reduce((sum, load) => sum + load)).toBe(300);
+  expect(Math.max(...loads) - Math.min(...loads)).toBeLessThanOrEqual(5);
+});
+
+test('large requests are spread at once', () => {
+  expect(lanes(3, 3).give(3, 65)).toEqual([65, 65, 65]);
+});
+
+test('workers that only copy are no more than the processors they can have', () => {
+  expect(lanes(4, 2).give(100).slice(2)).toEqual([0, 0]);
+  const { all, give } = lanes(2, 1);
+  expect(give(10)).toEqual([10, 0]);
+  all[0].hasRoom = false;
+  expect(give(10)).toEqual([10, 10]);
+});
+
+test('workers that wait for a medium are all used', () => {
+  const { all, give } = lanes(4, 1);
+  for (const lane of all) lane.pace = 100_000;
+  expect(Math.min(...give(40))).toBeGreaterThan(5);
+});
+
+test('one without room, or removed, gets nothing', () => {
+  const { all, set, give } = lanes(2, 2);
+  give(1);
+  all[0].hasRoom = false;
+  expect(set.pick()).toBe(all[1]);
+  set.remove(all[1]);
+  expect(set.pick()).toBeUndefined();
+  all[0].hasRoom = true;
+  expect(set.pick()).toBe(all[0]);
+});
+
+test('answers are taken from all in turn, and no more than asked for', () => {
+  const { all, set } = lanes(3, 3);
+  for (const lane of all) lane.answered = 10;
+  const first: Lane[] = [];
+  for (let round = 0; round < 3; round++) {
+    const taken = set.reap(10, (lane, limit) => {
+      first.push(lane);
+      return Math.min(limit, lane.answered);
+    });
+    expect(taken).toBe(10);
+  }
+  expect(new Set(first)).toEqual(new Set(all));
+});

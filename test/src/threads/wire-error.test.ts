@@ -1,0 +1,43 @@
+import { BlobstoreError } from 'blobyard';
+import { describe, expect, test } from 'vitest';
+import { InvariantError } from '../../../packages/core/dist/error.js';
+import { CauseElsewhere, fromWire, toWire } from '../../../packages/workers/dist/threads/wire-error.js';
+
+/** An error as it arrives on another thread. */
+function sent(error: unknown): Error {
+  return fromWire(structuredClone(toWire(error)));
+}
+
+describe('an error that goes to another thread', () => {
+  test('keeps its class, its code and what it holds', () => {
+    const cause = new BlobstoreError('ENOSPC', 'no cluster', { cause: new TypeError('why') });
+    const error = sent(new BlobstoreError('EIO', 'the device failed', { cause }));
+    expect(error).toBeInstanceOf(BlobstoreError);
+    expect(error).toMatchObject({ name: 'BlobstoreError', code: 'EIO', errno: -5, message: 'the device failed' });
+    expect(error.cause).toBeInstanceOf(BlobstoreError);
+    expect(error.cause).toMatchObject({ code: 'ENOSPC', cause: { name: 'TypeError', message: 'why' } });
+    expect(error.stack).toContain('wire-error.test');
+  });
+
+  test('that is a bug of ours stays one', () => {
+    const error = sent(new InvariantError('freed twice'));
+    expect(error).toBeInstanceOf(InvariantError);
+    expect(error.message).toBe('blobyard bug: freed twice');
+  });
+
+  test('has any cause, also one that cannot be sent', () => {
+    expect(sent(new BlobstoreError('EIO', 'a', { cause: { number: 7n } })).cause).toEqual({ number: 7n });
+    expect(sent(new BlobstoreError('EIO', 'a', { cause: () => 1 })).cause).toBe('() => 1');
+    expect(sent(new BlobstoreError('EIO', 'a'))).not.toHaveProperty('cause');
+    expect(sent(new BlobstoreError('EIO', 'a', { cause: null })).cause).toBeNull();
+    expect(sent('only text').message).toBe('only text');
+    const elsewhere = sent(new BlobstoreError('ECANCELED', 'a', { cause: new CauseElsewhere('signal') })).cause;
+    expect(elsewhere).toBeInstanceOf(CauseElsewhere);
+  });
+
+  test('ends with its causes, also if they go round in a circle', () => {
+    const circle = new Error('round');
+    circle.cause = circle;
+    expect(sent(circle).message).toBe('round');
+  });
+});
