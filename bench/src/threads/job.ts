@@ -25,13 +25,15 @@ export interface Share {
   readonly call: number;
 }
 
+export type Figures = Readonly<Record<string, number>>;
+
 export interface Job {
   /** Prepares a call, off the clock. */
   begin?(argument: bigint): void;
   /** Does a share of a call; answers its part of the sum. */
   run(share: Share): number | Promise<number>;
   /** Clears up after a call, off the clock. Answers what else was found. */
-  end?(): Readonly<Record<string, number>> | undefined;
+  end?(): Figures | undefined | Promise<Figures | undefined>;
   close(): void | Promise<void>;
 }
 

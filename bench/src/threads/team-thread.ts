@@ -46,7 +46,7 @@ async function carryOut({ job: index, operations, chunk, call, argument }: Order
   const answer = job.run(share);
   const sum = typeof answer === 'number' ? answer : await answer;
   const end = now();
-  return { begin, end, sum, figures: job.end?.() };
+  return { begin, end, sum, figures: await job.end?.() };
 }
 
 function now(): number {

@@ -21,8 +21,8 @@ export async function firstWriteJob(handle: StoreHandle, clusterBytes: number): 
     });
     return sum;
   };
-  const end = () => {
-    void blob?.close();
+  const end = async () => {
+    await blob?.close();
     return undefined;
   };
   return { begin, run, end, close: () => store.detach() };

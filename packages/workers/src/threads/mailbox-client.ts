@@ -7,10 +7,15 @@ import { type BlobstoreError, type SharedStore, STORE_END, type Waitable } from 
 import { readError } from './error-text.js';
 import { Mailbox, REQUESTS_MAX, type Request, ring, SLOT, STATE } from './mailbox.js';
 
-/** Looks at a slot before a synchronous call sleeps: some 30 µs. */
-const SPINS_MAX = 3000;
-/** Turns of the event loop in which a promise form looks before it sleeps. */
-const TURNS_MAX = 20;
+/**
+ * How long a stopped thread looks for its answer before it sleeps, in milliseconds: longer than it takes to wake the metadata
+ * thread and be answered, or each would find the other asleep every time.
+ */
+const SPIN_MS = 0.1;
+/** The same for promise forms: no longer than an answer takes when the metadata thread is awake, since this thread has other work. */
+const POLL_MS = 0.04;
+/** Looks at a slot between two at the clock. */
+const LOOKS = 200;
 /** Longest sleep before the waiter looks whether the store has ended, in milliseconds. */
 const SLEEP_MS = 100;
 
@@ -117,10 +122,16 @@ export class MailboxClient {
 
   #waitForAnswer(slot: number): void {
     const state = this.#mailbox.slotAt(slot) + SLOT.STATE;
-    for (let spins = 0; spins < SPINS_MAX; spins++) {
-      if (Atomics.load(this.#words, state) === STATE.DONE) return;
+    const end = performance.now() + SPIN_MS;
+    do {
+      for (let looks = 0; looks < LOOKS; looks++) {
+        if (Atomics.load(this.#words, state) === STATE.DONE) return;
+      }
+    } while (performance.now() < end);
+    // The notification for the answer before this one may come only now: it ends a sleep, and says nothing.
+    while (Atomics.load(this.#words, state) !== STATE.DONE) {
+      if (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') this.#shared.requireAlive();
     }
-    while (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') this.#shared.requireAlive();
   }
 
   /** The answer in a slot that is done; the slot is free then. Throws what the metadata thread answered. */
@@ -158,17 +169,19 @@ export class MailboxClient {
 
   async #reapUntilIdle(): Promise<void> {
     this.#isReaping = true;
-    let seen = Atomics.load(this.#words, this.#mailbox.doneAt);
-    for (let turns = 0; this.#pending.length > 0; turns++) {
+    let seen: number | undefined; // what was answered before the first look is there
+    let quietSince = performance.now();
+    while (this.#pending.length > 0) {
       const done = Atomics.load(this.#words, this.#mailbox.doneAt);
-      if (done !== seen || turns === 0) {
+      if (done !== seen) {
         seen = done;
-        turns = 0;
         this.#reap();
-      } else if (turns < TURNS_MAX) {
+        quietSince = performance.now();
+      } else if (performance.now() - quietSince < POLL_MS) {
         await new Promise((resolve) => setImmediate(resolve));
       } else {
         await this.#sleep(done);
+        quietSince = performance.now();
       }
     }
     this.#isReaping = false;

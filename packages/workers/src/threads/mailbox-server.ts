@@ -30,8 +30,13 @@ import { writeText } from './error-text.js';
 import { HEAD, Mailbox, NO_ENTRY, REQUEST, SLOT, STATE, TEXT_BYTES_MAX } from './mailbox.js';
 import { isAlive } from './thread-life.js';
 
-/** Turns of the event loop without a request before the metadata thread sleeps. */
-const IDLE_TURNS_MAX = 30;
+/**
+ * How long the metadata thread looks for requests after the last one, in milliseconds: longer than it takes to wake the thread
+ * that got the last answer, and to hear of it again, or each would find the other asleep every time.
+ */
+const POLL_MS = 0.15;
+/** Looks between two turns of the event loop: some microseconds. */
+const LOOKS = 100;
 /** How often threads are looked after, in milliseconds. */
 const WATCH_MS = 100;
 
@@ -120,18 +125,21 @@ export class MailboxServer {
   async run(): Promise<void> {
     this.#watch = setInterval(() => this.#lookAfterThreads(), WATCH_MS);
     this.#watch.unref();
-    let idleTurns = 0;
+    let quietSince = performance.now();
     while (!this.#isStopped) {
       const bell = Atomics.load(this.#words, HEAD.BELL);
-      idleTurns = this.#serve() ? 0 : idleTurns + 1;
-      if (idleTurns <= IDLE_TURNS_MAX) {
+      const hasServed = this.#serve();
+      const now = performance.now();
+      if (hasServed) quietSince = now;
+      if (now - quietSince <= POLL_MS) {
         await new Promise((resolve) => setImmediate(resolve));
+        for (let looks = 0; looks < LOOKS && !this.#hasReady(); looks++);
         continue;
       }
       Atomics.store(this.#words, HEAD.ASLEEP, 1);
       if (!this.#hasReady() && !this.#isStopped) await this.#sleep(bell);
       Atomics.store(this.#words, HEAD.ASLEEP, 0);
-      idleTurns = 0;
+      quietSince = performance.now();
     }
   }
 
@@ -229,6 +237,10 @@ export class MailboxServer {
 
   /** Insertions into one blob. Whatever becomes of one, its claim is the blob's then, unless another was faster. */
   #insert(slot: number, together: readonly { taken: Taken; wanted: WantedInsertion }[]): void {
+    // Once for each row, when all its answers are there: who is woken by the first one would find only that.
+    const announce = () => {
+      for (const row of new Set(together.map(({ taken }) => taken.row))) this.#announce(row);
+    };
     const finish = (outcomes: readonly InsertionOutcome[]) => {
       together.forEach(({ taken, wanted }, at) => {
         const outcome = outcomes[at];
@@ -236,6 +248,7 @@ export class MailboxServer {
         if (typeof outcome === 'object') this.#fail(taken, outcome.error);
         else this.#answer(taken, [outcome === 'inserted' ? 1 : 0, 0]);
       });
+      announce();
     };
     const steps = () =>
       this.#metadata.insertClusters(
@@ -244,6 +257,7 @@ export class MailboxServer {
       );
     const fail = (error: unknown) => {
       for (const { taken } of together) this.#fail(taken, error);
+      announce();
     };
     try {
       const outcomes = runNowOrLater(steps());
@@ -260,6 +274,7 @@ export class MailboxServer {
     } catch (error) {
       this.#fail(taken, error);
     }
+    this.#announce(taken.row);
   }
 
   async #execute(taken: Taken, row: Row, op: number): Promise<Answer> {
@@ -368,10 +383,15 @@ export class MailboxServer {
     const isInside = INSIDE.includes(this.#words[known.mailbox.slotAt(slot) + SLOT.OP]);
     Atomics.store(this.#words, state, STATE.DONE);
     Atomics.notify(this.#words, state);
-    Atomics.add(this.#words, known.mailbox.doneAt, 1);
-    Atomics.notify(this.#words, known.mailbox.doneAt);
     if (isInside) known.inside.remove();
     known.underWay.remove();
+  }
+
+  /** Tells who waits for answers in promise form, or for a slot, that a row has some. */
+  #announce(row: number): void {
+    const { doneAt } = this.#row(row).mailbox;
+    Atomics.add(this.#words, doneAt, 1);
+    Atomics.notify(this.#words, doneAt);
   }
 
   #row(row: number): Row {
