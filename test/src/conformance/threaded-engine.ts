@@ -23,9 +23,12 @@ export type OpenThreadChannel = (
   device: MemoryDevice,
 ) => Promise<ThreadChannel>;
 
+/** Replays one trace at a time. */
 export class ThreadedEngine implements Engine {
   readonly #open: OpenThreadChannel;
   readonly #threads = new TraceThreads();
+  /** The devices of traces that have ended, for those to come: their memory is large, and four threads have to let it go. */
+  readonly #devices = new Map<string, { device: MemoryDevice; maxSizeBytes: number }>();
 
   /** @param open - which decides how operations get to the threads */
   constructor(open: OpenThreadChannel) {
@@ -33,7 +36,17 @@ export class ThreadedEngine implements Engine {
   }
 
   createDevice(options: TraceDeviceOptions): MemoryDevice {
-    return createSharedDevice(options);
+    const { blockLengthBytes, sizeBytes, maxSizeBytes, canCopy } = options;
+    const kind = `${blockLengthBytes} ${canCopy}`;
+    const known = this.#devices.get(kind);
+    if (known === undefined || known.maxSizeBytes < maxSizeBytes) {
+      const device = createSharedDevice(options);
+      this.#devices.set(kind, { device, maxSizeBytes });
+      return device;
+    }
+    known.device.resize(0); // which zeroes it
+    known.device.resize(sizeBytes / blockLengthBytes);
+    return known.device;
   }
 
   run<T>(steps: Steps<T>): Promise<T> {

@@ -7,8 +7,9 @@ import { InvariantError } from '@blobyard/core';
 import { expect, test } from 'vitest';
 import { DEVICE_MEMORY, NO_MEMORY } from '../../../packages/workers/dist/threads/rings/memory-id.js';
 import { MemoryTable } from '../../../packages/workers/dist/threads/rings/memory-table.js';
+import { CLIENT, RING } from '../../../packages/workers/dist/threads/rings/ring-layout.js';
 import { SharedBuffers, tell } from '../../../packages/workers/dist/threads/rings/shared-buffers.js';
-import { ANY_BLOB, RingBench, sharedBytes } from './ring-bench.js';
+import { ANY_BLOB, open, RingBench, reached, sharedBytes } from './ring-bench.js';
 import { GATE, PLAIN_UNIT_BYTES } from './ring-gates.js';
 
 const UNIT = PLAIN_UNIT_BYTES;
@@ -123,5 +124,32 @@ test('a busy worker is sent new memories all the time', async () => {
     await Promise.all(buffers.map((buffer) => bench.client.read(ANY_BLOB, buffer, 0, 1)));
     expect(buffers.every((buffer) => buffer[UNIT - 1] === 4)).toBe(true);
     if (round % 10 === 0) collect();
+  }
+});
+
+/** A client that has slept and was woken by a request of its own, not by the bell, and that has let go of its worker since. */
+async function clientThatSlept(): Promise<WeakRef<object>> {
+  const bench = new RingBench();
+  const { gates, ring, lane } = bench.add({ answers: 'now' });
+  const asleep = new Int32Array(ring.client, 0, CLIENT.WORDS);
+  const header = new Int32Array(ring.ring, 0, RING.WORDS);
+  const buffer = sharedBytes(UNIT);
+  Atomics.store(gates, GATE.HOLD, 1);
+  const first = bench.client.read(ANY_BLOB, buffer, 0, 1);
+  await reached(asleep, CLIENT.ASLEEP, 1);
+  const second = bench.client.read(ANY_BLOB, buffer, 0, 1);
+  open(gates, GATE.HOLD);
+  while (Atomics.load(header, RING.COMPLETED) < 2);
+  expect(asleep[CLIENT.BELL]).toBe(0);
+  await Promise.all([first, second]);
+  await bench.client.removeWorker(lane);
+  return new WeakRef(bench.client);
+}
+
+test('a client without workers is collected, also one that was about to be woken', async () => {
+  const client = await clientThatSlept();
+  while (client.deref() !== undefined) {
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
   }
 });

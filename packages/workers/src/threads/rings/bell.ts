@@ -38,7 +38,10 @@ export class Bell {
   }
 
   #wakeUp(): void {
-    if (Atomics.compareExchange(this.#words, this.#asleep, 1, 0) !== 1) return;
+    if (Atomics.compareExchange(this.#words, this.#asleep, 1, 0) === 1) this.#notify();
+  }
+
+  #notify(): void {
     Atomics.add(this.#words, this.#bell, 1);
     Atomics.notify(this.#words, this.#bell);
   }
@@ -71,5 +74,10 @@ export class Bell {
   /** The consumer, when something else than the bell has called it: nobody need ring. */
   rise(): void {
     Atomics.store(this.#words, this.#asleep, 0);
+  }
+
+  /** The consumer, when nobody may ring any more: a wait in the engine's list would keep all that `wake` refers to, for ever. */
+  dismiss(): void {
+    if (this.#isWaiting) this.#notify();
   }
 }

@@ -56,6 +56,11 @@ export class Reaper {
     if (!this.#isPolling) this.#begin();
   }
 
+  /** There may be no more answers, or not soon: a sleep ends, or what is left of one. */
+  dismiss(): void {
+    this.#bell.dismiss();
+  }
+
   #begin(): void {
     if (!this.#isBusy && this.#client.outstanding() > 0) {
       this.#isBusy = true;

@@ -206,6 +206,7 @@ export class RingClient {
       this.#settle(request, this.#closed);
     }
     this.#reaper.start();
+    this.#reaper.dismiss();
   }
 
   #transfer(
@@ -396,6 +397,7 @@ export class RingClient {
     this.#lanes.remove(lane);
     this.#memories.removePort(lane.port);
     lane.port.close();
+    if (this.#lanes.count === 0) this.#reaper.dismiss();
   }
 }
 

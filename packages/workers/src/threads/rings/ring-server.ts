@@ -103,6 +103,7 @@ export class RingServer {
     signal?.removeEventListener('abort', stop);
     this.#port.off('close', stop);
     this.#port.close();
+    this.#submissions.dismiss();
     keepAlive.close();
   }
 

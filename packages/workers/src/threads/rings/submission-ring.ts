@@ -125,4 +125,9 @@ export class SubmissionReader {
   rise(): void {
     this.#bell.rise();
   }
+
+  /** There will be no more entries. */
+  dismiss(): void {
+    this.#bell.dismiss();
+  }
 }

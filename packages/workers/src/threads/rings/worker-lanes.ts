@@ -29,6 +29,10 @@ export class WorkerLanes<Lane extends LaneState = WorkerLane> {
     this.#copyingMax = copyingMax;
   }
 
+  get count(): number {
+    return this.#all.length;
+  }
+
   includes(lane: Lane): boolean {
     return this.#all.includes(lane);
   }
