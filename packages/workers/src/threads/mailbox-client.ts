@@ -110,12 +110,15 @@ export class MailboxClient {
     ring(words, this.#row);
   }
 
+  /** A wake-up says nothing by itself: it can be late, and meant for the request that had the slot before. */
   #waitForAnswer(slot: number): void {
     const state = this.#mailbox.slotAt(slot) + SLOT.STATE;
     for (let spins = 0; spins < SPINS_MAX; spins++) {
       if (Atomics.load(this.#words, state) === STATE.DONE) return;
     }
-    while (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') requireAlive(this.#shared);
+    while (Atomics.load(this.#words, state) !== STATE.DONE) {
+      if (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') requireAlive(this.#shared);
+    }
   }
 
   /** The answer in a slot that is done; the slot is free then. Throws what the metadata thread answered. */
