@@ -92,7 +92,7 @@ test('sixteen threads write to one blob, each its own bytes of the same clusters
   const threads = await Promise.all(Array.from({ length: 16 }, () => yard.actorIn(blob.id)));
   expect(new Set(threads.map(({ actor }) => actor.row)).size).toBe(16);
   const unitOf = (thread: number, cluster: number) => cluster * CLUSTER + ((thread + cluster) % 4) * UNIT;
-  await Promise.all(
+  const outcomes = await Promise.all(
     threads.map(({ actor, blob: its }, thread) =>
       actor.together(
         ...Array.from({ length: clusters }, (_, at) => {
@@ -102,6 +102,7 @@ test('sixteen threads write to one blob, each its own bytes of the same clusters
       ),
     ),
   );
+  expect(outcomes.flatMap(codesOf)).toEqual(Array.from({ length: 16 * clusters }, () => 'ok'));
   expect(freeBefore - yard.freeClusters).toBe(clusters);
   for (let cluster = 0; cluster < clusters; cluster++) {
     for (let thread = 0; thread < 4; thread++) expectFilled(await blob.read(unitOf(thread, cluster), UNIT), thread + 1);

@@ -26,8 +26,9 @@ export function isAlive(thread: ThreadIdentity): boolean {
   if (thread.id === 0) return true;
   try {
     return sinceOf(readFileSync(`/proc/self/task/${thread.id}/stat`, 'latin1')) === thread.since;
-  } catch {
-    return false;
+  } catch (error) {
+    const { code } = error as { code?: string };
+    return code !== 'ENOENT' && code !== 'ESRCH'; // with too many files open, for one, nothing is known
   }
 }
 
