@@ -31,8 +31,10 @@ export class ClaimLog {
     this.#words = new Int32Array(buffer, row * CLAIMS_MAX * ENTRY_WORDS * 4, CLAIMS_MAX * ENTRY_WORDS);
   }
 
+  /** The logs of all rows. Only memory of the growable kind is always taken as it is used. */
   static allocate(): SharedArrayBuffer {
-    return new SharedArrayBuffer(CHANNELS_MAX * CLAIMS_MAX * ENTRY_WORDS * 4);
+    const bytes = CHANNELS_MAX * CLAIMS_MAX * ENTRY_WORDS * 4;
+    return new SharedArrayBuffer(bytes, { maxByteLength: bytes });
   }
 
   /** Notes a claim that is about to be made; answers its entry. The row's own thread, with the used lock. */

@@ -81,7 +81,7 @@ export class MailboxServer {
     this.#shared = blobstore.shared;
     this.#metadata = blobstore.metadata;
     this.#buffer = mailboxes;
-    this.#words = new Int32Array(mailboxes);
+    this.#words = new Int32Array(mailboxes, 0, mailboxes.byteLength / 4); // of explicit length: others are slow on it
     this.#hooks = hooks;
     this.#name = name;
     this.#watch = new ThreadWatch(this.#shared, (row) => void this.endDead(row).catch(hooks.onBug));

@@ -75,9 +75,10 @@ const ROW_BYTES = ROW_WORDS * 4 + REQUESTS_MAX * TEXT_BYTES_MAX;
 /** Index of no claim entry. */
 export const NO_ENTRY = NONE_U32;
 
-/** The mailboxes of a store; memory is used as rows are. */
+/** The mailboxes of a store. Only memory of the growable kind is always taken as it is used, here as rows are. */
 export function allocateMailboxes(): SharedArrayBuffer {
-  return new SharedArrayBuffer(HEAD.WORDS * 4 + CHANNELS_MAX * ROW_BYTES);
+  const bytes = HEAD.WORDS * 4 + CHANNELS_MAX * ROW_BYTES;
+  return new SharedArrayBuffer(bytes, { maxByteLength: bytes });
 }
 
 /** One row's mailbox, as both sides see it. */
