@@ -88,6 +88,8 @@ export class Blob {
   externalContext: unknown;
 
   readonly persists = new Coalescer();
+  /** It was closed, or is off the disk for good: nobody may write its metadata any more. */
+  isGone = false;
   /** Steps of its deletion, one after another: also who creates a blob goes on with deletions that have not ended. */
   readonly deletions = new Coalescer();
   #slot = NO_SLOT;
@@ -250,6 +252,7 @@ export class Blob {
 
   /** Gives the lists back; the blob must not be used any more. */
   free(): void {
+    this.isGone = true;
     if (this.#slot !== NO_SLOT) this.detach();
     this.map.free();
   }

@@ -86,6 +86,7 @@ export function hide(store: StoreState, blob: Blob): void {
 /** Takes a blob that is off the disk out of memory's lists, and marks all that it had as stale. */
 function forget(store: StoreState, blob: Blob): void {
   const { clusters, extentPages } = blob.map;
+  blob.isGone = true;
   store.snapshots.removeSnapshot(blob.id);
   store.snapshots.remove(blob.parentId, blob.id);
   hide(store, blob);
@@ -105,7 +106,9 @@ function forget(store: StoreState, blob: Blob): void {
 
 /** Takes the blob off the disk unless somebody who goes on with its deletion has done so. */
 function* takeOff(store: StoreState, blob: Blob): Steps<void> {
-  if (blob.chain.length > 0) yield* zeroRoot(store, blob);
+  if (blob.chain.length === 0) return;
+  // A persist that a flush has begun would put the root back.
+  yield* blob.persists.alone(() => zeroRoot(store, blob));
 }
 
 /**

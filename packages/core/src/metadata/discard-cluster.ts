@@ -4,6 +4,7 @@ import type { Blob } from '../blob/blob.js';
 import type { StoreState } from '../store/store-state.js';
 import type { ClaimedCluster } from './allocation.js';
 import { clearClusters, releaseClusters, releasePages } from './clearing.js';
+import { isInUse } from './open-close.js';
 import { persist } from './persist.js';
 import type { Steps } from './steps.js';
 
@@ -40,6 +41,7 @@ export function* reclaimClusters(store: StoreState): Steps<boolean> {
   let reclaimed = store.unclearedClusters.length > 0;
   yield* clearUncleared(store);
   for (const blob of [...store.openBlobs.values()]) {
+    if (!isInUse(store, blob)) continue; // closed or deleted meanwhile
     const { dropped, uncertain } = blob.map;
     if (dropped.length === 0 && uncertain.length === 0 && blob.staleClusters.length === 0) continue;
     blob.state = 'dirty';

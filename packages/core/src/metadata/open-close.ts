@@ -60,10 +60,14 @@ export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOption
  * @throws EBADF when the blob is not open; an error of writing, with which the blob stays open.
  */
 export function* closeBlob(store: StoreState, blob: Blob): Steps<void> {
-  if (blob.openRefs === 0) throw new BlobstoreError('EBADF', `blob ${blob.id} is closed already`);
+  requireReference(blob);
   if (blob.openRefs === 1) return yield* closeLast(store, blob);
   yield* persist(store, blob);
   blob.openRefs--;
+}
+
+function requireReference(blob: Blob): void {
+  if (blob.openRefs === 0) throw new BlobstoreError('EBADF', `blob ${blob.id} is closed already`);
 }
 
 /**
@@ -88,6 +92,7 @@ function* closeLast(store: StoreState, blob: Blob): Steps<void> {
     unfreeze(store, blob);
     throw error;
   }
+  requireReference(blob); // the same one may have been given back twice at once
   blob.openRefs--;
   if (blob.openRefs > 0) return unfreeze(store, blob); // it was opened again meanwhile
   yield* forgetClosed(store, blob);
@@ -137,6 +142,11 @@ export function* freeBacking(store: StoreState, blob: Blob): Steps<void> {
 function* closeBacking(store: StoreState, back: Backing | undefined): Steps<void> {
   if (back?.kind === 'blob') yield* dropReference(store, back.blob);
   else if (back?.kind === 'external') yield* wait(back.device.close());
+}
+
+/** False for a blob that was closed, or deleted, or is being deleted: its metadata is not to be written. */
+export function isInUse(store: StoreState, blob: Blob): boolean {
+  return store.openBlobs.get(blob.page) === blob && !blob.deleting;
 }
 
 /** A snapshot that is being deleted can still be opened by the clone that is to take it over. */

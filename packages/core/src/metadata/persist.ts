@@ -65,6 +65,7 @@ function becomeReadOnly(blob: Blob): void {
 }
 
 function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
+  if (blob.isGone) return; // it was closed or deleted while this waited for its turn
   try {
     yield* markDirty(store);
     const wasCut = blob.map.clusters.count > blob.clusterCount || blob.map.lastPageIsLong;

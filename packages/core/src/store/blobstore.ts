@@ -17,7 +17,7 @@ import { deleteBlob, isHidden } from '../metadata/delete.js';
 import { setExternalDevice } from '../metadata/external.js';
 import { drain } from '../metadata/freeze.js';
 import { decoupleBlob, inflateBlob } from '../metadata/inflate.js';
-import { closeBlob, type OpenBlobOptions, openBlob } from '../metadata/open-close.js';
+import { closeBlob, isInUse, type OpenBlobOptions, openBlob } from '../metadata/open-close.js';
 import { sync } from '../metadata/persist.js';
 import { resizeBlob } from '../metadata/resize.js';
 import { shallowCopyBlob } from '../metadata/shallow-copy.js';
@@ -162,7 +162,9 @@ export class Blobstore {
   /** Makes what was acknowledged durable, of all blobs. */
   *flush(): Steps<void> {
     this.#state.requireOpen();
-    for (const blob of [...this.#state.openBlobs.values()]) yield* sync(this.#state, blob);
+    for (const blob of [...this.#state.openBlobs.values()]) {
+      if (isInUse(this.#state, blob)) yield* sync(this.#state, blob);
+    }
     yield* wait(this.#state.deviceChannel.flush());
   }
 
@@ -320,6 +322,11 @@ export class Blobstore {
   /** Io units in a blob. */
   ioUnitCount(blob: Blob): number {
     return blob.clusterCount * this.#state.geometry.ioUnitsPerCluster;
+  }
+
+  /** The ids of the blobs that are open, those included that others read through to. */
+  openBlobIds(): BlobId[] {
+    return [...this.#state.openBlobs.values()].map(({ id }) => id);
   }
 
   /** The ids of all blobs, in order. */

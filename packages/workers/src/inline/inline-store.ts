@@ -165,9 +165,8 @@ export class InlineStore implements Store {
 
   flush(): Promise<void> {
     return this.#inFlight.run('flush the store', async () => {
-      const { blobstore, handles, turns } = this.#context;
-      const ids = [...new Set([...handles].map((handle) => handle.id))];
-      await turns.withState(ids, () => run(blobstore.flush()));
+      const { blobstore, turns } = this.#context;
+      await turns.withState(blobstore.openBlobIds(), () => run(blobstore.flush()));
     });
   }
 
