@@ -1,6 +1,6 @@
 /** A blob, open on a thread that is attached to its store. */
 
-import { type BlobRef, BlobstoreError, run } from '@blobyard/core';
+import { type BlobRef, BlobstoreError, type Channel, run } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
 import { ByteBlob } from '../data/byte-blob.js';
 import type { BytePort, SyncPort } from '../data/byte-io.js';
@@ -20,6 +20,7 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
   protected readonly inFlight: InFlight;
   protected readonly port: BytePort;
   readonly #store: AttachedStore;
+  readonly #channel: Channel;
   readonly #view: BlobView;
   readonly #unitBytes: number;
   readonly #clusterUnits: number;
@@ -37,6 +38,7 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
     this.slot = slot;
     this.generation = generation;
     this.#store = store;
+    this.#channel = store.channel;
     this.#view = new BlobView(shared, slot, generation);
     this.#clusterUnits = geometry.ioUnitsPerCluster;
     this.#unitBytes = geometry.ioUnitBytes;
@@ -64,18 +66,20 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
   }
 
   override readSync(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
-    if (typeof lengthOrInto !== 'number' && this.#isWhole(offset, lengthOrInto)) {
-      const unit = this.#unitBytes;
-      if (this.#store.channel.tryReadNow(this, lengthOrInto, offset / unit, lengthOrInto.length / unit))
+    if (lengthOrInto instanceof Uint8Array) {
+      const first = offset / this.#unitBytes;
+      const count = lengthOrInto.length / this.#unitBytes;
+      if (this.#isDirect(first, count) && this.#channel.tryReadNow(this, lengthOrInto, first, count))
         return lengthOrInto;
     }
     return super.readSync(offset, lengthOrInto);
   }
 
   override writeSync(data: Uint8Array, offset: number): void {
-    if (this.#isWhole(offset, data) && !this.port.order.isHeld) {
-      const unit = this.#unitBytes;
-      if (this.#store.channel.tryWriteNow(this, data, offset / unit, data.length / unit)) return;
+    if (data instanceof Uint8Array && !this.port.order.isHeld) {
+      const first = offset / this.#unitBytes;
+      const count = data.length / this.#unitBytes;
+      if (this.#isDirect(first, count) && this.#channel.tryWriteNow(this, data, first, count)) return;
     }
     super.writeSync(data, offset);
   }
@@ -111,8 +115,7 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
   }
 
   /** Whole io units, of a handle that is open: the shortest way, if the rest of the arguments are what they should be. */
-  #isWhole(offset: number, bytes: Uint8Array): boolean {
-    const unit = this.#unitBytes;
-    return bytes instanceof Uint8Array && offset % unit === 0 && bytes.length % unit === 0 && !this.inFlight.isClosed;
+  #isDirect(first: number, count: number): boolean {
+    return Number.isInteger(first) && Number.isInteger(count) && !this.inFlight.isClosed;
   }
 }

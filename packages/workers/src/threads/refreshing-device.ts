@@ -53,24 +53,27 @@ class RefreshingDevice implements BlockDevice {
 class RefreshingChannel implements DeviceChannel {
   protected readonly inner: DeviceChannel;
   readonly #device: BlockDevice;
+  /** As it was last looked up. */
+  #blockCount: number;
 
   constructor(device: BlockDevice, inner: DeviceChannel) {
     this.#device = device;
+    this.#blockCount = device.blockCount;
     this.inner = inner;
   }
 
   read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): MaybePromise<void> {
-    if (lba + blockCount <= this.#device.blockCount) return this.inner.read(buffer, bufferOffset, lba, blockCount);
+    if (lba + blockCount <= this.#blockCount) return this.inner.read(buffer, bufferOffset, lba, blockCount);
     return this.refreshed(() => this.inner.read(buffer, bufferOffset, lba, blockCount));
   }
 
   write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): MaybePromise<void> {
-    if (lba + blockCount <= this.#device.blockCount) return this.inner.write(buffer, bufferOffset, lba, blockCount);
+    if (lba + blockCount <= this.#blockCount) return this.inner.write(buffer, bufferOffset, lba, blockCount);
     return this.refreshed(() => this.inner.write(buffer, bufferOffset, lba, blockCount));
   }
 
   readv(buffers: readonly Uint8Array[], lba: number, blockCount: number, options?: RequestOptions): MaybePromise<void> {
-    if (lba + blockCount <= this.#device.blockCount) return this.inner.readv(buffers, lba, blockCount, options);
+    if (lba + blockCount <= this.#blockCount) return this.inner.readv(buffers, lba, blockCount, options);
     return this.refreshed(() => this.inner.readv(buffers, lba, blockCount, options));
   }
 
@@ -80,17 +83,17 @@ class RefreshingChannel implements DeviceChannel {
     blockCount: number,
     options?: RequestOptions,
   ): MaybePromise<void> {
-    if (lba + blockCount <= this.#device.blockCount) return this.inner.writev(buffers, lba, blockCount, options);
+    if (lba + blockCount <= this.#blockCount) return this.inner.writev(buffers, lba, blockCount, options);
     return this.refreshed(() => this.inner.writev(buffers, lba, blockCount, options));
   }
 
   writeZeroes(lba: number, blockCount: number): MaybePromise<void> {
-    if (lba + blockCount <= this.#device.blockCount) return this.inner.writeZeroes(lba, blockCount);
+    if (lba + blockCount <= this.#blockCount) return this.inner.writeZeroes(lba, blockCount);
     return this.refreshed(() => this.inner.writeZeroes(lba, blockCount));
   }
 
   unmap(lba: number, blockCount: number): MaybePromise<void> {
-    if (lba + blockCount <= this.#device.blockCount) return this.inner.unmap(lba, blockCount);
+    if (lba + blockCount <= this.#blockCount) return this.inner.unmap(lba, blockCount);
     return this.refreshed(() => this.inner.unmap(lba, blockCount));
   }
 
@@ -104,8 +107,12 @@ class RefreshingChannel implements DeviceChannel {
 
   /** Looks the size up, then does it; the device says whether it is past the end still. */
   protected refreshed(operation: () => MaybePromise<void>): MaybePromise<void> {
+    const goOn = () => {
+      this.#blockCount = this.#device.blockCount;
+      return operation();
+    };
     const looking = this.#device.refresh?.();
-    return looking instanceof Promise ? looking.then(operation) : operation();
+    return looking instanceof Promise ? looking.then(goOn) : goOn();
   }
 }
 
