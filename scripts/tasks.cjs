@@ -21,6 +21,7 @@ const TASKS = {
   demo: (args) => runBuilt('packages/blobyard', 'demo/main.js', args),
   bench: (args) => runBuilt('bench', 'main.js', args),
   conformance: (args) => runBuilt('test', 'conformance/main.js', args),
+  stress: (args) => runBuilt('test', 'stress/main.js', args),
   build: () => build('.'),
   test,
   lint: (args) => {

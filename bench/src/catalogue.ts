@@ -5,7 +5,15 @@ import { BIT_POOL } from './benchmarks/bit-pool.js';
 import { FIRST_WRITES } from './benchmarks/first-writes.js';
 import { FORMAT } from './benchmarks/format.js';
 import { LOADS } from './benchmarks/load.js';
+import { LOCKS } from './benchmarks/locks.js';
+import { LOOP_DELAYS } from './benchmarks/loop-delay.js';
+import { MAILBOXES } from './benchmarks/mailboxes.js';
+import { OPENING } from './benchmarks/open-threads.js';
 import { OPERATIONS } from './benchmarks/operations.js';
+import { RINGS } from './benchmarks/rings.js';
+import { SNAPSHOT_PAUSES } from './benchmarks/snapshot-pause.js';
+import { THREAD_FIRST_WRITES } from './benchmarks/thread-first-writes.js';
+import { THREAD_TRANSFERS } from './benchmarks/thread-transfers.js';
 import { TRANSFERS } from './benchmarks/transfers.js';
 
 export const BENCHMARKS: readonly Benchmark[] = [
@@ -15,4 +23,12 @@ export const BENCHMARKS: readonly Benchmark[] = [
   BIT_POOL,
   ...OPERATIONS,
   ...LOADS,
+  ...THREAD_TRANSFERS,
+  ...THREAD_FIRST_WRITES,
+  ...LOOP_DELAYS,
+  ...SNAPSHOT_PAUSES,
+  ...RINGS,
+  ...LOCKS,
+  ...MAILBOXES,
+  ...OPENING,
 ];

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Benchmark, Scale } from './benchmark.js';
 import { BENCHMARKS } from './catalogue.js';
 import { measureInChild } from './fork.js';
-import { jsonDocument, type Outcome, tableHead, tableRow } from './report.js';
+import { curveTable, jsonDocument, type Outcome, tableHead, tableRow } from './report.js';
 
 const USAGE = `npm run bench -- [--smoke] [--json] [--list] [NAME...]
 
@@ -65,7 +65,7 @@ function select(names: readonly string[]): readonly Benchmark[] {
 }
 
 function list(benchmarks: readonly Benchmark[]): string {
-  return benchmarks.map(({ name, operation }) => `  ${name.padEnd(26)}${operation}`).join('\n');
+  return benchmarks.map(({ name, operation }) => `  ${name.padEnd(36)}${operation}`).join('\n');
 }
 
 async function runOne(benchmark: Benchmark, scale: Scale): Promise<Outcome> {
@@ -86,6 +86,8 @@ async function runAll({ selected, scale, json }: Options): Promise<void> {
     if (!json) console.log(tableRow(outcome, scale));
     else if (outcome.error !== undefined) console.error(`${benchmark.name}: ${outcome.error}`);
   }
+  const curves = curveTable(outcomes);
+  if (!json && curves !== '') console.log(curves);
   if (json) console.log(jsonDocument(outcomes, scale, startedAt));
   if (outcomes.some((outcome) => outcome.error !== undefined)) process.exitCode = EXIT_FAILED;
 }

@@ -6,7 +6,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Bench, type Task } from 'tinybench';
-import type { Benchmark, Scale, Side, Workload } from './benchmark.js';
+import type { Benchmark, Scale, Schedule, Side, Workload } from './benchmark.js';
 import { CHECKSUM_START, fold } from './random.js';
 import { median, type Quartiles, quartiles } from './statistics.js';
 
@@ -27,16 +27,8 @@ export interface Measurement {
   readonly subjectHeapBytes?: number;
   readonly baselineHeapBytes?: number;
   readonly checksum: string;
+  readonly figures?: Readonly<Record<string, number>>;
   readonly rounds: readonly Round[];
-}
-
-interface Schedule {
-  readonly rounds: number;
-  /** Least time of a side in a round, and of its warm-up before the first. */
-  readonly roundMs: number;
-  readonly warmupMs: number;
-  /** Least calls of a side in a round. */
-  readonly calls: number;
 }
 
 const SCHEDULES: Readonly<Record<Scale, Schedule>> = {
@@ -54,51 +46,58 @@ const NANOSECONDS = 1e6;
 let sink = 0;
 
 export async function measure(benchmark: Benchmark, scale: Scale): Promise<Measurement> {
-  const workload = benchmark.prepare(scale);
+  const workload = await benchmark.prepare(scale);
   try {
-    const checksum = check(workload);
-    const rounds = await runRounds(workload, SCHEDULES[scale]);
+    const checksum = await check(workload);
+    const rounds = await runRounds(benchmark, workload, scheduleOf(benchmark, scale));
+    const figures = workload.figures?.();
     return {
       name: benchmark.name,
       ...summarise(benchmark, rounds),
-      subjectHeapBytes: heapBytes(workload, workload.subject),
-      ...(workload.baseline && { baselineHeapBytes: heapBytes(workload, workload.baseline) }),
+      subjectHeapBytes: await heapBytes(workload, workload.subject),
+      ...(workload.baseline && { baselineHeapBytes: await heapBytes(workload, workload.baseline) }),
       checksum,
+      ...(figures && { figures }),
       rounds,
     };
   } finally {
-    workload.dispose?.();
+    await workload.dispose?.();
   }
 }
 
+function scheduleOf(benchmark: Benchmark, scale: Scale): Schedule {
+  return scale === 'smoke' ? SCHEDULES.smoke : { ...SCHEDULES.full, ...benchmark.schedule };
+}
+
 /** Runs a fixed number of calls of each side, and answers the subject's checksum. Throws when the sides do not agree. */
-function check(workload: Workload): string {
+async function check(workload: Workload): Promise<string> {
   const { subject, baseline, sidesAgree } = workload;
-  const found = checksumOf(workload, subject);
+  const found = await checksumOf(workload, subject);
   if (!baseline) return found;
-  const expected = checksumOf(workload, baseline);
+  const expected = await checksumOf(workload, baseline);
   if (sidesAgree && found !== expected)
     throw new Error(`the subject's checksum is ${found}, the baseline's ${expected}`);
   return found;
 }
 
-function checksumOf(workload: Workload, side: Side): string {
-  workload.reset?.();
+async function checksumOf(workload: Workload, side: Side): Promise<string> {
+  await workload.reset?.();
   let checksum = CHECKSUM_START;
-  for (let call = 0; call < CHECKED_CALLS; call++) checksum = fold(checksum, callOnce(side));
-  if (side.digest) checksum = fold(checksum, side.digest());
+  for (let call = 0; call < CHECKED_CALLS; call++) checksum = fold(checksum, await callOnce(side));
+  if (side.digest) checksum = fold(checksum, await side.digest());
   return (checksum >>> 0).toString(16).padStart(8, '0');
 }
 
-function callOnce(side: Side): number {
-  side.before?.();
-  const answer = side.run();
-  side.after?.();
+async function callOnce(side: Side): Promise<number> {
+  await side.before?.();
+  const answer = await side.run();
+  await side.after?.();
   return answer;
 }
 
-async function runRounds(workload: Workload, schedule: Schedule): Promise<Round[]> {
+async function runRounds(benchmark: Benchmark, workload: Workload, schedule: Schedule): Promise<Round[]> {
   const { operationsPerCall } = workload;
+  const { isAsync = false } = benchmark;
   const bench = new Bench({
     time: schedule.roundMs,
     iterations: schedule.calls,
@@ -107,16 +106,22 @@ async function runRounds(workload: Workload, schedule: Schedule): Promise<Round[
     timestampProvider: 'hrtimeNow',
     throws: true,
   });
-  const subject = addTask(bench, 'subject', workload.subject);
-  const baseline = workload.baseline && addTask(bench, 'baseline', workload.baseline);
-  subject.warmupSync();
-  baseline?.warmupSync();
+  const subject = addTask(bench, 'subject', workload.subject, isAsync);
+  const baseline = workload.baseline && addTask(bench, 'baseline', workload.baseline, isAsync);
+  for (const task of [subject, baseline]) {
+    if (isAsync) await task?.warmup();
+    else task?.warmupSync();
+  }
+  const time = async (task: Task) => {
+    task.reset();
+    return timeRound(isAsync ? await task.run() : task.runSync(), operationsPerCall);
+  };
   const rounds: Round[] = [];
   for (let round = 0; round < schedule.rounds; round++) {
     const baselineFirst = round % 2 === 1;
-    let baselineNanoseconds = baselineFirst && baseline ? timeRound(baseline, operationsPerCall) : undefined;
-    const subjectNanoseconds = timeRound(subject, operationsPerCall);
-    if (!baselineFirst && baseline) baselineNanoseconds = timeRound(baseline, operationsPerCall);
+    let baselineNanoseconds = baselineFirst && baseline ? await time(baseline) : undefined;
+    const subjectNanoseconds = await time(subject);
+    if (!baselineFirst && baseline) baselineNanoseconds = await time(baseline);
     if (baselineNanoseconds === undefined) rounds.push({ subjectNanoseconds });
     else rounds.push({ subjectNanoseconds, baselineNanoseconds, ratio: baselineNanoseconds / subjectNanoseconds });
     await nextTurn(); // signals, and the end of the parent, are seen here
@@ -124,20 +129,28 @@ async function runRounds(workload: Workload, schedule: Schedule): Promise<Round[
   return rounds;
 }
 
-function addTask(bench: Bench, name: string, side: Side): Task {
-  const run = () => {
-    sink = fold(sink, side.run());
+function addTask(bench: Bench, name: string, side: Side, isAsync: boolean): Task {
+  const timed = () => {
+    const overriddenDuration = side.lastMilliseconds?.();
+    return overriddenDuration === undefined ? undefined : { overriddenDuration };
   };
-  bench.add(name, run, { async: false, beforeEach: () => side.before?.(), afterEach: () => side.after?.() });
+  const runNow = () => {
+    sink = fold(sink, side.run() as number);
+    return timed();
+  };
+  const runLater = async () => {
+    sink = fold(sink, await side.run());
+    return timed();
+  };
+  const hooks = { beforeEach: () => side.before?.(), afterEach: () => side.after?.() };
+  bench.add(name, isAsync ? runLater : runNow, { async: isAsync, ...hooks });
   const task = bench.getTask(name);
   if (!task) throw new Error(`tinybench has no task ${name}`);
   return task;
 }
 
-/** Runs a side once through; answers the nanoseconds of an operation. */
-function timeRound(task: Task, operationsPerCall: number): number {
-  task.reset();
-  const { result } = task.runSync();
+/** The nanoseconds of an operation in a round that has been run through. */
+function timeRound({ result }: Task, operationsPerCall: number): number {
   if (result.state !== 'completed') throw new Error(`a round ended as '${result.state}'`);
   return (result.latency.p50 * NANOSECONDS) / operationsPerCall;
 }
@@ -155,16 +168,18 @@ function summarise(benchmark: Benchmark, rounds: readonly Round[]) {
   return { subjectNanoseconds, baselineNanoseconds: nanosecondsPerOperation, ratio };
 }
 
-/** Calls in which the heap shrank met a collection, and say nothing; undefined when all did. */
-function heapBytes(workload: Workload, side: Side): number | undefined {
+/** Calls in which the heap shrank met a collection, and say nothing; undefined when all did, or it is other threads' heaps. */
+async function heapBytes(workload: Workload, side: Side): Promise<number | undefined> {
+  if (side.lastMilliseconds) return undefined;
   const found: number[] = [];
   for (let call = 0; call < HEAP_CALLS; call++) {
-    side.before?.();
+    await side.before?.();
     const before = process.memoryUsage().heapUsed;
-    sink = fold(sink, side.run());
+    const answer = side.run();
+    sink = fold(sink, typeof answer === 'number' ? answer : await answer);
     const left = process.memoryUsage().heapUsed - before;
     if (left >= 0) found.push(left);
-    side.after?.();
+    await side.after?.();
   }
   return found.length > 0 ? median(found) / workload.operationsPerCall : undefined;
 }

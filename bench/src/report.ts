@@ -14,7 +14,13 @@ export interface Outcome {
 /** Whether a target was reached; undefined when there is none. */
 export function isMet(target: Target | undefined, measurement: Measurement): boolean | undefined {
   if (!target) return undefined;
-  if ('millisecondsMax' in target) return measurement.subjectNanoseconds / 1e6 <= target.millisecondsMax;
+  const { subjectNanoseconds, baselineNanoseconds } = measurement;
+  if ('millisecondsMax' in target) return subjectNanoseconds / 1e6 <= target.millisecondsMax;
+  if ('perSecondMin' in target) return 1e9 / subjectNanoseconds >= target.perSecondMin;
+  if ('millisecondsMoreMax' in target) {
+    if (baselineNanoseconds === undefined) return undefined;
+    return (subjectNanoseconds - baselineNanoseconds) / 1e6 <= target.millisecondsMoreMax;
+  }
   return measurement.ratio !== undefined && measurement.ratio.median >= target.ratioMin;
 }
 
@@ -29,7 +35,7 @@ const COLUMNS = [
   'heap',
   'checksum',
 ];
-const WIDTHS = [24, 13, 12, 30, 19, 10, 6, 9, 8];
+const WIDTHS = [34, 13, 12, 30, 19, 11, 6, 9, 8];
 
 export function tableHead(scale: Scale): string {
   const machine = `Node ${process.version}, ${cpuName()}, ${availableParallelism()} cores`;
@@ -42,7 +48,7 @@ export function tableRow({ benchmark, measurement, error }: Outcome, scale: Scal
   if (!measurement) return row([benchmark.name, `failed: ${error ?? 'it is not known why'}`]);
   const { target } = benchmark;
   const met = scale === 'smoke' ? undefined : isMet(target, measurement);
-  return row([
+  const cells = row([
     benchmark.name,
     duration(measurement.subjectNanoseconds),
     speed(benchmark, measurement.subjectNanoseconds),
@@ -53,6 +59,8 @@ export function tableRow({ benchmark, measurement, error }: Outcome, scale: Scal
     bytes(measurement.subjectHeapBytes),
     measurement.checksum,
   ]);
+  const figures = Object.entries(measurement.figures ?? {}).map(([words, value]) => `${words}: ${significant(value)}`);
+  return figures.length === 0 ? cells : `${cells}\n  ${figures.join(', ')}`;
 }
 
 /** The whole run as one JSON document. */
@@ -68,8 +76,37 @@ export function jsonDocument(outcomes: readonly Outcome[], scale: Scale, started
     startedAt: startedAt.toISOString(),
     endedAt: new Date().toISOString(),
     benchmarks: outcomes.map((outcome) => jsonOf(outcome, scale)),
+    curves: Object.fromEntries(curvesOf(outcomes)),
   };
   return JSON.stringify(document, undefined, 2);
+}
+
+/** Speed by threads: a line for each curve of which there is more than one point. */
+export function curveTable(outcomes: readonly Outcome[]): string {
+  const lines = [...curvesOf(outcomes)]
+    .filter(([, points]) => points.length > 1)
+    .map(([curve, points]) => {
+      const cells = points.map(({ threads, perSecond, ratio }) => {
+        return `${threads}: ${significant(perSecond / 1e3)} k/s${ratio === undefined ? '' : ` (x ${ratio.toFixed(2)})`}`;
+      });
+      return `  ${curve.padEnd(WIDTHS[0])}${cells.join('   ')}`;
+    });
+  return lines.length === 0
+    ? ''
+    : `operations a second by threads (times those of one thread in the same run)\n${lines.join('\n')}`;
+}
+
+/** The points of all curves, by their names. */
+function curvesOf(outcomes: readonly Outcome[]): Map<string, { threads: number; perSecond: number; ratio?: number }[]> {
+  const curves = new Map<string, { threads: number; perSecond: number; ratio?: number }[]>();
+  for (const { benchmark, measurement } of outcomes) {
+    if (!benchmark.curvePoint || !measurement) continue;
+    const { curve, threads } = benchmark.curvePoint;
+    const points = curves.get(curve) ?? [];
+    points.push({ threads, perSecond: 1e9 / measurement.subjectNanoseconds, ratio: measurement.ratio?.median });
+    curves.set(curve, points);
+  }
+  return curves;
 }
 
 function jsonOf({ benchmark, measurement, error }: Outcome, scale: Scale) {
@@ -124,7 +161,9 @@ function ratioText({ ratio }: Measurement): string {
 
 function targetText(target: Target | undefined): string {
   if (!target) return '';
-  return 'ratioMin' in target ? `>= ${target.ratioMin}` : `<= ${target.millisecondsMax} ms`;
+  if ('ratioMin' in target) return `>= ${target.ratioMin}`;
+  if ('perSecondMin' in target) return `>= ${target.perSecondMin / 1e3} k/s`;
+  return 'millisecondsMax' in target ? `<= ${target.millisecondsMax} ms` : `<= +${target.millisecondsMoreMax} ms`;
 }
 
 function bytes(count: number | undefined): string {

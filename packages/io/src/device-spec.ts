@@ -74,8 +74,8 @@ export function openDeviceNowOrLater(spec: DeviceSpec): MaybePromise<BlockDevice
  * memory that it lies in. Throws ENOTSUP for a device that other threads cannot reach.
  */
 export function sharedSpec(spec: DeviceSpec, device: BlockDevice): DeviceSpec {
+  if (spec.kind === 'custom') return spec; // whatever its module makes of it
   if (device instanceof MemoryDevice || device instanceof FileDevice) return device.spec;
-  if (spec.kind === 'custom') return spec;
   throw new BlobstoreError(
     'ENOTSUP',
     `a device of kind '${spec.kind}' is in the memory of one thread; for several use kind 'memory' or 'file'`,

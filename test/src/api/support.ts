@@ -23,6 +23,9 @@ import {
 } from 'blobyard';
 import { expect, onTestFinished } from 'vitest';
 import { bridge } from '../threads/bridge.js';
+import { numbers } from './numbers.js';
+
+export { numbers };
 
 export const KiB = 1024;
 export const MiB = 1024 * KiB;
@@ -92,19 +95,6 @@ export async function leave(store: Store): Promise<void> {
 /** Has the engine look for contradictions in what it knows, where it can be reached. */
 export function verify(store: Store): void {
   if (!isPooled) store.engine.blobstore.verify();
-}
-
-/** Whole numbers from 0 to below `limit`, in an order that the seed decides. */
-export function numbers(seed: number): (limit: number) => number {
-  let state = seed >>> 0 || 1;
-  return (limit) => {
-    state ^= state << 13;
-    state >>>= 0;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    state >>>= 0;
-    return state % limit;
-  };
 }
 
 /** Bytes that the seed decides. */

@@ -5,6 +5,7 @@
 
 import { parentPort } from 'node:worker_threads';
 import { type AttachedBlob, type AttachedStore, attach, type StoreHandle } from '@blobyard/workers';
+import { Gate } from './gate.js';
 import { type StopStep, stopAt } from './stop-steps.js';
 
 export interface Attached {
@@ -71,6 +72,10 @@ const commands = {
         return { done, code: (error as { code: string }).code };
       }
     }
+  },
+  /** Stops the thread at a gate. */
+  standStill: (gate: SharedArrayBuffer): void => {
+    new Gate(gate).pass();
   },
   /** Ends the thread: its event loop has nothing more to do. */
   end: (): void => {

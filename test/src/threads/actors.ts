@@ -74,8 +74,12 @@ export class ThreadYard {
   }
 
   /** @param gates - of the metadata thread's device, which is asynchronous then */
-  static async open(options: Partial<CreateStoreOptions> = {}, gates?: Gates): Promise<ThreadYard> {
-    const { memory } = MemoryDevice.create({ sizeBytes: DEVICE_BYTES, canCopy: false });
+  static async open(
+    options: Partial<CreateStoreOptions> = {},
+    gates?: Gates,
+    sizeBytes = DEVICE_BYTES,
+  ): Promise<ThreadYard> {
+    const { memory } = MemoryDevice.create({ sizeBytes, canCopy: false });
     const device: DeviceSpec = gates ? gateDevice(memory, gates, true) : { kind: 'memory', memory };
     const store = await createStore({ device, clusterSizeBytes: CLUSTER, ...options });
     return new ThreadYard(store, memory);

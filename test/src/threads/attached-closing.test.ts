@@ -82,12 +82,15 @@ test('a thread that is opening blobs while the store closes gets them or EBADF, 
   const other = await yard.store.create({ sizeBytes: CLUSTER });
   await other.close();
   const actor = await yard.actor();
+  const late = await yard.actor();
   read.shut();
   const opening = actor.together(['open', other.id], ['open', id]);
   await read.held(); // the metadata of the blob is being read
   const closing = watched(yard.store.close());
   await manyTurns();
   expect(closing.isSettled).toBe(false);
+  await expectCode(late.do('openSync', id), 'EBADF'); // one that comes now gets none
+  await expectCode(late.do('open', id), 'EBADF');
   read.open();
   await closing.promise;
   const codes = codesOf(await opening);

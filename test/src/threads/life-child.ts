@@ -1,11 +1,9 @@
 /** Programs that use a store in pool mode, to be run as processes: which one is the first argument. */
 
-import type { Store } from 'blobyard';
-import { createStoreOf } from '../../../packages/workers/dist/open-store.js';
-import { MESSAGE_PARTS } from './parts.js';
+import { createStore, type Store } from 'blobyard';
 
 const device = { kind: 'memory', sizeBytes: 16 << 20 } as const;
-const open = (): Promise<Store> => createStoreOf({ device, threads: 2, clusterSizeBytes: 65536 }, MESSAGE_PARTS);
+const open = (): Promise<Store> => createStore({ device, threads: 2, clusterSizeBytes: 65536 });
 const say = (what: string) => console.log(what);
 
 const PROGRAMS: Record<string, () => Promise<unknown>> = {

@@ -1,19 +1,19 @@
 /** What pool mode is made of in tests. */
 
+import { startDataPlane } from '../../../packages/workers/dist/threads/data-plane.js';
 import type { PooledParts } from '../../../packages/workers/dist/threads/open-pooled.js';
 import type { ServiceClient } from '../../../packages/workers/dist/threads/service-client.js';
-import { startMessagePlane } from './message-plane.js';
-import type { DeathWish } from './message-plane-worker.js';
+import type { DeathWish } from './mortal-metadata-worker.js';
 
-/** The data plane of tests, with the metadata worker that serves it. */
-export const MESSAGE_PARTS: PooledParts = {
-  metadataWorker: new URL('../../dist/threads/message-plane-worker.js', import.meta.url),
-  startDataPlane: startMessagePlane,
+/** As in earnest, with a metadata worker that can be told to die. */
+export const MORTAL_PARTS: PooledParts = {
+  metadataWorker: new URL('../../dist/threads/mortal-metadata-worker.js', import.meta.url),
+  startDataPlane,
 };
 
 /** The same, for tests that look at the metadata worker of the store that is opened with them. */
 export class WatchedParts implements PooledParts {
-  readonly metadataWorker = MESSAGE_PARTS.metadataWorker;
+  readonly metadataWorker = MORTAL_PARTS.metadataWorker;
   readonly startDataPlane: PooledParts['startDataPlane'];
   /** What happened, in order. */
   readonly events: string[] = [];
@@ -22,7 +22,7 @@ export class WatchedParts implements PooledParts {
   constructor() {
     this.startDataPlane = async (needs) => {
       this.#metadata = needs.metadata;
-      const plane = await startMessagePlane(needs);
+      const plane = await startDataPlane(needs);
       return {
         channel: plane.channel,
         syncChannel: () => plane.syncChannel(),

@@ -88,6 +88,8 @@ export class Blob {
   externalContext: unknown;
 
   readonly persists = new Coalescer();
+  /** Steps of its deletion, one after another: also who creates a blob goes on with deletions that have not ended. */
+  readonly deletions = new Coalescer();
   #slot = NO_SLOT;
   #generation = 0;
 

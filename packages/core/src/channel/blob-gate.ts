@@ -196,8 +196,8 @@ export class BlobGate {
   async #thawLater(slot: number): Promise<void> {
     while (this.#queue.some((operation) => operation.slot === slot)) {
       await this.#blobs.waitWhileFrozen(slot);
-      if (this.#shared.isFailed) return this.abortQueued(storeFailed());
-      if (this.#blobs.load(slot, BLOB.FROZEN) === 0) this.thaw(slot);
+      if (this.#shared.isFailed) this.abortQueued(storeFailed());
+      else if (this.#blobs.load(slot, BLOB.FROZEN) === 0) this.thaw(slot);
     }
     this.#watched.delete(slot);
   }

@@ -71,6 +71,10 @@ export class BlobWriter {
     return () => this.changePart(op, slot, generation, payload, bufferOffset, offset, count, blocking);
   }
 
+  /**
+   * Where the cluster is being allocated for an earlier operation of this channel, a later one waits: the map can have the
+   * cluster before that one has the answer and writes, and would be overtaken.
+   */
   #changeInside(
     op: Op,
     slot: number,
@@ -85,6 +89,9 @@ export class BlobWriter {
     const clusterCount = shared.blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0;
     if (cluster >= clusterCount) throw pastTheEnd(offset, count, clusterCount * geometry.ioUnitsPerCluster);
     this.#requireWritable(slot);
+    const allocated = blocking ? undefined : this.#allocator.whenEnded(slot, cluster);
+    if (allocated !== undefined)
+      return allocated.then(() => this.#changeInside(op, slot, payload, bufferOffset, offset, count, false));
     const entry = lookUpCluster(shared, slot, cluster);
     if (entry !== 0)
       return this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, blocking);

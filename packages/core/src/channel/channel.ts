@@ -235,6 +235,7 @@ export class Channel {
     // Whoever freezes blobs runs on the metadata thread, and there not before the transfer is over.
     if (!this.#isCounted)
       return this.#transfer(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
+    if (this.#gate.depth > 0) return false; // what queued for the blob goes first, also when it has just been thawed
     this.#gate.enter(slot);
     try {
       return this.#transfer(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);

@@ -24,6 +24,10 @@ interface Allocation {
 /** Where the content of a cluster comes from that is about to be allocated. */
 type ClusterSource = { kind: 'zeroes' } | { kind: 'read' } | { kind: 'device'; lba: number };
 
+function keyOf(slot: number, cluster: BlobCluster): number {
+  return slot * 2 ** 32 + cluster;
+}
+
 export class ClusterAllocator {
   readonly #host: ChannelHost;
   readonly #gate: BlobGate;
@@ -38,13 +42,20 @@ export class ClusterAllocator {
     this.#reader = reader;
   }
 
+  /** Resolves when the allocation of a cluster that is under way on this channel has ended; undefined when none is. */
+  whenEnded(slot: number, cluster: BlobCluster): Promise<void> | undefined {
+    if (this.#underWay.size === 0) return undefined;
+    const underWay = this.#underWay.get(keyOf(slot, cluster));
+    return underWay && new Promise((resolve) => underWay.waiters.push(resolve));
+  }
+
   /**
    * Allocates a cluster unless it is, or waits for who is doing so on this channel. Inside the blob; throws `FrozenBehind`
    * when a snapshot on the way to the content is frozen. A synchronous call waits for nobody on its own thread: if two allocate
    * the same cluster, the second to be inserted gives its own back.
    */
   *allocate(slot: number, cluster: BlobCluster, blocking: boolean): Steps<void> {
-    const key = slot * 2 ** 32 + cluster;
+    const key = keyOf(slot, cluster);
     while (lookUpCluster(this.#host.shared, slot, cluster) === 0) {
       const underWay = this.#underWay.get(key);
       if (underWay) {

@@ -38,7 +38,7 @@ export function* deleteBlob(store: StoreState, id: BlobId): Steps<void> {
       hide(store, blob); // it is hollow now: there is no way back
       cloneOnDisk = pageOfBlobId(clone);
     }
-    yield* zeroRoot(store, blob);
+    yield* blob.deletions.alone(() => takeOff(store, blob));
   } catch (error) {
     // While the hollow snapshot is on disk it may name there what the clone has now.
     if (cloneOnDisk !== undefined) noteUnsettled(store, [cloneOnDisk, blob.page], () => finishDelete(store, blob));
@@ -103,9 +103,23 @@ function forget(store: StoreState, blob: Blob): void {
   blob.chain = [];
 }
 
-/** Takes the blob off the disk if it is still there, clears what it has left, and gives it back. */
-export function* finishDelete(store: StoreState, blob: Blob): Steps<void> {
+/** Takes the blob off the disk unless somebody who goes on with its deletion has done so. */
+function* takeOff(store: StoreState, blob: Blob): Steps<void> {
   if (blob.chain.length > 0) yield* zeroRoot(store, blob);
+}
+
+/**
+ * Takes the blob, which is hidden, off the disk if it is still there, clears what it has left, and gives it back. Several may
+ * be about it at once, since whoever creates a blob finishes what is unfinished: the first one does it.
+ */
+export function* finishDelete(store: StoreState, blob: Blob): Steps<void> {
+  yield* blob.deletions.alone(function* () {
+    if (store.unfinishedDeletes.get(blob.page) === blob) yield* finishAlone(store, blob);
+  });
+}
+
+function* finishAlone(store: StoreState, blob: Blob): Steps<void> {
+  yield* takeOff(store, blob);
   yield* freeBacking(store, blob); // now, or a deletion that fails below would keep its parent open
   yield* clearStale(store, blob);
   store.usedBlobIds.clear(blob.page);

@@ -17,6 +17,11 @@ export function threadOfRow(row: number): number {
   return FIRST_CHANNEL_THREAD + row;
 }
 
+/** The row of the channel table that a thread has by its number; negative for the metadata thread, which needs none. */
+export function rowOfThread(threadId: number): number {
+  return threadId - FIRST_CHANNEL_THREAD;
+}
+
 const SPINS_MAX = 200;
 /** Longest sleep before the word is looked at again, in milliseconds; a net under the protocol above. */
 const SLEEP_MS = 50;

@@ -5,7 +5,7 @@ import type { Channel } from '../channel/channel.js';
 import type { BlockDevice, DeviceChannel, MaybePromise } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
 import type { PageRange } from '../format/super-block.js';
-import { Coalescer, type Steps, wait } from '../metadata/steps.js';
+import { Coalescer, type Steps, type Waitable, wait } from '../metadata/steps.js';
 import type { BitArray } from '../shared/bit-array.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
@@ -151,9 +151,21 @@ export class StoreState {
     if (this.durability === 'power-loss') yield* wait(this.deviceChannel.flush());
   }
 
-  /** Resolves when an operation has left a frozen blob. */
-  drained(): Promise<void> {
-    return new Promise((resolve) => this.#drainWaiters.push(resolve));
+  /**
+   * Until an operation has left a frozen blob. This thread must not stop for that: whoever is inside may wait for it, to have
+   * a cluster inserted.
+   */
+  drained(): Waitable<void> {
+    return {
+      promise: () => new Promise((resolve) => this.#drainWaiters.push(resolve)),
+      block: () => {
+        const advice = 'use the promise form of this call';
+        throw new BlobstoreError(
+          'EBUSY',
+          `a synchronous call would have to wait for operations in the blob: ${advice}`,
+        );
+      },
+    };
   }
 
   /** An operation has left a frozen blob on this thread. */

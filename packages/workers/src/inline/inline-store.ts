@@ -69,6 +69,12 @@ export class InlineStore implements Store {
     };
   }
 
+  /** What has not ended; each is 0 when nothing is under way. For tests. */
+  get underWay(): Readonly<Record<'operations' | 'frozen', number>> {
+    const { outstanding, frozenDepth } = this.#context.channel;
+    return { operations: outstanding, frozen: frozenDepth };
+  }
+
   create(options?: CreateBlobOptions): Promise<Blob> {
     return this.#inFlight.run('create a blob', () => {
       const { blobstore, catalogue, clusterBytes } = this.#context;

@@ -79,9 +79,9 @@ export async function openKnown(spec: DeviceSpec): Promise<BlockDevice> {
 
 /** The spec by which another thread opens a device that this one has; undefined when it cannot. */
 export function specOfDevice(device: BlockDevice): DeviceSpec | undefined {
-  if (device instanceof MemoryDevice || device instanceof FileDevice) return device.spec;
   const spec = specs.get(device);
-  return spec?.kind === 'custom' ? spec : undefined;
+  if (spec?.kind === 'custom') return spec;
+  return device instanceof MemoryDevice || device instanceof FileDevice ? device.spec : undefined;
 }
 
 /** True for an open device, false for a spec. */

@@ -8,9 +8,9 @@ import { threadId } from 'node:worker_threads';
 import {
   BLOB,
   BlobstoreError,
+  blobIdOfPage,
   Channel,
   ChannelTable,
-  INVALID_BLOB_ID,
   pageOfBlobId,
   run,
   SharedStore,
@@ -91,6 +91,12 @@ export class AttachedStore implements AsyncDisposable {
 
   get clusterSizeBytes(): number {
     return this.#host.geometry.clusterBytes;
+  }
+
+  /** What has not ended on this thread's side of the store; each is 0 when nothing is under way. For tests. */
+  get underWay(): Readonly<Record<'operations' | 'frozen' | 'requests', number>> {
+    const { outstanding, frozenDepth } = this.channel;
+    return { operations: outstanding, frozen: frozenDepth, requests: this.#host.mailbox.underWay };
   }
 
   /** For this package: what handles of blobs need. */
@@ -214,9 +220,10 @@ export class AttachedStore implements AsyncDisposable {
 }
 
 function pageOf(id: bigint): number {
-  if (typeof id !== 'bigint' || id >> 33n !== 0n || id === INVALID_BLOB_ID)
-    throw invalid('the id of a blob', id, 'a bigint');
-  return pageOfBlobId(id);
+  if (typeof id !== 'bigint') throw invalid('the id of a blob', id, 'a bigint');
+  const page = pageOfBlobId(id);
+  if (blobIdOfPage(page) === id) return page;
+  throw new BlobstoreError('ENOENT', `there is no blob ${id}: no blob can have that id`);
 }
 
 function* release(host: RemoteHost, { slot, generation }: AttachedBlob): Steps<void> {

@@ -25,6 +25,8 @@ export interface DataPlaneNeeds {
 export interface DataPlane {
   /** For requests of any number: those that are too many wait. A request never throws, and settles whatever happens. */
   readonly channel: PromiseChannel;
+  /** What has not ended; each is 0 when nothing is under way. For tests, of planes that count. */
+  readonly underWay?: Readonly<Record<string, number>>;
   /** A channel on the calling thread, made at the first call. ENOTSUP when the device is asynchronous. */
   syncChannel(): SyncChannel;
   /** The metadata worker has died: requests under way, and later ones, fail with `error`. Called once, before calls fail. */
@@ -56,6 +58,19 @@ class PoolPlane implements DataPlane {
 
   get channel(): PromiseChannel {
     return this.#pool.channel;
+  }
+
+  get underWay(): Readonly<Record<string, number>> {
+    const { inFlight, waiting, pooledBytes } = this.#pool.channel;
+    const own = this.#own;
+    return {
+      requests: inFlight,
+      waiting,
+      pooledBytes,
+      operations: own?.channel.outstanding ?? 0,
+      frozen: own?.channel.frozenDepth ?? 0,
+      mailbox: own?.host.mailbox.underWay ?? 0,
+    };
   }
 
   syncChannel(): SyncChannel {

@@ -3,14 +3,19 @@
  * Both polls a while before they sleep: when the metadata thread is awake it answers sooner than a thread can be woken.
  */
 
-import type { BlobstoreError, SharedStore, Waitable } from '@blobyard/core';
+import { type BlobstoreError, type SharedStore, STORE_END, type Waitable } from '@blobyard/core';
 import { readError } from './error-text.js';
 import { Mailbox, REQUESTS_MAX, type Request, ring, SLOT, STATE } from './mailbox.js';
 
-/** Looks at a slot before a synchronous call sleeps: some 30 µs. */
-const SPINS_MAX = 3000;
-/** Turns of the event loop in which a promise form looks before it sleeps. */
-const TURNS_MAX = 20;
+/**
+ * How long a stopped thread looks for its answer before it sleeps, in milliseconds: longer than it takes to wake the metadata
+ * thread and be answered, or each would find the other asleep every time.
+ */
+const SPIN_MS = 0.1;
+/** The same for promise forms: no longer than an answer takes when the metadata thread is awake, since this thread has other work. */
+const POLL_MS = 0.04;
+/** Looks at a slot between two at the clock. */
+const LOOKS = 200;
 /** Longest sleep before the waiter looks whether the store has ended, in milliseconds. */
 const SLEEP_MS = 100;
 
@@ -46,6 +51,11 @@ export class MailboxClient {
     this.#words = this.#mailbox.words;
   }
 
+  /** Requests that have not been answered, those that wait for a slot included. */
+  get underWay(): number {
+    return REQUESTS_MAX - this.#freeSlots.length + this.#queue.length;
+  }
+
   /** A request, sent when it is waited for. Fails as the metadata thread says, and with EIO or EBADF once the store has ended. */
   request(request: Request, ...args: readonly number[]): Waitable<MailboxAnswer> {
     return {
@@ -71,7 +81,8 @@ export class MailboxClient {
           reject(error);
         }
       };
-      if (this.#freeSlots.length > 0) start();
+      const hasEnded = this.#shared.end !== STORE_END.OPEN; // then no slot becomes free any more
+      if (this.#freeSlots.length > 0 || hasEnded) start();
       else this.#queue.push(start);
       if (!this.#isReaping) void this.#reapUntilIdle();
     });
@@ -111,10 +122,16 @@ export class MailboxClient {
 
   #waitForAnswer(slot: number): void {
     const state = this.#mailbox.slotAt(slot) + SLOT.STATE;
-    for (let spins = 0; spins < SPINS_MAX; spins++) {
-      if (Atomics.load(this.#words, state) === STATE.DONE) return;
+    const end = performance.now() + SPIN_MS;
+    do {
+      for (let looks = 0; looks < LOOKS; looks++) {
+        if (Atomics.load(this.#words, state) === STATE.DONE) return;
+      }
+    } while (performance.now() < end);
+    // The notification for the answer before this one may come only now: it ends a sleep, and says nothing.
+    while (Atomics.load(this.#words, state) !== STATE.DONE) {
+      if (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') this.#shared.requireAlive();
     }
-    while (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') this.#shared.requireAlive();
   }
 
   /** The answer in a slot that is done; the slot is free then. Throws what the metadata thread answered. */
@@ -152,17 +169,19 @@ export class MailboxClient {
 
   async #reapUntilIdle(): Promise<void> {
     this.#isReaping = true;
-    let seen = Atomics.load(this.#words, this.#mailbox.doneAt);
-    for (let turns = 0; this.#pending.length > 0; turns++) {
+    let seen: number | undefined; // what was answered before the first look is there
+    let quietSince = performance.now();
+    while (this.#pending.length > 0) {
       const done = Atomics.load(this.#words, this.#mailbox.doneAt);
-      if (done !== seen || turns === 0) {
+      if (done !== seen) {
         seen = done;
-        turns = 0;
         this.#reap();
-      } else if (turns < TURNS_MAX) {
+        quietSince = performance.now();
+      } else if (performance.now() - quietSince < POLL_MS) {
         await new Promise((resolve) => setImmediate(resolve));
       } else {
         await this.#sleep(done);
+        quietSince = performance.now();
       }
     }
     this.#isReaping = false;

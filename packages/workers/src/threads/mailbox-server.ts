@@ -3,14 +3,12 @@
  * found together go to the engine together. It also watches over those threads: what a dead one had is given back.
  */
 
-import { BroadcastChannel } from 'node:worker_threads';
 import {
   type BlobCluster,
   type Blobstore,
   BlobstoreError,
   type BlockDevice,
   blobIdOfPage,
-  CHANNELS_MAX,
   type ClaimedCluster,
   ClaimLog,
   type DeviceCluster,
@@ -19,6 +17,7 @@ import {
   type InsertionOutcome,
   InvariantError,
   type MdPage,
+  rowOfThread,
   run,
   runNowOrLater,
   type SharedStore,
@@ -27,14 +26,18 @@ import {
 } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import { writeText } from './error-text.js';
+import { sendSpec } from './external-specs.js';
 import { HEAD, Mailbox, NO_ENTRY, REQUEST, SLOT, STATE, TEXT_BYTES_MAX } from './mailbox.js';
-import { isAlive } from './thread-life.js';
+import { Count, type Row } from './row.js';
+import { ThreadWatch } from './thread-watch.js';
 
-/** Turns of the event loop without a request before the metadata thread sleeps. */
-const IDLE_TURNS_MAX = 30;
-/** How often threads are looked after, in milliseconds. */
-const WATCH_MS = 100;
-
+/**
+ * How long the metadata thread looks for requests after the last one, in milliseconds: longer than it takes to wake the thread
+ * that got the last answer, and to hear of it again, or each would find the other asleep every time.
+ */
+const POLL_MS = 0.15;
+/** Looks between two turns of the event loop: some microseconds. */
+const LOOKS = 100;
 /** What the mailboxes need of the store around them. */
 export interface MailboxHooks {
   /** Opens a blob for a row's thread, in turn with the store's own operations. */
@@ -47,42 +50,10 @@ export interface MailboxHooks {
   onBug(error: unknown): void;
 }
 
-/** What is known of a row's channel. */
-interface Row {
-  readonly mailbox: Mailbox;
-  /** Submissions that have been taken. */
-  taken: number;
-  /** Requests that have not been answered. */
-  readonly underWay: Count;
-  /** Those among them that the channel makes while it is inside a blob; they wait for nobody to freeze or thaw one. */
-  readonly inside: Count;
-  readonly opened: EngineBlob[];
-  ending: Promise<void> | undefined;
-}
-
 /** A request that has been taken. */
 interface Taken {
   readonly row: number;
   readonly slot: number;
-}
-
-/** Something that is counted, and waited for. */
-class Count {
-  #count = 0;
-  #onZero: (() => void)[] = [];
-
-  add(): void {
-    this.#count++;
-  }
-
-  remove(): void {
-    this.#count--;
-    if (this.#count === 0) for (const resolve of this.#onZero.splice(0)) resolve();
-  }
-
-  async whenZero(): Promise<void> {
-    if (this.#count > 0) await new Promise<void>((resolve) => this.#onZero.push(resolve));
-  }
 }
 
 const INSIDE: readonly number[] = [REQUEST.INSERT, REQUEST.RAISE_HIGH_WATER, REQUEST.DISCARD, REQUEST.RECLAIM];
@@ -99,7 +70,7 @@ export class MailboxServer {
   readonly #hooks: MailboxHooks;
   readonly #name: string;
   readonly #rows = new Map<number, Row>();
-  #watch: NodeJS.Timeout | undefined;
+  readonly #watch: ThreadWatch;
   /** No blob is opened any more. */
   #isEvicting = false;
   #isStopped = false;
@@ -113,32 +84,38 @@ export class MailboxServer {
     this.#words = new Int32Array(mailboxes, 0, mailboxes.byteLength / 4); // of explicit length: others are slow on it
     this.#hooks = hooks;
     this.#name = name;
-    this.#shared.usedLock.onLongWait = (threadId) => this.#freeLockOfDead(threadId);
+    this.#watch = new ThreadWatch(this.#shared, (row) => void this.endDead(row).catch(hooks.onBug));
+    this.#shared.usedLock.onLongWait = (threadId) => {
+      const row = rowOfThread(threadId); // the metadata thread itself waits: the owner may be dead
+      if (row >= 0 && this.#watch.isDead(row)) this.#metadata.freeUsedLock(row);
+    };
   }
 
   /** Serves until `stop`. */
   async run(): Promise<void> {
-    this.#watch = setInterval(() => this.#lookAfterThreads(), WATCH_MS);
-    this.#watch.unref();
-    let idleTurns = 0;
+    this.#watch.start();
+    let quietSince = performance.now();
     while (!this.#isStopped) {
       const bell = Atomics.load(this.#words, HEAD.BELL);
-      idleTurns = this.#serve() ? 0 : idleTurns + 1;
-      if (idleTurns <= IDLE_TURNS_MAX) {
+      const hasServed = this.#serve();
+      const now = performance.now();
+      if (hasServed) quietSince = now;
+      if (now - quietSince <= POLL_MS) {
         await new Promise((resolve) => setImmediate(resolve));
+        for (let looks = 0; looks < LOOKS && !this.#hasReady(); looks++);
         continue;
       }
       Atomics.store(this.#words, HEAD.ASLEEP, 1);
       if (!this.#hasReady() && !this.#isStopped) await this.#sleep(bell);
       Atomics.store(this.#words, HEAD.ASLEEP, 0);
-      idleTurns = 0;
+      quietSince = performance.now();
     }
   }
 
   /** Ends `run`. What is under way goes on; what comes later is not taken any more. */
   stop(): void {
     this.#isStopped = true;
-    clearInterval(this.#watch);
+    this.#watch.stop();
     this.#stopping?.();
     Atomics.add(this.#words, HEAD.BELL, 1);
     Atomics.notify(this.#words, HEAD.BELL);
@@ -229,6 +206,10 @@ export class MailboxServer {
 
   /** Insertions into one blob. Whatever becomes of one, its claim is the blob's then, unless another was faster. */
   #insert(slot: number, together: readonly { taken: Taken; wanted: WantedInsertion }[]): void {
+    // Once for each row, when all its answers are there: who is woken by the first one would find only that.
+    const announce = () => {
+      for (const row of new Set(together.map(({ taken }) => taken.row))) this.#announce(row);
+    };
     const finish = (outcomes: readonly InsertionOutcome[]) => {
       together.forEach(({ taken, wanted }, at) => {
         const outcome = outcomes[at];
@@ -236,6 +217,7 @@ export class MailboxServer {
         if (typeof outcome === 'object') this.#fail(taken, outcome.error);
         else this.#answer(taken, [outcome === 'inserted' ? 1 : 0, 0]);
       });
+      announce();
     };
     const steps = () =>
       this.#metadata.insertClusters(
@@ -244,6 +226,7 @@ export class MailboxServer {
       );
     const fail = (error: unknown) => {
       for (const { taken } of together) this.#fail(taken, error);
+      announce();
     };
     try {
       const outcomes = runNowOrLater(steps());
@@ -260,6 +243,7 @@ export class MailboxServer {
     } catch (error) {
       this.#fail(taken, error);
     }
+    this.#announce(taken.row);
   }
 
   async #execute(taken: Taken, row: Row, op: number): Promise<Answer> {
@@ -328,9 +312,7 @@ export class MailboxServer {
       const advice = "give it as a spec of kind 'memory', 'file' or 'custom'";
       throw new BlobstoreError('ENOTSUP', `the external snapshot can be read on one thread only: ${advice}`);
     }
-    const channel = new BroadcastChannel(externalsOf(this.#name, row));
-    channel.postMessage({ slot, spec });
-    channel.close();
+    sendSpec(this.#name, row, { slot, spec });
     return true;
   }
 
@@ -368,10 +350,15 @@ export class MailboxServer {
     const isInside = INSIDE.includes(this.#words[known.mailbox.slotAt(slot) + SLOT.OP]);
     Atomics.store(this.#words, state, STATE.DONE);
     Atomics.notify(this.#words, state);
-    Atomics.add(this.#words, known.mailbox.doneAt, 1);
-    Atomics.notify(this.#words, known.mailbox.doneAt);
     if (isInside) known.inside.remove();
     known.underWay.remove();
+  }
+
+  /** Tells who waits for answers in promise form, or for a slot, that a row has some. */
+  #announce(row: number): void {
+    const { doneAt } = this.#row(row).mailbox;
+    Atomics.add(this.#words, doneAt, 1);
+    Atomics.notify(this.#words, doneAt);
   }
 
   #row(row: number): Row {
@@ -400,34 +387,8 @@ export class MailboxServer {
     known.mailbox.reset();
     this.#shared.channels.release(row);
   }
-
-  #lookAfterThreads(): void {
-    for (let row = 0; row < CHANNELS_MAX; row++) {
-      if (!this.#isDead(row)) continue;
-      void this.endDead(row).catch(this.#hooks.onBug);
-    }
-  }
-
-  /** A thread that says that it leaves has done nothing since; where the system tells, its end is waited for. */
-  #isDead(row: number): boolean {
-    const { channels } = this.#shared;
-    if (!channels.isTaken(row)) return false;
-    const thread = channels.thread(row);
-    return !isAlive(thread) || (thread.id === 0 && channels.isLeaving(row));
-  }
-
-  /** The metadata thread itself waits for the used lock: its owner may be dead. */
-  #freeLockOfDead(threadId: number): void {
-    const row = threadId - 1;
-    if (row >= 0 && this.#isDead(row)) this.#metadata.freeUsedLock(row);
-  }
 }
 
 function isOf(blob: EngineBlob, slot: number, generation: number): boolean {
   return blob.isOpen && blob.slot === slot && blob.generation === generation;
-}
-
-/** The name of the broadcast channel by which a row's thread gets specs. */
-export function externalsOf(name: string, row: number): string {
-  return `${name} externals ${row}`;
 }

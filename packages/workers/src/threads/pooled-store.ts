@@ -53,6 +53,11 @@ export class PooledStore implements Store {
     throw noEngine('store');
   }
 
+  /** What has not ended on this thread's side; each is 0 when nothing is under way. For tests. */
+  get underWay(): Readonly<Record<string, number>> {
+    return this.#context.plane.underWay ?? {};
+  }
+
   create(options?: CreateBlobOptions): Promise<Blob> {
     return this.#inFlight.run('create a blob', async () => {
       const { metadata, geometry } = this.#context;

@@ -1,8 +1,6 @@
 /** What a channel on another thread than the metadata thread works with: shared memory, a device of its own, and a mailbox. */
 
-import { BroadcastChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import {
-  assert,
   BLOB,
   type BlobCluster,
   type BlobRef,
@@ -16,10 +14,10 @@ import {
   type Steps,
   waitFor,
 } from '@blobyard/core';
-import { type DeviceSpec, openDeviceNowOrLater } from '@blobyard/io';
+import { openDeviceNowOrLater } from '@blobyard/io';
+import { SpecReceiver } from './external-specs.js';
 import { NO_ENTRY, REQUEST } from './mailbox.js';
 import { MailboxClient } from './mailbox-client.js';
-import { externalsOf } from './mailbox-server.js';
 import { refreshing } from './refreshing-device.js';
 import type { StoreHandle } from './store-handle.js';
 
@@ -81,7 +79,7 @@ export class RemoteHost implements ChannelHost {
   readonly channelOpsMax: number;
   readonly mailbox: MailboxClient;
   readonly #externals = new Map<number, External>();
-  readonly #specs: BroadcastChannel;
+  readonly #specs: SpecReceiver;
 
   /**
    * @param device - the store's, opened on this thread
@@ -95,8 +93,7 @@ export class RemoteHost implements ChannelHost {
     this.channelOpsMax = handle.channelOpsMax;
     this.mailbox = new MailboxClient(this.shared, handle.mailboxes, row);
     this.metadata = new RemotePort(this.mailbox);
-    this.#specs = new BroadcastChannel(externalsOf(handle.name, row));
-    asPort(this.#specs).unref();
+    this.#specs = new SpecReceiver(handle.name, row);
   }
 
   /**
@@ -110,7 +107,7 @@ export class RemoteHost implements ChannelHost {
     const known = this.#externals.get(slot);
     if (known?.generation === generation && known.epoch === epoch) return known.device;
     const { first } = this.mailbox.request(REQUEST.EXTERNAL, slot, generation).block();
-    const device = first === 0 ? undefined : openDeviceNowOrLater(this.#takeSpec(slot));
+    const device = first === 0 ? undefined : openDeviceNowOrLater(this.#specs.take(slot));
     const external = { generation, epoch, device };
     this.#externals.set(slot, external);
     if (device instanceof Promise) this.#settle(slot, external, device);
@@ -134,19 +131,6 @@ export class RemoteHost implements ChannelHost {
     };
     opening.then(replace, () => replace(undefined));
   }
-
-  #takeSpec(slot: number): DeviceSpec {
-    const received: { message: { slot: number; spec: DeviceSpec } } | undefined = receiveMessageOnPort(
-      asPort(this.#specs),
-    );
-    assert(received?.message.slot === slot, 'the spec of an external snapshot has not come with its answer');
-    return received.message.spec;
-  }
-}
-
-/** Node's own broadcast channels can be read and unref'ed like ports; their type does not say so. */
-function asPort(channel: BroadcastChannel): MessagePort {
-  return channel as unknown as MessagePort;
 }
 
 /** Closes a device once nobody can be in the middle of looking at it. */

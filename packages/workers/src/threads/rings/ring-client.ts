@@ -113,6 +113,11 @@ export class RingClient {
     return this.#waiting.length;
   }
 
+  /** Bytes of the pool that requests have. */
+  get pooledBytes(): number {
+    return this.#pool.bytes.length - this.#pool.freeBytes;
+  }
+
   /** As `Channel.read`; any number at once. */
   read(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): Promise<void> {
     return this.#transfer(RING_OP.READ, blob, buffer, offset, count, bufferOffset);

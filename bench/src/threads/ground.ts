@@ -1,0 +1,82 @@
+/** A store with threads to measure on, and a thick blob in it that is full of what `stampBlocks` writes. */
+
+import fs from 'node:fs';
+import { MemoryDevice } from '@blobyard/io';
+import { type Blob, createStore, openStore, type Store } from '@blobyard/workers';
+import type { Scale } from '../benchmark.js';
+import { contiguousStart, MIB, sized, temporaryFile } from '../fixtures.js';
+import { fillRandomly } from '../random.js';
+import { stampBlocks } from './transfer-plan.js';
+
+/** Bytes that transfers are spread over. */
+const REGION_BYTES = 128 * MIB;
+const REGION_BYTES_SMOKE = 4 * MIB;
+/** Bytes around the region for the store's metadata. */
+const METADATA_BYTES = 8 * MIB;
+
+export type Medium = 'memory' | 'file';
+
+export interface Ground {
+  readonly store: Store;
+  readonly blob: Blob;
+  readonly regionBytes: number;
+  /** The same bytes without the store: in the device's memory, or its file, from `start` on. */
+  readonly bare: BarePlace;
+  dispose(): Promise<void>;
+}
+
+/** Goes to other threads. */
+export interface BarePlace {
+  readonly start: number;
+  readonly memory?: SharedArrayBuffer;
+  readonly path?: string;
+}
+
+/** @param threads - I/O workers */
+export async function newGround(scale: Scale, medium: Medium, threads: number): Promise<Ground> {
+  const regionBytes = sized(scale, REGION_BYTES, REGION_BYTES_SMOKE);
+  const sizeBytes = regionBytes + METADATA_BYTES;
+  const file = medium === 'file' ? temporaryFile() : undefined;
+  const memory = file ? undefined : MemoryDevice.create({ sizeBytes });
+  const device = memory ?? { kind: 'file' as const, path: file?.path ?? '' };
+  const make = memory ? device : { ...device, kind: 'file' as const, path: file?.path ?? '', create: true, sizeBytes };
+  const { id, start } = await fill(make, regionBytes);
+  if (file) sync(file.path);
+  const store = await openStore({ device, threads });
+  const blob = await store.open(id);
+  const place = memory?.bytes();
+  const bare = place
+    ? { start: place.byteOffset + start, memory: place.buffer as SharedArrayBuffer }
+    : { start, path: file?.path };
+  const dispose = async () => {
+    await blob.close();
+    await store.close();
+    await memory?.close();
+    file?.dispose();
+  };
+  return { store, blob, regionBytes, bare, dispose };
+}
+
+/** Makes the store and the blob; inline, where it can be seen where the blob lies. */
+async function fill(device: Parameters<typeof createStore>[0]['device'], regionBytes: number) {
+  const store = await createStore({ device, clusterSizeBytes: MIB, clearMethod: 'none' });
+  const blob = await store.create({ sizeBytes: regionBytes });
+  const piece = new Uint8Array(MIB);
+  for (let at = 0; at < regionBytes; at += MIB) {
+    fillRandomly(piece, at + 1);
+    stampBlocks(piece, at);
+    blob.writeSync(piece, at);
+  }
+  const { id } = blob;
+  const start = contiguousStart(store.engine.blobstore, blob.engine);
+  await blob.close();
+  await store.close();
+  return { id, start };
+}
+
+/** Writing it to the medium would go on beside the measurement. */
+function sync(path: string): void {
+  const fd = fs.openSync(path, 'r+');
+  fs.fsyncSync(fd);
+  fs.closeSync(fd);
+}

@@ -1,0 +1,29 @@
+/** First writes to the clusters of a thin blob, from an attached thread, which waits for each. */
+
+import { type AttachedBlob, attach, type StoreHandle } from '@blobyard/workers';
+import { forEachOperation, type Job } from '../job.js';
+import { BLOCK_BYTES, stampBlocks } from '../transfer-plan.js';
+
+export async function firstWriteJob(handle: StoreHandle, clusterBytes: number): Promise<Job> {
+  const store = await attach(handle);
+  const buffer = store.allocate(BLOCK_BYTES);
+  let blob: AttachedBlob | undefined;
+  const begin = (blobId: bigint) => {
+    blob = store.blob(blobId);
+  };
+  const run: Job['run'] = (share) => {
+    let sum = 0;
+    forEachOperation(share, (operation) => {
+      const offset = (operation % share.operations) * clusterBytes;
+      stampBlocks(buffer, offset);
+      blob?.writeSync(buffer, offset);
+      sum = (sum + offset) | 0;
+    });
+    return sum;
+  };
+  const end = async () => {
+    await blob?.close();
+    return undefined;
+  };
+  return { begin, run, end, close: () => store.detach() };
+}

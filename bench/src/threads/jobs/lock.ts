@@ -1,0 +1,26 @@
+/** The used lock: taken and given back around the least that has to be guarded, as often as there are operations, by whoever gets it. */
+
+import { threadId } from 'node:worker_threads';
+import { UsedLock } from '@blobyard/core';
+import type { Job } from '../job.js';
+
+/** Word of the memory that the lock guards; far from those of the lock. */
+export const GUARDED = 512;
+
+export function lockJob(memory: SharedArrayBuffer): Job {
+  const words = new Int32Array(memory);
+  const lock = new UsedLock(words, threadId);
+  let taken = 0;
+  const run: Job['run'] = ({ operations }) => {
+    taken = 0;
+    for (;;) {
+      lock.acquire();
+      const count = words[GUARDED];
+      if (count < operations) words[GUARDED] = count + 1;
+      lock.release();
+      if (count >= operations) return taken;
+      taken++;
+    }
+  };
+  return { run, end: () => ({ taken }), close: () => undefined };
+}

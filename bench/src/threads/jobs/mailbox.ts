@@ -1,0 +1,39 @@
+/** Round trips through a mailbox: requests that have nothing to do. */
+
+import { threadId } from 'node:worker_threads';
+import { ChannelTable } from '@blobyard/core';
+import { openDevice } from '@blobyard/io';
+import type { StoreHandle } from '@blobyard/workers';
+import { REQUEST } from '../../../../packages/workers/dist/threads/mailbox.js';
+import { RemoteHost } from '../../../../packages/workers/dist/threads/remote-host.js';
+import { thisThread } from '../../../../packages/workers/dist/threads/thread-life.js';
+import { forEachOperation, type Job } from '../job.js';
+
+/** @param pauseMs - before each request: the metadata thread sleeps then */
+export async function mailboxJob(handle: StoreHandle, pauseMs: number): Promise<Job> {
+  const device = await openDevice(handle.device);
+  const table = new ChannelTable(handle.buffers.channels);
+  const row = table.claim(threadId);
+  table.setThread(row, thisThread());
+  const host = new RemoteHost(handle, device, row);
+  const nothing = new Int32Array(new SharedArrayBuffer(4));
+  let waitedMs = 0;
+  const run: Job['run'] = (share) => {
+    let sum = 0;
+    waitedMs = 0;
+    forEachOperation(share, () => {
+      if (pauseMs > 0) Atomics.wait(nothing, 0, 0, pauseMs);
+      const begin = performance.now();
+      const { first } = host.mailbox.request(REQUEST.RAISE_HIGH_WATER, 0).block();
+      waitedMs += performance.now() - begin;
+      sum += 1 + first;
+    });
+    return sum;
+  };
+  const close = async () => {
+    host.mailbox.request(REQUEST.LEAVE).block();
+    await host.close();
+    await device.close();
+  };
+  return { run, end: () => ({ waitedMs }), close };
+}

@@ -1,0 +1,28 @@
+/** The entry of a thread that serves a ring, and answers at once: a read gets its offset as its first word. */
+
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import type { RingBuffers } from '../../../packages/workers/dist/threads/rings/ring-layout.js';
+import { type RingChannel, RingServer } from '../../../packages/workers/dist/threads/rings/ring-server.js';
+
+const { ring, port } = workerData as { ring: RingBuffers; port: MessagePort };
+
+const unexpected = async () => {
+  throw new Error('only reads are asked for here');
+};
+const channel: RingChannel = {
+  tryReadNow: (_blob, buffer, offset, _count, bufferOffset = 0) => {
+    buffer[bufferOffset] = offset;
+    return true;
+  },
+  tryWriteNow: () => false,
+  read: unexpected,
+  write: unexpected,
+  readv: unexpected,
+  writev: unexpected,
+  writeZeroes: unexpected,
+  unmap: unexpected,
+};
+
+const server = new RingServer(ring, port, { channel });
+parentPort?.postMessage('ready');
+await server.run();

@@ -1,0 +1,43 @@
+/** Creating a blob goes on with deletions that have not ended; one that is only under way is finished once all the same. */
+
+import { type BlobId, Blobstore, run } from '@blobyard/core';
+import { asyncDevice, SparseMemoryDevice } from '@blobyard/io';
+import { expect, test } from 'vitest';
+
+const CLUSTER_BYTES = 8192;
+const UNITS = 16;
+
+async function makeStore(seed: number): Promise<Blobstore> {
+  const device = new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 });
+  return run(Blobstore.init(asyncDevice(device, { seed }), { clusterBytes: CLUSTER_BYTES }));
+}
+
+/** A snapshot with one clone, both with data. */
+async function makeSnapshot(store: Blobstore): Promise<BlobId> {
+  const channel = store.openChannel();
+  const id = await run(store.createBlob({ clusterCount: 3, thin: true }));
+  const blob = await run(store.openBlob(id));
+  await channel.write(blob, new Uint8Array(2 * CLUSTER_BYTES).fill(1), 0, 2 * UNITS);
+  const snapshot = await run(store.createSnapshot(id));
+  await channel.write(blob, new Uint8Array(CLUSTER_BYTES).fill(2), UNITS, UNITS);
+  await run(store.closeBlob(blob));
+  await run(store.closeChannel(channel));
+  return snapshot;
+}
+
+test.each([1, 2, 3, 4, 5, 6, 7, 8])('deletions and creations at once, order %i', async (seed) => {
+  const store = await makeStore(seed);
+  const snapshot = await makeSnapshot(store);
+  const plain = await run(store.createBlob({ clusterCount: 4 }));
+  const before = store.blobIds().length;
+  const creations = Array.from({ length: 3 }, async (_, index) => {
+    for (let turn = 0; turn < (seed - 1) * 4 + index; turn++) await new Promise((resolve) => setImmediate(resolve));
+    return run(store.createBlob({ clusterCount: 1 }));
+  });
+  const deletions = [snapshot, plain].map((id) => run(store.deleteBlob(id)));
+  await Promise.all([...deletions, ...creations]);
+  expect(store.blobIds()).toHaveLength(before + 1);
+  store.verify();
+  await run(store.audit());
+  await run(store.unload());
+});

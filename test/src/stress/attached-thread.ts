@@ -1,0 +1,58 @@
+/** A thread of the stress that is attached to the store. */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { attach, type StoreHandle } from '@blobyard/workers';
+import { Actor, type ActorReport, textOf } from './actor.js';
+import { dataSchedule } from './schedule.js';
+import { type LogBuffers, SharedLog } from './shared-log.js';
+
+export interface AttachedThreadData {
+  readonly handle: StoreHandle;
+  readonly log: LogBuffers;
+  readonly writer: number;
+  readonly seed: number;
+  /** Of its sequence of operations. */
+  readonly name: string;
+  /** Ends without a word to the store. */
+  readonly leavesAbruptly: boolean;
+  /** The device does Sync calls. */
+  readonly hasSync: boolean;
+}
+
+const { handle, log, writer, seed, name, leavesAbruptly, hasSync } = workerData as AttachedThreadData;
+
+async function work(): Promise<ActorReport> {
+  const store = await attach(handle);
+  const hasDeviceMemory = writer % 2 === 0;
+  const buffers: Uint8Array[] = [];
+  const actor = new Actor({
+    log: new SharedLog(log),
+    writer,
+    schedule: dataSchedule(seed, name),
+    open: (id) => store.open(id),
+    openSync: (id) => store.blob(id),
+    allocate: (bytes) => {
+      if (!hasDeviceMemory) return new Uint8Array(bytes);
+      const buffer = store.allocate(bytes);
+      buffers.push(buffer);
+      return buffer;
+    },
+    isStoreThread: false,
+    hasSync,
+  });
+  const report = await actor.run();
+  for (const buffer of buffers) store.release(buffer);
+  for (const [what, count] of Object.entries(store.underWay)) {
+    if (count !== 0) report.findings.push(`writer ${writer} has left over: ${what} ${count}`);
+  }
+  if (!leavesAbruptly) await store.detach();
+  return report;
+}
+
+work().then(
+  (report) => parentPort?.postMessage(report),
+  (error: unknown) => {
+    const findings = [`writer ${writer} failed: ${textOf(error)}`];
+    parentPort?.postMessage({ operations: 0, blocks: 0, refused: {}, findings } satisfies ActorReport);
+  },
+);

@@ -1,0 +1,302 @@
+/** The metadata side of a round: it makes and deletes blobs, snapshots and clones, and changes their sizes, while others write. */
+
+import { BlobstoreError, type ErrorCode } from '@blobyard/core';
+import type { ResizableDevice } from '@blobyard/io';
+import type { Blob, Store } from '@blobyard/workers';
+import { favour, textOf } from './actor.js';
+import { Behind, type BlobBase } from './history.js';
+import type { MetadataKind, MetadataOperation } from './schedule.js';
+import { BLOB_STATE, BLOCKS_MAX, CHANGE, type SharedLog, STATUS } from './shared-log.js';
+import { BLOCK_BYTES, BLOCK_WORDS, type BlockContent, readStamp } from './stamp.js';
+
+/** A blob of the round, as the checker needs it. */
+export interface TrackedBlob {
+  readonly index: number;
+  readonly id: bigint;
+  readonly base: BlobBase;
+  /** What a snapshot holds; undefined for a blob that can be written. */
+  readonly truth: readonly BlockContent[] | undefined;
+  /** Where a clone or snapshot comes from in this round. */
+  readonly of: number | undefined;
+  isDeleted: boolean;
+}
+
+/** A snapshot that was made in this round. */
+export interface TakenSnapshot {
+  readonly blob: number;
+  readonly of: number;
+  readonly begin: number;
+  readonly end: number;
+  readonly contents: readonly BlockContent[];
+}
+
+/** What the sides of a round know together. */
+export interface RoundBlobs {
+  readonly blobs: TrackedBlob[];
+  readonly snapshots: TakenSnapshot[];
+  /** When the first snapshot of a blob may have been made. */
+  readonly firstSnapshots: Map<number, number>;
+  readonly findings: string[];
+  readonly done: Record<string, number>;
+  readonly refused: Record<string, number>;
+}
+
+export interface MetadataSideOptions {
+  readonly log: SharedLog;
+  readonly writer: number;
+  readonly store: Store;
+  readonly device: ResizableDevice;
+  readonly deviceBytesMax: number;
+  readonly clusterBytes: number;
+  readonly round: RoundBlobs;
+  readonly schedule: Generator<MetadataOperation, never>;
+}
+
+/** Blobs that are there at once, more or less. */
+const BLOBS_AT_ONCE = 22;
+const FULL: readonly ErrorCode[] = ['ENOSPC', 'ENOMEM'];
+/** What an operation may be answered beside success: others may have been faster, and the store may be full. */
+const LEGAL: Record<MetadataKind, readonly ErrorCode[]> = {
+  create: FULL,
+  snapshot: FULL,
+  clone: FULL,
+  inflate: FULL,
+  decouple: [...FULL, 'EINVAL'],
+  delete: [...FULL, 'EBUSY'],
+  resize: FULL,
+  sync: FULL,
+  flush: FULL,
+  grow: FULL,
+  rest: [],
+};
+
+export class MetadataSide {
+  readonly #options: MetadataSideOptions;
+  readonly #log: SharedLog;
+  readonly #round: RoundBlobs;
+  readonly #clusterBlocks: number;
+
+  constructor(options: MetadataSideOptions) {
+    this.#options = options;
+    this.#log = options.log;
+    this.#round = options.round;
+    this.#clusterBlocks = options.clusterBytes / BLOCK_BYTES;
+  }
+
+  async run(): Promise<void> {
+    while (!this.#log.isStopped) {
+      const operation = this.#options.schedule.next().value;
+      await this.#execute(operation);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async #execute(operation: MetadataOperation): Promise<void> {
+    const { kind, variant } = operation;
+    const { findings, done, refused } = this.#round;
+    try {
+      await this.#attempt(operation);
+      done[kind] = (done[kind] ?? 0) + 1;
+    } catch (error) {
+      const code = error instanceof BlobstoreError ? error.code : 'EIO';
+      refused[`${kind} ${code}`] = (refused[`${kind} ${code}`] ?? 0) + 1;
+      const isLegal = error instanceof BlobstoreError && LEGAL[kind].includes(code);
+      const isRaced = code === 'ENOENT' && kind !== 'create'; // the other metadata side was faster
+      if (!isLegal && !isRaced) findings.push(`metadata: ${kind} (${variant % 1000}) failed: ${textOf(error)}`);
+    }
+  }
+
+  async #attempt(operation: MetadataOperation): Promise<void> {
+    const { kind, size, variant } = operation;
+    switch (kind) {
+      case 'rest':
+        return new Promise((resolve) => setTimeout(resolve, variant % 12));
+      case 'create':
+        return this.#create(1 + (size % (BLOCKS_MAX / this.#clusterBlocks / 2)), variant % 4 !== 0);
+      case 'flush':
+        return this.#options.store.flush();
+      case 'grow':
+        return this.#grow();
+      case 'delete':
+        return this.#delete(operation);
+      case 'snapshot':
+        return this.#onBlob(operation, false, (tracked, blob) => this.#snapshot(tracked, blob));
+      case 'clone':
+        return this.#onBlob(operation, true, (tracked, blob) => this.#clone(tracked, blob));
+      case 'resize':
+        return this.#onBlob(operation, false, (tracked, blob) => this.#resize(tracked, blob, size, variant));
+      case 'inflate':
+        return this.#onBlob(operation, false, (_, blob) => blob.inflate());
+      case 'decouple':
+        return this.#onBlob(operation, false, (_, blob) => blob.decouple());
+      case 'sync':
+        return this.#onBlob(operation, false, (_, blob) => blob.sync());
+    }
+  }
+
+  #live(isSnapshot: boolean | undefined): TrackedBlob[] {
+    return this.#round.blobs.filter((tracked) => {
+      return !tracked.isDeleted && (isSnapshot === undefined || (tracked.truth !== undefined) === isSnapshot);
+    });
+  }
+
+  /** Does something with a handle of a blob that the operation names. */
+  async #onBlob(
+    { blob: choice }: MetadataOperation,
+    isSnapshot: boolean,
+    action: (tracked: TrackedBlob, blob: Blob) => Promise<void>,
+  ): Promise<void> {
+    const live = this.#live(isSnapshot);
+    if (live.length === 0) return;
+    const tracked = live[favour(choice, live.length)];
+    const blob = await this.#options.store.open(tracked.id);
+    try {
+      // One that is being deleted may be gone, and its id another blob's.
+      if (this.#log.state(tracked.index) !== BLOB_STATE.DELETING) await action(tracked, blob);
+    } finally {
+      await closeSurely(blob);
+    }
+  }
+
+  #isCrowded(): boolean {
+    return this.#live(undefined).length >= BLOBS_AT_ONCE;
+  }
+
+  async #create(clusters: number, thin: boolean): Promise<void> {
+    if (this.#isCrowded()) return;
+    const index = this.#log.addBlob();
+    if (index === undefined) return;
+    const blob = await this.#options.store.create({ sizeBytes: clusters * this.#options.clusterBytes, thin });
+    const base: BlobBase = { contents: [], isOverZeroes: true, behind: new Behind() };
+    this.#track({ index, id: blob.id, base, truth: undefined, of: undefined, isDeleted: false }, blob);
+    await closeSurely(blob);
+  }
+
+  #track(tracked: TrackedBlob, blob: Blob): void {
+    this.#round.blobs.push(tracked);
+    const state = tracked.truth === undefined ? BLOB_STATE.WRITABLE : BLOB_STATE.SNAPSHOT;
+    tracked.truth?.forEach(({ signature }, block) => {
+      this.#log.setTruth(tracked.index, block, signature);
+    });
+    this.#log.publish(tracked.index, blob.id, blob.sizeBytes / BLOCK_BYTES, state);
+  }
+
+  async #snapshot(original: TrackedBlob, blob: Blob): Promise<void> {
+    if (this.#isCrowded()) return;
+    const index = this.#log.addBlob();
+    if (index === undefined) return;
+    const { firstSnapshots, snapshots } = this.#round;
+    const begin = this.#log.now();
+    if (!firstSnapshots.has(original.index)) firstSnapshots.set(original.index, begin);
+    const snapshot = await blob.snapshot();
+    const end = this.#log.now();
+    try {
+      const contents = await readContents(snapshot);
+      snapshots.push({ blob: index, of: original.index, begin, end, contents });
+      const { behind } = original.base;
+      const base: BlobBase = { contents, isOverZeroes: false, behind: behind.with([]) };
+      behind.add(contents);
+      const tracked = { index, id: snapshot.id, base, truth: contents, of: original.index, isDeleted: false };
+      this.#track(tracked, snapshot);
+    } finally {
+      await closeSurely(snapshot);
+    }
+  }
+
+  async #clone(snapshot: TrackedBlob, blob: Blob): Promise<void> {
+    if (this.#isCrowded()) return;
+    const index = this.#log.addBlob();
+    if (index === undefined) return;
+    const clone = await blob.clone();
+    const { contents, behind } = snapshot.base;
+    const base: BlobBase = { contents, isOverZeroes: false, behind: behind.with(contents) };
+    this.#track({ index, id: clone.id, base, truth: undefined, of: snapshot.index, isDeleted: false }, clone);
+    await closeSurely(clone);
+  }
+
+  /** What is cut off is logged as a change like others. */
+  async #resize(tracked: TrackedBlob, blob: Blob, size: number, variant: number): Promise<void> {
+    const log = this.#log;
+    const { writer, clusterBytes } = this.#options;
+    if (log.isFull(writer)) return;
+    const { index } = tracked;
+    if (this.#resizing.has(index)) return;
+    this.#resizing.add(index);
+    const before = blob.sizeBytes / BLOCK_BYTES;
+    const clusters = variant % 3 === 0 ? size % 9 : 1 + (size % (BLOCKS_MAX / this.#clusterBlocks));
+    const after = clusters * this.#clusterBlocks;
+    const entry = after < before ? log.begin(writer, CHANGE.SHRINK, index, after, BLOCKS_MAX) : undefined;
+    if (after < before) log.setBlocks(index, after);
+    try {
+      await blob.resize(clusters * clusterBytes);
+      if (entry !== undefined) log.end(writer, entry, STATUS.DONE);
+    } catch (error) {
+      if (entry !== undefined) log.end(writer, entry, error instanceof BlobstoreError ? -error.errno : 1);
+      throw error;
+    } finally {
+      log.setBlocks(index, blob.sizeBytes / BLOCK_BYTES);
+      this.#resizing.delete(index);
+    }
+  }
+
+  get #resizing(): Set<number> {
+    return resizingOf(this.#round);
+  }
+
+  async #delete({ blob: choice, variant }: MetadataOperation): Promise<void> {
+    const live = this.#live(undefined);
+    if (live.length < BLOBS_AT_ONCE / 3 || (live.length < BLOBS_AT_ONCE - 4 && variant % 2 === 0)) return;
+    const tracked = live[choice % live.length];
+    const before = this.#log.state(tracked.index);
+    if (before === BLOB_STATE.DELETING) return;
+    this.#log.setState(tracked.index, BLOB_STATE.DELETING);
+    try {
+      await this.#options.store.delete(tracked.id);
+      tracked.isDeleted = true;
+    } catch (error) {
+      this.#log.setState(tracked.index, before);
+      throw error;
+    }
+  }
+
+  async #grow(): Promise<void> {
+    const { device, deviceBytesMax, clusterBytes, store } = this.#options;
+    const bytes = device.blockCount * device.blockLengthBytes + 16 * clusterBytes;
+    if (bytes > deviceBytesMax) return;
+    await device.resize(bytes / device.blockLengthBytes);
+    await store.grow();
+  }
+}
+
+const resizing = new WeakMap<RoundBlobs, Set<number>>();
+
+/** Blobs that are being resized: one after another, so that what happened to their sizes is known. */
+function resizingOf(round: RoundBlobs): Set<number> {
+  let blobs = resizing.get(round);
+  if (blobs === undefined) {
+    blobs = new Set();
+    resizing.set(round, blobs);
+  }
+  return blobs;
+}
+
+/** Closes a handle; with a full store closing writes what it has to at the next chance. */
+export async function closeSurely(blob: Blob): Promise<void> {
+  for (let attempts = 0; ; attempts++) {
+    try {
+      return await blob.close();
+    } catch (error) {
+      if (attempts === 200 || !(error instanceof BlobstoreError && FULL.includes(error.code))) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+}
+
+/** Reads all of a blob that nobody changes. */
+export async function readContents(blob: Pick<Blob, 'sizeBytes' | 'read'>): Promise<BlockContent[]> {
+  const bytes = await blob.read(0, blob.sizeBytes);
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+  return Array.from({ length: bytes.byteLength / BLOCK_BYTES }, (_, block) => {
+    return readStamp(words, block * BLOCK_WORDS, block);
+  });
+}

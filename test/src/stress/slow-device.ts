@@ -1,0 +1,75 @@
+/**
+ * A memory device that now and then takes its time before a transfer: what happens between the moment at which a channel has
+ * looked a cluster up and the moment at which the bytes move then has a chance to go wrong. The module of a custom device.
+ */
+
+import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
+import { MemoryDevice, type SharedWasmMemory } from '@blobyard/io';
+
+export interface SlowDeviceOptions {
+  readonly memory: SharedWasmMemory;
+  /** Transfers are promises; otherwise the thread stands still meanwhile. */
+  readonly isAsynchronous: boolean;
+}
+
+/** Transfers of which one is slow, on the average, and how slow. */
+const SLOW_ONE_OF = 3;
+const SLOW_MS_MAX = 0.2;
+/** As long as it takes to make a snapshot and to look at it. */
+const STALL_ONE_OF = 60;
+const STALL_MS_MAX = 25;
+
+export function openDevice({ memory, isAsynchronous }: SlowDeviceOptions): BlockDevice {
+  const device = new MemoryDevice({ memory });
+  const { blockLengthBytes, canCopy } = device;
+  const before = isAsynchronous ? later : standStill;
+  return {
+    blockLengthBytes,
+    canCopy,
+    synchronous: !isAsynchronous,
+    get blockCount() {
+      return device.blockCount;
+    },
+    openChannel: () => slowChannel(device.openChannel(), before),
+    close: () => device.close(),
+  };
+}
+
+type Before = (transfer: () => MaybePromise<void>) => MaybePromise<void>;
+
+function slowChannel(channel: DeviceChannel, before: Before): DeviceChannel {
+  return {
+    read: (buffer, at, lba, count) => before(() => channel.read(buffer, at, lba, count)),
+    write: (buffer, at, lba, count) => before(() => channel.write(buffer, at, lba, count)),
+    readv: (buffers, lba, count) => before(() => channel.readv(buffers, lba, count)),
+    writev: (buffers, lba, count) => before(() => channel.writev(buffers, lba, count)),
+    writeZeroes: (lba, count) => before(() => channel.writeZeroes(lba, count)),
+    unmap: (lba, count) => before(() => channel.unmap(lba, count)),
+    flush: () => before(() => channel.flush()),
+    copy: (target, source, count) => before(() => channel.copy?.(target, source, count)),
+    close: () => channel.close(),
+  };
+}
+
+/** How long the next transfer waits, in milliseconds. */
+function delay(): number {
+  if (Math.random() * STALL_ONE_OF < 1) return Math.random() * STALL_MS_MAX;
+  return Math.random() * SLOW_ONE_OF < 1 ? Math.random() * SLOW_MS_MAX : 0;
+}
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+function standStill(transfer: () => MaybePromise<void>): MaybePromise<void> {
+  const ms = delay();
+  if (ms > 0) Atomics.wait(sleeper, 0, 0, ms);
+  return transfer();
+}
+
+async function later(transfer: () => MaybePromise<void>): Promise<void> {
+  const ms = delay();
+  await new Promise<void>((resolve) => {
+    if (ms > SLOW_MS_MAX) setTimeout(resolve, ms);
+    else setImmediate(resolve);
+  });
+  await transfer();
+}

@@ -1,0 +1,72 @@
+/**
+ * Stamps: what is written to a block, so that whoever reads it can tell which write put it there. Each 8 bytes of a block say it
+ * for themselves: the write's token, and a check over the token and the place. So a block that two writes have mixed is seen,
+ * and each of its parts is still known.
+ */
+
+import { mix } from './random.js';
+
+/** What is checked at once, and the unit of places and lengths here. */
+export const BLOCK_BYTES = 4096;
+/** 32-bit words of a block. */
+export const BLOCK_WORDS = BLOCK_BYTES / 4;
+
+/** The token of zeroes. */
+export const ZEROES = 0;
+
+/** Writes the stamp of a token for a block of its blob to `words` from `start` on. */
+export function putStamp(words: Uint32Array, start: number, token: number, block: number): void {
+  const key = mix(token ^ Math.imul(block + 1, 0x9e37_79b1));
+  for (let at = 0; at < BLOCK_WORDS; at += 2) {
+    words[start + at] = token;
+    words[start + at + 1] = checkOf(key, at);
+  }
+}
+
+/** What a block holds. */
+export interface BlockContent {
+  /** The same for the same content: the token of all of it, or a hash when it is of several. */
+  readonly signature: number;
+  /** Tokens of the writes that it is of; `ZEROES` where nothing is. */
+  readonly tokens: readonly number[];
+  /** Index of a part that is nobody's stamp of this block, or -1. */
+  readonly foreignAt: number;
+}
+
+/** Reads what block `block` of a blob holds, from `words` from `start` on. */
+export function readStamp(words: Uint32Array, start: number, block: number): BlockContent {
+  const token = words[start];
+  return isUniform(words, start, token, block) ? uniform(token) : readMixed(words, start, block);
+}
+
+export function uniform(token: number): BlockContent {
+  return { signature: token, tokens: [token], foreignAt: -1 };
+}
+
+function isUniform(words: Uint32Array, start: number, token: number, block: number): boolean {
+  const key = mix(token ^ Math.imul(block + 1, 0x9e37_79b1));
+  for (let at = 0; at < BLOCK_WORDS; at += 2) {
+    const check = token === ZEROES ? 0 : checkOf(key, at);
+    if (words[start + at] !== token || words[start + at + 1] !== check) return false;
+  }
+  return true;
+}
+
+function readMixed(words: Uint32Array, start: number, block: number): BlockContent {
+  const tokens = new Set<number>();
+  let signature = 0;
+  let foreignAt = -1;
+  for (let at = 0; at < BLOCK_WORDS; at += 2) {
+    const token = words[start + at];
+    const check = words[start + at + 1];
+    signature = mix(mix(signature ^ token) ^ check);
+    const key = mix(token ^ Math.imul(block + 1, 0x9e37_79b1));
+    if (check === (token === ZEROES ? 0 : checkOf(key, at))) tokens.add(token);
+    else if (foreignAt < 0) foreignAt = at * 4;
+  }
+  return { signature: signature >>> 0, tokens: [...tokens], foreignAt };
+}
+
+function checkOf(key: number, at: number): number {
+  return Math.imul((key + at) | 1, 0x85eb_ca6b) >>> 0;
+}

@@ -1,0 +1,43 @@
+/** The race between the notification for one answer and the sleep for the next one in the same slot, made to happen. */
+
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { SharedStore } from '@blobyard/core';
+import { expect, onTestFinished, test } from 'vitest';
+import { allocateMailboxes, Mailbox, SLOT, STATE } from '../../../packages/workers/dist/threads/mailbox.js';
+import type { CallerData } from './mailbox-caller.js';
+
+const CALLER = new URL('../../dist/threads/mailbox-caller.js', import.meta.url);
+const ROW = 3;
+const TURN_MS = 5;
+
+/** Notifies until it has woken somebody: then a thread slept on the word. */
+async function wakeSleeper(words: Int32Array, at: number): Promise<void> {
+  while (Atomics.notify(words, at) === 0) await sleep(TURN_MS);
+}
+
+test('a synchronous request sleeps on when it is woken before its answer is there', async () => {
+  const { buffers } = SharedStore.create({ clusterCount: 8, clusterCountMax: 8, mdPageCount: 8 }, 0);
+  const mailboxes = allocateMailboxes();
+  const data: CallerData = { buffers, mailboxes, row: ROW };
+  const caller = new Worker(CALLER, { workerData: data });
+  onTestFinished(async () => {
+    await caller.terminate();
+  });
+  const answered = once(caller, 'message');
+  const mailbox = new Mailbox(mailboxes, ROW);
+  const { words } = mailbox;
+  while (Atomics.load(words, mailbox.submittedAt) === 0) await sleep(TURN_MS);
+  const slot = mailbox.slotAt(words[mailbox.ringAt(0)]);
+
+  await wakeSleeper(words, slot + SLOT.STATE); // the late notification for an answer that was seen before
+  await wakeSleeper(words, slot + SLOT.STATE); // it sleeps again
+
+  words[slot + SLOT.ERRNO] = 0;
+  words[slot + SLOT.RESULTS] = 7;
+  words[slot + SLOT.RESULTS + 1] = 8;
+  Atomics.store(words, slot + SLOT.STATE, STATE.DONE);
+  Atomics.notify(words, slot + SLOT.STATE);
+  expect(await answered).toEqual([{ first: 7, second: 8 }]);
+});

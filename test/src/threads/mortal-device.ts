@@ -1,0 +1,51 @@
+/** A custom device in shared memory on which a thread dies that writes a block of a certain beginning. */
+
+import type { BlockDevice, DeviceChannel } from '@blobyard/core';
+import { type CustomDeviceSpec, MemoryDevice } from '@blobyard/io';
+
+export type Death = 'exit' | 'throw' | 'reject' | 'memory';
+
+interface MortalDeviceOptions {
+  readonly memory: MemoryDevice['memory'];
+}
+
+export function mortalDevice(device: MemoryDevice): CustomDeviceSpec {
+  const options: MortalDeviceOptions = { memory: device.memory };
+  return { kind: 'custom', module: new URL('../../dist/threads/mortal-device.js', import.meta.url).href, options };
+}
+
+/** What to write for a thread to die. */
+export function poison(death: Death): Uint8Array {
+  const block = new Uint8Array(4096);
+  block.set(Buffer.from(`die: ${death};`));
+  return block;
+}
+
+export function openDevice(options: unknown): BlockDevice {
+  const device = new MemoryDevice({ memory: (options as MortalDeviceOptions).memory });
+  const openChannel = device.openChannel.bind(device);
+  device.openChannel = (): DeviceChannel => {
+    const channel = openChannel();
+    const write = channel.write.bind(channel);
+    channel.write = (buffer, bufferOffset, lba, blockCount) => {
+      const words = /^die: (\w+);/.exec(Buffer.from(buffer.slice(bufferOffset, bufferOffset + 32)).toString('latin1'));
+      if (words) die(words[1] as Death);
+      return write(buffer, bufferOffset, lba, blockCount);
+    };
+    return channel;
+  };
+  return device;
+}
+
+function die(death: Death): never {
+  if (death === 'exit') process.exit(7);
+  if (death === 'throw') {
+    setImmediate(() => {
+      throw new Error('a bug in the device');
+    });
+  }
+  if (death === 'reject') void Promise.reject(new Error('nobody catches this'));
+  const hoard: unknown[] = [];
+  while (death === 'memory') hoard.push(new Array(1000).fill(hoard.length));
+  throw new Error('the end is near');
+}

@@ -1,0 +1,16 @@
+/** The metadata worker of tests: it dies when it is told to. */
+
+import { parentPort } from 'node:worker_threads';
+import { serveMetadata } from '../../../packages/workers/dist/threads/serve-metadata.js';
+
+export type DeathWish = { readonly die: 'exit' | 'throw' | 'reject' | 'memory' };
+
+serveMetadata();
+
+parentPort?.on('message', ({ die }: DeathWish) => {
+  if (die === 'exit') process.exit(3);
+  if (die === 'throw') throw new Error('a bug in the metadata worker');
+  if (die === 'reject') void Promise.reject(new Error('nobody catches this'));
+  const hoard: unknown[] = [];
+  while (die === 'memory') hoard.push(new Array(1000).fill(hoard.length));
+});
