@@ -16,8 +16,8 @@ export interface SlowDeviceOptions {
 const SLOW_ONE_OF = 3;
 const SLOW_MS_MAX = 0.2;
 /** As long as it takes to make a snapshot and to look at it. */
-const STALL_ONE_OF = 60;
-const STALL_MS_MAX = 25;
+const STALL_ONE_OF = 40;
+const STALL_MS_MAX = 100;
 
 export function openDevice({ memory, isAsynchronous }: SlowDeviceOptions): BlockDevice {
   const device = new MemoryDevice({ memory });
