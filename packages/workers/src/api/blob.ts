@@ -166,8 +166,8 @@ export interface Blob extends AsyncDisposable {
    */
   copyTo(device: DeviceSpec | BlockDevice, options?: LongWorkOptions): Promise<number>;
   /**
-   * Makes the blob as long as `bytes`, rounded up to whole clusters. New bytes read as zeroes. Throws EPERM read-only, ENOSPC
-   * when a thick blob does not fit.
+   * Makes the blob as long as `bytes`, rounded up to whole clusters. New bytes read as zeroes; in a clone that was made shorter
+   * before, as its snapshot has them. Throws EPERM read-only, ENOSPC when a thick blob does not fit.
    */
   resize(bytes: number): Promise<void>;
   /** Makes the blob read-only for good. Once is enough. */
