@@ -37,6 +37,29 @@ describe('blob blocks', () => {
     }
   });
 
+  test('who sees a freed slot emptied or thawed sees another generation too', () => {
+    const blocks = new BlobBlocks();
+    const slot = blocks.allocate();
+    blocks.store(slot, BLOB.FROZEN, 1);
+    blocks.store(slot, BLOB.CLUSTER_COUNT, 5);
+    const generation = blocks.load(slot, BLOB.GENERATION);
+    const seen: boolean[] = [];
+    const { store } = Atomics;
+    const storeAndLook = (words: Int32Array, at: number, value: number): number => {
+      const stored = store(words, at, value);
+      seen.push(blocks.load(slot, BLOB.GENERATION) !== generation);
+      return stored;
+    };
+    Object.assign(Atomics, { store: storeAndLook });
+    try {
+      blocks.free(slot);
+    } finally {
+      Object.assign(Atomics, { store });
+    }
+    expect(seen).toEqual([true, true, true]);
+    expect(blocks.load(slot, BLOB.FROZEN)).toBe(0);
+  });
+
   test('slots come and go as in a model, past the size of the first table', () => {
     const step = fc.record({ take: fc.boolean(), many: fc.nat({ max: 60 }), which: fc.nat() });
     fc.assert(
