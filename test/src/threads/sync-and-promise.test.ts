@@ -46,6 +46,7 @@ test('a synchronous call on a blob that waits for promises of its own thread fai
   await expectCode(actor.do('readSync', its, 0, UNIT), 'EBUSY');
   await expectCode(actor.do('writeSync', its, 0, UNIT, 3), 'EBUSY');
   await expectCode(actor.do('trimSync', its, 0, CLUSTER), 'EBUSY');
+  await expectCode(actor.do('openSync', blob.id), 'EBUSY');
   const queued = actor.do('read', its, 0, UNIT);
   expect(writing.isSettled).toBe(false);
   write.open();

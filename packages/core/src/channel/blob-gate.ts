@@ -141,13 +141,14 @@ export class BlobGate {
   }
 
   /**
-   * EBUSY unless this thread may stop until the metadata thread has frozen a blob, or thawed one. The caller is outside of all.
+   * EBUSY unless this thread may stop until the metadata thread has frozen a blob, or thawed one, or waited for who does. The
+   * caller is outside of all.
    */
   requireMayBlock(): void {
     if (!this.#host.isMetadataThread && this.#insideCount === 0) return;
     const reason = this.#host.isMetadataThread
       ? 'an operation of this thread, such as a snapshot, has frozen the blob'
-      : 'the blob is being frozen, which may take until operations in promise form of this thread have ended';
+      : 'what it waits for may wait for operations in promise form of this thread, which are inside a blob';
     throw new BlobstoreError('EBUSY', `a synchronous call would wait for ever: ${reason}; use the promise form`);
   }
 

@@ -193,6 +193,11 @@ export class Channel {
     }
   }
 
+  /** EBUSY when this thread must not stop, because what it would wait for may wait for operations of this channel. */
+  requireMayBlock(): void {
+    this.#gate.requireMayBlock();
+  }
+
   /** Runs the operations that queued while a blob was frozen, in order. */
   thaw(slot: number): void {
     this.#gate.thaw(slot);

@@ -67,13 +67,17 @@ export class ChannelTable {
     Atomics.store(this.#words, base + CHANNEL.THREAD_ID, thread.id);
   }
 
-  /** What `setThread` noted; id 0: nothing. Any thread. */
+  /**
+   * What `setThread` noted; id 0: nothing, or it is changing just now. The id is written last and cleared first: what is read
+   * between two equal ids belongs to them, unless the same thread has given the row back and taken it again; then it can be 0.
+   * Any thread.
+   */
   thread(row: number): ThreadIdentity {
     const base = row * CHANNEL.WORDS;
-    return {
-      id: Atomics.load(this.#words, base + CHANNEL.THREAD_ID),
-      since: Atomics.load(this.#words, base + CHANNEL.THREAD_SINCE),
-    };
+    const id = Atomics.load(this.#words, base + CHANNEL.THREAD_ID);
+    const since = Atomics.load(this.#words, base + CHANNEL.THREAD_SINCE);
+    const isWhole = since !== 0 && Atomics.load(this.#words, base + CHANNEL.THREAD_ID) === id;
+    return isWhole ? { id, since } : { id: 0, since: 0 };
   }
 
   /** Says that the row's thread ends as it is. The row's own thread. */

@@ -113,6 +113,7 @@ export class AttachedStore implements AsyncDisposable {
   blob(id: bigint): AttachedBlob {
     this.#requireAttached();
     try {
+      this.channel.requireMayBlock(); // a deletion that waits for them may be in the way
       const { first, second } = this.#host.mailbox.request(REQUEST.OPEN, pageOf(id)).block();
       return this.#opened(id, first, second);
     } catch (error) {
