@@ -10,6 +10,7 @@ import {
   zeroAtAsync,
 } from './async-file-transfer.js';
 import { checkBuffer, checkList, checkOpen, checkRange } from './bounds.js';
+import { transferError } from './file-errors.js';
 import { flushFile, readAt, readvAt, writeAt, writevAt, zeroAt } from './file-transfer.js';
 import type { OpenFile } from './open-file.js';
 
@@ -26,9 +27,11 @@ class ChannelGate {
 
   /** Refuses what cannot be done; answers how many bytes it is. */
   admit(operation: string, lba: number, blockCount: number): number {
+    const file = this.#file;
     this.checkOpen(operation);
-    checkRange(operation, lba, blockCount, this.#file.blockCount);
-    return blockCount * this.#file.blockLengthBytes;
+    if (lba + blockCount > file.blockCount) this.#lookAgain(operation);
+    checkRange(operation, lba, blockCount, file.blockCount);
+    return blockCount * file.blockLengthBytes;
   }
 
   admitWrite(operation: string, lba: number, blockCount: number): number {
@@ -43,6 +46,15 @@ class ChannelGate {
   close(): void {
     this.#isOpen = false;
     this.#onClose();
+  }
+
+  /** Another thread may have made the file longer. */
+  #lookAgain(operation: string): void {
+    try {
+      this.#file.lookUpSize();
+    } catch (cause) {
+      throw transferError(cause, `${operation} of ${this.#file.path}, whose size cannot be looked up`);
+    }
   }
 }
 

@@ -17,7 +17,7 @@ import { checkOpen } from './bounds.js';
 import { AsyncFileChannel, SyncFileChannel } from './file-channel.js';
 import { codeOf, openError } from './file-errors.js';
 import { type FileSystem, nodeFileSystem } from './file-system.js';
-import { hasBlock, mediumSizeBytes } from './medium-size.js';
+import { hasBlock } from './medium-size.js';
 import { OpenFile } from './open-file.js';
 import { checkBoolean, checkChoice, checkInteger, checkMultiple, checkText, invalid } from './option-checks.js';
 import type { ResizableDevice } from './resizable-device.js';
@@ -86,7 +86,7 @@ export class FileDevice implements ResizableDevice {
         mode,
         readOnly,
       });
-      device.#lookUpSize();
+      file.lookUpSize();
       if (direct) device.#tryDirect();
       return device;
     } catch (cause) {
@@ -96,7 +96,10 @@ export class FileDevice implements ResizableDevice {
     }
   }
 
-  /** Whole blocks of the file when its size was last looked up. Other threads' devices look it up themselves. */
+  /**
+   * Whole blocks of the file when its size was last looked up: when it was opened, by `refresh`, and before an operation past
+   * the end that was known fails, since another thread may have made the file longer.
+   */
   get blockCount(): number {
     return this.#file.blockCount;
   }
@@ -112,7 +115,7 @@ export class FileDevice implements ResizableDevice {
   /** Looks the size of the file up again. */
   refresh(): void {
     checkOpen('refresh', this.#file.isOpen);
-    this.#lookUpSize();
+    this.#file.lookUpSize();
   }
 
   /** Truncates or extends the file; a block device has the size it has (ENOTSUP). */
@@ -132,7 +135,7 @@ export class FileDevice implements ResizableDevice {
     } catch (cause) {
       throw openError(cause, `resize ${this.#file.path} to ${blockCount} blocks`);
     }
-    this.#lookUpSize();
+    this.#file.lookUpSize();
   }
 
   /** Closes the file, once the operations that are under way have ended. Does not flush. */
@@ -142,12 +145,6 @@ export class FileDevice implements ResizableDevice {
       this.#closing = this.#file.close();
     }
     return this.#closing;
-  }
-
-  #lookUpSize(): void {
-    const { fs, fd, blockLengthBytes } = this.#file;
-    const sizeBytes = mediumSizeBytes(fs, fd, blockLengthBytes);
-    this.#file.blockCount = Math.floor(sizeBytes / blockLengthBytes);
   }
 
   /** Blocks shorter than the medium's cannot be read directly; better to say so now than at the first read. */

@@ -4,6 +4,7 @@ import { BlobstoreError } from '@blobyard/core';
 import { checkOpen } from './bounds.js';
 import { transferError } from './file-errors.js';
 import type { FileSystem } from './file-system.js';
+import { mediumSizeBytes } from './medium-size.js';
 
 export interface OpenFileFields {
   readonly fs: FileSystem;
@@ -43,6 +44,12 @@ export class OpenFile implements OpenFileFields {
 
   get isOpen(): boolean {
     return this.#isOpen;
+  }
+
+  /** Looks up how many blocks the file has now. Throws the system's errors. */
+  lookUpSize(): void {
+    const sizeBytes = mediumSizeBytes(this.fs, this.fd, this.blockLengthBytes);
+    this.blockCount = Math.floor(sizeBytes / this.blockLengthBytes);
   }
 
   /** Throws EBADF when closed, EPERM when the file may not be written. */

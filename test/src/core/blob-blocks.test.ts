@@ -124,9 +124,9 @@ describe('the channel table', () => {
   test('a row with operations in it cannot be given back', () => {
     const table = new ChannelTable();
     const row = table.claim(0);
-    table.enter(row, 5);
+    table.counters(row).enter(5);
     expect(() => table.release(row)).toThrow(InvariantError);
-    table.leave(row, 5);
+    table.counters(row).leave(5);
     expect(() => table.release(row)).not.toThrow();
   });
 
@@ -140,7 +140,7 @@ describe('the channel table', () => {
         const inside: [number, number][] = [];
         for (const { row, slot, enter } of steps) {
           if (enter) {
-            table.enter(rows[row], slot);
+            table.counters(rows[row]).enter(slot);
             inside.push([row, slot]);
           } else {
             const at = inside.findIndex(([which]) => which === row);
@@ -150,7 +150,7 @@ describe('the channel table', () => {
             const same = inside.filter(
               ([which, other]) => which === row && other % CHANNEL.INFLIGHT_COUNTERS === counter,
             );
-            expect(table.leave(rows[row], left)).toBe(same.length);
+            expect(table.counters(rows[row]).leave(left)).toBe(same.length);
           }
           const counters = new Set(inside.map(([, other]) => other % CHANNEL.INFLIGHT_COUNTERS));
           expect(metadataThread.isDrained(slot)).toBe(!counters.has(slot % CHANNEL.INFLIGHT_COUNTERS));

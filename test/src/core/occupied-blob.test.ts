@@ -16,13 +16,13 @@ test('fails with EBUSY, and works once the other one has left', () => {
   const free = store.freeClusterCount;
   const { channels } = store.shared;
   const row = channels.claim(1);
-  channels.enter(row, blob.slot);
+  channels.counters(row).enter(blob.slot);
   const release = () => channel.unmapSync(blob, 0, UNITS);
   expect(release).toThrow(BlobstoreError);
   expect(release).toThrow(expect.objectContaining({ code: 'EBUSY' }));
   expect(() => runSync(store.createSnapshot(blob.id))).toThrow(expect.objectContaining({ code: 'EBUSY' }));
   expect(channels.hasDrainWaiters).toBe(false);
-  channels.leave(row, blob.slot);
+  channels.counters(row).leave(blob.slot);
   release();
   runSync(store.syncBlob(blob));
   expect(store.freeClusterCount).toBe(free + 1);

@@ -11,7 +11,7 @@ import type { MaybePromise } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
 import type { Steps, Waitable } from '../metadata/steps.js';
 import type { BlobBlocks } from '../shared/blob-blocks.js';
-import type { ChannelTable } from '../shared/channel-table.js';
+import type { ChannelTable, Counters } from '../shared/channel-table.js';
 import { BLOB } from '../shared/layout.js';
 import { type SharedStore, storeFailed } from '../shared/shared-store.js';
 import type { ChannelHost } from './host.js';
@@ -42,6 +42,7 @@ export class BlobGate {
   readonly #blobs: BlobBlocks;
   readonly #table: ChannelTable;
   readonly #row: number;
+  readonly #counters: Counters;
   #queue: QueuedOperation[] = [];
   /** Operations of this channel inside blobs. */
   #insideCount = 0;
@@ -54,6 +55,7 @@ export class BlobGate {
     this.#blobs = host.shared.blobs;
     this.#table = host.shared.channels;
     this.#row = host.row;
+    this.#counters = this.#table.counters(host.row);
   }
 
   /** Operations that wait for a blob to be thawed. */
@@ -64,7 +66,7 @@ export class BlobGate {
   /** Goes in without a look whether the blob is frozen; the caller looks. */
   enter(slot: number): void {
     this.#insideCount++;
-    this.#table.enter(this.#row, slot);
+    this.#counters.enter(slot);
   }
 
   /** Goes in, or answers false, outside, when the blob is frozen. Those that queued for it before go first. */
@@ -89,7 +91,7 @@ export class BlobGate {
   /** Goes out; wakes who waits for that. */
   leave(slot: number): void {
     this.#insideCount--;
-    const left = this.#table.leave(this.#row, slot);
+    const left = this.#counters.leave(slot);
     if (left === 0 && this.#table.hasDrainWaiters) this.#host.metadata.drained();
   }
 

@@ -241,7 +241,7 @@ export class Channel {
     if (!this.#isCounted)
       return this.#transfer(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
     if (this.#gate.depth > 0) return false; // what queued for the blob goes first, also when it has just been thawed
-    this.#gate.enter(slot);
+    if (!this.#gate.tryEnter(slot)) return false;
     try {
       return this.#transfer(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
     } finally {
@@ -261,7 +261,7 @@ export class Channel {
   ): boolean {
     const map = this.#blobs.admit(slot, generation, cluster, isWrite);
     if (map === NOT_ADMITTED) return false;
-    const entry = this.#maps.load(map + cluster);
+    const entry = this.#maps.peek(map + cluster);
     if (entry === 0) return false;
     const lba = entry * this.#blocksPerCluster + within * this.#blocksPerIoUnit;
     const blocks = count * this.#blocksPerIoUnit;

@@ -18,7 +18,10 @@ export interface RequestOptions {
 export interface BlockDevice {
   /** Bytes in a block; a power of two from 512 to 4096 for a store's own device. */
   readonly blockLengthBytes: number;
-  /** Blocks on the device now; it may change while the device is open (see `refresh`). */
+  /**
+   * Blocks on the device now; it may change while the device is open (see `refresh`). A device that several threads open, each for
+   * itself, must not fail an operation past the end that it knows of before it has looked its size up again.
+   */
   readonly blockCount: number;
   /** True when every channel operation finishes before it returns. */
   readonly synchronous: boolean;
@@ -58,7 +61,10 @@ export interface DeviceChannel {
   writeZeroes(lba: number, blockCount: number): MaybePromise<void>;
   /** Gives the blocks back to the medium where it can take them; in any case they read as zeroes afterwards. */
   unmap(lba: number, blockCount: number): MaybePromise<void>;
-  /** What finished before this call is on the medium, and survives a power cut, once this is done. */
+  /**
+   * What finished before this call, also on other threads that have opened the same device, is on the medium, and survives a power
+   * cut, once this is done.
+   */
   flush(): MaybePromise<void>;
   /** Copies blocks within the device, without their passing through memory. Only where `canCopy`; ranges never overlap. */
   copy?(targetLba: number, sourceLba: number, blockCount: number): MaybePromise<void>;

@@ -45,15 +45,15 @@ export class BlobBlocks {
   /**
    * Where the map of a blob begins in the arena, if an operation on one of its clusters may go on at once: it is not frozen,
    * still the same blob, has the cluster, and can be written if the operation writes; otherwise `NOT_ADMITTED`. Metadata
-   * thread; another one once it is counted as inside the blob. All words but the frozen count are read plainly: they change
-   * only while the blob is frozen and drained, but for the flag that makes it read-only.
+   * thread; another one once it is inside the blob and has seen it not frozen. Words are read plainly: they change only while the
+   * blob is frozen and drained, but for the flag that makes it read-only.
    */
   admit(slot: number, generation: number, cluster: number, isWrite: boolean): number {
     const at = slot * BLOB.WORDS;
     if (at >= this.#words.length) this.#refresh();
     const words = this.#words;
     const isAdmitted =
-      Atomics.load(words, at + BLOB.FROZEN) === 0 &&
+      words[at + BLOB.FROZEN] === 0 &&
       words[at + BLOB.GENERATION] === generation &&
       cluster < words[at + BLOB.CLUSTER_COUNT] >>> 0 &&
       !(isWrite && (words[at + BLOB.FLAGS] & BLOB_FLAG.DATA_RO) !== 0);

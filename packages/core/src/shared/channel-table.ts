@@ -8,11 +8,37 @@
 import { assert, BlobstoreError } from '../error.js';
 import { CHANNEL, CHANNELS_MAX } from './layout.js';
 
+/** Counters are as many as a power of two. */
+const COUNTER_MASK = CHANNEL.INFLIGHT_COUNTERS - 1;
+
 /** A thread as the operating system knows it: numbers come again, but not with the same beginning. */
 export interface ThreadIdentity {
   /** Its number; 0: unknown. */
   readonly id: number;
   readonly since: number;
+}
+
+/** How many operations a channel has inside which blobs. The channel's own thread, which alone writes them. */
+export class Counters {
+  readonly #words: Int32Array;
+
+  constructor(words: Int32Array) {
+    this.#words = words;
+  }
+
+  /** An operation goes into a blob. (Exchanging is faster than storing, and as ordered.) */
+  enter(slot: number): void {
+    const at = slot & COUNTER_MASK;
+    Atomics.exchange(this.#words, at, this.#words[at] + 1);
+  }
+
+  /** An operation leaves a blob; answers how many are left in the counter. */
+  leave(slot: number): number {
+    const at = slot & COUNTER_MASK;
+    const left = this.#words[at] - 1;
+    Atomics.exchange(this.#words, at, left);
+    return left;
+  }
 }
 
 export class ChannelTable {
@@ -94,18 +120,9 @@ export class ChannelTable {
     return Atomics.load(this.#words, row * CHANNEL.WORDS + CHANNEL.OWNER) !== 0;
   }
 
-  /** An operation goes into a blob. The row's own thread. */
-  enter(row: number, slot: number): void {
-    const at = counterAt(row, slot);
-    Atomics.store(this.#words, at, this.#words[at] + 1);
-  }
-
-  /** An operation leaves a blob; answers how many are left in the counter. The row's own thread. */
-  leave(row: number, slot: number): number {
-    const at = counterAt(row, slot);
-    const left = this.#words[at] - 1;
-    Atomics.store(this.#words, at, left);
-    return left;
+  /** The counters of a row. The row's own thread. */
+  counters(row: number): Counters {
+    return new Counters(new Int32Array(this.buffer, row * CHANNEL.WORDS * 4, CHANNEL.INFLIGHT_COUNTERS));
   }
 
   /** True when no channel has an operation inside the blob of a slot. Metadata thread. */
@@ -143,5 +160,5 @@ const ROWS_SEEN = CHANNELS_MAX * CHANNEL.WORDS;
 const DRAIN_WAITERS = ROWS_SEEN + 1;
 
 function counterAt(row: number, slot: number): number {
-  return row * CHANNEL.WORDS + CHANNEL.INFLIGHT + (slot % CHANNEL.INFLIGHT_COUNTERS);
+  return row * CHANNEL.WORDS + CHANNEL.INFLIGHT + (slot & COUNTER_MASK);
 }

@@ -28,8 +28,14 @@ export class MapArena {
     return Atomics.load(this.#words, at);
   }
 
-  /** Reads an entry plainly. Metadata thread, which alone writes them. */
+  /**
+   * Reads an entry plainly, which is much faster. The metadata thread, which alone writes them; another thread inside the blob,
+   * which has seen it not frozen: an entry that changes from one cluster to another, or to none, does so only while the blob is
+   * frozen and drained, and one that appears is either seen or not. What is read by way of the entry depends on it, and so is
+   * not older than the entry.
+   */
   peek(at: number): number {
+    if (at >= this.#words.length) this.#refresh();
     return this.#words[at];
   }
 

@@ -18,7 +18,6 @@ import { openDeviceNowOrLater } from '@blobyard/io';
 import { SpecReceiver } from './external-specs.js';
 import { NO_ENTRY, REQUEST } from './mailbox.js';
 import { MailboxClient } from './mailbox-client.js';
-import { refreshing } from './refreshing-device.js';
 import type { StoreHandle } from './store-handle.js';
 
 const RELEASE_OUTCOMES = ['done', 'frozen', 'locked'] as const;
@@ -88,7 +87,7 @@ export class RemoteHost implements ChannelHost {
   constructor(handle: StoreHandle, device: BlockDevice, row: number) {
     this.shared = SharedStore.ofRow(handle.buffers, row);
     this.geometry = new Geometry(handle.geometry);
-    this.device = refreshing(device);
+    this.device = device;
     this.row = row;
     this.channelOpsMax = handle.channelOpsMax;
     this.mailbox = new MailboxClient(this.shared, handle.mailboxes, row);
