@@ -12,8 +12,11 @@ import { Mailbox, REQUESTS_MAX, type Request, ring, SLOT, STATE } from './mailbo
  * thread and be answered, or each would find the other asleep every time.
  */
 const SPIN_MS = 0.1;
-/** The same for promise forms: no longer than an answer takes when the metadata thread is awake, since this thread has other work. */
-const POLL_MS = 0.04;
+/**
+ * The same for promise forms: less than an answer takes. Where threads are more than processors, one that looks keeps another
+ * from working; who sleeps until several answers are there wakes once for all of them. (Measured by `first-write-pool`.)
+ */
+const POLL_MS = 0.02;
 /** Looks at a slot between two at the clock. */
 const LOOKS = 200;
 /** Longest sleep before the waiter looks whether the store has ended, in milliseconds. */

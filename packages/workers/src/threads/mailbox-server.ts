@@ -32,10 +32,10 @@ import { Count, type Row } from './row.js';
 import { ThreadWatch } from './thread-watch.js';
 
 /**
- * How long the metadata thread looks for requests after the last one, in milliseconds: longer than it takes to wake the thread
- * that got the last answer, and to hear of it again, or each would find the other asleep every time.
+ * How long the metadata thread looks for requests after the last one, in milliseconds: about as long as it takes to wake the thread
+ * that got the last answer, and to hear of it again. Longer keeps that thread from working where processors are few.
  */
-const POLL_MS = 0.15;
+const POLL_MS = 0.05;
 /** Looks between two turns of the event loop: some microseconds. */
 const LOOKS = 100;
 /** What the mailboxes need of the store around them. */
