@@ -9,7 +9,7 @@ import { CLIENT, words } from './ring-layout.js';
 
 /** Answers that are taken in one turn of the event loop. */
 const REAPS_MAX = 256;
-/** How long it polls after the last answer, beyond the time that workers should take. A wake-up takes half of it. */
+/** How long it polls after the last answer, beyond the time that workers should take. (Measured by `first-write-pool`.) */
 const POLL_MS = 0.02;
 /** The longest that it counts on workers' being about to answer. */
 const EXPECTED_MS_MAX = 0.3;
