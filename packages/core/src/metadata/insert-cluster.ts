@@ -37,9 +37,11 @@ export function* insertCluster(
   index: BlobCluster,
   claimed: ClaimedCluster,
 ): Steps<'inserted' | 'exists'> {
-  const [outcome] = yield* insertClusters(store, blob, [{ index, claimed }]);
-  if (typeof outcome === 'object') throw outcome.error;
-  return outcome;
+  const wanted: WantedInsertion = { index, claimed };
+  if (blob.map.inserting.size > 0) yield* whileInserting(blob.map, index);
+  if (!begin(store, blob, wanted)) return 'exists';
+  yield* writeInsertions(store, blob, [wanted]);
+  return 'inserted';
 }
 
 /** As `insertCluster`, for insertions that came together: an extent page is written once for all that it maps. */
@@ -67,7 +69,6 @@ export function* insertClusters(
 
 /** The positions of insertions into the same extent page together; without an extent table all together. */
 function byExtentPage(blob: Blob, wanted: readonly WantedInsertion[]): Iterable<number[]> {
-  if (wanted.length === 1) return [[0]];
   const groups = new Map<number | undefined, number[]>();
   wanted.forEach(({ index }, at) => {
     const extentPage = extentPageOf(blob, index);
