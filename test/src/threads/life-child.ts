@@ -12,6 +12,18 @@ const PROGRAMS: Record<string, () => Promise<unknown>> = {
     say('open');
   },
 
+  async 'is kept alive by its store'() {
+    const store = await createStore({ device, threads: 1, clusterSizeBytes: 65536, keepAlive: true });
+    const unnoticed = setTimeout(() => void store.close().then(() => say('closed')), 300);
+    unnoticed.unref(); // only the store keeps the process here
+  },
+
+  async 'is kept alive by its inline store'() {
+    const store = await createStore({ device, clusterSizeBytes: 65536, keepAlive: true });
+    const unnoticed = setTimeout(() => void store.close().then(() => say('closed')), 300);
+    unnoticed.unref();
+  },
+
   async 'uses and ends'() {
     const store = await open();
     const blob = await store.create({ sizeBytes: 1 << 20 });

@@ -11,6 +11,8 @@ const CHILD = new URL('../../dist/threads/life-child.js', import.meta.url);
 test.each([
   ['opens and ends', 'open'],
   ['uses and ends', '49'],
+  ['is kept alive by its store', 'closed'],
+  ['is kept alive by its inline store', 'closed'],
   ['leaves a read under way', 'read'],
   ['leaves a metadata operation under way', 'created'],
   ['leaves opening under way', 'open'],
