@@ -45,7 +45,8 @@ function die(death: Death): never {
     });
   }
   if (death === 'reject') void Promise.reject(new Error('nobody catches this'));
-  const hoard: unknown[] = [];
-  while (death === 'memory') hoard.push(new Array(1000).fill(hoard.length));
+  // Small objects: after large ones Node.js 24 sometimes ends the whole process, not the thread.
+  let hoard: unknown;
+  while (death === 'memory') hoard = { more: hoard, some: [Math.random()] };
   throw new Error('the end is near');
 }

@@ -11,6 +11,6 @@ parentPort?.on('message', ({ die }: DeathWish) => {
   if (die === 'exit') process.exit(3);
   if (die === 'throw') throw new Error('a bug in the metadata worker');
   if (die === 'reject') void Promise.reject(new Error('nobody catches this'));
-  const hoard: unknown[] = [];
-  while (die === 'memory') hoard.push(new Array(1000).fill(hoard.length));
+  let hoard: unknown;
+  while (die === 'memory') hoard = { more: hoard, some: [Math.random()] };
 });
