@@ -36,7 +36,7 @@ async function compare(trace: Trace, session: Session, options: ReplayOptions): 
     let got: Answer | string;
     try {
       got = await session.execute(operation);
-      if (verify) session.verify();
+      if (verify) await session.verify(operation.op);
     } catch (error) {
       got = error instanceof Error ? (error.stack ?? error.message) : String(error);
     }

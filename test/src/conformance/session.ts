@@ -6,6 +6,7 @@ import {
   BlobstoreError,
   bstypeFromText,
   type ClearMethod,
+  checkStore,
   dumpStore,
   ERRNO,
   type ErrorCode,
@@ -35,6 +36,9 @@ interface OpenBlob {
   blob: Blob;
   refs: number;
 }
+
+/** Operations after which the device is checked. */
+const CHECKED_AFTER = ['image', 'unload', 'crash'];
 
 export class Session {
   readonly #engine: Engine;
@@ -337,9 +341,13 @@ export class Session {
     return this.#requireChannels().execute(ch, blob, dataOperationOf(operation));
   }
 
-  /** Checks after every operation that pages and clusters add up. */
-  verify(): void {
+  /** Checks that pages and clusters add up in memory and, after operations whose images are compared, on the device. */
+  async verify(op: string): Promise<void> {
     this.#store?.verify();
+    if (!CHECKED_AFTER.includes(op) || this.#device === undefined) return;
+    const { findings, summary } = await this.#run(checkStore(this.#device));
+    const damage = findings.find(({ severity, kind }) => severity === 'damage' && kind !== 'super-block');
+    if (damage) throw new Error(`${damage.message} (of ${summary.blobCount} blobs)`);
   }
 
   #run<T>(steps: Steps<T>): MaybePromise<T> {

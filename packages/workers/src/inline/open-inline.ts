@@ -6,18 +6,15 @@ import {
   type InitOptions,
   type LoadedBlob,
   type LoadOptions,
-  type Pause,
   run,
 } from '@blobyard/core';
 import type { FoundBlob } from '../api/store.js';
-import { callUser, throwIfAborted } from '../failures.js';
+import { callUser } from '../failures.js';
 import { Catalogue, nameOf } from './catalogue.js';
 import { InlineStore } from './inline-store.js';
 import type { HeldDevice } from './open-device.js';
+import { pauseUnlessAborted } from './pause.js';
 import { StoreContext } from './store-context.js';
-
-/** How long opening may go on before other work of the thread gets a turn. */
-const SLICE_MS = 8;
 
 export interface OpenInlineOptions {
   readonly load: LoadOptions;
@@ -56,15 +53,4 @@ export async function openInline(held: HeldDevice, options: OpenInlineOptions): 
     await run(blobstore.abandon());
     throw error;
   }
-}
-
-/** Gives other work of the thread its turns, and ends the opening between two blobs when it is aborted. */
-function pauseUnlessAborted(signal: AbortSignal | undefined): Pause {
-  let sliceEnd = 0;
-  return async () => {
-    throwIfAborted(signal);
-    if (performance.now() < sliceEnd) return;
-    await new Promise((resolve) => setImmediate(resolve));
-    sliceEnd = performance.now() + SLICE_MS;
-  };
 }

@@ -1,0 +1,128 @@
+/** The masks of a store that was closed, against what its blobs have. */
+
+import type { DeviceChannel } from '../device/block-device.js';
+import { decodeMask, MASK, type MaskType, maskBitsMax } from '../format/mask.js';
+import type { PageRange, SuperBlock } from '../format/super-block.js';
+import type { Steps } from '../metadata/steps.js';
+import { BitArray } from '../shared/bit-array.js';
+import { readRange } from '../store/masks.js';
+import type { Geometry } from '../units/geometry.js';
+import { blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
+import { type Findings, rangeText } from './report.js';
+
+/** What the masks should say. */
+export interface Truth {
+  readonly pages: BitArray;
+  /** With the clusters of the store's own metadata. */
+  readonly clusters: BitArray;
+  /** Roots of blobs. */
+  readonly roots: BitArray;
+  /** All that says what blobs have could be read: what is marked beyond it is nobody's. */
+  readonly isComplete: boolean;
+}
+
+/** Findings of one sort that a report lists one by one; of the rest it says only how many. */
+const LISTED_MAX = 100;
+
+export function* checkMasks(
+  channel: DeviceChannel,
+  geometry: Geometry,
+  block: SuperBlock,
+  truth: Truth,
+  findings: Findings,
+): Steps<void> {
+  const { mdPageCount } = geometry;
+  const read = (type: MaskType, range: PageRange, bitCount: number) =>
+    readMask(channel, geometry, { type, range, bitCount }, findings);
+  const pages = yield* read(MASK.USED_PAGES, block.pageMask, mdPageCount);
+  if (pages) compare('metadata page', 'page', pages, truth.pages, truth.isComplete, findings);
+  const clusters = yield* read(MASK.USED_CLUSTERS, block.clusterMask, truth.clusters.capacity);
+  if (clusters) compare('cluster', 'cluster', clusters, truth.clusters, truth.isComplete, findings);
+  const blobIds = yield* read(MASK.USED_BLOB_IDS, block.blobIdMask, mdPageCount);
+  if (blobIds) compareIds(blobIds, truth.roots, findings);
+}
+
+const NAMES = ['used pages', 'used clusters', 'blob ids'];
+
+interface MaskPlace {
+  readonly type: MaskType;
+  readonly range: PageRange;
+  readonly bitCount: number;
+}
+
+/** Undefined, with a finding, when it is no such mask. A mask of clusters that is longer than the store was left by a grow. */
+function* readMask(
+  channel: DeviceChannel,
+  geometry: Geometry,
+  { type, range, bitCount }: MaskPlace,
+  findings: Findings,
+): Steps<BitArray | undefined> {
+  const mask = decodeMask(yield* readRange(channel, geometry, range));
+  const lengthFits = type === MASK.USED_CLUSTERS ? mask.bitCount >= bitCount : mask.bitCount === bitCount;
+  if (mask.type !== type || !lengthFits || mask.bitCount > maskBitsMax(range.count)) {
+    const found = `type ${mask.type} and ${mask.bitCount} bits where type ${type} and ${bitCount} bits should be`;
+    findings.damage('mask', `the mask of ${NAMES[type]} is damaged: it has ${found}`);
+    return undefined;
+  }
+  const bits = BitArray.private(bitCount);
+  bits.loadMask(mask.bits);
+  return bits;
+}
+
+function compare(
+  what: string,
+  place: 'page' | 'cluster',
+  marked: BitArray,
+  used: BitArray,
+  isComplete: boolean,
+  findings: Findings,
+): void {
+  const open = differences(used, marked);
+  for (const [first, end] of open.listed) {
+    const message = `the mask says that ${rangeText(what, first, end)} can be handed out, but they are a blob's or the store's`;
+    findings.damage('not-reserved', message, { [place]: first });
+  }
+  if (open.more > 0) findings.damage('not-reserved', `so it does of ${open.more} more ranges of ${what}s`);
+  const leaked = differences(marked, used);
+  const why = isComplete ? 'nobody has them' : 'no blob that can be read has them; a damaged one may';
+  for (const [first, end] of leaked.listed) {
+    const message = `${rangeText(what, first, end)} marked as used, and ${why}`;
+    if (isComplete) findings.damage('leak', message, { [place]: first });
+    else findings.note('leak', message, { [place]: first });
+  }
+  if (leaked.more > 0) findings.damage('leak', `so are ${leaked.more} more ranges of ${what}s`);
+}
+
+function compareIds(listed: BitArray, roots: BitArray, findings: Findings): void {
+  for (let page = roots.findFirstSet(0); page !== NONE_U32; page = roots.findFirstSet(page + 1)) {
+    if (listed.get(page)) continue;
+    const blobId = blobIdOfPage(page as MdPage);
+    findings.damage('unlisted-blob', `blob ${blobId} is there, but the mask of blob ids does not list it`, {
+      blobId,
+      page,
+    });
+  }
+  for (let page = listed.findFirstSet(0); page !== NONE_U32; page = listed.findFirstSet(page + 1)) {
+    if (roots.get(page)) continue;
+    const blobId = blobIdOfPage(page as MdPage);
+    const message = `the mask of blob ids lists blob ${blobId}, whose root should be on metadata page ${page} and is not`;
+    findings.damage('lost-blob', message, { blobId, page });
+  }
+}
+
+/** Ranges of bits that are set in one array and not in the other. */
+function differences(set: BitArray, unset: BitArray): { listed: [number, number][]; more: number } {
+  const listed: [number, number][] = [];
+  let more = 0;
+  for (let at = set.findFirstSet(0); at !== NONE_U32; at = set.findFirstSet(at)) {
+    if (unset.get(at)) {
+      at++;
+      continue;
+    }
+    const first = at;
+    while (set.get(at) && !unset.get(at)) at++;
+    if (listed.length < LISTED_MAX) listed.push([first, at]);
+    else more++;
+  }
+  return { listed, more };
+}

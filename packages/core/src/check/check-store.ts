@@ -1,0 +1,190 @@
+/**
+ * Checking a store that nobody has open: everything that can be verified without trusting its masks, from the metadata pages
+ * themselves; then the masks against that. Nothing is written unless repairing is asked for.
+ */
+
+import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
+import { SuperBlock } from '../format/super-block.js';
+import { type Steps, wait } from '../metadata/steps.js';
+import { requireBlockLength } from '../store/options.js';
+import type { Geometry } from '../units/geometry.js';
+import { type BlobId, INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { checkMasks } from './check-masks.js';
+import { checkSuper } from './check-super.js';
+import { checkFamilies } from './family.js';
+import { findOwners, type Owned } from './owners.js';
+import { PageReader, type PageScan, scanPages } from './page-scan.js';
+import { repairStore } from './repair.js';
+import { type CheckReport, type CheckSummary, type Finding, Findings } from './report.js';
+import { surveyBlob } from './survey-blob.js';
+import type { SurveyedBlob } from './surveyed-blob.js';
+
+export interface CheckOptions {
+  /** Repairs what can be repaired without losing anything; false unless given. */
+  repair?: boolean;
+}
+
+/**
+ * Checks the store on a device. It must not be open anywhere.
+ * @throws EINVAL an unusable block length; EIO of the device. What is wrong with the store is in the report.
+ */
+export function* checkStore(device: BlockDevice, options: CheckOptions = {}): Steps<CheckReport> {
+  const before = yield* examine(device);
+  if (!options.repair || before.summary === undefined) return report(before, before.findings.list);
+  if (before.findings.list.every((finding) => !asksForRepair(finding))) return report(before, before.findings.list);
+  const failure = yield* repairStore(device);
+  const after = yield* examine(device);
+  const findings = settled(before.findings.list, after.findings.list);
+  if (failure) findings.push(failure);
+  return report(after, findings);
+}
+
+/** What an examination found; without a summary there is no store to be examined. */
+export interface Examination {
+  readonly findings: Findings;
+  readonly summary: CheckSummary | undefined;
+}
+
+function* examine(device: BlockDevice): Steps<Examination> {
+  requireBlockLength(device.blockLengthBytes);
+  const findings = new Findings();
+  const channel = device.openChannel();
+  try {
+    const block = yield* readSuperUnchecked(channel, device, findings);
+    const geometry = block && checkSuper(block, device, findings);
+    if (!block || !geometry) return { findings, summary: undefined };
+    const examiner = new Examiner(channel, geometry, block, findings);
+    return { findings, summary: yield* examiner.run() };
+  } finally {
+    channel.close();
+  }
+}
+
+function* readSuperUnchecked(
+  channel: DeviceChannel,
+  device: BlockDevice,
+  findings: Findings,
+): Steps<SuperBlock | undefined> {
+  const block = new SuperBlock();
+  const blocks = PAGE_BYTES / device.blockLengthBytes;
+  if (device.blockCount >= blocks) {
+    yield* wait(channel.read(block.bytes, 0, 0, blocks));
+    return block;
+  }
+  const bytes = device.blockCount * device.blockLengthBytes;
+  findings.damage(
+    'super-block',
+    `the device has ${bytes} bytes, and a store begins with a super block of ${PAGE_BYTES}`,
+  );
+  return undefined;
+}
+
+/** Looks at all of a store whose super block is usable. */
+class Examiner {
+  readonly #channel: DeviceChannel;
+  readonly #geometry: Geometry;
+  readonly #block: SuperBlock;
+  readonly #findings: Findings;
+  readonly #clusterCount: number;
+  readonly #blobs = new Map<BlobId, SurveyedBlob>();
+
+  constructor(channel: DeviceChannel, geometry: Geometry, block: SuperBlock, findings: Findings) {
+    this.#channel = channel;
+    this.#geometry = geometry;
+    this.#block = block;
+    this.#findings = findings;
+    this.#clusterCount = Math.floor(block.sizeBytes / block.clusterBytes);
+  }
+
+  *run(): Steps<CheckSummary> {
+    const reader = new PageReader(this.#channel, this.#geometry);
+    const scan = yield* scanPages(reader);
+    yield* this.#surveyBlobs(reader, scan);
+    const blobs = [...this.#blobs.values()];
+    const counts = { clusterCount: this.#clusterCount, mdPageCount: this.#geometry.mdPageCount };
+    const owned = findOwners(blobs, counts, this.#findings);
+    checkFamilies(this.#blobs, this.#findings);
+    this.#checkStrayPages(scan, owned);
+    this.#checkSuperBlob();
+    const usedClusters = owned.clusters.countSet();
+    for (let cluster = 0; cluster < this.#geometry.metadataClusterCount(); cluster++) owned.clusters.set(cluster);
+    const wasClean = this.#block.clean !== 0 && this.#block.blobIdMask.count > 0;
+    if (wasClean) yield* this.#checkMasks(scan, owned);
+    else this.#findings.note('not-closed', 'the store was not closed: opening it recovers it from its metadata pages');
+    return {
+      blobCount: blobs.length,
+      usedClusters,
+      freeClusters: this.#clusterCount - owned.clusters.countSet(),
+      mdPagesUsed: owned.pages.countSet(),
+      wasClean,
+    };
+  }
+
+  *#surveyBlobs(reader: PageReader, scan: PageScan): Steps<void> {
+    const tools = {
+      reader,
+      scan,
+      findings: this.#findings,
+      clusterCount: this.#clusterCount,
+      extentPageReads: new Map<number, number>(),
+    };
+    for (let page = scan.roots.findFirstSet(0); page !== NONE_U32; page = scan.roots.findFirstSet(page + 1)) {
+      const blob = yield* surveyBlob(tools, page as MdPage);
+      this.#blobs.set(blob.id, blob);
+      yield undefined;
+    }
+  }
+
+  /** A page is zeroes or fits its crc, as long as pages land whole. */
+  #checkStrayPages({ nonZero, sealed }: PageScan, { pages }: Owned): void {
+    for (let page = nonZero.findFirstSet(0); page !== NONE_U32; page = nonZero.findFirstSet(page + 1)) {
+      if (sealed.get(page) || pages.get(page)) continue;
+      const message = `metadata page ${page} does not fit its crc, and belongs to no blob that can be read`;
+      this.#findings.damage('page', message, { page });
+    }
+  }
+
+  #checkSuperBlob(): void {
+    const { superBlobId } = this.#block;
+    if (superBlobId === INVALID_BLOB_ID || this.#blobs.has(superBlobId)) return;
+    const message = `the super blob, ${superBlobId}, is not there: it was deleted, and no other one was named`;
+    this.#findings.note('super-blob', message, { blobId: superBlobId });
+  }
+
+  *#checkMasks(scan: PageScan, owned: Owned): Steps<void> {
+    const isComplete =
+      [...this.#blobs.values()].every((blob) => blob.extentsKnown) &&
+      !this.#findings.list.some(({ kind }) => kind === 'page');
+    const truth = { ...owned, roots: scan.roots, isComplete };
+    yield* checkMasks(this.#channel, this.#geometry, this.#block, truth, this.#findings);
+  }
+}
+
+/** A larger device, or an xattr that is there twice, is for the user to decide. */
+function asksForRepair({ severity, kind }: Finding): boolean {
+  return severity === 'damage' || kind === 'not-closed' || kind === 'interrupted';
+}
+
+/** The findings from before, with what became of them, and then those that are new. */
+function settled(before: readonly Finding[], after: readonly Finding[]): Finding[] {
+  const keyOf = ({ kind, blobId, page, cluster }: Finding) => `${kind} ${blobId} ${page} ${cluster}`;
+  const still = new Map(after.map((finding) => [keyOf(finding), finding]));
+  const known = before.map((finding): Finding => {
+    const left = still.delete(keyOf(finding));
+    return { ...finding, outcome: left ? (asksForRepair(finding) ? 'left' : 'found') : 'repaired' };
+  });
+  return [...known, ...[...still.values()].map((finding): Finding => ({ ...finding, outcome: 'left' }))];
+}
+
+function report({ summary }: Examination, findings: Finding[]): CheckReport {
+  return {
+    outcome: outcomeOf(findings),
+    findings,
+    summary: summary ?? { blobCount: 0, usedClusters: 0, freeClusters: 0, mdPagesUsed: 0, wasClean: false },
+  };
+}
+
+function outcomeOf(findings: readonly Finding[]): CheckReport['outcome'] {
+  if (findings.some(({ severity, outcome }) => severity === 'damage' && outcome !== 'repaired')) return 'left';
+  return findings.some(({ outcome }) => outcome === 'repaired') ? 'repaired' : 'clean';
+}

@@ -1,0 +1,73 @@
+/** Snapshots and clones: each parent must be there, and be a snapshot; and nobody may be behind himself. */
+
+import type { BlobId } from '../units/units.js';
+import type { Findings } from './report.js';
+import type { SurveyedBlob } from './surveyed-blob.js';
+
+export function checkFamilies(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
+  for (const blob of blobs.values()) {
+    checkParent(blob, blobs, findings);
+    checkUnderWay(blob, blobs, findings);
+  }
+  markCycles(blobs, findings);
+  markClonesOfDamaged(blobs, findings);
+}
+
+function checkParent(blob: SurveyedBlob, blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
+  const { id: blobId, parentId } = blob;
+  if (parentId === undefined) return;
+  const parent = blobs.get(parentId);
+  if (parent === undefined) {
+    blob.isDamaged = true;
+    findings.damage('parent', `blob ${blobId} is a clone of snapshot ${parentId}, which is not there`, { blobId });
+  } else if (!parent.isReadOnly && parent.counterpartId === undefined) {
+    findings.damage('parent', `blob ${blobId} is a clone of blob ${parentId}, which can be written`, { blobId });
+  }
+}
+
+function checkUnderWay(blob: SurveyedBlob, blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
+  const { id: blobId, counterpartId } = blob;
+  if (counterpartId === undefined) return;
+  const isClone = blobs.get(counterpartId)?.parentId === blobId;
+  const what = blob.isPendingRemoval ? 'being deleted' : `being made of blob ${counterpartId}`;
+  const fate = isClone ? 'it stays, because the blob reads through to it' : 'it goes, because nobody needs it';
+  findings.note('interrupted', `snapshot ${blobId} was ${what}; opening the store settles that: ${fate}`, { blobId });
+}
+
+/** Follows parents from each blob; whoever comes back to a blob of the same walk is in a cycle, or reads from one. */
+function markCycles(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
+  const walkOf = new Map<SurveyedBlob, SurveyedBlob>();
+  for (const start of blobs.values()) {
+    let at: SurveyedBlob | undefined = start;
+    while (at !== undefined && !walkOf.has(at)) {
+      walkOf.set(at, start);
+      at = parentOf(at, blobs);
+    }
+    if (at === undefined || walkOf.get(at) !== start) continue;
+    at.isDamaged = true;
+    findings.damage('parent', `blob ${at.id} is behind itself: its snapshots form a circle`, { blobId: at.id });
+  }
+}
+
+/** A clone whose snapshot cannot be opened cannot be opened either. */
+function markClonesOfDamaged(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
+  const isSound = new Map<SurveyedBlob, boolean>();
+  for (const start of blobs.values()) {
+    const walk = new Set<SurveyedBlob>();
+    let at: SurveyedBlob | undefined = start;
+    while (at !== undefined && !isSound.has(at) && !at.isDamaged && !walk.has(at)) {
+      walk.add(at);
+      at = parentOf(at, blobs);
+    }
+    const sound = at === undefined || (isSound.get(at) ?? !at.isDamaged);
+    for (const blob of walk) isSound.set(blob, sound);
+    if (sound || at === undefined) continue;
+    for (const { id } of walk) {
+      findings.damage('parent', `blob ${id} cannot be read: blob ${at.id} behind it is damaged`, { blobId: id });
+    }
+  }
+}
+
+function parentOf(blob: SurveyedBlob, blobs: ReadonlyMap<BlobId, SurveyedBlob>): SurveyedBlob | undefined {
+  return blob.parentId === undefined ? undefined : blobs.get(blob.parentId);
+}

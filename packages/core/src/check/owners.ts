@@ -1,0 +1,77 @@
+/**
+ * Who has what: no cluster and no page may have two owners, but for a snapshot that is being made or deleted, which shares with
+ * its counterpart. Overlaps are found by a sweep over sorted runs, so that the work depends on what the pages say, and
+ * not on how large the runs are that a hostile page claims.
+ */
+
+import { BitArray } from '../shared/bit-array.js';
+import { type Findings, rangeText } from './report.js';
+import type { DeviceRun, SurveyedBlob } from './surveyed-blob.js';
+
+/** What blobs have, all together. */
+export interface Owned {
+  readonly clusters: BitArray;
+  readonly pages: BitArray;
+}
+
+interface OwnedRun extends DeviceRun {
+  readonly blob: SurveyedBlob;
+}
+
+export function findOwners(
+  blobs: readonly SurveyedBlob[],
+  counts: { clusterCount: number; mdPageCount: number },
+  findings: Findings,
+): Owned {
+  const clusters = BitArray.private(counts.clusterCount);
+  const clusterRuns = blobs.flatMap((blob) => blob.runs.map((run) => ({ ...run, blob })));
+  sweep(clusterRuns, clusters, (first, end, one, other) => {
+    const what = `${rangeText('cluster', first, end)} of the device`;
+    shared(findings, 'shared-clusters', what, one, other, { cluster: first });
+  });
+  const pages = BitArray.private(counts.mdPageCount);
+  const pageRuns = blobs.flatMap((blob) => pagesOf(blob).map((page) => ({ first: page, end: page + 1, blob })));
+  sweep(pageRuns, pages, (page, _, one, other) => {
+    shared(findings, 'shared-page', `metadata page ${page}`, one, other, { page });
+  });
+  return { clusters, pages };
+}
+
+function pagesOf(blob: SurveyedBlob): number[] {
+  return [...blob.chain, ...blob.extentPages];
+}
+
+type OnOverlap = (first: number, end: number, one: SurveyedBlob, other: SurveyedBlob) => void;
+
+/** Sets the bits of all runs, and says where a run overlaps with one before it. */
+function sweep(runs: OwnedRun[], bits: BitArray, onOverlap: OnOverlap): void {
+  runs.sort((a, b) => a.first - b.first || b.end - a.end);
+  let reach: OwnedRun | undefined;
+  let done = 0;
+  for (const run of runs) {
+    if (reach && run.first < reach.end) onOverlap(run.first, Math.min(run.end, reach.end), reach.blob, run.blob);
+    for (let at = Math.max(done, run.first); at < run.end; at++) bits.set(at);
+    done = Math.max(done, run.end);
+    if (!reach || run.end > reach.end) reach = run;
+  }
+}
+
+function shared(
+  findings: Findings,
+  kind: 'shared-clusters' | 'shared-page',
+  what: string,
+  one: SurveyedBlob,
+  other: SurveyedBlob,
+  place: { cluster?: number; page?: number },
+): void {
+  if (areCounterparts(one, other)) return;
+  one.isDamaged = true;
+  other.isDamaged = true;
+  const who = one === other ? `blob ${one.id} names it twice` : `both blob ${one.id} and blob ${other.id} name it`;
+  findings.damage(kind, `${what} has two owners: ${who}`, { blobId: other.id, ...place });
+}
+
+/** True for a snapshot that is being made or deleted and the blob that shares its clusters until then. */
+function areCounterparts(one: SurveyedBlob, other: SurveyedBlob): boolean {
+  return one !== other && (one.counterpartId === other.id || other.counterpartId === one.id);
+}

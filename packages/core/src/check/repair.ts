@@ -1,0 +1,29 @@
+/**
+ * Repairing a store: it is recovered from its metadata pages, whatever its masks say, and unloaded again. Recovery settles
+ * snapshots that were under way, leaves aside what is damaged with all that it has, and so makes the masks anew. Nothing
+ * that a blob has, or a damaged one may have, is written.
+ */
+
+import type { BlockDevice } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+import type { Steps } from '../metadata/steps.js';
+import { loadStore } from '../store/load.js';
+import { abandonStore, unloadStore } from '../store/unload.js';
+import { PAGE_BYTES } from '../units/units.js';
+import type { Finding } from './report.js';
+
+/** Repairs what it can; what is left is found by looking again. Answers why it could not go on. */
+export function* repairStore(device: BlockDevice): Steps<Finding | undefined> {
+  try {
+    const store = yield* loadStore(device, { forceRecover: true, onDamage: 'set-aside', clusterBytes: PAGE_BYTES });
+    try {
+      yield* unloadStore(store);
+    } finally {
+      yield* abandonStore(store);
+    }
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof BlobstoreError) || error.code === 'EIO') throw error;
+    return { kind: 'repair', severity: 'damage', message: `repairing ended early: ${error.message}`, outcome: 'left' };
+  }
+}
