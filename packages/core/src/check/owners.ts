@@ -23,16 +23,17 @@ export function findOwners(
   counts: { clusterCount: number; mdPageCount: number },
   findings: Findings,
 ): Owned {
+  const { shared } = new Overlaps(blobs, findings);
   const clusters = BitArray.private(counts.clusterCount);
   const clusterRuns = blobs.flatMap((blob) => blob.runs.map((run) => ({ ...run, blob })));
   sweep(clusterRuns, clusters, (first, end, one, other) => {
     const what = `${rangeText('cluster', first, end)} of the device`;
-    shared(findings, 'shared-clusters', what, one, other, { cluster: first });
+    shared('shared-clusters', what, one, other, { cluster: first });
   });
   const pages = BitArray.private(counts.mdPageCount);
   const pageRuns = blobs.flatMap((blob) => pagesOf(blob).map((page) => ({ first: page, end: page + 1, blob })));
   sweep(pageRuns, pages, (page, _, one, other) => {
-    shared(findings, 'shared-page', `metadata page ${page}`, one, other, { page });
+    shared('shared-page', `metadata page ${page}`, one, other, { page });
   });
   return { clusters, pages };
 }
@@ -56,19 +57,29 @@ function sweep(runs: OwnedRun[], bits: BitArray, onOverlap: OnOverlap): void {
   }
 }
 
-function shared(
-  findings: Findings,
-  kind: 'shared-clusters' | 'shared-page',
-  what: string,
-  one: SurveyedBlob,
-  other: SurveyedBlob,
-  place: { cluster?: number; page?: number },
-): void {
-  if (areCounterparts(one, other)) return;
-  one.isDamaged = true;
-  other.isDamaged = true;
-  const who = one === other ? `blob ${one.id} names it twice` : `both blob ${one.id} and blob ${other.id} name it`;
-  findings.damage(kind, `${what} has two owners: ${who}`, { blobId: other.id, ...place });
+/** What is said of overlaps. One that a damaged blob claims is no damage of the other's: who says nonsense is not believed. */
+class Overlaps {
+  readonly #damaged: ReadonlySet<SurveyedBlob>;
+  readonly #findings: Findings;
+
+  constructor(blobs: readonly SurveyedBlob[], findings: Findings) {
+    this.#damaged = new Set(blobs.filter(({ isDamaged }) => isDamaged));
+    this.#findings = findings;
+  }
+
+  readonly shared = (
+    kind: 'shared-clusters' | 'shared-page',
+    what: string,
+    one: SurveyedBlob,
+    other: SurveyedBlob,
+    place: { cluster?: number; page?: number },
+  ): void => {
+    if (areCounterparts(one, other)) return;
+    const guilty = [one, other].filter((blob) => this.#damaged.has(blob));
+    for (const blob of guilty.length > 0 ? guilty : [one, other]) blob.isDamaged = true;
+    const who = one === other ? `blob ${one.id} names it twice` : `both blob ${one.id} and blob ${other.id} name it`;
+    this.#findings.damage(kind, `${what} has two owners: ${who}`, { blobId: (guilty[0] ?? other).id, ...place });
+  };
 }
 
 /** True for a snapshot that is being made or deleted and the blob that shares its clusters until then. */
