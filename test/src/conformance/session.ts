@@ -6,7 +6,6 @@ import {
   BlobstoreError,
   bstypeFromText,
   type ClearMethod,
-  checkStore,
   dumpStore,
   ERRNO,
   type ErrorCode,
@@ -19,6 +18,7 @@ import {
   type Xattrs,
 } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
+import { requireSound } from '../check/require-sound.js';
 import { DATA_OPERATIONS, dataOperationOf } from './data-operation.js';
 import type { Engine, StoreChannels } from './engine.js';
 import { openByName, openDevice } from './external-snapshots.js';
@@ -345,9 +345,7 @@ export class Session {
   async verify(op: string): Promise<void> {
     this.#store?.verify();
     if (!CHECKED_AFTER.includes(op) || this.#device === undefined) return;
-    const { findings, summary } = await this.#run(checkStore(this.#device));
-    const damage = findings.find(({ severity, kind }) => severity === 'damage' && kind !== 'super-block');
-    if (damage) throw new Error(`${damage.message} (of ${summary.blobCount} blobs)`);
+    await this.#run(requireSound(this.#device, `after ${op}`, ['super-block'])); // a trace may destroy its store
   }
 
   #run<T>(steps: Steps<T>): MaybePromise<T> {

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { Blobstore, BlobstoreError, runSync } from '@blobyard/core';
 import type { FaultyDevice, SparseMemoryDevice } from '@blobyard/io';
+import { requireSound } from '../check/require-sound.js';
 import { CONFIGURATIONS } from './configurations.js';
 import { copyMedium } from './copy-medium.js';
 import { copyState, difference, Oracle } from './oracle.js';
@@ -290,6 +291,7 @@ export class Sweep {
 
   #checkLoading(medium: SparseMemoryDevice, allowed: readonly Oracle[], what: string): void {
     const options = optionsOf(this.#configuration);
+    runSync(requireSound(medium, `after ${what}`));
     const store = runSync(Blobstore.load(medium, options));
     const found = this.#checkLoaded(store, `after ${what}`, allowed);
     if (this.#configuration.durability === 'power-loss') this.#requireClear(store, medium, `after ${what}`);
@@ -346,6 +348,7 @@ export class Sweep {
   /** After a clean unload: the masks say what recovery would find. */
   #checkMasks(medium: SparseMemoryDevice, expected: Oracle, free: number | undefined): void {
     const options = optionsOf(this.#configuration);
+    runSync(requireSound(medium, 'after unloading'));
     const clean = runSync(Blobstore.load(copyMedium(medium), options));
     this.#checkLoaded(clean, 'after unloading', [expected]);
     const anew = runSync(Blobstore.load(copyMedium(medium), { ...options, forceRecover: true }));

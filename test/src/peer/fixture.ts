@@ -20,6 +20,7 @@ import {
 } from '@blobyard/core';
 import { FaultyDevice, SparseMemoryDevice } from '@blobyard/io';
 import { describe, expect, it } from 'vitest';
+import { requireSound } from '../check/require-sound.js';
 import { byteStream } from '../conformance/byte-stream.js';
 import { RecordingDevice } from './recording-device.js';
 
@@ -285,6 +286,7 @@ export class Yard {
     this.store.verify();
     const inMemory = this.usage;
     this.unload();
+    runSync(requireSound(this.device, 'after unloading'));
     const loaded = this.#usageAfterLoad({});
     const recovered = this.#usageAfterLoad({ forceRecover: true });
     expect(loaded, 'a clean load finds what memory had').toEqual(inMemory);

@@ -1,0 +1,15 @@
+/** A check that must find nothing wrong; what a crash leaves is nothing wrong. */
+
+import { type BlockDevice, type CheckReport, checkStore, type FindingKind, type Steps } from '@blobyard/core';
+
+/** Throws when a check of the store on a device finds damage, of other kinds than those that are allowed. */
+export function* requireSound(
+  device: BlockDevice,
+  when: string,
+  allowed: readonly FindingKind[] = [],
+): Steps<CheckReport> {
+  const report = yield* checkStore(device);
+  const damage = report.findings.find(({ severity, kind }) => severity === 'damage' && !allowed.includes(kind));
+  if (damage) throw new Error(`check finds ${when}: ${damage.message} (of ${report.summary.blobCount} blobs)`);
+  return report;
+}
