@@ -11,6 +11,7 @@ export {
   type BlockDevice,
   type Channel,
   type ClearMethod,
+  DamagedStoreError,
   type DeviceChannel,
   type Durability,
   dumpStore,

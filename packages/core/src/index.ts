@@ -3,7 +3,16 @@ export { Blob } from './blob/blob.js';
 export { Channel } from './channel/channel.js';
 export type { BlobRef, ChannelHost, MetadataPort } from './channel/host.js';
 export type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from './device/block-device.js';
-export { assert, BlobstoreError, ERRNO, type ErrorCode, InvariantError, toBlobstoreError } from './error.js';
+export {
+  assert,
+  BlobstoreError,
+  type Damage,
+  DamagedStoreError,
+  ERRNO,
+  type ErrorCode,
+  InvariantError,
+  toBlobstoreError,
+} from './error.js';
 export { crc32c } from './format/crc32c.js';
 export type { ClearMethod } from './format/flags.js';
 export { isClearMethod } from './format/flags.js';
