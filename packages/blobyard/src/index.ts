@@ -13,6 +13,7 @@ export {
   type CheckReport,
   type CheckSummary,
   type ClearMethod,
+  DamagedStoreError,
   type DeviceChannel,
   type Durability,
   dumpStore,

@@ -36,8 +36,28 @@ export class BlobstoreError extends Error {
   }
 }
 
+/** A blob that may well be whole, but cannot be opened here: what is missing is no damage of the store. */
+export class UnavailableBlobError extends BlobstoreError {}
+
 /** What opening an external snapshot failed with: it says nothing about the store's own device. */
-export class ExternalSnapshotError extends BlobstoreError {}
+export class ExternalSnapshotError extends UnavailableBlobError {}
+
+/** A blob, or a metadata page, that is damaged. */
+export interface Damage {
+  /** The blob; of a page that no blob can be told to have: the id of the blob that would begin there. */
+  readonly id: bigint;
+  readonly error: BlobstoreError;
+}
+
+/** A store that is not opened because of damage, all of which it names in `damaged`. */
+export class DamagedStoreError extends BlobstoreError {
+  readonly damaged: readonly Damage[];
+
+  constructor(message: string, damaged: readonly Damage[]) {
+    super('EILSEQ', message);
+    this.damaged = damaged;
+  }
+}
 
 /**
  * The failure as a `BlobstoreError`: itself if it is one already, otherwise wrapped. Errors of Node's file system keep their

@@ -5,7 +5,16 @@ export type { BlobRef, ChannelHost, MetadataPort } from './channel/host.js';
 export { type CheckOptions, checkStore } from './check/check-store.js';
 export type { CheckReport, CheckSummary, Finding, FindingKind, Severity } from './check/report.js';
 export type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from './device/block-device.js';
-export { assert, BlobstoreError, ERRNO, type ErrorCode, InvariantError, toBlobstoreError } from './error.js';
+export {
+  assert,
+  BlobstoreError,
+  type Damage,
+  DamagedStoreError,
+  ERRNO,
+  type ErrorCode,
+  InvariantError,
+  toBlobstoreError,
+} from './error.js';
 export { crc32c } from './format/crc32c.js';
 export type { ClearMethod } from './format/flags.js';
 export { isClearMethod } from './format/flags.js';

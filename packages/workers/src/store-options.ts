@@ -61,7 +61,7 @@ export function checkOpenStore(options: OpenStoreOptions): LoadOptions {
     ...checkCommon(options),
     clusterBytes: PAGE_BYTES, // a store of small clusters may be smaller than the usual one
     forceRecover: options.recover === 'force',
-    onDamage: checkChoiceOr('onDamage', options.onDamage, ['refuse', 'set-aside']),
+    onDamage: checkChoiceOr('onDamage', options.onDamage, ['refuse', 'set-aside']) ?? 'refuse',
   };
 }
 

@@ -1,4 +1,4 @@
-import { type BlockDevice, createStore as createInline, FaultyDevice, type Store } from 'blobyard';
+import { type BlockDevice, createStore as createInline, DamagedStoreError, FaultyDevice, type Store } from 'blobyard';
 import { describe, expect, test } from 'vitest';
 import {
   bytes,
@@ -123,7 +123,11 @@ describe('the end of a store', () => {
     const page = Number(bad.id & 0xffff_ffffn);
     void channel.write(bytes(4096), 0, (geometry.mdStartPage + page) * 8, 8);
     channel.close();
-    const store = await openStore({ device });
+    const refused = await openStore({ device }).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(DamagedStoreError);
+    expect(refused).toMatchObject({ code: 'EILSEQ', damaged: [{ id: bad.id }] });
+    expect((refused as DamagedStoreError).message).toContain(`page ${page} `);
+    const store = await openStore({ device, onDamage: 'set-aside' });
     expect(store.damaged).toMatchObject([{ id: bad.id }]);
     expect((await store.blobs()).map((blob) => blob.name)).toEqual(['good']);
     await expectCode(store.open(bad.id), store.damaged[0].error.code, /damaged/);

@@ -229,7 +229,7 @@ export function hexOf(xattrs: Xattrs): Map<string, string> {
 /** Options of loading, and of initialising where they are the same. */
 export function optionsOf(configuration: Configuration): LoadOptions {
   const { clusterBytes, durability } = configuration;
-  return { clusterBytes, durability, openExternalSnapshot };
+  return { clusterBytes, durability, openExternalSnapshot, onDamage: 'refuse' };
 }
 
 /** External snapshots are byte streams; an id says the seed and the bytes. */

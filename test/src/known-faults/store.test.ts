@@ -149,7 +149,8 @@ eachConfiguration((test) => {
       yard.load({ onDamage: 'set-aside' });
       expect(yard.store.damaged.map(({ id }) => id)).toEqual([bad.id]);
       yard.expectContent(yard.open(good.id), 0, 600 * 4, 1);
-      expect(codeOf(() => yard.open(bad.id))).toBe('ENOENT');
+      expect(codeOf(() => yard.open(bad.id))).toBe('EINVAL');
+      expect(codeOf(() => yard.delete(bad.id))).toBe('EINVAL');
       const { freeClusterCount } = yard.store;
       expect(freeClusterCount).toBeLessThanOrEqual(free + 200);
       const others = yard.make({ clusterCount: freeClusterCount });

@@ -28,6 +28,7 @@ export function* deleteBlob(store: StoreState, id: BlobId): Steps<void> {
   const blob = yield* openBlob(store, id);
   let cloneOnDisk: MdPage | undefined;
   try {
+    requireNoHiddenClone(store, blob);
     const clone = soleClone(store, blob);
     requireUnlocked(blob, 'delete');
     blob.locked = true;
@@ -65,6 +66,13 @@ function soleClone(store: StoreState, blob: Blob): BlobId | undefined {
   if (blob.openRefs > expectedRefs)
     throw new BlobstoreError('EBUSY', `blob ${blob.id} is open: close it everywhere first`);
   return clone;
+}
+
+/** EBUSY when a blob that was set aside may be a clone of this one: clones are made of read-only blobs. */
+function requireNoHiddenClone(store: StoreState, blob: Blob): void {
+  if (!store.hidesParents || !blob.dataRo) return;
+  const reason = 'a damaged blob may be a clone of it, and would lose what it shows of it';
+  throw new BlobstoreError('EBUSY', `blob ${blob.id} is a snapshot, or read-only: ${reason}; repair the store first`);
 }
 
 /** Takes the blob off the disk. When this fails the blob may still be there, and closing it writes it again. */

@@ -3,7 +3,7 @@
 import type { Blob } from '../blob/blob.js';
 import { INTERNAL_XATTR } from '../blob/blob.js';
 import type { BlockDevice } from '../device/block-device.js';
-import { BlobstoreError, ExternalSnapshotError, toBlobstoreError } from '../error.js';
+import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../error.js';
 import { BLOB } from '../shared/layout.js';
 import type { ExternalSnapshotRequest, OpenExternalSnapshot, StoreState } from '../store/store-state.js';
 import { EXTERNAL_SNAPSHOT_ID } from '../units/units.js';
@@ -18,7 +18,7 @@ import { type Steps, wait } from './steps.js';
 export function* openExternalBacking(store: StoreState, blob: Blob): Steps<void> {
   if (!store.openExternal) {
     const reason = 'is a clone of an external snapshot, and the store was opened without `openExternalSnapshot`';
-    throw new BlobstoreError('ENOTSUP', `blob ${blob.id} ${reason}`);
+    throw new UnavailableBlobError('ENOTSUP', `blob ${blob.id} ${reason}`);
   }
   const snapshotId = blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT);
   if (!snapshotId)
@@ -36,7 +36,8 @@ export function* openExternalBacking(store: StoreState, blob: Blob): Steps<void>
     requireFittingBlocks(store, blob, device);
   } catch (error) {
     yield* wait(device.close());
-    throw error;
+    const { code, message } = error as BlobstoreError;
+    throw new ExternalSnapshotError(code, message);
   }
   blob.back = { kind: 'external', device };
 }

@@ -2,7 +2,7 @@
 
 import { ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
-import { BlobstoreError } from '../error.js';
+import { BlobstoreError, UnavailableBlobError } from '../error.js';
 import { DESCRIPTOR, type Descriptor, descriptorsOf } from '../format/descriptor.js';
 import { decodeExtentPage, type ExtentPage, isExtentPage } from '../format/extent-page.js';
 import { decodeExtentRle } from '../format/extent-rle.js';
@@ -18,13 +18,10 @@ import {
 import type { MdPageView } from '../format/md-page.js';
 import { decodeXattr } from '../format/xattr.js';
 import type { StoreState } from '../store/store-state.js';
-import { type BlobId, CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
-import { extentPagesFor } from './allocation.js';
+import { CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
+import { extentPagesFor, requireMapFits } from './allocation.js';
 import { openExternalBacking } from './external.js';
 import { type Steps, wait } from './steps.js';
-
-/** Opens the snapshot with an id. */
-type OpenParent = (id: BlobId) => Steps<Blob>;
 
 /** What of a blob's chain says how large it is, while the chain is being read. */
 interface Sizing {
@@ -35,18 +32,28 @@ interface Sizing {
 }
 
 /**
- * Fills `blob` from disk, and opens what is behind it.
- * @param openParent - opens the snapshot behind it
- * @throws ENOENT when the page holds another blob, EINVAL when the metadata is damaged, and what opening its parent throws.
+ * Fills `blob` from disk, and opens what is behind it if that is an external snapshot. A clone's parent is named, not opened.
+ * @throws ENOENT when the page holds another blob, EINVAL when the metadata is damaged, and what opening a device throws.
  */
-export function* loadBlob(store: StoreState, blob: Blob, openParent: OpenParent): Steps<void> {
-  blob.state = 'loading';
+export function* loadBlob(store: StoreState, blob: Blob): Steps<void> {
   const openedWith = blob.clearMethod;
-  yield* readChain(store, blob);
+  yield* readMetadata(store, blob);
   blob.clearMethod = openedWith === 'default' ? clearMethodOf(blob.flags.mdRo) : openedWith;
-  yield* openBacking(store, blob, openParent);
+  if (blob.isExternalClone) yield* openExternalBacking(store, blob);
+  else if (blob.isThin && !blob.isClone) blob.back = ZEROES;
   blob.syncedClusterCount = blob.clusterCount;
   if (blob.state === 'loading') blob.state = 'clean';
+}
+
+/** Fills `blob` from disk, and opens nothing. Throws as `loadBlob`. */
+export function* readMetadata(store: StoreState, blob: Blob): Steps<void> {
+  blob.state = 'loading';
+  yield* readChain(store, blob);
+  if (blob.isExternalClone || !blob.isThin) return;
+  const parentId = blob.internalId(INTERNAL_XATTR.SNAPSHOT);
+  if (parentId === undefined) return;
+  blob.parentId = parentId;
+  if (!blob.isClone) throw damaged(blob, `the id of its snapshot, ${parentId}, is that of no blob`);
 }
 
 function* readChain(store: StoreState, blob: Blob): Steps<void> {
@@ -66,7 +73,6 @@ function* readChain(store: StoreState, blob: Blob): Steps<void> {
 function* readChainPage(store: StoreState, blob: Blob, number: number): Steps<MdPageView> {
   if (number >= store.geometry.mdPageCount)
     throw damaged(blob, `its chain goes on at page ${number}, outside the metadata region`);
-  if (blob.chain.includes(number as MdPage)) throw damaged(blob, `its chain comes back to page ${number}`);
   const page = yield* readMdPage(store, number as MdPage);
   if (!page.isSealed) throw damaged(blob, `the crc of metadata page ${number} does not fit`);
   const isFirst = blob.chain.length === 0;
@@ -74,6 +80,7 @@ function* readChainPage(store: StoreState, blob: Blob, number: number): Steps<Md
     throw new BlobstoreError('ENOENT', `there is no blob ${blob.id}: its page holds ${page.id}`);
   }
   if (page.id !== blob.id || page.sequence !== blob.chain.length) {
+    // Also where a chain comes back to a page of its own.
     throw damaged(blob, `metadata page ${number} of its chain is page ${page.sequence} of blob ${page.id}`);
   }
   return page;
@@ -83,6 +90,7 @@ function* readChainPage(store: StoreState, blob: Blob, number: number): Steps<Md
 export function* readMdPage(store: StoreState, number: MdPage): Steps<MdPageView> {
   const { geometry, deviceChannel } = store;
   const page = store.pageBuffers.take();
+  if (store.regionReader?.copyTo(page.bytes, number)) return page;
   yield* wait(deviceChannel.read(page.bytes, 0, geometry.mdPageToLba(number), geometry.blocksPerPage));
   return page;
 }
@@ -127,10 +135,8 @@ function parseFlags(blob: Blob, view: DataView, payloadAt: number, payloadBytes:
   const flags = decodeFlags(view, payloadAt, payloadBytes);
   if (!flags) throw damaged(blob, 'its flags have the wrong length');
   if ((flags.invalid & ~INVALID_FLAGS_KNOWN) !== 0n) {
-    throw damaged(
-      blob,
-      `it has flags 0x${flags.invalid.toString(16)} of a newer version, without which it cannot be opened`,
-    );
+    const found = `flags 0x${flags.invalid.toString(16)} of a newer version, without which it cannot be opened`;
+    throw new UnavailableBlobError('EINVAL', `blob ${blob.id} has ${found}`);
   }
   const readOnly = (flags.dataRo & ~DATA_RO_FLAGS_KNOWN) !== 0n || (flags.dataRo & DATA_RO_FLAG_READ_ONLY) !== 0n;
   if (readOnly) blob.dataRo = true;
@@ -144,6 +150,7 @@ function parseRuns(store: StoreState, blob: Blob, view: DataView, payloadAt: num
   const { clusters } = blob.map;
   const total = runs.reduce((sum, run) => sum + run.length, clusters.count);
   if (total === 0) throw damaged(blob, 'its runs of clusters are empty');
+  requireMapFits(store, blob.id, total);
   for (const run of runs) {
     if (run.first === 0 ? !blob.isThin : !ownsClusters(store, run.first, run.length)) {
       throw damaged(blob, `a run of ${run.length} clusters from ${run.first} is not allocated`);
@@ -159,9 +166,13 @@ function parseRuns(store: StoreState, blob: Blob, view: DataView, payloadAt: num
   blob.clusterCount = total;
 }
 
-/** True when clusters are marked as used, and are none that hold the store's own metadata. */
+/**
+ * True when clusters are marked as used, and are none that hold the store's own metadata. While it is not known yet which are
+ * used: when the store has them.
+ */
 function ownsClusters(store: StoreState, first: number, count: number): boolean {
   if (first < store.geometry.metadataClusterCount()) return false;
+  if (!store.knowsUsed) return first + count <= store.shared.clusters.capacity;
   return store.shared.locked(() => {
     for (let at = 0; at < count; at++) if (!store.shared.clusters.isAllocated(first + at)) return false;
     return true;
@@ -182,8 +193,12 @@ function parseExtentTable(
     throw damaged(blob, 'the parts of its extent table disagree about its size');
   }
   sizing.tableClusterCount = table.clusterCount;
+  requireMapFits(store, blob.id, table.clusterCount);
   const { extentPages } = blob.map;
+  const countMax = extentPagesFor(table.clusterCount);
   for (const { page, count } of table.entries) {
+    if (extentPages.count + count > countMax)
+      throw damaged(blob, `its extent table has more entries than ${table.clusterCount} clusters need`);
     if (page === 0 ? !blob.isThin : page >= store.geometry.mdPageCount) {
       throw damaged(blob, `its extent table names page ${page}, which it cannot have`);
     }
@@ -237,7 +252,8 @@ function mapExtent(store: StoreState, blob: Blob, extent: ExtentPage, start: num
   const firstDataCluster = store.geometry.metadataClusterCount();
   store.shared.locked(() => {
     const used = pool.bits();
-    const isOwned = (cluster: number) => cluster >= firstDataCluster && used.get(cluster);
+    const isUsed = (cluster: number) => (store.knowsUsed ? used.get(cluster) : cluster < used.capacity);
+    const isOwned = (cluster: number) => cluster >= firstDataCluster && isUsed(cluster);
     for (let at = 0; at < expected; at++) {
       const cluster = at < extent.clusterCount ? extent.clusterAt(at) : 0;
       if (cluster === 0 ? !mayHaveHoles : !isOwned(cluster)) {
@@ -248,19 +264,6 @@ function mapExtent(store: StoreState, blob: Blob, extent: ExtentPage, start: num
       map.allocatedCount++;
     }
   });
-}
-
-function* openBacking(store: StoreState, blob: Blob, openParent: OpenParent): Steps<void> {
-  if (blob.isExternalClone) return yield* openExternalBacking(store, blob);
-  if (!blob.isThin) return;
-  const parentId = blob.internalId(INTERNAL_XATTR.SNAPSHOT);
-  if (parentId === undefined) {
-    blob.back = ZEROES;
-    return;
-  }
-  blob.parentId = parentId;
-  const parent = yield* openParent(parentId);
-  blob.back = { kind: 'blob', blob: parent };
 }
 
 function damaged(blob: Blob, how: string): BlobstoreError {

@@ -2,7 +2,7 @@
 
 import type { Backing } from '../blob/backing.js';
 import { Blob } from '../blob/blob.js';
-import { BlobstoreError } from '../error.js';
+import { assert, BlobstoreError } from '../error.js';
 import type { ClearMethod } from '../format/flags.js';
 import type { StoreState } from '../store/store-state.js';
 import { type BlobId, type MdPage, pageOfBlobId } from '../units/units.js';
@@ -17,41 +17,72 @@ export interface OpenBlobOptions {
   clearMethod?: ClearMethod;
   /** Given to the external snapshot callback. */
   externalContext?: unknown;
-  /** First pages of the blobs being opened because they are clones of this one. */
-  below?: readonly MdPage[];
 }
 
 /**
- * Opens a blob, or takes another reference to it.
+ * Opens a blob, or takes another reference to it. The snapshots behind it are opened with it: it reads them one after another,
+ * then attaches them beginning with the last one, since a line of clones may be longer than any stack.
  * @throws ENOENT no such blob, EINVAL damaged metadata, EBUSY being deleted, ENOTSUP an external clone without a callback.
  */
 export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOptions = {}): Steps<Blob> {
   store.requireOpen();
-  const page = pageOfBlobId(id);
-  if (!store.usedBlobIds.get(page)) throw new BlobstoreError('ENOENT', `there is no blob ${id}`);
-  const open = findOpen(store, id);
-  const below = options.below ?? [];
-  if (open) return takeReference(open, below.length > 0);
-  requireWhole(store, id, page);
-  if (below.includes(page))
-    throw new BlobstoreError('EINVAL', `blob ${id} is damaged: it is its own parent, or a parent's`);
-  const blob = new Blob(store.shared, id);
+  const line: Blob[] = [];
+  let behind: Blob | undefined;
   try {
-    blob.clearMethod = options.clearMethod ?? 'default';
-    blob.externalContext = options.externalContext;
-    yield* loadBlob(store, blob, (parentId) => openBlob(store, parentId, { below: [...below, page] }));
-    const existing = findOpen(store, id); // two opens in flight: the first to end wins
-    if (existing) {
-      yield* freeBlob(store, blob);
-      return takeReference(existing, below.length > 0);
+    behind = yield* readLine(store, id, options, line);
+    for (let blob = line.at(-1); blob !== undefined; blob = line.at(-1)) {
+      behind = yield* attachTo(store, blob, behind, line.length > 1);
+      line.pop();
     }
-    blob.attach();
   } catch (error) {
-    yield* freeBlob(store, blob);
+    if (behind && line.at(-1)?.back?.kind !== 'blob') yield* dropReference(store, behind);
+    for (const blob of line) yield* freeBlob(store, blob);
     throw error;
   }
+  assert(behind !== undefined, 'no blob was opened');
+  return behind;
+}
+
+/**
+ * Reads a blob and the snapshots behind it into `line`, up to the first that is open already.
+ * @returns a reference to that one; undefined when there is none
+ */
+function* readLine(store: StoreState, first: BlobId, options: OpenBlobOptions, line: Blob[]): Steps<Blob | undefined> {
+  const pages = new Set<MdPage>();
+  for (let id = first; ; id = line[line.length - 1].parentId) {
+    const page = pageOfBlobId(id);
+    if (!store.usedBlobIds.get(page)) throw new BlobstoreError('ENOENT', `there is no blob ${id}`);
+    const damage = store.setAside.get(page);
+    if (damage) throw new BlobstoreError(damage.error.code, damage.error.message);
+    const open = findOpen(store, id);
+    if (open) return takeReference(open, line.length > 0);
+    requireWhole(store, id, page);
+    if (pages.has(page))
+      throw new BlobstoreError('EINVAL', `blob ${id} is damaged: it is its own parent, or a parent's`);
+    pages.add(page);
+    const blob = new Blob(store.shared, id);
+    if (line.length === 0) {
+      blob.clearMethod = options.clearMethod ?? 'default';
+      blob.externalContext = options.externalContext;
+    }
+    line.push(blob);
+    yield* loadBlob(store, blob);
+    if (!blob.isClone) return undefined;
+  }
+}
+
+/** Makes a blob that was read an open one, in front of `behind`. */
+function* attachTo(store: StoreState, blob: Blob, behind: Blob | undefined, forClone: boolean): Steps<Blob> {
+  if (behind) blob.back = { kind: 'blob', blob: behind };
+  const existing = findOpen(store, blob.id); // two opens in flight: the first to end wins
+  if (existing) {
+    takeReference(existing, forClone);
+    yield* freeBlob(store, blob);
+    return existing;
+  }
+  blob.attach();
   blob.openRefs = 1;
-  store.openBlobs.set(page, blob);
+  store.openBlobs.set(blob.page, blob);
   return blob;
 }
 
@@ -60,10 +91,16 @@ export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOption
  * @throws EBADF when the blob is not open; an error of writing, with which the blob stays open.
  */
 export function* closeBlob(store: StoreState, blob: Blob): Steps<void> {
+  yield* closeBacking(store, yield* closeOne(store, blob));
+}
+
+/** Gives a reference back, and answers what was behind the blob if it was the last one: that is still to be closed. */
+function* closeOne(store: StoreState, blob: Blob): Steps<Backing | undefined> {
   requireReference(blob);
   if (blob.openRefs === 1) return yield* closeLast(store, blob);
   yield* persist(store, blob);
   blob.openRefs--;
+  return undefined;
 }
 
 function requireReference(blob: Blob): void {
@@ -76,14 +113,23 @@ function requireReference(blob: Blob): void {
  */
 export function* dropReference(store: StoreState, blob: Blob): Steps<void> {
   try {
-    yield* closeBlob(store, blob);
+    yield* closeBacking(store, yield* dropOne(store, blob));
   } catch {
-    if (blob.openRefs > 0) blob.openRefs--; // unless it failed after that, closing what was behind the blob
+    // a device that cannot be closed, which has no more to do with the store
+  }
+}
+
+function* dropOne(store: StoreState, blob: Blob): Steps<Backing | undefined> {
+  try {
+    return yield* closeOne(store, blob);
+  } catch {
+    if (blob.openRefs > 0) blob.openRefs--;
+    return undefined;
   }
 }
 
 /** Ends what is under way in a blob, writes it, and forgets it. Operations that queue meanwhile find it closed. */
-function* closeLast(store: StoreState, blob: Blob): Steps<void> {
+function* closeLast(store: StoreState, blob: Blob): Steps<Backing | undefined> {
   yield* freeze(store, blob);
   try {
     if (blob.isExternalClone) closeExternalChannels(store, blob);
@@ -94,15 +140,18 @@ function* closeLast(store: StoreState, blob: Blob): Steps<void> {
   }
   requireReference(blob); // the same one may have been given back twice at once
   blob.openRefs--;
-  if (blob.openRefs > 0) return unfreeze(store, blob); // it was opened again meanwhile
-  yield* forgetClosed(store, blob);
+  if (blob.openRefs > 0) {
+    unfreeze(store, blob); // it was opened again meanwhile
+    return undefined;
+  }
+  return forgetClosed(store, blob);
 }
 
 /** Writes the blobs that linger without a reference, and forgets them; with a clone, its snapshot may come to linger. */
 export function* closeLingering(store: StoreState): Steps<void> {
   for (let blob = findLingering(store); blob !== undefined; blob = findLingering(store)) {
     yield* persist(store, blob);
-    yield* forgetClosed(store, blob);
+    yield* closeBacking(store, forgetClosed(store, blob));
   }
 }
 
@@ -111,11 +160,14 @@ function findLingering(store: StoreState): Blob | undefined {
   return undefined;
 }
 
-function* forgetClosed(store: StoreState, blob: Blob): Steps<void> {
-  const { slot } = blob;
+/** Forgets a blob without references; answers what was behind it. */
+function forgetClosed(store: StoreState, blob: Blob): Backing | undefined {
+  const { back, slot } = blob;
   store.openBlobs.delete(blob.page);
-  yield* freeBlob(store, blob);
+  blob.back = undefined;
+  blob.free();
   thaw(store, slot);
+  return back;
 }
 
 /** The open blob with an id; undefined when it is not open. */
@@ -139,9 +191,11 @@ export function* freeBacking(store: StoreState, blob: Blob): Steps<void> {
   yield* closeBacking(store, back);
 }
 
+/** Closes what was behind a blob, and what comes to have nobody in front of it by that: in a loop, as it was opened. */
 function* closeBacking(store: StoreState, back: Backing | undefined): Steps<void> {
-  if (back?.kind === 'blob') yield* dropReference(store, back.blob);
-  else if (back?.kind === 'external') yield* wait(back.device.close());
+  let at = back;
+  while (at?.kind === 'blob') at = yield* dropOne(store, at.blob);
+  if (at?.kind === 'external') yield* wait(at.device.close());
 }
 
 /** False for a blob that was closed, or deleted, or is being deleted: its metadata is not to be written. */

@@ -6,7 +6,7 @@ import { raiseHighWater } from '../store/high-water.js';
 import type { StoreState } from '../store/store-state.js';
 import { markDirty } from '../store/super-block-io.js';
 import { type MdPage, NONE_U32 } from '../units/units.js';
-import { extentPagesFor, FIRST_EXTENT_PAGE, noCluster, noMetadataPage } from './allocation.js';
+import { extentPagesFor, FIRST_EXTENT_PAGE, noCluster, noMetadataPage, requireMapFits } from './allocation.js';
 import { requireUnlocked, withBlobLocked } from './blob-lock.js';
 import { extentPageIndex } from './extent-pages.js';
 import { freeze, unfreeze } from './freeze.js';
@@ -77,8 +77,10 @@ function growMap(store: StoreState, blob: Blob, clusterCount: number): void {
     map.extentPages.extend(extentPageCount);
     map.clusters.extend(clusterCount);
   };
-  if (blob.isThin) extendMap();
-  else claimForThick(store, blob, known, clusterCount, extendMap);
+  if (blob.isThin) {
+    requireMapFits(store, blob.id, clusterCount);
+    extendMap();
+  } else claimForThick(store, blob, known, clusterCount, extendMap);
   const lastIntact = Math.min(blob.clusterCount, blob.syncedClusterCount); // an extent page that was written since ends there
   const firstChanged = Math.max(1, extentPagesFor(lastIntact)) - 1;
   const changed = blob.isThin ? blob.lengthenedExtentPages : map.dirtyExtentPages;

@@ -77,6 +77,25 @@ export class BitArray {
     if (tailBits !== 0) this.#words[whole] |= other.#words[whole] & ~(-1 << tailBits);
   }
 
+  /** True when all bits are set here that are set in `other`, as far as both reach. */
+  includes(other: BitArray): boolean {
+    for (
+      let at = other.findFirstSet(0);
+      at < Math.min(this.#capacity, other.#capacity);
+      at = other.findFirstSet(at + 1)
+    ) {
+      if (!this.get(at)) return false;
+    }
+    return true;
+  }
+
+  /** Sets the bits below `end`. */
+  setBelow(end: number): void {
+    if (end > this.#capacity) throw new InvariantError(`bit ${end - 1} is past the end`);
+    this.#words.fill(0xffff_ffff, 0, end >>> 5);
+    if ((end & 31) !== 0) this.#words[end >>> 5] |= ~(-1 << (end & 31));
+  }
+
   /** How many bits there are up to the last one that is set. */
   lengthUsed(): number {
     for (let at = wordsForBits(this.#capacity) - 1; at >= 0; at--) {

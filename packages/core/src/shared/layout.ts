@@ -122,5 +122,10 @@ export const CHANNELS_MAX = 256;
 export const CLAIMS_MAX = 1024;
 /** Blobs that can be open at once. */
 export const OPEN_BLOBS_MAX = 1 << 20;
-/** Address space reserved for cluster maps; memory is taken only as maps need it. */
+/** Address space reserved for cluster maps at most; memory is taken only as maps need it. */
 export const MAP_ARENA_BYTES_MAX = 2 ** 31;
+/** And at least. */
+export const MAP_ARENA_BYTES_MIN = 2 ** 26;
+/** Between the two: bytes for each metadata page of the store, and for each cluster, so that no metadata takes all memory. */
+export const MAP_ARENA_BYTES_PER_MD_PAGE = 64 * 4096;
+export const MAP_ARENA_BYTES_PER_CLUSTER = 64 * 4;

@@ -4,7 +4,12 @@
  */
 
 import { assert, BlobstoreError } from '../error.js';
-import { MAP_ARENA_BYTES_MAX } from './layout.js';
+import {
+  MAP_ARENA_BYTES_MAX,
+  MAP_ARENA_BYTES_MIN,
+  MAP_ARENA_BYTES_PER_CLUSTER,
+  MAP_ARENA_BYTES_PER_MD_PAGE,
+} from './layout.js';
 
 const FIRST_BYTES = 1 << 16;
 /** log2 of the shortest run. */
@@ -20,6 +25,17 @@ export class MapArena {
   constructor(buffer?: SharedArrayBuffer) {
     this.buffer = buffer ?? new SharedArrayBuffer(FIRST_BYTES, { maxByteLength: MAP_ARENA_BYTES_MAX });
     this.#words = new Uint32Array(this.buffer, 0, this.buffer.byteLength / 4);
+  }
+
+  /** An arena for the blobs of a store of this size. */
+  static forStore(clusterCountMax: number, mdPageCount: number): MapArena {
+    const wanted = Math.max(
+      MAP_ARENA_BYTES_MIN,
+      mdPageCount * MAP_ARENA_BYTES_PER_MD_PAGE,
+      clusterCountMax * MAP_ARENA_BYTES_PER_CLUSTER,
+    );
+    const maxByteLength = Math.min(MAP_ARENA_BYTES_MAX, wanted);
+    return new MapArena(new SharedArrayBuffer(FIRST_BYTES, { maxByteLength }));
   }
 
   /** Reads an entry. Any thread. */

@@ -87,7 +87,7 @@ export class SharedStore {
       }),
       pages: new SharedArrayBuffer(wordsForBits(sizes.mdPageCount) * 4),
       blobs: new BlobBlocks().buffer,
-      maps: new MapArena().buffer,
+      maps: MapArena.forStore(sizes.clusterCountMax, sizes.mdPageCount).buffer,
       channels: new ChannelTable().buffer,
       claims: ClaimLog.allocate(),
       mdPageCount: sizes.mdPageCount,

@@ -6,6 +6,10 @@
  * hours on a large disk without discard. So the mark is kept on disk, in the place of the used-cluster mask, which nobody
  * reads while the store is in use: bits below the mark are set. It is raised, durably, in large steps, before a cluster above
  * it gets data. The pool hands out its lowest cluster first, so the mark stays close to what is used.
+ *
+ * A mark has a type of its own, by which it can be told from a mask that an earlier unload left. Both say what may have to be
+ * cleared, but only of a mark it is certain that no cluster above it was ever given to a blob: with `process-crash`, and by
+ * the reference, the place is not written while the store is in use.
  */
 
 import { decodeMask, encodeMask, MASK, maskBitsMax, maskPages } from '../format/mask.js';
@@ -28,14 +32,18 @@ export function* raiseHighWater(store: StoreState, cluster: number): Steps<void>
 }
 
 function* raiseOnce(store: StoreState, cluster: number): Steps<void> {
-  const { deviceChannel, geometry, shared } = store;
-  if (cluster < shared.highWater) return;
+  if (cluster < store.shared.highWater) return;
   yield* markDirty(store); // a store that is clean on disk means its mask
-  const { capacity } = shared.clusters;
+  const { capacity } = store.shared.clusters;
   const step = Math.max(STEP_CLUSTERS_MIN, Math.ceil(capacity / STEP_PARTS));
-  const mark = Math.min(capacity, cluster + 1 + step);
+  yield* writeHighWater(store, Math.min(capacity, cluster + 1 + step));
+}
+
+/** Writes the mark of a store that is marked as in use, durably. */
+export function* writeHighWater(store: StoreState, mark: number): Steps<void> {
+  const { deviceChannel, geometry, shared } = store;
   const pageCount = maskPages(mark);
-  const bytes = encodeMask(MASK.USED_CLUSTERS, capacity, pageCount, (bits) => setBitsBelow(bits, mark));
+  const bytes = encodeMask(MASK.HIGH_WATER, shared.clusters.capacity, pageCount, (bits) => setBitsBelow(bits, mark));
   const lba = geometry.pageToLba(store.clusterMask.start);
   yield* wait(deviceChannel.write(bytes, 0, lba, geometry.pageToLba(pageCount)));
   yield* store.barrier();
@@ -56,8 +64,18 @@ export function highWaterOf(maskBytes: Uint8Array, range: PageRange, clusterCoun
   let last = bits.length - 1;
   while (last >= 0 && bits[last] === 0) last--;
   if (last < 0) return 0;
-  if (type !== MASK.USED_CLUSTERS || bitCount > maskBitsMax(range.count)) return clusterCount;
+  const isMaskOrMark = type === MASK.USED_CLUSTERS || type === MASK.HIGH_WATER;
+  if (!isMaskOrMark || bitCount > maskBitsMax(range.count)) return clusterCount;
   return Math.min(clusterCount, last * 8 + 32 - Math.clz32(bits[last]));
+}
+
+/** The mark where one was left, every bit below it set; undefined where something else is, which says nothing for certain. */
+export function certainHighWaterOf(maskBytes: Uint8Array, range: PageRange, clusterCount: number): number | undefined {
+  const { type, bitCount, bits } = decodeMask(maskBytes);
+  if (type !== MASK.HIGH_WATER || bitCount > maskBitsMax(range.count)) return undefined;
+  const mark = highWaterOf(maskBytes, range, clusterCount);
+  for (let at = 0; at < mark >>> 3; at++) if (bits[at] !== 0xff) return undefined;
+  return mark;
 }
 
 /** Clears the free clusters below the mark of a store that has been recovered, durably. */

@@ -3,34 +3,46 @@
  */
 
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
-import { BlobstoreError, ExternalSnapshotError, toBlobstoreError } from '../error.js';
+import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../error.js';
 import { finishDelete, hide } from '../metadata/delete.js';
 import { extentPageIndex } from '../metadata/extent-pages.js';
 import { closeBlob, dropReference, openBlob } from '../metadata/open-close.js';
 import { persist } from '../metadata/persist.js';
 import type { Steps } from '../metadata/steps.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
+import type { Census } from './load-census.js';
 import type { LoadedBlob } from './options.js';
 import type { StoreState } from './store-state.js';
 
-/** Visits every blob in the order of its id. A blob that cannot be opened is noted in `store.damaged`, and passed over. */
-export function* visitBlobs(store: StoreState, onBlob: ((blob: LoadedBlob) => void) | undefined): Steps<void> {
+type OnBlob = (blob: LoadedBlob) => void;
+
+/**
+ * Visits every blob in the order of its id. A blob that cannot be opened is noted in `store.damaged`, and passed over.
+ * @param census - counts what the blobs have. Then nothing is set right, and the visit ends with the first doubt.
+ */
+export function* visitBlobs(store: StoreState, onBlob: OnBlob | undefined, census?: Census): Steps<void> {
   const { usedBlobIds } = store;
-  for (let page = usedBlobIds.findFirstSet(0); page !== NONE_U32; page = usedBlobIds.findFirstSet(page + 1)) {
-    const id = blobIdOfPage(page as MdPage);
+  for (let index = usedBlobIds.findFirstSet(0); index !== NONE_U32; index = usedBlobIds.findFirstSet(index + 1)) {
+    const page = index as MdPage;
+    if (store.setAside.has(page)) continue;
+    const id = blobIdOfPage(page);
     try {
       const blob = yield* openBlob(store, id);
-      yield* visit(store, blob, onBlob);
+      yield* visit(store, blob, onBlob, census);
     } catch (cause) {
       if (!isDamage(cause)) throw cause;
       const error = toBlobstoreError(cause, `blob ${id} cannot be opened`);
-      store.damaged.push({ id, page: page as MdPage, error });
+      store.damaged.push({ id, page, error });
+      if (census && isMetadataDamage(error)) census.isInDoubt = true;
+      else if (census) yield* census.addUnavailable(id);
     }
+    if (census?.isInDoubt) return;
     yield undefined;
   }
 }
 
-function* visit(store: StoreState, blob: Blob, onBlob: ((blob: LoadedBlob) => void) | undefined): Steps<void> {
+function* visit(store: StoreState, blob: Blob, onBlob: OnBlob | undefined, census?: Census): Steps<void> {
+  census?.add(blob);
   let other: BlobId | undefined;
   try {
     other =
@@ -42,6 +54,10 @@ function* visit(store: StoreState, blob: Blob, onBlob: ((blob: LoadedBlob) => vo
   if (other === undefined) {
     onBlob?.(blob);
     if (blob.isClone) store.snapshots.add(blob.parentId, blob.id);
+    return yield* dropReference(store, blob);
+  }
+  if (census) {
+    census.isInDoubt = true; // a clean unload leaves no marks
     return yield* dropReference(store, blob);
   }
   let outcome: 'keep' | 'remove' | 'leave';
@@ -67,6 +83,11 @@ function* visit(store: StoreState, blob: Blob, onBlob: ((blob: LoadedBlob) => vo
 function isDamage(error: unknown): boolean {
   if (error instanceof ExternalSnapshotError) return true;
   return error instanceof BlobstoreError && error.code !== 'EIO';
+}
+
+/** True when a blob cannot be opened for what its metadata says; not when something is missing that it needs. */
+export function isMetadataDamage(error: BlobstoreError): boolean {
+  return !(error instanceof UnavailableBlobError) && error.code !== 'ENOMEM';
 }
 
 /**

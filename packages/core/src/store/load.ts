@@ -1,17 +1,20 @@
 /** Opening a store that is on a device: super block, masks or recovery, then a look at every blob. */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
+import { assert, BlobstoreError } from '../error.js';
 import { maskBitsMax } from '../format/mask.js';
 import { BSTYPE_BYTES, SuperBlock } from '../format/super-block.js';
 import { type Steps, wait } from '../metadata/steps.js';
+import { BitArray } from '../shared/bit-array.js';
 import { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
-import { PAGE_BYTES } from '../units/units.js';
+import { NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { refusal } from './damage.js';
 import { growSuper } from './grow.js';
-import { clearFreeBelow, highWaterOf, NO_HIGH_WATER } from './high-water.js';
-import { visitBlobs } from './load-visit.js';
-import { type Masks, readMasks, readRange, writeMasks } from './masks.js';
+import { certainHighWaterOf, clearFreeBelow, highWaterOf, NO_HIGH_WATER, writeHighWater } from './high-water.js';
+import { Census } from './load-census.js';
+import { isMetadataDamage, visitBlobs } from './load-visit.js';
+import { type Masks, readMaskPages, readMasks, writeMasks } from './masks.js';
 import {
   CHANNEL_OPS_DEFAULT,
   CLUSTER_BYTES_DEFAULT,
@@ -20,14 +23,16 @@ import {
   requireBlockLength,
   requireDeviceSize,
 } from './options.js';
-import { type Recovered, recover } from './recover.js';
+import { recover } from './recover.js';
 import { StoreState } from './store-state.js';
+import { markDirty } from './super-block-io.js';
 import { clusterMaskRoom, parseGeometry } from './super-geometry.js';
+import { type Survey, surveyStore } from './survey.js';
 import { abandonStore } from './unload.js';
 
 /**
  * Opens a store; recovers it if it was not cleanly unloaded.
- * @throws EILSEQ no store, or a damaged one; ENXIO another type; ENOSPC a device smaller than a cluster; EINVAL an unusable
+ * @throws EILSEQ no store, or a damaged one (a `DamagedStoreError` names what is damaged); ENXIO another type; ENOSPC a device smaller than a cluster; EINVAL an unusable
  * block length or options; EIO of the device.
  */
 export function loadStore(device: BlockDevice, options: LoadOptions): Steps<StoreState> {
@@ -52,8 +57,13 @@ function* open(device: BlockDevice, options: LoadOptions, grow: boolean): Steps<
     if (block.sizeBytes === 0) block.sizeBytes = deviceBytes;
     const geometry = parseGeometry(block, device);
     if (grow) requireClean(block);
-    store = yield* assemble(channel, device, block, geometry, options);
-    yield* visitBlobs(store, options.onBlob);
+    const reset = () => {
+      store = newStore(channel, device, block, geometry, options);
+      return store;
+    };
+    if (options.onDamage === undefined) yield* openAsIs(reset(), block, options);
+    else yield* openWhole(reset, block, options, options.onDamage);
+    store = requireMade(store);
     store.sharedByBlobs = undefined;
     return store;
   } catch (error) {
@@ -76,31 +86,116 @@ function requireClean(block: SuperBlock): void {
   throw new BlobstoreError('EIO', 'a store that was not cleanly unloaded cannot grow: open it and unload it first');
 }
 
-function* assemble(
+function mustRecover(block: SuperBlock, options: LoadOptions): boolean {
+  return block.blobIdMask.count === 0 || block.clean === 0 || options.forceRecover === true;
+}
+
+/** As the specification does it: what is damaged after a clean unload is listed, and keeps what the masks say. */
+function* openAsIs(store: StoreState, block: SuperBlock, options: LoadOptions): Steps<void> {
+  const { deviceChannel, geometry, shared } = store;
+  const { capacity } = shared.clusters;
+  if (mustRecover(block, options)) {
+    const found = yield* recover(deviceChannel, geometry, capacity);
+    take(store, found);
+    store.missingClusterCount = found.missingClusterCount;
+    store.sharedByBlobs = found.shared;
+    if (!store.writesThrough) yield* clearLeftovers(store, block, found);
+    yield* writeMasks(store, block);
+    yield* store.barrier();
+  } else take(store, yield* readMasks(deviceChannel, geometry, block, capacity));
+  yield* visitBlobs(store, options.onBlob);
+}
+
+/**
+ * Refuses what is damaged, or sets it aside. After a clean unload the masks are believed as long as the blobs agree with them;
+ * otherwise all metadata is surveyed.
+ * @param reset - makes the store anew, with nothing used
+ */
+function* openWhole(
+  reset: () => StoreState,
+  block: SuperBlock,
+  options: LoadOptions,
+  onDamage: 'refuse' | 'set-aside',
+): Steps<void> {
+  const isRecovered = mustRecover(block, options);
+  let store = reset();
+  let masks: Masks | undefined;
+  if (!isRecovered) {
+    masks = yield* readMasksFor(store, block, onDamage);
+    if (masks) {
+      take(store, masks);
+      const census = new Census(store, masks);
+      yield* visitBlobs(store, options.onBlob, census);
+      if (census.agrees) return;
+      options.onRestart?.();
+    }
+    store = reset();
+  }
+  const highWater = isRecovered ? yield* findHighWater(store, block) : undefined;
+  const survey = yield* surveyStore(store, { masks, highWater });
+  if (survey.damaged.length > 0 && onDamage === 'refuse') throw refusal(survey.damaged);
+  takeSurvey(store, survey);
+  if (isRecovered) yield* writeRecovered(store, block, survey);
+  yield* visitBlobs(store, options.onBlob);
+  const late = store.damaged.filter(({ page, error }) => !store.setAside.has(page) && isMetadataDamage(error));
+  if (late.length > 0 && onDamage === 'refuse') throw refusal(late);
+}
+
+/** The masks; undefined where they are damaged and nothing is to be refused. */
+function* readMasksFor(
+  store: StoreState,
+  block: SuperBlock,
+  onDamage: 'refuse' | 'set-aside',
+): Steps<Masks | undefined> {
+  const { deviceChannel, geometry, shared } = store;
+  try {
+    return yield* readMasks(deviceChannel, geometry, block, shared.clusters.capacity);
+  } catch (error) {
+    if (onDamage === 'refuse' || !(error instanceof BlobstoreError) || error.code !== 'EILSEQ') throw error;
+    return undefined;
+  }
+}
+
+function* findHighWater(store: StoreState, block: SuperBlock): Steps<number | undefined> {
+  const { capacity } = store.shared.clusters;
+  const bytes = yield* readMaskPages(store.deviceChannel, store.geometry, block.clusterMask, capacity);
+  return certainHighWaterOf(bytes, block.clusterMask, capacity);
+}
+
+function takeSurvey(store: StoreState, survey: Survey): void {
+  take(store, survey);
+  store.damaged.push(...survey.damaged);
+  for (const each of survey.damaged) store.setAside.set(each.page, each);
+  for (const { id, parentId } of survey.lostClones) store.snapshots.add(parentId, id);
+  store.hidesParents = survey.hidesParents;
+  store.sharedByBlobs = survey.shared;
+}
+
+function* writeRecovered(store: StoreState, block: SuperBlock, survey: Survey): Steps<void> {
+  if (!store.writesThrough && !survey.isDoubtful) yield* clearLeftovers(store, block, survey);
+  yield* writeMasks(store, block);
+  yield* store.barrier();
+  if (store.writesThrough || !survey.isDoubtful) return;
+  yield* markDirty(store);
+  yield* writeHighWater(store, survey.clusters.lengthUsed()); // or the next load would not know it any more
+}
+
+function newStore(
   channel: DeviceChannel,
   device: BlockDevice,
   block: SuperBlock,
   geometry: Geometry,
   options: LoadOptions,
-): Steps<StoreState> {
+): StoreState {
   const clusterCount = Math.floor(block.sizeBytes / block.clusterBytes);
-  const mustRecover = block.blobIdMask.count === 0 || block.clean === 0 || options.forceRecover === true;
-  let found: Masks | Recovered;
-  if (mustRecover) found = yield* recover(channel, geometry, clusterCount, options.onDamage ?? 'refuse');
-  else found = yield* readMasks(channel, geometry, block, clusterCount);
-  const clusterCountMax = maskBitsMax(clusterMaskRoom(block));
+  const clusterCountMax = Math.min(NONE_U32, maskBitsMax(clusterMaskRoom(block)));
   const sizes = { clusterCount, clusterCountMax, mdPageCount: geometry.mdPageCount };
-  const shared = SharedStore.create(sizes, options.threadId ?? 0);
-  shared.locked(() => {
-    shared.clusters.load(found.clusters);
-    shared.pages.load(found.pages);
-  });
-  const store = new StoreState({
+  return new StoreState({
     device,
     deviceChannel: channel,
-    shared,
+    shared: SharedStore.create(sizes, options.threadId ?? 0),
     geometry,
-    usedBlobIds: found.blobIds,
+    usedBlobIds: BitArray.private(geometry.mdPageCount),
     bstype: block.bstype,
     superBlobId: block.superBlobId,
     clusterMask: block.clusterMask,
@@ -110,16 +205,22 @@ function* assemble(
     openExternal: options.openExternalSnapshot,
     externalContext: options.externalContext,
   });
-  if ('damaged' in found) {
-    store.damaged.push(...found.damaged);
-    store.missingClusterCount = found.missingClusterCount;
-    store.sharedByBlobs = found.shared;
-    if (!store.writesThrough && store.damaged.length === 0) yield* clearLeftovers(store, block, found);
-    yield* writeMasks(store, block);
-    yield* store.barrier();
-  }
-  shared.highWater = store.writesThrough ? NO_HIGH_WATER : found.clusters.lengthUsed();
+}
+
+function requireMade(store: StoreState | undefined): StoreState {
+  assert(store !== undefined, 'no store was made');
   return store;
+}
+
+/** Marks as used what was found to be. */
+function take(store: StoreState, { clusters, pages, blobIds }: Masks): void {
+  const { shared } = store;
+  shared.locked(() => {
+    shared.clusters.load(clusters);
+    shared.pages.load(pages);
+  });
+  store.usedBlobIds.add(blobIds);
+  shared.highWater = store.writesThrough ? NO_HIGH_WATER : clusters.lengthUsed();
 }
 
 /**
@@ -128,6 +229,7 @@ function* assemble(
  * there. Not with `process-crash`: the specification does not clear, and its windows are small.
  */
 function* clearLeftovers(store: StoreState, block: SuperBlock, found: Masks): Steps<void> {
-  const mask = yield* readRange(store.deviceChannel, store.geometry, block.clusterMask);
-  yield* clearFreeBelow(store, found.clusters, highWaterOf(mask, block.clusterMask, found.clusters.capacity));
+  const { capacity } = found.clusters;
+  const mask = yield* readMaskPages(store.deviceChannel, store.geometry, block.clusterMask, capacity);
+  yield* clearFreeBelow(store, found.clusters, highWaterOf(mask, block.clusterMask, capacity));
 }

@@ -2,7 +2,7 @@
 
 import type { DeviceChannel } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
-import { decodeMask, encodeMask, MASK, type MaskType, maskBitsMax } from '../format/mask.js';
+import { decodeMask, encodeMask, MASK, type MaskType, maskBitsMax, maskPages } from '../format/mask.js';
 import type { PageRange, SuperBlock } from '../format/super-block.js';
 import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
@@ -42,7 +42,7 @@ function* readMask(
   bitCount: number,
   mayBeLonger: boolean,
 ): Steps<BitArray> {
-  const bytes = yield* readRange(channel, geometry, range);
+  const bytes = yield* readMaskPages(channel, geometry, range, bitCount);
   const mask = decodeMask(bytes);
   const lengthFits = mayBeLonger ? mask.bitCount >= bitCount : mask.bitCount === bitCount;
   if (mask.type !== type || !lengthFits || mask.bitCount > maskBitsMax(range.count)) {
@@ -55,10 +55,16 @@ function* readMask(
   return bits;
 }
 
-/** Reads a range of pages of the device. */
-export function* readRange(channel: DeviceChannel, geometry: Geometry, range: PageRange): Steps<Uint8Array> {
-  const bytes = new Uint8Array(range.count * PAGE_BYTES);
-  yield* wait(channel.read(bytes, 0, geometry.pageToLba(range.start), geometry.pageToLba(range.count)));
+/** Reads a mask's header and bits: no more of its pages than so many bits need, whatever the super block says. */
+export function* readMaskPages(
+  channel: DeviceChannel,
+  geometry: Geometry,
+  range: PageRange,
+  bitCount: number,
+): Steps<Uint8Array> {
+  const pageCount = Math.min(range.count, maskPages(bitCount));
+  const bytes = new Uint8Array(pageCount * PAGE_BYTES);
+  yield* wait(channel.read(bytes, 0, geometry.pageToLba(range.start), geometry.pageToLba(pageCount)));
   return bytes;
 }
 
@@ -83,6 +89,7 @@ function* writeMask(
   storeBits: (target: Uint8Array) => void,
 ): Steps<void> {
   const { geometry, shared } = store;
-  const bytes = shared.locked(() => encodeMask(type, bitCount, range.count, storeBits));
-  yield* wait(store.deviceChannel.write(bytes, 0, geometry.pageToLba(range.start), geometry.pageToLba(range.count)));
+  const pageCount = Math.min(range.count, maskPages(bitCount));
+  const bytes = shared.locked(() => encodeMask(type, bitCount, pageCount, storeBits));
+  yield* wait(store.deviceChannel.write(bytes, 0, geometry.pageToLba(range.start), geometry.pageToLba(pageCount)));
 }

@@ -44,7 +44,14 @@ export interface LoadOptions extends StoreOptions {
   onBlob?: (blob: LoadedBlob) => void;
   /** Smallest device that is accepted, in bytes; default 1 MiB, as the specification's. */
   clusterBytes?: number;
-  /** What to do with damaged blobs at recovery: refuse the store (EILSEQ), or leave them aside. Default `refuse`. */
+  /** Called when `onBlob` is going to be called for all blobs again: what it was told before does not count. */
+  onRestart?: () => void;
+  /**
+   * What to do with a damaged store. `refuse`: it is not opened (EILSEQ, a `DamagedStoreError`). `set-aside`: the other blobs
+   * can be used, and what belongs, or may belong, to damaged ones stays reserved; where that cannot be told, all of the free
+   * space (see `survey.ts`). By default as the specification does: recovery refuses, if it happens to meet damage; after a clean
+   * unload damaged blobs are listed, and the masks are believed.
+   */
   onDamage?: 'refuse' | 'set-aside';
 }
 

@@ -1,7 +1,8 @@
 /**
- * Recovery: finds out, from the metadata pages alone, which pages, clusters and blob ids are used. A page is the root of a
+ * Recovery as the specification does it: finds out, from the metadata pages alone, which pages, clusters and blob ids are used. A page is the root of a
  * blob when it carries the id that belongs to its place, sequence number 0 and a fitting crc; from there its chain and its
- * extent pages are followed. The region is read in large batches, in order.
+ * extent pages are followed. What is damaged there ends it; a page that is not the root of a blob, for whatever reason, is
+ * passed over. `survey.ts` looks closer.
  */
 
 import type { DeviceChannel } from '../device/block-device.js';
@@ -10,51 +11,32 @@ import { DESCRIPTOR, descriptorsOf } from '../format/descriptor.js';
 import { decodeExtentPage, isExtentPage } from '../format/extent-page.js';
 import { decodeExtentRle, RUN_BYTES } from '../format/extent-rle.js';
 import { decodeExtentTable, type ExtentTableEntry } from '../format/extent-table.js';
-import { MdPageView } from '../format/md-page.js';
-import { type Steps, wait } from '../metadata/steps.js';
+import type { MdPageView } from '../format/md-page.js';
+import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
 import type { Geometry } from '../units/geometry.js';
-import {
-  blobIdOfPage,
-  CLUSTERS_PER_EXTENT_PAGE,
-  type DeviceCluster,
-  type MdPage,
-  NONE_U32,
-  PAGE_BYTES,
-} from '../units/units.js';
+import { blobIdOfPage, CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
+import { refusal } from './damage.js';
 import type { Masks } from './masks.js';
+import { BATCH_PAGES, RegionReader } from './region-reader.js';
 import type { DamagedBlob, SharedByBlobs } from './store-state.js';
 
 /** What recovery found. */
 export interface Recovered extends Masks {
-  /** Blobs that were set aside: what was found of them stays used, but their ids do not count. */
-  damaged: DamagedBlob[];
-  /** Clusters that damaged blobs name and the store does not have. */
+  /** Clusters that blobs name and the store does not have. */
   missingClusterCount: number;
   /** What more than one blob names. */
   shared: SharedByBlobs;
 }
 
-const BATCH_PAGES = 256;
-/** Damaged blobs that an error message names. */
-const NAMED_MAX = 8;
-
-/**
- * Recovers what is used.
- * @throws EILSEQ when a blob is damaged and `onDamage` is `refuse`: naming pages and blobs.
- */
-export function* recover(
-  channel: DeviceChannel,
-  geometry: Geometry,
-  clusterCount: number,
-  onDamage: 'refuse' | 'set-aside',
-): Steps<Recovered> {
+/** Recovers what is used. EILSEQ when blobs are damaged, naming pages and blobs. */
+export function* recover(channel: DeviceChannel, geometry: Geometry, clusterCount: number): Steps<Recovered> {
+  const damaged: DamagedBlob[] = [];
   const region = new RegionReader(channel, geometry);
   const found: Recovered = {
     pages: BitArray.private(geometry.mdPageCount),
     clusters: BitArray.private(clusterCount),
     blobIds: BitArray.private(geometry.mdPageCount),
-    damaged: [],
     missingClusterCount: 0,
     shared: { pages: BitArray.private(geometry.mdPageCount), clusters: BitArray.private(clusterCount) },
   };
@@ -62,10 +44,10 @@ export function* recover(
   for (let index = 0; index < geometry.mdPageCount; index++) {
     if (found.pages.get(index)) continue;
     const page = yield* region.inOrder(index as MdPage);
-    if (isRoot(page, index)) yield* replayBlob(region, found, index as MdPage, page, geometry);
+    if (isRoot(page, index)) yield* replayBlob(region, found, damaged, index as MdPage, page, geometry);
     if (index % BATCH_PAGES === 0) yield undefined;
   }
-  if (found.damaged.length > 0 && onDamage === 'refuse') throw refusal(found.damaged);
+  if (damaged.length > 0) throw refusal(damaged);
   return found;
 }
 
@@ -76,15 +58,10 @@ function isRoot(page: MdPageView, index: number): boolean {
   return idFits && page.sequence === 0 && page.isSealed;
 }
 
-/** What a blob's pages say that it uses. Clusters that the store does not have are left out: opening the blob sees them. */
-interface Used {
-  pages: MdPage[];
-  clusters: DeviceCluster[];
-}
-
 function* replayBlob(
   region: RegionReader,
   found: Recovered,
+  damaged: DamagedBlob[],
   first: MdPage,
   root: MdPageView,
   geometry: Geometry,
@@ -95,10 +72,8 @@ function* replayBlob(
     found.blobIds.set(first);
   } catch (error) {
     if (!(error instanceof BlobstoreError) || error.code !== 'EILSEQ') throw error;
-    found.damaged.push({ id: blobIdOfPage(first), page: first, error });
+    damaged.push({ id: blobIdOfPage(first), page: first, error });
   }
-  for (const page of replay.used.pages) setOrShare(found.pages, found.shared.pages, page);
-  for (const cluster of replay.used.clusters) setOrShare(found.clusters, found.shared.clusters, cluster);
 }
 
 function setOrShare(used: BitArray, shared: BitArray, index: number): void {
@@ -107,12 +82,13 @@ function setOrShare(used: BitArray, shared: BitArray, index: number): void {
 }
 
 class BlobReplay {
-  readonly used: Used = { pages: [], clusters: [] };
   readonly #region: RegionReader;
   readonly #found: Recovered;
   readonly #first: MdPage;
   readonly #geometry: Geometry;
   readonly #entries: ExtentTableEntry[] = [];
+  /** Clusters of the store that it names. */
+  #namedCount = 0;
   /** Clusters in the blob by its extent table. */
   #clusterCount = 0;
 
@@ -126,14 +102,14 @@ class BlobReplay {
   *run(root: MdPageView): Steps<void> {
     let page = root;
     let number: number = this.#first;
-    for (;;) {
-      this.used.pages.push(number as MdPage);
+    for (let sequence = 1; ; sequence++) {
+      this.#usePage(number);
       this.#parse(page, number);
       number = page.next;
       if (number === NONE_U32) break;
       this.#requireFreePage(number, 'its chain goes on at');
       page = yield* this.#region.anywhere(number as MdPage);
-      const fits = page.isSealed && page.id === root.id && page.sequence === this.used.pages.length;
+      const fits = page.isSealed && page.id === root.id && page.sequence === sequence;
       if (!fits) throw this.#damaged(`metadata page ${number} of its chain is damaged`);
     }
     yield* this.#replayExtentPages();
@@ -175,7 +151,7 @@ class BlobReplay {
         this.#requirePage(number, 'its extent table names');
         const page = yield* this.#region.anywhere(number);
         if (!isExtentPage(page)) throw this.#damaged(`metadata page ${number} is no extent page`);
-        this.used.pages.push(number);
+        this.#usePage(number);
         this.#parseExtentPage(page, number, index);
       }
       index += count;
@@ -206,72 +182,26 @@ class BlobReplay {
   /** A page of a chain belongs to nobody else; an extent page may be a snapshot's too that was being made or deleted. */
   #requireFreePage(number: number, how: string): void {
     this.#requirePage(number, how);
-    if (this.#found.pages.get(number) || this.used.pages.includes(number as MdPage)) {
+    if (this.#found.pages.get(number)) {
       throw this.#damaged(`${how} page ${number}, which is in use already`);
     }
   }
 
+  #usePage(page: number): void {
+    setOrShare(this.#found.pages, this.#found.shared.pages, page);
+  }
+
+  /** Clusters that the store does not have are left out: opening the blob sees them. */
   #useClusters(first: number, count: number): void {
-    const present = Math.max(0, Math.min(count, this.#found.clusters.capacity - first));
-    for (let at = 0; at < present; at++) this.used.clusters.push((first + at) as DeviceCluster);
+    const { clusters, shared } = this.#found;
+    const present = Math.max(0, Math.min(count, clusters.capacity - first));
+    this.#namedCount += present;
+    if (this.#namedCount > clusters.capacity) throw this.#damaged('it names more clusters than the store has');
+    for (let at = 0; at < present; at++) setOrShare(clusters, shared.clusters, first + at);
     this.#found.missingClusterCount += count - present;
   }
 
   #damaged(how: string): BlobstoreError {
     return new BlobstoreError('EILSEQ', `blob ${blobIdOfPage(this.#first)} is damaged: ${how}`);
   }
-}
-
-/** Reads the metadata region, in batches where it is read in order. */
-class RegionReader {
-  readonly #channel: DeviceChannel;
-  readonly #geometry: Geometry;
-  #batch: Uint8Array = new Uint8Array(0);
-  #batchStart = 0;
-
-  constructor(channel: DeviceChannel, geometry: Geometry) {
-    this.#channel = channel;
-    this.#geometry = geometry;
-  }
-
-  /** A page, read together with those that follow it. */
-  *inOrder(page: MdPage): Steps<MdPageView> {
-    if (!this.#hasRead(page)) {
-      const count = Math.min(BATCH_PAGES, this.#geometry.mdPageCount - page);
-      this.#batch = yield* this.#read(page, count);
-      this.#batchStart = page;
-    }
-    return this.#fromBatch(page);
-  }
-
-  /** A page, from the batch if it is there. */
-  *anywhere(page: MdPage): Steps<MdPageView> {
-    if (this.#hasRead(page)) return this.#fromBatch(page);
-    return new MdPageView(yield* this.#read(page, 1));
-  }
-
-  #hasRead(page: number): boolean {
-    return page >= this.#batchStart && (page - this.#batchStart + 1) * PAGE_BYTES <= this.#batch.length;
-  }
-
-  #fromBatch(page: number): MdPageView {
-    return new MdPageView(this.#batch, (page - this.#batchStart) * PAGE_BYTES);
-  }
-
-  *#read(page: MdPage, count: number): Steps<Uint8Array> {
-    const bytes = new Uint8Array(count * PAGE_BYTES);
-    const { blocksPerPage } = this.#geometry;
-    yield* wait(this.#channel.read(bytes, 0, this.#geometry.mdPageToLba(page), count * blocksPerPage));
-    return bytes;
-  }
-}
-
-function refusal(damaged: readonly DamagedBlob[]): BlobstoreError {
-  const named = damaged
-    .slice(0, NAMED_MAX)
-    .map((blob) => blob.error.message)
-    .join('; ');
-  const more = damaged.length > NAMED_MAX ? `; and ${damaged.length - NAMED_MAX} more` : '';
-  const advice = "open with onDamage: 'set-aside' to use the others";
-  return new BlobstoreError('EILSEQ', `the store cannot be recovered: ${named}${more}; ${advice}`);
 }

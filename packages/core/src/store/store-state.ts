@@ -3,7 +3,7 @@
 import type { Blob } from '../blob/blob.js';
 import type { Channel } from '../channel/channel.js';
 import type { BlockDevice, DeviceChannel, MaybePromise } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
+import { BlobstoreError, type Damage } from '../error.js';
 import type { PageRange } from '../format/super-block.js';
 import { Coalescer, type Steps, type Waitable, wait } from '../metadata/steps.js';
 import type { BitArray } from '../shared/bit-array.js';
@@ -11,6 +11,7 @@ import type { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, type DeviceCluster, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
 import { PageBuffers } from './page-buffers.js';
+import type { RegionReader } from './region-reader.js';
 import { SnapshotTree } from './snapshot-tree.js';
 
 /**
@@ -37,11 +38,10 @@ export interface ExternalSnapshotRequest {
  */
 export type OpenExternalSnapshot = (request: ExternalSnapshotRequest) => MaybePromise<BlockDevice | null>;
 
-/** A blob that could not be used, and why. */
-export interface DamagedBlob {
-  id: BlobId;
-  page: MdPage;
-  error: BlobstoreError;
+/** A blob, or a page that no blob can be told to have, that could not be used, and why. */
+export interface DamagedBlob extends Damage {
+  /** The blob's first page, or the damaged page. */
+  readonly page: MdPage;
 }
 
 /** Clusters and pages that more than one blob names: of a snapshot that was being made or deleted, and of its clone. */
@@ -99,6 +99,14 @@ export class StoreState {
   readonly channels = new Set<Channel>();
   /** Blobs that could not be opened when the store was loaded. */
   readonly damaged: DamagedBlob[] = [];
+  /** Those of them that were set aside, by their first page: they cannot be opened as long as the store is open. */
+  readonly setAside = new Map<MdPage, DamagedBlob>();
+  /** A blob that was set aside may be a clone of any snapshot: then no blob is deleted that could be the one. */
+  hidesParents = false;
+  /** False while a load still finds out which clusters are taken. */
+  knowsUsed = true;
+  /** What has read metadata pages ahead, while a load reads all of them. */
+  regionReader: RegionReader | undefined;
   /** What recovery found to be of more than one blob, until that has been set right; undefined after a clean load. */
   sharedByBlobs: SharedByBlobs | undefined;
   /** Clusters that damaged blobs name and the store does not have; like the reference, it does not call so many free. */

@@ -3,14 +3,17 @@
 import type { BlockDevice } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
 import { maskPages } from '../format/mask.js';
-import type { SuperBlock } from '../format/super-block.js';
+import type { PageRange, SuperBlock } from '../format/super-block.js';
 import { Geometry } from '../units/geometry.js';
-import { PAGE_BYTES } from '../units/units.js';
+import { NONE_U32, PAGE_BYTES } from '../units/units.js';
 
 /** Pages that the cluster mask may take: up to the next mask, or its own length in old stores. */
 export function clusterMaskRoom(block: SuperBlock): number {
-  if (block.blobIdMask.count === 0) return block.clusterMask.count;
-  return Math.max(block.clusterMask.count, block.blobIdMask.start - block.clusterMask.start);
+  const { start, count } = block.clusterMask;
+  if (block.blobIdMask.count === 0) return count;
+  const others = [block.blobIdMask, block.pageMask, block.metadata].map((range) => range.start);
+  const nextStart = Math.min(...others.filter((other) => other > start));
+  return Math.max(count, Math.min(nextStart, block.blobIdMask.start) - start);
 }
 
 /** The geometry in a super block. EILSEQ when it cannot be that of a store on this device. */
@@ -28,7 +31,8 @@ export function parseGeometry(block: SuperBlock, device: BlockDevice): Geometry 
   }
   const clusterCount = Math.floor(block.sizeBytes / clusterBytes);
   const pagesInStore = Math.floor(block.sizeBytes / PAGE_BYTES);
-  if (metadata.count === 0 || metadata.start + metadata.count > pagesInStore) {
+  if (clusterCount >= NONE_U32) throw unusable(`it has ${clusterCount} clusters`);
+  if (metadata.start === 0 || metadata.count === 0 || metadata.start + metadata.count > pagesInStore) {
     throw unusable(`its metadata region, ${metadata.count} pages from ${metadata.start}, is outside of it`);
   }
   const geometry = new Geometry({
@@ -51,12 +55,21 @@ function requireMasks(block: SuperBlock, clusterCount: number, pagesInStore: num
     ['used clusters', block.clusterMask, clusterCount],
     ['used blob ids', block.blobIdMask, block.blobIdMask.count === 0 ? 0 : mdPageCount],
   ] as const;
+  const taken = [block.metadata];
   for (const [name, range, bits] of needs) {
     if (bits === 0) continue;
+    if (taken.some((other) => overlap(range, other))) {
+      throw unusable(`its mask of ${name}, ${range.count} pages from ${range.start}, lies where other metadata lies`);
+    }
+    taken.push(range);
     if (range.start === 0 || range.start + range.count > pagesInStore || range.count < maskPages(bits)) {
       throw unusable(`its mask of ${name} has ${range.count} pages from ${range.start} for ${bits} bits`);
     }
   }
+}
+
+function overlap(a: PageRange, b: PageRange): boolean {
+  return a.start < b.start + b.count && b.start < a.start + a.count;
 }
 
 function unusable(how: string): BlobstoreError {

@@ -68,7 +68,12 @@ export interface OpenStoreOptions extends CommonOptions {
   readonly grow?: boolean;
   /** 'force': derives everything from the blobs' own metadata, even if the store was closed cleanly. */
   readonly recover?: 'force';
-  /** Blobs that are damaged at recovery: refuse the store (EILSEQ), or set them aside. 'refuse' unless given. */
+  /**
+   * What to do where metadata is damaged. 'refuse', unless given: the store is not opened (EILSEQ, a `DamagedStoreError`, whose
+   * `damaged` lists every blob and page). 'set-aside': the other blobs can be used, and all that belongs, or may belong, to
+   * damaged ones stays reserved. Where it is not known which clusters were in use, as after a crash of a store with 'process-crash'
+   * durability, the store then has no free space. Snapshots are not deleted that may be what a damaged blob is a clone of (EBUSY).
+   */
   readonly onDamage?: 'refuse' | 'set-aside';
   /** Called for each blob in the order of ids. What it throws ends the opening (ECANCELED, with it as `cause`). */
   readonly onBlob?: (blob: FoundBlob) => void;
@@ -109,7 +114,10 @@ export interface StoreStats {
   readonly bstype: string;
 }
 
-/** A blob that could not be read when the store was opened, and why. */
+/**
+ * A blob that could not be read when the store was opened, and why; or a damaged page that no blob can be told to have, with
+ * the id of the blob that would begin there.
+ */
 export interface Damage {
   readonly id: bigint;
   readonly error: BlobstoreError;
@@ -132,7 +140,10 @@ export interface Engine {
  */
 export interface Store extends AsyncDisposable {
   readonly isClosed: boolean;
-  /** Blobs that were damaged when the store was opened; they are not listed, and their clusters stay taken. */
+  /**
+   * Blobs that were damaged when the store was opened, and set aside, and those that could not be opened because something else
+   * was missing: the device behind a clone, or a newer version. They are not listed, and their clusters stay taken.
+   */
   readonly damaged: readonly Damage[];
   /** Throws ENOTSUP in a store with threads: the engine lives on another one. */
   readonly engine: Engine;

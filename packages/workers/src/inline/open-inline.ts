@@ -38,7 +38,10 @@ export async function openInline(held: HeldDevice, options: OpenInlineOptions): 
     const name = blob instanceof EngineBlob ? nameOf(blob) : undefined;
     found.push({ id: blob.id, name, clusterCount: blob.clusterCount });
   };
-  const load = { ...options.load, onBlob };
+  const onRestart = () => {
+    found.length = 0;
+  };
+  const load = { ...options.load, onBlob, onRestart };
   const blobstore = await run(Blobstore.load(held.device, load), pauseUnlessAborted(options.signal));
   try {
     if (options.grow) await run(blobstore.growLive());

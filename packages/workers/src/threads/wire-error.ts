@@ -3,7 +3,7 @@
  * travel as plain objects, and are made anew on the other side.
  */
 
-import { BlobstoreError, type ErrorCode, InvariantError } from '@blobyard/core';
+import { BlobstoreError, DamagedStoreError, type ErrorCode, InvariantError } from '@blobyard/core';
 
 export interface WireError {
   readonly name: string;
@@ -12,6 +12,13 @@ export interface WireError {
   readonly message: string;
   readonly stack: string | undefined;
   readonly cause: WireCause | undefined;
+  /** What a `DamagedStoreError` has. */
+  readonly damaged?: readonly WireDamage[];
+}
+
+interface WireDamage {
+  readonly id: bigint;
+  readonly error: WireError;
 }
 
 type WireCause =
@@ -41,7 +48,10 @@ export function toWire(error: unknown, causesMax = CAUSES_MAX): WireError {
   const { name, message, stack } = error;
   const { code: given } = error as { code?: unknown };
   const code = typeof given === 'string' ? given : undefined;
-  return { name, code, message, stack, cause: causesMax > 0 ? wireCause(error.cause, causesMax - 1) : undefined };
+  const cause = causesMax > 0 ? wireCause(error.cause, causesMax - 1) : undefined;
+  const wire = { name, code, message, stack, cause };
+  if (!(error instanceof DamagedStoreError)) return wire;
+  return { ...wire, damaged: error.damaged.map((each) => ({ id: each.id, error: toWire(each.error, causesMax) })) };
 }
 
 export function fromWire(wire: WireError): Error {
@@ -50,7 +60,11 @@ export function fromWire(wire: WireError): Error {
   return error;
 }
 
-function newError({ name, code, message, cause }: WireError): Error {
+function newError({ name, code, message, cause, damaged }: WireError): Error {
+  if (damaged) {
+    const found = damaged.map(({ id, error }) => ({ id, error: fromWire(error) as BlobstoreError }));
+    return new DamagedStoreError(message, found);
+  }
   const options = cause === undefined ? undefined : { cause: causeFrom(cause) };
   if (name === 'BlobstoreError') return new BlobstoreError(code as ErrorCode, message, options);
   const error = name === 'InvariantError' ? new InvariantError('') : new Error(message, options);

@@ -1,0 +1,127 @@
+/** Which pages and clusters blobs have, and which are named more than once. */
+
+import type { Blob } from '../blob/blob.js';
+import { BitArray } from '../shared/bit-array.js';
+import { type BlobId, blobIdOfPage, type MdPage } from '../units/units.js';
+import type { SharedByBlobs } from './store-state.js';
+
+export class Owners {
+  readonly pages: BitArray;
+  readonly clusters: BitArray;
+  /** What is named more than once: by two blobs, or by one twice. */
+  readonly shared: SharedByBlobs;
+  /** What of it is named by a blob that cannot be read whole. */
+  readonly contested: SharedByBlobs;
+  pageCount = 0;
+  clusterCount = 0;
+  hasShared = false;
+
+  constructor(pageCount: number, clusterCount: number) {
+    const empty = () => ({ pages: BitArray.private(pageCount), clusters: BitArray.private(clusterCount) });
+    this.pages = BitArray.private(pageCount);
+    this.clusters = BitArray.private(clusterCount);
+    this.shared = empty();
+    this.contested = empty();
+  }
+
+  /** Notes what a blob has. */
+  add(blob: Blob): void {
+    forEachPage(blob, (page) => {
+      this.pageCount++;
+      if (this.pages.get(page)) this.#share(this.shared.pages, page);
+      this.pages.set(page);
+    });
+    for (const cluster of blob.map.clusters.entries()) {
+      if (cluster === 0) continue;
+      this.clusterCount++;
+      if (this.clusters.get(cluster)) this.#share(this.shared.clusters, cluster);
+      this.clusters.set(cluster);
+    }
+  }
+
+  /** Notes that a blob which cannot be read whole says that a page is its own. */
+  contestPage(page: MdPage): void {
+    if (!this.pages.get(page)) return;
+    this.#share(this.shared.pages, page);
+    this.contested.pages.set(page);
+  }
+
+  contestClusters(first: number, count: number): void {
+    for (let cluster = first; cluster < first + count; cluster++) {
+      if (!this.clusters.get(cluster)) continue;
+      this.#share(this.shared.clusters, cluster);
+      this.contested.clusters.set(cluster);
+    }
+  }
+
+  #share(shared: BitArray, index: number): void {
+    shared.set(index);
+    this.hasShared = true;
+  }
+}
+
+/** Pages of a blob's chain, and its extent pages. */
+function forEachPage(blob: Blob, visit: (page: MdPage) => void): void {
+  blob.chain.forEach(visit);
+  for (const page of blob.map.extentPages.entries()) if (page !== 0) visit(page as MdPage);
+}
+
+/** What is known of a blob that names something which is named more than once. */
+export interface Sharer {
+  page: MdPage;
+  /** The other blob of a snapshot being made or deleted. */
+  otherId: BlobId | undefined;
+}
+
+/** Who names what is named more than once. */
+export class Sharers {
+  readonly #ofPage = new Map<number, Sharer[]>();
+  readonly #ofCluster = new Map<number, Sharer[]>();
+
+  add(sharer: Sharer, blob: Blob, shared: SharedByBlobs): void {
+    forEachPage(blob, (page) => {
+      if (shared.pages.get(page)) note(this.#ofPage, page, sharer);
+    });
+    for (const cluster of blob.map.clusters.entries()) {
+      if (cluster !== 0 && shared.clusters.get(cluster)) note(this.#ofCluster, cluster, sharer);
+    }
+  }
+
+  /** The blobs that name what they must not, each once. */
+  *damaged(contested: SharedByBlobs): Generator<{ page: MdPage; how: string }, void, undefined> {
+    const told = new Set<MdPage>();
+    const lists = [
+      ['metadata page', this.#ofPage, contested.pages],
+      ['cluster', this.#ofCluster, contested.clusters],
+    ] as const;
+    for (const [what, sharers, isContested] of lists) {
+      for (const [index, list] of sharers) {
+        if (!isContested.get(index) && isPair(list)) continue;
+        for (const { page } of list) {
+          if (told.has(page)) continue;
+          told.add(page);
+          yield { page, how: `${what} ${index} is named by it and by ${describe(list, page)}` };
+        }
+      }
+    }
+  }
+}
+
+function note(sharers: Map<number, Sharer[]>, index: number, sharer: Sharer): void {
+  const list = sharers.get(index);
+  if (list) list.push(sharer);
+  else sharers.set(index, [sharer]);
+}
+
+/** True for a snapshot being made or deleted, and the blob that its mark names. */
+function isPair(list: readonly Sharer[]): boolean {
+  if (list.length !== 2) return false;
+  const [a, b] = list;
+  return a.page !== b.page && (a.otherId === blobIdOfPage(b.page) || b.otherId === blobIdOfPage(a.page));
+}
+
+function describe(list: readonly Sharer[], page: MdPage): string {
+  const other = list.find((each) => each.page !== page);
+  if (other) return `blob ${blobIdOfPage(other.page)}`;
+  return list.length > 1 ? 'it once more' : 'a damaged blob';
+}

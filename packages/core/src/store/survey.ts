@@ -1,0 +1,353 @@
+/**
+ * A close look at all metadata pages, which tells what is damaged from what is sound, and writes nothing. A page lands whole, so
+ * that every page of the region is all zeroes, or sealed by its crc. Damaged are
+ *
+ * - a page that is neither, unless it belongs to a blob, which is damaged then;
+ * - a sealed page that no writer leaves: the beginning of a blob in a place that is not its own, or in its own place what is
+ *   no beginning;
+ * - a blob that cannot be read, or names a cluster twice;
+ * - both of two blobs that name the same cluster or page, unless one is a snapshot being made or deleted, and marked with the
+ *   other's id: which one is right cannot be known;
+ * - a clone of a blob that is damaged, or not there, or a clone of its clone; a snapshot marked with the id of a damaged blob.
+ *
+ * Everything that belongs, or may belong, to what is damaged stays reserved. What it names is not enough: it may have had what
+ * it does not name any more. So all clusters up to the last one that was in use stay reserved, too, but for those of sound
+ * blobs. Which was the last one is known after a clean unload, and of a store with `power-loss` durability, by its high-water
+ * mark; otherwise every cluster may be the one, and the store has no free space until the damage is repaired.
+ */
+
+import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
+import { BlobstoreError, UnavailableBlobError } from '../error.js';
+import { DESCRIPTOR } from '../format/descriptor.js';
+import { DESCRIPTORS_AT, type MdPageView } from '../format/md-page.js';
+import { readMetadata } from '../metadata/load-blob.js';
+import type { Steps } from '../metadata/steps.js';
+import { BitArray } from '../shared/bit-array.js';
+import { type BlobId, blobIdOfPage, type MdPage, PAGE_BYTES, pageOfBlobId } from '../units/units.js';
+import { ClaimReader } from './claims.js';
+import { damageAt } from './damage.js';
+import type { Masks } from './masks.js';
+import { Owners, Sharers } from './owners.js';
+import { BATCH_PAGES, RegionReader } from './region-reader.js';
+import type { DamagedBlob, SharedByBlobs, StoreState } from './store-state.js';
+
+/** What a survey found. Of `pages` and `clusters` those are set that must not be handed out. */
+export interface Survey extends Masks {
+  /** In the order of their pages. */
+  damaged: DamagedBlob[];
+  /** What more than one blob names. */
+  shared: SharedByBlobs;
+  /** Blobs that are set aside or unavailable, and the snapshots that they say they are clones of. */
+  lostClones: { id: BlobId; parentId: BlobId }[];
+  /** There may be more of these. */
+  hidesParents: boolean;
+  /** Something is damaged, or cannot be read by this version: what seems to be free must not be cleared. */
+  isDoubtful: boolean;
+}
+
+/** What else is known of a store. */
+export interface Evidence {
+  /** The masks of a store that was cleanly unloaded. */
+  masks: Masks | undefined;
+  /** No cluster at or above it was in use; undefined when that is not known. */
+  highWater: number | undefined;
+}
+
+/** A blob whose first page is in its place, and sealed. */
+interface FoundBlob {
+  page: MdPage;
+  parentId: BlobId | undefined;
+  /** The other blob of a snapshot being made or deleted. */
+  otherId: BlobId | undefined;
+  /** It cannot be opened here, but that is no damage. */
+  isUnavailable: boolean;
+}
+
+export function* surveyStore(store: StoreState, evidence: Evidence): Steps<Survey> {
+  const region = new RegionReader(store.deviceChannel, store.geometry);
+  store.knowsUsed = false;
+  store.regionReader = region;
+  try {
+    return yield* new Surveyor(store, region).run(evidence);
+  } finally {
+    store.knowsUsed = true;
+    store.regionReader = undefined;
+  }
+}
+
+class Surveyor {
+  readonly #store: StoreState;
+  readonly #region: RegionReader;
+  readonly #pageCount: number;
+  readonly #clusterCount: number;
+  readonly #blobs = new Map<MdPage, FoundBlob>();
+  readonly #damaged = new Map<MdPage, DamagedBlob>();
+  readonly #owners: Owners;
+  /** What damaged blobs name. */
+  readonly #claimed: Pick<Masks, 'pages' | 'clusters'>;
+  readonly #notZero: BitArray;
+  readonly #unsealed: BitArray;
+  readonly #misplaced: BitArray;
+  readonly #lostClones: { id: BlobId; parentId: BlobId }[] = [];
+  #hidesParents = false;
+  /** A blob may have more than it names. */
+  #hidesClusters = false;
+
+  constructor(store: StoreState, region: RegionReader) {
+    const pageCount = store.geometry.mdPageCount;
+    const clusterCount = store.shared.clusters.capacity;
+    this.#store = store;
+    this.#region = region;
+    this.#pageCount = pageCount;
+    this.#clusterCount = clusterCount;
+    this.#owners = new Owners(pageCount, clusterCount);
+    this.#claimed = { pages: BitArray.private(pageCount), clusters: BitArray.private(clusterCount) };
+    this.#notZero = BitArray.private(pageCount);
+    this.#unsealed = BitArray.private(pageCount);
+    this.#misplaced = BitArray.private(pageCount);
+  }
+
+  *run(evidence: Evidence): Steps<Survey> {
+    yield* this.#readRegion();
+    yield* this.#readClaims();
+    yield* this.#findDamagedPages();
+    yield* this.#findSharing();
+    this.#findLostParents();
+    this.#spreadDamage();
+    return this.#conclude(evidence);
+  }
+
+  *#readRegion(): Steps<void> {
+    for (let index = 0; index < this.#pageCount; index++) {
+      if (index % BATCH_PAGES === 0) yield undefined;
+      const number = index as MdPage;
+      const page = yield* this.#region.inOrder(number);
+      if (isZero(page)) continue;
+      this.#notZero.set(index);
+      if (!page.isSealed) this.#unsealed.set(index);
+      else if (isMisplaced(page, number)) this.#misplaced.set(index);
+      else if (page.id === blobIdOfPage(number)) yield* this.#readBlob(number);
+    }
+  }
+
+  *#readBlob(page: MdPage): Steps<void> {
+    const found: FoundBlob = { page, parentId: undefined, otherId: undefined, isUnavailable: false };
+    this.#blobs.set(page, found);
+    const blob = new Blob(this.#store.shared, blobIdOfPage(page));
+    try {
+      yield* readMetadata(this.#store, blob);
+      found.parentId = blob.isClone ? blob.parentId : undefined;
+      found.otherId = otherOf(blob);
+      this.#owners.add(blob);
+    } catch (error) {
+      if (!(error instanceof BlobstoreError) || error.code === 'EIO') throw error;
+      found.isUnavailable = error instanceof UnavailableBlobError;
+      if (!found.isUnavailable) this.#damaged.set(page, { id: blob.id, page, error });
+    } finally {
+      blob.free();
+    }
+  }
+
+  /** Finds what is named by blobs that cannot be read. */
+  *#readClaims(): Steps<void> {
+    for (const { page, isUnavailable } of this.#blobs.values()) {
+      if (isUnavailable || this.#damaged.has(page)) yield* this.#readClaimsOf(page, true);
+    }
+  }
+
+  *#readClaimsOf(first: MdPage, isRoot: boolean): Steps<void> {
+    const { pages, clusters } = this.#claimed;
+    const { geometry } = this.#store;
+    const reader = new ClaimReader(this.#region, geometry, this.#clusterCount, first, {
+      page: (page, sealed) => {
+        pages.set(page);
+        if (sealed) this.#owners.contestPage(page);
+      },
+      clusters: (from, count, sealed) => {
+        for (let at = from; at < from + count; at++) clusters.set(at);
+        if (sealed) this.#owners.contestClusters(from, count);
+      },
+    });
+    const { isComplete, knowsParent, parentId } = yield* reader.read(isRoot);
+    if (!isComplete || this.#damaged.has(first)) this.#hidesClusters = true; // sealed, it may name something else than it had
+    if (!knowsParent) this.#hidesParents = true;
+    if (parentId !== undefined) this.#lostClones.push({ id: blobIdOfPage(first), parentId });
+  }
+
+  /** Pages that cannot be what they are, and that no blob names. */
+  *#findDamagedPages(): Steps<void> {
+    for (let index = 0; index < this.#pageCount; index++) {
+      if (!this.#unsealed.get(index) && !this.#misplaced.get(index)) continue;
+      if (this.#owners.pages.get(index) || this.#claimed.pages.get(index)) continue;
+      const number = index as MdPage;
+      const page = yield* this.#region.anywhere(number);
+      this.#damaged.set(number, damageAt(number, describePage(page, number)));
+      yield* this.#readClaimsOf(number, false);
+    }
+  }
+
+  /** Finds out who names what more than one blob names, and whether they may. */
+  *#findSharing(): Steps<void> {
+    const { shared } = this.#owners;
+    if (!this.#owners.hasShared) return;
+    const sharers = new Sharers();
+    for (const found of this.#blobs.values()) {
+      if (found.isUnavailable || this.#damaged.has(found.page)) continue;
+      const blob = new Blob(this.#store.shared, blobIdOfPage(found.page));
+      try {
+        yield* readMetadata(this.#store, blob);
+        sharers.add(found, blob, shared);
+      } finally {
+        blob.free();
+      }
+      yield undefined;
+    }
+    for (const { page, how } of sharers.damaged(this.#owners.contested)) {
+      this.#damaged.set(page, damageAt(page, `blob ${blobIdOfPage(page)} is damaged: ${how}`));
+      this.#hidesClusters = true;
+    }
+  }
+
+  /** Clones of what is not there, or of themselves. */
+  #findLostParents(): void {
+    const isFound = (id: BlobId) => this.#blobs.has(pageOfBlobId(id)) && blobIdOfPage(pageOfBlobId(id)) === id;
+    for (const { page, parentId } of this.#blobs.values()) {
+      if (parentId === undefined || isFound(parentId) || this.#damaged.has(page)) continue;
+      this.#dependsOn(page, `it is a clone of blob ${parentId}, which is not there`);
+      this.#hidesParents = true;
+    }
+    const done = new Set<MdPage>();
+    for (const start of this.#blobs.keys()) {
+      const line = new Set<MdPage>();
+      let at = this.#blobs.get(start);
+      while (at && !done.has(at.page) && !line.has(at.page)) {
+        line.add(at.page);
+        at = at.parentId === undefined ? undefined : this.#blobs.get(pageOfBlobId(at.parentId));
+      }
+      if (at && line.has(at.page)) {
+        this.#dependsOn(at.page, "it is its own parent, or a parent's");
+        this.#hidesParents = true;
+      }
+      for (const page of line) done.add(page);
+    }
+  }
+
+  #dependsOn(page: MdPage, how: string): void {
+    if (this.#damaged.has(page)) return;
+    this.#damaged.set(page, damageAt(page, `blob ${blobIdOfPage(page)} is damaged: ${how}`));
+  }
+
+  /** What cannot be used without a damaged blob is damaged, too. */
+  #spreadDamage(): void {
+    const dependants = new Map<MdPage, FoundBlob[]>();
+    const note = (id: BlobId | undefined, blob: FoundBlob) => {
+      if (id === undefined) return;
+      const page = pageOfBlobId(id);
+      const known = dependants.get(page);
+      if (known) known.push(blob);
+      else dependants.set(page, [blob]);
+    };
+    for (const blob of this.#blobs.values()) {
+      note(blob.parentId, blob);
+      note(blob.otherId, blob);
+    }
+    const queue = [...this.#damaged.keys()];
+    for (let page = queue.pop(); page !== undefined; page = queue.pop()) {
+      for (const blob of dependants.get(page) ?? []) {
+        if (this.#damaged.has(blob.page)) continue;
+        const isClone = blob.parentId !== undefined && pageOfBlobId(blob.parentId) === page;
+        const what = isClone ? 'it is a clone of' : 'it is a snapshot, not yet made or deleted, of';
+        this.#dependsOn(blob.page, `${what} blob ${blobIdOfPage(page)}, which is damaged`);
+        queue.push(blob.page);
+      }
+    }
+    for (const { page, parentId } of this.#blobs.values()) {
+      if (parentId !== undefined && this.#damaged.has(page)) {
+        this.#lostClones.push({ id: blobIdOfPage(page), parentId });
+      }
+    }
+  }
+
+  #conclude(evidence: Evidence): Survey {
+    const { pages, clusters, shared } = this.#owners;
+    const { masks } = evidence;
+    const end = this.#reservedEnd(evidence);
+    const blobIds = BitArray.private(this.#pageCount);
+    for (const page of [...this.#blobs.keys(), ...this.#damaged.keys()]) blobIds.set(page);
+    clusters.setBelow(Math.max(end, this.#store.geometry.metadataClusterCount()));
+    pages.add(this.#claimed.pages);
+    clusters.add(this.#claimed.clusters);
+    if (this.#isDoubtful) {
+      pages.add(this.#notZero);
+      if (masks) {
+        pages.add(masks.pages);
+        clusters.add(masks.clusters);
+      }
+    }
+    const isFull = end === this.#clusterCount;
+    const damaged = [...this.#damaged.values()].sort((a, b) => a.page - b.page).map((each) => told(each, isFull));
+    return {
+      pages,
+      clusters,
+      blobIds,
+      damaged,
+      shared,
+      lostClones: this.#lostClones,
+      hidesParents: this.#hidesParents,
+      isDoubtful: this.#isDoubtful,
+    };
+  }
+
+  get #isDoubtful(): boolean {
+    return this.#damaged.size > 0 || this.#hidesClusters;
+  }
+
+  /** The clusters below this one stay reserved, whoever has them. What blobs name is reserved in any case. */
+  #reservedEnd({ masks, highWater }: Evidence): number {
+    const { pages, clusters } = this.#owners;
+    if (!this.#isDoubtful) return 0;
+    if (masks) {
+      // Masks that call free what a sound blob has are not to be believed elsewhere either.
+      const areBelieved = masks.pages.includes(pages) && masks.clusters.includes(clusters);
+      if (areBelieved) return this.#hidesClusters ? masks.clusters.lengthUsed() : 0;
+    } else if (highWater !== undefined && highWater >= clusters.lengthUsed()) {
+      return highWater; // even where all is known: what a crash left in free clusters is not cleared now, and must not be read
+    }
+    return this.#hidesClusters ? this.#clusterCount : 0;
+  }
+}
+
+function isZero({ view }: MdPageView): boolean {
+  for (let at = 0; at < PAGE_BYTES; at += 4) if (view.getUint32(at, true) !== 0) return false;
+  return true;
+}
+
+/** True for a sealed page that nobody writes there. Old pages of a chain, and old extent pages, may lie anywhere. */
+function isMisplaced(page: MdPageView, number: MdPage): boolean {
+  if (page.id === blobIdOfPage(number)) return page.sequence !== 0;
+  return page.sequence === 0 && page.view.getUint8(DESCRIPTORS_AT) !== DESCRIPTOR.EXTENT_PAGE;
+}
+
+/** The blob that the mark of a snapshot being made or deleted names. */
+function otherOf(blob: Blob): BlobId | undefined {
+  return (
+    blob.internalId(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL) ?? blob.internalId(INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS)
+  );
+}
+
+function describePage(page: MdPageView, number: MdPage): string {
+  const { id, sequence, isSealed } = page;
+  const ownId = blobIdOfPage(number);
+  if (isSealed)
+    return `metadata page ${number} is damaged: it is page ${sequence} of blob ${id}, which does not belong there`;
+  if (id === ownId && sequence === 0) return `blob ${id} is damaged: the crc of metadata page ${number} does not fit`;
+  return `metadata page ${number} is damaged: its crc does not fit; blob ${ownId} may have begun there`;
+}
+
+/** Damage, with what it means for the store. */
+function told(damage: DamagedBlob, isFull: boolean): DamagedBlob {
+  if (!isFull) return damage;
+  const { code, message } = damage.error;
+  const means = 'any cluster may be its own, so that the store has no free space until it is repaired';
+  return { ...damage, error: new BlobstoreError(code, `${message}; ${means}`, { cause: damage.error }) };
+}
