@@ -19,6 +19,7 @@ const INSTALL_STAMP = 'node_modules/.blobyard-installed';
 
 const TASKS = {
   demo: (args) => runBuilt('packages/blobyard', 'demo/main.js', args),
+  blobyard,
   bench: (args) => runBuilt('bench', 'main.js', args),
   conformance: (args) => runBuilt('test', 'conformance/main.js', args),
   stress: (args) => runBuilt('test', 'stress/main.js', args),
@@ -89,6 +90,16 @@ function clean() {
 function runBuilt(folder, entry, args) {
   build(folder);
   run(`${folder}/dist/${entry}`, process.execPath, [path.join(folder, 'dist', entry), ...args]);
+}
+
+/** The command that users have: where they are, and with its own exit status, which says more than that it failed. */
+function blobyard(args) {
+  build('packages/blobyard');
+  const main = path.join(ROOT, 'packages/blobyard/dist/cli/main.js');
+  const cwd = process.env.INIT_CWD ?? process.cwd();
+  const result = spawnSync(process.execPath, [main, ...args], { cwd, stdio: 'inherit' });
+  if (result.error !== undefined) throw result.error;
+  process.exitCode = result.status ?? 1;
 }
 
 function build(folder) {

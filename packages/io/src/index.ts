@@ -12,6 +12,7 @@ export { FileDevice, type FileDeviceOptions } from './file-device.js';
 export { type FileSystem, nodeFileSystem } from './file-system.js';
 export { mediumSizeBytes, probeSizeBytes } from './medium-size.js';
 export { MemoryDevice, type MemoryDeviceOptions, type SharedMemoryDeviceOptions } from './memory-device.js';
+export { OverlayDevice } from './overlay-device.js';
 export { isResizable, type ResizableDevice } from './resizable-device.js';
 export { SparseMemoryDevice, type SparseMemoryDeviceOptions } from './sparse-memory-device.js';
 export * from './store-lock.js';

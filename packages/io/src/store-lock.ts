@@ -15,6 +15,9 @@
  *     other    the store is locked → is the note locked? then it is true; if not, it is old, or not written yet
  *
  * A note that cannot be written or read only costs the message its names.
+ *
+ * *Who only reads* takes the lock together with others who do. Such a lock asks for no more than the right to read, and
+ * leaves no note: nothing is written for it anywhere.
  */
 
 import fs, { constants } from 'node:fs';
@@ -31,6 +34,11 @@ export interface StoreLockHolder {
   readonly host: string;
   /** When the lock was taken: ISO 8601, UTC. */
   readonly since: string;
+}
+
+export interface StoreLockOptions {
+  /** Only keeps out who writes: others may have it shared, too. False unless given. */
+  readonly shared?: boolean;
 }
 
 /** A lock that is held, until `release` or the end of the process. */
@@ -55,18 +63,19 @@ const CAUTIOUS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /**
  * Takes the lock of the store in a file or block device. Throws EBUSY, naming the holder, if someone has it, this
- * process included; ENOENT or EPERM if the file cannot be opened for writing; ENOTSUP on platforms without such locks.
+ * process included; ENOENT or EPERM if the file cannot be opened for writing, or for reading if that is all that is wanted;
+ * ENOTSUP on platforms without such locks.
  */
-export function acquireStoreLock(devicePath: string): StoreLock {
+export function acquireStoreLock(devicePath: string, { shared = false }: StoreLockOptions = {}): StoreLock {
   const target = lockTarget(devicePath);
-  const fd = openTarget(target);
+  const fd = openTarget(target, shared ? constants.O_RDONLY : constants.O_RDWR);
   try {
-    if (!fileLocks.tryLock(fd)) throw busyError(target);
+    if (!fileLocks.tryLock(fd, { shared })) throw busyError(target);
   } catch (cause) {
     fs.closeSync(fd);
     throw openError(cause, `lock ${target.path}`);
   }
-  const removeNote = writeNote(target);
+  const removeNote = shared ? undefined : writeNote(target);
   let isHeld = true;
   return {
     path: target.path,
@@ -104,9 +113,9 @@ function lockTarget(devicePath: string): LockTarget {
   }
 }
 
-function openTarget(target: LockTarget): number {
+function openTarget(target: LockTarget, access: number): number {
   try {
-    return fs.openSync(target.path, constants.O_RDWR | (target.isBlockDevice ? constants.O_EXCL : 0));
+    return fs.openSync(target.path, access | (target.isBlockDevice ? constants.O_EXCL : 0));
   } catch (cause) {
     throw codeOf(cause) === 'EBUSY' ? busyError(target, cause) : openError(cause, `lock ${target.path}`);
   }

@@ -1,14 +1,11 @@
 /** Plays the operations of a trace on an engine, and answers each as the traces' reference does. */
 
 import {
-  type Blob,
   Blobstore,
   BlobstoreError,
   bstypeFromText,
   type ClearMethod,
   dumpStore,
-  ERRNO,
-  type ErrorCode,
   INVALID_BLOB_ID,
   type LoadedBlob,
   type LoadOptions,
@@ -19,6 +16,7 @@ import {
 } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
 import { requireSound } from '../check/require-sound.js';
+import { BlobNames, fail } from './blob-names.js';
 import { DATA_OPERATIONS, dataOperationOf } from './data-operation.js';
 import type { Engine, StoreChannels } from './engine.js';
 import { openByName, openDevice } from './external-snapshots.js';
@@ -31,12 +29,6 @@ const CHANNELS_MAX = 4;
 type HandlerAnswer = Partial<Answer> | undefined;
 type Handler = (this: Session, operation: TraceOperation) => HandlerAnswer | Promise<HandlerAnswer>;
 
-/** A blob that the trace has opened, as often as `refs` says. */
-interface OpenBlob {
-  blob: Blob;
-  refs: number;
-}
-
 /** Operations after which the device is checked. */
 const CHECKED_AFTER = ['image', 'unload', 'crash'];
 
@@ -47,8 +39,7 @@ export class Session {
   #store: Blobstore | undefined;
   #channels: StoreChannels | undefined;
   #clusterBytes = 0;
-  readonly #ids = new Map<string, bigint>();
-  readonly #open = new Map<string, OpenBlob>();
+  readonly #blobs = new BlobNames();
 
   /** @param deviceBytesMax - as large as the trace will ever make its device */
   constructor(engine: Engine, deviceBytesMax: number) {
@@ -98,7 +89,7 @@ export class Session {
     );
     this.#opened(store);
     this.#clusterBytes = store.geometry.clusterBytes;
-    this.#ids.clear();
+    this.#blobs.clear();
   }
 
   load(operation: TraceOperation): Promise<Partial<Answer>> {
@@ -122,7 +113,7 @@ export class Session {
       onBlob: (blob: LoadedBlob) => found.push(blob.id),
     };
     this.#opened(await this.#run(open(this.#requireDevice(), options)));
-    return operation.iter ? { iter: found.map((id) => this.#nameOf(id)) } : {};
+    return operation.iter ? { iter: found.map((id) => this.#blobs.nameOf(id)) } : {};
   }
 
   unload(): Promise<undefined> {
@@ -161,11 +152,11 @@ export class Session {
 
   async setSuper({ blob }: TraceOperation): Promise<undefined> {
     const store = this.#requireStore();
-    await this.#run(store.setSuper(this.#requireId(blob)));
+    await this.#run(store.setSuper(this.#blobs.requireId(blob)));
   }
 
   getSuper(): Partial<Answer> {
-    return { blob: this.#nameOf(this.#requireStore().getSuper()) };
+    return { blob: this.#blobs.nameOf(this.#requireStore().getSuper()) };
   }
 
   storeStat(): Partial<Answer> {
@@ -198,7 +189,7 @@ export class Session {
 
   async create(operation: TraceOperation): Promise<Partial<Answer>> {
     const store = this.#requireStore();
-    this.#requireNewName(operation.as);
+    this.#blobs.requireNew(operation.as);
     const id = await this.#run(
       store.createBlob({
         clusterCount: operation.num_clusters,
@@ -215,92 +206,88 @@ export class Session {
   async open({ blob: name, clear_method: clearMethod }: TraceOperation): Promise<undefined> {
     const store = this.#requireStore();
     const blob = await this.#run(
-      store.openBlob(this.#requireId(name), { clearMethod: clearMethod as ClearMethod | undefined }),
+      store.openBlob(this.#blobs.requireId(name), { clearMethod: clearMethod as ClearMethod | undefined }),
     );
-    const open = this.#open.get(name ?? '');
-    if (open) open.refs++;
-    else this.#open.set(name ?? '', { blob, refs: 1 });
+    this.#blobs.opened(name, blob);
   }
 
   async close({ blob: name = '' }: TraceOperation): Promise<undefined> {
     const store = this.#requireStore();
-    const open = this.#requireOpen(name);
-    await this.#run(store.closeBlob(open.blob));
-    open.refs--;
-    if (open.refs === 0) this.#open.delete(name);
+    await this.#run(store.closeBlob(this.#blobs.requireOpen(name)));
+    this.#blobs.closed(name);
   }
 
   async deleteBlob({ blob: name = '' }: TraceOperation): Promise<undefined> {
     const store = this.#requireStore();
-    await this.#run(store.deleteBlob(this.#requireId(name)));
-    this.#ids.delete(name);
+    await this.#run(store.deleteBlob(this.#blobs.requireId(name)));
+    this.#blobs.remove(name);
   }
 
   async resize({ blob, num_clusters: clusterCount = 0 }: TraceOperation): Promise<undefined> {
-    await this.#run(this.#requireStore().resizeBlob(this.#requireOpen(blob).blob, clusterCount));
+    await this.#run(this.#requireStore().resizeBlob(this.#blobs.requireOpen(blob), clusterCount));
   }
 
   async sync({ blob }: TraceOperation): Promise<undefined> {
-    await this.#run(this.#requireStore().syncBlob(this.#requireOpen(blob).blob));
+    await this.#run(this.#requireStore().syncBlob(this.#blobs.requireOpen(blob)));
   }
 
   setReadOnly({ blob }: TraceOperation): undefined {
-    this.#requireStore().setReadOnly(this.#requireOpen(blob).blob);
+    this.#requireStore().setReadOnly(this.#blobs.requireOpen(blob));
   }
 
   setXattr({ blob, name = '', hex = '' }: TraceOperation): undefined {
-    this.#requireStore().setXattr(this.#requireOpen(blob).blob, name, Buffer.from(hex, 'hex'));
+    this.#requireStore().setXattr(this.#blobs.requireOpen(blob), name, Buffer.from(hex, 'hex'));
   }
 
   removeXattr({ blob, name = '' }: TraceOperation): undefined {
-    this.#requireStore().removeXattr(this.#requireOpen(blob).blob, name);
+    this.#requireStore().removeXattr(this.#blobs.requireOpen(blob), name);
   }
 
   getXattr({ blob, name = '' }: TraceOperation): Partial<Answer> {
-    const value = this.#requireStore().getXattr(this.#requireOpen(blob).blob, name);
+    const value = this.#requireStore().getXattr(this.#blobs.requireOpen(blob), name);
     return { hex: Buffer.from(value).toString('hex') };
   }
 
   xattrNames({ blob }: TraceOperation): Partial<Answer> {
-    return { names: this.#requireStore().xattrNames(this.#requireOpen(blob).blob) };
+    return { names: this.#requireStore().xattrNames(this.#blobs.requireOpen(blob)) };
   }
 
   async snapshot({ blob, as, xattrs }: TraceOperation): Promise<Partial<Answer>> {
     const store = this.#requireStore();
-    this.#requireNewName(as);
-    return this.#named(as, await this.#run(store.createSnapshot(this.#requireId(blob), xattrsOf(xattrs))));
+    this.#blobs.requireNew(as);
+    return this.#named(as, await this.#run(store.createSnapshot(this.#blobs.requireId(blob), xattrsOf(xattrs))));
   }
 
   async clone({ blob, as, xattrs }: TraceOperation): Promise<Partial<Answer>> {
     const store = this.#requireStore();
-    this.#requireNewName(as);
-    return this.#named(as, await this.#run(store.createClone(this.#requireId(blob), xattrsOf(xattrs))));
+    this.#blobs.requireNew(as);
+    return this.#named(as, await this.#run(store.createClone(this.#blobs.requireId(blob), xattrsOf(xattrs))));
   }
 
   async inflate({ blob }: TraceOperation): Promise<undefined> {
-    await this.#run(this.#requireStore().inflateBlob(this.#requireChannels().local(), this.#requireId(blob)));
+    await this.#run(this.#requireStore().inflateBlob(this.#requireChannels().local(), this.#blobs.requireId(blob)));
   }
 
   async decouple({ blob }: TraceOperation): Promise<undefined> {
-    await this.#run(this.#requireStore().decoupleBlob(this.#requireChannels().local(), this.#requireId(blob)));
+    await this.#run(this.#requireStore().decoupleBlob(this.#requireChannels().local(), this.#blobs.requireId(blob)));
   }
 
   async shallowCopy({ blob, blocklen = 0, blockcnt = 0 }: TraceOperation): Promise<Partial<Answer>> {
     const store = this.#requireStore();
     const target = new SparseMemoryDevice({ blockLengthBytes: blocklen, sizeBytes: blocklen * blockcnt });
-    const copied = await this.#run(store.shallowCopyBlob(this.#requireId(blob), target));
+    const copied = await this.#run(store.shallowCopyBlob(this.#blobs.requireId(blob), target));
     return { copied, sha256: imageHashes(target, 0).whole };
   }
 
   async setEsnapDevice({ blob, seed = 0, blocklen = 0, blockcnt = 0 }: TraceOperation): Promise<undefined> {
     const store = this.#requireStore();
     const device = openDevice({ seed, blockLengthBytes: blocklen, blockCount: blockcnt });
-    await this.#run(store.setExternalDevice(this.#requireOpen(blob).blob, device));
+    await this.#run(store.setExternalDevice(this.#blobs.requireOpen(blob), device));
   }
 
   stat({ blob: name }: TraceOperation): Partial<Answer> {
     const store = this.#requireStore();
-    const { blob } = this.#requireOpen(name);
+    const blob = this.#blobs.requireOpen(name);
     const parent = store.parentOf(blob.id);
     const esnapId = store.externalSnapshotId(blob);
     return {
@@ -313,29 +300,29 @@ export class Session {
       clone: blob.isClone,
       thin: blob.isThin,
       esnap_clone: blob.isExternalClone,
-      parent: parent === INVALID_BLOB_ID ? null : this.#nameOf(parent),
-      clones: store.clonesOf(blob.id).map((id) => this.#nameOf(id)),
+      parent: parent === INVALID_BLOB_ID ? null : this.#blobs.nameOf(parent),
+      clones: store.clonesOf(blob.id).map((id) => this.#blobs.nameOf(id)),
       esnap_id: esnapId ? Buffer.from(esnapId).toString('hex') : null,
     };
   }
 
   nextAllocated({ blob, offset = 0 }: TraceOperation): Partial<Answer> {
-    return { io_unit: this.#requireStore().nextAllocated(this.#requireOpen(blob).blob, offset) ?? null };
+    return { io_unit: this.#requireStore().nextAllocated(this.#blobs.requireOpen(blob), offset) ?? null };
   }
 
   nextUnallocated({ blob, offset = 0 }: TraceOperation): Partial<Answer> {
-    return { io_unit: this.#requireStore().nextUnallocated(this.#requireOpen(blob).blob, offset) ?? null };
+    return { io_unit: this.#requireStore().nextUnallocated(this.#blobs.requireOpen(blob), offset) ?? null };
   }
 
   async iterate(): Promise<Partial<Answer>> {
     const store = this.#requireStore();
     const names: string[] = [];
-    await this.#run(store.iterate((blob) => names.push(this.#nameOf(blob.id))));
+    await this.#run(store.iterate((blob) => names.push(this.#blobs.nameOf(blob.id))));
     return { blobs: names };
   }
 
   transfer(operation: TraceOperation): Promise<Partial<Answer>> {
-    const { blob } = this.#requireOpen(operation.blob);
+    const blob = this.#blobs.requireOpen(operation.blob);
     const { ch = 0 } = operation;
     if (ch >= CHANNELS_MAX) fail('EINVAL'); // as many as the reference's runner has
     return this.#requireChannels().execute(ch, blob, dataOperationOf(operation));
@@ -361,18 +348,13 @@ export class Session {
     const channels = this.#channels;
     this.#store = undefined;
     this.#channels = undefined;
-    this.#open.clear();
+    this.#blobs.forgetOpen();
     await channels?.close();
   }
 
   #named(name: string | undefined, id: bigint): Partial<Answer> {
-    this.#ids.set(name ?? '', id);
+    this.#blobs.add(name, id);
     return { page: pageOfBlobId(id) };
-  }
-
-  #nameOf(id: bigint): string {
-    for (const [name, known] of this.#ids) if (known === id) return name;
-    return `?${pageOfBlobId(id)}`;
   }
 
   #requireDevice(): TraceDevice {
@@ -389,18 +371,6 @@ export class Session {
 
   #requireNoStore(): void {
     if (this.#store) fail('EBUSY');
-  }
-
-  #requireNewName(name: string | undefined): void {
-    if (this.#ids.has(name ?? '')) fail('EEXIST');
-  }
-
-  #requireId(name: string | undefined): bigint {
-    return this.#ids.get(name ?? '') ?? fail('EBADF');
-  }
-
-  #requireOpen(name: string | undefined): OpenBlob {
-    return this.#open.get(name ?? '') ?? fail('EBADF');
   }
 }
 
@@ -455,8 +425,4 @@ function storeOptions(operation: TraceOperation): Partial<LoadOptions> {
 function xattrsOf(hexByName: Record<string, string> | undefined): Xattrs | undefined {
   if (!hexByName) return undefined;
   return Object.fromEntries(Object.entries(hexByName).map(([name, hex]) => [name, Buffer.from(hex, 'hex')]));
-}
-
-function fail(code: ErrorCode): never {
-  throw new BlobstoreError(code, `the trace asks for what is answered with ${code} (${-ERRNO[code]})`);
 }

@@ -1,7 +1,7 @@
 /** Random operations on each kind of device against a plain array of bytes, which is what a device should be. */
 
 import type { BlockDevice, DeviceChannel } from '@blobyard/core';
-import { FileDevice, isResizable, MemoryDevice, SparseMemoryDevice } from '@blobyard/io';
+import { FileDevice, isResizable, MemoryDevice, OverlayDevice, SparseMemoryDevice } from '@blobyard/io';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { newPath } from './temp-folder.js';
@@ -24,6 +24,7 @@ type Operation = { what: string; lba: number; count: number; seed: number; sourc
 const devices: [string, () => BlockDevice][] = [
   ['memory', () => MemoryDevice.create({ sizeBytes: SIZE, blockLengthBytes: BLOCK })],
   ['sparse memory', () => new SparseMemoryDevice({ sizeBytes: SIZE, blockLengthBytes: BLOCK })],
+  ['an overlay', () => new OverlayDevice(new SparseMemoryDevice({ sizeBytes: SIZE, blockLengthBytes: BLOCK }))],
   ['file', () => FileDevice.open({ path: newPath(), create: true, sizeBytes: SIZE, blockLengthBytes: BLOCK })],
 ];
 

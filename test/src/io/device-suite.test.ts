@@ -7,6 +7,7 @@ import {
   FileDevice,
   type FileDeviceOptions,
   MemoryDevice,
+  OverlayDevice,
   SparseMemoryDevice,
 } from '@blobyard/io';
 import { describe, expect, it } from 'vitest';
@@ -57,6 +58,14 @@ deviceSuite(
 deviceSuite('asynchronous by microtasks', () => ({ device: asyncDevice(memory(), { when: 'microtask' }) }), api);
 deviceSuite('asynchronous by macrotasks', () => ({ device: asyncDevice(memory()) }), api);
 deviceSuite('asynchronous, shuffled', () => ({ device: asyncDevice(memory(), { seed: 7 }) }), api);
+
+deviceSuite('overlay', () => ({ device: new OverlayDevice(memory()) }), api);
+deviceSuite('overlay, asynchronous', () => ({ device: new OverlayDevice(asyncDevice(memory())) }), api);
+deviceSuite(
+  'overlay of 512-byte blocks',
+  () => ({ device: new OverlayDevice(MemoryDevice.create({ sizeBytes: MIB, blockLengthBytes: 512 })) }),
+  api,
+);
 
 function memory(): MemoryDevice {
   return MemoryDevice.create({ sizeBytes: MIB });

@@ -132,6 +132,24 @@ describe('the lock of a store', () => {
     expect(fs.statSync(`${path}.lock`).isDirectory()).toBe(true);
   });
 
+  it('is shared by those who only read, who leave no note', async () => {
+    const path = newFile();
+    const readers = [acquireStoreLock(path, { shared: true }), acquireStoreLock(path, { shared: true })];
+    const { child, said } = await lockingChild(path);
+    expect(said).toContain('EBUSY');
+    expect(said).toContain('has left no name');
+    await kill(child);
+    expect(fs.existsSync(`${path}.lock`)).toBe(false);
+    readers[0].release();
+    await failure('EBUSY', () => acquireStoreLock(path));
+    readers[1].release();
+    const writer = acquireStoreLock(path);
+    const error = await failure('EBUSY', () => acquireStoreLock(path, { shared: true }));
+    expect(error.message).toContain(`pid ${process.pid}`);
+    writer.release();
+    acquireStoreLock(path, { shared: true }).release();
+  });
+
   it('needs a file', async () => {
     await failure('ENOENT', () => acquireStoreLock(newPath()));
     await failure('EINVAL', () => acquireStoreLock(''));

@@ -15,11 +15,13 @@ then every block is checked, also after a reload and after a crash.
   --mode MODE         attached: threads attached to a store of one thread; pool: a store with I/O threads;
                       mixed: both at once; ${DEFAULTS.mode} unless given
   --durability LEVEL  power-loss or process-crash; ${DEFAULTS.durability} unless given
-  --kill              attached threads are killed now and then`;
+  --kill              attached threads are killed now and then
+  --help              this text`;
 
 class UsageError extends Error {}
 
-function parse(args: string[]): StressOptions {
+/** Answers undefined when only help is wanted. */
+function parse(args: string[]): StressOptions | undefined {
   const { values } = parseArgs({
     args,
     options: {
@@ -30,8 +32,10 @@ function parse(args: string[]): StressOptions {
       mode: { type: 'string' },
       durability: { type: 'string' },
       kill: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
     },
   });
+  if (values.help) return undefined;
   const seed = numberOf('seed', values.seed, 0, 0xffff_ffff) ?? Math.floor(Math.random() * 2 ** 32);
   const threads = numberOf('threads', values.threads, 1, 8) ?? DEFAULTS.threads;
   if (!Number.isInteger(seed) || !Number.isInteger(threads))
@@ -61,21 +65,32 @@ function choiceOf<T extends string>(name: string, text: string | undefined, choi
   throw new UsageError(`--${name} ${text}: it must be ${choices.join(' or ')}`);
 }
 
-function optionsOrUsage(): StressOptions | undefined {
-  try {
-    return parse(process.argv.slice(2));
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
-    return undefined;
-  }
-}
-
 function describe({ seed, seconds, threads, device, mode, durability, kill }: StressOptions): string {
   const flags = `--seed ${seed} --seconds ${seconds} --threads ${threads} --device ${device} --mode ${mode}`;
   return `${flags} --durability ${durability}${kill ? ' --kill' : ''}`;
 }
 
-async function main(options: StressOptions): Promise<number> {
+/** Answers the exit status. */
+async function main(args: string[]): Promise<number> {
+  try {
+    const options = parse(args);
+    if (options !== undefined) return await runStress(options);
+    console.log(USAGE);
+    return 0;
+  } catch (error) {
+    if (!isUsageError(error)) throw error;
+    console.error(`${error.message}\n${USAGE}`);
+    return 2;
+  }
+}
+
+/** What is wrong with the arguments; `parseArgs` has errors of its own for it. */
+function isUsageError(error: unknown): error is Error {
+  const { code } = error as { code?: unknown };
+  return error instanceof UsageError || (typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS'));
+}
+
+async function runStress(options: StressOptions): Promise<number> {
   console.log(`stress ${describe(options)}`);
   const { rounds, findings, counts, workedSeconds } = await stress(options);
   const rate = Math.round((counts.operations ?? 0) / workedSeconds);
@@ -95,6 +110,5 @@ async function main(options: StressOptions): Promise<number> {
   return 1;
 }
 
-const options = optionsOrUsage();
 // What hangs must not keep the process.
-process.exit(options === undefined ? 2 : await main(options));
+process.exit(await main(process.argv.slice(2)));

@@ -88,3 +88,10 @@ test('the command refuses what it does not know', () => {
     expect(stderr).toMatch(/Usage: npm run stress/);
   }
 });
+
+test('the command says how it is used', () => {
+  const main = fileURLToPath(new URL('../../dist/stress/main.js', import.meta.url));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, '--help'], { encoding: 'utf8' });
+  expect([status, stderr]).toEqual([0, '']);
+  expect(stdout).toMatch(/^Usage: npm run stress/);
+});

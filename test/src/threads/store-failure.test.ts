@@ -1,7 +1,8 @@
 /** A store whose metadata thread is gone: whatever attached threads were doing, or do next, fails with EIO. Nothing hangs. */
 
 import { expect, test } from 'vitest';
-import { type Actor, CLUSTER, codesOf, expectCode, manyTurns, ThreadYard, UNIT, watched } from './actors.js';
+import { STORE } from '../../../packages/core/dist/shared/layout.js';
+import { type Actor, CLUSTER, codesOf, expectCode, manyTurns, ThreadYard, UNIT, until, watched } from './actors.js';
 import { Gate } from './gate.js';
 
 const REQUESTS_MAX = 64;
@@ -83,6 +84,21 @@ test('threads that wait for the metadata thread fail, stopped and by promise', a
   expect((await Promise.all(late)).flatMap(codesOf)).toEqual(['EIO', 'EIO']);
   await expectDead(stopped.actor, stopped.blob, blob.id);
   await expectDead(waiting.actor, waiting.blob, blob.id);
+});
+
+test('a thread that waits for the used lock fails when the metadata thread has died with it', async () => {
+  const yard = await ThreadYard.open();
+  const blob = await yard.store.create({ sizeBytes: 16 * CLUSTER, thin: true });
+  await blob.write(new Uint8Array(UNIT).fill(1), 0);
+  const { actor, blob: its } = await yard.actorIn(blob.id);
+  yard.store.engine.blobstore.shared.usedLock.acquire();
+  const waiting = watched(actor.together(['writeSync', its, CLUSTER, UNIT, 2], ['write', its, 2 * CLUSTER, UNIT, 3]));
+  const words = new Int32Array(yard.handle.buffers.store);
+  await until(() => Atomics.load(words, STORE.USED_LOCK_WAITERS) > 0);
+  expect(waiting.isSettled).toBe(false);
+  yard.shared.markFailed();
+  expect(codesOf(await waiting.promise)).toEqual(['EIO', 'EIO']);
+  await expectDead(actor, its, blob.id);
 });
 
 test('more requests than a mailbox holds fail all, and so do those that come later', async () => {

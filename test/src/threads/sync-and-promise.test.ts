@@ -4,13 +4,6 @@ import { expect, test } from 'vitest';
 import { CLUSTER, codesOf, expectCode, expectFilled, manyTurns, ThreadYard, UNIT, until, watched } from './actors.js';
 import { Gate } from './gate.js';
 
-/** The words of the mailboxes that are not a row's. */
-const HEAD_WORDS = 64;
-
-function notifyAt(words: Int32Array, at: number): number {
-  return Atomics.notify(words, HEAD_WORDS + at);
-}
-
 /** A blob, a thread that is held in a write to it, and another one; a snapshot has begun. */
 async function frozenYard() {
   const yard = await ThreadYard.open();
@@ -91,27 +84,6 @@ test('a synchronous write to a cluster that the same thread is allocating goes p
   expect(freeBefore - yard.freeClusters).toBe(1);
   expectFilled(await blob.read(CLUSTER, UNIT), 2);
   expectFilled(await blob.read(CLUSTER + UNIT, UNIT), 3);
-  await yard.expectSound();
-  await yard.store.close();
-});
-
-test('a thread that waits for an answer is not misled by a wake-up that was for an earlier one', async () => {
-  const write = new Gate();
-  const yard = await ThreadYard.open({ durability: 'process-crash' }, { write });
-  const blob = await yard.store.create({ sizeBytes: 16 * CLUSTER, thin: true });
-  const { actor, blob: its } = await yard.actorIn(blob.id);
-  await actor.do('writeSync', its, 0, UNIT, 1);
-  write.shut();
-  const writing = watched(actor.do('writeSync', its, CLUSTER, UNIT, 2));
-  await write.held();
-  const words = new Int32Array(yard.handle.mailboxes);
-  const wake = (): number => words.subarray(HEAD_WORDS).reduce((woken, _, at) => woken + notifyAt(words, at), 0);
-  while (wake() === 0); // it looks at its slot a while before it sleeps
-  await manyTurns();
-  expect(writing.isSettled).toBe(false);
-  write.open();
-  await writing.promise;
-  expectFilled(await blob.read(CLUSTER, UNIT), 2);
   await yard.expectSound();
   await yard.store.close();
 });

@@ -4,15 +4,12 @@
  * a handle that was cloned.
  */
 
-import { threadId } from 'node:worker_threads';
 import {
   BLOB,
   BlobstoreError,
   blobIdOfPage,
-  Channel,
-  ChannelTable,
+  type Channel,
   pageOfBlobId,
-  run,
   SharedStore,
   type Steps,
   waitFor,
@@ -28,9 +25,9 @@ import { coded } from '../failures.js';
 import { AttachedBlob } from './attached-blob.js';
 import { KeepAlive } from './keep-alive.js';
 import { REQUEST } from './mailbox.js';
-import { RemoteHost } from './remote-host.js';
+import { closeRemoteChannel, openRemoteChannel, type RemoteChannel, unlessEnded } from './remote-channel.js';
+import type { RemoteHost } from './remote-host.js';
 import { checkStoreHandle, type StoreHandle } from './store-handle.js';
-import { thisThread } from './thread-life.js';
 
 /**
  * Attaches the calling thread to the store that a handle is of. Any thread of the process, as often as it likes.
@@ -44,10 +41,7 @@ export async function attach(handle: StoreHandle): Promise<AttachedStore> {
     const opened = await openDevice(device);
     try {
       new SharedStore(buffers, 0).requireAlive();
-      const table = new ChannelTable(buffers.channels);
-      const row = table.claim(threadId);
-      table.setThread(row, thisThread());
-      return new AttachedStore(new RemoteHost(handle, opened, row));
+      return new AttachedStore(openRemoteChannel(handle, opened));
     } catch (error) {
       await opened.close();
       throw error;
@@ -71,10 +65,11 @@ export class AttachedStore implements AsyncDisposable {
   readonly #orders = new Map<bigint, WriteOrder>();
   #detaching: Promise<void> | undefined;
 
-  /** @param host - the store's from now on */
-  constructor(host: RemoteHost) {
+  /** @param remote - the store's from now on */
+  constructor(remote: RemoteChannel) {
+    const { host, channel } = remote;
     this.#host = host;
-    this.channel = new Channel(host);
+    this.channel = channel;
     this.#slots = new RequestSlots(host.channelOpsMax);
     this.#edges = new EdgeArrays(host.geometry.ioUnitBytes);
     leaveAtExit(this);
@@ -206,9 +201,7 @@ export class AttachedStore implements AsyncDisposable {
     await this.whileAlive('detach from the store', async () => {
       await Promise.allSettled(this.#opening); // they are closed with the others
       await Promise.all([...this.#blobs].map((blob) => blob.close()));
-      await run(leaveStore(this.#host));
-      await run(this.channel.close());
-      await this.#host.close();
+      await closeRemoteChannel({ host: this.#host, channel: this.channel });
       await this.#host.device.close();
     });
     this.#keepAlive.close();
@@ -230,20 +223,6 @@ function pageOf(id: bigint): number {
 function* release(host: RemoteHost, { slot, generation }: AttachedBlob): Steps<void> {
   if (host.shared.blobs.load(slot, BLOB.GENERATION) !== generation) return; // the store has closed it
   yield* unlessEnded(() => waitFor(host.mailbox.request(REQUEST.CLOSE, slot, generation)));
-}
-
-/** Tells the metadata thread that a channel is about to close. */
-export function* leaveStore(host: RemoteHost): Steps<void> {
-  yield* unlessEnded(() => waitFor(host.mailbox.request(REQUEST.LEAVE)));
-}
-
-/** With a store that has ended meanwhile there is nothing left to be done. */
-function* unlessEnded(request: () => Steps<unknown>): Steps<void> {
-  try {
-    yield* request();
-  } catch (error) {
-    if (!(error instanceof BlobstoreError && (error.code === 'EBADF' || error.code === 'EIO'))) throw error;
-  }
 }
 
 /** What is attached on this thread, to be left when it ends. */

@@ -1,14 +1,11 @@
 /** What moves the bytes of a store in pool mode: I/O workers, and a channel of the calling thread's own for its `…Sync` calls. */
 
-import { threadId } from 'node:worker_threads';
-import { BlobstoreError, type BlockDevice, Channel, ChannelTable, run, type SharedStore } from '@blobyard/core';
+import { BlobstoreError, type BlockDevice, type SharedStore } from '@blobyard/core';
 import type { PromiseChannel, SyncChannel } from '../data/byte-io.js';
-import { leaveStore } from './attach.js';
 import { IoPool } from './io-pool.js';
-import { RemoteHost } from './remote-host.js';
+import { closeRemoteChannel, openRemoteChannel, type RemoteChannel } from './remote-channel.js';
 import type { ServiceClient } from './service-client.js';
 import type { StoreHandle } from './store-handle.js';
-import { thisThread } from './thread-life.js';
 
 /** What a data plane is started with. */
 export interface DataPlaneNeeds {
@@ -49,7 +46,7 @@ export const startDataPlane: StartDataPlane = async (needs) => {
 class PoolPlane implements DataPlane {
   readonly #needs: DataPlaneNeeds;
   readonly #pool: IoPool;
-  #own: { readonly host: RemoteHost; readonly channel: Channel } | undefined;
+  #own: RemoteChannel | undefined;
 
   constructor(needs: DataPlaneNeeds, pool: IoPool) {
     this.#needs = needs;
@@ -85,22 +82,14 @@ class PoolPlane implements DataPlane {
 
   async stop(): Promise<void> {
     await this.#pool.stop();
-    const own = this.#own;
-    if (own === undefined) return;
-    await run(leaveStore(own.host));
-    await run(own.channel.close());
-    await own.host.close();
+    if (this.#own !== undefined) await closeRemoteChannel(this.#own);
   }
 
-  #attach(): { host: RemoteHost; channel: Channel } {
+  #attach(): RemoteChannel {
     const { handle, device } = this.#needs;
     if (!device.synchronous) {
       throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
     }
-    const table = new ChannelTable(handle.buffers.channels);
-    const row = table.claim(threadId);
-    table.setThread(row, thisThread());
-    const host = new RemoteHost(handle, device, row);
-    return { host, channel: new Channel(host) };
+    return openRemoteChannel(handle, device);
   }
 }

@@ -32,11 +32,6 @@ export function isAlive(thread: ThreadIdentity): boolean {
   }
 }
 
-/** True where `isAlive` can tell. */
-export function canTellDead(thread: ThreadIdentity): boolean {
-  return thread.id !== 0;
-}
-
 /** When a thread began, in ticks, in 31 bits: enough to tell two threads with one number apart. */
 function sinceOf(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');

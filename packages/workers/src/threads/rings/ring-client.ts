@@ -10,7 +10,7 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
-import { assert, type BlobRef, BlobstoreError } from '@blobyard/core';
+import { type BlobRef, BlobstoreError } from '@blobyard/core';
 import type { SharedWasmMemory } from '@blobyard/io';
 import type { BellHooks } from './bell.js';
 import { BufferPool } from './buffer-pool.js';
@@ -185,12 +185,6 @@ export class RingClient {
     lane.tellIfEmpty();
     this.#pump();
     this.#reaper.start();
-  }
-
-  /** Another worker takes the place of one that failed. */
-  replaceWorker(failed: WorkerLane, ring: RingBuffers, port: MessagePort): WorkerLane {
-    assert(!this.#lanes.includes(failed), 'a worker is replaced that has not failed');
-    return this.addWorker(ring, port);
   }
 
   /** Resolves when no request is under way or waits. */

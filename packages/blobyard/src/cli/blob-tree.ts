@@ -1,0 +1,39 @@
+/** The tree of snapshots and their clones. */
+
+import type { BlobInfo } from '@blobyard/workers';
+
+/** A blob, and how it hangs in the tree. */
+export interface TreeLine {
+  readonly blob: BlobInfo;
+  /** Lines that lead from the snapshot above to the blob. */
+  readonly branch: string;
+}
+
+/** All blobs, each clone below its snapshot. What is behind a blob may be missing: then it stands by itself. */
+export function treeLines(blobs: readonly BlobInfo[]): TreeLine[] {
+  const byId = new Map(blobs.map((blob) => [blob.id, blob]));
+  const clonesOf = new Map<bigint, BlobInfo[]>();
+  const isClone = ({ parentId }: BlobInfo) => parentId !== undefined && byId.has(parentId);
+  for (const blob of blobs) {
+    if (!isClone(blob) || blob.parentId === undefined) continue;
+    clonesOf.set(blob.parentId, [...(clonesOf.get(blob.parentId) ?? []), blob]);
+  }
+  const lines: TreeLine[] = [];
+  // A stack of our own: snapshots of snapshots may go deeper than calls can.
+  const waiting = blobs.filter((blob) => !isClone(blob)).map((blob) => ({ blob, branch: '', below: '' }));
+  waiting.reverse();
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { blob, branch, below } = next;
+    lines.push({ blob, branch });
+    const clones = clonesOf.get(blob.id) ?? [];
+    for (const [at, clone] of [...clones.entries()].reverse()) {
+      const isLast = at === clones.length - 1;
+      waiting.push({
+        blob: clone,
+        branch: `${below}${isLast ? '└─ ' : '├─ '}`,
+        below: `${below}${isLast ? '   ' : '│  '}`,
+      });
+    }
+  }
+  return lines;
+}

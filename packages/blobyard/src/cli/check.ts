@@ -1,0 +1,46 @@
+/** `blobyard check`: what is wrong with a store, and its repair. */
+
+import type { Command } from 'commander';
+import { type CheckReport, check } from './checker.js';
+import { BLOCK_BYTES, requireMedium, whileLocked, withView } from './image.js';
+import { endWith, print } from './output.js';
+import { reportText } from './report-text.js';
+import { json } from './text.js';
+
+const EXIT_STATUS = { clean: 0, repaired: 1, left: 2 } satisfies Record<CheckReport['outcome'], number>;
+
+const HELP = `
+Exit status:
+  0  nothing is wrong
+  1  something was wrong, and all of it is repaired
+  2  something is wrong still, or the image could not be checked
+
+Examples:
+  blobyard check yard.img
+  blobyard check --repair yard.img`;
+
+export function addCheck(program: Command): void {
+  program
+    .command('check')
+    .description('Verify the metadata of a store without trusting any of it. Nothing is written without --repair.')
+    .argument('<image>', 'a file or block device with a store')
+    .option('--repair', 'repair what can be repaired without losing anything')
+    .option('--json', 'print a JSON document')
+    .addHelpText('after', HELP)
+    .action((path: string, { repair = false, json: asJson }: { repair?: boolean; json?: boolean }) =>
+      endWith(EXIT_STATUS.left, async () => {
+        const report = await (repair ? repairStore(path) : checkStore(path));
+        process.exitCode = EXIT_STATUS[report.outcome];
+        print(asJson ? json({ image: path, ...report }) : reportText(report, repair));
+      }),
+    );
+}
+
+function checkStore(path: string): Promise<CheckReport> {
+  return whileLocked(path, () => withView(path, (view) => check(view)));
+}
+
+async function repairStore(path: string): Promise<CheckReport> {
+  requireMedium(path);
+  return check({ kind: 'file', path, blockLengthBytes: BLOCK_BYTES }, { repair: true });
+}

@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { dumpStore, run } from '@blobyard/core';
+import { SparseMemoryDevice } from '@blobyard/io';
+import { createStore } from '@blobyard/workers';
+import { expect, test } from 'vitest';
+import { newPath } from '../io/temp-folder.js';
+import { blobyard, MAIN, staysSame } from './command.js';
+import { CLUSTER, closedImage, damageBlob, damageMask, dirtyImage } from './images.js';
+
+test.each([closedImage, dirtyImage])('dump prints the metadata as the engine does', async (make) => {
+  const { path, ids } = await make();
+  damageBlob(path, ids.thick);
+  const pieces: Buffer[] = [];
+  const device = SparseMemoryDevice.fromBytes(readFileSync(path), { blockLengthBytes: 512 });
+  await run(dumpStore(device, (text) => pieces.push(Buffer.from(text, 'latin1'))));
+  const isSame = staysSame(path, () => {
+    const { status, stdout, stderr } = blobyard('dump', path);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toBe(Buffer.concat(pieces).toString());
+    expect(stdout).toContain('(Mismatch)');
+  });
+  expect(isSame).toBe(true);
+});
+
+test('dump prints what it can before what it cannot', async () => {
+  const { path } = await closedImage();
+  damageMask(path);
+  const { status, stdout, stderr } = blobyard('dump', path);
+  expect(status).toBe(1);
+  expect(stdout).toMatch(/^Signature: "SPDKBLOB" \(OK\)\n/);
+  expect(stderr).toMatch(/^blobyard: EILSEQ: [^\n]*\n$/);
+});
+
+test('a reader that goes away is no failure', async () => {
+  const path = newPath();
+  const device = { kind: 'file', path, create: true, sizeBytes: 4096 * CLUSTER } as const;
+  const store = await createStore({ device, clusterSizeBytes: CLUSTER });
+  for (let at = 0; at < 500; at++) await (await store.create({ name: `blob ${at}` })).close();
+  await store.close();
+  const child = spawn(process.execPath, [MAIN, 'dump', path], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    said += text;
+  });
+  const closed = once(child, 'close');
+  await once(child.stdout, 'readable');
+  child.stdout.destroy();
+  expect(await closed).toEqual([0, null]);
+  expect(said).toBe('');
+});

@@ -1,0 +1,102 @@
+import { createStore } from '@blobyard/workers';
+import { expect, test } from 'vitest';
+import { treeLines } from '../../../packages/blobyard/dist/cli/blob-tree.js';
+import { newPath } from '../io/temp-folder.js';
+import { blobyard, staysSame } from './command.js';
+import { CLUSTER, closedImage, damageBlob, dirtyImage, EVIL_NAME } from './images.js';
+
+test.each([closedImage, dirtyImage])('ls shows clones below their snapshots', async (make) => {
+  const { path, ids } = await make();
+  const isSame = staysSame(path, () => {
+    expect(blobyard('ls', path)).toEqual({
+      status: 0,
+      stderr: '',
+      stdout: [
+        'ID          SIZE     ALLOCATED  NAME',
+        `${ids.snapshot}  256 KiB  64 KiB     before`,
+        `${ids.disk}  256 KiB  16 KiB     ├─ disk`,
+        `${ids.clone}  256 KiB  0 bytes    └─ red\\u{1b}[31m\\u{a}and more`,
+        `${ids.thick}  32 KiB   32 KiB     -`,
+        '',
+      ].join('\n'),
+    });
+  });
+  expect(isSame).toBe(true);
+});
+
+test('ls --long says all of each blob', async () => {
+  const { path, ids } = await closedImage();
+  const { status, stdout } = blobyard('ls', '--long', path);
+  expect(status).toBe(0);
+  const rows = stdout.split('\n').map((line) => line.split(/ {2,}/));
+  expect(rows.slice(0, -1)).toEqual([
+    ['ID', 'SIZE', 'ALLOCATED', 'SPACE', 'ACCESS', 'KIND', 'CLONE OF', 'NAME'],
+    [`${ids.disk}`, '256 KiB', '16 KiB', 'thin', 'read-write', 'clone', `${ids.snapshot}`, 'disk'],
+    [`${ids.snapshot}`, '256 KiB', '64 KiB', 'thin', 'read-only', 'snapshot', '-', 'before'],
+    [`${ids.clone}`, '256 KiB', '0 bytes', 'thin', 'read-write', 'clone', `${ids.snapshot}`, expect.any(String)],
+    [`${ids.thick}`, '32 KiB', '32 KiB', 'thick', 'read-write', 'blob', '-', '-'],
+  ]);
+});
+
+test('ls --json', async () => {
+  const { path, ids } = await dirtyImage();
+  const { blobs, damaged } = JSON.parse(blobyard('ls', '--json', path).stdout);
+  expect(damaged).toEqual([]);
+  expect(blobs).toHaveLength(4);
+  expect(blobs[1]).toMatchObject({
+    id: String(ids.snapshot),
+    name: 'before',
+    sizeBytes: 16 * CLUSTER,
+    allocatedBytes: 4 * CLUSTER,
+    thin: true,
+    readOnly: true,
+    snapshot: true,
+    clones: [String(ids.disk), String(ids.clone)],
+    parentId: null,
+  });
+  expect(blobs[2]).toMatchObject({ name: EVIL_NAME, parentId: String(ids.snapshot) });
+});
+
+test('ls names the external snapshot behind a blob, which it does not need', async () => {
+  const path = newPath();
+  const device = { kind: 'file', path, create: true, sizeBytes: 256 * CLUSTER } as const;
+  const store = await createStore({ device, clusterSizeBytes: CLUSTER, openExternalSnapshot: () => null });
+  await store.create({ name: 'over', sizeBytes: CLUSTER, thin: true, externalSnapshotId: 'golden' });
+  await store.close();
+  expect(blobyard('ls', '-l', path).stdout).toMatch(/clone +external golden +over$/m);
+  const { blobs } = JSON.parse(blobyard('ls', '--json', path).stdout);
+  expect(blobs[0].externalSnapshotId).toBe(Buffer.from('golden').toString('hex'));
+});
+
+test('ls leaves damaged blobs out, and says so', async () => {
+  const { path, ids } = await closedImage();
+  damageBlob(path, ids.snapshot);
+  const isSame = staysSame(path, () => {
+    const { status, stdout, stderr } = blobyard('ls', path);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`${ids.thick}`);
+    expect(stdout).not.toContain('before');
+    const left = [ids.disk, ids.snapshot, ids.clone]; // nothing is known of clones without what is behind them
+    const notes = left.map((id) => expect.stringMatching(`^blobyard: note: blob ${id} is left out: EINVAL: .*crc`));
+    expect(stderr.split('\n')).toEqual([...notes, '']);
+    const { damaged } = JSON.parse(blobyard('ls', '--json', path).stdout);
+    expect(damaged).toContainEqual({ id: String(ids.snapshot), code: 'EINVAL', message: expect.any(String) });
+  });
+  expect(isSame).toBe(true);
+});
+
+test('a store without blobs has an empty list', async () => {
+  const path = newPath();
+  const device = { kind: 'file', path, create: true, sizeBytes: 256 * CLUSTER } as const;
+  await (await createStore({ device, clusterSizeBytes: CLUSTER })).close();
+  expect(blobyard('ls', path)).toEqual({ status: 0, stdout: 'ID  SIZE  ALLOCATED  NAME\n', stderr: '' });
+});
+
+test('the tree goes as deep as snapshots of snapshots do', () => {
+  const chain = Array.from({ length: 2000 }, (_, at) => ({
+    id: BigInt(at),
+    parentId: at === 0 ? undefined : BigInt(at - 1),
+  }));
+  const lines = treeLines(chain as unknown as Parameters<typeof treeLines>[0]);
+  expect(lines.map(({ blob }) => blob.id)).toEqual(chain.map(({ id }) => id));
+});
