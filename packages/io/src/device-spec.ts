@@ -96,7 +96,7 @@ async function openCustom(spec: CustomDeviceSpec): Promise<BlockDevice> {
   const address = moduleUrl(checkText('module', spec.module));
   let device: unknown;
   try {
-    const module = (await import(address)) as Partial<CustomDeviceModule>;
+    const module = await importModule(spec.module, address);
     if (typeof module.openDevice !== 'function') {
       throw new BlobstoreError('EINVAL', `${spec.module} exports no function openDevice`);
     }
@@ -108,13 +108,29 @@ async function openCustom(spec: CustomDeviceSpec): Promise<BlockDevice> {
   throw invalid(`what openDevice of ${spec.module} gave`, device, 'a BlockDevice');
 }
 
+/** What Node says of a module that is not there names this package's own files, which is nobody's business. */
+async function importModule(given: string, address: string): Promise<Partial<CustomDeviceModule>> {
+  try {
+    return (await import(address)) as Partial<CustomDeviceModule>;
+  } catch (cause) {
+    const code = (cause as { code?: unknown } | null | undefined)?.code;
+    if (typeof code !== 'string' || !code.startsWith('ERR_')) throw cause; // the module's own
+    const advice = 'give the absolute path or the URL of an ES module that Node.js can load';
+    throw new BlobstoreError(
+      'ENOENT',
+      `the module ${given}, or one that it imports, cannot be loaded (${code}): ${advice}`,
+    );
+  }
+}
+
 function moduleUrl(module: string): string {
   if (path.isAbsolute(module)) return pathToFileURL(module).href;
   if (URL.canParse(module)) return module;
   throw invalid('module', module, "an absolute path or a URL, such as new URL('./my-device.js', import.meta.url).href");
 }
 
-function isBlockDevice(value: unknown): value is BlockDevice {
+/** True for what has all that a device must have. Throws what looking at it throws. */
+export function isBlockDevice(value: unknown): value is BlockDevice {
   if (typeof value !== 'object' || value === null) return false;
   const { blockLengthBytes, blockCount, synchronous, canCopy, openChannel, close } = value as Partial<BlockDevice>;
   const isMeasured = Number.isSafeInteger(blockLengthBytes) && Number.isSafeInteger(blockCount);

@@ -5,7 +5,14 @@ import type { CreateStoreOptions, OpenStoreOptions, Store } from './api/store.js
 import { coded, throwIfAborted } from './failures.js';
 import { type HeldDevice, holdDevice } from './inline/open-device.js';
 import { createInline, openInline } from './inline/open-inline.js';
-import { checkCreateStore, checkOpenStore, requestsMaxOf, threadsOf } from './store-options.js';
+import {
+  checkCreateStore,
+  checkOpenStore,
+  readCreateStore,
+  readOpenStore,
+  requestsMaxOf,
+  threadsOf,
+} from './store-options.js';
 import { startDataPlane } from './threads/data-plane.js';
 import { type OpenPooledOptions, openPooled, type PooledParts } from './threads/open-pooled.js';
 
@@ -35,8 +42,9 @@ export function openStore(options: OpenStoreOptions): Promise<Store> {
 }
 
 /** As `createStore`, with threads of the caller's choice. */
-export async function createStoreOf(options: CreateStoreOptions, parts: PooledParts): Promise<Store> {
+export async function createStoreOf(given: CreateStoreOptions, parts: PooledParts): Promise<Store> {
   try {
+    const options = readCreateStore(given);
     const init = checkCreateStore(options);
     const threads = threadsOf(options);
     throwIfAborted(options.signal);
@@ -50,8 +58,9 @@ export async function createStoreOf(options: CreateStoreOptions, parts: PooledPa
 }
 
 /** As `openStore`, with threads of the caller's choice. */
-export async function openStoreOf(options: OpenStoreOptions, parts: PooledParts): Promise<Store> {
+export async function openStoreOf(given: OpenStoreOptions, parts: PooledParts): Promise<Store> {
   try {
+    const options = readOpenStore(given);
     const load = checkOpenStore(options);
     const threads = threadsOf(options);
     const { grow = false, signal, onBlob } = options;

@@ -23,6 +23,7 @@ import type {
   Store,
   StoreStats,
 } from '../api/store.js';
+import { checkWritableOr } from '../checks.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import { coded } from '../failures.js';
 import type { StoreHandle } from '../threads/store-handle.js';
@@ -174,6 +175,7 @@ export class InlineStore implements Store {
   dump(to: Writable): Promise<void>;
   dump(to?: Writable): Promise<unknown> {
     return this.#inFlight.run('dump the store', async () => {
+      checkWritableOr('what to dump to', to);
       const pieces: Buffer[] = [];
       await run(dumpStore(this.#context.device, (text) => pieces.push(Buffer.from(text, 'latin1'))));
       if (to === undefined) return Buffer.concat(pieces).toString();

@@ -14,6 +14,7 @@ import type {
   Store,
   StoreStats,
 } from '../api/store.js';
+import { checkWritableOr } from '../checks.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import { coded } from '../failures.js';
 import { checkAddress, checkCreateBlob, checkOpenBlob } from '../inline/blob-options.js';
@@ -61,9 +62,8 @@ export class PooledStore implements Store {
   create(options?: CreateBlobOptions): Promise<Blob> {
     return this.#inFlight.run('create a blob', async () => {
       const { metadata, geometry } = this.#context;
-      const { engineOptions } = checkCreateBlob(options, geometry.clusterBytes);
+      const { sizeBytes, engineOptions } = checkCreateBlob(options, geometry.clusterBytes);
       const { thin, clearMethod, useExtentTable, xattrs, externalSnapshotId } = engineOptions;
-      const { sizeBytes } = options ?? {};
       const checked = { sizeBytes, thin, clearMethod, useExtentTable, xattrs, externalSnapshotId };
       return new PooledBlob(this.#context, await metadata.call('create', checked), true);
     });
@@ -121,6 +121,7 @@ export class PooledStore implements Store {
   dump(to: Writable): Promise<void>;
   dump(to?: Writable): Promise<unknown> {
     return this.#inFlight.run('dump the store', async () => {
+      checkWritableOr('what to dump to', to);
       const bytes = Buffer.from((await this.#context.metadata.call('dump')).buffer);
       return to === undefined ? bytes.toString() : pipeline(Readable.from(chunksOf(bytes)), to, { end: false });
     });
