@@ -2,6 +2,7 @@ export type { Backing } from './blob/backing.js';
 export { Blob } from './blob/blob.js';
 export { Channel } from './channel/channel.js';
 export type { BlobRef, ChannelHost, MetadataPort } from './channel/host.js';
+export { bufferGone } from './channel/scatter.js';
 export type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from './device/block-device.js';
 export { assert, BlobstoreError, ERRNO, type ErrorCode, InvariantError, toBlobstoreError } from './error.js';
 export { crc32c } from './format/crc32c.js';

@@ -1,7 +1,8 @@
 /** Checks of what users pass: each failure is EINVAL and says what was given, and what would do. */
 
-import { inspect, types } from 'node:util';
+import { types } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
+import { describeValue, isDetached } from '@blobyard/io';
 
 const { isUint8Array } = types;
 
@@ -104,39 +105,5 @@ export function reading<T>(what: string, read: () => T): T {
 }
 
 export function invalid(what: string, value: unknown, wanted: string): BlobstoreError {
-  return new BlobstoreError('EINVAL', `${what} is ${shown(value)}; it must be ${wanted}`);
-}
-
-/** A value for a message. Of arrays and memory only what they are: what is in them may be nobody else's business. */
-function shown(value: unknown): string {
-  if (typeof value === 'object' && value !== null) return shownObject(value);
-  return inspect(value, { breakLength: Number.POSITIVE_INFINITY, maxStringLength: 100 });
-}
-
-function shownObject(value: object): string {
-  if (types.isProxy(value)) return 'a proxy';
-  if (ArrayBuffer.isView(value))
-    return `a ${Object.prototype.toString.call(value).slice(8, -1)} of ${value.byteLength} bytes`;
-  if (types.isAnyArrayBuffer(value)) return `memory of ${value.byteLength} bytes`;
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  try {
-    return inspect(value, {
-      depth: 0,
-      breakLength: Number.POSITIVE_INFINITY,
-      maxStringLength: 100,
-      customInspect: false,
-    });
-  } catch {
-    return 'an object that cannot be looked at';
-  }
-}
-
-/** True for an array whose memory is gone, or has become too small for it; such an array looks like an empty one. */
-function isDetached(array: Uint8Array): boolean {
-  try {
-    array.at(0);
-    return false;
-  } catch {
-    return true;
-  }
+  return new BlobstoreError('EINVAL', `${what} is ${describeValue(value)}; it must be ${wanted}`);
 }
