@@ -30,6 +30,17 @@ export function checkChoiceOr<const T extends string>(what: string, value: unkno
   throw invalid(what, value, choices.map((choice) => `'${choice}'`).join(' or '));
 }
 
+/** The value, if it is one of the choices. */
+export function checkChoice<const T extends string>(what: string, value: unknown, choices: readonly [T, ...T[]]): T {
+  if (value === undefined) throw invalid(what, value, choices.map((choice) => `'${choice}'`).join(' or '));
+  return checkChoiceOr(what, value, choices);
+}
+
+export function checkFunction<T>(what: string, value: T): T {
+  if (typeof value === 'function') return value;
+  throw invalid(what, value, 'a function');
+}
+
 export function checkFunctionOr<T>(what: string, value: T | undefined): T | undefined {
   if (value === undefined || typeof value === 'function') return value;
   throw invalid(what, value, 'a function');

@@ -4,10 +4,11 @@ import { rm } from 'node:fs/promises';
 import type { CreateStoreOptions, OpenStoreOptions, Store } from './api/store.js';
 import { coded, throwIfAborted } from './failures.js';
 import { type HeldDevice, holdDevice } from './inline/open-device.js';
-import { createInline, openInline } from './inline/open-inline.js';
+import { createInline, type InlineOptions, openInline } from './inline/open-inline.js';
 import {
   checkCreateStore,
   checkOpenStore,
+  lowSpaceBytesOf,
   readCreateStore,
   readOpenStore,
   requestsMaxOf,
@@ -49,7 +50,7 @@ export async function createStoreOf(given: CreateStoreOptions, parts: PooledPart
     const threads = threadsOf(options);
     throwIfAborted(options.signal);
     return await holding(options, async (held) => {
-      if (threads === 0) return createInline(held, init, requestsMaxOf(options));
+      if (threads === 0) return createInline(held, { init, ...commonOf(options) });
       return openPooled(held, { ...pooledOptions(options), work: { kind: 'create', init }, onBlob: undefined }, parts);
     });
   } catch (error) {
@@ -66,7 +67,7 @@ export async function openStoreOf(given: OpenStoreOptions, parts: PooledParts): 
     const { grow = false, signal, onBlob } = options;
     throwIfAborted(signal);
     return await holding(options, async (held) => {
-      if (threads === 0) return openInline(held, { load, grow, signal, onBlob, requestsMax: requestsMaxOf(options) });
+      if (threads === 0) return openInline(held, { load, grow, signal, onBlob, ...commonOf(options) });
       return openPooled(held, { ...pooledOptions(options), work: { kind: 'open', load, grow }, onBlob }, parts);
     });
   } catch (error) {
@@ -74,11 +75,15 @@ export async function openStoreOf(given: OpenStoreOptions, parts: PooledParts): 
   }
 }
 
+function commonOf(options: CreateStoreOptions | OpenStoreOptions): InlineOptions {
+  return { requestsMax: requestsMaxOf(options), lowSpaceBytes: lowSpaceBytesOf(options) };
+}
+
 function pooledOptions(options: CreateStoreOptions | OpenStoreOptions): Omit<OpenPooledOptions, 'work' | 'onBlob'> {
   return {
     device: options.device,
     threads: threadsOf(options),
-    requestsMax: requestsMaxOf(options),
+    ...commonOf(options),
     findExternal: options.openExternalSnapshot,
     signal: options.signal,
   };

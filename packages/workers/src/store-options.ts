@@ -28,6 +28,7 @@ const COMMON = [
   'lock',
   'keepAlive',
   'requestsMax',
+  'lowSpaceBytes',
   'signal',
 ] as const;
 const CREATE = [...COMMON, 'clusterSizeBytes', 'mdPageCount', 'clearMethod'] as const;
@@ -78,6 +79,14 @@ export function requestsMaxOf(options: CreateStoreOptions | OpenStoreOptions): n
   return checkIntegerOr('requestsMax', options.requestsMax, REQUESTS_DEFAULT, 1, REQUESTS_MAX);
 }
 
+/** The threshold of the event `low-space`; undefined: its default. */
+export function lowSpaceBytesOf(options: CreateStoreOptions | OpenStoreOptions): number | undefined {
+  const { lowSpaceBytes } = options;
+  return lowSpaceBytes === undefined
+    ? undefined
+    : checkInteger('lowSpaceBytes', lowSpaceBytes, 0, Number.MAX_SAFE_INTEGER);
+}
+
 /** I/O threads; 0: everything is done on the calling thread. */
 export function threadsOf(options: CreateStoreOptions | OpenStoreOptions): number {
   return checkIntegerOr('threads', options.threads, 0, 0, THREADS_MAX);
@@ -93,6 +102,7 @@ function withDevice<T extends CreateStoreOptions | OpenStoreOptions>(options: T)
 
 function checkCommon(options: CreateStoreOptions | OpenStoreOptions) {
   threadsOf(options);
+  lowSpaceBytesOf(options);
   checkBooleanOr('lock', options.lock, true);
   checkBooleanOr('keepAlive', options.keepAlive, false);
   checkSignalOr(options.signal);

@@ -129,6 +129,7 @@ test('createStore and openStore refuse each odd argument with a code', { timeout
     'lock',
     'requestsMax',
     'keepAlive',
+    'lowSpaceBytes',
   ];
   const own = {
     createStore: ['clusterSizeBytes', 'mdPageCount', 'clearMethod'],

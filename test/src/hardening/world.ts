@@ -15,6 +15,11 @@ const AT_ONCE = new Set([
   'nextData',
   'nextHole',
   'blob',
+  'on',
+  'off',
+  'on',
+  'once',
+  'off',
 ]);
 /** Methods of classes that are for this project's own packages. */
 const INTERNAL = new Set([
@@ -168,6 +173,9 @@ export class World {
       setSuperBlob: [this.#victim.id],
       allocate: [4096],
       release: [memory],
+      on: ['low-space', () => undefined],
+      once: ['low-space', () => undefined],
+      off: ['low-space', () => undefined],
     };
     return table[method] ?? [];
   }

@@ -12,9 +12,12 @@ import type {
   Engine,
   OpenBlobOptions,
   Store,
+  StoreEvents,
+  StoreListener,
   StoreStats,
 } from '../api/store.js';
 import { checkWritableOr } from '../checks.js';
+import { Listeners } from '../data/store-events.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import { coded } from '../failures.js';
 import { checkAddress, checkCreateBlob, checkOpenBlob } from '../inline/blob-options.js';
@@ -30,6 +33,7 @@ export class PooledStore implements Store {
   readonly damaged: readonly Damage[];
   readonly #context: PooledContext;
   readonly #inFlight: InFlight;
+  readonly #listeners = new Listeners();
   #ending: Promise<void> | undefined;
 
   /** The worker, the data plane and the device are the store's from now on, to be ended with it. */
@@ -38,6 +42,9 @@ export class PooledStore implements Store {
     this.#context = context;
     this.damaged = damaged;
     this.#inFlight = new InFlight('the store', metadata.busy);
+    metadata.onLowSpace((lowSpace) => {
+      if (!this.isClosed) this.#listeners.tell('low-space', lowSpace);
+    });
     metadata.onDeath((error) => {
       context.plane.onMetadataDeath(error);
       this.#inFlight.fail(error);
@@ -57,6 +64,23 @@ export class PooledStore implements Store {
   /** What has not ended on this thread's side; each is 0 when nothing is under way. For tests. */
   get underWay(): Readonly<Record<string, number>> {
     return this.#context.plane.underWay ?? {};
+  }
+
+  on<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this {
+    this.#inFlight.requireOpen();
+    this.#listeners.add(name, listener, false);
+    return this;
+  }
+
+  once<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this {
+    this.#inFlight.requireOpen();
+    this.#listeners.add(name, listener, true);
+    return this;
+  }
+
+  off<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this {
+    this.#listeners.remove(name, listener);
+    return this;
   }
 
   create(options?: CreateBlobOptions): Promise<Blob> {
