@@ -52,7 +52,7 @@ export async function openDevice(spec: DeviceSpec): Promise<BlockDevice> {
 
 /** As `openDevice`, in this same call unless it has to load the module of a custom device. */
 export function openDeviceNowOrLater(given: DeviceSpec): MaybePromise<BlockDevice> {
-  const spec = checkAnyObject('a device spec', given) as unknown as DeviceSpec;
+  const spec = checkAnyObject('a device spec', given, 'an object with a kind') as unknown as DeviceSpec;
   switch (spec.kind) {
     case 'memory':
       return openMemory(spec);

@@ -49,13 +49,13 @@ export function checkObject(name: string, value: unknown, known: readonly string
 }
 
 /** A copy of the value, if it is an object and no array: what is checked then is what is used. */
-export function checkAnyObject(name: string, value: unknown): Record<string, unknown> {
+export function checkAnyObject(name: string, value: unknown, wanted = 'an object'): Record<string, unknown> {
   try {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   } catch (cause) {
     throw new BlobstoreError('EINVAL', `${name} cannot be read: looking at it throws`, { cause });
   }
-  throw invalid(name, value, 'an object');
+  throw invalid(name, value, wanted);
 }
 
 /** True for an array whose memory is gone, or has become too small for it; such an array looks like an empty one. */
