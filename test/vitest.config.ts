@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** Tests that run in each mode of a store. */
-const IN_EACH_MODE = 'src/api/**/*.test.ts';
+const IN_EACH_MODE = 'src/{api,hardening}/**/*.test.ts';
 
 export default defineConfig({
   test: {

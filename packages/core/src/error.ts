@@ -64,11 +64,16 @@ export class DamagedStoreError extends BlobstoreError {
  * code where this project has it, and become EIO where it does not.
  */
 export function toBlobstoreError(cause: unknown, doing: string): BlobstoreError {
-  if (cause instanceof BlobstoreError) return cause;
-  const code = (cause as { code?: unknown } | null)?.code;
-  const known = typeof code === 'string' && code in ERRNO ? (code as ErrorCode) : 'EIO';
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return new BlobstoreError(known, `${doing}: ${reason}`, { cause });
+  try {
+    if (cause instanceof BlobstoreError) return cause;
+    const code = (cause as { code?: unknown } | null | undefined)?.code;
+    const known = typeof code === 'string' && Object.hasOwn(ERRNO, code) ? (code as ErrorCode) : 'EIO';
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    return new BlobstoreError(known, `${doing}: ${reason}`, { cause });
+  } catch {
+    // Anything can be thrown, also what throws when it is looked at.
+    return new BlobstoreError('EIO', `${doing}: what was thrown cannot be looked at`, { cause });
+  }
 }
 
 /** A broken invariant of our own code: a bug, never a consequence of input. */

@@ -2,6 +2,7 @@ export type { Backing } from './blob/backing.js';
 export { Blob } from './blob/blob.js';
 export { Channel } from './channel/channel.js';
 export type { BlobRef, ChannelHost, MetadataPort } from './channel/host.js';
+export { bufferGone } from './channel/scatter.js';
 export { type CheckOptions, checkStore } from './check/check-store.js';
 export type { CheckReport, CheckSummary, Finding, FindingKind, Severity } from './check/report.js';
 export type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from './device/block-device.js';

@@ -6,6 +6,8 @@
 
 import type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from '@blobyard/core';
 import { BlobstoreError } from '@blobyard/core';
+import { checkBlockDevice } from './block-device-check.js';
+import { checkChoice, checkInteger, checkObject } from './option-checks.js';
 
 export interface AsyncDeviceOptions {
   /** Later in the same turn of the event loop, or in a later one. 'macrotask' unless given. */
@@ -19,7 +21,11 @@ export interface AsyncDeviceOptions {
 
 /** Wraps a device; close the wrapper, not the device. */
 export function asyncDevice(device: BlockDevice, options: AsyncDeviceOptions = {}): BlockDevice {
-  return new AsyncDevice(device, new LaterQueue(options));
+  const given = checkObject('options of asyncDevice', options, ['when', 'seed']);
+  const when = checkChoice('when', given.when, ['macrotask', 'microtask']);
+  const { seed } = given;
+  if (seed !== undefined) checkInteger('seed', seed, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+  return new AsyncDevice(checkBlockDevice(device), new LaterQueue({ when, seed: seed as number | undefined }));
 }
 
 /** Runs what it is given one at a time, each in a task of its own. */

@@ -3,7 +3,11 @@
  * disk; numbers and buffers that cannot be meant are EINVAL. They allocate nothing unless they throw.
  */
 
+import { types } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
+import { describeValue } from './describe-value.js';
+
+const { isUint8Array } = types;
 
 /** Throws EIO unless all the blocks are on the device, EINVAL unless both numbers are whole. */
 export function checkRange(operation: string, lba: number, blockCount: number, deviceBlocks: number): void {
@@ -14,14 +18,16 @@ export function checkRange(operation: string, lba: number, blockCount: number, d
 
 /** Throws EINVAL unless `lengthBytes` bytes of the buffer follow `bufferOffset`. */
 export function checkBuffer(operation: string, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
+  if (!isUint8Array(buffer)) throw noBytes(operation, buffer);
   const isWhole = Number.isSafeInteger(bufferOffset);
   if (isWhole && bufferOffset >= 0 && bufferOffset + lengthBytes <= buffer.length) return;
-  const asked = `${operation} of ${lengthBytes} bytes at byte ${bufferOffset} of a buffer`;
+  const asked = `${operation} of ${lengthBytes} bytes at byte ${describeValue(bufferOffset)} of a buffer`;
   throw new BlobstoreError('EINVAL', `${asked} that has ${buffer.byteLength}; give a larger one`);
 }
 
 /** Throws EINVAL unless the lengths of the buffers add up to `lengthBytes`. */
 export function checkList(operation: string, buffers: readonly Uint8Array[], lengthBytes: number): void {
+  requireList(operation, buffers);
   const listBytes = totalBytes(buffers);
   if (listBytes === lengthBytes) return;
   throw new BlobstoreError(
@@ -50,8 +56,19 @@ export function totalBytes(buffers: readonly Uint8Array[]): number {
   return total;
 }
 
+function requireList(operation: string, buffers: readonly Uint8Array[]): void {
+  if (types.isProxy(buffers) || !Array.isArray(buffers)) throw noBytes(operation, buffers);
+  for (let index = 0; index < buffers.length; index++) {
+    if (!isUint8Array(buffers[index])) throw noBytes(operation, buffers[index]);
+  }
+}
+
+function noBytes(operation: string, given: unknown): BlobstoreError {
+  return new BlobstoreError('EINVAL', `${operation} with ${describeValue(given)}; give Uint8Arrays`);
+}
+
 function rangeError(operation: string, lba: number, blockCount: number, deviceBlocks: number): BlobstoreError {
-  const asked = `${operation} of ${blockCount} blocks at block ${lba}`;
+  const asked = `${operation} of ${describeValue(blockCount)} blocks at block ${describeValue(lba)}`;
   if (!Number.isSafeInteger(lba) || !Number.isSafeInteger(blockCount)) {
     return new BlobstoreError('EINVAL', `${asked}; both must be whole numbers`);
   }

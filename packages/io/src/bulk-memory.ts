@@ -8,6 +8,7 @@
  */
 
 import { BlobstoreError } from '@blobyard/core';
+import { checkInteger } from './option-checks.js';
 
 /** A shared `WebAssembly.Memory`: its buffer is a SharedArrayBuffer, and it can be posted to other threads. */
 export interface SharedWasmMemory {
@@ -89,10 +90,11 @@ export function bulkMemory(memory: SharedWasmMemory): BulkMemory {
 
 /**
  * A shared memory of at least `sizeBytes` zeroes, 4 GiB at most, that never grows, so that its buffer stays the same
- * object. The system gives it real memory as pages are first touched. Throws ENOMEM when there is no room even for its
+ * object. The system gives it real memory as pages are first touched. Throws EINVAL for more, ENOMEM when there is no room even for its
  * addresses.
  */
 export function createSharedMemory(sizeBytes: number): SharedWasmMemory {
+  checkInteger('the size of a shared memory', sizeBytes, 0, WASM_MEMORY_MAX_BYTES);
   const pages = Math.ceil(sizeBytes / WASM_PAGE_BYTES);
   try {
     return new Memory({ initial: pages, maximum: pages, shared: true });
@@ -103,5 +105,9 @@ export function createSharedMemory(sizeBytes: number): SharedWasmMemory {
 
 /** True for a `WebAssembly.Memory` that is shared. */
 export function isSharedMemory(value: unknown): value is SharedWasmMemory {
-  return value instanceof Memory && value.buffer instanceof SharedArrayBuffer;
+  try {
+    return value instanceof Memory && value.buffer instanceof SharedArrayBuffer;
+  } catch {
+    return false; // it merely inherits from Memory, or is a proxy
+  }
 }

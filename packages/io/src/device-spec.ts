@@ -6,9 +6,11 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { BlobstoreError, type BlockDevice, type MaybePromise, toBlobstoreError } from '@blobyard/core';
+import { checkBlockDevice, isBlockDevice } from './block-device-check.js';
+import { describeValue } from './describe-value.js';
 import { FileDevice, type FileDeviceOptions } from './file-device.js';
 import { MemoryDevice, type MemoryDeviceOptions, type SharedMemoryDeviceOptions } from './memory-device.js';
-import { checkObject, checkText, invalid } from './option-checks.js';
+import { checkAnyObject, checkObject, checkText, invalid } from './option-checks.js';
 import { SparseMemoryDevice, type SparseMemoryDeviceOptions } from './sparse-memory-device.js';
 
 /** A device in memory: a new one, or with `memory` one that exists. */
@@ -49,8 +51,8 @@ export async function openDevice(spec: DeviceSpec): Promise<BlockDevice> {
 }
 
 /** As `openDevice`, in this same call unless it has to load the module of a custom device. */
-export function openDeviceNowOrLater(spec: DeviceSpec): MaybePromise<BlockDevice> {
-  if (typeof spec !== 'object' || spec === null) throw invalid('a device spec', spec, 'an object with a kind');
+export function openDeviceNowOrLater(given: DeviceSpec): MaybePromise<BlockDevice> {
+  const spec = checkAnyObject('a device spec', given, 'an object with a kind') as unknown as DeviceSpec;
   switch (spec.kind) {
     case 'memory':
       return openMemory(spec);
@@ -74,11 +76,13 @@ export function openDeviceNowOrLater(spec: DeviceSpec): MaybePromise<BlockDevice
  * memory that it lies in. Throws ENOTSUP for a device that other threads cannot reach.
  */
 export function sharedSpec(spec: DeviceSpec, device: BlockDevice): DeviceSpec {
-  if (spec.kind === 'custom') return spec; // whatever its module makes of it
+  const { kind } = checkAnyObject('a device spec', spec);
+  checkBlockDevice(device);
+  if (kind === 'custom') return spec; // whatever its module makes of it
   if (device instanceof MemoryDevice || device instanceof FileDevice) return device.spec;
   throw new BlobstoreError(
     'ENOTSUP',
-    `a device of kind '${spec.kind}' is in the memory of one thread; for several use kind 'memory' or 'file'`,
+    `a device of kind ${describeValue(kind)} is in the memory of one thread; for several use kind 'memory' or 'file'`,
   );
 }
 
@@ -96,7 +100,7 @@ async function openCustom(spec: CustomDeviceSpec): Promise<BlockDevice> {
   const address = moduleUrl(checkText('module', spec.module));
   let device: unknown;
   try {
-    const module = (await import(address)) as Partial<CustomDeviceModule>;
+    const module = await importModule(spec.module, address);
     if (typeof module.openDevice !== 'function') {
       throw new BlobstoreError('EINVAL', `${spec.module} exports no function openDevice`);
     }
@@ -108,16 +112,23 @@ async function openCustom(spec: CustomDeviceSpec): Promise<BlockDevice> {
   throw invalid(`what openDevice of ${spec.module} gave`, device, 'a BlockDevice');
 }
 
+/** What Node says of a module that is not there names this package's own files, which is nobody's business. */
+async function importModule(given: string, address: string): Promise<Partial<CustomDeviceModule>> {
+  try {
+    return (await import(address)) as Partial<CustomDeviceModule>;
+  } catch (cause) {
+    const code = (cause as { code?: unknown } | null | undefined)?.code;
+    if (typeof code !== 'string' || !code.startsWith('ERR_')) throw cause; // the module's own
+    const advice = 'give the absolute path or the URL of an ES module that Node.js can load';
+    throw new BlobstoreError(
+      'ENOENT',
+      `the module ${given}, or one that it imports, cannot be loaded (${code}): ${advice}`,
+    );
+  }
+}
+
 function moduleUrl(module: string): string {
   if (path.isAbsolute(module)) return pathToFileURL(module).href;
   if (URL.canParse(module)) return module;
   throw invalid('module', module, "an absolute path or a URL, such as new URL('./my-device.js', import.meta.url).href");
-}
-
-function isBlockDevice(value: unknown): value is BlockDevice {
-  if (typeof value !== 'object' || value === null) return false;
-  const { blockLengthBytes, blockCount, synchronous, canCopy, openChannel, close } = value as Partial<BlockDevice>;
-  const isMeasured = Number.isSafeInteger(blockLengthBytes) && Number.isSafeInteger(blockCount);
-  const isDescribed = typeof synchronous === 'boolean' && typeof canCopy === 'boolean';
-  return isMeasured && isDescribed && typeof openChannel === 'function' && typeof close === 'function';
 }

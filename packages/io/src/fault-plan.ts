@@ -1,6 +1,7 @@
 /** What a faulty device is to do at which operation: the rules that a test sets, and the counts that they go by. */
 
-import { type ErrorCode, InvariantError } from '@blobyard/core';
+import { BlobstoreError, type ErrorCode } from '@blobyard/core';
+import { describeValue } from './describe-value.js';
 
 /** Scatter lists count as what they are: `readv` as a read, `writev` as a write. */
 export const OPERATION_KINDS = ['read', 'write', 'writeZeroes', 'unmap', 'flush', 'copy'] as const;
@@ -83,9 +84,12 @@ export class FaultPlan {
   }
 
   #add(rule: Rule): void {
-    const isPossible = Number.isInteger(rule.countdown) && rule.countdown >= 1 && rule.times >= 1;
-    if (!isPossible)
-      throw new InvariantError(`a fault at operation ${rule.countdown}, ${rule.times} times; both begin at 1`);
+    const isPossible =
+      Number.isInteger(rule.countdown) && rule.countdown >= 1 && typeof rule.times === 'number' && rule.times >= 1;
+    if (!isPossible) {
+      const asked = `a fault at operation ${describeValue(rule.countdown)}, ${describeValue(rule.times)} times`;
+      throw new BlobstoreError('EINVAL', `${asked}: both must be whole numbers from 1`);
+    }
     this.#rules.push(rule);
   }
 }

@@ -14,6 +14,7 @@ import {
   type MaybePromise,
   type RequestOptions,
 } from '@blobyard/core';
+import { checkBlockDevice } from './block-device-check.js';
 import {
   type Fault,
   FaultPlan,
@@ -23,6 +24,7 @@ import {
   type PowerlessWrites,
 } from './fault-plan.js';
 import { afterwards } from './maybe-promise.js';
+import { checkBoolean, checkObject } from './option-checks.js';
 import { gather } from './scatter-list.js';
 
 /** What a torn write keeps or loses as a whole. */
@@ -53,8 +55,9 @@ export class FaultyDevice implements BlockDevice {
   #powerless: PowerlessWrites | undefined;
 
   constructor(inner: BlockDevice, options: FaultyDeviceOptions = {}) {
-    this.#inner = inner;
-    this.#isAsynchronous = options.asynchronous ?? false;
+    this.#inner = checkBlockDevice(inner);
+    const given = checkObject('options of a faulty device', options, ['asynchronous']);
+    this.#isAsynchronous = checkBoolean('asynchronous', given.asynchronous, false);
   }
 
   get blockLengthBytes(): number {
@@ -87,13 +90,13 @@ export class FaultyDevice implements BlockDevice {
 
   /** The k-th operation of a kind, or of any, fails with a code (EIO unless given), and so do `times - 1` after it. */
   failAt(k: number, options: { kind?: OperationKind; code?: ErrorCode; times?: number } = {}): void {
-    const { kind, code = 'EIO', times = 1 } = options;
+    const { kind, code = 'EIO', times = 1 } = checkFault(options);
     this.#plan.addFault(k, kind === undefined ? OPERATION_KINDS : [kind], { what: 'error', code }, times);
   }
 
   /** Of the k-th operation that changes bytes only the first `sectors` sectors of 512 bytes land; then it fails. */
   tearAt(k: number, sectors: number, options: { kind?: OperationKind; code?: ErrorCode } = {}): void {
-    const { kind, code = 'EIO' } = options;
+    const { kind, code = 'EIO' } = checkFault(options);
     this.#plan.addFault(k, kind === undefined ? WRITING_KINDS : [kind], { what: 'tear', sectors, after: code }, 1);
   }
 
@@ -103,7 +106,7 @@ export class FaultyDevice implements BlockDevice {
    * that a test can look.
    */
   cutPowerAt(k: number, options: { kind?: OperationKind; writes?: PowerlessWrites; sectors?: number } = {}): void {
-    const { kind, writes = 'fail', sectors = 0 } = options;
+    const { kind, writes = 'fail', sectors = 0 } = checkFault(options);
     this.#plan.addFault(k, kind === undefined ? CHANGING_KINDS : [kind], { what: 'tear', sectors, after: writes }, 1);
   }
 
@@ -223,12 +226,9 @@ class FaultyChannel implements DeviceChannel {
   }
 
   write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): MaybePromise<void> {
-    const length = blockCount * this.#blockLengthBytes;
-    return this.#perform({
-      kind: 'write',
-      run: () => this.#inner.write(buffer, bufferOffset, lba, blockCount),
-      change: { lba, content: () => buffer.subarray(bufferOffset, bufferOffset + length) },
-    });
+    const content = () => buffer.subarray(bufferOffset, bufferOffset + blockCount * this.#blockLengthBytes);
+    const run = () => this.#inner.write(buffer, bufferOffset, lba, blockCount);
+    return this.#perform({ kind: 'write', run, change: { lba, content } });
   }
 
   readv(buffers: readonly Uint8Array[], lba: number, blockCount: number, options?: RequestOptions): MaybePromise<void> {
@@ -286,6 +286,11 @@ class FaultyChannel implements DeviceChannel {
   #zeroes(blockCount: number): Uint8Array {
     return new Uint8Array(blockCount * this.#blockLengthBytes);
   }
+}
+
+/** What a fault is given, each read once. */
+function checkFault<T extends object>(options: T): T {
+  return checkObject('options of a fault', options, ['kind', 'code', 'times', 'writes', 'sectors']) as T;
 }
 
 function withoutPower(operation: Operation, writes: PowerlessWrites): void {

@@ -29,7 +29,8 @@ class ChannelGate {
   admit(operation: string, lba: number, blockCount: number): number {
     const file = this.#file;
     this.checkOpen(operation);
-    if (lba + blockCount > file.blockCount) this.#lookAgain(operation);
+    const isWhole = Number.isSafeInteger(lba) && Number.isSafeInteger(blockCount);
+    if (isWhole && lba + blockCount > file.blockCount) this.#lookAgain(operation);
     checkRange(operation, lba, blockCount, file.blockCount);
     return blockCount * file.blockLengthBytes;
   }

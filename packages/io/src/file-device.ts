@@ -19,7 +19,15 @@ import { codeOf, openError } from './file-errors.js';
 import { type FileSystem, nodeFileSystem } from './file-system.js';
 import { hasBlock } from './medium-size.js';
 import { OpenFile } from './open-file.js';
-import { checkBoolean, checkChoice, checkInteger, checkMultiple, checkText, invalid } from './option-checks.js';
+import {
+  checkAnyObject,
+  checkBoolean,
+  checkChoice,
+  checkInteger,
+  checkMultiple,
+  checkText,
+  invalid,
+} from './option-checks.js';
 import type { ResizableDevice } from './resizable-device.js';
 
 /** How a file is opened as a device. */
@@ -73,7 +81,7 @@ export class FileDevice implements ResizableDevice {
    * @param fs - the system's calls, for tests.
    */
   static open(options: FileDeviceOptions, fs: FileSystem = nodeFileSystem): FileDevice {
-    const checked = checkOptions(options);
+    const checked = checkOptions(checkAnyObject('a file device', options) as unknown as FileDeviceOptions);
     const fd = checked.create ? createFile(checked, fs) : openFile(checked, fs);
     try {
       const { blockLengthBytes, direct, readOnly, mode } = checked;

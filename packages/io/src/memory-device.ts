@@ -11,6 +11,7 @@
  *     …         the device's bytes, up to its capacity; zero from its end on
  */
 
+import { types } from 'node:util';
 import { BlobstoreError, type BlockDevice, type DeviceChannel } from '@blobyard/core';
 import { checkBuffer, checkCopy, checkList, checkOpen, checkRange } from './bounds.js';
 import {
@@ -23,7 +24,7 @@ import {
 } from './bulk-memory.js';
 import { copyBytes } from './copy-bytes.js';
 import { MemoryArena, NO_PAGES } from './memory-arena.js';
-import { checkBoolean, checkInteger, checkMultiple, invalid } from './option-checks.js';
+import { checkAnyObject, checkBoolean, checkImage, checkInteger, checkMultiple, invalid } from './option-checks.js';
 import type { ResizableDevice } from './resizable-device.js';
 
 /** How a memory device is made. */
@@ -83,21 +84,21 @@ export class MemoryDevice implements ResizableDevice {
 
   /** Opens the device that lies in a memory. Throws EINVAL if none does. */
   constructor(options: SharedMemoryDeviceOptions) {
-    const { memory } = options;
+    const { memory } = checkAnyObject('a memory device', options) as Partial<SharedMemoryDeviceOptions>;
     const header = deviceHeader(memory);
     const arenaPages = header[HEADER.ARENA_PAGES];
-    this.memory = memory;
+    this.memory = memory as SharedWasmMemory;
     this.blockLengthBytes = header[HEADER.BLOCK_LENGTH_BYTES];
     this.canCopy = header[HEADER.CAN_COPY] !== 0;
     this.#header = header;
-    this.#view = new MemoryView(memory, header[HEADER.DATA_OFFSET_BYTES] >>> 0);
-    this.#arena = new MemoryArena(new Int32Array(memory.buffer, PAGE_BYTES, arenaPages));
+    this.#view = new MemoryView(this.memory, header[HEADER.DATA_OFFSET_BYTES] >>> 0);
+    this.#arena = new MemoryArena(new Int32Array(this.memory.buffer, PAGE_BYTES, arenaPages));
     this.#arenaOffset = header[HEADER.ARENA_OFFSET_BYTES];
   }
 
   /** A new device, all zeroes. Throws EINVAL for options that cannot be, ENOMEM where there is no room for it. */
   static create(options: MemoryDeviceOptions): MemoryDevice {
-    const layout = layOut(options);
+    const layout = layOut(checkAnyObject('a memory device', options) as unknown as MemoryDeviceOptions);
     const memory = createSharedMemory(layout.dataOffset + layout.capacityBytes);
     const header = new Int32Array(memory.buffer, 0, HEADER_WORDS);
     header[HEADER.BLOCK_LENGTH_BYTES] = layout.blockLengthBytes;
@@ -113,7 +114,8 @@ export class MemoryDevice implements ResizableDevice {
 
   /** A new device that holds a copy of `image`, which is whole blocks. */
   static fromBytes(image: Uint8Array, options: Omit<MemoryDeviceOptions, 'sizeBytes'> = {}): MemoryDevice {
-    const device = MemoryDevice.create({ ...options, sizeBytes: image.byteLength });
+    checkImage(image);
+    const device = MemoryDevice.create({ ...checkAnyObject('a memory device', options), sizeBytes: image.byteLength });
     device.bytes().set(image);
     return device;
   }
@@ -158,6 +160,7 @@ export class MemoryDevice implements ResizableDevice {
    * more.
    */
   releaseBuffer(buffer: Uint8Array): void {
+    if (!types.isUint8Array(buffer)) throw invalid('the buffer to release', buffer, 'one that allocateBuffer gave');
     const offset = buffer.byteOffset - this.#arenaOffset;
     if (buffer.buffer !== this.memory.buffer || offset % PAGE_BYTES !== 0) {
       throw new BlobstoreError('EINVAL', "releaseBuffer of a buffer that is not from this device's arena");
@@ -168,6 +171,9 @@ export class MemoryDevice implements ResizableDevice {
 
   /** This thread's view of a buffer that another thread has allocated; its `byteOffset` and `byteLength` tell it. */
   bufferAt(byteOffset: number, lengthBytes: number): Uint8Array {
+    const memoryBytes = this.memory.buffer.byteLength;
+    checkInteger('the offset of a buffer', byteOffset, 0, memoryBytes);
+    checkInteger('the length of a buffer', lengthBytes, 0, memoryBytes - byteOffset);
     return new Uint8Array(this.memory.buffer, byteOffset, lengthBytes);
   }
 
@@ -244,7 +250,7 @@ class MemoryView {
 
   /** True for a buffer that lies in the memory. */
   holds(buffer: Uint8Array): boolean {
-    return buffer instanceof Uint8Array && buffer.buffer === this.#buffer;
+    return types.isUint8Array(buffer) && buffer.buffer === this.#buffer;
   }
 
   /** Copies bytes of the memory; both places are bytes of the memory. They may overlap. */
@@ -418,7 +424,8 @@ function layOut(options: MemoryDeviceOptions) {
 }
 
 function deviceHeader(memory: unknown): Int32Array {
-  if (!isSharedMemory(memory)) throw invalid('memory', memory, 'a shared WebAssembly.Memory');
+  if (!isSharedMemory(memory) || memory.buffer.byteLength < PAGE_BYTES)
+    throw invalid('memory', memory, 'a shared WebAssembly.Memory');
   const header = new Int32Array(memory.buffer, 0, HEADER_WORDS);
   if (header[HEADER.MAGIC] === MAGIC) return header;
   throw new BlobstoreError('EINVAL', 'the memory holds no device; pass the memory of a MemoryDevice');

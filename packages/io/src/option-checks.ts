@@ -1,7 +1,8 @@
 /** Checks of what a user passes as options: each failure is EINVAL, says what was given and what would do. */
 
-import { inspect } from 'node:util';
+import { types } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
+import { describeValue } from './describe-value.js';
 
 /** The value, if it is a whole number from `least` to `most`; both bounds are allowed values. */
 export function checkInteger(name: string, value: unknown, least: number, most: number): number {
@@ -39,16 +40,40 @@ export function checkText(name: string, value: unknown): string {
 
 /** The value, if it is an object whose properties all have a known name: a misspelt option must not pass unseen. */
 export function checkObject(name: string, value: unknown, known: readonly string[]): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(name, value, 'an object');
-  for (const key of Object.keys(value)) {
+  const object = checkAnyObject(name, value);
+  for (const key of Object.keys(object)) {
     if (known.includes(key)) continue;
     throw new BlobstoreError('EINVAL', `${name} has no option '${key}'; its options are ${known.join(', ')}`);
   }
-  return value as Record<string, unknown>;
+  return object;
+}
+
+/** A copy of the value, if it is an object and no array: what is checked then is what is used. */
+export function checkAnyObject(name: string, value: unknown, wanted = 'an object'): Record<string, unknown> {
+  try {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
+  } catch (cause) {
+    throw new BlobstoreError('EINVAL', `${name} cannot be read: looking at it throws`, { cause });
+  }
+  throw invalid(name, value, wanted);
+}
+
+/** True for an array whose memory is gone, or has become too small for it; such an array looks like an empty one. */
+export function isDetached(array: Uint8Array): boolean {
+  try {
+    array.at(0);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** EINVAL unless it is bytes that are there. */
+export function checkImage(image: unknown): void {
+  if (!types.isUint8Array(image) || isDetached(image)) throw invalid('the image', image, 'a Uint8Array');
 }
 
 /** The error for an option that cannot be used. */
 export function invalid(name: string, value: unknown, wanted: string): BlobstoreError {
-  const given = inspect(value, { depth: 0, breakLength: Number.POSITIVE_INFINITY, maxStringLength: 200 });
-  return new BlobstoreError('EINVAL', `${name} is ${given}; it must be ${wanted}`);
+  return new BlobstoreError('EINVAL', `${name} is ${describeValue(value)}; it must be ${wanted}`);
 }

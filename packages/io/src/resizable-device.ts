@@ -12,5 +12,9 @@ export interface ResizableDevice extends BlockDevice {
 }
 
 export function isResizable(device: BlockDevice): device is ResizableDevice {
-  return typeof (device as Partial<ResizableDevice>).resize === 'function';
+  try {
+    return typeof (device as Partial<ResizableDevice> | null | undefined)?.resize === 'function';
+  } catch {
+    return false; // looking at it throws: it is no device
+  }
 }

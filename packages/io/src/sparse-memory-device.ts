@@ -6,7 +6,7 @@
 import type { DeviceChannel } from '@blobyard/core';
 import { checkBuffer, checkCopy, checkList, checkOpen, checkRange } from './bounds.js';
 import { copyBytes } from './copy-bytes.js';
-import { checkBoolean, checkInteger, checkMultiple, invalid } from './option-checks.js';
+import { checkAnyObject, checkBoolean, checkImage, checkInteger, checkMultiple, invalid } from './option-checks.js';
 import type { ResizableDevice } from './resizable-device.js';
 
 /** How a sparse memory device is made. */
@@ -36,17 +36,20 @@ export class SparseMemoryDevice implements ResizableDevice {
 
   /** A new device, all zeroes. Throws EINVAL for options that cannot be. */
   constructor(options: SparseMemoryDeviceOptions) {
-    const { sizeBytes, blockLengthBytes = DEFAULT_BLOCK_LENGTH_BYTES } = options;
+    const given = checkAnyObject('a sparse memory device', options) as unknown as SparseMemoryDeviceOptions;
+    const { sizeBytes, blockLengthBytes = DEFAULT_BLOCK_LENGTH_BYTES } = given;
     checkInteger('blockLengthBytes', blockLengthBytes, 1, BLOCK_LENGTH_BYTES_MAX);
     checkMultiple('sizeBytes', sizeBytes, blockLengthBytes, Number.MAX_SAFE_INTEGER);
-    this.canCopy = checkBoolean('canCopy', options.canCopy, true);
+    this.canCopy = checkBoolean('canCopy', given.canCopy, true);
     this.blockLengthBytes = blockLengthBytes;
     this.#blockCount = sizeBytes / blockLengthBytes;
   }
 
   /** A new device that holds a copy of `image`, which is whole blocks. */
   static fromBytes(image: Uint8Array, options: Omit<SparseMemoryDeviceOptions, 'sizeBytes'> = {}): SparseMemoryDevice {
-    const device = new SparseMemoryDevice({ ...options, sizeBytes: image.byteLength });
+    checkImage(image);
+    const given = checkAnyObject('a sparse memory device', options);
+    const device = new SparseMemoryDevice({ ...given, sizeBytes: image.byteLength });
     device.#chunks.write(0, image, 0, image.byteLength);
     return device;
   }

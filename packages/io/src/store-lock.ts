@@ -101,8 +101,9 @@ interface LockTarget {
 }
 
 function lockTarget(devicePath: string): LockTarget {
+  checkText('the path of a store', devicePath);
   try {
-    const path = fs.realpathSync(checkText('the path of a store', devicePath));
+    const path = fs.realpathSync(devicePath);
     const stats = fs.statSync(path);
     if (!stats.isBlockDevice()) return { path, isBlockDevice: false, notePaths: [`${path}.lock`] };
     const { major, minor } = deviceNumbers(stats.rdev);

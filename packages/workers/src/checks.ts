@@ -1,7 +1,10 @@
 /** Checks of what users pass: each failure is EINVAL and says what was given, and what would do. */
 
-import { inspect } from 'node:util';
+import { types } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
+import { describeValue, isDetached } from '@blobyard/io';
+
+const { isUint8Array } = types;
 
 /** The value, if it is a whole number from `least` to `most`. */
 export function checkInteger(what: string, value: unknown, least: number, most: number): number {
@@ -27,14 +30,37 @@ export function checkChoiceOr<const T extends string>(what: string, value: unkno
   throw invalid(what, value, choices.map((choice) => `'${choice}'`).join(' or '));
 }
 
+/** The value, if it is one of the choices. */
+export function checkChoice<const T extends string>(what: string, value: unknown, choices: readonly [T, ...T[]]): T {
+  if (value === undefined) throw invalid(what, value, choices.map((choice) => `'${choice}'`).join(' or '));
+  return checkChoiceOr(what, value, choices);
+}
+
+export function checkFunction<T>(what: string, value: T): T {
+  if (typeof value === 'function') return value;
+  throw invalid(what, value, 'a function');
+}
+
 export function checkFunctionOr<T>(what: string, value: T | undefined): T | undefined {
   if (value === undefined || typeof value === 'function') return value;
   throw invalid(what, value, 'a function');
 }
 
 export function checkSignalOr(value: AbortSignal | undefined): AbortSignal | undefined {
-  if (value === undefined || value instanceof AbortSignal) return value;
+  if (value === undefined) return value;
+  // What merely inherits from AbortSignal throws when it is asked.
+  if (reading('signal', () => value instanceof AbortSignal && typeof value.aborted === 'boolean')) return value;
   throw invalid('signal', value, 'an AbortSignal');
+}
+
+/** A stream to write to, whichever class it is of. */
+export function checkWritableOr(what: string, value: unknown): void {
+  if (value === undefined) return;
+  const isStream = reading(what, () => {
+    const { write, end, on } = (value ?? {}) as Record<string, unknown>;
+    return [write, end, on].every((method) => typeof method === 'function');
+  });
+  if (!isStream) throw invalid(what, value, 'a writable stream');
 }
 
 /** Text that UTF-8 can hold, with something in it and no zero character. */
@@ -43,49 +69,52 @@ export function checkText(what: string, value: unknown): string {
   throw invalid(what, value, 'text that is not empty, has no zero character, and no half of a surrogate pair');
 }
 
-/** The options, if they are an object without unknown names: a misspelt option must not pass unseen. */
+/**
+ * The options, if they are an object without unknown names: a misspelt option must not pass unseen. Each is read here, once, so
+ * that what was checked is what is used.
+ */
 export function checkOptions<T extends object>(what: string, value: T | undefined, known: readonly (keyof T)[]): T {
   if (value === undefined) return {} as T;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(what, value, 'an object');
-  for (const name of Object.keys(value)) {
-    if (known.includes(name as keyof T)) continue;
-    throw new BlobstoreError('EINVAL', `${what} have no option '${name}'; there are ${known.join(', ')}`);
-  }
-  return value;
+  return reading(what, () => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(what, value, 'an object');
+    for (const name of Object.keys(value)) {
+      if (known.includes(name as keyof T)) continue;
+      throw new BlobstoreError('EINVAL', `${what} have no option '${name}'; there are ${known.join(', ')}`);
+    }
+    const given = known.map((name) => [name, value[name]] as const).filter(([, option]) => option !== undefined);
+    return Object.fromEntries(given) as T;
+  });
 }
 
 /** The array, if it is one of bytes whose memory has not been given away. */
 export function checkBytes(what: string, value: unknown): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw invalid(what, value, 'a Uint8Array (a Buffer is one)');
-  if (value.byteLength === 0 && isDetached(value.buffer)) {
+  if (!isUint8Array(value)) throw invalid(what, value, 'a Uint8Array (a Buffer is one)');
+  if (value.byteLength === 0 && isDetached(value)) {
     throw new BlobstoreError(
       'EINVAL',
-      `the memory of ${what} was transferred elsewhere; pass an array that still has its own`,
+      `the memory of ${what} was transferred elsewhere, or made smaller; pass an array that still has its own`,
     );
   }
   return value;
 }
 
 export function checkBytesList(what: string, value: unknown): readonly Uint8Array[] {
-  if (!Array.isArray(value)) throw invalid(what, value, 'an array of Uint8Arrays');
-  return value.map((each, index) => checkBytes(`${what}[${index}]`, each));
+  return reading(what, () => {
+    if (!Array.isArray(value)) throw invalid(what, value, 'an array of Uint8Arrays');
+    return Array.from(value, (each, index) => checkBytes(`${what}[${index}]`, each));
+  });
+}
+
+/** Reads what a user passes. It may be a proxy, or have getters, which throw: that is EINVAL, with what they throw as cause. */
+export function reading<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof BlobstoreError) throw cause;
+    throw new BlobstoreError('EINVAL', `${what} cannot be read: looking at it throws`, { cause });
+  }
 }
 
 export function invalid(what: string, value: unknown, wanted: string): BlobstoreError {
-  const given = inspect(value, {
-    depth: 0,
-    breakLength: Number.POSITIVE_INFINITY,
-    maxStringLength: 100,
-    maxArrayLength: 8,
-  });
-  return new BlobstoreError('EINVAL', `${what} is ${given}; it must be ${wanted}`);
-}
-
-/** Node 20 does not say it; but views cannot be made of memory that is gone. */
-function isDetached(memory: ArrayBufferLike): boolean {
-  try {
-    return new Uint8Array(memory).byteLength < 0;
-  } catch {
-    return true;
-  }
+  return new BlobstoreError('EINVAL', `${what} is ${describeValue(value)}; it must be ${wanted}`);
 }

@@ -4,8 +4,16 @@ import { rm } from 'node:fs/promises';
 import type { CreateStoreOptions, OpenStoreOptions, Store } from './api/store.js';
 import { coded, throwIfAborted } from './failures.js';
 import { type HeldDevice, holdDevice } from './inline/open-device.js';
-import { createInline, openInline } from './inline/open-inline.js';
-import { checkCreateStore, checkOpenStore, requestsMaxOf, threadsOf } from './store-options.js';
+import { createInline, type InlineOptions, openInline } from './inline/open-inline.js';
+import {
+  checkCreateStore,
+  checkOpenStore,
+  lowSpaceBytesOf,
+  readCreateStore,
+  readOpenStore,
+  requestsMaxOf,
+  threadsOf,
+} from './store-options.js';
 import { startDataPlane } from './threads/data-plane.js';
 import { type OpenPooledOptions, openPooled, type PooledParts } from './threads/open-pooled.js';
 
@@ -35,13 +43,14 @@ export function openStore(options: OpenStoreOptions): Promise<Store> {
 }
 
 /** As `createStore`, with threads of the caller's choice. */
-export async function createStoreOf(options: CreateStoreOptions, parts: PooledParts): Promise<Store> {
+export async function createStoreOf(given: CreateStoreOptions, parts: PooledParts): Promise<Store> {
   try {
+    const options = readCreateStore(given);
     const init = checkCreateStore(options);
     const threads = threadsOf(options);
     throwIfAborted(options.signal);
     return await holding(options, async (held) => {
-      if (threads === 0) return createInline(held, init, requestsMaxOf(options));
+      if (threads === 0) return createInline(held, { init, ...commonOf(options) });
       return openPooled(held, { ...pooledOptions(options), work: { kind: 'create', init }, onBlob: undefined }, parts);
     });
   } catch (error) {
@@ -50,14 +59,15 @@ export async function createStoreOf(options: CreateStoreOptions, parts: PooledPa
 }
 
 /** As `openStore`, with threads of the caller's choice. */
-export async function openStoreOf(options: OpenStoreOptions, parts: PooledParts): Promise<Store> {
+export async function openStoreOf(given: OpenStoreOptions, parts: PooledParts): Promise<Store> {
   try {
+    const options = readOpenStore(given);
     const load = checkOpenStore(options);
     const threads = threadsOf(options);
     const { grow = false, signal, onBlob } = options;
     throwIfAborted(signal);
     return await holding(options, async (held) => {
-      if (threads === 0) return openInline(held, { load, grow, signal, onBlob, requestsMax: requestsMaxOf(options) });
+      if (threads === 0) return openInline(held, { load, grow, signal, onBlob, ...commonOf(options) });
       return openPooled(held, { ...pooledOptions(options), work: { kind: 'open', load, grow }, onBlob }, parts);
     });
   } catch (error) {
@@ -65,11 +75,15 @@ export async function openStoreOf(options: OpenStoreOptions, parts: PooledParts)
   }
 }
 
+function commonOf(options: CreateStoreOptions | OpenStoreOptions): InlineOptions {
+  return { requestsMax: requestsMaxOf(options), lowSpaceBytes: lowSpaceBytesOf(options) };
+}
+
 function pooledOptions(options: CreateStoreOptions | OpenStoreOptions): Omit<OpenPooledOptions, 'work' | 'onBlob'> {
   return {
     device: options.device,
     threads: threadsOf(options),
-    requestsMax: requestsMaxOf(options),
+    ...commonOf(options),
     findExternal: options.openExternalSnapshot,
     signal: options.signal,
   };

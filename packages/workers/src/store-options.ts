@@ -13,7 +13,7 @@ import {
   checkSignalOr,
   invalid,
 } from './checks.js';
-import { openIfSpec } from './inline/open-device.js';
+import { checkDevice, openIfSpec } from './inline/open-device.js';
 
 const BSTYPE_BYTES = 16;
 const REQUESTS_DEFAULT = 512;
@@ -28,15 +28,26 @@ const COMMON = [
   'lock',
   'keepAlive',
   'requestsMax',
+  'lowSpaceBytes',
   'signal',
 ] as const;
 const CREATE = [...COMMON, 'clusterSizeBytes', 'mdPageCount', 'clearMethod'] as const;
 const OPEN = [...COMMON, 'grow', 'recover', 'onDamage', 'onBlob'] as const;
 
+/** Options of making a store, each read once. Throws EINVAL. */
+export function readCreateStore(options: CreateStoreOptions): CreateStoreOptions {
+  requireGiven(options);
+  return withDevice(checkOptions('options of createStore', options, CREATE));
+}
+
+/** Options of opening a store, each read once. Throws EINVAL. */
+export function readOpenStore(options: OpenStoreOptions): OpenStoreOptions {
+  requireGiven(options);
+  return withDevice(checkOptions('options of openStore', options, OPEN));
+}
+
 /** Options of making a store as the engine wants them. Throws EINVAL. */
 export function checkCreateStore(options: CreateStoreOptions): InitOptions {
-  requireGiven(options);
-  checkOptions('options of createStore', options, CREATE);
   const { clusterSizeBytes, mdPageCount, clearMethod } = options;
   const clusterBytes = checkIntegerOr('clusterSizeBytes', clusterSizeBytes, 1 << 20, PAGE_BYTES, 0xffff_ffff);
   if (clusterBytes % PAGE_BYTES !== 0) throw invalid('clusterSizeBytes', clusterBytes, `a multiple of ${PAGE_BYTES}`);
@@ -51,8 +62,6 @@ export function checkCreateStore(options: CreateStoreOptions): InitOptions {
 
 /** Options of opening a store as the engine wants them. Throws EINVAL. */
 export function checkOpenStore(options: OpenStoreOptions): LoadOptions {
-  requireGiven(options);
-  checkOptions('options of openStore', options, OPEN);
   if (options.recover !== undefined && options.recover !== 'force')
     throw invalid('recover', options.recover, "'force'");
   checkBooleanOr('grow', options.grow, false);
@@ -70,6 +79,14 @@ export function requestsMaxOf(options: CreateStoreOptions | OpenStoreOptions): n
   return checkIntegerOr('requestsMax', options.requestsMax, REQUESTS_DEFAULT, 1, REQUESTS_MAX);
 }
 
+/** The threshold of the event `low-space`; undefined: its default. */
+export function lowSpaceBytesOf(options: CreateStoreOptions | OpenStoreOptions): number | undefined {
+  const { lowSpaceBytes } = options;
+  return lowSpaceBytes === undefined
+    ? undefined
+    : checkInteger('lowSpaceBytes', lowSpaceBytes, 0, Number.MAX_SAFE_INTEGER);
+}
+
 /** I/O threads; 0: everything is done on the calling thread. */
 export function threadsOf(options: CreateStoreOptions | OpenStoreOptions): number {
   return checkIntegerOr('threads', options.threads, 0, 0, THREADS_MAX);
@@ -79,8 +96,13 @@ function requireGiven(options: unknown): void {
   if (options === undefined) throw invalid('the argument', options, 'an object of options, a device among them');
 }
 
+function withDevice<T extends CreateStoreOptions | OpenStoreOptions>(options: T): T {
+  return { ...options, device: checkDevice('device', options.device) };
+}
+
 function checkCommon(options: CreateStoreOptions | OpenStoreOptions) {
   threadsOf(options);
+  lowSpaceBytesOf(options);
   checkBooleanOr('lock', options.lock, true);
   checkBooleanOr('keepAlive', options.keepAlive, false);
   checkSignalOr(options.signal);
@@ -93,7 +115,7 @@ function checkCommon(options: CreateStoreOptions | OpenStoreOptions) {
       find &&
       (async (request: { blobId: bigint; snapshotId: Uint8Array }) => {
         const found = await find({ blobId: request.blobId, snapshotId: request.snapshotId });
-        return found === null ? null : openIfSpec(found);
+        return found === null ? null : openIfSpec(checkDevice('what openExternalSnapshot found', found));
       }),
   };
 }

@@ -1,5 +1,5 @@
+import type { CheckReport } from '@blobyard/core';
 import { expect, test } from 'vitest';
-import type { CheckReport } from '../../../packages/blobyard/dist/cli/checker.js';
 import { reportText } from '../../../packages/blobyard/dist/cli/report-text.js';
 import { sizeText } from '../../../packages/blobyard/dist/cli/text.js';
 

@@ -1,7 +1,8 @@
 /** `blobyard check`: what is wrong with a store, and its repair. */
 
+import type { CheckReport } from '@blobyard/core';
+import { check } from '@blobyard/workers';
 import type { Command } from 'commander';
-import { type CheckReport, check } from './checker.js';
 import { BLOCK_BYTES, requireMedium, whileLocked, withView } from './image.js';
 import { endWith, print } from './output.js';
 import { reportText } from './report-text.js';

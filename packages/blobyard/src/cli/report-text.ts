@@ -1,6 +1,6 @@
 /** What a check found, for people. */
 
-import type { CheckReport, Finding } from './checker.js';
+import type { CheckReport, Finding } from '@blobyard/core';
 import { countText, printable } from './text.js';
 
 /** One line for each finding, and then a sentence about all. @param repair - whether repairing was asked for */

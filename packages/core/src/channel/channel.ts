@@ -20,7 +20,7 @@ import { ClusterAllocator } from './cluster-allocator.js';
 import { ExternalChannels } from './external-channels.js';
 import type { BlobRef, ChannelHost } from './host.js';
 import { OP, type Op, type Payload, pastTheEnd, readOnly, requireSameBlob } from './operation.js';
-import { requireScatterLength, ScatterCursor, type ScatterList } from './scatter.js';
+import { isBytes, requireScatterLength, ScatterCursor, type ScatterList } from './scatter.js';
 
 export class Channel {
   readonly #host: ChannelHost;
@@ -76,12 +76,12 @@ export class Channel {
    * synchronous device. Otherwise answers false, with nothing done; `read` finds out what to do, and whether it is an error.
    */
   tryReadNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
-    return this.#transferNow(false, blob.slot, blob.generation, buffer, bufferOffset, offset, count);
+    return isRef(blob) && this.#transferNow(false, blob.slot, blob.generation, buffer, bufferOffset, offset, count);
   }
 
   /** As `writeSync`; otherwise as `tryReadNow`. */
   tryWriteNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
-    return this.#transferNow(true, blob.slot, blob.generation, buffer, bufferOffset, offset, count);
+    return isRef(blob) && this.#transferNow(true, blob.slot, blob.generation, buffer, bufferOffset, offset, count);
   }
 
   /**
@@ -234,12 +234,15 @@ export class Channel {
     offset: number,
     count: number,
   ): boolean {
+    // What is no number would be taken for one here.
+    if (typeof offset !== 'number' || typeof count !== 'number' || typeof slot !== 'number') return false;
     const cluster = Math.floor(offset / this.#ioUnitsPerCluster);
     const within = offset - cluster * this.#ioUnitsPerCluster;
     if (!this.#hasFastPath || !(within >= 0 && count > 0 && within + count <= this.#ioUnitsPerCluster)) return false;
     // Whoever freezes blobs runs on the metadata thread, and there not before the transfer is over.
     if (!this.#isCounted)
       return this.#transfer(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
+    if (!this.#blobs.hasSlot(slot)) return false; // nobody could leave it again
     if (this.#gate.depth > 0) return false; // what queued for the blob goes first, also when it has just been thawed
     if (!this.#gate.tryEnter(slot)) return false;
     try {
@@ -310,12 +313,14 @@ export class Channel {
 
   #check(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): void {
     const blobs = this.#blobs;
-    const { slot } = blob;
     if (this.#closed) throw new BlobstoreError('EBADF', 'the channel is closed');
+    if (!isRef(blob)) throw new BlobstoreError('EINVAL', 'the first argument must be an open blob');
+    const { slot } = blob;
+    if (!blobs.hasSlot(slot)) throw new BlobstoreError('EBADF', 'the blob is not open in this store');
     requireSameBlob(this.#host.shared, slot, blob.generation);
     if (op >= OP.WRITE && (blobs.load(slot, BLOB.FLAGS) & BLOB_FLAG.DATA_RO) !== 0) throw readOnly();
     if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(count) || offset < 0 || count < 0) {
-      throw new BlobstoreError('EINVAL', `offset ${offset} and length ${count} must be whole numbers from 0`);
+      throw badPlace(offset, count);
     }
     const { ioUnitsPerCluster, ioUnitBytes } = this.#host.geometry;
     const ioUnitCount = (blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0) * ioUnitsPerCluster;
@@ -325,7 +330,9 @@ export class Channel {
     }
     if (op === OP.READ || op === OP.WRITE) {
       const buffer = payload as Uint8Array;
-      if (!(bufferOffset >= 0) || bufferOffset + count * ioUnitBytes > buffer.length) {
+      if (!isBytes(buffer)) throw new BlobstoreError('EINVAL', 'the buffer must be a Uint8Array');
+      const isWithin = Number.isSafeInteger(bufferOffset) && bufferOffset >= 0;
+      if (!isWithin || bufferOffset + count * ioUnitBytes > buffer.length) {
         throw tooSmall(buffer.length, bufferOffset, count * ioUnitBytes);
       }
     } else if (op === OP.READV || op === OP.WRITEV) {
@@ -402,6 +409,19 @@ export class Channel {
   }
 }
 
-function tooSmall(length: number, bufferOffset: number, bytes: number): BlobstoreError {
+function isRef(blob: unknown): blob is BlobRef {
+  return typeof blob === 'object' && blob !== null;
+}
+
+function badPlace(offset: unknown, count: unknown): BlobstoreError {
+  if (typeof offset !== 'number' || typeof count !== 'number') {
+    return new BlobstoreError('EINVAL', 'offset and length must be numbers of io units');
+  }
+  return new BlobstoreError('EINVAL', `offset ${offset} and length ${count} must be whole numbers from 0`);
+}
+
+function tooSmall(length: number, bufferOffset: unknown, bytes: number): BlobstoreError {
+  if (typeof bufferOffset !== 'number')
+    return new BlobstoreError('EINVAL', 'the offset in the buffer must be a number');
   return new BlobstoreError('EINVAL', `the operation moves ${bytes} bytes at ${bufferOffset} of a buffer of ${length}`);
 }

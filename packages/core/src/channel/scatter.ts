@@ -19,13 +19,14 @@ export class ScatterCursor {
     this.#list = list;
   }
 
-  /** The next `bytes` bytes as a list of views. The list must hold that many. */
+  /** The next `bytes` bytes as a list of views. The list held that many when the operation began: EINVAL if it does not any more. */
   take(bytes: number): ScatterList {
     const { buffers, options } = this.#list;
     const taken: Uint8Array[] = [];
     for (let left = bytes; left > 0; ) {
       const buffer = buffers[this.#index];
-      const length = Math.min(left, buffer.length - this.#offset);
+      const length = buffer === undefined ? -1 : Math.min(left, buffer.length - this.#offset);
+      if (length < 0) throw bufferGone();
       if (length > 0) taken.push(buffer.subarray(this.#offset, this.#offset + length));
       left -= length;
       this.#offset += length;
@@ -38,9 +39,24 @@ export class ScatterCursor {
   }
 }
 
+/** True for an array of bytes, and not for what merely looks like one. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === '[object Uint8Array]';
+}
+
+/** What an operation fails with whose buffers have been transferred elsewhere, or made smaller, since it began. */
+export function bufferGone(): BlobstoreError {
+  return new BlobstoreError(
+    'EINVAL',
+    'a buffer was transferred elsewhere, or made smaller, meanwhile; keep it until the promise settles',
+  );
+}
+
 /** EINVAL unless the buffers hold exactly `bytes` bytes. */
 export function requireScatterLength(buffers: readonly Uint8Array[], bytes: number): void {
   let total = 0;
+  const isList = Array.isArray(buffers) && buffers.every(isBytes);
+  if (!isList) throw new BlobstoreError('EINVAL', 'the buffers must be an array of Uint8Arrays');
   for (const buffer of buffers) total += buffer.length;
   if (total !== bytes) {
     throw new BlobstoreError('EINVAL', `the buffers hold ${total} bytes, the operation moves ${bytes}`);

@@ -5,7 +5,7 @@ import { decodeMask, MASK, type MaskType, maskBitsMax } from '../format/mask.js'
 import type { PageRange, SuperBlock } from '../format/super-block.js';
 import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
-import { readRange } from '../store/masks.js';
+import { readMaskPages } from '../store/masks.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
 import { type Findings, rangeText } from './report.js';
@@ -24,13 +24,14 @@ export interface Truth {
 /** Findings of one sort that a report lists one by one; of the rest it says only how many. */
 const LISTED_MAX = 100;
 
+/** Answers the mask of used pages; undefined when it cannot be read. */
 export function* checkMasks(
   channel: DeviceChannel,
   geometry: Geometry,
   block: SuperBlock,
   truth: Truth,
   findings: Findings,
-): Steps<void> {
+): Steps<BitArray | undefined> {
   const { mdPageCount } = geometry;
   const read = (type: MaskType, range: PageRange, bitCount: number) =>
     readMask(channel, geometry, { type, range, bitCount }, findings);
@@ -40,6 +41,7 @@ export function* checkMasks(
   if (clusters) compare('cluster', 'cluster', clusters, truth.clusters, truth.isComplete, findings);
   const blobIds = yield* read(MASK.USED_BLOB_IDS, block.blobIdMask, mdPageCount);
   if (blobIds) compareIds(blobIds, truth.roots, findings);
+  return pages;
 }
 
 const NAMES = ['used pages', 'used clusters', 'blob ids'];
@@ -57,7 +59,7 @@ function* readMask(
   { type, range, bitCount }: MaskPlace,
   findings: Findings,
 ): Steps<BitArray | undefined> {
-  const mask = decodeMask(yield* readRange(channel, geometry, range));
+  const mask = decodeMask(yield* readMaskPages(channel, geometry, range, bitCount));
   const lengthFits = type === MASK.USED_CLUSTERS ? mask.bitCount >= bitCount : mask.bitCount === bitCount;
   if (mask.type !== type || !lengthFits || mask.bitCount > maskBitsMax(range.count)) {
     const found = `type ${mask.type} and ${mask.bitCount} bits where type ${type} and ${bitCount} bits should be`;

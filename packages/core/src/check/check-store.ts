@@ -6,6 +6,7 @@
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import { SuperBlock } from '../format/super-block.js';
 import { type Steps, wait } from '../metadata/steps.js';
+import type { BitArray } from '../shared/bit-array.js';
 import { requireBlockLength } from '../store/options.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
@@ -104,13 +105,14 @@ class Examiner {
     const counts = { clusterCount: this.#clusterCount, mdPageCount: this.#geometry.mdPageCount };
     const owned = findOwners(blobs, counts, this.#findings);
     checkFamilies(this.#blobs, this.#findings);
-    this.#checkStrayPages(scan, owned);
     this.#checkSuperBlob();
     const usedClusters = owned.clusters.countSet();
     for (let cluster = 0; cluster < this.#geometry.metadataClusterCount(); cluster++) owned.clusters.set(cluster);
     const wasClean = this.#block.clean !== 0 && this.#block.blobIdMask.count > 0;
-    if (wasClean) yield* this.#checkMasks(scan, owned);
-    else this.#findings.note('not-closed', 'the store was not closed: opening it recovers it from its metadata pages');
+    const marked = wasClean ? yield* this.#checkMasks(scan, owned) : undefined;
+    if (!wasClean)
+      this.#findings.note('not-closed', 'the store was not closed: opening it recovers it from its metadata');
+    this.#checkStrayPages(scan, owned, marked);
     return {
       blobCount: blobs.length,
       usedClusters,
@@ -135,12 +137,17 @@ class Examiner {
     }
   }
 
-  /** A page is zeroes or fits its crc, as long as pages land whole. */
-  #checkStrayPages({ nonZero, sealed }: PageScan, { pages }: Owned): void {
+  /**
+   * A page is zeroes or fits its crc, as long as pages land whole. What is neither, and no blob's, may have been one's; unless
+   * the store was closed, and marks the page as free.
+   */
+  #checkStrayPages({ nonZero, sealed, misplaced }: PageScan, { pages }: Owned, marked: BitArray | undefined): void {
     for (let page = nonZero.findFirstSet(0); page !== NONE_U32; page = nonZero.findFirstSet(page + 1)) {
-      if (sealed.get(page) || pages.get(page)) continue;
-      const message = `metadata page ${page} does not fit its crc, and belongs to no blob that can be read`;
-      this.#findings.damage('page', message, { page });
+      if (pages.get(page) || (sealed.get(page) && !misplaced.get(page))) continue;
+      const how = sealed.get(page) ? 'is one that belongs elsewhere' : 'does not fit its crc';
+      if (marked === undefined || marked.get(page)) {
+        this.#findings.damage('page', `metadata page ${page} ${how}, and may have been a blob's`, { page });
+      } else this.#findings.note('page', `metadata page ${page} ${how}, but is free`, { page });
     }
   }
 
@@ -151,12 +158,11 @@ class Examiner {
     this.#findings.note('super-blob', message, { blobId: superBlobId });
   }
 
-  *#checkMasks(scan: PageScan, owned: Owned): Steps<void> {
-    const isComplete =
-      [...this.#blobs.values()].every((blob) => blob.extentsKnown) &&
-      !this.#findings.list.some(({ kind }) => kind === 'page');
+  /** Answers which pages are marked as used. */
+  *#checkMasks(scan: PageScan, owned: Owned): Steps<BitArray | undefined> {
+    const isComplete = [...this.#blobs.values()].every((blob) => blob.extentsKnown);
     const truth = { ...owned, roots: scan.roots, isComplete };
-    yield* checkMasks(this.#channel, this.#geometry, this.#block, truth, this.#findings);
+    return yield* checkMasks(this.#channel, this.#geometry, this.#block, truth, this.#findings);
   }
 }
 

@@ -4,6 +4,7 @@ import type { DeviceChannel } from '../device/block-device.js';
 import { MdPageView } from '../format/md-page.js';
 import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
+import { isMisplaced } from '../store/survey.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, type MdPage, PAGE_BYTES } from '../units/units.js';
 
@@ -15,6 +16,8 @@ export interface PageScan {
   readonly nonZero: BitArray;
   /** The crc fits. */
   readonly sealed: BitArray;
+  /** The crc fits, and nobody writes such a page there. */
+  readonly misplaced: BitArray;
   /** The id belongs to the place, as that of the first page of a chain; whether the crc fits or not. */
   readonly roots: BitArray;
 }
@@ -25,6 +28,7 @@ export function* scanPages(reader: PageReader): Steps<PageScan> {
   const scan: PageScan = {
     nonZero: BitArray.private(mdPageCount),
     sealed: BitArray.private(mdPageCount),
+    misplaced: BitArray.private(mdPageCount),
     roots: BitArray.private(mdPageCount),
   };
   for (let first = 0; first < mdPageCount; first += BATCH_PAGES) {
@@ -39,7 +43,10 @@ export function* scanPages(reader: PageReader): Steps<PageScan> {
 function classify(scan: PageScan, page: MdPageView, number: MdPage): void {
   if (isZero(page.view)) return;
   scan.nonZero.set(number);
-  if (page.isSealed) scan.sealed.set(number);
+  if (page.isSealed) {
+    scan.sealed.set(number);
+    if (isMisplaced(page, number)) scan.misplaced.set(number);
+  }
   if (page.id === blobIdOfPage(number) && page.sequence === 0) scan.roots.set(number);
 }
 

@@ -1,7 +1,7 @@
 /**
- * Repairing a store: it is recovered from its metadata pages, whatever its masks say, and unloaded again. Recovery settles
- * snapshots that were under way, leaves aside what is damaged with all that it has, and so makes the masks anew. Nothing
- * that a blob has, or a damaged one may have, is written.
+ * Repairing a store: it is opened and unloaded again. Opening looks at all metadata where something does not agree: it settles
+ * snapshots that were under way, sets aside what is damaged with all that it has or may have, and clears what nobody has;
+ * unloading makes the masks anew. Nothing that a blob has, or a damaged one may have, is written.
  */
 
 import type { BlockDevice } from '../device/block-device.js';
@@ -15,7 +15,7 @@ import type { Finding } from './report.js';
 /** Repairs what it can; what is left is found by looking again. Answers why it could not go on. */
 export function* repairStore(device: BlockDevice): Steps<Finding | undefined> {
   try {
-    const store = yield* loadStore(device, { forceRecover: true, onDamage: 'set-aside', clusterBytes: PAGE_BYTES });
+    const store = yield* loadStore(device, { onDamage: 'set-aside', clusterBytes: PAGE_BYTES });
     try {
       yield* unloadStore(store);
     } finally {

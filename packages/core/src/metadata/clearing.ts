@@ -81,4 +81,5 @@ export function releaseClusters(store: StoreState, clusters: readonly DeviceClus
   store.shared.locked(() => {
     for (const cluster of clusters) store.shared.clusters.free(cluster);
   });
+  store.onFreeChange?.();
 }

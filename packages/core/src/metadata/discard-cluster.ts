@@ -36,6 +36,16 @@ export function* clearUncleared(store: StoreState): Steps<void> {
   releaseClusters(store, clusters);
 }
 
+/** Clusters that `reclaimClusters` would give back. */
+export function countReclaimable(store: StoreState): number {
+  let count = store.unclearedClusters.length;
+  for (const blob of store.openBlobs.values()) {
+    if (!isInUse(store, blob)) continue;
+    count += blob.map.dropped.length + blob.map.uncertain.length + blob.staleClusters.length;
+  }
+  return count;
+}
+
 /** Syncs the blobs that have dropped clusters, which gives those back; answers whether there were any. */
 export function* reclaimClusters(store: StoreState): Steps<boolean> {
   let reclaimed = store.unclearedClusters.length > 0;

@@ -102,6 +102,7 @@ function* writeInsertions(store: StoreState, blob: Blob, insertions: readonly Wa
     for (const { index, claimed } of insertions) map.clusters.set(index, claimed.cluster);
     map.allocatedCount += insertions.length;
     if (!store.writesThrough) noteChanged(blob, extentPage);
+    store.onFreeChange?.();
   } catch (error) {
     for (const { claimed } of insertions) map.uncertain.push({ cluster: claimed.cluster, extentPage });
     noteChanged(blob, extentPage);

@@ -80,7 +80,10 @@ function growMap(store: StoreState, blob: Blob, clusterCount: number): void {
   if (blob.isThin) {
     requireMapFits(store, blob.id, clusterCount);
     extendMap();
-  } else claimForThick(store, blob, known, clusterCount, extendMap);
+  } else {
+    claimForThick(store, blob, known, clusterCount, extendMap);
+    store.onFreeChange?.();
+  }
   const lastIntact = Math.min(blob.clusterCount, blob.syncedClusterCount); // an extent page that was written since ends there
   const firstChanged = Math.max(1, extentPagesFor(lastIntact)) - 1;
   const changed = blob.isThin ? blob.lengthenedExtentPages : map.dirtyExtentPages;

@@ -27,6 +27,13 @@ export class BlobBlocks {
     this.#words = new Int32Array(this.buffer, 0, this.buffer.byteLength / 4);
   }
 
+  /** True for the number of a slot that the table has room for now. Any thread. */
+  hasSlot(slot: number): boolean {
+    if (!Number.isInteger(slot) || slot < 0) return false;
+    const end = (slot + 1) * BLOB.WORDS;
+    return end <= this.#words.length || end * 4 <= this.buffer.byteLength;
+  }
+
   /** Reads a word of a slot. Any thread. */
   load(slot: number, word: number): number {
     const at = slot * BLOB.WORDS + word;

@@ -42,11 +42,12 @@ export class Counters {
 }
 
 export class ChannelTable {
+  static readonly BYTES = (CHANNELS_MAX * CHANNEL.WORDS + 2) * 4;
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array;
 
   constructor(buffer?: SharedArrayBuffer) {
-    this.buffer = buffer ?? new SharedArrayBuffer((CHANNELS_MAX * CHANNEL.WORDS + 2) * 4);
+    this.buffer = buffer ?? new SharedArrayBuffer(ChannelTable.BYTES);
     this.#words = new Int32Array(this.buffer);
   }
 

@@ -22,6 +22,8 @@ export interface Claim {
 }
 
 export class ClaimLog {
+  /** Of all rows. */
+  static readonly BYTES = CHANNELS_MAX * CLAIMS_MAX * ENTRY_WORDS * 4;
   readonly #words: Int32Array;
   /** Where to look for a free entry first. */
   #cursor = 0;
@@ -33,8 +35,7 @@ export class ClaimLog {
 
   /** The logs of all rows. Only memory of the growable kind is always taken as it is used. */
   static allocate(): SharedArrayBuffer {
-    const bytes = CHANNELS_MAX * CLAIMS_MAX * ENTRY_WORDS * 4;
-    return new SharedArrayBuffer(bytes, { maxByteLength: bytes });
+    return new SharedArrayBuffer(ClaimLog.BYTES, { maxByteLength: ClaimLog.BYTES });
   }
 
   /** Notes a claim that is about to be made; answers its entry. The row's own thread, with the used lock. */

@@ -10,7 +10,7 @@ import { BitPool } from './bit-pool.js';
 import { BlobBlocks } from './blob-blocks.js';
 import { ChannelTable } from './channel-table.js';
 import { ClaimLog } from './claim-log.js';
-import { FROZEN_FOR_GOOD, STORE, STORE_END } from './layout.js';
+import { BLOB, FROZEN_FOR_GOOD, STORE, STORE_END } from './layout.js';
 import { MapArena } from './map-arena.js';
 import { threadOfRow, UsedLock } from './used-lock.js';
 import { UsedPages } from './used-pages.js';
@@ -71,6 +71,19 @@ export class SharedStore {
     const shared = new SharedStore(buffers, threadOfRow(row), new ClaimLog(buffers.claims, row));
     shared.usedLock.onLongWait = () => shared.requireAlive(); // the metadata thread may have died with the lock
     return shared;
+  }
+
+  /** Bytes that each of the buffers has at least, for who is handed buffers by somebody else. */
+  static leastBytes(mdPageCount: number): Record<Exclude<keyof SharedStoreBuffers, 'mdPageCount'>, number> {
+    return {
+      store: STORE.WORDS * 4,
+      pool: 4,
+      pages: wordsForBits(mdPageCount) * 4,
+      blobs: BLOB.WORDS * 4,
+      maps: 4,
+      channels: ChannelTable.BYTES,
+      claims: ClaimLog.BYTES,
+    };
   }
 
   /** New shared structures, everything free. */

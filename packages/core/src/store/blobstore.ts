@@ -14,6 +14,7 @@ import type { Xattr } from '../format/xattr.js';
 import { createClone } from '../metadata/clone.js';
 import { type CreateBlobOptions, createBlob } from '../metadata/create.js';
 import { deleteBlob, isHidden } from '../metadata/delete.js';
+import { countReclaimable } from '../metadata/discard-cluster.js';
 import { setExternalDevice } from '../metadata/external.js';
 import { drain } from '../metadata/freeze.js';
 import { decoupleBlob, inflateBlob } from '../metadata/inflate.js';
@@ -90,9 +91,19 @@ export class Blobstore {
     return Math.max(0, this.#state.shared.clusters.freeCount - this.#state.missingClusterCount);
   }
 
+  /** Clusters that no blob has any more, and that are given back to whoever needs them (`reclaimClusters`), or by a sync. */
+  get reclaimableClusterCount(): number {
+    return countReclaimable(this.#state);
+  }
+
   /** Clusters that hold data or could; the others hold metadata. */
   get dataClusterCount(): number {
     return this.#state.shared.clusters.capacity - this.#state.geometry.metadataClusterCount();
+  }
+
+  /** Has a function called after clusters were taken or given back, by whichever thread; it must not throw. */
+  watchFree(onChange: () => void): void {
+    this.#state.onFreeChange = onChange;
   }
 
   /** The store's type, as text up to its first zero byte. */

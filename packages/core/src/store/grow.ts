@@ -65,4 +65,5 @@ export function* growLive(store: StoreState): Steps<void> {
   yield* writeSuper(store, block);
   store.clean = false;
   shared.locked(() => shared.clusters.grow(clusterCount));
+  store.onFreeChange?.();
 }

@@ -136,6 +136,7 @@ function* openWhole(
   if (survey.damaged.length > 0 && onDamage === 'refuse') throw refusal(survey.damaged);
   takeSurvey(store, survey);
   if (isRecovered) yield* writeRecovered(store, block, survey);
+  else if (!survey.isDoubtful) yield* correctMasks(store, block, survey, masks);
   yield* visitBlobs(store, options.onBlob);
   const late = store.damaged.filter(({ page, error }) => !store.setAside.has(page) && isMetadataDamage(error));
   if (late.length > 0 && onDamage === 'refuse') throw refusal(late);
@@ -178,6 +179,14 @@ function* writeRecovered(store: StoreState, block: SuperBlock, survey: Survey): 
   if (store.writesThrough || !survey.isDoubtful) return;
   yield* markDirty(store);
   yield* writeHighWater(store, survey.clusters.lengthUsed()); // or the next load would not know it any more
+}
+
+/** Makes the masks anew of a store that was cleanly unloaded, and clears what they called used and is nobody's. */
+function* correctMasks(store: StoreState, block: SuperBlock, { clusters }: Masks, wrong?: Masks): Steps<void> {
+  yield* markDirty(store);
+  yield* clearFreeBelow(store, clusters, wrong?.clusters.lengthUsed() ?? clusters.capacity);
+  yield* writeMasks(store, block);
+  yield* store.barrier();
 }
 
 function newStore(

@@ -111,6 +111,8 @@ export class StoreState {
   sharedByBlobs: SharedByBlobs | undefined;
   /** Clusters that damaged blobs name and the store does not have; like the reference, it does not call so many free. */
   missingClusterCount = 0;
+  /** Called after clusters were taken, or given back. */
+  onFreeChange: (() => void) | undefined;
   #closed = false;
   #drainWaiters: (() => void)[] = [];
 

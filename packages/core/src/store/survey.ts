@@ -8,6 +8,7 @@
  * - a blob that cannot be read, or names a cluster twice;
  * - both of two blobs that name the same cluster or page, unless one is a snapshot being made or deleted, and marked with the
  *   other's id: which one is right cannot be known;
+ * - a blob that the masks of a cleanly unloaded store list, and that is not there;
  * - a clone of a blob that is damaged, or not there, or a clone of its clone; a snapshot marked with the id of a damaged blob.
  *
  * Everything that belongs, or may belong, to what is damaged stays reserved. What it names is not enough: it may have had what
@@ -23,7 +24,7 @@ import { DESCRIPTORS_AT, type MdPageView } from '../format/md-page.js';
 import { readMetadata } from '../metadata/load-blob.js';
 import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
-import { type BlobId, blobIdOfPage, type MdPage, PAGE_BYTES, pageOfBlobId } from '../units/units.js';
+import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, PAGE_BYTES, pageOfBlobId } from '../units/units.js';
 import { ClaimReader } from './claims.js';
 import { damageAt } from './damage.js';
 import type { Masks } from './masks.js';
@@ -111,6 +112,7 @@ class Surveyor {
     yield* this.#readRegion();
     yield* this.#readClaims();
     yield* this.#findDamagedPages();
+    this.#findMissingRoots(evidence.masks);
     yield* this.#findSharing();
     this.#findLostParents();
     this.#spreadDamage();
@@ -184,6 +186,25 @@ class Surveyor {
       this.#damaged.set(number, damageAt(number, describePage(page, number)));
       yield* this.#readClaimsOf(number, false);
     }
+  }
+
+  /** Blobs that the masks list, and that are not there: of these nothing is known but that they had something. */
+  #findMissingRoots(masks: Masks | undefined): void {
+    if (!masks || !this.#agreesWith(masks)) return;
+    for (let index = masks.blobIds.findFirstSet(0); index !== NONE_U32; index = masks.blobIds.findFirstSet(index + 1)) {
+      const page = index as MdPage;
+      if (this.#blobs.has(page) || this.#damaged.has(page)) continue;
+      const how = `the mask of blob ids lists it, and metadata page ${page}, where it began, is empty`;
+      this.#damaged.set(page, damageAt(page, `blob ${blobIdOfPage(page)} is lost: ${how}`));
+      this.#hidesClusters = true;
+      this.#hidesParents = true;
+    }
+  }
+
+  /** Masks that call free what a blob has, or that do not fit each other, are not to be believed elsewhere either. */
+  #agreesWith({ pages, clusters, blobIds }: Masks): boolean {
+    if (!pages.includes(this.#owners.pages) || !clusters.includes(this.#owners.clusters)) return false;
+    return pages.includes(blobIds) && [...this.#blobs.keys()].every((page) => blobIds.get(page));
   }
 
   /** Finds out who names what more than one blob names, and whether they may. */
@@ -323,7 +344,7 @@ function isZero({ view }: MdPageView): boolean {
 }
 
 /** True for a sealed page that nobody writes there. Old pages of a chain, and old extent pages, may lie anywhere. */
-function isMisplaced(page: MdPageView, number: MdPage): boolean {
+export function isMisplaced(page: MdPageView, number: MdPage): boolean {
   if (page.id === blobIdOfPage(number)) return page.sequence !== 0;
   return page.sequence === 0 && page.view.getUint8(DESCRIPTORS_AT) !== DESCRIPTOR.EXTENT_PAGE;
 }

@@ -41,6 +41,11 @@ interface CommonOptions {
   readonly lock?: boolean;
   /** Requests that the device is given at once, from 1 to 65536; more wait for their turn. 512 unless given. */
   readonly requestsMax?: number;
+  /**
+   * The store tells by its event `low-space` when less than so many bytes are free; 0: never. A twentieth of the store's bytes
+   * unless given.
+   */
+  readonly lowSpaceBytes?: number;
   /** Keeps the process alive while the store is open. Otherwise only what is under way does. False unless given. */
   readonly keepAlive?: boolean;
   /** Ends the work with ECANCELED; a device that was opened for it is closed. */
@@ -101,7 +106,7 @@ export interface OpenBlobOptions {
 }
 
 export interface StoreStats {
-  /** Bytes in clusters that no blob has. */
+  /** Bytes in clusters that no blob has; what was trimmed counts at once, though it is given back only when it is needed. */
   readonly freeBytes: number;
   /** Bytes in all clusters but those that hold the store's own metadata. */
   readonly totalBytes: number;
@@ -113,6 +118,32 @@ export interface StoreStats {
   readonly blobCount: number;
   readonly bstype: string;
 }
+
+/** How full a store is that is about to be full. */
+export interface LowSpace {
+  /** As `StoreStats.freeBytes`, when it was noticed. */
+  readonly freeBytes: number;
+  readonly totalBytes: number;
+  /** What was to be free. */
+  readonly thresholdBytes: number;
+}
+
+/** The events of a store, and what their listeners are given. */
+export interface StoreEvents {
+  /**
+   * Less than `lowSpaceBytes` are free, whichever thread took the rest: it is time to delete blobs, to unmap, or to grow the
+   * store, before a write to a thin blob fails with ENOSPC. It comes once, and again only after a quarter more than that was
+   * free meanwhile. A store that is opened that full tells right after it was opened.
+   *
+   * Listeners are called soon after the write that took the space, in a turn of their own: a thread that fills a store by
+   * `…Sync` calls, without a turn of its event loop, is told only afterwards. Of writes that are under way together with the one
+   * that is noticed, more than fit may have begun.
+   */
+  readonly 'low-space': [lowSpace: LowSpace];
+}
+
+/** What a listener throws, or rejects with, hurts nobody: it becomes a warning of the process. */
+export type StoreListener<Name extends keyof StoreEvents> = (...given: StoreEvents[Name]) => unknown;
 
 /**
  * A blob that could not be read when the store was opened, and why; or a damaged page that no blob can be told to have, with
@@ -147,6 +178,13 @@ export interface Store extends AsyncDisposable {
   readonly damaged: readonly Damage[];
   /** Throws ENOTSUP in a store with threads: the engine lives on another one. */
   readonly engine: Engine;
+
+  /** Has a listener called at each event of that name. Throws EINVAL for a name that there is not. */
+  on<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this;
+  /** As `on`, for the next event only. */
+  once<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this;
+  /** Takes back what `on` or `once` did. */
+  off<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this;
 
   /** Makes a blob, on disk when this resolves, and opens it. Throws EEXIST, ENOSPC, and ENOMEM without a metadata page. */
   create(options?: CreateBlobOptions): Promise<Blob>;

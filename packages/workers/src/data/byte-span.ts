@@ -7,6 +7,8 @@
  *     moved     [ edge array ][  the caller's own arrays   ][ edge array ]
  */
 
+import { bufferGone } from '@blobyard/core';
+import { totalBytes } from './byte-ranges.js';
 import type { EdgeArrays } from './edge-arrays.js';
 
 /** A range of bytes and the io units that it touches. */
@@ -82,6 +84,7 @@ export class EdgedTransfer {
   /** Shows each part of the caller's arrays that lies in an edge, with the part of the edge array that it belongs to. */
   #eachEdgePart(show: (edge: Uint8Array, part: Uint8Array) => void): void {
     const { length } = this.#span;
+    if (totalBytes(this.#caller) !== length) throw bufferGone();
     const parts = [
       { edge: this.head, at: this.#headAt, from: 0, to: this.#headBytes },
       { edge: this.tail, at: 0, from: length - this.#tailBytes, to: length },

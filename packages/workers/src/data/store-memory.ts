@@ -13,19 +13,11 @@ export function allocateFor(device: BlockDevice, bytes: number): Uint8Array {
     if (!(error instanceof BlobstoreError) || (error.code !== 'ENOMEM' && error.code !== 'EINVAL')) throw error;
     // Its arena is full, or too small for this: memory of another kind works as well, only slower.
   }
-  return allocateShared(bytes);
+  return allocateAligned(bytes);
 }
 
 /** As `Store.release`. */
 export function releaseTo(device: BlockDevice, buffer: Uint8Array): void {
   const { buffer: memory } = checkBytes('the memory to release', buffer);
   if (device instanceof MemoryDevice && memory === device.memory.buffer) device.releaseBuffer(buffer);
-}
-
-function allocateShared(bytes: number): Uint8Array {
-  try {
-    return allocateAligned(bytes);
-  } catch (cause) {
-    throw new BlobstoreError('ENOMEM', `there is no shared memory of ${bytes} bytes: ask for less`, { cause });
-  }
 }

@@ -10,6 +10,7 @@ import {
   checkOptions,
   checkText,
   invalid,
+  reading,
 } from '../checks.js';
 import { givenXattrs } from './xattr-values.js';
 
@@ -24,7 +25,7 @@ const CREATE_OPTIONS = [
   'externalSnapshotId',
 ] as const;
 
-/** A new blob's name, and all that the engine needs to know. Throws EINVAL for options that cannot be. */
+/** A new blob's name, its size, and all that the engine needs to know. Throws EINVAL for options that cannot be. */
 export function checkCreateBlob(options: CreateBlobOptions | undefined, clusterBytes: number) {
   const given = checkOptions('options of a blob', options, CREATE_OPTIONS);
   const sizeBytes = checkIntegerOr('sizeBytes', given.sizeBytes, 0, 0, Number.MAX_SAFE_INTEGER);
@@ -37,7 +38,7 @@ export function checkCreateBlob(options: CreateBlobOptions | undefined, clusterB
     xattrs: values,
     externalSnapshotId: checkExternalId(given.externalSnapshotId),
   };
-  return { name, engineOptions };
+  return { name, sizeBytes, engineOptions };
 }
 
 export function checkOpenBlob(options: OpenBlobOptions | undefined): EngineOpenOptions {
@@ -47,10 +48,12 @@ export function checkOpenBlob(options: OpenBlobOptions | undefined): EngineOpenO
 
 export function checkAddress(address: unknown): BlobAddress {
   if (typeof address === 'bigint') return address;
-  if (typeof address !== 'object' || address === null || !('name' in address)) {
-    throw invalid('the blob', address, 'an id (a bigint) or an object with a name');
-  }
-  return { name: checkText('the name of a blob', address.name) };
+  return reading('the blob', () => {
+    if (typeof address !== 'object' || address === null || !('name' in address)) {
+      throw invalid('the blob', address, 'an id (a bigint) or an object with a name');
+    }
+    return { name: checkText('the name of a blob', address.name) };
+  });
 }
 
 function checkExternalId(id: unknown): Uint8Array | undefined {

@@ -4,6 +4,7 @@
  * the lowest id answers to it.
  */
 
+import { types } from 'node:util';
 import { BlobstoreError, type Blob as EngineBlob } from '@blobyard/core';
 import { checkBytes, checkText, invalid } from '../checks.js';
 
@@ -109,7 +110,7 @@ function nameFromBytes(value: Uint8Array): string | undefined {
 
 /** The name that a user gives, as text or as the value of its xattr. EINVAL when it cannot be one. */
 export function checkName(value: unknown): string {
-  if (!(value instanceof Uint8Array)) return checkText('the name of a blob', value);
+  if (!types.isUint8Array(value)) return checkText('the name of a blob', value);
   const name = nameFromBytes(checkBytes('the name of a blob', value));
   if (name === undefined) throw invalid('the name of a blob', value, 'text, or its UTF-8 bytes');
   return checkText('the name of a blob', name);

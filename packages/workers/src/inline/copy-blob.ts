@@ -2,7 +2,7 @@
 
 import { BlobstoreError, type BlockDevice, run } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import { holdDevice } from './open-device.js';
+import { checkDevice, holdDevice } from './open-device.js';
 import { PAUSE, type PacedWorkOptions } from './pacing.js';
 import type { StoreContext } from './store-context.js';
 
@@ -16,7 +16,7 @@ export async function copyBlob(
   target: DeviceSpec | BlockDevice,
   options: PacedWorkOptions,
 ): Promise<number> {
-  const held = await holdDevice(target, true);
+  const held = await holdDevice(checkDevice('device', target), true);
   try {
     if (held.device === context.device) {
       throw new BlobstoreError('EINVAL', `blob ${id} cannot be copied over its own store: name another device`);

@@ -19,16 +19,22 @@ import type {
   CreateBlobOptions,
   Damage,
   Engine,
+  LowSpace,
   OpenBlobOptions,
   Store,
+  StoreEvents,
+  StoreListener,
   StoreStats,
 } from '../api/store.js';
+import { checkWritableOr } from '../checks.js';
+import { Listeners } from '../data/store-events.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import { coded } from '../failures.js';
 import type { StoreHandle } from '../threads/store-handle.js';
 import { checkAddress, checkCreateBlob, checkOpenBlob } from './blob-options.js';
 import { InFlight } from './in-flight.js';
 import { InlineBlob, requireNoHandles } from './inline-blob.js';
+import { freeBytesOf, LowSpaceWatch } from './low-space.js';
 import type { HeldDevice } from './open-device.js';
 import { Sharing } from './sharing.js';
 import type { StoreContext } from './store-context.js';
@@ -39,15 +45,19 @@ export class InlineStore implements Store {
   readonly #held: HeldDevice;
   readonly #inFlight = new InFlight('the store');
   readonly #sharing: Sharing;
+  readonly #listeners = new Listeners();
   #ending: Promise<void> | undefined;
   #engineChannel: Channel | undefined;
 
-  /** @param held - the store's from now on, to be released with it */
-  constructor(context: StoreContext, held: HeldDevice) {
+  /** @param held - the store's from now on, to be released with it
+   * @param lowSpaceBytes - threshold of the event `low-space`
+   */
+  constructor(context: StoreContext, held: HeldDevice, lowSpaceBytes?: number) {
     this.#context = context;
     this.#held = held;
     this.#sharing = new Sharing(context, (id) => this.#requireListed(id));
     this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
+    this.#watchSpace(lowSpaceBytes);
   }
 
   get isClosed(): boolean {
@@ -73,6 +83,23 @@ export class InlineStore implements Store {
   get underWay(): Readonly<Record<'operations' | 'frozen', number>> {
     const { outstanding, frozenDepth } = this.#context.channel;
     return { operations: outstanding, frozen: frozenDepth };
+  }
+
+  on<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this {
+    this.#inFlight.requireOpen();
+    this.#listeners.add(name, listener, false);
+    return this;
+  }
+
+  once<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this {
+    this.#inFlight.requireOpen();
+    this.#listeners.add(name, listener, true);
+    return this;
+  }
+
+  off<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this {
+    this.#listeners.remove(name, listener);
+    return this;
   }
 
   create(options?: CreateBlobOptions): Promise<Blob> {
@@ -137,7 +164,7 @@ export class InlineStore implements Store {
       const { blobstore, catalogue, clusterBytes } = this.#context;
       const { geometry } = blobstore;
       return {
-        freeBytes: blobstore.freeClusterCount * clusterBytes,
+        freeBytes: freeBytesOf(blobstore),
         totalBytes: blobstore.dataClusterCount * clusterBytes,
         clusterSizeBytes: clusterBytes,
         ioUnitBytes: geometry.ioUnitBytes,
@@ -174,6 +201,7 @@ export class InlineStore implements Store {
   dump(to: Writable): Promise<void>;
   dump(to?: Writable): Promise<unknown> {
     return this.#inFlight.run('dump the store', async () => {
+      checkWritableOr('what to dump to', to);
       const pieces: Buffer[] = [];
       await run(dumpStore(this.#context.device, (text) => pieces.push(Buffer.from(text, 'latin1'))));
       if (to === undefined) return Buffer.concat(pieces).toString();
@@ -208,6 +236,17 @@ export class InlineStore implements Store {
 
   [asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Listeners are called when what goes on now is over: it must not meet what they do. */
+  #watchSpace(lowSpaceBytes: number | undefined): void {
+    const tell = (lowSpace: LowSpace) => {
+      process.nextTick(() => {
+        if (!this.isClosed) this.#listeners.tell('low-space', lowSpace);
+      });
+    };
+    const watch = new LowSpaceWatch(this.#context.blobstore, lowSpaceBytes, tell);
+    setImmediate(() => watch.look()); // once there are listeners
   }
 
   #end(finish: (blobstore: Blobstore) => Steps<void>): Promise<void> {

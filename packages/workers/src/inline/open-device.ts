@@ -1,8 +1,16 @@
 /** The device of a store: opened from its spec and locked, or taken as it was given. */
 
 import type { BlockDevice } from '@blobyard/core';
-import { acquireStoreLock, type DeviceSpec, FileDevice, MemoryDevice, openDevice, type StoreLock } from '@blobyard/io';
-import { invalid } from '../checks.js';
+import {
+  acquireStoreLock,
+  type DeviceSpec,
+  FileDevice,
+  isBlockDevice,
+  MemoryDevice,
+  openDevice,
+  type StoreLock,
+} from '@blobyard/io';
+import { invalid, reading } from '../checks.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 
 /** A device, and how to let go of it. */
@@ -40,8 +48,6 @@ export class HeldDevice {
  */
 export async function holdDevice(device: DeviceSpec | BlockDevice, withLock: boolean): Promise<HeldDevice> {
   if (isDevice(device)) return new HeldDevice(device, false, undefined);
-  if (typeof device !== 'object' || device === null)
-    throw invalid('device', device, 'a device spec, or an open BlockDevice');
   const path = device.kind === 'file' && withLock ? device.path : undefined;
   if (path === undefined) return new HeldDevice(await openKnown(device), true, undefined);
   if (device.kind === 'file' && device.create) {
@@ -60,6 +66,25 @@ export async function holdDevice(device: DeviceSpec | BlockDevice, withLock: boo
     lock.release();
     throw error;
   }
+}
+
+/**
+ * The device that a user passes: an open one as it is, of a spec a copy, so that what is checked is what is opened. EINVAL for
+ * anything else.
+ */
+export function checkDevice(what: string, device: unknown): DeviceSpec | BlockDevice {
+  return reading(what, () => {
+    if (typeof device !== 'object' || device === null || Array.isArray(device)) {
+      throw invalid(what, device, 'a device spec, or an open BlockDevice');
+    }
+    if (isBlockDevice(device)) return device;
+    if ('kind' in device) return { ...device } as DeviceSpec;
+    throw invalid(
+      what,
+      device,
+      'a device spec, which has a kind, or an open BlockDevice, which has all of its members',
+    );
+  });
 }
 
 /** A device by its spec, or as it is. */

@@ -16,18 +16,32 @@ import type { HeldDevice } from './open-device.js';
 import { pauseUnlessAborted } from './pause.js';
 import { StoreContext } from './store-context.js';
 
-export interface OpenInlineOptions {
-  readonly load: LoadOptions;
+/** What making and opening a store have in common. */
+export interface InlineOptions {
   readonly requestsMax: number;
+  /** Threshold of the event `low-space`. */
+  readonly lowSpaceBytes: number | undefined;
+}
+
+export interface CreateInlineOptions extends InlineOptions {
+  readonly init: InitOptions;
+}
+
+export interface OpenInlineOptions extends InlineOptions {
+  readonly load: LoadOptions;
   readonly grow?: boolean;
   readonly signal?: AbortSignal;
   readonly onBlob?: (blob: FoundBlob) => void;
 }
 
 /** Makes a store; the device is the store's from then on. Throws as `createStore`. */
-export async function createInline(held: HeldDevice, init: InitOptions, requestsMax: number): Promise<InlineStore> {
-  const blobstore = await run(Blobstore.init(held.device, init));
-  return new InlineStore(new StoreContext(blobstore, new Catalogue(), requestsMax), held);
+export async function createInline(held: HeldDevice, options: CreateInlineOptions): Promise<InlineStore> {
+  const blobstore = await run(Blobstore.init(held.device, options.init));
+  return new InlineStore(
+    new StoreContext(blobstore, new Catalogue(), options.requestsMax),
+    held,
+    options.lowSpaceBytes,
+  );
 }
 
 /** Opens the store on a device, which is the store's from then on. Throws as `openStore`. */
@@ -51,7 +65,7 @@ export async function openInline(held: HeldDevice, options: OpenInlineOptions): 
       const sizeBytes = clusterCount * blobstore.geometry.clusterBytes;
       if (options.onBlob) callUser('onBlob', options.onBlob, { id, name, sizeBytes });
     }
-    return new InlineStore(new StoreContext(blobstore, catalogue, options.requestsMax), held);
+    return new InlineStore(new StoreContext(blobstore, catalogue, options.requestsMax), held, options.lowSpaceBytes);
   } catch (error) {
     await run(blobstore.abandon());
     throw error;

@@ -2,7 +2,7 @@
 
 import { BlobstoreError, run } from '@blobyard/core';
 import { MailboxServer } from '../threads/mailbox-server.js';
-import { makeStoreHandle, type StoreHandle } from '../threads/store-handle.js';
+import { makeStoreHandle, type StoreHandle, servedHere } from '../threads/store-handle.js';
 import { specOfDevice } from './open-device.js';
 import type { StoreContext } from './store-context.js';
 
@@ -39,7 +39,9 @@ export class Sharing {
   }
 
   stop(): void {
-    this.#shared?.server.stop();
+    if (this.#shared === undefined) return;
+    this.#shared.server.stop();
+    servedHere.delete(this.#shared.handle.name);
     this.#shared = undefined;
   }
 
@@ -64,6 +66,7 @@ export class Sharing {
         throw error; // to the process: nothing can be relied on any more
       },
     });
+    servedHere.add(handle.name);
     void server.run();
     return { handle, server };
   }

@@ -27,17 +27,19 @@ import { KeepAlive } from './keep-alive.js';
 import { REQUEST } from './mailbox.js';
 import { closeRemoteChannel, openRemoteChannel, type RemoteChannel, unlessEnded } from './remote-channel.js';
 import type { RemoteHost } from './remote-host.js';
-import { checkStoreHandle, type StoreHandle } from './store-handle.js';
+import { checkStoreHandle, type StoreHandle, servedHere } from './store-handle.js';
 
 /**
  * Attaches the calling thread to the store that a handle is of. Any thread of the process, as often as it likes.
- * @param handle - what `store.share()` answered, cloned by workerData or postMessage
- * @throws EINVAL no such handle, EBADF the store is closed, EIO it has failed, ENOMEM it has as many channels as it can, and
+ * @param given - what `store.share()` answered, cloned by workerData or postMessage
+ * @throws EINVAL no such handle, ENOTSUP this is the thread that serves the store, EBADF the store is closed, EIO it has failed, ENOMEM it has as many channels as it can, and
  * what opening the device throws.
  */
-export async function attach(handle: StoreHandle): Promise<AttachedStore> {
+export async function attach(given: StoreHandle): Promise<AttachedStore> {
   try {
-    const { device, buffers } = checkStoreHandle(handle);
+    const handle = checkStoreHandle(given);
+    const { device, buffers } = handle;
+    requireElsewhere(handle);
     const opened = await openDevice(device);
     try {
       new SharedStore(buffers, 0).requireAlive();
@@ -107,9 +109,10 @@ export class AttachedStore implements AsyncDisposable {
    */
   blob(id: bigint): AttachedBlob {
     this.#requireAttached();
+    const page = pageOf(id);
     try {
       this.channel.requireMayBlock(); // a deletion that waits for them may be in the way
-      const { first, second } = this.#host.mailbox.request(REQUEST.OPEN, pageOf(id)).block();
+      const { first, second } = this.#host.mailbox.request(REQUEST.OPEN, page).block();
       return this.#opened(id, first, second);
     } catch (error) {
       throw coded(error, `open blob ${id}`);
@@ -119,8 +122,9 @@ export class AttachedStore implements AsyncDisposable {
   /** As `blob`, without stopping the thread. */
   async open(id: bigint): Promise<AttachedBlob> {
     this.#requireAttached();
+    const page = pageOf(id);
     const opening = this.whileAlive(`open blob ${id}`, async () => {
-      const { first, second } = await this.#host.mailbox.request(REQUEST.OPEN, pageOf(id)).promise();
+      const { first, second } = await this.#host.mailbox.request(REQUEST.OPEN, page).promise();
       return this.#opened(id, first, second);
     });
     this.#opening.add(opening);
@@ -211,6 +215,13 @@ export class AttachedStore implements AsyncDisposable {
     if (this.isDetached)
       throw new BlobstoreError('EBADF', 'this thread has detached from the store: attach it again first');
   }
+}
+
+/** A thread that stops for an answer which it has to give itself would stop for ever. */
+function requireElsewhere({ name }: StoreHandle): void {
+  if (!servedHere.has(name)) return;
+  const advice = 'use the store itself here, and attach to it from other threads';
+  throw new BlobstoreError('ENOTSUP', `this thread has the store open, and serves it to others: ${advice}`);
 }
 
 function pageOf(id: bigint): number {

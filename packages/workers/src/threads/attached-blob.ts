@@ -1,5 +1,6 @@
 /** A blob, open on a thread that is attached to its store. */
 
+import { types } from 'node:util';
 import { type BlobRef, BlobstoreError, type Channel, run } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
 import { ByteBlob } from '../data/byte-blob.js';
@@ -7,6 +8,8 @@ import type { BytePort, SyncPort } from '../data/byte-io.js';
 import { InFlight } from '../inline/in-flight.js';
 import type { AttachedStore } from './attach.js';
 import { BlobView } from './blob-view.js';
+
+const { isUint8Array } = types;
 
 /**
  * Offsets and lengths are bytes and need no alignment. Writes of different bytes of one io unit never disturb each other as long
@@ -66,7 +69,7 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
   }
 
   override readSync(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
-    if (lengthOrInto instanceof Uint8Array) {
+    if (typeof offset === 'number' && isUint8Array(lengthOrInto)) {
       const first = offset / this.#unitBytes;
       const count = lengthOrInto.length / this.#unitBytes;
       if (this.#isDirect(first, count) && this.#channel.tryReadNow(this, lengthOrInto, first, count))
@@ -76,7 +79,7 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
   }
 
   override writeSync(data: Uint8Array, offset: number): void {
-    if (data instanceof Uint8Array && !this.port.order.isHeld) {
+    if (typeof offset === 'number' && isUint8Array(data) && !this.port.order.isHeld) {
       const first = offset / this.#unitBytes;
       const count = data.length / this.#unitBytes;
       if (this.#isDirect(first, count) && this.#channel.tryWriteNow(this, data, first, count)) return;

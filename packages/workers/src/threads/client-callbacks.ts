@@ -3,6 +3,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import type { LowSpace } from '../api/store.js';
 import { openKnown } from '../inline/open-device.js';
 import { PAUSE, type PacedWorkOptions } from '../inline/pacing.js';
 import type { ExternalAnswer, Followed, ServiceEvent } from './metadata-protocol.js';
@@ -91,6 +92,11 @@ export class ClientCallbacks {
       onClose();
       throw error;
     }
+  }
+
+  /** Tells the client that the store is about to be full. */
+  lowSpace(lowSpace: LowSpace): void {
+    this.#post({ kind: 'low-space', lowSpace });
   }
 
   /** The client's answer to a request of `findExternal`. */

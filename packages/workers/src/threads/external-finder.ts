@@ -2,6 +2,7 @@
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import type { FindExternalSnapshot } from '../api/store.js';
+import { checkDevice } from '../inline/open-device.js';
 import type { ExternalAnswer } from './metadata-protocol.js';
 import { type ShareableDevice, shareable } from './shareable-device.js';
 import { toWire } from './wire-error.js';
@@ -47,6 +48,6 @@ export class ExternalFinder {
     const { blobId, snapshotId } = wanted;
     if (this.#find === undefined) throw new BlobstoreError('ENOTSUP', 'the store has no `openExternalSnapshot`');
     const found = await this.#find({ blobId, snapshotId });
-    return found === null ? undefined : shareable(found);
+    return found === null ? undefined : shareable(checkDevice('what openExternalSnapshot found', found));
   }
 }

@@ -71,14 +71,15 @@ export type Request = (typeof REQUEST)[keyof typeof REQUEST];
 export const TEXT_BYTES_MAX = 512;
 const ROW_WORDS = ROW.SLOTS + REQUESTS_MAX * SLOT.WORDS;
 const ROW_BYTES = ROW_WORDS * 4 + REQUESTS_MAX * TEXT_BYTES_MAX;
+/** The mailboxes of all rows, and their head. */
+export const MAILBOXES_BYTES = HEAD.WORDS * 4 + CHANNELS_MAX * ROW_BYTES;
 
 /** Index of no claim entry. */
 export const NO_ENTRY = NONE_U32;
 
 /** The mailboxes of a store. Only memory of the growable kind is always taken as it is used, here as rows are. */
 export function allocateMailboxes(): SharedArrayBuffer {
-  const bytes = HEAD.WORDS * 4 + CHANNELS_MAX * ROW_BYTES;
-  return new SharedArrayBuffer(bytes, { maxByteLength: bytes });
+  return new SharedArrayBuffer(MAILBOXES_BYTES, { maxByteLength: MAILBOXES_BYTES });
 }
 
 /** One row's mailbox, as both sides see it. */

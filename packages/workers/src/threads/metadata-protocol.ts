@@ -4,7 +4,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { InitOptions, LoadOptions } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { Progress } from '../api/long-work.js';
-import type { FoundBlob } from '../api/store.js';
+import type { FoundBlob, LowSpace } from '../api/store.js';
 import type { StoreHandle } from './store-handle.js';
 import type { WireError } from './wire-error.js';
 
@@ -23,6 +23,7 @@ type Plain<T> = Omit<T, 'openExternalSnapshot' | 'externalContext' | 'onBlob'>;
 export type StorePlan = {
   readonly device: DeviceSpec;
   readonly requestsMax: number;
+  readonly lowSpaceBytes: number | undefined;
   /** The client can be asked for external snapshots. */
   readonly findsExternal: boolean;
 } & (
@@ -64,6 +65,7 @@ export type ServiceEvent =
       readonly blobId: bigint;
       readonly snapshotId: Uint8Array;
     }
+  | { readonly kind: 'low-space'; readonly lowSpace: LowSpace }
   /** The device of an answered request is not used any more. */
   | { readonly kind: 'external-closed'; readonly request: number };
 

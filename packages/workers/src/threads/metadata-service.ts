@@ -35,6 +35,7 @@ export class MetadataService {
     return this.#callbacks.follow(followed, async ({ signal }) => {
       const found: FoundBlob[] = [];
       this.#store = await this.#open(plan, signal, (blob) => found.push(blob));
+      this.#store.on('low-space', (lowSpace) => this.#callbacks.lowSpace(lowSpace));
       this.#onOpened?.(this.#store, this);
       return {
         handle: this.#store.share(),
@@ -212,12 +213,15 @@ export class MetadataService {
   ): Promise<InlineStore> {
     const find = (wanted: { blobId: bigint; snapshotId: Uint8Array }) => this.#callbacks.findExternal(wanted);
     const openExternalSnapshot = plan.findsExternal ? find : undefined;
-    const { requestsMax } = plan;
+    const { requestsMax, lowSpaceBytes } = plan;
     const held = await holdDevice(plan.device, false); // the client has the lock
     try {
-      if (plan.kind === 'create') return await createInline(held, { ...plan.init, openExternalSnapshot }, requestsMax);
+      if (plan.kind === 'create') {
+        const init = { ...plan.init, openExternalSnapshot };
+        return await createInline(held, { init, requestsMax, lowSpaceBytes });
+      }
       const load = { ...plan.load, openExternalSnapshot };
-      return await openInline(held, { load, requestsMax, grow: plan.grow, signal, onBlob });
+      return await openInline(held, { load, requestsMax, lowSpaceBytes, grow: plan.grow, signal, onBlob });
     } catch (error) {
       await held.release();
       throw error;

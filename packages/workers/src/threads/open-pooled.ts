@@ -39,6 +39,7 @@ export interface OpenPooledOptions {
   readonly device: DeviceSpec | BlockDevice;
   readonly threads: number;
   readonly requestsMax: number;
+  readonly lowSpaceBytes: number | undefined;
   readonly findExternal: FindExternalSnapshot | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onBlob: ((blob: FoundBlob) => void) | undefined;
@@ -88,9 +89,9 @@ async function assemble(
 }
 
 function planOf(held: HeldDevice, options: OpenPooledOptions): StorePlan {
-  const { work, requestsMax } = options;
+  const { work, requestsMax, lowSpaceBytes } = options;
   const device = specForThreads(options.device, held.device);
-  const common = { device, requestsMax, findsExternal: options.findExternal !== undefined };
+  const common = { device, requestsMax, lowSpaceBytes, findsExternal: options.findExternal !== undefined };
   if (work.kind === 'create') {
     const { openExternalSnapshot: _, ...init } = work.init;
     return { ...common, kind: 'create', init };

@@ -1,21 +1,25 @@
 /** A handle of a blob in pool mode: metadata is asked of the metadata worker, bytes go to the data plane. */
 
+import { types } from 'node:util';
 import { BlobstoreError, type BlockDevice, type Blob as EngineBlob } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo, DerivedBlobOptions, Xattrs } from '../api/blob.js';
 import type { LongWorkOptions } from '../api/long-work.js';
-import { checkFunctionOr, checkInteger, checkOptions, checkSignalOr, invalid } from '../checks.js';
+import { checkFunctionOr, checkInteger, checkOptions, checkSignalOr } from '../checks.js';
 import { ByteBlob } from '../data/byte-blob.js';
 import type { BytePort, PromiseChannel, SyncPort } from '../data/byte-io.js';
 import { coded } from '../failures.js';
 import { InFlight } from '../inline/in-flight.js';
+import { checkDevice } from '../inline/open-device.js';
 import { givenXattrs } from '../inline/xattr-values.js';
 import { BlobView } from './blob-view.js';
 import type { Followed, OpenedBlob } from './metadata-protocol.js';
 import type { BlobCommons, PooledContext, PooledHandle } from './pooled-context.js';
 import { PooledXattrs } from './pooled-xattrs.js';
 import { shareable } from './shareable-device.js';
+
+const { isUint8Array } = types;
 
 export class PooledBlob extends ByteBlob implements Blob, PooledHandle {
   readonly id: bigint;
@@ -89,7 +93,7 @@ export class PooledBlob extends ByteBlob implements Blob, PooledHandle {
   override read(offset: number, length: number): Promise<Uint8Array>;
   override read(offset: number, into: Uint8Array): Promise<Uint8Array>;
   override read(offset: number, lengthOrInto: number | Uint8Array): Promise<Uint8Array> {
-    if (!(lengthOrInto instanceof Uint8Array) || !this.#isDirect(offset, lengthOrInto.length)) {
+    if (!isUint8Array(lengthOrInto) || !this.#isDirect(offset, lengthOrInto.length)) {
       return super.read(offset, lengthOrInto as Uint8Array);
     }
     const into = lengthOrInto;
@@ -109,7 +113,7 @@ export class PooledBlob extends ByteBlob implements Blob, PooledHandle {
   }
 
   override write(data: Uint8Array, offset: number): Promise<void> {
-    if (!(data instanceof Uint8Array) || !this.#isDirect(offset, data.length)) return super.write(data, offset);
+    if (!isUint8Array(data) || !this.#isDirect(offset, data.length)) return super.write(data, offset);
     const unitBytes = this.#unitBytes;
     const first = offset / unitBytes;
     const count = data.length / unitBytes;
@@ -269,10 +273,8 @@ export class PooledBlob extends ByteBlob implements Blob, PooledHandle {
   }
 
   /** By what the metadata worker opens the device to copy to. */
-  async #targetSpec(target: DeviceSpec | BlockDevice): Promise<DeviceSpec> {
-    if (typeof target !== 'object' || target === null) {
-      throw invalid('device', target, 'a device spec, or an open BlockDevice');
-    }
+  async #targetSpec(given: DeviceSpec | BlockDevice): Promise<DeviceSpec> {
+    const target = checkDevice('device', given);
     if (target === this.#context.held.device) {
       throw new BlobstoreError('EINVAL', `blob ${this.id} cannot be copied over its own store: name another device`);
     }

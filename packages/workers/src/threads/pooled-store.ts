@@ -12,8 +12,12 @@ import type {
   Engine,
   OpenBlobOptions,
   Store,
+  StoreEvents,
+  StoreListener,
   StoreStats,
 } from '../api/store.js';
+import { checkWritableOr } from '../checks.js';
+import { Listeners } from '../data/store-events.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import { coded } from '../failures.js';
 import { checkAddress, checkCreateBlob, checkOpenBlob } from '../inline/blob-options.js';
@@ -29,6 +33,7 @@ export class PooledStore implements Store {
   readonly damaged: readonly Damage[];
   readonly #context: PooledContext;
   readonly #inFlight: InFlight;
+  readonly #listeners = new Listeners();
   #ending: Promise<void> | undefined;
 
   /** The worker, the data plane and the device are the store's from now on, to be ended with it. */
@@ -37,6 +42,9 @@ export class PooledStore implements Store {
     this.#context = context;
     this.damaged = damaged;
     this.#inFlight = new InFlight('the store', metadata.busy);
+    metadata.onLowSpace((lowSpace) => {
+      if (!this.isClosed) this.#listeners.tell('low-space', lowSpace);
+    });
     metadata.onDeath((error) => {
       context.plane.onMetadataDeath(error);
       this.#inFlight.fail(error);
@@ -58,12 +66,28 @@ export class PooledStore implements Store {
     return this.#context.plane.underWay ?? {};
   }
 
+  on<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this {
+    this.#inFlight.requireOpen();
+    this.#listeners.add(name, listener, false);
+    return this;
+  }
+
+  once<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this {
+    this.#inFlight.requireOpen();
+    this.#listeners.add(name, listener, true);
+    return this;
+  }
+
+  off<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this {
+    this.#listeners.remove(name, listener);
+    return this;
+  }
+
   create(options?: CreateBlobOptions): Promise<Blob> {
     return this.#inFlight.run('create a blob', async () => {
       const { metadata, geometry } = this.#context;
-      const { engineOptions } = checkCreateBlob(options, geometry.clusterBytes);
+      const { sizeBytes, engineOptions } = checkCreateBlob(options, geometry.clusterBytes);
       const { thin, clearMethod, useExtentTable, xattrs, externalSnapshotId } = engineOptions;
-      const { sizeBytes } = options ?? {};
       const checked = { sizeBytes, thin, clearMethod, useExtentTable, xattrs, externalSnapshotId };
       return new PooledBlob(this.#context, await metadata.call('create', checked), true);
     });
@@ -121,6 +145,7 @@ export class PooledStore implements Store {
   dump(to: Writable): Promise<void>;
   dump(to?: Writable): Promise<unknown> {
     return this.#inFlight.run('dump the store', async () => {
+      checkWritableOr('what to dump to', to);
       const bytes = Buffer.from((await this.#context.metadata.call('dump')).buffer);
       return to === undefined ? bytes.toString() : pipeline(Readable.from(chunksOf(bytes)), to, { end: false });
     });

@@ -8,7 +8,7 @@ import { BlobstoreError } from '@blobyard/core';
 import { wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import type { LongWorkOptions, Progress } from '../api/long-work.js';
-import type { FindExternalSnapshot } from '../api/store.js';
+import type { FindExternalSnapshot, LowSpace } from '../api/store.js';
 import { throwIfAborted } from '../failures.js';
 import type { Busy } from '../inline/in-flight.js';
 import type { Answer, Enveloped, Given, MethodOf } from './envelopes.js';
@@ -41,6 +41,11 @@ export class ServiceClient {
   #nextCall = 1;
   #isEnding = false;
   #death: BlobstoreError | undefined;
+  /** What the worker told while nobody listened. */
+  #earlyLowSpace: LowSpace | undefined;
+  #onLowSpace: (lowSpace: LowSpace) => void = (lowSpace) => {
+    this.#earlyLowSpace = lowSpace;
+  };
   #onDeath: ((error: BlobstoreError) => void) | undefined;
 
   /** Starts a metadata worker. */
@@ -73,6 +78,13 @@ export class ServiceClient {
   /** Calls back once when the worker dies, before the calls under way fail. */
   onDeath(callback: (error: BlobstoreError) => void): void {
     this.#onDeath = callback;
+  }
+
+  /** Calls back when the store is about to be full; if it was told so before, soon. */
+  onLowSpace(callback: (lowSpace: LowSpace) => void): void {
+    const early = this.#earlyLowSpace;
+    this.#onLowSpace = callback;
+    if (early !== undefined) setImmediate(() => callback(early));
   }
 
   /** Calls a method of the metadata service. Throws what it throws, and EIO when the worker has died or dies meanwhile. */
@@ -143,6 +155,7 @@ export class ServiceClient {
 
   #onEvent(event: ServiceEvent): void {
     if (event.kind === 'progress') this.#onProgress(event.call, event.progress);
+    else if (event.kind === 'low-space') this.#onLowSpace(event.lowSpace);
     else if (event.kind === 'external') this.#finder.find(event.request, event);
     else this.#finder.close(event.request);
   }

@@ -1,9 +1,17 @@
 /** What a store gives to other threads, to attach by: plain, cloneable any number of times, and small, since it shares memory. */
 
 import { randomUUID } from 'node:crypto';
-import { type Blobstore, BlobstoreError, type GeometryFields, type SharedStoreBuffers } from '@blobyard/core';
+import {
+  type Blobstore,
+  BlobstoreError,
+  type GeometryFields,
+  PAGE_BYTES,
+  SharedStore,
+  type SharedStoreBuffers,
+} from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import { allocateMailboxes } from './mailbox.js';
+import { reading } from '../checks.js';
+import { allocateMailboxes, MAILBOXES_BYTES } from './mailbox.js';
 
 const VERSION = 1;
 
@@ -20,6 +28,9 @@ export interface StoreHandle {
   readonly mailboxes: SharedArrayBuffer;
 }
 
+/** Names of the stores that this thread serves to others. */
+export const servedHere = new Set<string>();
+
 /** The handle of an open store. Metadata thread, once. */
 export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec): StoreHandle {
   const { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount } = blobstore.geometry;
@@ -34,14 +45,43 @@ export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec): Store
   };
 }
 
-/** EINVAL unless it is a handle that has kept its shared memory on the way. */
+/**
+ * A copy of a handle that has kept its shared memory on the way. EINVAL for anything else. (One that was put together by hand out
+ * of memory of the right sizes cannot be told from a true one.)
+ */
 export function checkStoreHandle(handle: StoreHandle): StoreHandle {
-  const isHandle =
-    typeof handle === 'object' &&
-    handle !== null &&
-    handle.blobyard === VERSION &&
-    handle.mailboxes instanceof SharedArrayBuffer;
-  if (isHandle) return handle;
+  const isHandle = reading('the handle of a store', () => {
+    if (typeof handle !== 'object' || handle === null || handle.blobyard !== VERSION) return false;
+    const { name, device, geometry, channelOpsMax, buffers, mailboxes } = handle;
+    return (
+      typeof name === 'string' &&
+      typeof device === 'object' &&
+      Number.isSafeInteger(channelOpsMax) &&
+      hasNumbers(geometry) &&
+      hasMemories(buffers) &&
+      isShared(mailboxes, MAILBOXES_BYTES)
+    );
+  });
+  if (isHandle) return { ...handle };
   const advice = 'pass what store.share() answered by workerData or postMessage, within one process';
   throw new BlobstoreError('EINVAL', `this is no handle of an open store: ${advice}`);
+}
+
+function hasNumbers(geometry: GeometryFields): boolean {
+  const { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount } = geometry;
+  const numbers = [blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount];
+  const divide =
+    PAGE_BYTES % blockLengthBytes === 0 && PAGE_BYTES % ioUnitBytes === 0 && clusterBytes % PAGE_BYTES === 0;
+  return (
+    divide && ioUnitBytes % blockLengthBytes === 0 && numbers.every((each) => Number.isSafeInteger(each) && each > 0)
+  );
+}
+
+function hasMemories(buffers: SharedStoreBuffers): boolean {
+  const least = SharedStore.leastBytes(buffers.mdPageCount);
+  return Object.entries(least).every(([name, bytes]) => isShared(buffers[name as keyof typeof least], bytes));
+}
+
+function isShared(memory: unknown, bytes: number): boolean {
+  return memory instanceof SharedArrayBuffer && memory.byteLength >= bytes;
 }

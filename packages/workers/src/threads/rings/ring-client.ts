@@ -10,7 +10,7 @@
  */
 
 import type { MessagePort } from 'node:worker_threads';
-import { type BlobRef, BlobstoreError } from '@blobyard/core';
+import { type BlobRef, BlobstoreError, bufferGone } from '@blobyard/core';
 import type { SharedWasmMemory } from '@blobyard/io';
 import type { BellHooks } from './bell.js';
 import { BufferPool } from './buffer-pool.js';
@@ -36,7 +36,7 @@ import {
 } from './ring-request.js';
 import { ListCutter, listBytes } from './scatter-list.js';
 import { SharedBuffers, tell } from './shared-buffers.js';
-import { bufferGone, hasShrunk, Staging } from './staging.js';
+import { hasShrunk, Staging } from './staging.js';
 import { WorkerLane } from './worker-lane.js';
 import { WorkerLanes } from './worker-lanes.js';
 

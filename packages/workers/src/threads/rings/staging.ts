@@ -3,7 +3,7 @@
  * tables of vectors whose memory is. Written just before a worker gets the request, so that those that wait take no room.
  */
 
-import { BlobstoreError } from '@blobyard/core';
+import { type BlobstoreError, bufferGone } from '@blobyard/core';
 import { copyBytes } from '@blobyard/io';
 import type { BufferPool } from './buffer-pool.js';
 import { RING_OP, SEGMENT_BYTES } from './ring-layout.js';
@@ -65,11 +65,4 @@ export class Staging {
 export function hasShrunk({ payload, bufferOffset, byteLength }: RingRequest): boolean {
   if (payload instanceof Uint8Array) return payload.length < bufferOffset + byteLength;
   return payload !== undefined && listBytes(payload) !== byteLength;
-}
-
-export function bufferGone(): BlobstoreError {
-  return new BlobstoreError(
-    'EINVAL',
-    'the buffer was transferred elsewhere meanwhile; keep it until the promise settles',
-  );
 }

@@ -1,0 +1,23 @@
+/** What can be taken for a device. */
+
+import type { BlockDevice } from '@blobyard/core';
+import { invalid } from './option-checks.js';
+
+/** True for what has all that a device must have. */
+export function isBlockDevice(value: unknown): value is BlockDevice {
+  if (typeof value !== 'object' || value === null) return false;
+  try {
+    const { blockLengthBytes, blockCount, synchronous, canCopy, openChannel, close } = value as Partial<BlockDevice>;
+    const isMeasured = Number.isSafeInteger(blockLengthBytes) && Number.isSafeInteger(blockCount);
+    const isDescribed = typeof synchronous === 'boolean' && typeof canCopy === 'boolean';
+    return isMeasured && isDescribed && typeof openChannel === 'function' && typeof close === 'function';
+  } catch {
+    return false; // looking at it throws
+  }
+}
+
+/** The value, if it is a device; EINVAL otherwise. */
+export function checkBlockDevice(value: unknown): BlockDevice {
+  if (isBlockDevice(value)) return value;
+  throw invalid('the device', value, 'an open BlockDevice');
+}
