@@ -4,7 +4,7 @@ import { type BlockDevice, type CheckReport, checkStore, run } from '@blobyard/c
 import type { DeviceSpec } from '@blobyard/io';
 import { checkBooleanOr, checkOptions, checkSignalOr } from './checks.js';
 import { coded, throwIfAborted } from './failures.js';
-import { holdDevice } from './inline/open-device.js';
+import { checkDevice, holdDevice } from './inline/open-device.js';
 import { pauseUnlessAborted } from './inline/pause.js';
 
 export interface CheckStoreOptions {
@@ -30,7 +30,7 @@ export async function check(device: DeviceSpec | BlockDevice, options: CheckStor
     const { repair, lock, signal } = checkOptions('options of check', options, ['repair', 'lock', 'signal']);
     const steps = { repair: checkBooleanOr('repair', repair, false) };
     throwIfAborted(checkSignalOr(signal));
-    const held = await holdDevice(device, checkBooleanOr('lock', lock, true));
+    const held = await holdDevice(checkDevice('device', device), checkBooleanOr('lock', lock, true));
     try {
       return await run(checkStore(held.device, steps), pauseUnlessAborted(signal));
     } finally {

@@ -144,11 +144,6 @@ const CASES: Case[] = [
   { name: 'a damaged parent', damage: (at) => at.link(at.root('parent'), 5000), kinds: ['chain', 'parent'] },
   { name: 'a parent id of other length', damage: (at) => spoilParent(at), kinds: ['xattr'] },
   {
-    name: 'noise in an unused page',
-    damage: (at) => at.edit(50, (_, bytes) => bytes.fill(0xab), false),
-    kinds: ['page'],
-  },
-  {
     name: 'a page that is marked as free',
     damage: (at) => at.editMask('pageMask', (bits) => bits.fill(0)),
     kinds: ['not-reserved'],
@@ -234,7 +229,7 @@ describe('a super block that describes no usable store', () => {
     [
       'masks on the metadata',
       (at: DamagedStore) => at.editSuper((block) => (block.pageMask = block.metadata)),
-      'lies on',
+      'lies where',
     ],
     ['no metadata', (at: DamagedStore) => at.editSuper((block) => (block.metadata = { start: 4, count: 0 })), 'region'],
   ])('%s', (_, damage, said) => {
@@ -262,6 +257,14 @@ describe('what is worth knowing, and no damage', () => {
     expect(outcome).toBe('clean');
     expect(findings.map(({ kind, severity }) => [kind, severity])).toEqual([['not-closed', 'note']]);
     expect(summary.wasClean).toBe(false);
+  });
+
+  it('is noise in a free page', () => {
+    const store = new DamagedStore();
+    store.edit(50, (_, bytes) => bytes.fill(0xab), false);
+    expect(store.check()).toMatchObject({ outcome: 'clean', findings: [{ kind: 'page', severity: 'note', page: 50 }] });
+    store.editSuper((block) => (block.clean = 0));
+    expect(store.damage(), 'nobody knows that it is free').toEqual(['page']);
   });
 
   it('is a larger device', () => {

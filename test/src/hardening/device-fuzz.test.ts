@@ -15,7 +15,15 @@ import { gettersOf, methodsOf } from './surface.js';
 const SIZE = 64 * KiB;
 
 /** These trust their callers, as their comments say, or are a test suite. */
-const TRUSTING = ['copyBytes', 'bulkMemory', 'mediumSizeBytes', 'probeSizeBytes', 'deviceSuite', 'BlobstoreError'];
+const TRUSTING = [
+  'copyBytes',
+  'bulkMemory',
+  'mediumSizeBytes',
+  'probeSizeBytes',
+  'deviceSuite',
+  'BlobstoreError',
+  'DamagedStoreError',
+];
 /** Fuzzed elsewhere: `api-fuzz.test.ts`, `engine-fuzz.test.ts`. */
 const ELSEWHERE = ['createStore', 'openStore', 'run', 'runSync', 'dumpStore'];
 const PROMISED = ['openDevice', 'attach'];

@@ -7,7 +7,7 @@ import { type Image, withView } from './image.js';
 
 export interface OpenedStore {
   readonly store: Store;
-  /** What is wrong with the masks of a store that was closed; then what is used was found without them. */
+  /** What is wrong with the masks of a store that was closed, and nothing else; what is used was found without them then. */
   readonly maskDamage: BlobstoreError | undefined;
 }
 
@@ -32,15 +32,14 @@ export function withStore<T>(image: Image, look: (opened: OpenedStore) => Promis
 async function openSomehow(image: Image, device: OverlayDevice): Promise<OpenedStore> {
   const options: OpenStoreOptions = {
     device,
-    onDamage: 'set-aside',
     durability: 'process-crash', // leftovers of a crash are of no interest here, and clearing them takes time
     openExternalSnapshot: () => null,
   };
   try {
     return { store: await openStore(options), maskDamage: undefined };
   } catch (error) {
-    const mayBeMasks = error instanceof BlobstoreError && error.code === 'EILSEQ' && wasClosed(image);
-    if (!mayBeMasks) throw error;
-    return { store: await openStore({ ...options, recover: 'force' }), maskDamage: error };
+    if (!(error instanceof BlobstoreError && error.code === 'EILSEQ')) throw error;
+    const store = await openStore({ ...options, onDamage: 'set-aside' });
+    return { store, maskDamage: wasClosed(image) && store.damaged.length === 0 ? error : undefined };
   }
 }

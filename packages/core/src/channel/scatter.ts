@@ -39,9 +39,12 @@ export class ScatterCursor {
   }
 }
 
+/** Names the type of a typed array by what it is, not by its prototype; and makes no string for it. */
+const typeOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get;
+
 /** True for an array of bytes, and not for what merely looks like one. */
 export function isBytes(value: unknown): value is Uint8Array {
-  return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === '[object Uint8Array]';
+  return ArrayBuffer.isView(value) && typeOf?.call(value) === 'Uint8Array';
 }
 
 /** What an operation fails with whose buffers have been transferred elsewhere, or made smaller, since it began. */

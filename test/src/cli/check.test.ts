@@ -1,0 +1,92 @@
+import { truncateSync, writeFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { newPath } from '../io/temp-folder.js';
+import { blobyard, staysSame } from './command.js';
+import { closedImage, damageBlob, damageMask, dirtyImage, makeStore } from './images.js';
+
+const MiB = 1024 * 1024;
+
+/** Expects a check, in both forms, to end with a status, and to leave the image as it is. */
+function expectChecked(path: string, status: number, text: RegExp): Record<string, unknown> {
+  let report: Record<string, unknown> = {};
+  const isSame = staysSame(path, () => {
+    const forPeople = blobyard('check', path);
+    expect(forPeople.stdout).toMatch(text);
+    expect([forPeople.status, forPeople.stderr]).toEqual([status, '']);
+    const forPrograms = blobyard('check', '--json', path);
+    expect([forPrograms.status, forPrograms.stderr]).toEqual([status, '']);
+    report = JSON.parse(forPrograms.stdout);
+  });
+  expect(isSame).toBe(true);
+  return report;
+}
+
+test.each([512, 4096])('a store that was closed is clean, with io units of %d bytes', async (ioUnitBytes) => {
+  const { path } = await closedImage(ioUnitBytes);
+  const report = expectChecked(path, 0, /^Nothing is wrong: 4 blobs with 7 clusters and \d+ metadata pages; /);
+  expect(report).toMatchObject({
+    image: path,
+    outcome: 'clean',
+    findings: [],
+    summary: { blobCount: 4, wasClean: true },
+  });
+  expect(staysSame(path, () => expect(blobyard('check', '--repair', path).status).toBe(0))).toBe(true);
+});
+
+test.each([512, 4096])(
+  'a store that was not closed is worth a note, with io units of %d bytes',
+  async (ioUnitBytes) => {
+    const { path } = await dirtyImage(ioUnitBytes);
+    const report = expectChecked(path, 0, /^note: the store was not closed[^\n]*\nNothing is wrong: /);
+    expect(report).toMatchObject({ outcome: 'clean', findings: [{ kind: 'not-closed', outcome: 'found' }] });
+    const { status, stdout, stderr } = blobyard('check', '--repair', path);
+    expect([status, stderr]).toEqual([1, '']);
+    expect(stdout).toMatch(/^note \(repaired\): [^\n]*\nRepaired: 1 finding\. /);
+    expectChecked(path, 0, /^Nothing is wrong: /);
+  },
+);
+
+test('a damaged mask is repaired', async () => {
+  const { path } = await closedImage();
+  damageMask(path);
+  expectChecked(path, 2, /^damage: [^\n]*mask[\s\S]*\nDamaged: \d+ findings?; --repair repairs what can be\. /);
+  const { status, stdout } = blobyard('check', '--repair', '--json', path);
+  expect(status).toBe(1);
+  expect(JSON.parse(stdout).outcome).toBe('repaired');
+  expectChecked(path, 0, /^Nothing is wrong: /);
+});
+
+test('a damaged blob is left', async () => {
+  const { path, ids } = await closedImage();
+  damageBlob(path, ids.thick);
+  const { findings } = expectChecked(path, 2, /^damage: /) as { findings: Record<string, unknown>[] };
+  expect(findings.some(({ severity }) => severity === 'damage')).toBe(true);
+  for (const { blobId } of findings) expect(['string', 'undefined']).toContain(typeof blobId);
+  const { status, stdout } = blobyard('check', '--repair', path);
+  expect(stdout).toMatch(/^damage \(left\): /m);
+  expect(status).toBe(2);
+});
+
+test('where there is no store, that is what is found', () => {
+  const path = newPath();
+  writeFileSync(path, '');
+  expectChecked(path, 2, /^damage: the device has 0 bytes/);
+  truncateSync(path, 2 * MiB);
+  expectChecked(path, 2, /^damage: the device holds no blobstore signature/);
+  expect(staysSame(path, () => expect(blobyard('check', '--repair', path).status).toBe(2))).toBe(true);
+});
+
+test('what cannot be checked ends as what is left', async () => {
+  const { store, path } = await makeStore();
+  for (const args of [[path], ['--repair', path], ['--json', path]]) {
+    const { status, stdout, stderr } = blobyard('check', ...args);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(new RegExp(`^blobyard: EBUSY: [^\\n]* process ${process.pid} since [^\\n]*\\n$`));
+  }
+  await store.close();
+  for (const args of [[newPath()], ['--repair', newPath()]]) {
+    const { status, stderr } = blobyard('check', ...args);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^blobyard: ENOENT: there is no file [^\n]*\n$/);
+  }
+});
