@@ -45,7 +45,7 @@ export class BlobReader {
     let pending: MaybePromise<void>;
     try {
       requireSameBlob(this.#host.shared, slot, generation);
-      pending = this.#readInside(op, slot, payload, bufferOffset, offset, count, blocking);
+      pending = this.#readInside(op, slot, true, payload, bufferOffset, offset, count, blocking);
     } catch (error) {
       this.#gate.leave(slot);
       if (!(error instanceof FrozenBehind)) throw error;
@@ -60,34 +60,12 @@ export class BlobReader {
     return undefined;
   }
 
-  /** Reads a part of a blob that is behind another one, which the caller is inside. */
-  #readPartBehind(
-    op: Op,
-    slot: number,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-    blocking: boolean,
-  ): MaybePromise<void> {
-    this.#gate.enterBehind(slot);
-    let pending: MaybePromise<void>;
-    try {
-      pending = this.#readInside(op, slot, payload, bufferOffset, offset, count, blocking);
-    } catch (error) {
-      this.#gate.leave(slot);
-      throw error;
-    }
-    if (pending === undefined) this.#gate.leave(slot);
-    else return pending.finally(() => this.#gate.leave(slot));
-  }
-
   /** A new buffer with what a whole cluster reads as that the blob has not allocated. Inside the blob. */
   *readWholeBehind(slot: number, cluster: BlobCluster): Steps<Uint8Array> {
     const { geometry } = this.#host;
     const buffer = new Uint8Array(geometry.clusterBytes);
     const offset = geometry.clusterToIoUnit(cluster);
-    yield* wait(this.#readBehind(OP.READ, slot, buffer, 0, offset, geometry.ioUnitsPerCluster, false));
+    yield* wait(this.#readInside(OP.READ, slot, false, buffer, 0, offset, geometry.ioUnitsPerCluster, false));
     return buffer;
   }
 
@@ -105,9 +83,15 @@ export class BlobReader {
     return () => this.readPart(op, slot, generation, payload, bufferOffset, offset, count, blocking);
   }
 
+  /**
+   * Reads a part of a blob that the caller is inside. Goes through the snapshots behind it in a loop, since there may be more of
+   * them than fit any stack, and is inside all of them until the transfer has ended.
+   * @param own - false: what is behind the blob, whether it has the cluster or not
+   */
   #readInside(
     op: Op,
     slot: number,
+    own: boolean,
     payload: Payload,
     bufferOffset: number,
     offset: number,
@@ -115,41 +99,76 @@ export class BlobReader {
     blocking: boolean,
   ): MaybePromise<void> {
     const { geometry, shared } = this.#host;
+    const { blobs } = shared;
     const cluster = Math.floor(offset / geometry.ioUnitsPerCluster);
-    if (cluster >= shared.blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0) {
-      return zeroFill(payload, bufferOffset, count * geometry.ioUnitBytes); // a clone is longer than its snapshot
+    let at = slot;
+    let entry = 0;
+    let depth = 0;
+    let pending: MaybePromise<void>;
+    try {
+      for (;;) {
+        // A clone may be longer than its snapshot.
+        const isPastEnd = cluster >= blobs.load(at, BLOB.CLUSTER_COUNT) >>> 0;
+        if (!isPastEnd && (own || depth > 0)) entry = lookUpCluster(shared, at, cluster);
+        const backKind = isPastEnd ? BACK.ZEROES : blobs.load(at, BLOB.BACK_KIND);
+        if (entry === 0 && backKind === BACK.BLOB) {
+          const behind = blobs.load(at, BLOB.BACK_SLOT);
+          this.#gate.enterBehind(behind);
+          at = behind;
+          depth++;
+          continue;
+        }
+        if (entry !== 0) pending = this.#readCluster(op, entry, cluster, payload, bufferOffset, offset, count);
+        else if (backKind === BACK.ZEROES) pending = zeroFill(payload, bufferOffset, count * geometry.ioUnitBytes);
+        else pending = this.#readExternal(op, at, payload, bufferOffset, offset, count, blocking);
+        break;
+      }
+    } catch (error) {
+      this.#leaveBehind(slot, depth);
+      throw error;
     }
-    const entry = lookUpCluster(shared, slot, cluster);
-    if (entry === 0) return this.#readBehind(op, slot, payload, bufferOffset, offset, count, blocking);
+    if (depth === 0) return pending;
+    if (pending !== undefined) return this.#leaveBehindAfter(pending, slot, depth);
+    this.#leaveBehind(slot, depth);
+    return undefined;
+  }
+
+  /** Goes out of the `depth` snapshots behind a blob: what is behind one is looked up while still inside. */
+  #leaveBehind(slot: number, depth: number): void {
+    const { blobs } = this.#host.shared;
+    let at = slot;
+    for (let left = 0; left < depth; left++) {
+      const behind = blobs.load(at, BLOB.BACK_SLOT);
+      if (left > 0) this.#gate.leave(at);
+      at = behind;
+    }
+    if (depth > 0) this.#gate.leave(at);
+  }
+
+  async #leaveBehindAfter(pending: Promise<void>, slot: number, depth: number): Promise<void> {
+    try {
+      await pending;
+    } finally {
+      this.#leaveBehind(slot, depth);
+    }
+  }
+
+  #readCluster(
+    op: Op,
+    entry: number,
+    cluster: number,
+    payload: Payload,
+    bufferOffset: number,
+    offset: number,
+    count: number,
+  ): MaybePromise<void> {
+    const { geometry } = this.#host;
     const within = offset - cluster * geometry.ioUnitsPerCluster;
     const lba = entry * geometry.blocksPerCluster + within * geometry.blocksPerIoUnit;
     const blocks = count * geometry.blocksPerIoUnit;
     if (op === OP.READ) return this.#device.read(payload as Uint8Array, bufferOffset, lba, blocks);
     const { buffers, options } = payload as ScatterList;
     return this.#device.readv(buffers, lba, blocks, options);
-  }
-
-  /** Reads what is behind an unallocated cluster. */
-  #readBehind(
-    op: Op,
-    slot: number,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-    blocking: boolean,
-  ): MaybePromise<void> {
-    const { blobs } = this.#host.shared;
-    switch (blobs.load(slot, BLOB.BACK_KIND)) {
-      case BACK.ZEROES:
-        return zeroFill(payload, bufferOffset, count * this.#host.geometry.ioUnitBytes);
-      case BACK.BLOB: {
-        const behind = blobs.load(slot, BLOB.BACK_SLOT);
-        return this.#readPartBehind(op, behind, payload, bufferOffset, offset, count, blocking);
-      }
-      default:
-        return this.#readExternal(op, slot, payload, bufferOffset, offset, count, blocking);
-    }
   }
 
   #readExternal(

@@ -10,6 +10,7 @@ import { closeBlob, dropReference, openBlob } from '../metadata/open-close.js';
 import { persist } from '../metadata/persist.js';
 import type { Steps } from '../metadata/steps.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
+import { HeldClones } from './held-clones.js';
 import type { Census } from './load-census.js';
 import type { LoadedBlob } from './options.js';
 import type { StoreState } from './store-state.js';
@@ -21,6 +22,20 @@ type OnBlob = (blob: LoadedBlob) => void;
  * @param census - counts what the blobs have. Then nothing is set right, and the visit ends with the first doubt.
  */
 export function* visitBlobs(store: StoreState, onBlob: OnBlob | undefined, census?: Census): Steps<void> {
+  const held = new HeldClones(store);
+  try {
+    yield* visitAll(store, onBlob, census, held);
+  } finally {
+    yield* held.release();
+  }
+}
+
+function* visitAll(
+  store: StoreState,
+  onBlob: OnBlob | undefined,
+  census: Census | undefined,
+  held: HeldClones,
+): Steps<void> {
   const { usedBlobIds } = store;
   for (let index = usedBlobIds.findFirstSet(0); index !== NONE_U32; index = usedBlobIds.findFirstSet(index + 1)) {
     const page = index as MdPage;
@@ -28,7 +43,7 @@ export function* visitBlobs(store: StoreState, onBlob: OnBlob | undefined, censu
     const id = blobIdOfPage(page);
     try {
       const blob = yield* openBlob(store, id);
-      yield* visit(store, blob, onBlob, census);
+      yield* visit(store, blob, onBlob, census, held);
     } catch (cause) {
       if (!isDamage(cause)) throw cause;
       const error = toBlobstoreError(cause, `blob ${id} cannot be opened`);
@@ -41,7 +56,13 @@ export function* visitBlobs(store: StoreState, onBlob: OnBlob | undefined, censu
   }
 }
 
-function* visit(store: StoreState, blob: Blob, onBlob: OnBlob | undefined, census?: Census): Steps<void> {
+function* visit(
+  store: StoreState,
+  blob: Blob,
+  onBlob: OnBlob | undefined,
+  census: Census | undefined,
+  held: HeldClones,
+): Steps<void> {
   census?.add(blob);
   let other: BlobId | undefined;
   try {
@@ -54,8 +75,9 @@ function* visit(store: StoreState, blob: Blob, onBlob: OnBlob | undefined, censu
   if (other === undefined) {
     onBlob?.(blob);
     if (blob.isClone) store.snapshots.add(blob.parentId, blob.id);
-    return yield* dropReference(store, blob);
+    return yield* held.hold(blob);
   }
+  yield* held.release(); // what is set right now must be open nowhere else
   if (census) {
     census.isInDoubt = true; // a clean unload leaves no marks
     return yield* dropReference(store, blob);

@@ -1,0 +1,39 @@
+/**
+ * Clones that are held open while blob after blob is opened. Opening a clone opens all that is behind it: without this, a line
+ * of a thousand snapshots would be opened a thousand times, snapshot by snapshot.
+ */
+
+import type { Blob } from '../blob/blob.js';
+import { dropReference } from '../metadata/open-close.js';
+import type { Steps } from '../metadata/steps.js';
+import type { StoreState } from './store-state.js';
+
+/** Clones that are held, and the entries of their cluster maps: whichever comes first. */
+const HELD_MAX = 4096;
+const HELD_ENTRIES_MAX = 2 ** 22;
+
+export class HeldClones {
+  readonly #store: StoreState;
+  #held: Blob[] = [];
+  #entryCount = 0;
+
+  constructor(store: StoreState) {
+    this.#store = store;
+  }
+
+  /** Takes over a reference to a blob, which is given back now or later. */
+  *hold(blob: Blob): Steps<void> {
+    if (!blob.isClone) return yield* dropReference(this.#store, blob);
+    if (this.#held.length >= HELD_MAX || this.#entryCount > HELD_ENTRIES_MAX) yield* this.release();
+    this.#held.push(blob);
+    this.#entryCount += blob.clusterCount;
+  }
+
+  /** Gives all references back. */
+  *release(): Steps<void> {
+    const held = this.#held;
+    this.#held = [];
+    this.#entryCount = 0;
+    for (const blob of held) yield* dropReference(this.#store, blob);
+  }
+}
