@@ -89,17 +89,18 @@ export class Reporter {
     send({ say });
   }
 
-  /** Reports an operation before it begins, does it, and reports how it ended. A failure is not thrown. */
-  async perform(operation: Operation, act: () => Promise<{ id: bigint } | undefined | void>): Promise<boolean> {
+  /**
+   * Reports an operation before it begins, does it, and reports how it ended. A failure is not thrown.
+   * @param act - answers the blob, if one is made
+   */
+  async perform(operation: Operation, act: () => Promise<unknown>): Promise<void> {
     const number = this.#count++ * WRITERS_MAX + this.#writer;
     send({ begin: number, operation });
     try {
       const made = await act();
-      send({ done: number, id: made?.id.toString() });
-      return true;
+      send({ done: number, id: (made as { id: bigint } | undefined)?.id.toString() });
     } catch (error) {
       send({ failed: number, text: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-      return false;
     }
   }
 }

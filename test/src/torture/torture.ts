@@ -169,7 +169,7 @@ class TorturedStore {
       case 1:
         return { after: 'opening', delayMs: random.below(openingMs), isProbed: false };
       case 2:
-        return { after: 'closing', delayMs: random.below(CLOSING_MS), isProbed: false };
+        return { after: 'closing', delayMs: random.below(1 + random.below(CLOSING_MS)), isProbed: false };
       default: {
         // Rather early than late: the first moments after a recovery are special.
         const delayMs = Math.min(random.below(this.#options.workMsMax), random.below(this.#options.workMsMax));
