@@ -81,7 +81,7 @@ async function main(options: TortureOptions): Promise<number> {
   }
   console.log(`${findings.length} findings:`);
   for (const finding of findings) console.log(`  ${finding}`);
-  if (kept !== undefined) console.log(`The store as its process left it: ${kept}`);
+  if (kept !== undefined) console.log(`The store as its process left it: ${kept}, and what was done: ${kept}.log`);
   console.log(`The same operations again, killed at about the same moments: npm run torture -- ${describe(options)}`);
   return 1;
 }

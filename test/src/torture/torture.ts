@@ -1,6 +1,6 @@
 /** The torture as a whole: stores are made, and processes that use them killed, until all rounds are over or something is wrong. */
 
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createStore } from 'blobyard';
@@ -35,7 +35,7 @@ export interface TortureResult {
   readonly findings: readonly string[];
   /** How often what happened. */
   readonly counts: Readonly<Record<string, number>>;
-  /** A copy of the store in which something was found, as it was when its process ended. */
+  /** A copy of the store in which something was found, as it was when its process ended; beside it a log of what was done. */
   readonly kept?: string;
 }
 
@@ -65,6 +65,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
       if (findings.length > 0) {
         kept = path.join(mkdtempSync(path.join(tmpdir(), 'blobyard-tortured-')), 'store');
         copyFileSync(store.before, kept);
+        writeFileSync(`${kept}.log`, store.log);
       }
       store.remove();
     }
@@ -82,6 +83,7 @@ class TorturedStore {
   readonly #durability: Durability;
   readonly #random: Random;
   readonly #oracle: Oracle;
+  readonly #log: string[] = [];
 
   private constructor(options: TortureOptions, index: number, file: string, clusterBytes: number) {
     this.#options = options;
@@ -108,6 +110,11 @@ class TorturedStore {
     return `${this.#path}.before`;
   }
 
+  /** All that its processes have reported, a line each. */
+  get log(): string {
+    return `${this.#log.join('\n')}\n`;
+  }
+
   toString(): string {
     return `${this.#mode}, ${this.#durability}`;
   }
@@ -120,6 +127,7 @@ class TorturedStore {
       counts[what] = (counts[what] ?? 0) + count;
     };
     const oracle = this.#oracle;
+    this.#log.push(`round ${round}: ${JSON.stringify(fate)}`);
     const [operations, acknowledged] = [oracle.operations, oracle.acknowledged];
     const workMs = fate.after === 'opened' ? undefined : 20 + this.#random.below(this.#options.workMsMax / 2);
     const { wasKilled, hasOpened, findings } = await sacrifice(
@@ -134,7 +142,10 @@ class TorturedStore {
         blobs: oracle.listed,
       },
       fate,
-      (line) => oracle.take(line),
+      (line) => {
+        this.#log.push(JSON.stringify(line));
+        oracle.take(line);
+      },
     );
     add('operations', oracle.operations - operations);
     add('acknowledged', oracle.acknowledged - acknowledged);
