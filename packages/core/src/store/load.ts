@@ -16,6 +16,7 @@ import {
   CHANNEL_OPS_DEFAULT,
   CLUSTER_BYTES_DEFAULT,
   checkStoreOptions,
+  keepsHighWater,
   type LoadOptions,
   requireBlockLength,
   requireDeviceSize,
@@ -106,6 +107,7 @@ function* assemble(
     clusterMask: block.clusterMask,
     clean: true, // or not: the first change of metadata looks, and records the size of an old store
     durability: options.durability ?? 'power-loss',
+    keepsHighWater: keepsHighWater(options),
     channelOpsMax: options.channelOpsMax ?? CHANNEL_OPS_DEFAULT,
     openExternal: options.openExternalSnapshot,
     externalContext: options.externalContext,
@@ -114,18 +116,18 @@ function* assemble(
     store.damaged.push(...found.damaged);
     store.missingClusterCount = found.missingClusterCount;
     store.sharedByBlobs = found.shared;
-    if (!store.writesThrough && store.damaged.length === 0) yield* clearLeftovers(store, block, found);
+    if (store.keepsHighWater && store.damaged.length === 0) yield* clearLeftovers(store, block, found);
     yield* writeMasks(store, block);
     yield* store.barrier();
   }
-  shared.highWater = store.writesThrough ? NO_HIGH_WATER : found.clusters.lengthUsed();
+  shared.highWater = store.keepsHighWater ? found.clusters.lengthUsed() : NO_HIGH_WATER;
   return store;
 }
 
 /**
  * Clears what a crash left in clusters that recovery found free: what was written before a map on disk named them, or what a
  * deletion did not come to clear. Whoever gets them next expects zeroes. Not where blobs are damaged: what they had may lie
- * there. Not with `process-crash`: the specification does not clear, and its windows are small.
+ * there. Not without a high-water mark: the specification has none, and does not clear.
  */
 function* clearLeftovers(store: StoreState, block: SuperBlock, found: Masks): Steps<void> {
   const mask = yield* readRange(store.deviceChannel, store.geometry, block.clusterMask);
