@@ -5,7 +5,7 @@
  */
 
 import { checksum, patternAt, putPattern } from './pattern.js';
-import type { ClusterMap, DataOperation, Durability, Line, Operation } from './protocol.js';
+import type { ClusterMap, DataOperation, Durability, Operation, ReportedLine } from './protocol.js';
 
 /** A blob as it was found. */
 export interface FoundBlob {
@@ -60,7 +60,7 @@ export class Oracle {
     return this.#pending.size;
   }
 
-  take(line: Exclude<Line, { say: string }>): void {
+  take(line: ReportedLine): void {
     if ('begin' in line) this.#begin(line.begin, line.operation);
     else if ('done' in line) this.#done(line.done, line.id);
     else this.#find(`${describe(this.#operation(line.failed))} failed: ${line.text}`);

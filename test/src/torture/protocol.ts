@@ -73,6 +73,9 @@ export type Line =
   | { readonly done: number; readonly id?: string }
   | { readonly failed: number; readonly text: string };
 
+/** A line about an operation. */
+export type ReportedLine = Exclude<Line, { say: string }>;
+
 /** Numbers of operations: a writer's own, one after another. */
 const WRITERS_MAX = 64;
 
