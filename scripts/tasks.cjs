@@ -23,6 +23,7 @@ const TASKS = {
   bench: (args) => runBuilt('bench', 'main.js', args),
   conformance: (args) => runBuilt('test', 'conformance/main.js', args),
   stress: (args) => runBuilt('test', 'stress/main.js', args),
+  torture: (args) => runBuilt('test', 'torture/main.js', args),
   build: () => build('.'),
   test,
   lint: (args) => {

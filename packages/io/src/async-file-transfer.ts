@@ -4,12 +4,13 @@
  */
 
 import { allocateAligned, areAligned, isAligned } from './aligned-buffer.js';
-import { mayRetry, stuckWriteError, transferError, truncatedError } from './file-errors.js';
+import { mayRetry, stuckWriteError, transferError } from './file-errors.js';
 import {
   afterFailedPunch,
   CALL_BYTES_MAX,
   DETOUR_BYTES,
   describe,
+  endOfFile,
   isEndOfFile,
   restOfList,
   zeroBuffer,
@@ -56,7 +57,7 @@ export async function readvAtAsync(
     const moved = await once(file, 'readv', position, (settle) =>
       file.fs.readv(file.fd, rest, position + done, settle),
     );
-    if (isEndOfFile(file, moved, length - done)) throw truncatedError(file.path, position, length, done);
+    if (isEndOfFile(file, moved, length - done)) throw endOfFile(file, position, length, done);
     done += moved;
   }
 }
@@ -89,9 +90,10 @@ export async function zeroAtAsync(file: OpenFile, length: number, position: numb
   }
 }
 
-/** Brings everything that was written before to the medium. After a failure it fails for good. */
+/** Brings everything that was written before to the medium. As `flushFile`. */
 export async function flushFileAsync(file: OpenFile): Promise<void> {
   file.checkFlushable();
+  file.requireLength('flush', Number.POSITIVE_INFINITY);
   try {
     await once<void>(file, 'flush', undefined, (settle) => file.fs.fdatasync(file.fd, settle));
   } catch (cause) {
@@ -105,7 +107,7 @@ async function readAll(file: OpenFile, buffer: Uint8Array, offset: number, lengt
     const moved = await once(file, 'read', position, (settle) =>
       file.fs.read(file.fd, buffer, offset + done, asked, position + done, settle),
     );
-    if (isEndOfFile(file, moved, asked)) throw truncatedError(file.path, position, length, done + moved);
+    if (isEndOfFile(file, moved, asked)) throw endOfFile(file, position, length, done + moved);
     done += moved;
   }
 }

@@ -37,7 +37,9 @@ class ChannelGate {
 
   admitWrite(operation: string, lba: number, blockCount: number): number {
     this.#file.checkWritable(operation);
-    return this.admit(operation, lba, blockCount);
+    const length = this.admit(operation, lba, blockCount);
+    this.#file.checkLength(operation, lba * this.#file.blockLengthBytes + length);
+    return length;
   }
 
   checkOpen(operation: string): void {

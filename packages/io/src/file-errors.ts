@@ -9,6 +9,7 @@ const ATTEMPTS_MAX = 1000;
 const TRANSFER_CODES: Readonly<Record<string, ErrorCode>> = {
   EBADF: 'EBADF',
   EDQUOT: 'ENOSPC',
+  EFBIG: 'ENOSPC',
   ENOMEM: 'ENOMEM',
   ENOSPC: 'ENOSPC',
   EPERM: 'EPERM',
@@ -53,6 +54,12 @@ export function openError(cause: unknown, doing: string): BlobstoreError {
 export function truncatedError(path: string, position: number, lengthBytes: number, doneBytes: number): BlobstoreError {
   const asked = `read of ${lengthBytes} bytes at byte ${position} of ${path}`;
   return new BlobstoreError('EIO', `${asked} met its end after ${doneBytes}: the file was truncated while it was open`);
+}
+
+/** The file is shorter than the device that it is open as. */
+export function cutError(path: string, operation: string, wholeBytes: number, foundBytes: number): BlobstoreError {
+  const found = `the file was truncated while it was open, from ${wholeBytes} bytes to ${foundBytes}`;
+  return new BlobstoreError('EIO', `${operation} of ${path}: ${found}; what was beyond is lost`);
 }
 
 /** The system took no byte of a write and gave no reason. */

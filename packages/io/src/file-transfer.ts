@@ -48,7 +48,7 @@ export function readvAt(file: OpenFile, buffers: readonly Uint8Array[], length: 
   for (let done = 0; done < length; ) {
     const rest = restOfList(buffers, done);
     const moved = once(file, 'readv', position, () => file.fs.readvSync(file.fd, rest, position + done));
-    if (isEndOfFile(file, moved, length - done)) throw truncatedError(file.path, position, length, done);
+    if (isEndOfFile(file, moved, length - done)) throw endOfFile(file, position, length, done);
     done += moved;
   }
 }
@@ -77,14 +77,21 @@ export function zeroAt(file: OpenFile, length: number, position: number): void {
   }
 }
 
-/** Brings everything that was written to the medium. After a failure it fails for good. */
+/** Brings everything that was written to the medium. After a failure it fails for good; of a file that was cut while it is. */
 export function flushFile(file: OpenFile): void {
   file.checkFlushable();
+  file.requireLength('flush', Number.POSITIVE_INFINITY);
   try {
     once(file, 'flush', undefined, () => file.fs.fdatasyncSync(file.fd));
   } catch (cause) {
     throw file.rememberFlushFailure(cause);
   }
+}
+
+/** A read has met the end of the file: the device's writes are told. */
+export function endOfFile(file: OpenFile, position: number, length: number, done: number): Error {
+  file.noteCut();
+  return truncatedError(file.path, position, length, done);
 }
 
 /** Whether a read that moved so many bytes has met the end of the file: direct reads stop between blocks only there. */
@@ -113,7 +120,7 @@ function readAll(file: OpenFile, buffer: Uint8Array, offset: number, length: num
     const asked = Math.min(length - done, CALL_BYTES_MAX);
     try {
       const moved = file.fs.readSync(file.fd, buffer, offset + done, asked, position + done);
-      if (isEndOfFile(file, moved, asked)) throw truncatedError(file.path, position, length, done + moved);
+      if (isEndOfFile(file, moved, asked)) throw endOfFile(file, position, length, done + moved);
       done += moved;
       attempt = 0;
     } catch (cause) {

@@ -1,8 +1,9 @@
 /** An open file and what is known about it: shared by a file device, its channels and the transfers they make. */
 
+import type { Stats } from 'node:fs';
 import { BlobstoreError } from '@blobyard/core';
 import { checkOpen } from './bounds.js';
-import { transferError } from './file-errors.js';
+import { cutError, transferError } from './file-errors.js';
 import type { FileSystem } from './file-system.js';
 import { mediumSizeBytes } from './medium-size.js';
 
@@ -28,6 +29,8 @@ export class OpenFile implements OpenFileFields {
   blockCount = 0;
   /** False once the file system has refused to punch a hole; from then on zeroes are written. */
   punchesHoles = true;
+  /** True once a read or a flush has found the file shorter than the device; see `checkLength`. */
+  #isCut = false;
   #flushFailure: BlobstoreError | undefined;
   #inFlight = 0;
   #isOpen = true;
@@ -57,6 +60,35 @@ export class OpenFile implements OpenFileFields {
     checkOpen(operation, this.#isOpen);
     if (!this.readOnly) return;
     throw new BlobstoreError('EPERM', `${operation} to ${this.path}, which was opened with readOnly`);
+  }
+
+  /** A read has met the end of the file inside the device. */
+  noteCut(): void {
+    this.#isCut = true;
+  }
+
+  /**
+   * Throws EIO when the file is known to be cut, and a write up to byte `end` would make it longer again: what was cut off would
+   * then read as zeroes, and nobody be told. Looks again each time, since the file may have its length back.
+   */
+  checkLength(operation: string, end: number): void {
+    if (this.#isCut) this.requireLength(operation, end);
+  }
+
+  /** Throws EIO when the file is shorter than the device, and than `end` bytes. */
+  requireLength(operation: string, end: number): void {
+    const stats = this.#stats(operation);
+    const wholeBytes = this.blockCount * this.blockLengthBytes;
+    this.#isCut = stats.isFile() && stats.size < wholeBytes;
+    if (this.#isCut && stats.size < end) throw cutError(this.path, operation, wholeBytes, stats.size);
+  }
+
+  #stats(operation: string): Stats {
+    try {
+      return this.fs.fstatSync(this.fd);
+    } catch (cause) {
+      throw transferError(cause, `${operation} of ${this.path}, whose size cannot be looked up`);
+    }
   }
 
   /**

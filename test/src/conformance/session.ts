@@ -419,6 +419,7 @@ function storeOptions(operation: TraceOperation): Partial<LoadOptions> {
     bstype: operation.bstype === undefined ? undefined : bstypeFromText(operation.bstype),
     openExternalSnapshot: operation.esnap ? openByName : undefined,
     durability: 'process-crash',
+    highWater: false, // the images are compared
   };
 }
 

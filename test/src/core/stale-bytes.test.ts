@@ -1,7 +1,15 @@
 /** A cluster that is given anew reads as zeroes, also when a crash has left something in it that no map names. */
 
-import { type Blob, Blobstore, type Channel, runSync } from '@blobyard/core';
-import { SparseMemoryDevice } from '@blobyard/io';
+import {
+  type Blob,
+  Blobstore,
+  BlobstoreError,
+  type BlockDevice,
+  type Channel,
+  type Durability,
+  runSync,
+} from '@blobyard/core';
+import { FaultyDevice, SparseMemoryDevice } from '@blobyard/io';
 import { describe, expect, test } from 'vitest';
 
 const CLUSTER_BYTES = 8192;
@@ -12,8 +20,8 @@ interface Opened {
   channel: Channel;
 }
 
-function load(device: SparseMemoryDevice): Opened {
-  const store = runSync(Blobstore.load(device, { clusterBytes: CLUSTER_BYTES }));
+function load(device: BlockDevice, durability: Durability = 'power-loss'): Opened {
+  const store = runSync(Blobstore.load(device, { clusterBytes: CLUSTER_BYTES, durability }));
   return { store, channel: store.openChannel() };
 }
 
@@ -59,14 +67,62 @@ describe.each(ways)('after a crash where %s', (_, spoil) => {
     const before = load(device);
     spoil(before, ids);
     runSync(before.store.abandon());
-    const { store, channel } = load(device);
-    const clusterCount = store.freeClusterCount;
-    const thick = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: clusterCount - 8 }))));
-    const thin = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 8, thin: true }))));
-    for (let cluster = 0; cluster < 8; cluster++) channel.writeSync(thin, new Uint8Array(512), cluster * UNITS, 1);
-    for (const blob of [thick, thin]) expect(isZero(channel, blob)).toBe(true);
+    expectNewBlobsZero(load(device));
   });
 });
+
+const cutOff: [string, (opened: Opened, ids: { thinId: bigint; thickId: bigint }) => void][] = [
+  [
+    'a clone copied a cluster',
+    ({ store, channel }, { thinId }) =>
+      channel.writeSync(runSync(store.openBlob(thinId)), SECRET.subarray(0, 512), UNITS, 1),
+  ],
+  ['a blob was deleted', ({ store }, { thickId }) => runSync(store.deleteBlob(thickId))],
+  [
+    'a blob became shorter',
+    ({ store }, { thickId }) => {
+      const blob = runSync(store.openBlob(thickId));
+      runSync(store.resizeBlob(blob, 0));
+      runSync(store.syncBlob(blob));
+    },
+  ],
+];
+
+describe.each(cutOff)('after a process was killed while %s, at each of its writes', (_, act) => {
+  test.each(['power-loss', 'process-crash'] as const)('new blobs read as zeroes, %s', (durability) => {
+    for (let at = 1, wasCut = true; wasCut; at++) {
+      const { device, ...ids } = makeDevice();
+      const faulty = new FaultyDevice(device);
+      const before = load(faulty, durability);
+      const { store, channel } = before;
+      const thin = runSync(store.openBlob(ids.thinId));
+      channel.writeSync(thin, SECRET, 0, 4 * UNITS);
+      runSync(store.createSnapshot(ids.thinId));
+      const thick = runSync(store.openBlob(ids.thickId));
+      channel.writeSync(thick, SECRET, 0, UNITS);
+      runSync(store.closeBlob(thick));
+      runSync(store.flush());
+      faulty.cutPowerAt(at);
+      try {
+        act(before, ids);
+      } catch (error) {
+        expect(error).toBeInstanceOf(BlobstoreError);
+      }
+      wasCut = !faulty.isPowered;
+      runSync(store.abandon());
+      expectNewBlobsZero(load(device, durability));
+    }
+  });
+});
+
+/** Takes all free clusters for new blobs: they read as zeroes. */
+function expectNewBlobsZero({ store, channel }: Opened): void {
+  const clusterCount = store.freeClusterCount;
+  const thick = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: clusterCount - 8 }))));
+  const thin = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 8, thin: true }))));
+  for (let cluster = 0; cluster < 8; cluster++) channel.writeSync(thin, new Uint8Array(512), cluster * UNITS, 1);
+  for (const blob of [thick, thin]) expect(isZero(channel, blob)).toBe(true);
+}
 
 function isZero(channel: Channel, blob: Blob): boolean {
   const bytes = new Uint8Array(blob.clusterCount * CLUSTER_BYTES).fill(1);

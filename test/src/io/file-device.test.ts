@@ -107,6 +107,32 @@ describe('the file of a FileDevice', () => {
     expect(error.message).toMatch(/after 5904: the file was truncated/);
     await failure('EIO', () => channel.readv([buffer.subarray(0, 100), buffer.subarray(100, 4096)], 50, 1));
   });
+
+  it.each(modes)('may be truncated under the device: no flush says that all is well (%s)', async (mode) => {
+    const { path, channel } = make({ mode });
+    fs.truncateSync(path, SIZE - 1);
+    const error = await failure('EIO', () => channel.flush());
+    expect(error.message).toMatch(/truncated while it was open, from 262144 bytes to 262143; what was beyond is lost/);
+    await failure('EIO', () => channel.flush());
+    fs.truncateSync(path, SIZE);
+    await channel.flush();
+  });
+
+  it.each(modes)('is not made longer by a write, once it is known to be truncated (%s)', async (mode) => {
+    const { path, channel } = make({ mode });
+    const block = new Uint8Array(4096).fill(1);
+    fs.truncateSync(path, 8192);
+    await failure('EIO', () => channel.read(block, 0, 2, 1));
+    await failure('EIO', () => channel.write(block, 0, 9, 1));
+    await failure('EIO', () => channel.writev([block], 2, 1));
+    await channel.write(block, 0, 1, 1); // there
+    expect(fs.statSync(path).size).toBe(8192);
+    fs.truncateSync(path, SIZE);
+    await channel.write(block, 0, 9, 1);
+    fs.truncateSync(path, 8192);
+    await channel.write(block, 0, 3, 1); // not known
+    expect(fs.statSync(path).size).toBe(4 * 4096);
+  });
 });
 
 describe('holes', () => {
@@ -252,6 +278,7 @@ describe('failures of the medium', () => {
     ['EIO', 'EIO'],
     ['ENOSPC', 'ENOSPC'],
     ['EDQUOT', 'ENOSPC'],
+    ['EFBIG', 'ENOSPC'],
     ['EROFS', 'EIO'],
   ])('%s at a write is %s, with what was being done', async (code, expected) => {
     const { path, channel } = make({}, { writeSync: () => failing(code) });

@@ -5,7 +5,8 @@ import { expect } from 'vitest';
 import { codeOf, eachConfiguration, isSettled, PER_CLUSTER, type Yard } from './fixture.js';
 import { chainDescriptors, DESCRIPTOR, wordsOf } from './raw-page.js';
 
-const THROUGH = { store: { durability: 'process-crash' } } as const;
+/** What is written is just what the specification writes. */
+const THROUGH = { store: { durability: 'process-crash', highWater: false } } as const;
 
 /** Blocks that were written to metadata pages and to data clusters since the last call. */
 function written(yard: Yard): { metadata: number; data: number } {
@@ -153,7 +154,7 @@ eachConfiguration((test) => {
       yard.write(blob, 4, 1, 1);
       expect(written(yard)).toEqual({ metadata: 1, data: 1 }); // the extent page is still there
     },
-    { store: { durability: 'process-crash', clusterBytes: 16 * 1024, mdPageCount: 300 } },
+    { store: { ...THROUGH.store, clusterBytes: 16 * 1024, mdPageCount: 300 } },
   );
 
   test('writes no metadata at first writes where the next sync does', (yard) => {

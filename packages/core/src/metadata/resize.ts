@@ -40,7 +40,7 @@ export function* resizeBlob(store: StoreState, blob: Blob, clusterCount: number)
 
 /** What is written to new clusters of a thick blob before a sync is for recovery to clear: it must know of them. */
 export function* coverNewClusters(store: StoreState, blob: Blob, before: number): Steps<void> {
-  if (store.writesThrough || blob.isThin || blob.clusterCount <= before) return;
+  if (!store.keepsHighWater || blob.isThin || blob.clusterCount <= before) return;
   let highest = 0;
   for (const cluster of blob.map.clusters.entries().subarray(before)) highest = Math.max(highest, cluster);
   yield* markDirty(store);

@@ -42,7 +42,8 @@ export function* growSuper(
 
 /**
  * Makes an open store as large as its device is now.
- * @throws ENOSPC when the device became smaller, or the cluster mask has no room; then nothing has changed.
+ * @throws EILSEQ when the device became smaller than the store, ENOSPC when the cluster mask has no room; then nothing has
+ * changed.
  */
 export function* growLive(store: StoreState): Steps<void> {
   const { shared } = store;

@@ -1,9 +1,10 @@
 /**
  * The high-water mark: no cluster at or above it has been handed out since the store was last known to be in order.
  *
- * With `power-loss` durability a cluster holds data before any map on disk names it, so that after a crash recovery finds
- * clusters free that are not empty, and must clear them before somebody else gets them. Clearing all free space would take
- * hours on a large disk without discard. So the mark is kept on disk, in the place of the used-cluster mask, which nobody
+ * A cluster holds data before any map on disk names it: with `power-loss` durability until the next sync, with `process-crash`
+ * while it is copied on write; and one that was given back holds it until it is cleared. So recovery finds clusters free that
+ * are not empty, and must clear them before somebody else gets them. Clearing all free space would take hours on a large disk
+ * without discard. So the mark is kept on disk, in the place of the used-cluster mask, which nobody
  * reads while the store is in use: bits below the mark are set. It is raised, durably, in large steps, before a cluster above
  * it gets data. The pool hands out its lowest cluster first, so the mark stays close to what is used.
  *

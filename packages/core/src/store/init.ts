@@ -15,6 +15,7 @@ import {
   CLUSTER_BYTES_DEFAULT,
   checkInitOptions,
   type InitOptions,
+  keepsHighWater,
   requireBlockLength,
 } from './options.js';
 import { StoreState } from './store-state.js';
@@ -112,7 +113,7 @@ function makeState(
   const used = BitArray.private(clusterCount);
   for (let cluster = 0; cluster < geometry.metadataClusterCount(); cluster++) used.set(cluster);
   shared.locked(() => shared.clusters.load(used));
-  shared.highWater = options.durability === 'process-crash' ? NO_HIGH_WATER : used.lengthUsed();
+  shared.highWater = keepsHighWater(options) ? used.lengthUsed() : NO_HIGH_WATER;
   return new StoreState({
     device,
     deviceChannel,
@@ -124,6 +125,7 @@ function makeState(
     clean: false,
     clusterMask: block.clusterMask,
     durability: options.durability ?? 'power-loss',
+    keepsHighWater: keepsHighWater(options),
     channelOpsMax: options.channelOpsMax ?? CHANNEL_OPS_DEFAULT,
     openExternal: options.openExternalSnapshot,
     externalContext: options.externalContext,

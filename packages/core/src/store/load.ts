@@ -19,6 +19,7 @@ import {
   CHANNEL_OPS_DEFAULT,
   CLUSTER_BYTES_DEFAULT,
   checkStoreOptions,
+  keepsHighWater,
   type LoadOptions,
   requireBlockLength,
   requireDeviceSize,
@@ -99,7 +100,7 @@ function* openAsIs(store: StoreState, block: SuperBlock, options: LoadOptions): 
     take(store, found);
     store.missingClusterCount = found.missingClusterCount;
     store.sharedByBlobs = found.shared;
-    if (!store.writesThrough) yield* clearLeftovers(store, block, found);
+    if (store.keepsHighWater) yield* clearLeftovers(store, block, found);
     yield* writeMasks(store, block);
     yield* store.barrier();
   } else take(store, yield* readMasks(deviceChannel, geometry, block, capacity));
@@ -173,10 +174,10 @@ function takeSurvey(store: StoreState, survey: Survey): void {
 }
 
 function* writeRecovered(store: StoreState, block: SuperBlock, survey: Survey): Steps<void> {
-  if (!store.writesThrough && !survey.isDoubtful) yield* clearLeftovers(store, block, survey);
+  if (store.keepsHighWater && !survey.isDoubtful) yield* clearLeftovers(store, block, survey);
   yield* writeMasks(store, block);
   yield* store.barrier();
-  if (store.writesThrough || !survey.isDoubtful) return;
+  if (!store.keepsHighWater || !survey.isDoubtful) return;
   yield* markDirty(store);
   yield* writeHighWater(store, survey.clusters.lengthUsed()); // or the next load would not know it any more
 }
@@ -210,6 +211,7 @@ function newStore(
     clusterMask: block.clusterMask,
     clean: true, // or not: the first change of metadata looks, and records the size of an old store
     durability: options.durability ?? 'power-loss',
+    keepsHighWater: keepsHighWater(options),
     channelOpsMax: options.channelOpsMax ?? CHANNEL_OPS_DEFAULT,
     openExternal: options.openExternalSnapshot,
     externalContext: options.externalContext,
@@ -229,13 +231,13 @@ function take(store: StoreState, { clusters, pages, blobIds }: Masks): void {
     shared.pages.load(pages);
   });
   store.usedBlobIds.add(blobIds);
-  shared.highWater = store.writesThrough ? NO_HIGH_WATER : clusters.lengthUsed();
+  shared.highWater = store.keepsHighWater ? clusters.lengthUsed() : NO_HIGH_WATER;
 }
 
 /**
  * Clears what a crash left in clusters that recovery found free: what was written before a map on disk named them, or what a
  * deletion did not come to clear. Whoever gets them next expects zeroes. Not where blobs are damaged: what they had may lie
- * there. Not with `process-crash`: the specification does not clear, and its windows are small.
+ * there. Not without a high-water mark: the specification has none, and does not clear.
  */
 function* clearLeftovers(store: StoreState, block: SuperBlock, found: Masks): Steps<void> {
   const { capacity } = found.clusters;

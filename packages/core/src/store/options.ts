@@ -18,6 +18,11 @@ export interface StoreOptions {
   channelOpsMax?: number;
   /** Default `power-loss`. */
   durability?: Durability;
+  /**
+   * Keeps the high-water mark on disk, by which recovery knows what to clear. Default true. False, with `process-crash` alone: the
+   * disk gets just what the specification writes, and after a crash a free cluster may hold what was another blob's.
+   */
+  highWater?: boolean;
   /** Opens the devices behind external clones; without it these cannot be opened (ENOTSUP). */
   openExternalSnapshot?: OpenExternalSnapshot;
   /** Given to `openExternalSnapshot`. */
@@ -74,6 +79,11 @@ export function checkInitOptions(options: InitOptions, deviceBytes: number): voi
       `a cluster is a multiple of ${PAGE_BYTES} bytes below 4 GiB, not ${clusterBytes}`,
     );
   }
+}
+
+/** Whether the high-water mark is kept: without barriers alone can it be done without. */
+export function keepsHighWater({ durability, highWater = true }: StoreOptions): boolean {
+  return highWater || durability !== 'process-crash';
 }
 
 /** EINVAL unless the common options are usable. */

@@ -61,6 +61,8 @@ export interface StoreStateFields {
   clean: boolean;
   clusterMask: PageRange;
   durability: Durability;
+  /** See `StoreOptions.highWater`. */
+  keepsHighWater: boolean;
   channelOpsMax: number;
   openExternal: OpenExternalSnapshot | undefined;
   externalContext: unknown;
@@ -82,6 +84,7 @@ export class StoreState {
   readonly clusterMask: PageRange;
   readonly highWaterWrites = new Coalescer();
   readonly durability: Durability;
+  readonly keepsHighWater: boolean;
   /** Requests that a channel takes at once. */
   readonly channelOpsMax: number;
   readonly openExternal: OpenExternalSnapshot | undefined;
@@ -127,6 +130,7 @@ export class StoreState {
     this.clean = fields.clean;
     this.clusterMask = fields.clusterMask;
     this.durability = fields.durability;
+    this.keepsHighWater = fields.keepsHighWater;
     this.channelOpsMax = fields.channelOpsMax;
     this.openExternal = fields.openExternal;
     this.externalContext = fields.externalContext;

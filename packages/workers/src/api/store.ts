@@ -203,7 +203,7 @@ export interface Store extends AsyncDisposable {
   getSuperBlob(): Promise<bigint | undefined>;
   /** Names the blob to begin at, on disk when this resolves; undefined: none. Throws ENOENT for a blob that is not there. */
   setSuperBlob(blob: BlobAddress | undefined): Promise<void>;
-  /** Makes the store as large as its device has become. Throws ENOSPC when it cannot be. */
+  /** Makes the store as large as its device has become. Throws ENOSPC when it cannot be, EILSEQ when the device is smaller. */
   grow(): Promise<void>;
   /** Makes everything durable that was acknowledged. */
   flush(): Promise<void>;

@@ -1,0 +1,37 @@
+/** A thread of the tortured process that is attached to the store, and changes the blobs that it is told to. */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { attach, type StoreHandle } from 'blobyard';
+import { Random } from '../stress/random.js';
+import { changeAtOnce, changeInOrder } from './data-work.js';
+import { Reporter } from './protocol.js';
+
+export interface AttachedThreadData {
+  readonly handle: StoreHandle;
+  readonly seed: number;
+  /** Of its random sequence. */
+  readonly name: string;
+  /** The number by which it reports. */
+  readonly writer: number;
+}
+
+/** So many operations on a blob. */
+export interface AttachedTask {
+  readonly number: number;
+  readonly key: string;
+  readonly id: bigint;
+  readonly count: number;
+}
+
+const { handle, seed, name, writer } = workerData as AttachedThreadData;
+const store = await attach(handle);
+const random = new Random(seed, name);
+const reporter = new Reporter(writer);
+
+parentPort?.on('message', async ({ number, key, id, count }: AttachedTask) => {
+  const blob = await store.open(id);
+  const work = { key, blob, clusterBytes: store.clusterSizeBytes, random, reporter, hasSync: true };
+  await (random.below(3) === 0 ? changeAtOnce(work, count) : changeInOrder(work, count));
+  await blob.close();
+  parentPort?.postMessage(number);
+});

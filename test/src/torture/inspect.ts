@@ -1,0 +1,65 @@
+/** A store as it is found after its process was killed: opened, examined as a whole, every blob read. */
+
+import { copyFileSync, rmSync } from 'node:fs';
+import { acquireStoreLock, openStore, run, type Store } from 'blobyard';
+import { clusterMapOf } from './data-work.js';
+import type { FoundBlob } from './oracle.js';
+import type { Durability } from './protocol.js';
+
+export interface Inspected {
+  readonly found: ReadonlyMap<string, FoundBlob>;
+  readonly findings: string[];
+}
+
+/**
+ * Inspects the store in a file, and leaves it clean. With `isCopied` it is a copy that is inspected: the file stays as it was
+ * left, for the next process to recover. That nobody has the lock any more is seen in both cases.
+ */
+export async function inspect(path: string, durability: Durability, isCopied: boolean): Promise<Inspected> {
+  if (!isCopied) return inspectFile(path, durability);
+  acquireStoreLock(path).release();
+  const copy = `${path}.copy`;
+  copyFileSync(path, copy);
+  try {
+    return await inspectFile(copy, durability);
+  } finally {
+    rmSync(copy);
+  }
+}
+
+async function inspectFile(path: string, durability: Durability): Promise<Inspected> {
+  const store = await openStore({ device: { kind: 'file', path }, durability });
+  try {
+    const findings = await examine(store);
+    const found = new Map<string, FoundBlob>();
+    for (const { id, name } of await store.blobs()) {
+      if (name === undefined || found.has(name)) findings.push(`blob ${id} has the name ${name}`);
+      else found.set(name, await readBlob(store, id));
+    }
+    return { found, findings };
+  } finally {
+    await store.close();
+  }
+}
+
+/** Everything that looks at a store as a whole. */
+async function examine(store: Store): Promise<string[]> {
+  const findings = store.damaged.map(({ id, error }) => `blob ${id} is damaged: ${error.message}`);
+  try {
+    await run(store.engine.blobstore.audit());
+  } catch (error) {
+    findings.push(`the audit: ${error instanceof Error ? error.message : error}`);
+  }
+  return findings;
+}
+
+async function readBlob(store: Store, id: bigint): Promise<FoundBlob> {
+  const blob = await store.open(id);
+  const { clusterSizeBytes } = await store.stats();
+  const xattrs = new Map<string, string>();
+  for (const name of await blob.xattrs.list()) xattrs.set(name, (await blob.xattrs.getText(name)) as string);
+  const content = await blob.read(0, blob.sizeBytes);
+  const found = { id, content, xattrs, map: clusterMapOf(blob, clusterSizeBytes), isReadOnly: blob.isReadOnly };
+  await blob.close();
+  return found;
+}

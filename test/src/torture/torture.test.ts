@@ -1,0 +1,124 @@
+/** A short torture in each mode, and that the oracle finds what is lost. `npm run torture` goes on for longer. */
+
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { type FoundBlob, Oracle } from './oracle.js';
+import { putPattern } from './pattern.js';
+import type { Operation } from './protocol.js';
+import { DEFAULTS, torture } from './torture.js';
+
+describe('nothing that was acknowledged is lost by a kill', () => {
+  test.each([
+    ['on one thread', { seed: 1, mode: 'inline', durability: 'power-loss' }],
+    ['with I/O threads', { seed: 2, mode: 'pool', durability: 'process-crash' }],
+    ['with attached threads', { seed: 3, mode: 'attached', durability: 'process-crash' }],
+    ['with both', { seed: 4, mode: 'mixed', durability: 'power-loss' }],
+  ] as const)('%s', { timeout: 120_000 }, async (_, chosen) => {
+    const { findings, counts } = await torture({ ...DEFAULTS, ...chosen, rounds: 5, workMsMax: 250 });
+    expect(findings).toEqual([]);
+    expect(counts.acknowledged).toBeGreaterThan(0);
+  });
+});
+
+describe('the oracle', () => {
+  const CLUSTER = 4096;
+  const content = (fill: (bytes: Uint8Array) => void = () => undefined): Uint8Array => {
+    const bytes = new Uint8Array(2 * CLUSTER);
+    fill(bytes);
+    return bytes;
+  };
+  const xattrs = new Map([
+    ['name', 'a'],
+    ['tag', 't'],
+  ]);
+  const found = (bytes: Uint8Array): Map<string, FoundBlob> =>
+    new Map([['a', { id: 1n, content: bytes, xattrs, map: '11', isReadOnly: false }]]);
+  const write = (at: number, length: number, token: number): Operation => ({
+    kind: 'write',
+    key: 'a',
+    at,
+    length,
+    token,
+  });
+
+  /** Knows of a thin blob whose first cluster was written and synced. */
+  function knowing(durability: 'power-loss' | 'process-crash'): {
+    oracle: Oracle;
+    act: (...given: Operation[]) => void;
+  } {
+    const oracle = new Oracle(CLUSTER, durability);
+    let number = 0;
+    const act = (...given: Operation[]) => {
+      for (const operation of given) {
+        oracle.take({ begin: number, operation });
+        oracle.take({ done: number++, id: '1' });
+      }
+    };
+    act({ kind: 'create', key: 'a', bytes: 2 * CLUSTER, thin: true, tag: 't' }, write(0, CLUSTER, 7));
+    oracle.compare(found(content((bytes) => putPattern(bytes, 0, CLUSTER, 7, 0))), false);
+    return { oracle, act };
+  }
+  const first = (bytes: Uint8Array) => putPattern(bytes, 0, CLUSTER, 7, 0);
+
+  test('misses what was synced', () => {
+    const { oracle } = knowing('power-loss');
+    oracle.compare(found(content()), false);
+    expect(oracle.findings).toEqual([expect.stringMatching(/blob a, byte 0 /)]);
+  });
+
+  test('misses a blob that is gone, and one that is back', () => {
+    const { oracle, act } = knowing('power-loss');
+    oracle.compare(new Map(), false);
+    expect(oracle.findings).toEqual(['blob a is gone']);
+    const other = knowing('power-loss');
+    other.act({ kind: 'delete', key: 'a' });
+    other.oracle.compare(found(content(first)), false);
+    expect(other.oracle.findings).toEqual([expect.stringMatching(/blob a is there/)]);
+    expect(() => act({ kind: 'inflate', key: 'a' })).toThrow('not known');
+  });
+
+  test.each([
+    ['power-loss', 0],
+    ['process-crash', 1],
+  ] as const)('knows what %s lets be lost', (durability, findings) => {
+    const { oracle, act } = knowing(durability);
+    oracle.compare(new Map([...found(content(first))].map(([key, blob]) => [key, { ...blob, map: '10' }])), false);
+    act(write(CLUSTER, 100, 9));
+    oracle.compare(found(content(first)), false);
+    expect(oracle.findings).toHaveLength(findings);
+  });
+
+  test('allows of a write that was under way any part, and nothing else', () => {
+    const { oracle } = knowing('process-crash');
+    const torn = (token: number) =>
+      found(
+        content((bytes) => {
+          first(bytes);
+          putPattern(bytes, 50, 50, token, 50);
+        }),
+      );
+    oracle.take({ begin: 99, operation: write(0, 200, 11) });
+    oracle.compare(torn(11), false);
+    expect(oracle.findings).toEqual([]);
+    oracle.take({ begin: 100, operation: write(0, 200, 12) });
+    oracle.compare(torn(13), false);
+    expect(oracle.findings).toEqual([expect.stringMatching(/under way: write/)]);
+  });
+
+  test('misses an xattr', () => {
+    const { oracle, act } = knowing('power-loss');
+    act({ kind: 'xattr', key: 'a', name: 'x', value: 'y' });
+    oracle.compare(found(content(first)), false);
+    expect(oracle.findings).toEqual([expect.stringMatching(/xattr x: found undefined, not y/)]);
+  });
+});
+
+test('the command refuses what it does not know', () => {
+  const main = fileURLToPath(new URL('../../dist/torture/main.js', import.meta.url));
+  for (const args of [['--mode', 'none'], ['--threads', '0'], ['--seed', 'x'], ['--unknown'], ['--rounds', '']]) {
+    const { status, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/Usage: npm run torture/);
+  }
+});
