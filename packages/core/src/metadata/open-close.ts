@@ -4,13 +4,13 @@ import type { Backing } from '../blob/backing.js';
 import { Blob } from '../blob/blob.js';
 import { BlobstoreError } from '../error.js';
 import type { ClearMethod } from '../format/flags.js';
-import type { StoreState } from '../store/store-state.js';
+import type { Loading, StoreState } from '../store/store-state.js';
 import { type BlobId, type MdPage, pageOfBlobId } from '../units/units.js';
 import { closeExternalChannels } from './external.js';
 import { freeze, thaw, unfreeze } from './freeze.js';
 import { loadBlob } from './load-blob.js';
 import { persist } from './persist.js';
-import { type Steps, wait } from './steps.js';
+import { Deferred, type Steps, wait } from './steps.js';
 
 export interface OpenBlobOptions {
   /** How clusters are cleared as long as the blob is open; `default`: as the blob's metadata says. */
@@ -26,25 +26,42 @@ export interface OpenBlobOptions {
  * @throws ENOENT no such blob, EINVAL damaged metadata, EBUSY being deleted, ENOTSUP an external clone without a callback.
  */
 export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOptions = {}): Steps<Blob> {
-  store.requireOpen();
   const page = pageOfBlobId(id);
+  const below = options.below ?? [];
+  for (let loading = store.loading.get(page); loading; loading = store.loading.get(page)) {
+    requireNoCircle(store, id, below);
+    yield loading.ended.promise;
+  }
+  store.requireOpen();
   if (!store.usedBlobIds.get(page)) throw new BlobstoreError('ENOENT', `there is no blob ${id}`);
   const open = findOpen(store, id);
-  const below = options.below ?? [];
   if (open) return takeReference(open, below.length > 0);
   requireWhole(store, id, page);
-  if (below.includes(page))
-    throw new BlobstoreError('EINVAL', `blob ${id} is damaged: it is its own parent, or a parent's`);
+  requireNoCircle(store, id, below);
+  const loading: Loading = { ended: new Deferred(), parent: undefined };
+  store.loading.set(page, loading);
+  try {
+    return yield* loadClosed(store, id, options, loading);
+  } finally {
+    store.loading.delete(page);
+    loading.ended.resolve();
+  }
+}
+
+/**
+ * Loads a blob that is not open. One at a time loads it, and the others wait: who read its pages beside an operation on it could
+ * go on with a parent that it had before, and that may be deleted, or another blob by now.
+ */
+function* loadClosed(store: StoreState, id: BlobId, options: OpenBlobOptions, loading: Loading): Steps<Blob> {
+  const page = pageOfBlobId(id);
   const blob = new Blob(store.shared, id);
   try {
     blob.clearMethod = options.clearMethod ?? 'default';
     blob.externalContext = options.externalContext;
-    yield* loadBlob(store, blob, (parentId) => openBlob(store, parentId, { below: [...below, page] }));
-    const existing = findOpen(store, id); // two opens in flight: the first to end wins
-    if (existing) {
-      yield* freeBlob(store, blob);
-      return takeReference(existing, below.length > 0);
-    }
+    yield* loadBlob(store, blob, (parentId) => {
+      loading.parent = pageOfBlobId(parentId);
+      return openBlob(store, parentId, { below: [...(options.below ?? []), page] });
+    });
     blob.attach();
   } catch (error) {
     yield* freeBlob(store, blob);
@@ -53,6 +70,14 @@ export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOption
   blob.openRefs = 1;
   store.openBlobs.set(page, blob);
   return blob;
+}
+
+/** EINVAL when a blob that is being opened waits, by way of its parents, for a blob of which it is a parent. */
+function requireNoCircle(store: StoreState, id: BlobId, below: readonly MdPage[]): void {
+  for (let page: MdPage | undefined = pageOfBlobId(id); page !== undefined; page = store.loading.get(page)?.parent) {
+    if (!below.includes(page)) continue;
+    throw new BlobstoreError('EINVAL', `blob ${id} is damaged: it is its own parent, or a parent's`);
+  }
 }
 
 /**

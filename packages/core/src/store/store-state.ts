@@ -5,7 +5,7 @@ import type { Channel } from '../channel/channel.js';
 import type { BlockDevice, DeviceChannel, MaybePromise } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
 import type { PageRange } from '../format/super-block.js';
-import { Coalescer, type Steps, type Waitable, wait } from '../metadata/steps.js';
+import { Coalescer, type Deferred, type Steps, type Waitable, wait } from '../metadata/steps.js';
 import type { BitArray } from '../shared/bit-array.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
@@ -50,6 +50,13 @@ export interface SharedByBlobs {
   pages: BitArray;
 }
 
+/** A blob that is being loaded because somebody opens it. */
+export interface Loading {
+  readonly ended: Deferred;
+  /** The first page of its parent, which it waits for. */
+  parent: MdPage | undefined;
+}
+
 export interface StoreStateFields {
   device: BlockDevice;
   deviceChannel: DeviceChannel;
@@ -81,6 +88,8 @@ export class StoreState {
   /** Where the used-cluster mask lies. */
   readonly clusterMask: PageRange;
   readonly highWaterWrites = new Coalescer();
+  /** Changes of the super block. */
+  readonly superUpdates = new Coalescer();
   readonly durability: Durability;
   /** Requests that a channel takes at once. */
   readonly channelOpsMax: number;
@@ -88,6 +97,8 @@ export class StoreState {
   readonly externalContext: unknown;
 
   readonly openBlobs = new Map<MdPage, Blob>();
+  /** Blobs that are about to be open, by their first page. */
+  readonly loading = new Map<MdPage, Loading>();
   /** Blobs whose deletion began on disk and failed before its end; deleting them again, or unloading, goes on with it. */
   readonly unfinishedDeletes = new Map<MdPage, Blob>();
   /** By a blob's first page: what a failed operation has left to be done on disk before the blob changes there. */
