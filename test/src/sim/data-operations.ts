@@ -77,14 +77,15 @@ function startChange(world: World, channel: Channel, blob: ModelBlob, kind: Data
   if (!handle) return;
   const token = kind === 'write' ? world.nextToken() : kind === 'zero' ? ZERO : FRESH;
   const operation: DataOperation = { kind, blob, first, count, token };
-  // A clone shows what is behind it where an unmap found nothing allocated.
-  const showsParent = kind === 'unmap' && (blob.meta.parent !== undefined || blob.isBusy);
+  // A clone shows what is behind it where an unmap found nothing allocated; a blob becomes one by a snapshot.
+  const { snapshots } = blob;
+  const hadParent = blob.meta.parent !== undefined;
   blob.begin(operation);
   world.scheduler.start(`${kind} ${token} to blob ${blob.uid}, ${first} +${count}`, async () => {
     const ends = send(world, channel, handle, operation);
     if (!(await world.scheduler.succeeds(ends, ['ENOSPC', 'ENOMEM']))) return blob.failed(operation);
-    const isCertain = !showsParent && (kind !== 'unmap' || blob.meta.parent === undefined);
-    blob.done(operation, isCertain, world.lossMoment());
+    const showsParent = hadParent || blob.meta.parent !== undefined || blob.overlapping || blob.snapshots > snapshots;
+    blob.done(operation, kind !== 'unmap' || !showsParent, world.lossMoment());
   });
 }
 

@@ -35,6 +35,7 @@ export function startSnapshot(world: World): boolean {
   const { meta } = original;
   const overlapping = new Set<DataOperation>(original.pending);
   original.overlapping = overlapping;
+  original.snapshots++;
   // The snapshot has what was acknowledged until now, whatever becomes of it.
   const fields: MetaFields = { ...meta, isReadOnly: true, xattrs: new Map([[UID_XATTR, uid]]) };
   const { sectorsPerCluster } = world;

@@ -51,6 +51,8 @@ export class ModelBlob {
   readonly pending = new Set<DataOperation>();
   /** While a snapshot is being made: the changes that it may have or not. */
   overlapping: Set<DataOperation> | undefined;
+  /** Snapshots made of it. */
+  snapshots = 0;
   handle: Blob | undefined;
   /** An operation that changes metadata is under way. */
   isBusy = false;

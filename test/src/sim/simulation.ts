@@ -12,7 +12,7 @@ import { drawConfiguration, type SimConfiguration } from './configuration.js';
 import { Finding, Scheduler } from './scheduler.js';
 import { SimDevice } from './sim-device.js';
 import { enlargeDevice, flushStore } from './store-operations.js';
-import { startSomething } from './workload.js';
+import { drawStarter, startSomething } from './workload.js';
 import { World } from './world.js';
 
 export interface SeedResult {
@@ -68,7 +68,7 @@ class Simulation {
     await this.#make();
     for (let life = 1; life < this.#configuration.lives; life++) {
       await this.#live();
-      if (this.#world.oneIn(16)) await this.#makeAnew();
+      if (this.#world.oneIn(10)) await this.#makeAnew();
     }
     await this.#live();
     await this.#restAndUnload(NO_CUT);
@@ -79,8 +79,7 @@ class Simulation {
   /** One life of a store: from an open store to the next. */
   async #live(): Promise<void> {
     const world = this.#world;
-    const requests = 1 + world.random.below(world.oneIn(6) ? 300 : 90);
-    await this.#scheduler.drive(() => false, requests, this.#configuration.restraint, () => startSomething(world));
+    await this.#work();
     switch (world.random.below(8)) {
       case 0:
         return await this.#unloadAndLoad();
@@ -95,6 +94,20 @@ class Simulation {
     }
   }
 
+  /** A workload, until it is about to be cut: anywhere, or soon after an operation of a certain kind has begun. */
+  async #work(): Promise<void> {
+    const world = this.#world;
+    const { restraint } = this.#configuration;
+    const start = () => startSomething(world);
+    const requests = 1 + world.random.below(world.oneIn(6) ? 300 : world.oneIn(4) ? 12 : 90);
+    await this.#scheduler.drive(() => false, requests, restraint, start);
+    if (world.oneIn(2)) return;
+    const target = drawStarter(world);
+    world.lastStarter = undefined;
+    await this.#scheduler.drive(() => world.lastStarter === target, 60, restraint, start);
+    await this.#scheduler.drive(() => false, world.random.below(14), restraint, start);
+  }
+
   async #make(): Promise<void> {
     const { clusterBytes, mdPageCount, durability } = this.#configuration;
     const world = this.#world;
@@ -103,7 +116,7 @@ class Simulation {
       bstype[0] = ++this.#made;
       const clearMethod = world.oneIn(2) ? 'unmap' : 'write_zeroes';
       const options = { clusterBytes, mdPageCount, durability, bstype, clearMethod } as const;
-      const cutAfter = world.oneIn(4) ? world.random.below(6) : NO_CUT;
+      const cutAfter = world.oneIn(2) ? world.random.below(6) : NO_CUT;
       world.device.dataStart = Number.POSITIVE_INFINITY;
       const end = await this.#scheduler.driveOne(
         'init',
@@ -186,12 +199,18 @@ class Simulation {
   async #load(name: string, mayBeCut: boolean, forceRecover = false): Promise<boolean> {
     const world = this.#world;
     world.device.refresh();
-    const cutAfter = mayBeCut ? world.random.below(40) : NO_CUT;
+    const cutAfter = mayBeCut && world.oneIn(2) ? world.random.below(40) : NO_CUT;
     const load = async () => {
       const options = { ...this.#loadOptions(), forceRecover };
       world.store = await this.#scheduler.steps(Blobstore.load(world.device, options));
     };
-    if ((await this.#scheduler.driveOne(name, load, cutAfter)) === 'cut') return false;
+    this.#scheduler.start(name, load);
+    const isLoaded = () => this.#scheduler.underWay === 0;
+    if (mayBeCut && cutAfter === NO_CUT) {
+      // Most of a recovery reads; what is worth cutting is where it writes.
+      await this.#scheduler.drive(() => isLoaded() || world.device.unflushedCount > 0, NO_CUT);
+      if ((await this.#scheduler.drive(isLoaded, world.random.below(10))) === 'cut') return false;
+    } else if ((await this.#scheduler.drive(isLoaded, cutAfter)) === 'cut') return false;
     this.#openChannels();
     return true;
   }

@@ -7,7 +7,7 @@ import { startFlush, startGrow, startSetSuper } from './store-operations.js';
 import type { World } from './world.js';
 
 /** Starts an operation, or answers false where that makes no sense now. */
-type Starter = (world: World) => boolean;
+export type Starter = (world: World) => boolean;
 
 const WEIGHTS: readonly (readonly [Starter, number])[] = [
   [startTransfer, 40],
@@ -33,7 +33,15 @@ const ATTEMPTS = 4;
 export function startSomething(world: World): boolean {
   if (world.scheduler.underWay >= world.configuration.operationsMax) return false;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    if (STARTERS[world.random.below(STARTERS.length)](world)) return true;
+    const starter = STARTERS[world.random.below(STARTERS.length)];
+    if (!starter(world)) continue;
+    world.lastStarter = starter;
+    return true;
   }
   return false;
+}
+
+/** A kind of operation, each as likely as any other. */
+export function drawStarter(world: World): Starter {
+  return WEIGHTS[world.random.below(WEIGHTS.length)][0];
 }

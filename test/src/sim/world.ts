@@ -40,6 +40,8 @@ export class World {
   isLax: boolean;
   /** An operation on the store as a whole is under way. */
   isBusy = false;
+  /** What began the last operation. */
+  lastStarter: unknown;
   store!: Blobstore;
   channels: Channel[] = [];
   #clock = 0;

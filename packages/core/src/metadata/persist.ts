@@ -69,10 +69,10 @@ function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
   if (blob.isGone) return; // it was closed or deleted while this waited for its turn
   try {
     yield* markDirty(store);
-    const wasCut = blob.map.clusters.count > blob.clusterCount || blob.map.lastPageIsLong;
     if (store.writesThrough) yield* writeThrough(store, blob);
     else yield* writeDecided(store, blob);
-    if (wasCut) yield* trimLastExtentPage(store, blob);
+    const isCut = blob.map.clusters.count > keptClusterCount(blob) || blob.map.lastPageIsLong;
+    if (isCut) yield* trimLastExtentPage(store, blob);
     setAsideCutOff(blob);
     yield* clearStale(store, blob);
   } catch (error) {
