@@ -22,6 +22,7 @@ const TASKS = {
   bench: (args) => runBuilt('bench', 'main.js', args),
   conformance: (args) => runBuilt('test', 'conformance/main.js', args),
   stress: (args) => runBuilt('test', 'stress/main.js', args),
+  sim: (args) => runBuilt('test', 'sim/main.js', args),
   build: () => build('.'),
   test,
   lint: (args) => {

@@ -57,7 +57,8 @@ export function startResize(world: World): boolean {
   const { handle } = blob;
   const { thinMax, thickMax } = world.configuration;
   const clusters = world.random.below((blob.meta.isThin ? thinMax : thickMax) + 1);
-  if (clusters < blob.meta.clusters && [...blob.pending].some((each) => endCluster(blob, each) > clusters)) return false;
+  if (clusters < blob.meta.clusters && [...blob.pending].some((each) => endCluster(blob, each) > clusters))
+    return false;
   const state = blob.history.propose({ clusters });
   blob.steadyClusters = Math.min(clusters, blob.meta.clusters);
   const decide = (wasDone: boolean) => {
@@ -117,7 +118,8 @@ export function startSync(world: World): boolean {
 /** Makes a blob read-only, for good. Nothing else uses it meanwhile; and its metadata fits one page, so that it cannot fail. */
 export function startReadOnly(world: World): boolean {
   const blob = pickOpen(world);
-  if (!blob?.handle || blob.meta.isReadOnly || blob.meta.xattrs.size > 1 || blob.pending.size + blob.syncing > 0) return false;
+  if (!blob?.handle || blob.meta.isReadOnly || blob.meta.xattrs.size > 1 || blob.pending.size + blob.syncing > 0)
+    return false;
   const { handle } = blob;
   const state = blob.history.propose({ isReadOnly: true });
   blob.isClosing = true;

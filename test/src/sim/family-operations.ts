@@ -98,7 +98,10 @@ export function startDelete(world: World): boolean {
   const state = clone?.history.propose({ parent: blob.meta.parent });
   const decide = (isGone: boolean) => {
     world.undecided.delete(undecided);
-    if (!isGone) return state && clone.history.withdraw(state);
+    if (!isGone) {
+      if (state) clone.history.withdraw(state);
+      return;
+    }
     world.blobs.delete(blob.uid);
     if (!state) return;
     const now = world.tick();
@@ -118,10 +121,14 @@ export function startDelete(world: World): boolean {
 /** Makes a clone a blob of its own, or its grandparent's clone. */
 export function startIndependence(world: World): boolean {
   const inflates = world.oneIn(2);
-  const blob = pickFamily(world, ({ meta }) => (inflates ? meta.isThin && meta.clusters < 64 : meta.parent !== undefined));
+  const blob = pickFamily(world, ({ meta }) =>
+    inflates ? meta.isThin && meta.clusters < 64 : meta.parent !== undefined,
+  );
   const channel = world.pick(world.channels);
   if (!blob || !channel) return false;
-  const state = blob.history.propose(inflates ? { isThin: false, parent: undefined } : { parent: blob.meta.parent?.meta.parent });
+  const state = blob.history.propose(
+    inflates ? { isThin: false, parent: undefined } : { parent: blob.meta.parent?.meta.parent },
+  );
   const decide = (wasDone: boolean) => {
     world.undecided.delete(undecided);
     if (!wasDone) return blob.history.withdraw(state);

@@ -166,7 +166,13 @@ export class ModelBlob {
    * @param state - the metadata that was found
    * @param keptAt - set where a power cut may still undo what is seen now, because it was not flushed
    */
-  recover(state: MetaState, words: Int32Array, isLax: boolean, keptAt: number | undefined, at: number): string | undefined {
+  recover(
+    state: MetaState,
+    words: Int32Array,
+    isLax: boolean,
+    keptAt: number | undefined,
+    at: number,
+  ): string | undefined {
     const steady = Math.min(...this.history.states.map(({ clusters }) => clusters)) * this.sectorsPerCluster;
     this.history.become(state, at);
     this.steadyClusters = state.clusters;

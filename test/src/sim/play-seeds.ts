@@ -30,11 +30,11 @@ interface Task extends SeedRange {
 }
 type Answer = { readonly ended: Outcome };
 
-/** Seeds that a process plays before it asks for more. */
-const CHUNK = 500;
+/** Seeds that a process plays before it asks for more, at most. */
+const CHUNK_MAX = 250;
 
 export async function playSeeds(options: PlayOptions): Promise<Outcome> {
-  if (options.jobs === 1 || options.count < CHUNK) {
+  if (options.jobs === 1 || options.count === 1) {
     return await playHere(options, options.mutation, options.isTracing);
   }
   return await playOnProcesses(options);
@@ -57,12 +57,13 @@ async function playOnProcesses({ start, count, jobs, mutation }: PlayOptions): P
   let played = 0;
   let failure: SeedResult | undefined;
   const end = start + count;
+  const chunk = Math.min(CHUNK_MAX, Math.ceil(count / jobs));
   await Promise.all(
-    Array.from({ length: Math.min(jobs, Math.ceil(count / CHUNK)) }, async () => {
+    Array.from({ length: Math.min(jobs, Math.ceil(count / chunk)) }, async () => {
       const child = fork(fileURLToPath(new URL('./seed-process.js', import.meta.url)));
       try {
         while (next < end && (failure === undefined || next < failure.seed)) {
-          const task: Task = { start: next, count: Math.min(CHUNK, end - next), mutation };
+          const task: Task = { start: next, count: Math.min(chunk, end - next), mutation };
           next += task.count;
           const outcome = await ask(child, task);
           played += outcome.played;

@@ -6,7 +6,7 @@
  * A change tears between pages of 4096 bytes, which the format needs to land whole; inside data clusters between sectors of 512.
  */
 
-import { type BlockDevice, BlobstoreError, type DeviceChannel, type MaybePromise } from '@blobyard/core';
+import { BlobstoreError, type BlockDevice, type DeviceChannel, type MaybePromise } from '@blobyard/core';
 import type { Random } from '../stress/random.js';
 
 const PAGE_BYTES = 4096;
@@ -179,9 +179,9 @@ export class SimDevice implements BlockDevice {
   }
 
   #carryOut(request: Request): void {
-    if (request.kind === 'read') return this.#read(request);
-    if (request.kind === 'flush') return this.#flush(request.from);
-    this.#change(this.#changeOf(request));
+    if (request.kind === 'read') this.#read(request);
+    else if (request.kind === 'flush') this.#flush(request.from);
+    else this.#change(this.#changeOf(request));
   }
 
   #read({ at, buffers }: Request): void {
@@ -232,11 +232,7 @@ export class SimDevice implements BlockDevice {
   }
 
   /** Puts those pieces of a change that are kept on a medium, or into the cache where none is given. */
-  #keepPieces(
-    change: Change,
-    keeps: (piece: number, pieces: number) => boolean,
-    medium: Uint8Array | undefined,
-  ): void {
+  #keepPieces(change: Change, keeps: (piece: number, pieces: number) => boolean, medium: Uint8Array | undefined): void {
     const { at, length } = change;
     const pieceBytes = at >= this.dataStart ? SECTOR_BYTES : PAGE_BYTES;
     const pieces = Math.ceil(length / pieceBytes);

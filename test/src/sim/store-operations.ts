@@ -52,7 +52,10 @@ export function enlargeDevice(world: World): boolean {
   const more = world.random.below(5);
   if (more === 0 || clusters + more > clusterCountMax) return false;
   world.device.resize((clusters + more) * clusterBytes);
-  world.clusterCounts.push({ value: clusters + more - world.store.geometry.metadataClusterCount(), since: world.tick() });
+  world.clusterCounts.push({
+    value: clusters + more - world.store.geometry.metadataClusterCount(),
+    since: world.tick(),
+  });
   return true;
 }
 
