@@ -24,6 +24,7 @@ const TASKS = {
   conformance: (args) => runBuilt('test', 'conformance/main.js', args),
   stress: (args) => runBuilt('test', 'stress/main.js', args),
   torture: (args) => runBuilt('test', 'torture/main.js', args),
+  sim: (args) => runBuilt('test', 'sim/main.js', args),
   build: () => build('.'),
   test,
   lint: (args) => {

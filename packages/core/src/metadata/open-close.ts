@@ -4,13 +4,13 @@ import type { Backing } from '../blob/backing.js';
 import { Blob } from '../blob/blob.js';
 import { assert, BlobstoreError } from '../error.js';
 import type { ClearMethod } from '../format/flags.js';
-import type { StoreState } from '../store/store-state.js';
+import type { Loading, StoreState } from '../store/store-state.js';
 import { type BlobId, type MdPage, pageOfBlobId } from '../units/units.js';
 import { closeExternalChannels } from './external.js';
 import { freeze, thaw, unfreeze } from './freeze.js';
 import { loadBlob } from './load-blob.js';
 import { persist } from './persist.js';
-import { type Steps, wait } from './steps.js';
+import { Deferred, type Steps, wait } from './steps.js';
 
 export interface OpenBlobOptions {
   /** How clusters are cleared as long as the blob is open; `default`: as the blob's metadata says. */
@@ -25,41 +25,53 @@ export interface OpenBlobOptions {
  * @throws ENOENT no such blob, EINVAL damaged metadata, EBUSY being deleted, ENOTSUP an external clone without a callback.
  */
 export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOptions = {}): Steps<Blob> {
-  store.requireOpen();
   const line: Blob[] = [];
+  const loading: Loading = { pages: new Set(), ended: new Deferred(), waitsFor: undefined };
   let behind: Blob | undefined;
   try {
-    behind = yield* readLine(store, id, options, line);
+    behind = yield* readLine(store, id, options, line, loading);
     for (let blob = line.at(-1); blob !== undefined; blob = line.at(-1)) {
-      behind = yield* attachTo(store, blob, behind, line.length > 1);
+      attachTo(store, blob, behind);
+      behind = blob;
       line.pop();
     }
   } catch (error) {
-    if (behind && line.at(-1)?.back?.kind !== 'blob') yield* dropReference(store, behind);
+    if (behind) yield* dropReference(store, behind);
     for (const blob of line) yield* freeBlob(store, blob);
     throw error;
+  } finally {
+    for (const page of loading.pages) store.loading.delete(page);
+    loading.ended.resolve();
   }
   assert(behind !== undefined, 'no blob was opened');
   return behind;
 }
 
 /**
- * Reads a blob and the snapshots behind it into `line`, up to the first that is open already.
+ * Reads a blob and the snapshots behind it into `line`, up to the first that is open already. One at a time loads a blob, and the
+ * others wait: who read its pages beside an operation on it could go on with a parent that it had before, and that may be
+ * deleted, or another blob by now.
  * @returns a reference to that one; undefined when there is none
  */
-function* readLine(store: StoreState, first: BlobId, options: OpenBlobOptions, line: Blob[]): Steps<Blob | undefined> {
-  const pages = new Set<MdPage>();
+function* readLine(
+  store: StoreState,
+  first: BlobId,
+  options: OpenBlobOptions,
+  line: Blob[],
+  loading: Loading,
+): Steps<Blob | undefined> {
   for (let id = first; ; id = line[line.length - 1].parentId) {
     const page = pageOfBlobId(id);
+    yield* waitForOthers(store, id, loading);
+    store.requireOpen();
     if (!store.usedBlobIds.get(page)) throw new BlobstoreError('ENOENT', `there is no blob ${id}`);
     const damage = store.setAside.get(page);
     if (damage) throw new BlobstoreError(damage.error.code, damage.error.message);
     const open = findOpen(store, id);
     if (open) return takeReference(open, line.length > 0);
     requireWhole(store, id, page);
-    if (pages.has(page))
-      throw new BlobstoreError('EINVAL', `blob ${id} is damaged: it is its own parent, or a parent's`);
-    pages.add(page);
+    store.loading.set(page, loading);
+    loading.pages.add(page);
     const blob = new Blob(store.shared, id);
     if (line.length === 0) {
       blob.clearMethod = options.clearMethod ?? 'default';
@@ -71,19 +83,26 @@ function* readLine(store: StoreState, first: BlobId, options: OpenBlobOptions, l
   }
 }
 
-/** Makes a blob that was read an open one, in front of `behind`. */
-function* attachTo(store: StoreState, blob: Blob, behind: Blob | undefined, forClone: boolean): Steps<Blob> {
-  if (behind) blob.back = { kind: 'blob', blob: behind };
-  const existing = findOpen(store, blob.id); // two opens in flight: the first to end wins
-  if (existing) {
-    takeReference(existing, forClone);
-    yield* freeBlob(store, blob);
-    return existing;
+/** Waits until nobody else loads a blob. EINVAL when that one waits, itself or by way of others, for this one to end. */
+function* waitForOthers(store: StoreState, id: BlobId, own: Loading): Steps<void> {
+  const page = pageOfBlobId(id);
+  for (let other = store.loading.get(page); other !== undefined; other = store.loading.get(page)) {
+    for (let at: Loading | undefined = other; at !== undefined; at = at.waitsFor && store.loading.get(at.waitsFor)) {
+      if (at === own) throw new BlobstoreError('EINVAL', `blob ${id} is damaged: it is its own parent, or a parent's`);
+    }
+    own.waitsFor = page;
+    yield other.ended.promise;
+    own.waitsFor = undefined;
   }
-  blob.attach();
+}
+
+/** Makes a blob that was read an open one, in front of `behind`. */
+function attachTo(store: StoreState, blob: Blob, behind: Blob | undefined): void {
+  blob.attach(); // ENOMEM when there are too many: nothing is behind it yet
+  if (behind) blob.back = { kind: 'blob', blob: behind };
+  blob.publish();
   blob.openRefs = 1;
   store.openBlobs.set(blob.page, blob);
-  return blob;
 }
 
 /**

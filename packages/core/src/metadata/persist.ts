@@ -28,6 +28,7 @@ import type { MdPageView } from '../format/md-page.js';
 import type { StoreState } from '../store/store-state.js';
 import { markDirty } from '../store/super-block-io.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
+import { extentPagesFor } from './allocation.js';
 import { clearStale, releaseClusters, releasePages } from './clearing.js';
 import { encodeBlobExtentPage, writeExtentPage } from './extent-pages.js';
 import { Batch, type Steps, wait } from './steps.js';
@@ -68,10 +69,10 @@ function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
   if (blob.isGone) return; // it was closed or deleted while this waited for its turn
   try {
     yield* markDirty(store);
-    const wasCut = blob.map.clusters.count > blob.clusterCount || blob.map.lastPageIsLong;
     if (store.writesThrough) yield* writeThrough(store, blob);
     else yield* writeDecided(store, blob);
-    if (wasCut) yield* trimLastExtentPage(store, blob);
+    const isCut = blob.map.clusters.count > keptClusterCount(blob) || blob.map.lastPageIsLong;
+    if (isCut) yield* trimLastExtentPage(store, blob);
     setAsideCutOff(blob);
     yield* clearStale(store, blob);
   } catch (error) {
@@ -234,25 +235,31 @@ function claimChain(store: StoreState, blob: Blob, pages: readonly MdPageView[])
   return numbers;
 }
 
-/** Step 9. */
+/** Step 9. A blob that was cut while its root was written keeps what that root counts, until the next persist. */
 function* trimLastExtentPage(store: StoreState, blob: Blob): Steps<void> {
-  const last = blob.extentPageCount - 1;
+  const last = extentPagesOf(blob, keptClusterCount(blob)) - 1;
   if (last < 0 || blob.map.extentPages.get(last) === 0) return;
-  yield* writeExtentPage(store, blob, last, blob.clusterCount);
+  yield* writeExtentPage(store, blob, last, keptClusterCount(blob));
   blob.map.lastPageIsLong = false;
 }
 
-/** Takes the clusters and extent pages past the blob's end out of its map, to be cleared. */
+/** Takes the clusters and extent pages past the blob's end, and past its root's, out of its map, to be cleared. */
 function setAsideCutOff(blob: Blob): void {
   const { clusters, extentPages } = blob.map;
-  for (let index = blob.clusterCount; index < clusters.count; index++) {
+  const kept = keptClusterCount(blob);
+  for (let index = kept; index < clusters.count; index++) {
     const cluster = clusters.get(index) as DeviceCluster;
     if (cluster !== 0) blob.staleClusters.push(cluster);
   }
-  clusters.truncate(blob.clusterCount);
-  for (let index = blob.extentPageCount; index < extentPages.count; index++) {
+  clusters.truncate(kept);
+  const extentPagesKept = extentPagesOf(blob, kept);
+  for (let index = extentPagesKept; index < extentPages.count; index++) {
     const page = extentPages.get(index) as MdPage;
     if (page !== 0) blob.stalePages.push(page);
   }
-  extentPages.truncate(blob.extentPageCount);
+  extentPages.truncate(extentPagesKept);
+}
+
+function extentPagesOf(blob: Blob, clusterCount: number): number {
+  return blob.usesExtentTable ? extentPagesFor(clusterCount) : 0;
 }

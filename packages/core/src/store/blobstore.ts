@@ -34,7 +34,7 @@ import { InlinePort, inlineHost } from './inline-port.js';
 import { growStore, loadStore } from './load.js';
 import type { InitOptions, LoadOptions } from './options.js';
 import type { DamagedBlob, StoreState } from './store-state.js';
-import { readSuper, writeSuper } from './super-block-io.js';
+import { updateSuper } from './super-block-io.js';
 import { abandonStore, destroyStore, unloadStore } from './unload.js';
 import { auditStore, verifyStore } from './verify.js';
 
@@ -183,7 +183,7 @@ export class Blobstore {
   *setSuper(id: BlobId): Steps<void> {
     this.#state.requireOpen();
     this.#state.superBlobId = id;
-    yield* writeSuper(this.#state, yield* readSuper(this.#state));
+    yield* updateSuper(this.#state, () => true);
   }
 
   /** The blob that the store's user named as where to begin. ENOENT when there is none. */

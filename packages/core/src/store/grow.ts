@@ -12,7 +12,7 @@ import { type Steps, wait } from '../metadata/steps.js';
 import { PAGE_BYTES } from '../units/units.js';
 import type { LoadOptions } from './options.js';
 import type { StoreState } from './store-state.js';
-import { readSuper, writeSuper } from './super-block-io.js';
+import { updateSuper } from './super-block-io.js';
 import { clusterMaskRoom } from './super-geometry.js';
 
 /** Makes an unloaded store as large as its device, if its cluster mask has room for that. */
@@ -48,22 +48,27 @@ export function* growSuper(
 export function* growLive(store: StoreState): Steps<void> {
   const { shared } = store;
   if (store.device.refresh) yield* wait(store.device.refresh());
-  const block = yield* readSuper(store);
-  const { deviceBytes } = store;
-  const clusterCount = Math.floor(deviceBytes / block.clusterBytes);
-  // The super block alone does not say it: writing it may have failed, and come to the disk nevertheless.
-  if (deviceBytes === block.sizeBytes && clusterCount === shared.clusters.capacity) return;
-  const pages = maskPages(clusterCount);
-  const room = clusterMaskRoom(block);
-  if (deviceBytes < block.sizeBytes || clusterCount < shared.clusters.capacity || pages > room) {
-    const reason =
-      pages > room ? `its cluster mask has room for ${room} pages and would need ${pages}` : 'the device is smaller';
-    throw new BlobstoreError('ENOSPC', `the store cannot grow to ${deviceBytes} bytes: ${reason}`);
-  }
-  block.clean = 0;
-  block.sizeBytes = deviceBytes;
-  block.clusterMask = { start: block.clusterMask.start, count: pages };
-  yield* writeSuper(store, block);
+  let clusterCount = shared.clusters.capacity;
+  let isLarger = false;
+  yield* updateSuper(store, (block) => {
+    const { deviceBytes } = store;
+    clusterCount = Math.floor(deviceBytes / block.clusterBytes);
+    // The super block alone does not say it: writing it may have failed, and come to the disk nevertheless.
+    isLarger = deviceBytes !== block.sizeBytes || clusterCount !== shared.clusters.capacity;
+    if (!isLarger) return false;
+    const pages = maskPages(clusterCount);
+    const room = clusterMaskRoom(block);
+    if (deviceBytes < block.sizeBytes || clusterCount < shared.clusters.capacity || pages > room) {
+      const reason =
+        pages > room ? `its cluster mask has room for ${room} pages and would need ${pages}` : 'the device is smaller';
+      throw new BlobstoreError('ENOSPC', `the store cannot grow to ${deviceBytes} bytes: ${reason}`);
+    }
+    block.clean = 0;
+    block.sizeBytes = deviceBytes;
+    block.clusterMask = { start: block.clusterMask.start, count: pages };
+    return true;
+  });
+  if (!isLarger) return;
   store.clean = false;
   shared.locked(() => shared.clusters.grow(clusterCount));
   store.onFreeChange?.();

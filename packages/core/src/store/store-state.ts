@@ -5,7 +5,7 @@ import type { Channel } from '../channel/channel.js';
 import type { BlockDevice, DeviceChannel, MaybePromise } from '../device/block-device.js';
 import { BlobstoreError, type Damage } from '../error.js';
 import type { PageRange } from '../format/super-block.js';
-import { Coalescer, type Steps, type Waitable, wait } from '../metadata/steps.js';
+import { Coalescer, type Deferred, type Steps, type Waitable, wait } from '../metadata/steps.js';
 import type { BitArray } from '../shared/bit-array.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
@@ -50,6 +50,15 @@ export interface SharedByBlobs {
   pages: BitArray;
 }
 
+/** Somebody opens a blob, and for that loads it and the snapshots behind it. */
+export interface Loading {
+  /** The first pages of what is being loaded. */
+  readonly pages: Set<MdPage>;
+  readonly ended: Deferred;
+  /** The first page of a blob that somebody else loads, and that this waits for. */
+  waitsFor: MdPage | undefined;
+}
+
 export interface StoreStateFields {
   device: BlockDevice;
   deviceChannel: DeviceChannel;
@@ -83,6 +92,8 @@ export class StoreState {
   /** Where the used-cluster mask lies. */
   readonly clusterMask: PageRange;
   readonly highWaterWrites = new Coalescer();
+  /** Changes of the super block. */
+  readonly superUpdates = new Coalescer();
   readonly durability: Durability;
   readonly keepsHighWater: boolean;
   /** Requests that a channel takes at once. */
@@ -91,6 +102,8 @@ export class StoreState {
   readonly externalContext: unknown;
 
   readonly openBlobs = new Map<MdPage, Blob>();
+  /** Blobs that are about to be open, by their first page. */
+  readonly loading = new Map<MdPage, Loading>();
   /** Blobs whose deletion began on disk and failed before its end; deleting them again, or unloading, goes on with it. */
   readonly unfinishedDeletes = new Map<MdPage, Blob>();
   /** By a blob's first page: what a failed operation has left to be done on disk before the blob changes there. */

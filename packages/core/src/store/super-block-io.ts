@@ -22,12 +22,26 @@ export function* writeSuper(store: StoreState, block: SuperBlock): Steps<void> {
   yield* store.barrier();
 }
 
+/**
+ * Changes the super block. One change at a time: what another one has read must not be written over this one, or a store in use
+ * could come to be called clean, or a size be lost.
+ * @param change - answers false to leave the disk as it is
+ */
+export function* updateSuper(store: StoreState, change: (block: SuperBlock) => boolean): Steps<void> {
+  yield* store.superUpdates.alone(function* () {
+    const block = yield* readSuper(store);
+    if (change(block)) yield* writeSuper(store, block);
+  });
+}
+
 /** Makes the disk say that the store is in use, before its metadata first changes after a clean load. */
 export function* markDirty(store: StoreState): Steps<void> {
   if (!store.clean) return;
-  const block = yield* readSuper(store);
-  block.clean = 0;
-  if (block.sizeBytes === 0) block.sizeBytes = store.deviceBytes;
-  yield* writeSuper(store, block);
+  yield* updateSuper(store, (block) => {
+    if (!store.clean) return false; // somebody else was faster
+    block.clean = 0;
+    if (block.sizeBytes === 0) block.sizeBytes = store.deviceBytes;
+    return true;
+  });
   store.clean = false;
 }

@@ -1,0 +1,57 @@
+/** What a seed decides before anything runs: the device, the store, and how lively the workload is. */
+
+import type { ClearMethod, Durability } from '@blobyard/core';
+import type { Random } from '../stress/random.js';
+
+export interface SimConfiguration {
+  readonly durability: Durability;
+  readonly blockLengthBytes: number;
+  readonly clusterBytes: number;
+  readonly clusterCount: number;
+  /** Clusters that the device may come to have. */
+  readonly clusterCountMax: number;
+  readonly mdPageCount: number;
+  readonly canCopy: boolean;
+  readonly knowsZeroes: boolean;
+  readonly clearMethods: readonly ClearMethod[];
+  /** What is given back may keep its content, and show it to the next owner. */
+  readonly leavesContent: boolean;
+  /** Operations that may be under way at once. */
+  readonly operationsMax: number;
+  readonly blobsMax: number;
+  /** Sizes of blobs, in clusters. */
+  readonly thinMax: number;
+  readonly thickMax: number;
+  /** One in so many steps starts an operation, where a request could be completed. */
+  readonly restraint: number;
+  /** How often the store is opened. */
+  readonly lives: number;
+}
+
+export function drawConfiguration(random: Random): SimConfiguration {
+  const oneIn = (count: number) => random.below(count) === 0;
+  const isLarge = oneIn(12); // blobs with several extent pages
+  const clusterBytes = isLarge ? 4096 : 4096 << random.below(3);
+  const mdPageCount = 24 + random.below(41);
+  const metadataClusters = Math.ceil(((mdPageCount + 4) * 4096) / clusterBytes);
+  const clusterCount = metadataClusters + 12 + random.below(40);
+  const leavesContent = oneIn(16);
+  return {
+    durability: oneIn(5) ? 'process-crash' : 'power-loss',
+    blockLengthBytes: oneIn(2) ? 512 : 4096,
+    clusterBytes,
+    clusterCount,
+    clusterCountMax: clusterCount + 16,
+    mdPageCount,
+    canCopy: oneIn(2),
+    knowsZeroes: oneIn(2),
+    clearMethods: leavesContent ? ['none', 'default'] : ['default', 'unmap', 'write_zeroes'],
+    leavesContent,
+    operationsMax: 1 + random.below(7),
+    blobsMax: 3 + random.below(9),
+    thinMax: isLarge ? 1100 : 10,
+    thickMax: 8,
+    restraint: 2 + random.below(6),
+    lives: 2 + random.below(3),
+  };
+}

@@ -1,0 +1,111 @@
+/** Reads and changes of data, as a user of several channels would have them under way at once. */
+
+import type { Channel } from '@blobyard/core';
+import type { DataKind, DataOperation, ModelBlob } from './model-blob.js';
+import { FRESH, putSectors, ZERO } from './sectors.js';
+import { SECTOR_BYTES } from './sim-device.js';
+import type { World } from './world.js';
+
+/** Starts a change or a read of an open blob, where no other change is under way; false when there is no place. */
+export function startTransfer(world: World): boolean {
+  const reachable = [...world.blobs.values()].filter(isReachable);
+  const writable = reachable.filter(({ meta }) => !meta.isReadOnly);
+  const blob = world.pick(writable.length > 0 && !world.oneIn(8) ? writable : reachable);
+  const channel = world.pick(world.channels);
+  if (!blob?.handle || !channel) return false;
+  const range = drawRange(world, blob);
+  if ([...blob.pending].some((other) => overlap(other, range))) return false;
+  const kind = drawKind(world, blob);
+  if (kind === 'read') startRead(world, channel, blob, range);
+  else startChange(world, channel, blob, kind, range);
+  return true;
+}
+
+interface Range {
+  /** In sectors. */
+  readonly first: number;
+  readonly count: number;
+}
+
+function isReachable(blob: ModelBlob): boolean {
+  return blob.handle !== undefined && blob.steadyClusters > 0 && !blob.isClosing;
+}
+
+function drawKind({ random }: World, blob: ModelBlob): DataKind | 'read' {
+  const draw = blob.meta.isReadOnly ? 0 : random.below(16);
+  if (draw < 2) return 'read';
+  if (draw < 11) return 'write';
+  return draw < 13 ? 'zero' : 'unmap';
+}
+
+/** Whole io units: often within a cluster, sometimes whole clusters, now and then across several. */
+function drawRange({ random, configuration, sectorsPerCluster }: World, blob: ModelBlob): Range {
+  const perUnit = configuration.blockLengthBytes / SECTOR_BYTES;
+  const clusters = blob.steadyClusters;
+  const cluster = random.below(random.below(2) === 0 ? clusters : Math.min(clusters, 4));
+  if (random.below(3) === 0) {
+    const count = Math.min(clusters - cluster, 1 + (random.below(4) === 0 ? random.below(3) : 0));
+    return { first: cluster * sectorsPerCluster, count: count * sectorsPerCluster };
+  }
+  const units = sectorsPerCluster / perUnit;
+  const unit = random.below(units);
+  const left = clusters * units - (cluster * units + unit);
+  const count = Math.min(left, 1 + random.below(random.below(4) === 0 ? 2 * units : 4));
+  return { first: (cluster * units + unit) * perUnit, count: count * perUnit };
+}
+
+function overlap(a: Range, b: Range): boolean {
+  return a.first < b.first + b.count && b.first < a.first + a.count;
+}
+
+function startRead(world: World, channel: Channel, blob: ModelBlob, { first, count }: Range): void {
+  const { handle } = blob;
+  const operation: DataOperation = { kind: 'read', blob, first, count, token: ZERO };
+  if (!handle) return;
+  const bytes = new Uint8Array(count * SECTOR_BYTES).fill(0xee);
+  blob.pending.add(operation);
+  world.scheduler.start(`read blob ${blob.uid}, ${first} +${count}`, async () => {
+    await channel.read(handle, bytes, ...inUnits(world, first, count));
+    blob.pending.delete(operation);
+    const finding = blob.checkRead(new Int32Array(bytes.buffer), first, world.isLax, world.lossMoment());
+    if (finding) world.scheduler.report(finding);
+  });
+}
+
+function startChange(world: World, channel: Channel, blob: ModelBlob, kind: DataKind, { first, count }: Range): void {
+  const { handle } = blob;
+  if (!handle) return;
+  const token = kind === 'write' ? world.nextToken() : kind === 'zero' ? ZERO : FRESH;
+  const operation: DataOperation = { kind, blob, first, count, token };
+  // A clone shows what is behind it where an unmap found nothing allocated; a blob becomes one by a snapshot.
+  const { snapshots } = blob;
+  const hadParent = blob.meta.parent !== undefined;
+  blob.begin(operation);
+  world.scheduler.start(`${kind} ${token} to blob ${blob.uid}, ${first} +${count}`, async () => {
+    const ends = send(world, channel, handle, operation);
+    if (!(await world.scheduler.succeeds(ends, ['ENOSPC', 'ENOMEM']))) return blob.failed(operation);
+    const showsParent = hadParent || blob.meta.parent !== undefined || blob.overlapping || blob.snapshots > snapshots;
+    blob.done(operation, kind !== 'unmap' || !showsParent, world.lossMoment());
+  });
+}
+
+function send(
+  world: World,
+  channel: Channel,
+  handle: NonNullable<ModelBlob['handle']>,
+  { kind, first, count, token }: DataOperation,
+): Promise<void> {
+  const [unit, units] = inUnits(world, first, count);
+  if (kind === 'zero') return channel.writeZeroes(handle, unit, units);
+  if (kind === 'unmap') return channel.unmap(handle, unit, units);
+  const bytes = new Uint8Array(count * SECTOR_BYTES);
+  putSectors(bytes, token, first);
+  if (count < 2 || world.random.below(4) !== 0) return channel.write(handle, bytes, unit, units);
+  const middle = (count >> 1) * SECTOR_BYTES;
+  return channel.writev(handle, [bytes.subarray(0, middle), bytes.subarray(middle)], unit, units);
+}
+
+function inUnits({ configuration }: World, first: number, count: number): [number, number] {
+  const perUnit = configuration.blockLengthBytes / SECTOR_BYTES;
+  return [first / perUnit, count / perUnit];
+}

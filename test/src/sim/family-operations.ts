@@ -1,0 +1,206 @@
+/** Operations by which blobs come, go, and hang together: creating, deleting, snapshots, clones, inflating, decoupling. */
+
+import type { BlobId, ClearMethod, Xattrs } from '@blobyard/core';
+import { closeBlob, FULL, numberToBytes, occupied } from './blob-operations.js';
+import { type DataOperation, ModelBlob } from './model-blob.js';
+import type { MetaFields } from './model-meta.js';
+import type { World } from './world.js';
+
+/** The xattr by which a blob is known again, whatever its id. */
+export const UID_XATTR = 'uid';
+
+export function startCreate(world: World): boolean {
+  const { configuration, random } = world;
+  if (world.blobs.size + world.undecided.size >= configuration.blobsMax) return false;
+  const isThin = random.below(3) !== 0;
+  const clusterCount = random.below((isThin ? configuration.thinMax : configuration.thickMax) + 1);
+  const clearMethod = configuration.clearMethods[random.below(configuration.clearMethods.length)];
+  const useExtentTable = random.below(5) !== 0;
+  const uid = world.nextUid();
+  const add = (id: BlobId) => addBlob(world, uid, id, clearMethod, { clusters: clusterCount, isThin });
+  const what = `${clusterCount} clusters, ${isThin ? 'thin' : 'thick'}${useExtentTable ? '' : ', runs'}, ${clearMethod}`;
+  begin(world, `create blob ${uid}: ${what}`, [], uid, add, async () => {
+    return await world.scheduler.steps(
+      world.store.createBlob({ clusterCount, thin: isThin, clearMethod, useExtentTable, xattrs: xattrsOf(uid) }),
+    );
+  });
+  return true;
+}
+
+export function startSnapshot(world: World): boolean {
+  const original = pickFamily(world, (blob) => !blob.meta.isReadOnly);
+  if (!original || world.blobs.size >= world.configuration.blobsMax) return false;
+  const uid = world.nextUid();
+  const begun = world.tick();
+  const { meta } = original;
+  const overlapping = new Set<DataOperation>(original.pending);
+  original.overlapping = overlapping;
+  original.snapshots++;
+  // The snapshot has what was acknowledged until now, whatever becomes of it.
+  const fields: MetaFields = { ...meta, isReadOnly: true, xattrs: new Map([[UID_XATTR, uid]]) };
+  const { sectorsPerCluster } = world;
+  const snapshot = new ModelBlob({
+    uid,
+    id: 0n,
+    clearMethod: original.clearMethod,
+    sectorsPerCluster,
+    meta: fields,
+    since: begun,
+  });
+  snapshot.copyContent(original);
+  const state = original.history.propose({ parent: snapshot, isThin: true });
+  const add = (id: BlobId) => {
+    const now = world.tick();
+    snapshot.id = id;
+    snapshot.mayHave(overlapping);
+    world.blobs.set(uid, snapshot);
+    original.accept(state, now);
+    original.settled(now);
+    original.flushed(begun);
+    original.overlapping = undefined;
+  };
+  const withdraw = () => {
+    original.history.withdraw(state);
+    original.overlapping = undefined;
+  };
+  const family = world.familyOf(original);
+  begin(
+    world,
+    `snapshot ${uid} of blob ${original.uid}`,
+    family,
+    uid,
+    add,
+    async () => await world.scheduler.steps(world.store.createSnapshot(original.id, xattrsOf(uid))),
+    withdraw,
+  );
+  return true;
+}
+
+export function startClone(world: World): boolean {
+  const parent = pickFamily(world, (blob) => blob.meta.isReadOnly);
+  if (!parent || world.blobs.size >= world.configuration.blobsMax) return false;
+  const uid = world.nextUid();
+  const { clusters } = parent.meta;
+  const add = (id: BlobId) => {
+    const clone = addBlob(world, uid, id, 'default', { clusters, isThin: true, parent });
+    clone.copyContent(parent);
+  };
+  begin(world, `clone ${uid} of blob ${parent.uid}`, world.familyOf(parent), uid, add, async () => {
+    return await world.scheduler.steps(world.store.createClone(parent.id, xattrsOf(uid)));
+  });
+  return true;
+}
+
+export function startDelete(world: World): boolean {
+  const blob = pickFamily(world, (each) => each.pending.size + each.syncing === 0 && world.clonesOf(each).length < 2);
+  if (!blob) return false;
+  const [clone] = world.clonesOf(blob);
+  const state = clone?.history.propose({ parent: blob.meta.parent });
+  const decide = (isGone: boolean) => {
+    world.undecided.delete(undecided);
+    if (!isGone) {
+      if (state) clone.history.withdraw(state);
+      return;
+    }
+    world.blobs.delete(blob.uid);
+    if (!state) return;
+    const now = world.tick();
+    clone.accept(state, now);
+    clone.settled(now);
+  };
+  const undecided = (found: ReadonlyMap<number, unknown>) => decide(!found.has(blob.uid));
+  world.undecided.add(undecided);
+  occupied(world, `delete blob ${blob.uid}`, world.familyOf(blob), async () => {
+    await closeBlob(world, blob);
+    const deletes = world.scheduler.steps(world.store.deleteBlob(blob.id));
+    decide(await world.scheduler.succeeds(deletes, [...FULL, 'EBUSY']));
+  });
+  return true;
+}
+
+/** Makes a clone a blob of its own, or its grandparent's clone. */
+export function startIndependence(world: World): boolean {
+  const inflates = world.oneIn(2);
+  const blob = pickFamily(world, ({ meta }) =>
+    inflates ? meta.isThin && meta.clusters < 64 : meta.parent !== undefined,
+  );
+  const channel = world.pick(world.channels);
+  if (!blob || !channel) return false;
+  const state = blob.history.propose(
+    inflates ? { isThin: false, parent: undefined } : { parent: blob.meta.parent?.meta.parent },
+  );
+  const decide = (wasDone: boolean) => {
+    world.undecided.delete(undecided);
+    if (!wasDone) return blob.history.withdraw(state);
+    const now = world.tick();
+    blob.accept(state, now);
+    blob.settled(now);
+  };
+  const undecided = (found: ReadonlyMap<number, { text: string }>) => decide(found.get(blob.uid)?.text === state.text);
+  world.undecided.add(undecided);
+  const grandparent = blob.meta.parent?.meta.parent;
+  const family = [...world.familyOf(blob), ...(grandparent ? [grandparent] : [])];
+  occupied(world, `${inflates ? 'inflate' : 'decouple'} blob ${blob.uid}`, family, async () => {
+    const { store } = world;
+    const steps = inflates ? store.inflateBlob(channel, blob.id) : store.decoupleBlob(channel, blob.id);
+    decide(await world.scheduler.succeeds(world.scheduler.steps(steps), FULL));
+  });
+  return true;
+}
+
+/** Starts an operation that brings a new blob. */
+function begin(
+  world: World,
+  name: string,
+  family: readonly ModelBlob[],
+  uid: number,
+  add: (id: BlobId) => void,
+  make: () => Promise<BlobId>,
+  withdraw: () => void = () => undefined,
+): void {
+  const decide = (id: BlobId | undefined) => {
+    world.undecided.delete(undecided);
+    if (id === undefined) withdraw();
+    else add(id);
+  };
+  const undecided = (found: ReadonlyMap<number, { id: BlobId }>) => decide(found.get(uid)?.id);
+  world.undecided.add(undecided);
+  occupied(world, name, family, async () => {
+    let id: BlobId | undefined;
+    const makes = make().then((made) => {
+      id = made;
+    });
+    await world.scheduler.succeeds(makes, FULL);
+    decide(id);
+  });
+}
+
+function addBlob(
+  world: World,
+  uid: number,
+  id: BlobId,
+  clearMethod: ClearMethod,
+  made: { clusters: number; isThin: boolean; parent?: ModelBlob },
+): ModelBlob {
+  const meta: MetaFields = {
+    clusters: made.clusters,
+    isThin: made.isThin,
+    isReadOnly: false,
+    parent: made.parent,
+    xattrs: new Map([[UID_XATTR, uid]]),
+  };
+  const { sectorsPerCluster } = world;
+  const blob = new ModelBlob({ uid, id, clearMethod, sectorsPerCluster, meta, since: world.tick() });
+  world.blobs.set(uid, blob);
+  return blob;
+}
+
+/** A blob on which, with its family, no operation is under way. */
+function pickFamily(world: World, fits: (blob: ModelBlob) => boolean): ModelBlob | undefined {
+  const isFree = (each: ModelBlob) => !each.isBusy;
+  return world.pick([...world.blobs.values()].filter((blob) => fits(blob) && world.familyOf(blob).every(isFree)));
+}
+
+function xattrsOf(uid: number): Xattrs {
+  return { [UID_XATTR]: numberToBytes(uid, 4) };
+}

@@ -1,0 +1,93 @@
+/** `npm run sim -- [--seeds N] [--start S] …`: see `USAGE`. */
+
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+import { MUTATIONS, type Mutation } from './mutations.js';
+import { type PlayOptions, playSeeds } from './play-seeds.js';
+
+const SEEDS_DEFAULT = 1000;
+
+const USAGE = `Usage: npm run sim -- [OPTION…]
+Random operations on a store whose device has a volatile write cache; the power goes at random points, also during
+recovery; what is loaded must be what was synced and flushed. Everything is decided by the seed.
+  --seeds N           how many seeds are played; ${SEEDS_DEFAULT} unless given
+  --start S           the first of them; 1 unless given
+  --jobs J            processes that play at once; one for each core unless given
+  --without NAME      plays with a fault in the engine, a barrier or an order that is missing; \`list\` names them
+  --trace             prints every event, with one process
+  --help              prints this`;
+
+class UsageError extends Error {}
+
+type Command = PlayOptions | 'help' | 'list';
+
+function parse(args: string[]): Command {
+  const { values } = parseArgs({
+    args,
+    options: {
+      seeds: { type: 'string' },
+      start: { type: 'string' },
+      jobs: { type: 'string' },
+      without: { type: 'string' },
+      trace: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help) return 'help';
+  if (values.without === 'list') return 'list';
+  const isTracing = values.trace ?? false;
+  return {
+    count: numberOf('seeds', values.seeds, 1) ?? SEEDS_DEFAULT,
+    start: numberOf('start', values.start, 0) ?? 1,
+    jobs: isTracing ? 1 : (numberOf('jobs', values.jobs, 1) ?? availableParallelism()),
+    mutation: mutationOf(values.without),
+    isTracing,
+  };
+}
+
+function numberOf(name: string, text: string | undefined, least: number): number | undefined {
+  if (text === undefined) return undefined;
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (Number.isInteger(value) && value >= least && value <= 0xffff_ffff) return value;
+  throw new UsageError(`--${name} ${text}: it must be a whole number from ${least}`);
+}
+
+function mutationOf(name: string | undefined): Mutation | undefined {
+  if (name === undefined) return undefined;
+  const mutation = MUTATIONS.find((each) => each.name === name);
+  if (mutation) return mutation;
+  throw new UsageError(`--without ${name}: there is no such fault; --without list names them`);
+}
+
+function commandOrUsage(): Command | undefined {
+  try {
+    return parse(process.argv.slice(2));
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
+    return undefined;
+  }
+}
+
+async function main(command: Command): Promise<number> {
+  if (command === 'help') return say(USAGE);
+  if (command === 'list') return say(MUTATIONS.map(({ name, file }) => `${name} (${file})`).join('\n'));
+  const without = command.mutation ? ` --without ${command.mutation.name}` : '';
+  const begun = performance.now();
+  const { played, failure } = await playSeeds(command);
+  const seconds = (performance.now() - begun) / 1000;
+  console.log(`${played} seeds in ${seconds.toFixed(1)} s, ${Math.round(played / seconds)} a second${without}`);
+  if (!failure) return say('Nothing was lost.');
+  console.log(`Seed ${failure.seed}: ${failure.finding}`);
+  console.log(`What went before it:\n${failure.lastLines.map((line) => `  ${line}`).join('\n')}`);
+  console.log(`Replay it by: npm run sim -- --seeds 1 --start ${failure.seed}${without}`);
+  return 1;
+}
+
+function say(text: string): number {
+  console.log(text);
+  return 0;
+}
+
+const command = commandOrUsage();
+// What hangs must not keep the process.
+process.exit(command === undefined ? 2 : await main(command));

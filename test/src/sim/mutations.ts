@@ -1,0 +1,369 @@
+/**
+ * Faults that the simulator must see: each takes a barrier away, or changes the order of two steps. They are made in the built
+ * files of `packages/core` while these are loaded (see `mutation-loader.ts`); the product has no switch for them.
+ */
+
+export interface Mutation {
+  readonly name: string;
+  /** In `packages/core/dist`. */
+  readonly file: string;
+  /** What is replaced; it must be there exactly once. */
+  readonly snippet: string;
+  readonly replacement: string;
+  /** A seed that finds it, if one is known. */
+  readonly caughtBy: number | undefined;
+}
+
+/** Barriers, by what WRITE-ORDER.md says of them. */
+const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
+  {
+    name: 'persist-data-barrier',
+    file: 'metadata/persist.js',
+    snippet: 'if (namesClusters)\n            yield* store.barrier();',
+    replacement: '',
+  },
+  {
+    name: 'persist-extent-pages-barrier',
+    file: 'metadata/persist.js',
+    snippet: 'if (extentPages.length > 0 && chain.pages.length === 1)\n            yield* store.barrier();',
+    replacement: '',
+  },
+  {
+    name: 'persist-chain-barrier',
+    file: 'metadata/persist.js',
+    snippet: 'if (pages.length > 1)\n            yield* store.barrier();',
+    replacement: '',
+  },
+  {
+    name: 'persist-root-barrier',
+    file: 'metadata/persist.js',
+    snippet: 'geometry.mdPageToLba(blob.page), geometry.blocksPerPage));\n        yield* store.barrier();',
+    replacement: 'geometry.mdPageToLba(blob.page), geometry.blocksPerPage));',
+  },
+  {
+    name: 'clear-stale-barrier',
+    file: 'metadata/clearing.js',
+    snippet: 'yield* clearClusters(store, blob.clearMethod, clusters);\n    yield* store.barrier();',
+    replacement: 'yield* clearClusters(store, blob.clearMethod, clusters);',
+  },
+  {
+    name: 'super-block-barrier',
+    file: 'store/super-block-io.js',
+    snippet: 'PAGE_BYTES / store.device.blockLengthBytes));\n    yield* store.barrier();',
+    replacement: 'PAGE_BYTES / store.device.blockLengthBytes));',
+  },
+  {
+    name: 'delete-root-barrier',
+    file: 'metadata/delete.js',
+    snippet: 'yield* zeroPages(store, [blob.page]);\n    yield* store.barrier();',
+    replacement: 'yield* zeroPages(store, [blob.page]);',
+  },
+  {
+    name: 'snapshot-data-barrier',
+    file: 'metadata/snapshot.js',
+    snippet: "yield* store.barrier(); // the snapshot's data is as durable as the snapshot",
+    replacement: '',
+  },
+  {
+    name: 'high-water-dirty-mark',
+    file: 'store/high-water.js',
+    snippet: 'yield* markDirty(store); // a store that is clean on disk means its mask',
+    replacement: '',
+  },
+  {
+    name: 'high-water-barrier',
+    file: 'store/high-water.js',
+    snippet: 'geometry.pageToLba(pageCount)));\n    yield* store.barrier();',
+    replacement: 'geometry.pageToLba(pageCount)));',
+  },
+  {
+    name: 'discard-barrier',
+    file: 'metadata/discard-cluster.js',
+    snippet: 'yield* clearClusters(store, blob.clearMethod, [claimed.cluster]);\n            yield* store.barrier();',
+    replacement: 'yield* clearClusters(store, blob.clearMethod, [claimed.cluster]);',
+  },
+  {
+    name: 'unload-data-barrier',
+    file: 'store/unload.js',
+    snippet: 'yield* clearUncleared(store);\n        yield* store.barrier();',
+    replacement: 'yield* clearUncleared(store);',
+  },
+  {
+    name: 'unload-masks-barrier',
+    file: 'store/unload.js',
+    snippet: 'yield* writeMasks(store, block);\n        yield* store.barrier();',
+    replacement: 'yield* writeMasks(store, block);',
+  },
+  {
+    name: 'recovery-clearing-barrier',
+    file: 'store/high-water.js',
+    snippet: 'first = used.findFirstClear(end);\n    }\n    yield* store.barrier();',
+    replacement: 'first = used.findFirstClear(end);\n    }',
+  },
+  {
+    name: 'recovery-masks-barrier',
+    file: 'store/load.js',
+    snippet: 'yield* writeMasks(store, block);\n        yield* store.barrier();',
+    replacement: 'yield* writeMasks(store, block);',
+  },
+  {
+    name: 'grow-mask-barrier',
+    file: 'store/grow.js',
+    snippet:
+      'yield* wait(channel.write(bytes, 0, mask.start * blocksPerPage, mask.count * blocksPerPage));\n    yield* wait(barrier());',
+    replacement: 'yield* wait(channel.write(bytes, 0, mask.start * blocksPerPage, mask.count * blocksPerPage));',
+  },
+  {
+    name: 'grow-super-block-barrier',
+    file: 'store/grow.js',
+    snippet: 'yield* wait(channel.write(block.bytes, 0, 0, blocksPerPage));\n    yield* wait(barrier());',
+    replacement: 'yield* wait(channel.write(block.bytes, 0, 0, blocksPerPage));',
+  },
+  {
+    name: 'init-clearing-barrier',
+    file: 'store/init.js',
+    snippet:
+      "yield* batch.close();\n    if (options.durability !== 'process-crash')\n        yield* wait(channel.flush());",
+    replacement: 'yield* batch.close();',
+  },
+  {
+    name: 'init-super-block-barrier',
+    file: 'store/init.js',
+    snippet:
+      "geometry.blocksPerPage));\n        if (options.durability !== 'process-crash')\n            yield* wait(deviceChannel.flush());",
+    replacement: 'geometry.blocksPerPage));',
+  },
+  {
+    name: 'flush-device',
+    file: 'store/blobstore.js',
+    snippet: 'yield* sync(this.#state, blob);\n        }\n        yield* wait(this.#state.deviceChannel.flush());',
+    replacement: 'yield* sync(this.#state, blob);\n        }',
+  },
+];
+
+/** Steps in another order, or left out. */
+const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
+  {
+    name: 'root-before-extent-pages',
+    file: 'metadata/persist.js',
+    snippet: `        const batch = new Batch();
+        for (const { lba, page } of extentPages) {`,
+    replacement: `        const rest = chain.pages;
+        if (rest.length === 1) {
+            sealChain(rest, [blob.page]);
+            yield* wait(deviceChannel.write(rest[0].bytes, 0, geometry.mdPageToLba(blob.page), geometry.blocksPerPage));
+            yield* store.barrier();
+        }
+        const batch = new Batch();
+        for (const { lba, page } of extentPages) {`,
+  },
+  {
+    name: 'root-before-chain',
+    file: 'metadata/persist.js',
+    snippet: `const batch = new Batch();
+        pages.slice(1)`,
+    replacement: `yield* wait(deviceChannel.write(pages[0].bytes, 0, geometry.mdPageToLba(blob.page), geometry.blocksPerPage));
+        yield* store.barrier();
+        const batch = new Batch();
+        pages.slice(1)`,
+  },
+  {
+    name: 'extent-page-trimmed-before-root',
+    file: 'metadata/persist.js',
+    snippet: `page: encodeBlobExtentPage(blob, index, keptClusterCount(blob)),`,
+    replacement: `page: encodeBlobExtentPage(blob, index, blob.clusterCount),`,
+  },
+  {
+    name: 'clusters-cleared-before-root',
+    file: 'metadata/persist.js',
+    snippet: `        if (store.writesThrough)
+            yield* writeThrough(store, blob);`,
+    replacement: `        const cut = [...blob.map.clusters.entries()].slice(blob.clusterCount).filter((cluster) => cluster !== 0);
+        for (const cluster of cut)
+            yield* wait(store.deviceChannel.unmap(store.geometry.clusterToLba(cluster), store.geometry.blocksPerCluster));
+        if (store.writesThrough)
+            yield* writeThrough(store, blob);`,
+  },
+  {
+    name: 'chain-zeroed-before-root',
+    file: 'metadata/persist.js',
+    snippet: `    const numbers = claimChain(store, blob, pages);`,
+    replacement: `    const numbers = claimChain(store, blob, pages);
+    for (const page of blob.chain.slice(1))
+        yield* wait(deviceChannel.writeZeroes(geometry.mdPageToLba(page), geometry.blocksPerPage));`,
+  },
+  {
+    name: 'dropped-released-before-root',
+    file: 'metadata/persist.js',
+    snippet: `    yield* writeRoot(store, blob, pages[0], numbers);
+    blob.syncedClusterCount = chain.clusterCount;`,
+    replacement: `    releaseClusters(store, chain.dropped);
+    map.dropped = map.dropped.slice(chain.dropped.length);
+    chain.dropped = [];
+    yield* writeRoot(store, blob, pages[0], numbers);
+    blob.syncedClusterCount = chain.clusterCount;`,
+  },
+  {
+    name: 'dirty-mark-after-metadata',
+    file: 'metadata/persist.js',
+    snippet: `        yield* markDirty(store);
+        if (store.writesThrough)
+            yield* writeThrough(store, blob);
+        else
+            yield* writeDecided(store, blob);`,
+    replacement: `        if (store.writesThrough)
+            yield* writeThrough(store, blob);
+        else
+            yield* writeDecided(store, blob);
+        yield* markDirty(store);`,
+  },
+  {
+    name: 'insertion-after-decision',
+    file: 'metadata/persist.js',
+    snippet: `        if (namesClusters)
+            yield* store.barrier();`,
+    replacement: `        if (namesClusters)
+            yield* store.barrier();
+        for (const { index, page } of extentPages)
+            page.bytes.set(encodeBlobExtentPage(blob, index, keptClusterCount(blob)).bytes);`,
+  },
+  {
+    name: 'cut-off-by-size-in-memory',
+    file: 'metadata/persist.js',
+    snippet: `    const kept = keptClusterCount(blob);`,
+    replacement: `    const kept = blob.clusterCount;`,
+  },
+  {
+    name: 'delete-without-dirty-mark',
+    file: 'metadata/delete.js',
+    snippet: `    yield* markDirty(store);
+    blob.state = 'dirty';`,
+    replacement: `    blob.state = 'dirty';`,
+  },
+  {
+    name: 'delete-clears-before-root',
+    file: 'metadata/delete.js',
+    snippet: `    yield* zeroPages(store, [blob.page]);`,
+    replacement: `    yield* zeroPages(store, [...blob.chain.slice(1), ...[...blob.map.extentPages.entries()].filter((page) => page !== 0)]);
+    yield* zeroPages(store, [blob.page]);`,
+  },
+  {
+    name: 'snapshot-not-persisted-before-original',
+    file: 'metadata/snapshot.js',
+    snippet: `        moveMap(store, original, snapshot);
+        yield* persist(store, snapshot);`,
+    replacement: `        moveMap(store, original, snapshot);`,
+  },
+  {
+    name: 'snapshot-without-mark',
+    file: 'metadata/snapshot.js',
+    snippet: `useExtentTable, xattrs }, [mark]);`,
+    replacement: `useExtentTable, xattrs }, []);`,
+  },
+  {
+    name: 'adoption-without-mark',
+    file: 'metadata/delete-snapshot.js',
+    snippet: `    yield* markPendingRemoval(store, snapshot, clone);`,
+    replacement: ``,
+  },
+  {
+    name: 'snapshot-deleted-before-adoption',
+    file: 'metadata/delete-snapshot.js',
+    snippet: `    const merged = mergeMaps(snapshot, clone);
+    relink(snapshot, clone);`,
+    replacement: `    const merged = mergeMaps(snapshot, clone);
+    yield* wait(store.deviceChannel.writeZeroes(store.geometry.mdPageToLba(snapshot.page), store.geometry.blocksPerPage));
+    yield* store.barrier();
+    relink(snapshot, clone);`,
+  },
+  {
+    name: 'adopted-page-trimmed-before-root',
+    file: 'metadata/delete-snapshot.js',
+    snippet: `if (surplus >= 0 && !snapshot.map.dirtyExtentPages.has(index))`,
+    replacement: `if (surplus === 0 && !snapshot.map.dirtyExtentPages.has(index))`,
+  },
+  {
+    name: 'adoption-not-given-back',
+    file: 'store/load-visit.js',
+    snippet: `        if (isClone)
+            yield* giveBack(store, blob, clone);`,
+    replacement: ``,
+  },
+  {
+    name: 'no-high-water-mark',
+    file: 'channel/cluster-allocator.js',
+    snippet: `if (claimed.cluster >= shared.highWater)`,
+    replacement: `if (false)`,
+  },
+  {
+    name: 'no-high-water-mark-of-thick-blobs',
+    file: 'metadata/resize.js',
+    snippet: `    yield* raiseHighWater(store, highest);`,
+    replacement: ``,
+  },
+  {
+    name: 'recovery-does-not-clear',
+    file: 'store/load.js',
+    snippet: `            yield* clearLeftovers(store, block, found);`,
+    replacement: `            ;`,
+  },
+  {
+    name: 'recovery-writes-masks-first',
+    file: 'store/load.js',
+    snippet: `        if (!store.writesThrough && store.damaged.length === 0)`,
+    replacement: `        yield* writeMasks(store, block);
+        yield* store.barrier();
+        if (!store.writesThrough && store.damaged.length === 0)`,
+  },
+  {
+    name: 'clean-before-masks',
+    file: 'store/unload.js',
+    snippet: `        yield* writeMasks(store, block);
+        yield* store.barrier();
+        block.clean = 1;
+        yield* writeSuper(store, block);`,
+    replacement: `        block.clean = 1;
+        yield* writeSuper(store, block);
+        yield* writeMasks(store, block);
+        yield* store.barrier();`,
+  },
+  {
+    name: 'grow-super-block-first',
+    file: 'store/grow.js',
+    snippet: `    yield* wait(channel.read(bytes, 0, mask.start * blocksPerPage, mask.count * blocksPerPage));`,
+    replacement: `    block.sizeBytes = deviceBytes;
+    block.seal();
+    yield* wait(channel.write(block.bytes, 0, 0, blocksPerPage));
+    yield* wait(barrier());
+    yield* wait(channel.read(bytes, 0, mask.start * blocksPerPage, mask.count * blocksPerPage));`,
+  },
+  {
+    name: 'super-updates-overlap',
+    file: 'store/super-block-io.js',
+    snippet: `    yield* store.superUpdates.alone(function* () {
+        const block = yield* readSuper(store);
+        if (change(block))
+            yield* writeSuper(store, block);
+    });`,
+    replacement: `    const block = yield* readSuper(store);
+    if (change(block))
+        yield* writeSuper(store, block);`,
+  },
+  {
+    name: 'loads-overlap',
+    file: 'metadata/open-close.js',
+    snippet: `    store.loading.set(page, loading);`,
+    replacement: ``,
+  },
+];
+
+/**
+ * Seeds that find them, by name. What is not here no seed has found yet: either what would show it is rare, or another barrier
+ * does the same work.
+ */
+const CAUGHT_BY: Readonly<Record<string, number>> = {};
+
+export const MUTATIONS: readonly Mutation[] = [...BARRIERS, ...ORDERS].map((mutation) => ({
+  ...mutation,
+  caughtBy: CAUGHT_BY[mutation.name],
+}));

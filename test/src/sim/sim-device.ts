@@ -1,0 +1,345 @@
+/**
+ * A simulated device with a volatile write cache. Requests stay in flight until whoever plays the simulation completes one of
+ * them; what they changed stays in the cache until a flush that was issued later has completed. At a power cut every change
+ * that was not flushed, and every request in flight, is kept, dropped or torn, by seed.
+ *
+ * A change tears between pages of 4096 bytes, which the format needs to land whole; inside data clusters between sectors of 512.
+ */
+
+import { BlobstoreError, type BlockDevice, type DeviceChannel, type MaybePromise } from '@blobyard/core';
+import type { Random } from '../stress/random.js';
+
+const PAGE_BYTES = 4096;
+export const SECTOR_BYTES = 512;
+
+export interface SimDeviceOptions {
+  readonly sizeBytes: number;
+  /** How large it may become. */
+  readonly sizeBytesMax: number;
+  readonly blockLengthBytes: number;
+  readonly canCopy: boolean;
+  /** It knows, without reading, where it reads as zeroes. */
+  readonly knowsZeroes: boolean;
+}
+
+/** What was changed: bytes, or zeroes where there are none. */
+interface Change {
+  readonly at: number;
+  readonly length: number;
+  readonly bytes: Uint8Array | undefined;
+}
+
+type RequestKind = 'read' | 'write' | 'zero' | 'copy' | 'flush';
+
+interface Request {
+  readonly kind: RequestKind;
+  readonly at: number;
+  readonly length: number;
+  /** Where bytes come from or go to. The caller leaves them alone until the request has ended. */
+  readonly buffers: readonly Uint8Array[];
+  /** Of a copy: where from. Of a flush: the changes that came before it. */
+  readonly from: number;
+  readonly resolve: () => void;
+}
+
+/** Told of each request, for a trace and for the hash of a simulation. */
+export type DeviceObserver = (event: 'issued' | 'done', kind: RequestKind, at: number, length: number) => void;
+
+export class SimDevice implements BlockDevice {
+  readonly blockLengthBytes: number;
+  readonly synchronous = false;
+  readonly canCopy: boolean;
+  readonly isZeroes: ((lba: number, blockCount: number) => boolean) | undefined;
+  /** Where data clusters begin. */
+  dataStart = Number.POSITIVE_INFINITY;
+  /** Every request completes at once. */
+  isInstant = false;
+  onRequest: DeviceObserver | undefined;
+  /** What reads see. */
+  readonly #current: Uint8Array;
+  /** What is on the medium for certain. */
+  readonly #durable: Uint8Array;
+  readonly #zeroes: Uint8Array;
+  #sizeBytes: number;
+  #sizeBytesKnown: number;
+  /** Changes in the cache, oldest first, and how many there were before them. */
+  #cache: Change[] = [];
+  #cacheBase = 0;
+  #inFlight: Request[] = [];
+  /** Counts cuts: channels of an earlier life are dead. */
+  #life = 0;
+
+  constructor(options: SimDeviceOptions) {
+    this.blockLengthBytes = options.blockLengthBytes;
+    this.canCopy = options.canCopy;
+    this.#current = new Uint8Array(options.sizeBytesMax);
+    this.#durable = new Uint8Array(options.sizeBytesMax);
+    this.#zeroes = new Uint8Array(1 << 16);
+    this.#sizeBytes = options.sizeBytes;
+    this.#sizeBytesKnown = options.sizeBytes;
+    this.isZeroes = options.knowsZeroes ? this.#areZeroes.bind(this) : undefined;
+  }
+
+  get blockCount(): number {
+    return this.#sizeBytesKnown / this.blockLengthBytes;
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
+  get inFlightCount(): number {
+    return this.#inFlight.length;
+  }
+
+  /** Changes that a power cut could take back. */
+  get unflushedCount(): number {
+    return this.#cache.length;
+  }
+
+  /** Puts bytes on the medium from outside. */
+  fill(at: number, bytes: Uint8Array): void {
+    this.#current.set(bytes, at);
+    this.#durable.set(bytes, at);
+  }
+
+  resize(sizeBytes: number): void {
+    this.#sizeBytes = sizeBytes;
+  }
+
+  refresh(): void {
+    this.#sizeBytesKnown = this.#sizeBytes;
+  }
+
+  close(): void {
+    // there is nothing to give back
+  }
+
+  openChannel(): DeviceChannel {
+    return new SimChannel(this, this.#life);
+  }
+
+  /** Takes a request; one of a life that has ended is never answered. */
+  issue(
+    life: number,
+    kind: RequestKind,
+    lba: number,
+    blocks: number,
+    buffers: readonly Uint8Array[],
+    from: number,
+  ): MaybePromise<void> {
+    if (life !== this.#life) return new Promise(() => undefined);
+    const at = lba * this.blockLengthBytes;
+    const length = blocks * this.blockLengthBytes;
+    if (!(at >= 0 && at + length <= this.#sizeBytes)) {
+      throw new BlobstoreError('EIO', `${kind} of ${blocks} blocks at ${lba} is outside the device`);
+    }
+    const fields = { kind, at, length, buffers };
+    const mark = kind === 'flush' ? this.#cacheBase + this.#cache.length : from * this.blockLengthBytes;
+    this.onRequest?.('issued', kind, at, length);
+    if (this.isInstant) {
+      this.#carryOut({ ...fields, from: mark, resolve: () => undefined });
+      return undefined;
+    }
+    return new Promise<void>((resolve) => this.#inFlight.push({ ...fields, from: mark, resolve }));
+  }
+
+  /** Completes one of the requests in flight. */
+  completeOne(random: Random): void {
+    const index = random.below(this.#inFlight.length);
+    const request = this.#inFlight[index];
+    // What was issued first mostly ends first; the order of the others stays as it is.
+    this.#inFlight.splice(index, 1);
+    this.#carryOut(request);
+    this.onRequest?.('done', request.kind, request.at, request.length);
+    request.resolve();
+  }
+
+  /** The power goes: of what was not flushed some is on the medium, and some is not. */
+  cutPower(random: Random): void {
+    const changes = [...this.#cache, ...this.#takeInFlight(random)];
+    const keeps = chooseFate(random, changes.length);
+    changes.forEach((change, index) => {
+      this.#keepPieces(change, (piece, pieces) => keeps(index, piece, pieces), this.#durable);
+    });
+    for (const { at, length } of changes) this.#current.set(this.#durable.subarray(at, at + length), at);
+    this.#cacheBase += this.#cache.length;
+    this.#cache = [];
+    this.#life++;
+  }
+
+  /** The process is killed: its device keeps what it has, and of the requests in flight some land. */
+  killProcess(random: Random): void {
+    const changes = this.#takeInFlight(random);
+    const keeps = chooseFate(random, changes.length);
+    changes.forEach((change, index) => {
+      this.#keepPieces(change, (piece, pieces) => keeps(index, piece, pieces), undefined);
+    });
+    this.#life++;
+  }
+
+  #carryOut(request: Request): void {
+    if (request.kind === 'read') this.#read(request);
+    else if (request.kind === 'flush') this.#flush(request.from);
+    else this.#change(this.#changeOf(request));
+  }
+
+  #read({ at, buffers }: Request): void {
+    let from = at;
+    for (const buffer of buffers) {
+      buffer.set(this.#current.subarray(from, from + buffer.length));
+      from += buffer.length;
+    }
+  }
+
+  #changeOf({ kind, at, length, buffers, from }: Request): Change {
+    if (kind === 'zero') return { at, length, bytes: undefined };
+    if (kind === 'copy') return { at, length, bytes: this.#current.slice(from, from + length) };
+    if (buffers.length === 1) return { at, length, bytes: buffers[0].slice() };
+    const bytes = new Uint8Array(length);
+    let to = 0;
+    for (const buffer of buffers) {
+      bytes.set(buffer, to);
+      to += buffer.length;
+    }
+    return { at, length, bytes };
+  }
+
+  #change(change: Change): void {
+    put(this.#current, change, 0, change.length);
+    this.#cache.push(change);
+  }
+
+  #flush(mark: number): void {
+    const count = mark - this.#cacheBase;
+    if (count <= 0) return;
+    for (let index = 0; index < count; index++) put(this.#durable, this.#cache[index], 0, this.#cache[index].length);
+    this.#cache.splice(0, count);
+    this.#cacheBase = mark;
+  }
+
+  /** What the requests in flight were about to change, in any order. */
+  #takeInFlight(random: Random): Change[] {
+    const changes = this.#inFlight
+      .filter(({ kind }) => kind !== 'read' && kind !== 'flush')
+      .map((request) => this.#changeOf(request));
+    this.#inFlight = [];
+    for (let left = changes.length; left > 1; left--) {
+      const index = random.below(left);
+      [changes[index], changes[left - 1]] = [changes[left - 1], changes[index]];
+    }
+    return changes;
+  }
+
+  /** Puts those pieces of a change that are kept on a medium, or into the cache where none is given. */
+  #keepPieces(change: Change, keeps: (piece: number, pieces: number) => boolean, medium: Uint8Array | undefined): void {
+    const { at, length } = change;
+    const pieceBytes = at >= this.dataStart ? SECTOR_BYTES : PAGE_BYTES;
+    const pieces = Math.ceil(length / pieceBytes);
+    for (let piece = 0; piece < pieces; piece++) {
+      if (!keeps(piece, pieces)) continue;
+      const start = piece * pieceBytes;
+      const bytes = Math.min(pieceBytes, length - start);
+      if (medium) put(medium, change, start, bytes);
+      else this.#change({ at: at + start, length: bytes, bytes: change.bytes?.subarray(start, start + bytes) });
+    }
+  }
+
+  #areZeroes(lba: number, blockCount: number): boolean {
+    const end = (lba + blockCount) * this.blockLengthBytes;
+    for (let at = lba * this.blockLengthBytes; at < end; at += this.#zeroes.length) {
+      const bytes = this.#current.subarray(at, Math.min(end, at + this.#zeroes.length));
+      if (Buffer.compare(bytes, this.#zeroes.subarray(0, bytes.length)) !== 0) return false;
+    }
+    return true;
+  }
+}
+
+class SimChannel implements DeviceChannel {
+  readonly #device: SimDevice;
+  readonly #life: number;
+  readonly copy: ((targetLba: number, sourceLba: number, blockCount: number) => MaybePromise<void>) | undefined;
+
+  constructor(device: SimDevice, life: number) {
+    this.#device = device;
+    this.#life = life;
+    if (device.canCopy) this.copy = (target, source, count) => device.issue(life, 'copy', target, count, [], source);
+  }
+
+  read(buffer: Uint8Array, bufferOffset: number, lba: number, count: number): MaybePromise<void> {
+    return this.#device.issue(this.#life, 'read', lba, count, [this.#part(buffer, bufferOffset, count)], 0);
+  }
+
+  write(buffer: Uint8Array, bufferOffset: number, lba: number, count: number): MaybePromise<void> {
+    return this.#device.issue(this.#life, 'write', lba, count, [this.#part(buffer, bufferOffset, count)], 0);
+  }
+
+  readv(buffers: readonly Uint8Array[], lba: number, count: number): MaybePromise<void> {
+    return this.#device.issue(this.#life, 'read', lba, count, buffers, 0);
+  }
+
+  writev(buffers: readonly Uint8Array[], lba: number, count: number): MaybePromise<void> {
+    return this.#device.issue(this.#life, 'write', lba, count, buffers, 0);
+  }
+
+  writeZeroes(lba: number, count: number): MaybePromise<void> {
+    return this.#device.issue(this.#life, 'zero', lba, count, [], 0);
+  }
+
+  unmap(lba: number, count: number): MaybePromise<void> {
+    return this.#device.issue(this.#life, 'zero', lba, count, [], 0);
+  }
+
+  flush(): MaybePromise<void> {
+    return this.#device.issue(this.#life, 'flush', 0, 0, [], 0);
+  }
+
+  close(): void {
+    // requests in flight end all the same
+  }
+
+  #part(buffer: Uint8Array, offset: number, count: number): Uint8Array {
+    return buffer.subarray(offset, offset + count * this.#device.blockLengthBytes);
+  }
+}
+
+function put(medium: Uint8Array, { at, bytes }: Change, start: number, length: number): void {
+  if (bytes) medium.set(bytes.subarray(start, start + length), at + start);
+  else medium.fill(0, at + start, at + start + length);
+}
+
+/**
+ * What becomes of changes at a cut: answers whether a piece of one is kept. Some cuts lose everything, nothing, one change, all
+ * but one, or what came last or first; the others throw a coin for each change, or for each piece.
+ */
+function chooseFate(random: Random, changes: number): (change: number, piece: number, pieces: number) => boolean {
+  const chosen = random.below(Math.max(1, changes));
+  const tearsAt = random.below(64);
+  switch (random.below(10)) {
+    case 0:
+      return () => false;
+    case 1:
+      return () => true;
+    case 2:
+      return (change) => change !== chosen;
+    case 3:
+      return (change) => change === chosen;
+    case 4:
+      return (change, piece, pieces) => change < chosen || (change === chosen && piece < tearsAt % (pieces + 1));
+    case 5:
+      return (change, piece, pieces) => change > chosen || (change === chosen && piece >= tearsAt % (pieces + 1));
+    case 6:
+      return () => random.below(2) === 0;
+    case 7:
+      return () => random.below(8) !== 0;
+    default:
+      return coinForEach(random, changes);
+  }
+}
+
+function coinForEach(random: Random, changes: number): (change: number) => boolean {
+  const of = 2 + random.below(4);
+  const isLoss = random.below(2) === 0;
+  const kept = Array.from({ length: changes }, () => (random.below(of) === 0) !== isLoss);
+  return (change) => kept[change];
+}

@@ -1,0 +1,76 @@
+/** Many seeds, the same twice, and each fault by the seed that is known to see it. `npm run sim` plays more. */
+
+import { spawn, spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { MUTATIONS } from './mutations.js';
+import { playSeed } from './simulation.js';
+
+const SEEDS = 1000;
+const MAIN = fileURLToPath(new URL('../../dist/sim/main.js', import.meta.url));
+
+test(`${SEEDS} seeds`, { timeout: 600_000 }, async () => {
+  for (let seed = 1; seed <= SEEDS; seed++) {
+    const { finding } = await playSeed(seed);
+    if (finding !== undefined) expect.unreachable(`npm run sim -- --seeds 1 --start ${seed}: ${finding}`);
+  }
+});
+
+test('a seed plays the same twice', async () => {
+  const hashes = new Set<number>();
+  for (let seed = 1; seed <= 20; seed++) {
+    const { hash } = await playSeed(seed);
+    expect((await playSeed(seed)).hash).toBe(hash);
+    hashes.add(hash);
+  }
+  expect(hashes.size).toBe(20);
+});
+
+const KNOWN = MUTATIONS.flatMap(({ name, caughtBy }): [string, number][] =>
+  caughtBy === undefined ? [] : [[name, caughtBy]],
+);
+
+describe.concurrent('a fault is found', () => {
+  test.each(KNOWN)('%s by seed %i', { timeout: 300_000 }, async (name, seed) => {
+    const { code, output } = await command(['--without', name, '--start', String(seed), '--seeds', '1']);
+    expect(output).toMatch(`Seed ${seed}: `);
+    expect(output).toMatch(`npm run sim -- --seeds 1 --start ${seed} --without ${name}`);
+    expect(code).toBe(1);
+  });
+});
+
+test('each snippet that a fault replaces is there once', { timeout: 300_000 }, async () => {
+  for (const { name } of MUTATIONS.filter(({ caughtBy }) => caughtBy === undefined)) {
+    const { code, output } = await command(['--without', name, '--seeds', '1']);
+    expect([0, 1], `${name}: ${output}`).toContain(code);
+    expect(output, name).toMatch(/^1 seeds in /);
+  }
+});
+
+test('the command refuses what it does not know', () => {
+  for (const args of [['--seeds', '0'], ['--start', 'x'], ['--without', 'none'], ['--unknown'], ['--jobs', '']]) {
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/Usage: npm run sim/);
+  }
+});
+
+test('the command says how it is used, and plays on several processes', { timeout: 300_000 }, async () => {
+  expect((await command(['--help'])).output).toMatch(/Usage: npm run sim/);
+  expect((await command(['--without', 'list'])).output.split('\n').length).toBeGreaterThanOrEqual(MUTATIONS.length);
+  const { code, output } = await command(['--seeds', '16', '--jobs', '2']);
+  expect(output).toMatch(/^16 seeds in .* a second\nNothing was lost/);
+  expect(code).toBe(0);
+});
+
+function command(args: readonly string[]): Promise<{ code: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, output }));
+  });
+}

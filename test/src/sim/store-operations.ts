@@ -1,0 +1,68 @@
+/** Operations on the store as a whole that go on beside others. One of them is under way at a time. */
+
+import { INVALID_BLOB_ID } from '@blobyard/core';
+import { FULL } from './blob-operations.js';
+import { settleCandidates, type World } from './world.js';
+
+/** Makes durable what was acknowledged. */
+export function startFlush(world: World): boolean {
+  if (world.isBusy) return false;
+  alone(world, 'flush', async () => {
+    await flushStore(world);
+  });
+  return true;
+}
+
+export async function flushStore(world: World): Promise<boolean> {
+  const begun = world.tick();
+  const before = [...world.blobs.values()];
+  if (!(await world.scheduler.succeeds(world.scheduler.steps(world.store.flush()), FULL))) return false;
+  for (const blob of before) {
+    blob.settled(begun);
+    blob.flushed(begun);
+  }
+  return true;
+}
+
+export function startSetSuper(world: World): boolean {
+  if (world.isBusy) return false;
+  const id = world.oneIn(4) ? INVALID_BLOB_ID : (world.pick([...world.blobs.values()])?.id ?? INVALID_BLOB_ID);
+  world.superBlobs.push({ value: id, since: world.tick() });
+  alone(world, `super blob ${id}`, async () => {
+    await world.scheduler.steps(world.store.setSuper(id));
+    world.superBlobs = settleCandidates(world.superBlobs, world.tick());
+  });
+  return true;
+}
+
+/** The device becomes larger, and the store with it. */
+export function startGrow(world: World): boolean {
+  if (world.isBusy || !enlargeDevice(world)) return false;
+  alone(world, 'grow', async () => {
+    await world.scheduler.steps(world.store.growLive());
+    world.clusterCounts = settleCandidates(world.clusterCounts, world.tick());
+  });
+  return true;
+}
+
+/** Makes the device larger if it can become so; the store may be as large from now on. */
+export function enlargeDevice(world: World): boolean {
+  const { clusterBytes, clusterCountMax } = world.configuration;
+  const clusters = world.device.sizeBytes / clusterBytes;
+  const more = world.random.below(5);
+  if (more === 0 || clusters + more > clusterCountMax) return false;
+  world.device.resize((clusters + more) * clusterBytes);
+  world.clusterCounts.push({
+    value: clusters + more - world.store.geometry.metadataClusterCount(),
+    since: world.tick(),
+  });
+  return true;
+}
+
+function alone(world: World, name: string, body: () => Promise<void>): void {
+  world.isBusy = true;
+  world.scheduler.start(name, async () => {
+    await body();
+    world.isBusy = false;
+  });
+}
