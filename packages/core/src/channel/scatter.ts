@@ -52,12 +52,18 @@ export function bufferGone(): BlobstoreError {
   );
 }
 
+function noList(): BlobstoreError {
+  return new BlobstoreError('EINVAL', 'the buffers must be an array of Uint8Arrays');
+}
+
 /** EINVAL unless the buffers hold exactly `bytes` bytes. */
 export function requireScatterLength(buffers: readonly Uint8Array[], bytes: number): void {
   let total = 0;
-  const isList = Array.isArray(buffers) && buffers.every(isBytes);
-  if (!isList) throw new BlobstoreError('EINVAL', 'the buffers must be an array of Uint8Arrays');
-  for (const buffer of buffers) total += buffer.length;
+  if (!Array.isArray(buffers)) throw noList();
+  for (const buffer of buffers) {
+    if (!isBytes(buffer)) throw noList();
+    total += buffer.length;
+  }
   if (total !== bytes) {
     throw new BlobstoreError('EINVAL', `the buffers hold ${total} bytes, the operation moves ${bytes}`);
   }
