@@ -39,9 +39,15 @@ export class ScatterCursor {
   }
 }
 
+/** Of all typed arrays: asked directly, it makes no object, and what is none has no answer. */
+const { get: nameOfArray } = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+) as { get: () => string | undefined };
+
 /** True for an array of bytes, and not for what merely looks like one. */
 export function isBytes(value: unknown): value is Uint8Array {
-  return ArrayBuffer.isView(value) && Object.prototype.toString.call(value) === '[object Uint8Array]';
+  return nameOfArray.call(value) === 'Uint8Array';
 }
 
 /** What an operation fails with whose buffers have been transferred elsewhere, or made smaller, since it began. */
