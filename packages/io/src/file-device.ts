@@ -15,7 +15,7 @@ import path from 'node:path';
 import { BlobstoreError, type DeviceChannel } from '@blobyard/core';
 import { checkOpen } from './bounds.js';
 import { AsyncFileChannel, SyncFileChannel } from './file-channel.js';
-import { codeOf, openError } from './file-errors.js';
+import { codeOf, openError, withoutPath } from './file-errors.js';
 import { type FileSystem, nodeFileSystem } from './file-system.js';
 import { hasBlock } from './medium-size.js';
 import { OpenFile } from './open-file.js';
@@ -47,6 +47,8 @@ export interface FileDeviceOptions {
   readonly direct?: boolean;
   /** Whether the calling thread waits for each operation ('sync', unless given) or gets a promise ('async'). */
   readonly mode?: 'sync' | 'async';
+  /** How messages name the file; by `path` as it was given, unless given. */
+  readonly label?: string;
   /** Refuses all writes with EPERM. False unless given. */
   readonly readOnly?: boolean;
 }
@@ -85,7 +87,7 @@ export class FileDevice implements ResizableDevice {
     const fd = checked.create ? createFile(checked, fs) : openFile(checked, fs);
     try {
       const { blockLengthBytes, direct, readOnly, mode } = checked;
-      const file = new OpenFile({ fs, fd, path: checked.path, blockLengthBytes, direct, readOnly });
+      const file = new OpenFile({ fs, fd, path: checked.label, blockLengthBytes, direct, readOnly });
       const device = new FileDevice(file, {
         kind: 'file',
         path: checked.path,
@@ -93,6 +95,7 @@ export class FileDevice implements ResizableDevice {
         direct,
         mode,
         readOnly,
+        ...(checked.label === checked.path ? {} : { label: checked.label }),
       });
       file.lookUpSize();
       if (direct) device.#tryDirect();
@@ -100,7 +103,7 @@ export class FileDevice implements ResizableDevice {
     } catch (cause) {
       fs.closeSync(fd);
       if (checked.create) fs.unlinkSync(checked.path);
-      throw openError(cause, `open ${checked.path}`);
+      throw openError(cause, `open ${checked.label}`);
     }
   }
 
@@ -177,8 +180,10 @@ function checkOptions(options: FileDeviceOptions): CheckedOptions {
   if (!create && options.sizeBytes !== undefined) {
     throw invalid('sizeBytes', options.sizeBytes, 'left out for a file that exists, or come with create: true');
   }
+  const given = checkText('path', options.path);
   return {
-    path: path.resolve(checkText('path', options.path)),
+    path: path.resolve(given),
+    label: options.label === undefined ? given : checkText('label', options.label),
     create,
     sizeBytes: create ? checkMultiple('sizeBytes', options.sizeBytes, blockLengthBytes, Number.MAX_SAFE_INTEGER) : 0,
     blockLengthBytes,
@@ -202,15 +207,15 @@ function openFile(options: CheckedOptions, fs: FileSystem): number {
   try {
     return fs.openSync(options.path, openFlags(options));
   } catch (cause) {
-    if (!options.direct || codeOf(cause) !== 'EINVAL') throw openError(cause, `open ${options.path}`);
-    const message = `the file system of ${options.path} has no O_DIRECT; open the device with direct: false`;
-    throw new BlobstoreError('ENOTSUP', message, { cause });
+    if (!options.direct || codeOf(cause) !== 'EINVAL') throw openError(cause, `open ${options.label}`);
+    const message = `the file system of ${options.label} has no O_DIRECT; open the device with direct: false`;
+    throw new BlobstoreError('ENOTSUP', message, { cause: withoutPath(cause) });
   }
 }
 
 /** Makes the file; nothing of it is left behind when that fails half way. */
 function createFile(options: CheckedOptions, fs: FileSystem): number {
-  const doing = `create ${options.path} of ${options.sizeBytes} bytes`;
+  const doing = `create ${options.label} of ${options.sizeBytes} bytes`;
   let made: number;
   try {
     made = fs.openSync(options.path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, FILE_MODE);

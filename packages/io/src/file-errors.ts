@@ -1,6 +1,6 @@
 /** What the system says when a file cannot be opened or used, as this project's errors. */
 
-import { BlobstoreError, type ErrorCode, toBlobstoreError } from '@blobyard/core';
+import { BlobstoreError, ERRNO, type ErrorCode } from '@blobyard/core';
 
 /** A transfer is tried again so many times without a byte moving, before it fails. */
 const ATTEMPTS_MAX = 1000;
@@ -40,14 +40,30 @@ export function codeOf(cause: unknown): string | undefined {
 export function transferError(cause: unknown, doing: string): BlobstoreError {
   if (cause instanceof BlobstoreError) return cause;
   const code = TRANSFER_CODES[codeOf(cause) ?? ''] ?? 'EIO';
-  return new BlobstoreError(code, `${doing}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  return failure(code, cause, doing);
 }
 
 /** A file that could not be opened or made. */
 export function openError(cause: unknown, doing: string): BlobstoreError {
-  const code = OPEN_CODES[codeOf(cause) ?? ''];
-  if (code === undefined) return toBlobstoreError(cause, doing);
+  if (cause instanceof BlobstoreError) return cause;
+  const given = codeOf(cause) ?? '';
+  return failure(OPEN_CODES[given] ?? (Object.hasOwn(ERRNO, given) ? (given as ErrorCode) : 'EIO'), cause, doing);
+}
+
+function failure(code: ErrorCode, thrown: unknown, doing: string): BlobstoreError {
+  const cause = withoutPath(thrown);
   return new BlobstoreError(code, `${doing}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+}
+
+/**
+ * The system's error without the path that Node puts into it: with links resolved, or a folder before it, that is more than the
+ * user has named.
+ */
+export function withoutPath(cause: unknown): unknown {
+  if (!(cause instanceof Error) || !('path' in cause)) return cause;
+  const { code, errno, syscall } = cause as NodeJS.ErrnoException;
+  const [reason] = cause.message.split(`, ${syscall}`);
+  return Object.assign(new Error(`${reason}, ${syscall}`), { code, errno, syscall });
 }
 
 /** The file ended inside the device. */

@@ -10,7 +10,7 @@ import { mediumSizeBytes } from './medium-size.js';
 export interface OpenFileFields {
   readonly fs: FileSystem;
   readonly fd: number;
-  /** For messages; the file may have been renamed since. */
+  /** For messages: as its user has named it; the file may have been renamed since. */
   readonly path: string;
   readonly blockLengthBytes: number;
   /** Opened with O_DIRECT: addresses, positions and lengths must be aligned. */

@@ -23,7 +23,7 @@
 import fs, { constants } from 'node:fs';
 import os from 'node:os';
 import { BlobstoreError } from '@blobyard/core';
-import { codeOf, openError } from './file-errors.js';
+import { codeOf, openError, withoutPath } from './file-errors.js';
 import { fileLocks } from './file-system.js';
 import { deviceNumbers } from './medium-size.js';
 import { checkText } from './option-checks.js';
@@ -73,7 +73,7 @@ export function acquireStoreLock(devicePath: string, { shared = false }: StoreLo
     if (!fileLocks.tryLock(fd, { shared })) throw busyError(target);
   } catch (cause) {
     fs.closeSync(fd);
-    throw openError(cause, `lock ${target.path}`);
+    throw openError(cause, `lock ${target.given}`);
   }
   const removeNote = shared ? undefined : writeNote(target);
   let isHeld = true;
@@ -95,6 +95,8 @@ export function storeLockHolder(devicePath: string): StoreLockHolder | undefined
 
 interface LockTarget {
   readonly path: string;
+  /** The path as it was given, for messages. */
+  readonly given: string;
   readonly isBlockDevice: boolean;
   /** Where the note is or could be, the best first. */
   readonly notePaths: readonly string[];
@@ -105,10 +107,15 @@ function lockTarget(devicePath: string): LockTarget {
   try {
     const path = fs.realpathSync(devicePath);
     const stats = fs.statSync(path);
-    if (!stats.isBlockDevice()) return { path, isBlockDevice: false, notePaths: [`${path}.lock`] };
+    if (!stats.isBlockDevice()) return { path, given: devicePath, isBlockDevice: false, notePaths: [`${path}.lock`] };
     const { major, minor } = deviceNumbers(stats.rdev);
     const note = `blobyard-block-${major}-${minor}.lock`;
-    return { path, isBlockDevice: true, notePaths: NOTE_FOLDERS.map((folder) => `${folder}/${note}`) };
+    return {
+      path,
+      given: devicePath,
+      isBlockDevice: true,
+      notePaths: NOTE_FOLDERS.map((folder) => `${folder}/${note}`),
+    };
   } catch (cause) {
     throw openError(cause, `lock ${devicePath}`);
   }
@@ -118,14 +125,14 @@ function openTarget(target: LockTarget, access: number): number {
   try {
     return fs.openSync(target.path, access | (target.isBlockDevice ? constants.O_EXCL : 0));
   } catch (cause) {
-    throw codeOf(cause) === 'EBUSY' ? busyError(target, cause) : openError(cause, `lock ${target.path}`);
+    throw codeOf(cause) === 'EBUSY' ? busyError(target, cause) : openError(cause, `lock ${target.given}`);
   }
 }
 
 function busyError(target: LockTarget, cause?: unknown): BlobstoreError {
   const holder = readNote(target);
-  return new BlobstoreError('EBUSY', `the store in ${target.path} is in use by ${describeHolder(target, holder)}`, {
-    cause,
+  return new BlobstoreError('EBUSY', `the store in ${target.given} is in use by ${describeHolder(target, holder)}`, {
+    cause: withoutPath(cause),
   });
 }
 

@@ -11,7 +11,7 @@ import { callWith } from './calls.js';
 import { anyArgument, ODD_NAMES, RIGHT } from './odd-values.js';
 import { World } from './world.js';
 
-const SECONDS = Number(process.env.BLOBYARD_FUZZ_SECONDS ?? 6);
+const SECONDS = Number(process.env.BLOBYARD_FUZZ_SECONDS ?? 4);
 const SEED = process.env.BLOBYARD_FUZZ_SEED === undefined ? {} : { seed: Number(process.env.BLOBYARD_FUZZ_SEED) };
 const TIMEOUT_MS = (SECONDS + 60) * 1000;
 

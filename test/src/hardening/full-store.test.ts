@@ -242,7 +242,7 @@ class Accounts {
   }
 }
 
-const SECONDS = Number(process.env.BLOBYARD_FUZZ_SECONDS ?? 4);
+const SECONDS = Number(process.env.BLOBYARD_FUZZ_SECONDS ?? 3);
 
 test('what is said to be free can be written, whatever was done before', {
   timeout: (SECONDS + 60) * 1000,

@@ -16,8 +16,6 @@ const AT_ONCE = new Set([
   'nextHole',
   'blob',
   'on',
-  'off',
-  'on',
   'once',
   'off',
 ]);

@@ -56,7 +56,7 @@ describe('openDevice', () => {
     const text = "export const openDevice = () => { throw new Error('no such thing') }";
     const module = `data:text/javascript,${encodeURIComponent(text)}`;
     expect((await failure('EIO', () => open({ kind: 'custom', module }))).message).toContain('no such thing');
-    await failure('EIO', () => open({ kind: 'custom', module: `${newPath()}.mjs` }));
+    await failure('ENOENT', () => open({ kind: 'custom', module: `${newPath()}.mjs` }));
   });
 
   const path = newPath();

@@ -46,6 +46,16 @@ export class Blob {
   readonly page: MdPage;
   readonly #shared: SharedStore;
 
+  /** True for a blob, and not for what merely looks like one. */
+  static is(value: unknown): value is Blob {
+    return typeof value === 'object' && value !== null && #shared in value;
+  }
+
+  /** True when it is a blob of the store that these structures are of. */
+  isOf(shared: SharedStore): boolean {
+    return this.#shared === shared;
+  }
+
   /** `loading` until read from disk; `dirty` while memory holds what the disk does not. */
   state: 'loading' | 'clean' | 'dirty' = 'dirty';
   /** Data cannot be written. */

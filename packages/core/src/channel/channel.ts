@@ -61,6 +61,11 @@ export class Channel {
     this.#blocksPerIoUnit = host.geometry.blocksPerIoUnit;
   }
 
+  /** True for a channel, and not for what merely looks like one. */
+  static is(value: unknown): value is Channel {
+    return typeof value === 'object' && value !== null && #host in value;
+  }
+
   /** Operations in promise form that have not ended. */
   get outstanding(): number {
     return this.#outstanding;

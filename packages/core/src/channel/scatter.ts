@@ -39,12 +39,15 @@ export class ScatterCursor {
   }
 }
 
-/** Names the type of a typed array by what it is, not by its prototype; and makes no string for it. */
-const typeOf = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)?.get;
+/** Of all typed arrays: asked directly, it makes no object, and what is none has no answer. */
+const { get: nameOfArray } = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+) as { get: () => string | undefined };
 
 /** True for an array of bytes, and not for what merely looks like one. */
 export function isBytes(value: unknown): value is Uint8Array {
-  return ArrayBuffer.isView(value) && typeOf?.call(value) === 'Uint8Array';
+  return nameOfArray.call(value) === 'Uint8Array';
 }
 
 /** What an operation fails with whose buffers have been transferred elsewhere, or made smaller, since it began. */
@@ -55,12 +58,18 @@ export function bufferGone(): BlobstoreError {
   );
 }
 
+function noList(): BlobstoreError {
+  return new BlobstoreError('EINVAL', 'the buffers must be an array of Uint8Arrays');
+}
+
 /** EINVAL unless the buffers hold exactly `bytes` bytes. */
 export function requireScatterLength(buffers: readonly Uint8Array[], bytes: number): void {
   let total = 0;
-  const isList = Array.isArray(buffers) && buffers.every(isBytes);
-  if (!isList) throw new BlobstoreError('EINVAL', 'the buffers must be an array of Uint8Arrays');
-  for (const buffer of buffers) total += buffer.length;
+  if (!Array.isArray(buffers)) throw noList();
+  for (const buffer of buffers) {
+    if (!isBytes(buffer)) throw noList();
+    total += buffer.length;
+  }
   if (total !== bytes) {
     throw new BlobstoreError('EINVAL', `the buffers hold ${total} bytes, the operation moves ${bytes}`);
   }

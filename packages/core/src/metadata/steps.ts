@@ -39,6 +39,7 @@ export function* wait<T>(answer: MaybePromise<T>): Steps<T> {
  * @throws ENOTSUP when it would have to wait for this thread: its device is asynchronous, or another operation is in the way.
  */
 export function runSync<T>(steps: Steps<T>): T {
+  requireSteps(steps);
   let step = steps.next();
   while (!step.done) {
     if (step.value === undefined) {
@@ -55,6 +56,12 @@ export function runSync<T>(steps: Steps<T>): T {
     step = steps.next(resume);
   }
   return step.value;
+}
+
+function requireSteps(steps: unknown): void {
+  const isGenerator = Object.prototype.toString.call(steps) === '[object Generator]';
+  if (!isGenerator)
+    throw new BlobstoreError('EINVAL', 'only steps can be run: pass what an operation of the engine answers');
 }
 
 function blockOn(waited: Promise<unknown> | Waitable<unknown>): unknown {
@@ -76,6 +83,9 @@ const nextTurn: Pause = () => new Promise((resolve) => setImmediate(resolve));
  * @param pause - how to give the event loop a turn; a simulation has its own
  */
 export async function run<T>(steps: Steps<T>, pause?: Pause): Promise<T> {
+  requireSteps(steps);
+  if (pause !== undefined && typeof pause !== 'function')
+    throw new BlobstoreError('EINVAL', 'a pause must be a function');
   return runFrom(steps, steps.next(), pause);
 }
 

@@ -28,6 +28,19 @@ import type { Watched } from '../metadata/watched.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, blobIdOfPage, INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
+import {
+  checkBlob,
+  checkBytes,
+  checkChannel,
+  checkClearMethod,
+  checkCount,
+  checkDevice,
+  checkId,
+  checkName,
+  checkObject,
+  checkXattrs,
+  unusable,
+} from './argument-checks.js';
 import { growLive } from './grow.js';
 import { initStore } from './init.js';
 import { InlinePort, inlineHost } from './inline-port.js';
@@ -55,17 +68,17 @@ export class Blobstore {
 
   /** Makes a new store on a device; see `InitOptions`. */
   static *init(device: BlockDevice, options: InitOptions = {}): Steps<Blobstore> {
-    return new Blobstore(yield* initStore(device, options));
+    return new Blobstore(yield* initStore(checkDevice(device), checkObject('options', options)));
   }
 
   /** Opens the store on a device, recovering it where needed; see `LoadOptions`. */
   static *load(device: BlockDevice, options: LoadOptions = {}): Steps<Blobstore> {
-    return new Blobstore(yield* loadStore(device, options));
+    return new Blobstore(yield* loadStore(checkDevice(device), checkObject('options', options)));
   }
 
   /** Opens the cleanly unloaded store on a device that became larger, and makes it as large. */
   static *grow(device: BlockDevice, options: LoadOptions = {}): Steps<Blobstore> {
-    return new Blobstore(yield* growStore(device, options));
+    return new Blobstore(yield* growStore(checkDevice(device), checkObject('options', options)));
   }
 
   /** The structures that threads share. */
@@ -145,7 +158,7 @@ export class Blobstore {
 
   /** Closes a channel of this store. */
   *closeChannel(channel: Channel): Steps<void> {
-    yield* channel.close();
+    yield* checkChannel(channel).close();
     this.#state.channels.delete(channel);
   }
 
@@ -182,7 +195,7 @@ export class Blobstore {
   /** Names the blob that `getSuper` answers; the invalid id: none. When writing it fails, memory has the new one all the same. */
   *setSuper(id: BlobId): Steps<void> {
     this.#state.requireOpen();
-    this.#state.superBlobId = id;
+    this.#state.superBlobId = checkId(id);
     yield* updateSuper(this.#state, () => true);
   }
 
@@ -195,34 +208,42 @@ export class Blobstore {
 
   /** Changes the store's type; it is on disk when the super block is next written. EINVAL unless 16 bytes. */
   setBstype(bstype: Uint8Array): void {
-    if (bstype.length !== 16) throw new BlobstoreError('EINVAL', `a store type has 16 bytes, not ${bstype.length}`);
+    if (checkBytes('a store type', bstype).length !== 16)
+      throw new BlobstoreError('EINVAL', `a store type has 16 bytes, not ${bstype.length}`);
     this.#state.bstype = bstype.slice();
   }
 
   createBlob(options: CreateOptions = {}): Steps<BlobId> {
-    return createBlob(this.#state, { ...options, xattrs: xattrList(options.xattrs) });
+    const given = checkObject<CreateOptions>('options of a blob', options);
+    checkCount('the number of clusters', given.clusterCount ?? 0);
+    checkClearMethod(given.clearMethod);
+    if (given.externalSnapshotId !== undefined) checkBytes('the id of an external snapshot', given.externalSnapshotId);
+    return createBlob(this.#state, { ...given, xattrs: xattrList(given.xattrs) });
   }
 
   openBlob(id: BlobId, options: OpenBlobOptions = {}): Steps<Blob> {
-    return openBlob(this.#state, id, options);
+    const given = checkObject<OpenBlobOptions>('options of opening a blob', options);
+    checkClearMethod(given.clearMethod);
+    return openBlob(this.#state, checkId(id), given);
   }
 
   closeBlob(blob: Blob): Steps<void> {
-    return closeBlob(this.#state, blob);
+    return closeBlob(this.#state, checkBlob(this.#state, blob));
   }
 
   deleteBlob(id: BlobId): Steps<void> {
-    return deleteBlob(this.#state, id);
+    return deleteBlob(this.#state, checkId(id));
   }
 
   resizeBlob(blob: Blob, clusterCount: number): Steps<void> {
-    return resizeBlob(this.#state, blob, clusterCount);
+    const checked = checkBlob(this.#state, blob);
+    return resizeBlob(this.#state, checked, checkCount('the number of clusters', clusterCount));
   }
 
   /** Writes a blob's metadata if memory has what the disk has not. One that comes to be read-only does not change after that. */
   *syncBlob(blob: Blob): Steps<void> {
     this.#state.requireOpen();
-    if (blob.mdRo) return;
+    if (checkBlob(this.#state, blob).mdRo) return;
     const couldBeWritten = !blob.dataRo;
     yield* sync(this.#state, blob);
     if (couldBeWritten && blob.dataRo) yield* drain(this.#state, blob); // writes that were under way on other threads
@@ -231,48 +252,51 @@ export class Blobstore {
   /** Makes what was acknowledged of a blob durable: its metadata, and its data. */
   *flushBlob(blob: Blob): Steps<void> {
     this.#state.requireOpen();
-    yield* sync(this.#state, blob);
+    yield* sync(this.#state, checkBlob(this.#state, blob));
     yield* wait(this.#state.deviceChannel.flush());
   }
 
   createSnapshot(id: BlobId, xattrs?: Xattrs): Steps<BlobId> {
-    return createSnapshot(this.#state, id, xattrList(xattrs));
+    return createSnapshot(this.#state, checkId(id), xattrList(xattrs));
   }
 
   createClone(id: BlobId, xattrs?: Xattrs): Steps<BlobId> {
-    return createClone(this.#state, id, xattrList(xattrs));
+    return createClone(this.#state, checkId(id), xattrList(xattrs));
   }
 
   inflateBlob(channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
-    return inflateBlob(this.#state, channel, id, watched);
+    return inflateBlob(this.#state, checkChannel(channel), checkId(id), checkObject('options of inflating', watched));
   }
 
   decoupleBlob(channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
-    return decoupleBlob(this.#state, channel, id, watched);
+    return decoupleBlob(this.#state, checkChannel(channel), checkId(id), checkObject('options of decoupling', watched));
   }
 
   shallowCopyBlob(id: BlobId, target: BlockDevice, watched?: Watched): Steps<number> {
-    return shallowCopyBlob(this.#state, id, target, watched);
+    return shallowCopyBlob(this.#state, checkId(id), checkDevice(target), checkObject('options of copying', watched));
   }
 
   setExternalDevice(blob: Blob, device: BlockDevice): Steps<void> {
-    return setExternalDevice(this.#state, blob, device);
+    return setExternalDevice(this.#state, checkBlob(this.#state, blob), checkDevice(device));
   }
 
   /** The device behind an open external clone; undefined when it is missing. EINVAL when the blob is no such clone. */
   externalDevice(blob: Blob): BlockDevice | undefined {
-    if (!blob.isExternalClone)
+    if (!checkBlob(this.#state, blob).isExternalClone)
       throw new BlobstoreError('EINVAL', `blob ${blob.id} is no clone of an external snapshot`);
     return blob.back?.kind === 'external' ? blob.back.device : undefined;
   }
 
   /** The id of the external snapshot behind a blob; undefined when it is no such clone. */
   externalSnapshotId(blob: Blob): Uint8Array | undefined {
-    return blob.isExternalClone ? blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT)?.slice() : undefined;
+    return checkBlob(this.#state, blob).isExternalClone
+      ? blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT)?.slice()
+      : undefined;
   }
 
   /** True when the store's device, or what is behind the blob, is degraded. */
   isDegraded(blob: Blob): boolean {
+    checkBlob(this.#state, blob);
     if (this.#state.device.isDegraded?.()) return true;
     for (let back = blob.back; back !== undefined; back = back.kind === 'blob' ? back.blob.back : undefined) {
       if (back.kind === 'external') return back.device.isDegraded?.() ?? false;
@@ -282,42 +306,44 @@ export class Blobstore {
 
   /** Sets an xattr in memory; the next sync writes it. EPERM read-only, ENOMEM too long for a metadata page. */
   setXattr(blob: Blob, name: string, value: Uint8Array): void {
-    blob.setXattr(nameToBytes(name), value.slice(), false);
+    const bytes = checkBytes('the value of an xattr', value).slice();
+    checkBlob(this.#state, blob).setXattr(nameToBytes(checkName(name)), bytes, false);
   }
 
   /** Removes an xattr in memory; the next sync writes it. EPERM read-only, ENOENT none of that name. */
   removeXattr(blob: Blob, name: string): void {
-    blob.removeXattr(nameToBytes(name), false);
+    checkBlob(this.#state, blob).removeXattr(nameToBytes(checkName(name)), false);
   }
 
   /** The value of an xattr, copied. ENOENT when there is none of that name. */
   getXattr(blob: Blob, name: string): Uint8Array {
-    const value = blob.xattrs.get(nameToBytes(name)) ?? blob.xattrs.get(name);
+    const { xattrs } = checkBlob(this.#state, blob);
+    const value = xattrs.get(nameToBytes(checkName(name))) ?? xattrs.get(name);
     if (value) return value.slice();
     throw new BlobstoreError('ENOENT', `blob ${blob.id} has no xattr '${name}'`);
   }
 
   xattrNames(blob: Blob): string[] {
-    return blob.xattrs.entries.map((xattr) => nameToText(xattr.name));
+    return checkBlob(this.#state, blob).xattrs.entries.map((xattr) => nameToText(xattr.name));
   }
 
   /** Makes a blob read-only; this takes effect at the next sync. */
   setReadOnly(blob: Blob): void {
-    if (!blob.dataRo) blob.setReadOnly();
+    if (!checkBlob(this.#state, blob).dataRo) blob.setReadOnly();
   }
 
   /** True when a blob is a snapshot: it has clones, or had some since the store was opened. */
   isSnapshot(id: BlobId): boolean {
-    return this.#state.snapshots.has(id);
+    return this.#state.snapshots.has(checkId(id));
   }
 
   /** The snapshot of which a blob is a clone, or the invalid id. */
   parentOf(id: BlobId): BlobId {
-    return this.#state.snapshots.parentOf(id);
+    return this.#state.snapshots.parentOf(checkId(id));
   }
 
   clonesOf(id: BlobId): readonly BlobId[] {
-    return this.#state.snapshots.clonesOf(id);
+    return this.#state.snapshots.clonesOf(checkId(id));
   }
 
   /** The first io unit from `offset` on that lies in an allocated cluster; undefined when there is none. */
@@ -332,7 +358,7 @@ export class Blobstore {
 
   /** Io units in a blob. */
   ioUnitCount(blob: Blob): number {
-    return blob.clusterCount * this.#state.geometry.ioUnitsPerCluster;
+    return checkBlob(this.#state, blob).clusterCount * this.#state.geometry.ioUnitsPerCluster;
   }
 
   /** The ids of the blobs that are open, those included that others read through to. */
@@ -352,6 +378,7 @@ export class Blobstore {
 
   /** Opens every blob in the order of its id, shows it to `visit`, and closes it. One that cannot be opened is passed over. */
   *iterate(visit: (blob: Blob) => void): Steps<void> {
+    if (typeof visit !== 'function') throw unusable('what visits the blobs', 'a function');
     for (const id of this.blobIds()) {
       let blob: Blob;
       try {
@@ -377,6 +404,8 @@ export class Blobstore {
 
   #nextWhere(blob: Blob, offset: number, wanted: (cluster: number) => boolean): number | undefined {
     const { geometry } = this.#state;
+    checkBlob(this.#state, blob);
+    checkCount('the offset in io units', offset);
     for (let cluster = geometry.ioUnitToCluster(offset); cluster < blob.clusterCount; cluster++) {
       if (wanted(blob.clusterAt(cluster))) return Math.max(offset, geometry.clusterToIoUnit(cluster));
     }
@@ -388,5 +417,8 @@ export class Blobstore {
 export type { BlobRef };
 
 function xattrList(xattrs: Xattrs | undefined): Xattr[] {
-  return Object.entries(xattrs ?? {}).map(([name, value]) => ({ name: nameToBytes(name), value: value.slice() }));
+  return Object.entries(checkXattrs(xattrs)).map(([name, value]) => ({
+    name: nameToBytes(name),
+    value: value.slice(),
+  }));
 }

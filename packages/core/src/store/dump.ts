@@ -14,6 +14,7 @@ import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
 import type { Geometry } from '../units/geometry.js';
 import { INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { checkDevice, unusable } from './argument-checks.js';
 import { type Masks, readMasks } from './masks.js';
 import { CLUSTER_BYTES_DEFAULT, requireBlockLength, requireDeviceSize } from './options.js';
 import { parseGeometry } from './super-geometry.js';
@@ -33,6 +34,9 @@ export function* dumpStore(
   write: (text: string) => void,
   printXattr: PrintXattr = (_, value) => bytesToText(value),
 ): Steps<void> {
+  checkDevice(device);
+  if (typeof write !== 'function') throw unusable('what the text is written to', 'a function');
+  if (typeof printXattr !== 'function') throw unusable('what prints xattrs', 'a function');
   requireBlockLength(device.blockLengthBytes);
   requireDeviceSize(CLUSTER_BYTES_DEFAULT, device.blockCount * device.blockLengthBytes);
   const channel = device.openChannel();

@@ -1,0 +1,92 @@
+/**
+ * Checks of what users pass to the engine's own API. Each failure is EINVAL; none shows the value, which can be anything. They
+ * are made when an operation is asked for, before it is run.
+ */
+
+import { Blob } from '../blob/blob.js';
+import { Channel } from '../channel/channel.js';
+import { isBytes } from '../channel/scatter.js';
+import type { BlockDevice } from '../device/block-device.js';
+import { BlobstoreError } from '../error.js';
+import { isClearMethod } from '../format/flags.js';
+import type { BlobId } from '../units/units.js';
+import type { Xattrs } from './blobstore.js';
+import type { StoreState } from './store-state.js';
+
+const ID_MAX = 0xffff_ffff_ffff_ffffn;
+
+/** An open or closed blob of this very store. */
+export function checkBlob(store: StoreState, blob: unknown): Blob {
+  if (!Blob.is(blob)) throw unusable('the blob', 'what openBlob answered');
+  if (!blob.isOf(store.shared)) throw unusable('the blob', 'of this store; it is of another one');
+  return blob;
+}
+
+export function checkId(id: unknown): BlobId {
+  if (typeof id === 'bigint' && id >= 0n && id <= ID_MAX) return id;
+  throw unusable('the id of a blob', 'a bigint of 64 bits');
+}
+
+export function checkCount(what: string, count: unknown): number {
+  if (typeof count === 'number' && Number.isSafeInteger(count) && count >= 0) return count;
+  throw unusable(what, 'a whole number from 0');
+}
+
+export function checkChannel(channel: unknown): Channel {
+  if (Channel.is(channel)) return channel;
+  throw unusable('the channel', 'what openChannel answered');
+}
+
+export function checkDevice(device: unknown): BlockDevice {
+  const { openChannel, blockCount, blockLengthBytes } = (device ?? {}) as Partial<BlockDevice>;
+  const isMeasured = Number.isSafeInteger(blockCount) && Number.isSafeInteger(blockLengthBytes);
+  if (typeof openChannel === 'function' && isMeasured) return device as BlockDevice;
+  throw unusable('the device', 'an open BlockDevice');
+}
+
+export function checkBytes(what: string, bytes: unknown): Uint8Array {
+  if (isBytes(bytes) && isThere(bytes)) return bytes;
+  throw unusable(what, 'a Uint8Array that has its memory');
+}
+
+export function checkName(name: unknown): string {
+  if (typeof name === 'string') return name;
+  throw unusable('the name of an xattr', 'text');
+}
+
+/** False once its memory was transferred elsewhere, or has become too small. */
+function isThere(bytes: Uint8Array): boolean {
+  try {
+    bytes.at(0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A copy. */
+export function checkXattrs(xattrs: unknown): Xattrs {
+  if (xattrs === undefined) return {};
+  const copy = { ...checkObject('xattrs', xattrs) };
+  for (const value of Object.values(copy)) checkBytes('the value of an xattr', value);
+  return copy as Xattrs;
+}
+
+/** A copy of options, or none. Only that they are an object is checked. */
+export function checkObject<T extends object>(what: string, options: T | undefined | unknown): T {
+  if (options === undefined) return {} as T;
+  const isObject =
+    typeof options === 'object' && options !== null && !Array.isArray(options) && !ArrayBuffer.isView(options);
+  if (!isObject) throw unusable(what, 'an object');
+  return { ...options } as T;
+}
+
+export function checkClearMethod(method: unknown): void {
+  if (method !== undefined && !(typeof method === 'string' && isClearMethod(method))) {
+    throw unusable('clearMethod', "'default', 'none', 'unmap' or 'write_zeroes'");
+  }
+}
+
+export function unusable(what: string, wanted: string): BlobstoreError {
+  return new BlobstoreError('EINVAL', `${what} cannot be used: it must be ${wanted}`);
+}

@@ -1,0 +1,173 @@
+/** What errors tell: what the caller gave, and nothing of this machine, of other blobs, or of what is secret. */
+
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import {
+  acquireStoreLock,
+  attach,
+  BlobstoreError,
+  type DeviceSpec,
+  FaultyDevice,
+  FileDevice,
+  openDevice,
+  storeLockHolder,
+} from 'blobyard';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import {
+  bytes,
+  CLUSTER,
+  createStore,
+  isPooled,
+  MiB,
+  memory,
+  openStore,
+  temporaryFolder,
+  testStore,
+  usable,
+} from '../api/support.js';
+import { createPooled } from '../threads/support.js';
+
+const SECRET = 'hunter2-secret';
+
+/** All that an error says, and its causes. */
+function textOf(error: unknown): string {
+  const texts: string[] = [];
+  for (let at = error; at !== undefined && at !== null; at = (at as { cause?: unknown }).cause) {
+    texts.push(at instanceof Error ? at.message : String(at));
+    for (const name of ['path', 'dest'])
+      if (name in (at as object)) texts.push(String((at as Record<string, unknown>)[name]));
+  }
+  return texts.join('\n');
+}
+
+/** The error of something that must fail. */
+async function errorOf(work: () => unknown): Promise<BlobstoreError> {
+  try {
+    await work();
+  } catch (error) {
+    expect(error).toBeInstanceOf(BlobstoreError);
+    return error as BlobstoreError;
+  }
+  return expect.fail('it did not fail');
+}
+
+/** Expects a failure that names no path but those that were given, and no secret. */
+async function expectDiscreet(given: readonly string[], work: () => unknown, code?: string): Promise<void> {
+  const error = await errorOf(work);
+  if (code !== undefined) expect(error.code).toBe(code);
+  let text = textOf(error).replaceAll('Node.js', 'Node');
+  for (const each of [...given].sort((one, other) => other.length - one.length)) text = text.replaceAll(each, 'GIVEN');
+  expect(text, error.stack).not.toMatch(/file:\/\/|node_modules|\.[cm]?[jt]s\b|(^|[\s'"`(:])\/[\w.-]+/);
+  expect(text).not.toContain(process.cwd());
+  expect(text).not.toContain(SECRET);
+}
+
+/** A folder, and the path from here to a file in it, as a user would give it. */
+async function relativeFile(): Promise<{ folder: string; file: string }> {
+  const folder = await temporaryFolder();
+  return { folder, file: path.relative(process.cwd(), path.join(folder, 'yard.img')) };
+}
+
+const inMode = (device: DeviceSpec, options: object = {}) =>
+  createStore({ device, clusterSizeBytes: CLUSTER, ...options });
+
+describe('messages', () => {
+  test('of files name them as they were given', async () => {
+    const { folder, file } = await relativeFile();
+    const make = { kind: 'file', path: file, create: true, sizeBytes: MiB } as const;
+    await expectDiscreet([file], () => openStore({ device: { kind: 'file', path: file } }), 'ENOENT');
+    await expectDiscreet([file], () => openDevice({ kind: 'file', path: file }), 'ENOENT');
+    await expectDiscreet([file], () => FileDevice.open({ path: `${file}/below/it`, create: true, sizeBytes: MiB }));
+    const store = await inMode(make);
+    await expectDiscreet([file], () => inMode(make), 'EEXIST');
+    await expectDiscreet([file], () => openStore({ device: { kind: 'file', path: file } }), 'EBUSY');
+    await store.close();
+    const link = `${file}.link`;
+    await symlink(path.join(folder, 'yard.img'), path.join(folder, 'yard.img.link'));
+    const lock = acquireStoreLock(link);
+    await expectDiscreet([link], () => acquireStoreLock(link), 'EBUSY');
+    expect((await errorOf(() => acquireStoreLock(link))).message).toContain(`pid ${process.pid}`);
+    lock.release();
+    await expectDiscreet([`${file}.no`], () => storeLockHolder(`${file}.no`), 'ENOENT');
+    const directory = path.relative(process.cwd(), folder);
+    await expectDiscreet([directory], () => openDevice({ kind: 'file', path: directory }), 'EINVAL');
+    await mkdir(path.join(folder, 'yard.img.dir'));
+    await expectDiscreet([`${file}.dir`], () => openStore({ device: { kind: 'file', path: `${file}.dir` } }));
+  });
+
+  test('of devices that hold no store, or fail in the middle', async () => {
+    const { folder, file } = await relativeFile();
+    await writeFile(path.join(folder, 'yard.img'), Buffer.from(SECRET.repeat(100_000)));
+    await expectDiscreet([file], () => openStore({ device: { kind: 'file', path: file } }), 'EILSEQ');
+    const made = `${file}.made`;
+    const store = await inMode({ kind: 'file', path: made, create: true, sizeBytes: MiB });
+    onTestFinished(() => store.close().catch(() => undefined));
+    const blob = await store.create({ sizeBytes: 4 * CLUSTER });
+    await writeFile(path.join(folder, 'yard.img.made'), ''); // truncated under the store
+    await expectDiscreet([made], () => blob.read(0, 4 * CLUSTER), 'EIO');
+    await expectDiscreet([made], () => blob.readSync(0, 4 * CLUSTER), 'EIO');
+  });
+
+  test('of modules of custom devices', async () => {
+    const folder = await temporaryFolder();
+    const missing = path.join(folder, 'missing.mjs');
+    const broken = path.join(folder, 'broken.mjs');
+    await writeFile(broken, "import { nothing } from './missing.mjs'; export const openDevice = nothing;");
+    const empty = path.join(folder, 'empty.mjs');
+    await writeFile(empty, '');
+    for (const module of [missing, broken, empty]) {
+      const device = { kind: 'custom', module, options: { password: SECRET } } as const;
+      await expectDiscreet([module], () => openDevice(device));
+      await expectDiscreet([module], () => inMode(device));
+    }
+  });
+
+  test('of values that are refused do not show what is in them', async () => {
+    const store = await testStore();
+    const blob = await store.create({ sizeBytes: CLUSTER, xattrs: { token: SECRET } });
+    await blob.write(Buffer.from(SECRET), 0);
+    const half = `${SECRET}\ud800`;
+    const wrong = [half, [SECRET], { token: SECRET }, Buffer.alloc(8192, SECRET), SECRET.repeat(1000), ''];
+    for (const value of wrong) {
+      await expectDiscreet([], () => blob.xattrs.set('token', value as never), 'EINVAL');
+      await expectDiscreet([], () => store.create({ xattrs: { token: value as never } }), 'EINVAL');
+      await expectDiscreet([], () => blob.snapshot({ xattrs: { token: value as never } }), 'EINVAL');
+    }
+    const text = new TextEncoder().encode(SECRET.padEnd(16));
+    for (const data of [new Uint16Array(text.buffer), new DataView(text.buffer), text.buffer, [...text], { 0: text }]) {
+      await expectDiscreet([], () => blob.write(data as never, 0), 'EINVAL');
+      await expectDiscreet([], () => blob.writev([data] as never, 0), 'EINVAL');
+    }
+    await blob.setReadOnly();
+    await expectDiscreet([], () => blob.xattrs.set('token', `${SECRET}!`), 'EPERM');
+    await expectDiscreet([], () => blob.write(Buffer.from(SECRET), 0), 'EPERM');
+  });
+
+  test('of the environment show nothing', async () => {
+    process.env.BLOBYARD_TEST_SECRET = SECRET;
+    const device = new FaultyDevice(memory());
+    const store = await testStore(device);
+    const blob = await store.create({ sizeBytes: CLUSTER, xattrs: { token: SECRET } });
+    await blob.write(Buffer.from(SECRET), 0);
+    device.failAt(1, { times: 3 });
+    await expectDiscreet([], () => blob.read(0, 100), 'EIO');
+    device.clearFaults();
+    device.failAt(1, { kind: 'write', times: 3 });
+    await expectDiscreet([], () => blob.xattrs.set('other', SECRET), 'EIO');
+    device.clearFaults();
+    const clone = { openExternalSnapshot: () => Promise.reject(new Error('not there')) };
+    await expectDiscreet([], () => openStore({ device: usable(memory()), ...clone }), 'EILSEQ');
+    await expectDiscreet([], () => attach({ blobyard: 1 } as never), 'EINVAL');
+    delete process.env.BLOBYARD_TEST_SECRET;
+  });
+
+  test.skipIf(!isPooled)('of threads that died', async () => {
+    const { store, parts } = await createPooled({ device: memory(), clusterSizeBytes: CLUSTER });
+    const blob = await store.create({ sizeBytes: CLUSTER, thin: true });
+    await blob.write(bytes(100), 0);
+    parts.kill('terminate');
+    await expectDiscreet([], () => blob.info(), 'EIO');
+    await expectDiscreet([], () => store.stats(), 'EIO');
+    await expectDiscreet([], () => store.close(), 'EIO');
+  });
+});
