@@ -1,7 +1,7 @@
 /** A small store with a blob of each sort, unloaded, whose bytes a test then damages. */
 
 import { type BlobId, type CheckReport, checkStore, pageOfBlobId, runSync, SuperBlock } from '@blobyard/core';
-import { CONFIGURATIONS, PER_CLUSTER, Yard } from '../peer/fixture.js';
+import { CONFIGURATIONS, MIB, PER_CLUSTER, Yard } from '../peer/fixture.js';
 import { DESCRIPTOR, descriptorsOf, sealPage } from '../peer/raw-page.js';
 
 const PAGE_BYTES = 4096;
@@ -86,6 +86,18 @@ export class DamagedStore {
     const pages: number[] = [];
     for (let at = 8; at < table.payload.byteLength; at += 8) pages.push(table.payload.getUint32(at, true));
     return pages;
+  }
+
+  /** The bytes of a blob's clusters on the device, and where they are. Only of a blob with one extent page. */
+  dataOf(name: keyof DamagedStore['ids']): { clusters: number[]; bytes: Buffer } {
+    const [extents] = descriptorsOf(this.page(this.extentPages(name)[0]));
+    const clusters: number[] = [];
+    for (let at = 4; at < extents.payload.byteLength; at += 4) clusters.push(extents.payload.getUint32(at, true));
+    return { clusters, bytes: this.dataAt({ clusters }) };
+  }
+
+  dataAt({ clusters }: { clusters: readonly number[] }): Buffer {
+    return Buffer.concat(clusters.map((cluster) => this.yard.peek(cluster * MIB, MIB)));
   }
 
   /** Changes the super block, and makes its crc fit unless told otherwise. */

@@ -173,13 +173,15 @@ function asksForRepair({ severity, kind }: Finding): boolean {
 
 /** The findings from before, with what became of them, and then those that are new. */
 function settled(before: readonly Finding[], after: readonly Finding[]): Finding[] {
-  const keyOf = ({ kind, blobId, page, cluster }: Finding) => `${kind} ${blobId} ${page} ${cluster}`;
-  const still = new Map(after.map((finding) => [keyOf(finding), finding]));
+  const placeOf = ({ kind, blobId, page, cluster }: Finding) => `${kind} ${blobId} ${page} ${cluster}`;
+  const still = new Map<string, Finding[]>();
+  for (const finding of after) still.set(placeOf(finding), [...(still.get(placeOf(finding)) ?? []), finding]);
   const known = before.map((finding): Finding => {
-    const left = still.delete(keyOf(finding));
-    return { ...finding, outcome: left ? (asksForRepair(finding) ? 'left' : 'found') : 'repaired' };
+    const same = still.get(placeOf(finding))?.shift();
+    if (same === undefined) return { ...finding, outcome: 'repaired' };
+    return { ...same, outcome: asksForRepair(same) ? 'left' : 'found' };
   });
-  return [...known, ...[...still.values()].map((finding): Finding => ({ ...finding, outcome: 'left' }))];
+  return [...known, ...[...still.values()].flat().map((finding): Finding => ({ ...finding, outcome: 'left' }))];
 }
 
 function report({ summary }: Examination, findings: Finding[]): CheckReport {
