@@ -22,6 +22,7 @@ const TASKS = {
   bench: (args) => runBuilt('bench', 'main.js', args),
   conformance: (args) => runBuilt('test', 'conformance/main.js', args),
   stress: (args) => runBuilt('test', 'stress/main.js', args),
+  fuzz: (args) => runBuilt('test', 'damage/main.js', args),
   build: () => build('.'),
   test,
   lint: (args) => {

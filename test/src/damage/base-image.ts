@@ -1,6 +1,6 @@
 /** Stores with some of everything in them, as bytes, and what is known of them: the images that are then damaged. */
 
-import { type Blob, Blobstore, type BlobId, type Durability, type LoadOptions, runSync } from '@blobyard/core';
+import { type Blob, type BlobId, Blobstore, type Durability, type LoadOptions, runSync } from '@blobyard/core';
 import { ImageDevice } from './image-device.js';
 
 export const CLUSTER_BYTES = 4096;
@@ -40,7 +40,7 @@ interface Config {
   longCount: number;
 }
 
-const SMALL = { useExtentTable: true, mdPageCount: 40, clusterCount: 160, longCount: 20 };
+const SMALL = { useExtentTable: true, mdPageCount: 40, clusterCount: 112, longCount: 20 };
 const CONFIGS: readonly Config[] = [
   { ...SMALL, name: 'clean', durability: 'power-loss', isClean: true },
   { ...SMALL, name: 'dirty', durability: 'power-loss', isClean: false },
@@ -88,7 +88,8 @@ function fill(store: Blobstore, { useExtentTable, longCount }: Config): void {
   const channel = store.openChannel();
   let stamp = 1;
   const write = (blob: Blob, ...clusters: number[]) => {
-    for (const cluster of clusters) channel.writeSync(blob, new Uint8Array(CLUSTER_BYTES).fill(stamp++ & 0xff), cluster, 1);
+    for (const cluster of clusters)
+      channel.writeSync(blob, new Uint8Array(CLUSTER_BYTES).fill(stamp++ & 0xff), cluster, 1);
   };
   const create = (clusterCount: number, thin: boolean, more = {}) => {
     const id = runSync(store.createBlob({ clusterCount, thin, useExtentTable, ...more }));

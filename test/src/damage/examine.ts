@@ -6,9 +6,9 @@
 import { Blobstore, BlobstoreError, DamagedStoreError, dumpStore, type LoadOptions, runSync } from '@blobyard/core';
 import type { Random } from '../stress/random.js';
 import { type BaseImage, CLUSTER_BYTES, type KnownBlob, loadOptions, PAGE_BYTES, readAll } from './base-image.js';
+import { Expectations } from './expectations.js';
 import { ImageDevice } from './image-device.js';
 import type { Victim } from './mutations.js';
-import { Expectations } from './expectations.js';
 
 /** Operations of the device for each metadata page, and besides. */
 const OPERATIONS_PER_PAGE = 60;
@@ -34,7 +34,9 @@ export function examine(victim: Victim, random: Random): Outcome {
 }
 
 /** The one place for what else is to be done with every image: a check of it, a repair. */
-function examineFurther(_image: Uint8Array, _expected: Expectations): void {}
+function examineFurther(_image: Uint8Array, _expected: Expectations): void {
+  // nothing yet
+}
 
 /** The error with a code that something failed with; undefined when it did not. Any other error goes on. */
 function codedFailure(action: () => void): BlobstoreError | undefined {
@@ -213,7 +215,9 @@ function unload(store: Blobstore): boolean {
 
 /** What was set aside stays so after a clean unload. */
 function reload(device: ImageDevice, expected: Expectations, damaged: readonly bigint[], random: Random): void {
-  const refused = codedFailure(() => open(new ImageDevice(device.bytes.slice()), expected.base, { onDamage: 'refuse' }));
+  const refused = codedFailure(() =>
+    open(new ImageDevice(device.bytes.slice()), expected.base, { onDamage: 'refuse' }),
+  );
   require(refused instanceof DamagedStoreError, 'what was set aside is not damaged any more after unloading');
   device.operations = 0;
   device.bytesRead = 0;

@@ -1,6 +1,6 @@
 /** What must hold of a damaged image, judged from its bytes and those of the image before: nothing of the engine is asked. */
 
-import { type Blobstore, type BlobId, crc32c, runSync } from '@blobyard/core';
+import { type BlobId, type Blobstore, crc32c, runSync } from '@blobyard/core';
 import { type BaseImage, CLUSTER_BYTES, type KnownBlob, PAGE_BYTES, readAll } from './base-image.js';
 import type { Victim } from './mutations.js';
 

@@ -35,15 +35,18 @@ export class ImageDevice implements BlockDevice {
       writeZeroes: (lba, count) => void this.#window(lba, count).fill(0),
       unmap: (lba, count) => void this.#window(lba, count).fill(0),
       flush: () => this.#count(),
-      close: () => {},
+      close: () => undefined,
     };
   }
 
-  close(): void {}
+  close(): void {
+    // the bytes are the caller's
+  }
 
   #window(lba: number, count: number): Uint8Array {
     this.#count();
-    if (lba + count > this.blockCount) throw new BlobstoreError('EIO', `blocks ${lba} to ${lba + count} are past the end`);
+    if (lba + count > this.blockCount)
+      throw new BlobstoreError('EIO', `blocks ${lba} to ${lba + count} are past the end`);
     return this.bytes.subarray(lba * this.blockLengthBytes, (lba + count) * this.blockLengthBytes);
   }
 

@@ -31,7 +31,9 @@ export class Victim {
 
 type Mutate = (victim: Victim, random: Random) => string;
 
-const HOSTILE_U32 = [0, 1, 2, 3, 5, 511, 512, 513, 4096, 0xffff, 0x1_0000, 0xf_ffff, 0x10_0001, 0x7fff_ffff, 0x8000_0000];
+const HOSTILE_U32 = [
+  0, 1, 2, 3, 5, 511, 512, 513, 4096, 0xffff, 0x1_0000, 0xf_ffff, 0x10_0001, 0x7fff_ffff, 0x8000_0000,
+];
 const DESCRIPTORS_AT = 16;
 const DESCRIPTORS_END = 4088;
 

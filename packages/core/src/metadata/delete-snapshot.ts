@@ -59,7 +59,10 @@ function requireSameKind(snapshot: Blob, clone: Blob): void {
   if (snapshot.usesExtentTable === clone.usesExtentTable) return;
   if (snapshot.clusterCount === 0 || clone.clusterCount === 0) return;
   const kinds = 'one maps its clusters by extent pages, the other by runs';
-  throw new BlobstoreError('ENOTSUP', `blob ${clone.id} cannot take blob ${snapshot.id} over: ${kinds}; inflate it first`);
+  throw new BlobstoreError(
+    'ENOTSUP',
+    `blob ${clone.id} cannot take blob ${snapshot.id} over: ${kinds}; inflate it first`,
+  );
 }
 
 function* takeOver(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
