@@ -49,12 +49,7 @@ export function* loadBlob(store: StoreState, blob: Blob): Steps<void> {
 export function* readMetadata(store: StoreState, blob: Blob): Steps<void> {
   blob.state = 'loading';
   yield* readChain(store, blob);
-  if (blob.isExternalClone) {
-    if (!blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT))
-      throw damaged(blob, 'it does not say which external snapshot it has');
-    return;
-  }
-  if (!blob.isThin) return;
+  if (blob.isExternalClone || !blob.isThin) return;
   const parentId = blob.internalId(INTERNAL_XATTR.SNAPSHOT);
   if (parentId === undefined) return;
   blob.parentId = parentId;

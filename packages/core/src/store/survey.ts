@@ -20,6 +20,7 @@ import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { BlobstoreError, UnavailableBlobError } from '../error.js';
 import { DESCRIPTOR } from '../format/descriptor.js';
 import { DESCRIPTORS_AT, type MdPageView } from '../format/md-page.js';
+import { requireExternalId } from '../metadata/external.js';
 import { readMetadata } from '../metadata/load-blob.js';
 import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
@@ -136,6 +137,7 @@ class Surveyor {
     const blob = new Blob(this.#store.shared, blobIdOfPage(page));
     try {
       yield* readMetadata(this.#store, blob);
+      if (blob.isExternalClone) requireExternalId(blob);
       found.parentId = blob.isClone ? blob.parentId : undefined;
       found.otherId = otherOf(blob);
       this.#owners.add(blob);
