@@ -1,4 +1,4 @@
-import { BlobstoreError } from 'blobyard';
+import { BlobstoreError, DamagedStoreError } from 'blobyard';
 import { describe, expect, test } from 'vitest';
 import { InvariantError } from '../../../packages/core/dist/error.js';
 import { CauseElsewhere, fromWire, toWire } from '../../../packages/workers/dist/threads/wire-error.js';
@@ -33,6 +33,13 @@ describe('an error that goes to another thread', () => {
     expect(sent('only text').message).toBe('only text');
     const elsewhere = sent(new BlobstoreError('ECANCELED', 'a', { cause: new CauseElsewhere('signal') })).cause;
     expect(elsewhere).toBeInstanceOf(CauseElsewhere);
+  });
+
+  test('keeps what it says of damage', () => {
+    const error = sent(new DamagedStoreError('two', [{ id: 5n, error: new BlobstoreError('EINVAL', 'page 5') }]));
+    expect(error).toBeInstanceOf(DamagedStoreError);
+    expect(error).toMatchObject({ code: 'EILSEQ', message: 'two', damaged: [{ id: 5n }] });
+    expect((error as DamagedStoreError).damaged[0].error).toMatchObject({ code: 'EINVAL', message: 'page 5' });
   });
 
   test('ends with its causes, also if they go round in a circle', () => {

@@ -13,6 +13,7 @@
 import type { Backing } from '../blob/backing.js';
 import { showsData, ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
+import { BlobstoreError } from '../error.js';
 import type { BlobFlags } from '../format/flags.js';
 import { INVALID_FLAG } from '../format/flags.js';
 import type { StoreState } from '../store/store-state.js';
@@ -42,6 +43,7 @@ export function* adoptBySoleClone(store: StoreState, snapshot: Blob, cloneId: Bl
   const clone = yield* openBlob(store, cloneId);
   const cloneWasReadOnly = clone.mdRo;
   try {
+    requireSameKind(snapshot, clone);
     yield* settle(store, clone);
     yield* withBlobLocked(store, clone, 'delete the snapshot of', () =>
       frozen(store, clone, () => takeOver(store, snapshot, clone)),
@@ -50,6 +52,17 @@ export function* adoptBySoleClone(store: StoreState, snapshot: Blob, cloneId: Bl
     clone.mdRo = cloneWasReadOnly;
     yield* dropReference(store, clone);
   }
+}
+
+/** Extent pages are taken over as they are. Every clone of this engine, and of the reference, has them as its snapshot has. */
+function requireSameKind(snapshot: Blob, clone: Blob): void {
+  if (snapshot.usesExtentTable === clone.usesExtentTable) return;
+  if (snapshot.clusterCount === 0 || clone.clusterCount === 0) return;
+  const kinds = 'one maps its clusters by extent pages, the other by runs';
+  throw new BlobstoreError(
+    'ENOTSUP',
+    `blob ${clone.id} cannot take blob ${snapshot.id} over: ${kinds}; inflate it first`,
+  );
 }
 
 function* takeOver(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {

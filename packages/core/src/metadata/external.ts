@@ -20,12 +20,9 @@ export function* openExternalBacking(store: StoreState, blob: Blob): Steps<void>
     const reason = 'is a clone of an external snapshot, and the store was opened without `openExternalSnapshot`';
     throw new UnavailableBlobError('ENOTSUP', `blob ${blob.id} ${reason}`);
   }
-  const snapshotId = blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT);
-  if (!snapshotId)
-    throw new BlobstoreError('EINVAL', `blob ${blob.id} is damaged: it does not say which external snapshot it has`);
   const request = {
     blobId: blob.id,
-    snapshotId: snapshotId.slice(),
+    snapshotId: requireExternalId(blob).slice(),
     storeContext: store.externalContext,
     blobContext: blob.externalContext,
   };
@@ -40,6 +37,13 @@ export function* openExternalBacking(store: StoreState, blob: Blob): Steps<void>
     throw new ExternalSnapshotError(code, message);
   }
   blob.back = { kind: 'external', device };
+}
+
+/** The id of the external snapshot behind a blob. EINVAL when it does not say it. */
+export function requireExternalId(blob: Blob): Uint8Array {
+  const snapshotId = blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT);
+  if (snapshotId) return snapshotId;
+  throw new BlobstoreError('EINVAL', `blob ${blob.id} is damaged: it does not say which external snapshot it has`);
 }
 
 function* callBack(open: OpenExternalSnapshot, request: ExternalSnapshotRequest): Steps<BlockDevice | null> {

@@ -21,6 +21,7 @@ import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { BlobstoreError, UnavailableBlobError } from '../error.js';
 import { DESCRIPTOR } from '../format/descriptor.js';
 import { DESCRIPTORS_AT, type MdPageView } from '../format/md-page.js';
+import { requireExternalId } from '../metadata/external.js';
 import { readMetadata } from '../metadata/load-blob.js';
 import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
@@ -138,6 +139,7 @@ class Surveyor {
     const blob = new Blob(this.#store.shared, blobIdOfPage(page));
     try {
       yield* readMetadata(this.#store, blob);
+      if (blob.isExternalClone) requireExternalId(blob);
       found.parentId = blob.isClone ? blob.parentId : undefined;
       found.otherId = otherOf(blob);
       this.#owners.add(blob);
@@ -174,6 +176,7 @@ class Surveyor {
     if (!isComplete || this.#damaged.has(first)) this.#hidesClusters = true; // sealed, it may name something else than it had
     if (!knowsParent) this.#hidesParents = true;
     if (parentId !== undefined) this.#lostClones.push({ id: blobIdOfPage(first), parentId });
+    this.#reserveIdOf(parentId);
   }
 
   /** Pages that cannot be what they are, and that no blob names. */
@@ -232,10 +235,16 @@ class Surveyor {
   /** Clones of what is not there, or of themselves. */
   #findLostParents(): void {
     const isFound = (id: BlobId) => this.#blobs.has(pageOfBlobId(id)) && blobIdOfPage(pageOfBlobId(id)) === id;
-    for (const { page, parentId } of this.#blobs.values()) {
-      if (parentId === undefined || isFound(parentId) || this.#damaged.has(page)) continue;
-      this.#dependsOn(page, `it is a clone of blob ${parentId}, which is not there`);
-      this.#hidesParents = true;
+    for (const { page, parentId, otherId } of this.#blobs.values()) {
+      if (parentId !== undefined && !isFound(parentId)) {
+        this.#dependsOn(page, `it is a clone of blob ${parentId}, which is not there`);
+        this.#hidesParents = true;
+      }
+      if (otherId !== undefined && !isFound(otherId)) {
+        this.#dependsOn(page, `it is a snapshot, not yet made or deleted, of blob ${otherId}, which is not there`);
+      }
+      this.#reserveIdOf(parentId);
+      this.#reserveIdOf(otherId);
     }
     const done = new Set<MdPage>();
     for (const start of this.#blobs.keys()) {
@@ -251,6 +260,11 @@ class Surveyor {
       }
       for (const page of line) done.add(page);
     }
+  }
+
+  /** A new blob must not get the id of a lost one that others name: it would be taken for it. */
+  #reserveIdOf(id: BlobId | undefined): void {
+    if (id !== undefined && pageOfBlobId(id) < this.#pageCount) this.#claimed.pages.set(pageOfBlobId(id));
   }
 
   #dependsOn(page: MdPage, how: string): void {

@@ -1,0 +1,149 @@
+/** Stores with some of everything in them, as bytes, and what is known of them: the images that are then damaged. */
+
+import { type Blob, type BlobId, Blobstore, type Durability, type LoadOptions, runSync } from '@blobyard/core';
+import { ImageDevice } from './image-device.js';
+
+export const CLUSTER_BYTES = 4096;
+export const PAGE_BYTES = 4096;
+
+/** A blob of an image, as it is without damage. */
+export interface KnownBlob {
+  readonly id: BlobId;
+  /** Its chain, and its extent pages. */
+  readonly pages: readonly number[];
+  readonly clusters: readonly number[];
+  /** The snapshot behind it. */
+  readonly parent: BlobId | undefined;
+  readonly content: Uint8Array;
+}
+
+export interface BaseImage {
+  readonly name: string;
+  readonly durability: Durability;
+  readonly bytes: Uint8Array;
+  readonly isClean: boolean;
+  readonly mdStartPage: number;
+  readonly mdPageCount: number;
+  /** Pages of the device that the masks take: used pages, blob ids, clusters. */
+  readonly masks: readonly { readonly start: number; readonly count: number }[];
+  readonly blobs: readonly KnownBlob[];
+}
+
+interface Config {
+  name: string;
+  durability: Durability;
+  isClean: boolean;
+  useExtentTable: boolean;
+  mdPageCount: number;
+  clusterCount: number;
+  /** Clusters of the long blob: more than 512 take several extent pages. */
+  longCount: number;
+}
+
+const SMALL = { useExtentTable: true, mdPageCount: 40, clusterCount: 112, longCount: 20 };
+const CONFIGS: readonly Config[] = [
+  { ...SMALL, name: 'clean', durability: 'power-loss', isClean: true },
+  { ...SMALL, name: 'dirty', durability: 'power-loss', isClean: false },
+  { ...SMALL, name: 'dirty, process-crash', durability: 'process-crash', isClean: false },
+  { ...SMALL, name: 'clean, runs', durability: 'power-loss', isClean: true, useExtentTable: false },
+  { ...SMALL, name: 'dirty, runs', durability: 'power-loss', isClean: false, useExtentTable: false },
+  { ...SMALL, name: 'long', durability: 'power-loss', isClean: true, mdPageCount: 60, longCount: 1100 },
+  { ...SMALL, name: 'dirty, long', durability: 'power-loss', isClean: false, mdPageCount: 60, longCount: 1100 },
+];
+
+export function loadOptions(base: Pick<BaseImage, 'durability'>): LoadOptions {
+  return { clusterBytes: CLUSTER_BYTES, durability: base.durability, openExternalSnapshot: () => external() };
+}
+
+/** Behind external clones: the same bytes always. */
+function external(): ImageDevice {
+  return new ImageDevice(new Uint8Array(8 * CLUSTER_BYTES).fill(0xee));
+}
+
+let made: readonly BaseImage[] | undefined;
+
+/** All images; the same bytes each time. */
+export function baseImages(): readonly BaseImage[] {
+  made ??= CONFIGS.map((config) => make(config));
+  return made;
+}
+
+function make(config: Config): BaseImage {
+  const device = new ImageDevice(new Uint8Array(config.clusterCount * CLUSTER_BYTES));
+  const { mdPageCount, durability } = config;
+  const options = { ...loadOptions(config), mdPageCount };
+  const store = runSync(Blobstore.init(device, options));
+  fill(store, config);
+  const blobs = runSync(describe(store));
+  runSync(config.isClean ? store.unload() : store.abandon());
+  const { mdStartPage } = store.geometry;
+  const view = new DataView(device.bytes.buffer);
+  const masks = [32, 40, 72].map((at) => ({ start: view.getUint32(at, true), count: view.getUint32(at + 4, true) }));
+  const { bytes } = device;
+  return { name: config.name, durability, bytes, isClean: config.isClean, mdStartPage, mdPageCount, masks, blobs };
+}
+
+/** Thick and thin blobs, clones of clones, long chains of xattrs, an external clone. */
+function fill(store: Blobstore, { useExtentTable, longCount }: Config): void {
+  const channel = store.openChannel();
+  let stamp = 1;
+  const write = (blob: Blob, ...clusters: number[]) => {
+    for (const cluster of clusters)
+      channel.writeSync(blob, new Uint8Array(CLUSTER_BYTES).fill(stamp++ & 0xff), cluster, 1);
+  };
+  const create = (clusterCount: number, thin: boolean, more = {}) => {
+    const id = runSync(store.createBlob({ clusterCount, thin, useExtentTable, ...more }));
+    return runSync(store.openBlob(id));
+  };
+  const thick = create(6, false, { xattrs: { name: new Uint8Array([116]) } });
+  write(thick, 0, 2, 5);
+  const gone = create(3, false);
+  const other = create(5, true, { useExtentTable: !useExtentTable });
+  write(other, 1, 4, 0);
+  const long = create(longCount, true, { xattrs: xattrsOf(3) });
+  write(long, 0, 7, longCount - 1, longCount - 3);
+  runSync(store.closeBlob(gone));
+  runSync(store.deleteBlob(gone.id));
+  const first = runSync(store.createSnapshot(long.id));
+  write(long, 0, 1);
+  runSync(store.createSnapshot(long.id));
+  write(long, 3);
+  const clone = runSync(store.openBlob(runSync(store.createClone(first))));
+  write(clone, 2);
+  const outside = create(8, true, { externalSnapshotId: new Uint8Array([1, 2]) });
+  write(outside, 6);
+  const empty = create(0, true);
+  const last = create(4, false);
+  write(last, 0, 1, 2, 3);
+  for (const blob of [thick, other, long, clone, outside, empty, last]) runSync(store.closeBlob(blob));
+}
+
+function xattrsOf(count: number): Record<string, Uint8Array> {
+  return Object.fromEntries(Array.from({ length: count }, (_, at) => [`x${at}`, new Uint8Array(2500).fill(at + 1)]));
+}
+
+function* describe(store: Blobstore) {
+  const channel = store.openChannel();
+  const known: KnownBlob[] = [];
+  for (const id of store.blobIds()) {
+    const blob = yield* store.openBlob(id);
+    const parent = blob.isClone ? blob.parentId : undefined;
+    const extentPages = blob.extentPageNumbers().filter((page) => page !== 0);
+    const clusters = Array.from({ length: blob.clusterCount }, (_, at) => blob.clusterAt(at) as number);
+    const content = readAll(channel, blob);
+    const pages = [...blob.chain, ...extentPages];
+    known.push({ id, pages, clusters: clusters.filter((cluster) => cluster !== 0), parent, content });
+    yield* store.closeBlob(blob);
+  }
+  return known;
+}
+
+/** What a blob reads as: its first clusters, and its last. */
+export function readAll(channel: ReturnType<Blobstore['openChannel']>, blob: Blob): Uint8Array {
+  const head = Math.min(blob.clusterCount, 24);
+  const tail = Math.min(blob.clusterCount - head, 4);
+  const content = new Uint8Array((head + tail) * CLUSTER_BYTES);
+  if (head > 0) channel.readSync(blob, content, 0, head);
+  if (tail > 0) channel.readSync(blob, content, blob.clusterCount - tail, tail, head * CLUSTER_BYTES);
+  return content;
+}

@@ -1,0 +1,119 @@
+/** What must hold of a damaged image, judged from its bytes and those of the image before: nothing of the engine is asked. */
+
+import { type BlobId, type Blobstore, crc32c, runSync } from '@blobyard/core';
+import { type BaseImage, CLUSTER_BYTES, type KnownBlob, PAGE_BYTES, readAll } from './base-image.js';
+import type { Victim } from './mutations.js';
+
+const DESCRIPTORS_AT = 16;
+const DESCRIPTORS_END = 4088;
+
+export class Expectations {
+  readonly base: BaseImage;
+  readonly superChanged: boolean;
+  readonly masksChanged: boolean;
+  /** Blobs that no mutation concerns. */
+  readonly soundBlobs: readonly KnownBlob[];
+  /** Pages whose crc does not fit, and that somebody has to see. */
+  readonly brokenPages: readonly number[];
+  readonly #image: Uint8Array;
+  /** Any number that a changed page holds with a crc that fits: what has that number may have been stolen. */
+  readonly #named = new Set<number>();
+
+  constructor(victim: Victim) {
+    const { base } = victim;
+    this.base = base;
+    this.#image = victim.bytes.slice();
+    this.superChanged = this.#differs(0);
+    this.masksChanged = base.masks.some(({ start, count }) =>
+      Array.from({ length: count }, (_, at) => start + at).some((page) => this.#differs(page)),
+    );
+    const changed = new Set<number>();
+    for (let page = 0; page < base.mdPageCount; page++) if (this.#differs(base.mdStartPage + page)) changed.add(page);
+    for (const page of changed) if (this.#isSealed(page)) this.#noteNumbers(page);
+    this.soundBlobs = this.superChanged ? [] : base.blobs.filter((blob) => this.#isUntouched(blob, changed));
+    const inUse = new Set(base.blobs.flatMap((blob) => blob.pages));
+    const isSeen = (page: number) => !base.isClean || (inUse.has(page) && changed.size === 1);
+    this.brokenPages = [...changed].filter((page) => !this.#isSealed(page) && !this.#isZero(page) && isSeen(page));
+  }
+
+  /** Nobody may open it without a word about damage. */
+  get mustBeRefused(): boolean {
+    return !this.superChanged && !this.masksChanged && this.brokenPages.length > 0;
+  }
+
+  /** Throws unless blobs can be opened and read as before. */
+  requireSound(store: Blobstore, blobs = this.soundBlobs): void {
+    const channel = store.openChannel();
+    for (const { id, content } of blobs) {
+      const blob = runSync(store.openBlob(id));
+      const found = readAll(channel, blob);
+      runSync(store.closeBlob(blob));
+      if (!Buffer.from(found.buffer).equals(content)) throw new Error(`blob ${id}, which is sound, reads wrong`);
+    }
+    runSync(store.closeChannel(channel));
+  }
+
+  /** Throws when something was overwritten that damaged blobs had. */
+  requireReserved(bytes: Uint8Array, damaged: readonly BlobId[], when: string): void {
+    if (this.superChanged) return;
+    const isSame = (at: number, length: number) =>
+      Buffer.from(bytes.buffer, at, length).equals(this.#image.subarray(at, at + length));
+    for (const { id, pages, clusters } of this.base.blobs) {
+      if (!damaged.includes(id)) continue;
+      for (const page of pages) {
+        if (this.#named.has(page) || this.#isZero(page)) continue;
+        if (isSame((this.base.mdStartPage + page) * PAGE_BYTES, PAGE_BYTES)) continue;
+        throw new Error(`metadata page ${page} of blob ${id}, which is damaged, was overwritten ${when}`);
+      }
+      for (const cluster of clusters) {
+        if (this.#named.has(cluster) || isSame(cluster * CLUSTER_BYTES, CLUSTER_BYTES)) continue;
+        throw new Error(`cluster ${cluster} of blob ${id}, which is damaged, was overwritten ${when}`);
+      }
+    }
+  }
+
+  #differs(page: number): boolean {
+    const at = page * PAGE_BYTES;
+    return !Buffer.from(this.#image.buffer, at, PAGE_BYTES).equals(this.base.bytes.subarray(at, at + PAGE_BYTES));
+  }
+
+  #at(page: number): number {
+    return (this.base.mdStartPage + page) * PAGE_BYTES;
+  }
+
+  #isSealed(page: number): boolean {
+    const at = this.#at(page);
+    return new DataView(this.#image.buffer).getUint32(at + 4092, true) === crc32c(this.#image, at, 4092);
+  }
+
+  #isZero(page: number): boolean {
+    return this.#image.subarray(this.#at(page), this.#at(page) + PAGE_BYTES).every((byte) => byte === 0);
+  }
+
+  #noteNumbers(page: number): void {
+    const view = new DataView(this.#image.buffer, this.#at(page), PAGE_BYTES);
+    const before = new DataView(this.base.bytes.buffer, this.#at(page), PAGE_BYTES);
+    for (let at = DESCRIPTORS_AT; at + 4 <= DESCRIPTORS_END; at++) {
+      const value = view.getUint32(at, true);
+      const length = at + 8 <= DESCRIPTORS_END ? view.getUint32(at + 4, true) : 1;
+      const isNew = value !== before.getUint32(at, true);
+      const isLonger = at + 8 <= DESCRIPTORS_END && length !== before.getUint32(at + 4, true);
+      if (isNew || isLonger) this.#noteRun(value, length);
+    }
+    this.#named.add(view.getUint32(DESCRIPTORS_END, true));
+  }
+
+  /** The number, and those that a run from there on has. */
+  #noteRun(first: number, length: number): void {
+    const end = this.#image.length / CLUSTER_BYTES;
+    for (let value = first; value < Math.min(end, first + Math.max(1, length)); value++) this.#named.add(value);
+  }
+
+  #isUntouched(blob: KnownBlob, changed: ReadonlySet<number>): boolean {
+    if (blob.pages.some((page) => changed.has(page) || this.#named.has(page))) return false;
+    if (blob.clusters.some((cluster) => this.#named.has(cluster))) return false;
+    if (blob.parent === undefined) return true;
+    const parent = this.base.blobs.find((each) => each.id === blob.parent);
+    return parent !== undefined && this.#isUntouched(parent, changed);
+  }
+}

@@ -1,0 +1,13 @@
+/** A few of the damaged images that `npm run fuzz` makes; BLOBYARD_IMAGES says how many. */
+
+import { expect, test } from 'vitest';
+import { tryImages } from './fuzz.js';
+
+const IMAGES = Number(process.env.BLOBYARD_IMAGES ?? 3000);
+
+test('damaged images are refused, or set aside with all that belongs to them', { timeout: 600_000 }, () => {
+  const counts = tryImages(0, IMAGES);
+  // Damage that nobody sees, or stores that nobody can open any more, would be images that test nothing.
+  expect(counts.refused ?? 0).toBeGreaterThan(IMAGES / 3);
+  expect(counts['opened, nothing damaged'] ?? 0).toBeGreaterThan(IMAGES / 20);
+});

@@ -1,0 +1,46 @@
+/** Damaged images by number: the same number is the same image, and the same is done to it. */
+
+import { Random } from '../stress/random.js';
+import { baseImages } from './base-image.js';
+import { examine, type Outcome } from './examine.js';
+import { mutate, Victim } from './mutations.js';
+
+/** An image of which something was not as it must be. */
+export class ImageFailure extends Error {
+  readonly image: number;
+
+  constructor(image: number, what: string, cause: unknown) {
+    super(`image ${image} (${what}): ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`);
+    this.image = image;
+  }
+}
+
+export type Counts = Partial<Record<Outcome, number>>;
+
+const buffers = new Map<number, Uint8Array>();
+
+/** Makes an image, and does all that is done with it. Throws `ImageFailure`. */
+export function tryImage(image: number): Outcome {
+  const random = new Random(image, 'damage');
+  const bases = baseImages();
+  const base = bases[random.below(bases.length)];
+  const bytes = buffers.get(base.bytes.length) ?? new Uint8Array(base.bytes.length);
+  buffers.set(base.bytes.length, bytes);
+  const victim = new Victim(base, bytes);
+  mutate(victim, random);
+  try {
+    return examine(victim, random);
+  } catch (error) {
+    throw new ImageFailure(image, `${base.name}; ${victim.log.join('; ')}`, error);
+  }
+}
+
+/** Tries images one after another. */
+export function tryImages(start: number, count: number, step = 1): Counts {
+  const counts: Counts = {};
+  for (let done = 0; done < count; done++) {
+    const outcome = tryImage(start + done * step);
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
+  }
+  return counts;
+}

@@ -1,0 +1,60 @@
+/** A device on bytes that lie in memory already, which counts what is done to it. */
+
+import { BlobstoreError, type BlockDevice, type DeviceChannel } from '@blobyard/core';
+
+/** Operations that a device takes before it fails, so that what would never end does. */
+const OPERATIONS_MAX = 100_000;
+
+export class ImageDevice implements BlockDevice {
+  readonly blockLengthBytes = 4096;
+  readonly synchronous = true;
+  readonly canCopy = false;
+  readonly bytes: Uint8Array;
+  operations = 0;
+  bytesRead = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  get blockCount(): number {
+    return this.bytes.length / this.blockLengthBytes;
+  }
+
+  openChannel(): DeviceChannel {
+    return {
+      read: (buffer, at, lba, count) => {
+        buffer.set(this.#window(lba, count), at);
+        this.bytesRead += count * this.blockLengthBytes;
+      },
+      write: (buffer, at, lba, count) => {
+        this.#window(lba, count).set(buffer.subarray(at, at + count * this.blockLengthBytes));
+      },
+      readv: () => this.#refuse('readv'),
+      writev: () => this.#refuse('writev'),
+      writeZeroes: (lba, count) => void this.#window(lba, count).fill(0),
+      unmap: (lba, count) => void this.#window(lba, count).fill(0),
+      flush: () => this.#count(),
+      close: () => undefined,
+    };
+  }
+
+  close(): void {
+    // the bytes are the caller's
+  }
+
+  #window(lba: number, count: number): Uint8Array {
+    this.#count();
+    if (lba + count > this.blockCount)
+      throw new BlobstoreError('EIO', `blocks ${lba} to ${lba + count} are past the end`);
+    return this.bytes.subarray(lba * this.blockLengthBytes, (lba + count) * this.blockLengthBytes);
+  }
+
+  #count(): void {
+    if (++this.operations > OPERATIONS_MAX) throw new Error('this does not end: too many operations on the device');
+  }
+
+  #refuse(what: string): never {
+    throw new Error(`nobody was going to call ${what}`);
+  }
+}
