@@ -34,7 +34,7 @@ function* raiseOnce(store: StoreState, cluster: number): Steps<void> {
   yield* markDirty(store); // a store that is clean on disk means its mask
   const { capacity } = shared.clusters;
   const step = Math.max(STEP_CLUSTERS_MIN, Math.ceil(capacity / STEP_PARTS));
-  const mark = Math.min(capacity, cluster + 1 + step);
+  const mark = Math.min(capacity, Math.max(cluster + 1, store.highWaterMin) + step);
   const pageCount = maskPages(mark);
   const bytes = encodeMask(MASK.USED_CLUSTERS, capacity, pageCount, (bits) => setBitsBelow(bits, mark));
   const lba = geometry.pageToLba(store.clusterMask.start);

@@ -120,7 +120,10 @@ function* assemble(
     yield* writeMasks(store, block);
     yield* store.barrier();
   }
-  shared.highWater = store.keepsHighWater ? found.clusters.lengthUsed() : NO_HIGH_WATER;
+  store.highWaterMin = found.clusters.lengthUsed();
+  // A store that is clean on disk is not recovered: the first cluster that is given data, wherever it lies, has to say so first.
+  const certain = mustRecover ? store.highWaterMin : 0;
+  shared.highWater = store.keepsHighWater ? certain : NO_HIGH_WATER;
   return store;
 }
 

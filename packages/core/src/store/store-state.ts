@@ -83,6 +83,8 @@ export class StoreState {
   /** Where the used-cluster mask lies. */
   readonly clusterMask: PageRange;
   readonly highWaterWrites = new Coalescer();
+  /** The mark is never below what was used when the store was opened: it may be given back, and not be cleared yet. */
+  highWaterMin = 0;
   readonly durability: Durability;
   readonly keepsHighWater: boolean;
   /** Requests that a channel takes at once. */
