@@ -25,14 +25,15 @@ function load(device: BlockDevice, durability: Durability = 'power-loss'): Opene
   return { store, channel: store.openChannel() };
 }
 
-/** A device with a store of one thin and one thick blob, cleanly unloaded. */
-function makeDevice(): { device: SparseMemoryDevice; thinId: bigint; thickId: bigint } {
+/** A device with a store of one thin and two thick blobs, cleanly unloaded. */
+function makeDevice(): { device: SparseMemoryDevice; lowestId: bigint; thinId: bigint; thickId: bigint } {
   const device = new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 });
   const store = runSync(Blobstore.init(device, { clusterBytes: CLUSTER_BYTES, mdPageCount: 32 }));
+  const lowestId = runSync(store.createBlob({ clusterCount: 2 }));
   const thinId = runSync(store.createBlob({ clusterCount: 4, thin: true }));
   const thickId = runSync(store.createBlob({ clusterCount: 1 }));
   runSync(store.unload());
-  return { device, thinId, thickId };
+  return { device, lowestId, thinId, thickId };
 }
 
 const SECRET = new Uint8Array(4 * CLUSTER_BYTES).fill(0x5e);
@@ -79,6 +80,15 @@ const cutOff: [string, (opened: Opened, ids: { thinId: bigint; thickId: bigint }
   ],
   ['a blob was deleted', ({ store }, { thickId }) => runSync(store.deleteBlob(thickId))],
   [
+    'a snapshot was deleted whose clone had written a cluster',
+    ({ store, channel }, { thinId }) => {
+      const clone = runSync(store.openBlob(thinId));
+      channel.writeSync(clone, SECRET.subarray(0, 512), UNITS, 1);
+      runSync(store.syncBlob(clone));
+      runSync(store.deleteBlob(clone.parentId));
+    },
+  ],
+  [
     'a blob became shorter',
     ({ store }, { thickId }) => {
       const blob = runSync(store.openBlob(thickId));
@@ -89,11 +99,16 @@ const cutOff: [string, (opened: Opened, ids: { thinId: bigint; thickId: bigint }
 ];
 
 describe.each(cutOff)('after a process was killed while %s, at each of its writes', (_, act) => {
-  test.each(['power-loss', 'process-crash'] as const)('new blobs read as zeroes, %s', (durability) => {
+  test.each([
+    ['power-loss', 'in use'],
+    ['power-loss', 'just opened'],
+    ['process-crash', 'in use'],
+    ['process-crash', 'just opened'],
+  ] as const)('new blobs read as zeroes, %s, a store %s', (durability, state) => {
     for (let at = 1, wasCut = true; wasCut; at++) {
       const { device, ...ids } = makeDevice();
       const faulty = new FaultyDevice(device);
-      const before = load(faulty, durability);
+      let before = load(faulty, durability);
       const { store, channel } = before;
       const thin = runSync(store.openBlob(ids.thinId));
       channel.writeSync(thin, SECRET, 0, 4 * UNITS);
@@ -101,7 +116,13 @@ describe.each(cutOff)('after a process was killed while %s, at each of its write
       const thick = runSync(store.openBlob(ids.thickId));
       channel.writeSync(thick, SECRET, 0, UNITS);
       runSync(store.closeBlob(thick));
+      runSync(store.deleteBlob(ids.lowestId)); // so that clusters are free below those that are used
       runSync(store.flush());
+      if (state === 'just opened') {
+        runSync(store.closeBlob(thin));
+        runSync(store.unload());
+        before = load(faulty, durability);
+      }
       faulty.cutPowerAt(at);
       try {
         act(before, ids);
@@ -109,7 +130,7 @@ describe.each(cutOff)('after a process was killed while %s, at each of its write
         expect(error).toBeInstanceOf(BlobstoreError);
       }
       wasCut = !faulty.isPowered;
-      runSync(store.abandon());
+      runSync(before.store.abandon());
       expectNewBlobsZero(load(device, durability));
     }
   });

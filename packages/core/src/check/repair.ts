@@ -15,7 +15,7 @@ import type { Finding } from './report.js';
 /** Repairs what it can; what is left is found by looking again. Answers why it could not go on. */
 export function* repairStore(device: BlockDevice): Steps<Finding | undefined> {
   try {
-    const store = yield* loadStore(device, { onDamage: 'set-aside', clusterBytes: PAGE_BYTES });
+    const store = yield* loadStore(device, { onDamage: 'set-aside', survey: true, clusterBytes: PAGE_BYTES });
     try {
       yield* unloadStore(store);
     } finally {

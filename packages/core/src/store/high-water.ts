@@ -9,8 +9,8 @@
  * it gets data. The pool hands out its lowest cluster first, so the mark stays close to what is used.
  *
  * A mark has a type of its own, by which it can be told from a mask that an earlier unload left. Both say what may have to be
- * cleared, but only of a mark it is certain that no cluster above it was ever given to a blob: with `process-crash`, and by
- * the reference, the place is not written while the store is in use.
+ * cleared, but only of a mark it is certain that no cluster above it was ever given to a blob: the reference does not write the
+ * place while a store is in use.
  */
 
 import { decodeMask, encodeMask, MASK, maskBitsMax, maskPages } from '../format/mask.js';
@@ -37,7 +37,7 @@ function* raiseOnce(store: StoreState, cluster: number): Steps<void> {
   yield* markDirty(store); // a store that is clean on disk means its mask
   const { capacity } = store.shared.clusters;
   const step = Math.max(STEP_CLUSTERS_MIN, Math.ceil(capacity / STEP_PARTS));
-  yield* writeHighWater(store, Math.min(capacity, cluster + 1 + step));
+  yield* writeHighWater(store, Math.min(capacity, Math.max(cluster + 1, store.highWaterMin) + step));
 }
 
 /** Writes the mark of a store that is marked as in use, durably. */

@@ -10,6 +10,7 @@ import type { BlobId } from '../units/units.js';
 import type { Masks } from './masks.js';
 import { Owners } from './owners.js';
 import type { StoreState } from './store-state.js';
+import { mayHaveClones } from './survey.js';
 
 export class Census {
   readonly #store: StoreState;
@@ -27,6 +28,7 @@ export class Census {
   /** Counts what an open blob has. */
   add(blob: Blob): void {
     this.#owners.add(blob);
+    if (blob.back?.kind === 'blob' && !mayHaveClones(blob.back.blob)) this.isInDoubt = true;
   }
 
   /** Counts what a blob has that cannot be opened, but read. */

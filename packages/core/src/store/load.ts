@@ -123,7 +123,7 @@ function* openWhole(
   let masks: Masks | undefined;
   if (!isRecovered) {
     masks = yield* readMasksFor(store, block, onDamage);
-    if (masks) {
+    if (masks && !options.survey) {
       take(store, masks);
       const census = new Census(store, masks);
       yield* visitBlobs(store, options.onBlob, census);
@@ -231,7 +231,9 @@ function take(store: StoreState, { clusters, pages, blobIds }: Masks): void {
     shared.pages.load(pages);
   });
   store.usedBlobIds.add(blobIds);
-  shared.highWater = store.keepsHighWater ? clusters.lengthUsed() : NO_HIGH_WATER;
+  store.highWaterMin = clusters.lengthUsed();
+  // The first cluster that is given data, wherever it lies, has the mark written: one that is clean on disk is not recovered.
+  shared.highWater = store.keepsHighWater ? 0 : NO_HIGH_WATER;
 }
 
 /**

@@ -94,6 +94,8 @@ export class StoreState {
   readonly highWaterWrites = new Coalescer();
   /** Changes of the super block. */
   readonly superUpdates = new Coalescer();
+  /** The mark is never below what was used when the store was opened: it may be given back, and not be cleared yet. */
+  highWaterMin = 0;
   readonly durability: Durability;
   readonly keepsHighWater: boolean;
   /** Requests that a channel takes at once. */

@@ -9,12 +9,13 @@
  * - both of two blobs that name the same cluster or page, unless one is a snapshot being made or deleted, and marked with the
  *   other's id: which one is right cannot be known;
  * - a blob that the masks of a cleanly unloaded store list, and that is not there;
- * - a clone of a blob that is damaged, or not there, or a clone of its clone; a snapshot marked with the id of a damaged blob.
+ * - a clone of a blob that is damaged, or not there, or can be written, or a clone of its clone; a snapshot marked with the id
+ *   of a damaged blob.
  *
  * Everything that belongs, or may belong, to what is damaged stays reserved. What it names is not enough: it may have had what
  * it does not name any more. So all clusters up to the last one that was in use stay reserved, too, but for those of sound
- * blobs. Which was the last one is known after a clean unload, and of a store with `power-loss` durability, by its high-water
- * mark; otherwise every cluster may be the one, and the store has no free space until the damage is repaired.
+ * blobs. Which was the last one is known after a clean unload, and by the high-water mark; where there is none, as the
+ * reference writes none, every cluster may be the one, and the store has no free space until the damage is repaired.
  */
 
 import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
@@ -61,6 +62,8 @@ interface FoundBlob {
   parentId: BlobId | undefined;
   /** The other blob of a snapshot being made or deleted. */
   otherId: BlobId | undefined;
+  /** It cannot be written, or it is a snapshot being made: it may have clones. */
+  mayHaveClones: boolean;
   /** It cannot be opened here, but that is no damage. */
   isUnavailable: boolean;
 }
@@ -134,7 +137,13 @@ class Surveyor {
   }
 
   *#readBlob(page: MdPage): Steps<void> {
-    const found: FoundBlob = { page, parentId: undefined, otherId: undefined, isUnavailable: false };
+    const found: FoundBlob = {
+      page,
+      parentId: undefined,
+      otherId: undefined,
+      mayHaveClones: true,
+      isUnavailable: false,
+    };
     this.#blobs.set(page, found);
     const blob = new Blob(this.#store.shared, blobIdOfPage(page));
     try {
@@ -142,6 +151,7 @@ class Surveyor {
       if (blob.isExternalClone) requireExternalId(blob);
       found.parentId = blob.isClone ? blob.parentId : undefined;
       found.otherId = otherOf(blob);
+      found.mayHaveClones = mayHaveClones(blob);
       this.#owners.add(blob);
     } catch (error) {
       if (!(error instanceof BlobstoreError) || error.code === 'EIO') throw error;
@@ -361,6 +371,11 @@ function isZero({ view }: MdPageView): boolean {
 export function isMisplaced(page: MdPageView, number: MdPage): boolean {
   if (page.id === blobIdOfPage(number)) return page.sequence !== 0;
   return page.sequence === 0 && page.view.getUint8(DESCRIPTORS_AT) !== DESCRIPTOR.EXTENT_PAGE;
+}
+
+/** True for a snapshot, or what is about to be one: what is behind a clone cannot be written. */
+export function mayHaveClones(blob: Blob): boolean {
+  return blob.dataRo || otherOf(blob) !== undefined;
 }
 
 /** The blob that the mark of a snapshot being made or deleted names. */
