@@ -93,12 +93,13 @@ export class Expectations {
   #noteNumbers(page: number): void {
     const view = new DataView(this.#image.buffer, this.#at(page), PAGE_BYTES);
     const before = new DataView(this.base.bytes.buffer, this.#at(page), PAGE_BYTES);
+    const isReshaped = shapeOf(view) !== shapeOf(before);
     for (let at = DESCRIPTORS_AT; at + 4 <= DESCRIPTORS_END; at++) {
       const value = view.getUint32(at, true);
       const length = at + 8 <= DESCRIPTORS_END ? view.getUint32(at + 4, true) : 1;
       const isNew = value !== before.getUint32(at, true);
       const isLonger = at + 8 <= DESCRIPTORS_END && length !== before.getUint32(at + 4, true);
-      if (isNew || isLonger) this.#noteRun(value, length);
+      if (isReshaped || isNew || isLonger) this.#noteRun(value, length);
     }
     this.#named.add(view.getUint32(DESCRIPTORS_END, true));
   }
@@ -116,4 +117,14 @@ export class Expectations {
     const parent = this.base.blobs.find((each) => each.id === blob.parent);
     return parent !== undefined && this.#isUntouched(parent, changed);
   }
+}
+
+/** The types and lengths of a page's descriptors: where they differ, the same bytes mean something else. */
+function shapeOf(page: DataView): string {
+  const shape: number[] = [];
+  for (let at = DESCRIPTORS_AT; at + 5 <= DESCRIPTORS_END; at += 5 + page.getUint32(at + 1, true)) {
+    shape.push(page.getUint8(at), page.getUint32(at + 1, true));
+    if (shape.at(-1) === 0 && shape.at(-2) === 0) break;
+  }
+  return shape.join();
 }

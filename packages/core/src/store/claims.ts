@@ -5,7 +5,7 @@
 
 import { INTERNAL_XATTR } from '../blob/blob.js';
 import { DESCRIPTOR, type Descriptor, descriptorsOf } from '../format/descriptor.js';
-import { decodeExtentPage } from '../format/extent-page.js';
+import { decodeExtentPage, isExtentPage } from '../format/extent-page.js';
 import { decodeExtentRle, RUN_BYTES } from '../format/extent-rle.js';
 import { decodeExtentTable } from '../format/extent-table.js';
 import type { MdPageView } from '../format/md-page.js';
@@ -116,8 +116,8 @@ export class ClaimReader {
   *#readExtentPage(number: MdPage, named: boolean): Steps<void> {
     if (number >= this.#geometry.mdPageCount || this.#seen.has(number)) return this.#lost(false);
     this.#seen.add(number);
-    this.#sink.page(number, named);
     const page = yield* this.#region.anywhere(number);
+    this.#sink.page(number, named && isExtentPage(page)); // a page of a chain says itself whose it is
     if (!page.isSealed) this.#lost(false);
     const [descriptor] = descriptorsOf(page.view);
     if (descriptor?.type !== DESCRIPTOR.EXTENT_PAGE || !descriptor.fits) return this.#lost(false);

@@ -176,6 +176,9 @@ class Surveyor {
       page: (page, sealed) => {
         pages.set(page);
         if (sealed) this.#owners.contestPage(page);
+        if (!this.#unsealed.get(page)) return;
+        // Also of a blob that cannot be opened for another reason, which nobody has read as far as here.
+        this.#setDamaged(first, `the crc of metadata page ${page} does not fit`);
       },
       clusters: (from, count, sealed) => {
         for (let at = from; at < from + count; at++) clusters.set(at);
@@ -247,11 +250,11 @@ class Surveyor {
     const isFound = (id: BlobId) => this.#blobs.has(pageOfBlobId(id)) && blobIdOfPage(pageOfBlobId(id)) === id;
     for (const { page, parentId, otherId } of this.#blobs.values()) {
       if (parentId !== undefined && !isFound(parentId)) {
-        this.#dependsOn(page, `it is a clone of blob ${parentId}, which is not there`);
+        this.#setDamaged(page, `it is a clone of blob ${parentId}, which is not there`);
         this.#hidesParents = true;
       }
       if (otherId !== undefined && !isFound(otherId)) {
-        this.#dependsOn(page, `it is a snapshot, not yet made or deleted, of blob ${otherId}, which is not there`);
+        this.#setDamaged(page, `it is a snapshot, not yet made or deleted, of blob ${otherId}, which is not there`);
       }
       this.#reserveIdOf(parentId);
       this.#reserveIdOf(otherId);
@@ -265,7 +268,7 @@ class Surveyor {
         at = at.parentId === undefined ? undefined : this.#blobs.get(pageOfBlobId(at.parentId));
       }
       if (at && line.has(at.page)) {
-        this.#dependsOn(at.page, "it is its own parent, or a parent's");
+        this.#setDamaged(at.page, "it is its own parent, or a parent's");
         this.#hidesParents = true;
       }
       for (const page of line) done.add(page);
@@ -277,7 +280,7 @@ class Surveyor {
     if (id !== undefined && pageOfBlobId(id) < this.#pageCount) this.#claimed.pages.set(pageOfBlobId(id));
   }
 
-  #dependsOn(page: MdPage, how: string): void {
+  #setDamaged(page: MdPage, how: string): void {
     if (this.#damaged.has(page)) return;
     this.#damaged.set(page, damageAt(page, `blob ${blobIdOfPage(page)} is damaged: ${how}`));
   }
@@ -302,7 +305,7 @@ class Surveyor {
         if (this.#damaged.has(blob.page)) continue;
         const isClone = blob.parentId !== undefined && pageOfBlobId(blob.parentId) === page;
         const what = isClone ? 'it is a clone of' : 'it is a snapshot, not yet made or deleted, of';
-        this.#dependsOn(blob.page, `${what} blob ${blobIdOfPage(page)}, which is damaged`);
+        this.#setDamaged(blob.page, `${what} blob ${blobIdOfPage(page)}, which is damaged`);
         queue.push(blob.page);
       }
     }
