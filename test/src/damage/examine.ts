@@ -6,6 +6,7 @@
 import { Blobstore, BlobstoreError, DamagedStoreError, dumpStore, type LoadOptions, runSync } from '@blobyard/core';
 import type { Random } from '../stress/random.js';
 import { type BaseImage, CLUSTER_BYTES, type KnownBlob, loadOptions, PAGE_BYTES, readAll } from './base-image.js';
+import { checkImage, repairImage } from './check-image.js';
 import { Expectations } from './expectations.js';
 import { ImageDevice } from './image-device.js';
 import type { Victim } from './mutations.js';
@@ -29,13 +30,9 @@ export function examine(victim: Victim, random: Random): Outcome {
   openAsIs(image, victim.base);
   const refused = openOrRefuse(image, expected);
   const outcome = setAside(image, expected, refused, random);
-  examineFurther(image, expected);
+  checkImage(image, victim.base, refused !== undefined);
+  repairImage(image, expected);
   return outcome;
-}
-
-/** The one place for what else is to be done with every image: a check of it, a repair. */
-function examineFurther(_image: Uint8Array, _expected: Expectations): void {
-  // nothing yet
 }
 
 /** The error with a code that something failed with; undefined when it did not. Any other error goes on. */

@@ -109,7 +109,8 @@ class BlobSurvey {
       const { type, fits } = descriptor;
       if (!fits) this.#lose('descriptor', `a descriptor reaches past metadata page ${number}`, number);
       else if (type > DESCRIPTOR.EXTENT_PAGE) {
-        this.#lose('descriptor', `metadata page ${number} holds a descriptor of the unknown type ${type}`, number);
+        this.blob.extentsKnown = false;
+        this.#note('descriptor', `metadata page ${number} holds a descriptor of the unknown type ${type}`);
       } else this.#readDescriptor(page, descriptor, number);
     }
   }
@@ -258,7 +259,7 @@ class BlobSurvey {
     for (const list of [blob.xattrs, blob.internalXattrs]) {
       const names = new Set<string>();
       for (const { name } of list) {
-        if (names.has(name)) this.#note(`xattr '${name}' is there twice; the first one counts`);
+        if (names.has(name)) this.#note('xattr', `xattr '${name}' is there twice; the first one counts`);
         names.add(name);
       }
     }
@@ -283,8 +284,8 @@ class BlobSurvey {
     this.#tools.findings.damage(kind, `blob ${id} is damaged: ${how}`, { blobId: id, page });
   }
 
-  #note(how: string): void {
+  #note(kind: FindingKind, how: string): void {
     const { id } = this.blob;
-    this.#tools.findings.note('xattr', `blob ${id}: ${how}`, { blobId: id });
+    this.#tools.findings.note(kind, `blob ${id}: ${how}`, { blobId: id });
   }
 }

@@ -192,6 +192,8 @@ function parseExtentTable(
   if (sizing.tableClusterCount !== undefined && sizing.tableClusterCount !== table.clusterCount) {
     throw damaged(blob, 'the parts of its extent table disagree about its size');
   }
+  if (table.clusterCount > NONE_U32)
+    throw damaged(blob, 'its extent table says that it has more clusters than any blob');
   sizing.tableClusterCount = table.clusterCount;
   requireMapFits(store, blob.id, table.clusterCount);
   const { extentPages } = blob.map;

@@ -58,6 +58,8 @@ export interface LoadOptions extends StoreOptions {
    * unload damaged blobs are listed, and the masks are believed.
    */
   onDamage?: 'refuse' | 'set-aside';
+  /** With `onDamage`: looks at all metadata, also after a clean unload, and where the blobs agree with the masks. */
+  survey?: boolean;
 }
 
 /** A blob that was found while the store was opened. */

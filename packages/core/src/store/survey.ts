@@ -249,8 +249,10 @@ class Surveyor {
   #findLostParents(): void {
     const isFound = (id: BlobId) => this.#blobs.has(pageOfBlobId(id)) && blobIdOfPage(pageOfBlobId(id)) === id;
     for (const { page, parentId, otherId } of this.#blobs.values()) {
-      if (parentId !== undefined && !isFound(parentId)) {
-        this.#setDamaged(page, `it is a clone of blob ${parentId}, which is not there`);
+      const isSnapshot = parentId === undefined || this.#blobs.get(pageOfBlobId(parentId))?.mayHaveClones;
+      if (parentId !== undefined && !(isFound(parentId) && isSnapshot)) {
+        const how = isFound(parentId) ? 'which can be written' : 'which is not there';
+        this.#setDamaged(page, `it is a clone of blob ${parentId}, ${how}`);
         this.#hidesParents = true;
       }
       if (otherId !== undefined && !isFound(otherId)) {
