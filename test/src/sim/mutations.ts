@@ -383,6 +383,7 @@ const CAUGHT_BY: Readonly<Record<string, number>> = {
   'no-high-water-mark': 12,
   'recovery-does-not-clear': 1,
   'clean-before-masks': 105,
+  'loads-overlap': 118,
 };
 
 export const MUTATIONS: readonly Mutation[] = [...BARRIERS, ...ORDERS].map((mutation) => ({
