@@ -385,6 +385,8 @@ const CAUGHT_BY: Readonly<Record<string, number>> = {
   'recovery-does-not-clear': 1,
   'clean-before-masks': 105,
   'loads-overlap': 118,
+  'no-high-water-mark-of-thick-blobs': 132,
+  'unload-masks-barrier': 160,
 };
 
 export const MUTATIONS: readonly Mutation[] = [...BARRIERS, ...ORDERS].map((mutation) => ({
