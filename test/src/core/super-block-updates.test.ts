@@ -24,7 +24,7 @@ async function turns(count: number): Promise<void> {
   for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-describe.each(TURNS)('%i turns after the first change of metadata began', (delay) => {
+describe.each(TURNS)('%i turns after another change began', (delay) => {
   test('naming a super blob does not call the store clean', async () => {
     const { device, store } = await openClean();
     const creation = run(store.createBlob({ clusterCount: 3 }));
@@ -41,10 +41,10 @@ describe.each(TURNS)('%i turns after the first change of metadata began', (delay
   test('the store does not shrink again', async () => {
     const { device, medium, store } = await openClean();
     medium.resize((80 * CLUSTER_BYTES) / medium.blockLengthBytes);
-    const creation = run(store.createBlob({ clusterCount: 3 }));
+    const growth = run(store.growLive());
     await turns(delay);
-    await run(store.growLive());
-    await creation;
+    await run(store.createBlob({ clusterCount: 3 }));
+    await growth;
     const { dataClusterCount } = store;
     await run(store.abandon());
     expect((await load(device)).dataClusterCount).toBe(dataClusterCount);

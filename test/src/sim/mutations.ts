@@ -361,7 +361,33 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
  * Seeds that find them, by name. What is not here no seed has found yet: either what would show it is rare, or another barrier
  * does the same work.
  */
-const CAUGHT_BY: Readonly<Record<string, number>> = {};
+const CAUGHT_BY: Readonly<Record<string, number>> = {
+  'persist-extent-pages-barrier': 1,
+  'persist-chain-barrier': 1131,
+  'persist-root-barrier': 1,
+  'super-block-barrier': 66,
+  'delete-root-barrier': 20,
+  'high-water-barrier': 8,
+  'grow-mask-barrier': 10,
+  'init-clearing-barrier': 308,
+  'flush-device': 2,
+  'root-before-extent-pages': 3,
+  'root-before-chain': 476,
+  'recovery-writes-masks-first': 1,
+  'grow-super-block-first': 10,
+  'delete-without-dirty-mark': 13,
+  'delete-clears-before-root': 17,
+  'snapshot-not-persisted-before-original': 23,
+  'adoption-without-mark': 4,
+  'snapshot-deleted-before-adoption': 65,
+  'adoption-not-given-back': 93,
+  'no-high-water-mark': 12,
+  'recovery-does-not-clear': 1,
+  'clean-before-masks': 105,
+  'loads-overlap': 118,
+  'no-high-water-mark-of-thick-blobs': 132,
+  'unload-masks-barrier': 160,
+};
 
 export const MUTATIONS: readonly Mutation[] = [...BARRIERS, ...ORDERS].map((mutation) => ({
   ...mutation,

@@ -11,7 +11,7 @@ import { checkAfterCut, checkAtRest } from './check.js';
 import { drawConfiguration, type SimConfiguration } from './configuration.js';
 import { Finding, Scheduler } from './scheduler.js';
 import { SimDevice } from './sim-device.js';
-import { enlargeDevice, flushStore } from './store-operations.js';
+import { enlargeDevice, flushStore, noteDeviceSize } from './store-operations.js';
 import { drawStarter, startSomething } from './workload.js';
 import { World } from './world.js';
 
@@ -264,6 +264,7 @@ class Simulation {
   async #growAndCheck(): Promise<void> {
     const world = this.#world;
     enlargeDevice(world);
+    noteDeviceSize(world); // it may have become larger before, by a growth that was lost
     world.device.refresh();
     const cutAfter = world.oneIn(2) ? world.random.below(12) : NO_CUT;
     const grow = async () => {

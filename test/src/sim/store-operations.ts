@@ -52,11 +52,15 @@ export function enlargeDevice(world: World): boolean {
   const more = world.random.below(5);
   if (more === 0 || clusters + more > clusterCountMax) return false;
   world.device.resize((clusters + more) * clusterBytes);
-  world.clusterCounts.push({
-    value: clusters + more - world.store.geometry.metadataClusterCount(),
-    since: world.tick(),
-  });
+  noteDeviceSize(world);
   return true;
+}
+
+/** The store may have as many clusters as the device from now on. */
+export function noteDeviceSize(world: World): void {
+  const clusters = world.device.sizeBytes / world.configuration.clusterBytes;
+  const value = clusters - world.store.geometry.metadataClusterCount();
+  world.clusterCounts.push({ value, since: world.tick() });
 }
 
 function alone(world: World, name: string, body: () => Promise<void>): void {

@@ -57,7 +57,12 @@ export function changeSize(store: StoreState, blob: Blob, clusterCount: number):
   }
   if (clusterCount > before) growMap(store, blob, clusterCount);
   const entries = map.clusters.entries();
-  for (let index = before; index < clusterCount; index++) if (entries[index] !== 0) map.allocatedCount++;
+  for (let index = before; index < clusterCount; index++) {
+    if (entries[index] === 0) continue;
+    map.allocatedCount++;
+    // A tail that is used again: its extent page may have been written since, as short as the blob was.
+    if (blob.usesExtentTable) map.dirtyExtentPages.add(extentPageIndex(index));
+  }
   for (let index = clusterCount; index < before; index++) if (entries[index] !== 0) map.allocatedCount--;
   blob.clusterCount = clusterCount;
   blob.extentPageCount = blob.usesExtentTable ? extentPagesFor(clusterCount) : 0;
