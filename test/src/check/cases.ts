@@ -42,16 +42,6 @@ export const CASES: readonly Case[] = [
     kinds: ['descriptor'],
   },
   {
-    name: 'an unknown descriptor',
-    damage: (at) => at.edit(at.root('thick'), (v) => v.setUint8(16, 9)),
-    kinds: ['descriptor'],
-  },
-  {
-    name: 'flags of a newer version',
-    damage: (at) => at.editDescriptor(at.root('thick'), DESCRIPTOR.FLAGS, (v) => v.setUint8(FLAGS_INVALID_AT, 0x84)),
-    kinds: ['flags'],
-  },
-  {
     name: 'a thick blob with holes',
     damage: (at) => at.editDescriptor(at.root('thin'), DESCRIPTOR.FLAGS, (v) => v.setUint8(FLAGS_INVALID_AT, 4)),
     kinds: ['extents'],

@@ -3,6 +3,7 @@
 import { checkStore, INVALID_BLOB_ID, runSync } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
 import { describe, expect, it } from 'vitest';
+import { DESCRIPTOR } from '../peer/raw-page.js';
 import { CASES } from './cases.js';
 import { DamagedStore } from './damaged-store.js';
 
@@ -71,6 +72,17 @@ describe('what is worth knowing, and no damage', () => {
     expect(store.check()).toMatchObject({ outcome: 'clean', findings: [{ kind: 'page', severity: 'note', page: 50 }] });
     store.editSuper((block) => (block.clean = 0));
     expect(store.damage(), 'nobody knows that it is free').toEqual(['page']);
+  });
+
+  it.each([
+    ['flags', (at: DamagedStore) => at.editDescriptor(at.root('thick'), DESCRIPTOR.FLAGS, (v) => v.setUint8(0, 0x84))],
+    ['descriptor', (at: DamagedStore) => at.edit(at.root('thick'), (v) => v.setUint8(16, 9))],
+  ])('is a blob of a newer version, by its %s', (kind, change) => {
+    const store = new DamagedStore();
+    change(store);
+    const { outcome, findings } = store.check();
+    expect(outcome).toBe('clean');
+    expect(findings).toContainEqual(expect.objectContaining({ kind, severity: 'note', blobId: store.ids.thick }));
   });
 
   it('is a larger device', () => {

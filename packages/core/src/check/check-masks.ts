@@ -8,7 +8,7 @@ import { BitArray } from '../shared/bit-array.js';
 import { readMaskPages } from '../store/masks.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
-import { type Findings, rangeText } from './report.js';
+import { type FindingKind, type Findings, rangeText } from './report.js';
 
 /** What the masks should say. */
 export interface Truth {
@@ -24,25 +24,39 @@ export interface Truth {
 /** Findings of one sort that a report lists one by one; of the rest it says only how many. */
 const LISTED_MAX = 100;
 
-/** Answers the mask of used pages; undefined when it cannot be read. */
-export function* checkMasks(
+/** The masks of a store that was closed; undefined what cannot be read. */
+export interface FoundMasks {
+  readonly pages: BitArray | undefined;
+  readonly clusters: BitArray | undefined;
+  readonly blobIds: BitArray | undefined;
+}
+
+export function* readFoundMasks(
   channel: DeviceChannel,
   geometry: Geometry,
   block: SuperBlock,
-  truth: Truth,
+  clusterCount: number,
   findings: Findings,
-): Steps<BitArray | undefined> {
+): Steps<FoundMasks> {
   const { mdPageCount } = geometry;
   const read = (type: MaskType, range: PageRange, bitCount: number) =>
     readMask(channel, geometry, { type, range, bitCount }, findings);
   const pages = yield* read(MASK.USED_PAGES, block.pageMask, mdPageCount);
-  if (pages) compare('metadata page', 'page', pages, truth.pages, truth.isComplete, findings);
-  const clusters = yield* read(MASK.USED_CLUSTERS, block.clusterMask, truth.clusters.capacity);
-  if (clusters) compare('cluster', 'cluster', clusters, truth.clusters, truth.isComplete, findings);
+  const clusters = yield* read(MASK.USED_CLUSTERS, block.clusterMask, clusterCount);
   const blobIds = yield* read(MASK.USED_BLOB_IDS, block.blobIdMask, mdPageCount);
-  if (blobIds) compareIds(blobIds, truth.roots, findings);
-  return pages;
+  return { pages, clusters, blobIds };
 }
+
+export function compareMasks({ pages, clusters, blobIds }: FoundMasks, truth: Truth, findings: Findings): void {
+  if (pages) compare('metadata page', 'page', pages, truth.pages, truth.isComplete, findings);
+  if (clusters) compare('cluster', 'cluster', clusters, truth.clusters, truth.isComplete, findings);
+  if (!blobIds) return;
+  compareIds(blobIds, truth.roots, findings);
+  findLost(blobIds, truth.roots, pages?.includes(blobIds) === true, findings);
+}
+
+/** What makes masks doubtful. */
+const DISTRUST: readonly FindingKind[] = ['mask', 'not-reserved', 'unlisted-blob'];
 
 const NAMES = ['used pages', 'used clusters', 'blob ids'];
 
@@ -104,11 +118,16 @@ function compareIds(listed: BitArray, roots: BitArray, findings: Findings): void
       page,
     });
   }
+}
+
+/** Masks that call free what is there are not to be believed when they list what is not. */
+function findLost(listed: BitArray, roots: BitArray, pagesAgree: boolean, findings: Findings): void {
+  const areBelieved = pagesAgree && !findings.list.some(({ kind }) => DISTRUST.includes(kind));
   for (let page = listed.findFirstSet(0); page !== NONE_U32; page = listed.findFirstSet(page + 1)) {
     if (roots.get(page)) continue;
     const blobId = blobIdOfPage(page as MdPage);
     const message = `the mask of blob ids lists blob ${blobId}, whose root should be on metadata page ${page} and is not`;
-    findings.damage('lost-blob', message, { blobId, page });
+    findings.damage(areBelieved ? 'lost-blob' : 'mask', message, { blobId, page });
   }
 }
 

@@ -6,17 +6,17 @@
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import { SuperBlock } from '../format/super-block.js';
 import { type Steps, wait } from '../metadata/steps.js';
-import type { BitArray } from '../shared/bit-array.js';
+import { BitArray } from '../shared/bit-array.js';
 import { requireBlockLength } from '../store/options.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
-import { checkMasks } from './check-masks.js';
+import { compareMasks, type FoundMasks, readFoundMasks } from './check-masks.js';
 import { checkSuper } from './check-super.js';
 import { checkFamilies } from './family.js';
 import { findOwners, type Owned } from './owners.js';
 import { PageReader, type PageScan, scanPages } from './page-scan.js';
 import { repairStore } from './repair.js';
-import { type CheckReport, type CheckSummary, type Finding, Findings } from './report.js';
+import { type CheckReport, type CheckSummary, type Finding, type FindingKind, Findings } from './report.js';
 import { surveyBlob } from './survey-blob.js';
 import type { SurveyedBlob } from './surveyed-blob.js';
 
@@ -33,7 +33,7 @@ export function* checkStore(device: BlockDevice, options: CheckOptions = {}): St
   const before = yield* examine(device);
   if (!options.repair || before.summary === undefined) return report(before, before.findings.list);
   if (before.findings.list.every((finding) => !asksForRepair(finding))) return report(before, before.findings.list);
-  const failure = yield* repairStore(device);
+  const failure = yield* repairStore(device, before.findings.list);
   const after = yield* examine(device);
   const findings = settled(before.findings.list, after.findings.list);
   if (failure) findings.push(failure);
@@ -80,6 +80,8 @@ function* readSuperUnchecked(
   return undefined;
 }
 
+const NO_MASKS: FoundMasks = { pages: undefined, clusters: undefined, blobIds: undefined };
+
 /** Looks at all of a store whose super block is usable. */
 class Examiner {
   readonly #channel: DeviceChannel;
@@ -99,8 +101,12 @@ class Examiner {
 
   *run(): Steps<CheckSummary> {
     const reader = new PageReader(this.#channel, this.#geometry);
+    const wasClean = this.#block.clean !== 0 && this.#block.blobIdMask.count > 0;
+    if (!wasClean)
+      this.#findings.note('not-closed', 'the store was not closed: opening it recovers it from its metadata');
+    const masks = wasClean ? yield* this.#readMasks() : NO_MASKS;
     const scan = yield* scanPages(reader);
-    yield* this.#surveyBlobs(reader, scan);
+    yield* this.#surveyBlobs(reader, scan, masks.blobIds);
     const blobs = [...this.#blobs.values()];
     const counts = { clusterCount: this.#clusterCount, mdPageCount: this.#geometry.mdPageCount };
     const owned = findOwners(blobs, counts, this.#findings);
@@ -108,11 +114,8 @@ class Examiner {
     this.#checkSuperBlob();
     const usedClusters = owned.clusters.countSet();
     for (let cluster = 0; cluster < this.#geometry.metadataClusterCount(); cluster++) owned.clusters.set(cluster);
-    const wasClean = this.#block.clean !== 0 && this.#block.blobIdMask.count > 0;
-    const marked = wasClean ? yield* this.#checkMasks(scan, owned) : undefined;
-    if (!wasClean)
-      this.#findings.note('not-closed', 'the store was not closed: opening it recovers it from its metadata');
-    this.#checkStrayPages(scan, owned, marked);
+    this.#compareMasks(masks, owned);
+    this.#checkStrayPages(scan, owned, masks.pages);
     return {
       blobCount: blobs.length,
       usedClusters,
@@ -122,18 +125,28 @@ class Examiner {
     };
   }
 
-  *#surveyBlobs(reader: PageReader, scan: PageScan): Steps<void> {
-    const tools = {
-      reader,
-      scan,
-      findings: this.#findings,
-      clusterCount: this.#clusterCount,
-      extentPageReads: new Map<number, number>(),
-    };
+  #readMasks(): Steps<FoundMasks> {
+    return readFoundMasks(this.#channel, this.#geometry, this.#block, this.#clusterCount, this.#findings);
+  }
+
+  #compareMasks(masks: FoundMasks, owned: Owned): void {
+    const roots = BitArray.private(this.#geometry.mdPageCount);
+    for (const { page } of this.#blobs.values()) roots.set(page);
+    const isComplete = [...this.#blobs.values()].every((blob) => blob.extentsKnown);
+    compareMasks(masks, { ...owned, roots, isComplete }, this.#findings);
+  }
+
+  /** @param listed - the ids of a store that was closed: what only looks like a blob, and is not listed, is none */
+  *#surveyBlobs(reader: PageReader, scan: PageScan, listed: BitArray | undefined): Steps<void> {
+    const extentPageReads = new Map<number, number>();
     for (let page = scan.roots.findFirstSet(0); page !== NONE_U32; page = scan.roots.findFirstSet(page + 1)) {
+      const findings = new Findings();
+      const tools = { reader, findings, clusterCount: this.#clusterCount, extentPageReads };
       const blob = yield* surveyBlob(tools, page as MdPage);
-      this.#blobs.set(blob.id, blob);
       yield undefined;
+      if (blob.isDamaged && listed?.get(page) === false) continue;
+      this.#blobs.set(blob.id, blob);
+      this.#findings.list.push(...findings.list);
     }
   }
 
@@ -157,18 +170,13 @@ class Examiner {
     const message = `the super blob, ${superBlobId}, is not there: it was deleted, and no other one was named`;
     this.#findings.note('super-blob', message, { blobId: superBlobId });
   }
-
-  /** Answers which pages are marked as used. */
-  *#checkMasks(scan: PageScan, owned: Owned): Steps<BitArray | undefined> {
-    const isComplete = [...this.#blobs.values()].every((blob) => blob.extentsKnown);
-    const truth = { ...owned, roots: scan.roots, isComplete };
-    return yield* checkMasks(this.#channel, this.#geometry, this.#block, truth, this.#findings);
-  }
 }
 
-/** A larger device, or an xattr that is there twice, is for the user to decide. */
+/** Notes that repairing deals with; the others are for the user to know. */
+const SETTLED_BY_REPAIR: readonly FindingKind[] = ['not-closed', 'interrupted', 'page'];
+
 function asksForRepair({ severity, kind }: Finding): boolean {
-  return severity === 'damage' || kind === 'not-closed' || kind === 'interrupted';
+  return severity === 'damage' || SETTLED_BY_REPAIR.includes(kind);
 }
 
 /** The findings from before, with what became of them, and then those that are new. */

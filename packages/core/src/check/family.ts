@@ -15,12 +15,12 @@ export function checkFamilies(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings
 
 function checkParent(blob: SurveyedBlob, blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
   const { id: blobId, parentId } = blob;
-  if (parentId === undefined) return;
+  if (parentId === undefined || blob.isNewer) return;
   const parent = blobs.get(parentId);
   if (parent === undefined) {
     blob.isDamaged = true;
     findings.damage('parent', `blob ${blobId} is a clone of snapshot ${parentId}, which is not there`, { blobId });
-  } else if (!parent.isReadOnly && parent.counterpartId === undefined) {
+  } else if (!parent.isReadOnly && !parent.isNewer && parent.counterpartId === undefined) {
     findings.damage('parent', `blob ${blobId} is a clone of blob ${parentId}, which can be written`, { blobId });
   }
 }

@@ -13,7 +13,7 @@ import type { MdPageView } from '../format/md-page.js';
 import { decodeXattr } from '../format/xattr.js';
 import type { Steps } from '../metadata/steps.js';
 import { CLUSTERS_PER_EXTENT_PAGE, divideRoundUp, type MdPage, NONE_U32 } from '../units/units.js';
-import type { PageReader, PageScan } from './page-scan.js';
+import type { PageReader } from './page-scan.js';
 import type { FindingKind, Findings } from './report.js';
 import { SurveyedBlob } from './surveyed-blob.js';
 
@@ -27,7 +27,6 @@ const ID_XATTRS: readonly string[] = [
 /** What is needed to survey blobs one after another. */
 export interface SurveyTools {
   readonly reader: PageReader;
-  readonly scan: PageScan;
   readonly findings: Findings;
   /** Clusters in the store. */
   readonly clusterCount: number;
@@ -107,10 +106,11 @@ class BlobSurvey {
   #readDescriptors(page: MdPageView, number: number): void {
     for (const descriptor of descriptorsOf(page.view)) {
       const { type, fits } = descriptor;
-      if (!fits) this.#lose('descriptor', `a descriptor reaches past metadata page ${number}`, number);
-      else if (type > DESCRIPTOR.EXTENT_PAGE) {
+      if (type > DESCRIPTOR.EXTENT_PAGE) {
         this.blob.extentsKnown = false;
         this.#note('descriptor', `metadata page ${number} holds a descriptor of the unknown type ${type}`);
+      } else if (!fits) {
+        this.#lose('descriptor', `a descriptor reaches past metadata page ${number}`, number);
       } else this.#readDescriptor(page, descriptor, number);
     }
   }
@@ -146,9 +146,10 @@ class BlobSurvey {
       return;
     }
     this.blob.flags = flags;
-    const unknown = flags.invalid & ~INVALID_FLAGS_KNOWN;
-    if (unknown === 0n) return;
-    this.#lose('flags', `it has flags 0x${unknown.toString(16)} of a newer version, and cannot be opened`, number);
+    if (!this.blob.isNewer) return;
+    this.blob.extentsKnown = false;
+    const unknown = (flags.invalid & ~INVALID_FLAGS_KNOWN).toString(16);
+    this.#note('flags', `it has flags 0x${unknown} of a newer version, and cannot be opened`);
   }
 
   #readRuns(page: MdPageView, payloadAt: number, payloadBytes: number, number: number): void {
@@ -279,6 +280,7 @@ class BlobSurvey {
   }
 
   #damage(kind: FindingKind, how: string, page?: number): void {
+    if (this.blob.isNewer) return;
     this.blob.isDamaged = true;
     const { id } = this.blob;
     this.#tools.findings.damage(kind, `blob ${id} is damaged: ${how}`, { blobId: id, page });

@@ -1,7 +1,7 @@
 /** A blob as its pages on the disk describe it, whatever is wrong with them. */
 
 import { INTERNAL_XATTR } from '../blob/blob.js';
-import { type BlobFlags, DATA_RO_FLAG_READ_ONLY, INVALID_FLAG } from '../format/flags.js';
+import { type BlobFlags, INVALID_FLAG, INVALID_FLAGS_KNOWN } from '../format/flags.js';
 import type { Xattr } from '../format/xattr.js';
 import { type BlobId, blobIdOfPage, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
 
@@ -43,8 +43,14 @@ export class SurveyedBlob {
     return (this.flags.invalid & INVALID_FLAG.EXTERNAL_SNAPSHOT) !== 0n;
   }
 
+  /** A flag of a newer version says so, too. */
   get isReadOnly(): boolean {
-    return (this.flags.dataRo & DATA_RO_FLAG_READ_ONLY) !== 0n;
+    return this.flags.dataRo !== 0n;
+  }
+
+  /** It has flags of a newer version, by which it cannot be told what else is right. */
+  get isNewer(): boolean {
+    return (this.flags.invalid & ~INVALID_FLAGS_KNOWN) !== 0n;
   }
 
   /** It is being deleted, and its clone may have taken parts of it over already. */

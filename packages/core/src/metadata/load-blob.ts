@@ -150,12 +150,12 @@ function parseRuns(store: StoreState, blob: Blob, view: DataView, payloadAt: num
   const { clusters } = blob.map;
   const total = runs.reduce((sum, run) => sum + run.length, clusters.count);
   if (total === 0) throw damaged(blob, 'its runs of clusters are empty');
-  requireMapFits(store, blob.id, total);
   for (const run of runs) {
     if (run.first === 0 ? !blob.isThin : !ownsClusters(store, run.first, run.length)) {
       throw damaged(blob, `a run of ${run.length} clusters from ${run.first} is not allocated`);
     }
   }
+  requireMapFits(store, blob.id, total);
   let index = clusters.count;
   clusters.extend(total);
   for (const run of runs) {
@@ -172,7 +172,8 @@ function parseRuns(store: StoreState, blob: Blob, view: DataView, payloadAt: num
  */
 function ownsClusters(store: StoreState, first: number, count: number): boolean {
   if (first < store.geometry.metadataClusterCount()) return false;
-  if (!store.knowsUsed) return first + count <= store.shared.clusters.capacity;
+  if (first + count > store.shared.clusters.capacity) return false;
+  if (!store.knowsUsed) return true;
   return store.shared.locked(() => {
     for (let at = 0; at < count; at++) if (!store.shared.clusters.isAllocated(first + at)) return false;
     return true;

@@ -115,7 +115,7 @@ class Surveyor {
   *run(evidence: Evidence): Steps<Survey> {
     yield* this.#readRegion();
     yield* this.#readClaims();
-    yield* this.#findDamagedPages();
+    yield* this.#findDamagedPages(evidence.masks);
     this.#findMissingRoots(evidence.masks);
     yield* this.#findSharing();
     this.#findLostParents();
@@ -192,10 +192,12 @@ class Surveyor {
     this.#reserveIdOf(parentId);
   }
 
-  /** Pages that cannot be what they are, and that no blob names. */
-  *#findDamagedPages(): Steps<void> {
+  /** Pages that cannot be what they are, and that no blob names. What believable masks call free is nobody's. */
+  *#findDamagedPages(masks: Masks | undefined): Steps<void> {
+    const marked = masks && this.#agreesWith(masks) ? masks.pages : undefined;
     for (let index = 0; index < this.#pageCount; index++) {
       if (!this.#unsealed.get(index) && !this.#misplaced.get(index)) continue;
+      if (marked?.get(index) === false) continue;
       if (this.#owners.pages.get(index) || this.#claimed.pages.get(index)) continue;
       const number = index as MdPage;
       const page = yield* this.#region.anywhere(number);
