@@ -71,7 +71,7 @@ export function* clearStale(store: StoreState, blob: Blob): Steps<void> {
 export function releasePages(store: StoreState, pages: readonly MdPage[]): void {
   if (pages.length === 0) return;
   store.shared.locked(() => {
-    for (const page of pages) store.shared.pages.release(page);
+    for (const page of pages) if (!store.lostPages.has(page)) store.shared.pages.release(page);
   });
 }
 

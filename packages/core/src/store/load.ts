@@ -170,6 +170,7 @@ function takeSurvey(store: StoreState, survey: Survey): void {
   for (const each of survey.damaged) store.setAside.set(each.page, each);
   for (const { id, parentId } of survey.lostClones) store.snapshots.add(parentId, id);
   store.hidesParents = survey.hidesParents;
+  store.lostPages = survey.lostPages;
   store.sharedByBlobs = survey.shared;
 }
 

@@ -121,6 +121,8 @@ export class StoreState {
   readonly setAside = new Map<MdPage, DamagedBlob>();
   /** A blob that was set aside may be a clone of any snapshot: then no blob is deleted that could be the one. */
   hidesParents = false;
+  /** Pages that are never given back: a new blob there would be taken for a lost one that others name. */
+  lostPages: ReadonlySet<MdPage> = new Set();
   /** False while a load still finds out which clusters are taken. */
   knowsUsed = true;
   /** What has read metadata pages ahead, while a load reads all of them. */

@@ -46,6 +46,8 @@ export interface Survey extends Masks {
   hidesParents: boolean;
   /** Something is damaged, or cannot be read by this version: what seems to be free must not be cleared. */
   isDoubtful: boolean;
+  /** Pages where blobs began that others name, and that are lost. */
+  lostPages: ReadonlySet<MdPage>;
 }
 
 /** What else is known of a store. */
@@ -94,6 +96,7 @@ class Surveyor {
   readonly #unsealed: BitArray;
   readonly #misplaced: BitArray;
   readonly #lostClones: { id: BlobId; parentId: BlobId }[] = [];
+  readonly #lostPages = new Set<MdPage>();
   #hidesParents = false;
   /** A blob may have more than it names. */
   #hidesClusters = false;
@@ -281,7 +284,9 @@ class Surveyor {
 
   /** A new blob must not get the id of a lost one that others name: it would be taken for it. */
   #reserveIdOf(id: BlobId | undefined): void {
-    if (id !== undefined && pageOfBlobId(id) < this.#pageCount) this.#claimed.pages.set(pageOfBlobId(id));
+    if (id === undefined || pageOfBlobId(id) >= this.#pageCount) return;
+    this.#claimed.pages.set(pageOfBlobId(id));
+    if (!this.#blobs.has(pageOfBlobId(id))) this.#lostPages.add(pageOfBlobId(id));
   }
 
   #setDamaged(page: MdPage, how: string): void {
@@ -347,6 +352,7 @@ class Surveyor {
       lostClones: this.#lostClones,
       hidesParents: this.#hidesParents,
       isDoubtful: this.#isDoubtful,
+      lostPages: this.#lostPages,
     };
   }
 
