@@ -95,7 +95,7 @@ class BlobSurvey {
   #isInChain(page: MdPageView, number: number): boolean {
     const { blob } = this;
     const isItsOwn = page.id === blob.id && page.sequence === blob.chain.length;
-    if (!page.isSealed) this.#lose('chain', `the crc of metadata page ${number} of its chain does not fit`, number);
+    if (!page.isSealed) this.#tear('chain', `the crc of metadata page ${number} of its chain does not fit`, number);
     else if (!isItsOwn) {
       const found = `page ${page.sequence} of blob ${page.id}`;
       this.#lose('chain', `metadata page ${number} of its chain is ${found}`, number);
@@ -162,7 +162,7 @@ class BlobSurvey {
     const total = runs.reduce((sum, run) => sum + run.length, this.blob.clusterCount);
     if (total === 0) this.#damage('extents', `the runs of clusters on metadata page ${number} are empty`, number);
     for (const { first, length } of runs) {
-      if (first === 0) this.#holes ||= length > 0;
+      if (first === 0) this.#holes = true;
       else this.#addRun(first, first + length, number);
     }
     this.blob.clusterCount = total;
@@ -186,7 +186,7 @@ class BlobSurvey {
     const { clusterCount } = this.blob;
     let index = 0;
     for (const { page, count } of this.#entries) {
-      if (page === 0) this.#holes ||= count > 0;
+      if (page === 0) this.#holes = true;
       else yield* this.#readExtentPage(page, index);
       index += count;
     }
@@ -214,9 +214,12 @@ class BlobSurvey {
   }
 
   #decodeExtents(page: MdPageView, number: MdPage, index: number): ExtentPage | undefined {
+    if (!page.isSealed) {
+      this.#tear('extents', `metadata page ${number}, which maps clusters of it, does not fit its crc`, number);
+      return undefined;
+    }
     if (!isExtentPage(page)) {
-      const how = page.isSealed ? 'is no extent page' : 'does not fit its crc';
-      this.#lose('extents', `metadata page ${number}, which maps clusters of it, ${how}`, number);
+      this.#lose('extents', `metadata page ${number}, which maps clusters of it, is no extent page`, number);
       return undefined;
     }
     if (page.next !== NONE_U32)
@@ -279,8 +282,18 @@ class BlobSurvey {
     this.#damage(kind, how, page);
   }
 
+  /** What cannot be right of a blob of a newer version may be right for that. */
   #damage(kind: FindingKind, how: string, page?: number): void {
-    if (this.blob.isNewer) return;
+    if (!this.blob.isNewer) this.#report(kind, how, page);
+  }
+
+  /** A page whose crc does not fit, of whichever version it is. */
+  #tear(kind: FindingKind, how: string, page: number): void {
+    this.blob.extentsKnown = false;
+    this.#report(kind, how, page);
+  }
+
+  #report(kind: FindingKind, how: string, page?: number): void {
     this.blob.isDamaged = true;
     const { id } = this.blob;
     this.#tools.findings.damage(kind, `blob ${id} is damaged: ${how}`, { blobId: id, page });

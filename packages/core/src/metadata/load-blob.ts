@@ -6,7 +6,7 @@ import { BlobstoreError, UnavailableBlobError } from '../error.js';
 import { DESCRIPTOR, type Descriptor, descriptorsOf } from '../format/descriptor.js';
 import { decodeExtentPage, type ExtentPage, isExtentPage } from '../format/extent-page.js';
 import { decodeExtentRle } from '../format/extent-rle.js';
-import { decodeExtentTable } from '../format/extent-table.js';
+import { decodeExtentTable, type ExtentTableEntry } from '../format/extent-table.js';
 import {
   clearMethodOf,
   DATA_RO_FLAG_READ_ONLY,
@@ -29,6 +29,7 @@ interface Sizing {
   hasRuns: boolean;
   /** Clusters that an extent table says the blob has; undefined without a table. */
   tableClusterCount: number | undefined;
+  readonly tableEntries: ExtentTableEntry[];
 }
 
 /**
@@ -57,7 +58,7 @@ export function* readMetadata(store: StoreState, blob: Blob): Steps<void> {
 }
 
 function* readChain(store: StoreState, blob: Blob): Steps<void> {
-  const sizing: Sizing = { hasRuns: false, tableClusterCount: undefined };
+  const sizing: Sizing = { hasRuns: false, tableClusterCount: undefined, tableEntries: [] };
   let next: number = blob.page;
   while (next !== NONE_U32) {
     const page = yield* readChainPage(store, blob, next);
@@ -67,7 +68,8 @@ function* readChain(store: StoreState, blob: Blob): Steps<void> {
     store.pageBuffers.give(page);
   }
   blob.usesExtentTable = sizing.tableClusterCount !== undefined;
-  if (sizing.tableClusterCount !== undefined) yield* readExtentPages(store, blob, sizing.tableClusterCount);
+  if (sizing.tableClusterCount !== undefined)
+    yield* readExtentPages(store, blob, sizing.tableClusterCount, sizing.tableEntries);
 }
 
 function* readChainPage(store: StoreState, blob: Blob, number: number): Steps<MdPageView> {
@@ -193,33 +195,36 @@ function parseExtentTable(
   if (sizing.tableClusterCount !== undefined && sizing.tableClusterCount !== table.clusterCount) {
     throw damaged(blob, 'the parts of its extent table disagree about its size');
   }
-  if (table.clusterCount > NONE_U32)
-    throw damaged(blob, 'its extent table says that it has more clusters than any blob');
   sizing.tableClusterCount = table.clusterCount;
-  requireMapFits(store, blob.id, table.clusterCount);
-  const { extentPages } = blob.map;
-  const countMax = extentPagesFor(table.clusterCount);
-  for (const { page, count } of table.entries) {
-    if (extentPages.count + count > countMax)
-      throw damaged(blob, `its extent table has more entries than ${table.clusterCount} clusters need`);
-    if (page === 0 ? !blob.isThin : page >= store.geometry.mdPageCount) {
-      throw damaged(blob, `its extent table names page ${page}, which it cannot have`);
+  for (const entry of table.entries) {
+    if (entry.page === 0 ? !blob.isThin : entry.page >= store.geometry.mdPageCount) {
+      throw damaged(blob, `its extent table names page ${entry.page}, which it cannot have`);
     }
-    const index = extentPages.count;
-    extentPages.extend(index + count);
-    if (page !== 0) extentPages.set(index, page);
+    sizing.tableEntries.push(entry);
   }
-  blob.extentPageCount = extentPages.count;
 }
 
 /**
  * Reads the extent pages. The size is what the table says: a page written through by a later, unsynced, larger size is cut,
  * and one by a smaller size is filled up with unallocated clusters.
  */
-function* readExtentPages(store: StoreState, blob: Blob, tableClusterCount: number): Steps<void> {
+function* readExtentPages(
+  store: StoreState,
+  blob: Blob,
+  tableClusterCount: number,
+  entries: readonly ExtentTableEntry[],
+): Steps<void> {
   const { map } = blob;
+  blob.extentPageCount = entries.reduce((sum, { count }) => sum + count, 0);
   if (extentPagesFor(tableClusterCount) !== blob.extentPageCount) {
     throw damaged(blob, `its extent table has ${blob.extentPageCount} entries for ${tableClusterCount} clusters`);
+  }
+  requireMapFits(store, blob.id, tableClusterCount);
+  map.extentPages.extend(blob.extentPageCount);
+  let extentPage = 0;
+  for (const { page, count } of entries) {
+    if (page !== 0) map.extentPages.set(extentPage, page);
+    extentPage += count;
   }
   map.clusters.extend(tableClusterCount);
   blob.clusterCount = tableClusterCount;
