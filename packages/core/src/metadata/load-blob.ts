@@ -193,6 +193,7 @@ function parseExtentTable(
     throw damaged(blob, 'the parts of its extent table disagree about its size');
   }
   sizing.tableClusterCount = table.clusterCount;
+  if (table.clusterCount > NONE_U32) throw damaged(blob, 'its extent table says that it has more clusters than can be');
   requireMapFits(store, blob.id, table.clusterCount);
   const { extentPages } = blob.map;
   const countMax = extentPagesFor(table.clusterCount);
