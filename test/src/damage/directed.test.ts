@@ -183,6 +183,21 @@ describe('a damaged store', () => {
     expect(made).not.toContain(lost);
   });
 
+  it('is one whose lost snapshot is named by a clone that cannot be opened for another reason', () => {
+    const bench = new Bench();
+    const clone = bench.create(4);
+    const snapshot = runSync(bench.store.createSnapshot(clone.id));
+    bench.crash();
+    const view = new DataView(bench.device.bytes.buffer);
+    const at = bench.at(clone.page);
+    view.setUint32(at + 16 + 5, view.getUint32(at + 16 + 5, true) | 0x100, true); // a flag of a newer version
+    seal(bench, at);
+    bench.load('refuse');
+    runSync(bench.store.abandon());
+    bench.flip(Number(snapshot & 0xffff_ffffn));
+    expect(bench.refusal().damaged.map(({ id }) => id)).toEqual([snapshot]);
+  });
+
   it('is still damaged after it was unloaded, and what was set aside is still there', () => {
     const bench = new Bench();
     const bad = bench.create(4);

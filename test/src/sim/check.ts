@@ -1,6 +1,7 @@
 /** Compares a store with what must hold of it. The device answers at once meanwhile, and nothing else is under way. */
 
 import { type Blob, type BlobId, type Blobstore, type Channel, INVALID_BLOB_ID } from '@blobyard/core';
+import { requireSound } from '../check/require-sound.js';
 import { bytesToNumber } from './blob-operations.js';
 import { UID_XATTR } from './family-operations.js';
 import type { ModelBlob } from './model-blob.js';
@@ -62,12 +63,13 @@ async function atOnce(world: World, body: (channel: Channel) => Promise<void>): 
   }
 }
 
-/** Every page and cluster has one owner; nothing is damaged. A check of the whole medium has its place here, too. */
-async function checkStructure({ store, scheduler }: World): Promise<void> {
+/** Every page and cluster has one owner; nothing is damaged, in memory or on the medium. */
+async function checkStructure({ device, store, scheduler }: World): Promise<void> {
   for (const { id, error } of store.damaged) throw new Finding(`blob ${id} is damaged: ${error.message}`);
   try {
     store.verify();
     await scheduler.steps(store.audit());
+    await scheduler.steps(requireSound(device, 'in the open store'));
   } catch (error) {
     throw new Finding(`the audit failed: ${error instanceof Error ? error.message : error}`);
   }

@@ -1,7 +1,7 @@
 /** A store as it is found after its process was killed: opened, examined as a whole, every blob read. */
 
 import { copyFileSync, rmSync } from 'node:fs';
-import { acquireStoreLock, openStore, run, type Store } from 'blobyard';
+import { acquireStoreLock, check, openStore, run, type Store } from 'blobyard';
 import { clusterMapOf } from './data-work.js';
 import type { FoundBlob } from './oracle.js';
 import type { Durability } from './protocol.js';
@@ -28,6 +28,20 @@ export async function inspect(path: string, durability: Durability, isCopied: bo
 }
 
 async function inspectFile(path: string, durability: Durability): Promise<Inspected> {
+  const findings = await damageOf(path, 'as it was left');
+  const inspected = await inspectStore(path, durability);
+  findings.push(...inspected.findings, ...(await damageOf(path, 'closed again')));
+  return { found: inspected.found, findings };
+}
+
+/** What a check of the closed store finds. */
+async function damageOf(path: string, when: string): Promise<string[]> {
+  const { findings } = await check({ kind: 'file', path });
+  const damage = findings.filter(({ severity }) => severity === 'damage');
+  return damage.map(({ message }) => `a check of the store ${when}: ${message}`);
+}
+
+async function inspectStore(path: string, durability: Durability): Promise<Inspected> {
   const store = await openStore({ device: { kind: 'file', path }, durability });
   try {
     const findings = await examine(store);

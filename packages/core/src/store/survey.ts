@@ -284,9 +284,8 @@ class Surveyor {
 
   /** A new blob must not get the id of a lost one that others name: it would be taken for it. */
   #reserveIdOf(id: BlobId | undefined): void {
-    if (id === undefined || pageOfBlobId(id) >= this.#pageCount) return;
-    this.#claimed.pages.set(pageOfBlobId(id));
-    if (!this.#blobs.has(pageOfBlobId(id))) this.#lostPages.add(pageOfBlobId(id));
+    if (id === undefined || pageOfBlobId(id) >= this.#pageCount || this.#blobs.has(pageOfBlobId(id))) return;
+    this.#lostPages.add(pageOfBlobId(id));
   }
 
   #setDamaged(page: MdPage, how: string): void {
@@ -332,6 +331,7 @@ class Surveyor {
     const blobIds = BitArray.private(this.#pageCount);
     for (const page of [...this.#blobs.keys(), ...this.#damaged.keys()]) blobIds.set(page);
     clusters.setBelow(Math.max(end, this.#store.geometry.metadataClusterCount()));
+    for (const page of this.#lostPages) pages.set(page);
     pages.add(this.#claimed.pages);
     clusters.add(this.#claimed.clusters);
     if (this.#isDoubtful) {
