@@ -5,6 +5,8 @@ import type { Random } from '../stress/random.js';
 
 export interface SimConfiguration {
   readonly durability: Durability;
+  /** How a store is opened: as the promise API does it, which looks at all metadata, or as the specification does. */
+  readonly onDamage: 'refuse' | undefined;
   readonly blockLengthBytes: number;
   readonly clusterBytes: number;
   readonly clusterCount: number;
@@ -38,6 +40,7 @@ export function drawConfiguration(random: Random): SimConfiguration {
   const leavesContent = oneIn(16);
   return {
     durability: oneIn(5) ? 'process-crash' : 'power-loss',
+    onDamage: oneIn(4) ? undefined : 'refuse',
     blockLengthBytes: oneIn(2) ? 512 : 4096,
     clusterBytes,
     clusterCount,

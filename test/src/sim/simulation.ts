@@ -192,7 +192,6 @@ class Simulation {
     else device.killProcess(random);
     this.#scheduler.forget();
     this.#world.isBusy = false;
-    if (!this.#world.losesUnflushed) this.#world.isLax = true; // leftovers are not cleared then
   }
 
   /** Answers false when it was cut. */
@@ -216,10 +215,10 @@ class Simulation {
   }
 
   #loadOptions() {
-    const { clusterBytes, durability } = this.#configuration;
+    const { clusterBytes, durability, onDamage } = this.#configuration;
     const bstype = new Uint8Array(16);
     bstype[0] = this.#made;
-    return { clusterBytes, durability, bstype };
+    return { clusterBytes, durability, onDamage, bstype };
   }
 
   #openChannels(): void {
