@@ -96,6 +96,7 @@ function* openAsIs(store: StoreState, block: SuperBlock, options: LoadOptions): 
   const { deviceChannel, geometry, shared } = store;
   const { capacity } = shared.clusters;
   if (mustRecover(block, options)) {
+    yield* store.barrier(); // see `openWhole`
     const found = yield* recover(deviceChannel, geometry, capacity);
     take(store, found);
     store.missingClusterCount = found.missingClusterCount;
@@ -120,6 +121,8 @@ function* openWhole(
 ): Steps<void> {
   const isRecovered = mustRecover(block, options);
   let store = reset();
+  // What a killed process wrote last may be in the device's cache, and be lost yet: nothing may be built on that.
+  if (isRecovered) yield* store.barrier();
   let masks: Masks | undefined;
   if (!isRecovered) {
     masks = yield* readMasksFor(store, block, onDamage);

@@ -1,0 +1,49 @@
+/** A process is killed, and its store recovered; and then the power goes, with what the process wrote last not flushed yet. */
+
+import { Blobstore, BlobstoreError, runSync } from '@blobyard/core';
+import { FaultyDevice, SparseMemoryDevice } from '@blobyard/io';
+import { describe, expect, test } from 'vitest';
+import { VolatileCache } from './volatile-cache.js';
+
+const CLUSTER_BYTES = 8192;
+const UNITS = CLUSTER_BYTES / 512;
+const CONTENT = new Uint8Array(2 * CLUSTER_BYTES).fill(7);
+
+/** A store whose process was killed at the k-th change that the deletion of a blob made; the device's cache keeps what it has. */
+function killedAt(k: number): { cache: VolatileCache; id: bigint } {
+  const cache = new VolatileCache(new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 }));
+  const device = new FaultyDevice(cache);
+  const store = runSync(Blobstore.init(device, { clusterBytes: CLUSTER_BYTES, mdPageCount: 32 }));
+  const id = runSync(store.createBlob({ clusterCount: 2 }));
+  const blob = runSync(store.openBlob(id));
+  store.openChannel().writeSync(blob, CONTENT, 0, 2 * UNITS);
+  runSync(store.closeBlob(blob));
+  runSync(store.flush());
+  cache.begin();
+  device.cutPowerAt(k);
+  expect(() => runSync(store.deleteBlob(id))).toThrow(BlobstoreError);
+  runSync(store.abandon());
+  return { cache, id };
+}
+
+describe.each([undefined, 'refuse'] as const)('onDamage %s', (onDamage) => {
+  const options = { clusterBytes: CLUSTER_BYTES, onDamage };
+
+  test('a blob whose deletion was killed is there whole, or gone, also when the power goes after that', () => {
+    let goneAtFirst = 0;
+    for (const k of [1, 2, 3, 4]) {
+      const { cache, id } = killedAt(k);
+      const recovered = runSync(Blobstore.load(cache, options));
+      if (!recovered.blobIds().includes(id)) goneAtFirst++;
+      runSync(recovered.abandon());
+      for (const { name, medium } of cache.images()) {
+        const again = runSync(Blobstore.load(medium, options));
+        if (!again.blobIds().includes(id)) continue;
+        const bytes = new Uint8Array(CONTENT.length);
+        again.openChannel().readSync(runSync(again.openBlob(id)), bytes, 0, 2 * UNITS);
+        expect(Buffer.compare(bytes, CONTENT), `killed at ${k}, ${name}`).toBe(0);
+      }
+    }
+    expect(goneAtFirst).toBeGreaterThan(1);
+  });
+});
