@@ -173,7 +173,9 @@ export class ModelBlob {
     keptAt: number | undefined,
     at: number,
   ): string | undefined {
-    const steady = Math.min(...this.history.states.map(({ clusters }) => clusters)) * this.sectorsPerCluster;
+    // What was cut off later than that is there whole: it is cleared only once a root says so.
+    const until = this.history.states.slice(0, this.history.states.indexOf(state) + 1);
+    const steady = Math.min(...until.map(({ clusters }) => clusters)) * this.sectorsPerCluster;
     this.history.become(state, at);
     this.steadyClusters = state.clusters;
     if (this.now.length < this.sectorCount) this.#extend(this.now.length, state.parent);

@@ -91,8 +91,11 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'unload-masks-barrier',
     file: 'store/unload.js',
-    snippet: 'yield* writeMasks(store, block);\n        yield* store.barrier();',
-    replacement: 'yield* writeMasks(store, block);',
+    snippet: `yield* writeMasks(store, block);
+    yield* store.barrier();
+    if (!store.keepsHighWater`,
+    replacement: `yield* writeMasks(store, block);
+    if (!store.keepsHighWater`,
   },
   {
     name: 'recovery-clearing-barrier',
@@ -101,10 +104,21 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
     replacement: 'first = used.findFirstClear(end);\n    }',
   },
   {
+    name: 'recovery-first-barrier',
+    file: 'store/load.js',
+    snippet: `    if (isRecovered)
+        yield* store.barrier();
+    let`,
+    replacement: `    let`,
+  },
+  {
     name: 'recovery-masks-barrier',
     file: 'store/load.js',
-    snippet: 'yield* writeMasks(store, block);\n        yield* store.barrier();',
-    replacement: 'yield* writeMasks(store, block);',
+    snippet: `yield* writeMasks(store, block);
+    yield* store.barrier();
+    if (!store.keepsHighWater`,
+    replacement: `yield* writeMasks(store, block);
+    if (!store.keepsHighWater`,
   },
   {
     name: 'grow-mask-barrier',
@@ -304,16 +318,16 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'recovery-does-not-clear',
     file: 'store/load.js',
-    snippet: `            yield* clearLeftovers(store, block, found);`,
-    replacement: `            ;`,
+    snippet: `        yield* clearLeftovers(store, block, survey);`,
+    replacement: `        ;`,
   },
   {
     name: 'recovery-writes-masks-first',
     file: 'store/load.js',
-    snippet: `        if (!store.writesThrough && store.damaged.length === 0)`,
-    replacement: `        yield* writeMasks(store, block);
-        yield* store.barrier();
-        if (!store.writesThrough && store.damaged.length === 0)`,
+    snippet: `    if (store.keepsHighWater && !survey.isDoubtful)`,
+    replacement: `    yield* writeMasks(store, block);
+    yield* store.barrier();
+    if (store.keepsHighWater && !survey.isDoubtful)`,
   },
   {
     name: 'clean-before-masks',
