@@ -10,10 +10,12 @@ const JOBS_MAX = 64;
 const BATCH = 100;
 
 const USAGE = `Usage: npm run fuzz -- [OPTION…]
-Damages the metadata of small stores in every way that there is, and opens, reads, dumps, fills and unloads each image.
+Damages the metadata of small stores in every way that there is, and opens, reads, dumps, fills, unloads, checks and repairs
+each image.
   --images N   how many; ${IMAGES_DEFAULT} unless given
   --start S    the number of the first: the same number is the same image; 0 unless given
-  --jobs J     threads, from 1 to ${JOBS_MAX}; 1 unless given`;
+  --jobs J     threads, from 1 to ${JOBS_MAX}; 1 unless given
+  --help       this text`;
 
 interface Job {
   start: number;
@@ -95,5 +97,6 @@ async function main(): Promise<number> {
   return 1;
 }
 
-if (isMainThread) process.exitCode = await main();
+if (isMainThread && process.argv.includes('--help')) console.log(USAGE);
+else if (isMainThread) process.exitCode = await main();
 else work(workerData as Job, (report) => parentPort?.postMessage(report));

@@ -12,7 +12,8 @@ each time the next one has to find everything that was acknowledged, and the sto
   --mode MODE         inline, pool: a store with I/O threads, attached: threads attached to a store of one thread,
                       mixed: both; each in turn unless given
   --durability LEVEL  power-loss or process-crash; each in turn unless given
-  --folder PATH       where the files lie; the system's folder for temporary files unless given`;
+  --folder PATH       where the files lie; the system's folder for temporary files unless given
+  --help              this text`;
 
 class UsageError extends Error {}
 
@@ -86,6 +87,10 @@ async function main(options: TortureOptions): Promise<number> {
   return 1;
 }
 
+if (process.argv.includes('--help')) {
+  console.log(USAGE);
+  process.exit(0);
+}
 const options = optionsOrUsage();
 // What hangs must not keep the process.
 process.exit(options === undefined ? 2 : await main(options));
