@@ -26,5 +26,5 @@ test('a thread does not end before its operations in promise form have', async (
 });
 
 test('a process does not end before such operations have, when its main thread is what is attached', async () => {
-  expect(await outputOf('same thread')).toEqual(['all written']);
+  expect(await outputOf('main thread')).toEqual(['all written']);
 });
