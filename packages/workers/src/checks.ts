@@ -81,8 +81,9 @@ export function checkOptions<T extends object>(what: string, value: T | undefine
       if (known.includes(name as keyof T)) continue;
       throw new BlobstoreError('EINVAL', `${what} have no option '${name}'; there are ${known.join(', ')}`);
     }
-    const given = known.map((name) => [name, value[name]] as const).filter(([, option]) => option !== undefined);
-    return Object.fromEntries(given) as T;
+    const symbols = Object.getOwnPropertySymbols(value) as (keyof T)[]; // options within the project have some
+    const given = [...known, ...symbols].map((name) => [name, value[name]] as const);
+    return Object.fromEntries(given.filter(([, option]) => option !== undefined)) as T;
   });
 }
 
