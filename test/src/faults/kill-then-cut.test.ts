@@ -47,3 +47,29 @@ describe.each([undefined, 'refuse'] as const)('onDamage %s', (onDamage) => {
     expect(goneAtFirst).toBeGreaterThan(1);
   });
 });
+
+test('what a killed process left in free clusters is cleared also when the power goes while it is recovered', () => {
+  const cache = new VolatileCache(new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 }));
+  const store = runSync(Blobstore.init(cache, { clusterBytes: CLUSTER_BYTES, mdPageCount: 32 }));
+  const thin = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 40, thin: true }))));
+  const channel = store.openChannel();
+  for (let cluster = 0; cluster < 40; cluster++) channel.writeSync(thin, CONTENT.subarray(0, 512), cluster * UNITS, 1);
+  runSync(store.abandon()); // no map on disk names these clusters
+  cache.begin();
+  runSync(runSync(Blobstore.load(cache, { clusterBytes: CLUSTER_BYTES, onDamage: 'refuse' })).abandon());
+
+  let count = 0;
+  for (const { name, medium } of cache.images()) {
+    count++;
+    const again = runSync(Blobstore.load(medium, { clusterBytes: CLUSTER_BYTES, onDamage: 'refuse' }));
+    const clusterCount = again.freeClusterCount;
+    const blob = runSync(again.openBlob(runSync(again.createBlob({ clusterCount }))));
+    const bytes = new Uint8Array(clusterCount * CLUSTER_BYTES);
+    again.openChannel().readSync(blob, bytes, 0, clusterCount * UNITS);
+    expect(
+      bytes.findIndex((byte) => byte !== 0),
+      name,
+    ).toBe(-1);
+  }
+  expect(count).toBeGreaterThan(3);
+});

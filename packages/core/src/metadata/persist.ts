@@ -83,16 +83,21 @@ function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
 
 /** Steps 2 to 8 where insertions write extent pages themselves. There are no barriers then. */
 function* writeThrough(store: StoreState, blob: Blob): Steps<void> {
-  const { map } = blob;
+  // While they are written the blob may become longer, and the chain with it: then its pages are written once more.
+  do yield* writeChangedExtentPages(store, blob);
+  while (changedExtentPages(blob).length > 0);
+  yield* writeChain(store, blob, decideChain(blob));
+}
+
+function* writeChangedExtentPages(store: StoreState, blob: Blob): Steps<void> {
   const changed = takeChangedExtentPages(blob);
   try {
     for (const index of changed) yield* writeExtentPage(store, blob, index, keptClusterCount(blob));
   } catch (error) {
-    for (const index of changed) map.dirtyExtentPages.add(index);
+    for (const index of changed) blob.map.dirtyExtentPages.add(index);
     throw error;
   }
   yield* awaitFirstWrites(store, blob);
-  yield* writeChain(store, blob, decideChain(blob));
 }
 
 /** No root may name an extent page that an insertion is still writing for the first time. */
@@ -134,11 +139,15 @@ function* writeDecided(store: StoreState, blob: Blob): Steps<void> {
 
 /** The extent pages to be written, by their number in the blob; they do not count as changed any more. */
 function takeChangedExtentPages(blob: Blob): number[] {
-  const { map, lengthenedExtentPages } = blob;
+  const changed = changedExtentPages(blob);
+  blob.map.dirtyExtentPages.clear();
+  blob.lengthenedExtentPages.clear();
+  return changed;
+}
+
+function changedExtentPages({ map, lengthenedExtentPages, extentPageCount }: Blob): number[] {
   const changed = [...new Set([...map.dirtyExtentPages, ...lengthenedExtentPages])].sort((a, b) => a - b);
-  map.dirtyExtentPages.clear();
-  lengthenedExtentPages.clear();
-  return changed.filter((index) => index < blob.extentPageCount && map.extentPages.get(index) !== 0);
+  return changed.filter((index) => index < extentPageCount && map.extentPages.get(index) !== 0);
 }
 
 /** Clusters that extent pages map before the root is written: those that the root on disk counts, too. */

@@ -1,0 +1,28 @@
+/** A blob becomes longer while its metadata is written: what a crash leaves must add up at every moment. */
+
+import { Blobstore, runSync } from '@blobyard/core';
+import { expect, test } from 'vitest';
+import { requireSound } from '../check/require-sound.js';
+import { CONFIGURATIONS, Yard } from '../peer/fixture.js';
+
+test.each(['process-crash', 'power-loss'] as const)(
+  '%s: the root names no more than its extent pages map',
+  async (durability) => {
+    const yard = new Yard(CONFIGURATIONS[1], { store: { durability } });
+    const blob = yard.make({ clusterCount: 4 });
+    yard.resize(blob, 6);
+    await yard.later(async () => {
+      const extentPage = yard.device.gate('write', 1);
+      const syncing = yard.run(yard.store.syncBlob(blob));
+      await extentPage.reached;
+      const resizing = yard.run(yard.store.resizeBlob(blob, 8));
+      extentPage.release();
+      await Promise.all([syncing, resizing]);
+    });
+    yard.abandon();
+    runSync(requireSound(yard.device, 'after a crash'));
+    const store = runSync(Blobstore.load(yard.device, { durability, onDamage: 'refuse' }));
+    const { clusterCount } = runSync(store.openBlob(store.blobIds()[0]));
+    expect([6, 8]).toContain(clusterCount);
+  },
+);
