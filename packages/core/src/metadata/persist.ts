@@ -151,7 +151,7 @@ function changedExtentPages({ map, lengthenedExtentPages, extentPageCount }: Blo
 }
 
 /** Clusters that extent pages map before the root is written: those that the root on disk counts, too. */
-function keptClusterCount(blob: Blob): number {
+export function keptClusterCount(blob: Blob): number {
   return Math.max(blob.clusterCount, Math.min(blob.syncedClusterCount, blob.map.clusters.count));
 }
 

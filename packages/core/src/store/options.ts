@@ -20,7 +20,8 @@ export interface StoreOptions {
   durability?: Durability;
   /**
    * Keeps the high-water mark on disk, by which recovery knows what to clear. Default true. False, with `process-crash` alone: the
-   * disk gets just what the specification writes, and after a crash a free cluster may hold what was another blob's.
+   * disk gets just what the specification writes. Then a crash can leave in a free cluster what was another blob's, and take from a
+   * blob what a resize that was not synced had cut off.
    */
   highWater?: boolean;
   /** Opens the devices behind external clones; without it these cannot be opened (ENOTSUP). */
