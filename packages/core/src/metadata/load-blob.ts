@@ -20,6 +20,7 @@ import { decodeXattr } from '../format/xattr.js';
 import type { StoreState } from '../store/store-state.js';
 import { CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
 import { extentPagesFor, requireMapFits } from './allocation.js';
+import { extentPageIndex } from './extent-pages.js';
 import { openExternalBacking } from './external.js';
 import { type Steps, wait } from './steps.js';
 
@@ -272,6 +273,10 @@ function mapExtent(store: StoreState, blob: Blob, extent: ExtentPage, start: num
       map.allocatedCount++;
     }
   });
+  // What a larger size wrote there that was never synced must not come to count when the blob becomes longer again.
+  for (let at = expected; at < extent.clusterCount; at++) {
+    if (extent.clusterAt(at) !== 0) map.dirtyExtentPages.add(extentPageIndex(start));
+  }
 }
 
 function damaged(blob: Blob, how: string): BlobstoreError {
