@@ -125,10 +125,9 @@ export function startIndependence(world: World): boolean {
     inflates ? meta.isThin && meta.clusters < 64 : meta.parent !== undefined,
   );
   const channel = world.pick(world.channels);
-  if (!blob || !channel) return false;
-  const state = blob.history.propose(
-    inflates ? { isThin: false, parent: undefined } : { parent: blob.meta.parent?.meta.parent },
-  );
+  const grandparent = blob?.meta.parent?.meta.parent;
+  if (!blob || !channel || grandparent?.isBusy) return false; // it may be gone when its turn comes
+  const state = blob.history.propose(inflates ? { isThin: false, parent: undefined } : { parent: grandparent });
   const decide = (wasDone: boolean) => {
     world.undecided.delete(undecided);
     if (!wasDone) return blob.history.withdraw(state);
@@ -138,7 +137,6 @@ export function startIndependence(world: World): boolean {
   };
   const undecided = (found: ReadonlyMap<number, { text: string }>) => decide(found.get(blob.uid)?.text === state.text);
   world.undecided.add(undecided);
-  const grandparent = blob.meta.parent?.meta.parent;
   const family = [...world.familyOf(blob), ...(grandparent ? [grandparent] : [])];
   occupied(world, `${inflates ? 'inflate' : 'decouple'} blob ${blob.uid}`, family, async () => {
     const { store } = world;
