@@ -24,7 +24,8 @@ export function* writeExtentPage(store: StoreState, blob: Blob, index: number, c
   try {
     yield* writes.run(() => writeOnce(store, blob, index, clusterCount));
   } finally {
-    if (!writes.isRunning) map.writes.delete(index);
+    // Whoever shared a write may come here only when others write the page already.
+    if (!writes.isRunning && map.writes.get(index) === writes) map.writes.delete(index);
   }
 }
 
