@@ -128,3 +128,25 @@ test('works at the end of 2^27 bits', () => {
   expect(bits.findFirstSet(0)).toBe(capacity - 1);
   expect(bits.findFirstClear(capacity - 1)).toBe(NONE_U32);
 });
+
+test('includes another one when all that is set there is set here, as far as both reach', () => {
+  fc.assert(
+    fc.property(filled, filled, fc.boolean(), (one, other, isAdded) => {
+      if (isAdded) one.bits.add(other.bits);
+      const reach = Math.min(one.model.length, other.model.length);
+      const expected = other.model.slice(0, reach).every((isSet, index) => !isSet || isAdded || one.model[index]);
+      expect(one.bits.includes(other.bits)).toBe(expected);
+    }),
+  );
+});
+
+test('sets all bits below an end, and no other', () => {
+  fc.assert(
+    fc.property(filled, fc.nat(), ({ bits, model }, more) => {
+      const end = more % (model.length + 1);
+      bits.setBelow(end);
+      expect(model.map((_, index) => bits.get(index))).toEqual(model.map((isSet, index) => isSet || index < end));
+      expect(() => bits.setBelow(model.length + 1)).toThrow(InvariantError);
+    }),
+  );
+});

@@ -79,14 +79,11 @@ export class BitArray {
 
   /** True when all bits are set here that are set in `other`, as far as both reach. */
   includes(other: BitArray): boolean {
-    for (
-      let at = other.findFirstSet(0);
-      at < Math.min(this.#capacity, other.#capacity);
-      at = other.findFirstSet(at + 1)
-    ) {
-      if (!this.get(at)) return false;
-    }
-    return true;
+    const bitCount = Math.min(this.#capacity, other.#capacity);
+    const whole = bitCount >>> 5;
+    for (let at = 0; at < whole; at++) if ((other.#words[at] & ~this.#words[at]) !== 0) return false;
+    const tailBits = bitCount & 31;
+    return tailBits === 0 || (other.#words[whole] & ~this.#words[whole] & ~(-1 << tailBits)) === 0;
   }
 
   /** Sets the bits below `end`. */

@@ -33,8 +33,8 @@ import { abandonStore } from './unload.js';
 
 /**
  * Opens a store; recovers it if it was not cleanly unloaded.
- * @throws EILSEQ no store, or a damaged one (a `DamagedStoreError` names what is damaged); ENXIO another type; ENOSPC a device smaller than a cluster; EINVAL an unusable
- * block length or options; EIO of the device.
+ * @throws EILSEQ no store, or a damaged one (a `DamagedStoreError` names what is damaged); ENXIO another type; ENOSPC a device
+ * smaller than a cluster; EINVAL an unusable block length or options; EIO of the device.
  */
 export function loadStore(device: BlockDevice, options: LoadOptions): Steps<StoreState> {
   return open(device, options, false);

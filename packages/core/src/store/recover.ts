@@ -1,8 +1,8 @@
 /**
- * Recovery as the specification does it: finds out, from the metadata pages alone, which pages, clusters and blob ids are used. A page is the root of a
- * blob when it carries the id that belongs to its place, sequence number 0 and a fitting crc; from there its chain and its
- * extent pages are followed. What is damaged there ends it; a page that is not the root of a blob, for whatever reason, is
- * passed over. `survey.ts` looks closer.
+ * Recovery as the specification does it: finds out, from the metadata pages alone, which pages, clusters and blob ids are used.
+ * A page is the root of a blob when it carries the id that belongs to its place, sequence number 0 and a fitting crc; from there
+ * its chain and its extent pages are followed. What is damaged there ends it; a page that is not the root of a blob, for whatever
+ * reason, is passed over. `survey.ts` looks closer.
  */
 
 import type { DeviceChannel } from '../device/block-device.js';

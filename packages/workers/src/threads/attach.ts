@@ -32,8 +32,8 @@ import { checkStoreHandle, type StoreHandle, servedHere } from './store-handle.j
 /**
  * Attaches the calling thread to the store that a handle is of. Any thread of the process, as often as it likes.
  * @param given - what `store.share()` answered, cloned by workerData or postMessage
- * @throws EINVAL no such handle, ENOTSUP this is the thread that serves the store, EBADF the store is closed, EIO it has failed, ENOMEM it has as many channels as it can, and
- * what opening the device throws.
+ * @throws EINVAL no such handle, ENOTSUP this is the thread that serves the store, EBADF the store is closed, EIO it has
+ * failed, ENOMEM it has as many channels as it can, and what opening the device throws.
  */
 export async function attach(given: StoreHandle): Promise<AttachedStore> {
   try {
