@@ -1,14 +1,11 @@
-/**
- * The whole store against a naive model, by random operations. It runs for as many seconds as BLOBYARD_FUZZ_SECONDS says, with
- * the seed that BLOBYARD_FUZZ_SEED says, otherwise another one each time; fast-check prints the seed of a failure.
- */
+/** The whole store against a naive model, by random operations. */
 
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
-import { type FuzzConfig, fuzzOperations, StoreFuzz } from './store-fuzz.js';
+import { describe, test } from 'vitest';
+import { FUZZ_TIMEOUT_MS, fuzzRuns } from '../fuzz-runs.js';
+import { type FuzzConfig, type FuzzOperation, fuzzOperations, StoreFuzz } from './store-fuzz.js';
 
-const SECONDS = Number(process.env.BLOBYARD_FUZZ_SECONDS ?? 15);
-const SEED = process.env.BLOBYARD_FUZZ_SEED === undefined ? {} : { seed: Number(process.env.BLOBYARD_FUZZ_SEED) };
+const RUNS = 100;
 
 /** A store that is often full, of clusters of two pages. */
 const SMALL: FuzzConfig = {
@@ -49,20 +46,8 @@ const CONFIGS: [string, FuzzConfig, number][] = [
 ];
 
 describe('a store does as the model does', () => {
-  test.each(CONFIGS)('%s', { timeout: (SECONDS + 60) * 1000 }, async (_, config, operationsMax) => {
-    let runs = 0;
-    await fc.assert(
-      fc.asyncProperty(fuzzOperations(operationsMax), async (operations) => {
-        await StoreFuzz.play(config, operations);
-        runs++;
-      }),
-      {
-        ...SEED,
-        numRuns: 1_000_000,
-        interruptAfterTimeLimit: (SECONDS * 1000) / CONFIGS.length,
-        markInterruptAsFailure: false,
-      },
-    );
-    expect(runs).toBeGreaterThan(0);
+  test.each(CONFIGS)('%s', { timeout: FUZZ_TIMEOUT_MS }, async (_, config, operationsMax) => {
+    const play = (operations: FuzzOperation[]) => StoreFuzz.play(config, operations);
+    await fc.assert(fc.asyncProperty(fuzzOperations(operationsMax), play), fuzzRuns(RUNS));
   });
 });

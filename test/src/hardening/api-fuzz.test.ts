@@ -1,19 +1,16 @@
-/**
- * Every method of every object of the API, with any arguments. It runs for as many seconds as BLOBYARD_FUZZ_SECONDS says, with
- * the seed that BLOBYARD_FUZZ_SEED says, otherwise another one each time; fast-check prints the seed of a failure.
- */
+/** Every method of every object of the API, with any arguments. */
 
 import { Stream } from 'node:stream';
 import { BlobstoreError, createStore, openStore } from 'blobyard';
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
+import { isPooled } from '../api/support.js';
+import { FUZZ_TIMEOUT_MS, fuzzRuns } from '../fuzz-runs.js';
 import { callWith } from './calls.js';
 import { anyArgument, ODD_NAMES, RIGHT } from './odd-values.js';
 import { World } from './world.js';
 
-const SECONDS = Number(process.env.BLOBYARD_FUZZ_SECONDS ?? 4);
-const SEED = process.env.BLOBYARD_FUZZ_SEED === undefined ? {} : { seed: Number(process.env.BLOBYARD_FUZZ_SEED) };
-const TIMEOUT_MS = (SECONDS + 60) * 1000;
+const RUNS = isPooled ? 10 : 60;
 
 /** These end what is called. */
 const ENDING = /: (close|destroy|detach|Symbol\(Symbol\.asyncDispose\))$/;
@@ -57,7 +54,7 @@ async function endStream(answer: unknown): Promise<unknown> {
   return undefined;
 }
 
-test('each method refuses each odd argument in each place with a code', { timeout: TIMEOUT_MS }, async () => {
+test('each method refuses each odd argument in each place with a code', { timeout: FUZZ_TIMEOUT_MS }, async () => {
   const world = await worlds().get();
   await world.begin();
   const answers: unknown[] = [];
@@ -86,7 +83,7 @@ test('each method refuses each odd argument in each place with a code', { timeou
   expect(calls).toBeGreaterThan(5000);
 });
 
-test('random calls, one after another and together, leave the store right', { timeout: TIMEOUT_MS }, async () => {
+test('random calls, one after another and together, leave the store right', { timeout: FUZZ_TIMEOUT_MS }, async () => {
   const all = worlds();
   const first = await all.get();
   await first.begin();
@@ -110,15 +107,10 @@ test('random calls, one after another and together, leave the store right', { ti
     }
     await world.end(await Promise.all(underWay));
   };
-  await fc.assert(fc.asyncProperty(fc.array(anyCall, { minLength: 1, maxLength: 40 }), play), {
-    ...SEED,
-    numRuns: 1_000_000,
-    interruptAfterTimeLimit: SECONDS * 1000,
-    markInterruptAsFailure: false,
-  });
+  await fc.assert(fc.asyncProperty(fc.array(anyCall, { minLength: 1, maxLength: 40 }), play), fuzzRuns(RUNS));
 });
 
-test('createStore and openStore refuse each odd argument with a code', { timeout: TIMEOUT_MS }, async () => {
+test('createStore and openStore refuse each odd argument with a code', { timeout: FUZZ_TIMEOUT_MS }, async () => {
   const device = { kind: 'memory', sizeBytes: 1 << 20, arenaBytes: 0 };
   const options = [
     'device',
