@@ -244,12 +244,18 @@ function claimChain(store: StoreState, blob: Blob, pages: readonly MdPageView[])
   return numbers;
 }
 
-/** Step 9. A blob that was cut while its root was written keeps what that root counts, until the next persist. */
+/**
+ * Step 9. A blob that was cut while its root was written keeps what that root counts, until the next persist. So does a page
+ * that the blob has got meanwhile: it may be its snapshot's still, which needs all of it until the blob's root names the page.
+ */
 function* trimLastExtentPage(store: StoreState, blob: Blob): Steps<void> {
+  const { map } = blob;
   const last = extentPagesOf(blob, keptClusterCount(blob)) - 1;
-  if (last < 0 || blob.map.extentPages.get(last) === 0) return;
+  if (last < 0 || map.extentPages.get(last) === 0) return;
+  map.lastPageIsLong = true;
+  if (map.unrootedExtentPages.has(last)) return;
   yield* writeExtentPage(store, blob, last, keptClusterCount(blob));
-  blob.map.lastPageIsLong = false;
+  map.lastPageIsLong = false;
 }
 
 /** Takes the clusters and extent pages past the blob's end, and past its root's, out of its map, to be cleared. */

@@ -1,0 +1,47 @@
+/** A snapshot is deleted while its only clone, which has become shorter, is being synced. */
+
+import { expect, test } from 'vitest';
+import { CONFIGURATIONS, isSettled, PER_CLUSTER, Yard } from '../peer/fixture.js';
+
+const LONG = 8;
+const SHORT = 6;
+
+/** The power goes at the k-th change after the clone's shorter root was written. Answers whether there were as many. */
+async function cutAt(k: number): Promise<boolean> {
+  const yard = new Yard(CONFIGURATIONS[1]);
+  const clone = yard.make({ clusterCount: LONG });
+  yard.write(clone, 0, LONG * PER_CLUSTER, 1);
+  const snapshotId = yard.snapshot(clone);
+  yard.resize(clone, SHORT);
+
+  const wasCut = await yard.later(async () => {
+    const root = yard.device.gate('write', 1); // the clone has no extent page
+    const syncing = yard.run(yard.store.syncBlob(clone));
+    await root.reached;
+    const deleting = yard.run(yard.store.deleteBlob(snapshotId));
+    expect(await isSettled(deleting), 'the clone takes over, and waits for its turn to be persisted').toBe(false);
+    yard.device.cutPowerAt(k);
+    root.release();
+    const endings = await Promise.allSettled([syncing, deleting]);
+    return endings.some(({ status }) => status === 'rejected');
+  });
+  yard.device.clearFaults();
+  if (wasCut) {
+    yard.device.restorePower();
+    yard.crash({ onDamage: 'refuse' });
+  }
+  const found = wasCut ? yard.open(clone.id) : clone;
+  expect(found.clusterCount).toBe(SHORT);
+  yard.expectContent(found, 0, SHORT * PER_CLUSTER, 1);
+  if (yard.store.blobIds().includes(snapshotId)) {
+    yard.expectContent(yard.open(snapshotId), 0, LONG * PER_CLUSTER, 1);
+  }
+  yard.finish();
+  return wasCut;
+}
+
+test('the extent page that the clone takes over is shortened only once its root names it', async () => {
+  let k = 1;
+  while (await cutAt(k)) k++;
+  expect(k).toBeGreaterThan(3);
+});
