@@ -92,7 +92,7 @@ function* writeThrough(store: StoreState, blob: Blob): Steps<void> {
 function* writeChangedExtentPages(store: StoreState, blob: Blob): Steps<void> {
   const changed = takeChangedExtentPages(blob);
   try {
-    for (const index of changed) yield* writeExtentPage(store, blob, index, keptClusterCount(blob));
+    for (const index of changed) yield* writeExtentPage(store, blob, index, () => keptClusterCount(blob));
   } catch (error) {
     for (const index of changed) blob.map.dirtyExtentPages.add(index);
     throw error;
@@ -107,7 +107,7 @@ function* awaitFirstWrites(store: StoreState, blob: Blob): Steps<void> {
   for (;;) {
     const index = [...unrootedExtentPages].find(isWriting);
     if (index === undefined) return;
-    yield* writeExtentPage(store, blob, index, keptClusterCount(blob));
+    yield* writeExtentPage(store, blob, index, () => keptClusterCount(blob));
   }
 }
 
@@ -245,16 +245,17 @@ function claimChain(store: StoreState, blob: Blob, pages: readonly MdPageView[])
 }
 
 /**
- * Step 9. A blob that was cut while its root was written keeps what that root counts, until the next persist. So does a page
- * that the blob has got meanwhile: it may be its snapshot's still, which needs all of it until the blob's root names the page.
+ * Step 9. A blob that was cut while its root was written keeps what that root counts, until the next persist. That does it also
+ * for a page that the blob has got meanwhile, which may be its snapshot's still and whole until the blob's root names it; and
+ * for one that has changed again, because what is new in it may have missed the barrier.
  */
 function* trimLastExtentPage(store: StoreState, blob: Blob): Steps<void> {
   const { map } = blob;
   const last = extentPagesOf(blob, keptClusterCount(blob)) - 1;
   if (last < 0 || map.extentPages.get(last) === 0) return;
   map.lastPageIsLong = true;
-  if (map.unrootedExtentPages.has(last)) return;
-  yield* writeExtentPage(store, blob, last, keptClusterCount(blob));
+  if (map.unrootedExtentPages.has(last) || (!store.writesThrough && map.dirtyExtentPages.has(last))) return;
+  yield* writeExtentPage(store, blob, last, () => keptClusterCount(blob));
   map.lastPageIsLong = false;
 }
 
