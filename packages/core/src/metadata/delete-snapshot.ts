@@ -255,7 +255,7 @@ function* revert(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBe
  * snapshot without its mark. A load in between decides by what the clone's root says.
  */
 function* undoOnDisk(store: StoreState, snapshot: Blob, clone: Blob, merged: Merged): Steps<void> {
-  for (const index of merged.extentPages) yield* writeExtentPage(store, snapshot, index, snapshot.clusterCount);
+  for (const index of merged.extentPages) yield* writeExtentPage(store, snapshot, index, () => snapshot.clusterCount);
   yield* store.barrier();
   yield* persistUnsettled(store, clone);
   const wasReadOnly = snapshot.mdRo;

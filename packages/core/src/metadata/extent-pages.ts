@@ -15,9 +15,15 @@ export function extentPageIndex(cluster: number): number {
 
 /**
  * Writes extent page `index` of a blob as its map is now, on the page that it has.
- * @param clusterCount - clusters from the blob's start that the page may map
+ * @param clusterCount - how many clusters from the blob's start the page may map; asked for when the write begins, because the
+ *   map may have become shorter while it waited for its turn
  */
-export function* writeExtentPage(store: StoreState, blob: Blob, index: number, clusterCount: number): Steps<void> {
+export function* writeExtentPage(
+  store: StoreState,
+  blob: Blob,
+  index: number,
+  clusterCount: () => number,
+): Steps<void> {
   const { map } = blob;
   const writes = map.writes.get(index) ?? new Coalescer();
   map.writes.set(index, writes);
@@ -34,14 +40,14 @@ export function encodeBlobExtentPage(blob: Blob, index: number, clusterCount: nu
   return encodeExtentPage(blob.id, index, clusterCount, (cluster) => blob.map.clusterForDisk(cluster));
 }
 
-function* writeOnce(store: StoreState, blob: Blob, index: number, clusterCount: number): Steps<void> {
+function* writeOnce(store: StoreState, blob: Blob, index: number, clusterCount: () => number): Steps<void> {
   const { geometry } = store;
   const { map } = blob;
   yield* markDirty(store);
   map.dirtyExtentPages.delete(index);
   blob.lengthenedExtentPages.delete(index);
   try {
-    const page = encodeBlobExtentPage(blob, index, clusterCount);
+    const page = encodeBlobExtentPage(blob, index, clusterCount());
     const lba = geometry.mdPageToLba(map.extentPages.get(index) as MdPage);
     yield* wait(store.deviceChannel.write(page.bytes, 0, lba, geometry.blocksPerPage));
   } catch (error) {

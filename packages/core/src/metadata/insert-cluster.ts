@@ -141,7 +141,7 @@ export function noteChanged(blob: Blob, extentPage: number | undefined): void {
  */
 export function* writeMapping(store: StoreState, blob: Blob, extentPage: number | undefined): Steps<void> {
   // The root on disk may still count what was cut off in memory; the specification's page does not map that any more.
-  const clusterCount = store.keepsHighWater ? keptClusterCount(blob) : blob.clusterCount;
+  const clusterCount = () => (store.keepsHighWater ? keptClusterCount(blob) : blob.clusterCount);
   if (extentPage !== undefined) yield* writeExtentPage(store, blob, extentPage, clusterCount);
   if (extentPage !== undefined && !blob.map.unrootedExtentPages.has(extentPage) && !blob.rootInDoubt) return;
   blob.state = 'dirty';
