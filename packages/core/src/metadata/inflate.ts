@@ -33,7 +33,7 @@ export function inflateBlob(store: StoreState, channel: Channel, id: BlobId, wat
 /**
  * Copies what a clone's parent has into the clone, which is then a clone of its parent's parent, or of nothing. An external
  * clone is inflated.
- * @throws EINVAL the blob has no parent; otherwise as `inflateBlob`.
+ * @throws EINVAL the blob has no parent; ENOENT its parent is an external clone, as with the reference; otherwise as `inflateBlob`.
  */
 export function decoupleBlob(store: StoreState, channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
   return makeIndependent(store, channel, id, 'decouple', watched);
@@ -116,6 +116,10 @@ function* moveUp(store: StoreState, blob: Blob): Steps<void> {
     return yield* changeParent(store, blob, INVALID_BLOB_ID, ZEROES, () => {
       if (blob.internalXattrs.get(INTERNAL_XATTR.SNAPSHOT)) blob.removeXattr(INTERNAL_XATTR.SNAPSHOT, true);
     });
+  }
+  if (grandparentId === EXTERNAL_SNAPSHOT_ID) {
+    const why = 'its parent is a clone of an external snapshot, and there is no blob that could take the place of that';
+    throw new BlobstoreError('ENOENT', `blob ${blob.id} cannot be decoupled: ${why}; inflate it instead`);
   }
   const grandparent = yield* openBlob(store, grandparentId);
   try {

@@ -157,7 +157,10 @@ export interface Blob extends AsyncDisposable {
   clone(options?: DerivedBlobOptions): Promise<Blob>;
   /** Gives a thin blob all of its clusters, so that it depends on nothing. Throws ENOSPC when there are not enough. */
   inflate(options?: LongWorkOptions): Promise<void>;
-  /** Copies what the parent has into this clone, which then depends on its parent's parent, if on anything. EINVAL: no clone. */
+  /**
+   * Copies what the parent has into this clone, which then depends on its parent's parent, if on anything. Throws EINVAL when
+   * this is no clone, ENOENT when its parent is the clone of an external snapshot: then only `inflate` helps.
+   */
   decouple(options?: LongWorkOptions): Promise<void>;
   /**
    * Copies the clusters that this read-only blob has itself to their places on another device, durably, and answers how many
