@@ -3,11 +3,15 @@
 import { type Blob, type BlobId, type Blobstore, type Channel, INVALID_BLOB_ID } from '@blobyard/core';
 import { requireSound } from '../check/require-sound.js';
 import { bytesToNumber } from './blob-operations.js';
+import { EXTERNAL_UID } from './external-snapshot.js';
 import { UID_XATTR } from './family-operations.js';
 import type { ModelBlob } from './model-blob.js';
 import { metaText } from './model-meta.js';
 import { Finding } from './scheduler.js';
 import type { FoundBlob, World } from './world.js';
+
+/** The number of a blob that does not say it. */
+const UNKNOWN_UID = -1;
 
 /** A store that was loaded after a cut: what is found is what there is from now on. */
 export async function checkAfterCut(world: World, wasKilled: boolean): Promise<void> {
@@ -84,15 +88,16 @@ async function observe(world: World): Promise<Map<number, FoundBlob>> {
     const blob = heldBlob(world, id) ?? (await scheduler.steps(store.openBlob(id)));
     if (blob !== heldBlob(world, id)) opened.push(blob);
     const xattrs = new Map(store.xattrNames(blob).map((name) => [name, bytesToNumber(store.getXattr(blob, name))]));
-    uids.set(id, xattrs.get(UID_XATTR) ?? 0);
+    uids.set(id, xattrs.get(UID_XATTR) ?? UNKNOWN_UID);
     seen.push({ id, blob, xattrs });
   }
   const found = new Map<number, FoundBlob>();
   for (const { id, blob, xattrs } of seen) {
-    const parentId = parentOf(store, id);
     const meta = { clusters: blob.clusterCount, isThin: blob.isThin, isReadOnly: blob.isReadOnly, xattrs };
-    const parent = parentId === undefined ? undefined : (uids.get(parentId) ?? 0);
-    const uid = uids.get(id) ?? 0;
+    const parentId = parentOf(store, id);
+    const isExternal = store.externalSnapshotId(blob) !== undefined;
+    const parent = isExternal ? EXTERNAL_UID : parentId === undefined ? undefined : (uids.get(parentId) ?? UNKNOWN_UID);
+    const uid = uids.get(id) ?? UNKNOWN_UID;
     if (found.has(uid)) throw new Finding(`two blobs say that they are blob ${uid}`);
     found.set(uid, { id, text: metaText(meta, parent) });
   }
@@ -119,7 +124,8 @@ function requireSameBlobs(world: World, found: ReadonlyMap<number, FoundBlob>): 
 function parentsFirst(world: World): ModelBlob[] {
   const ordered = new Set<ModelBlob>();
   const add = (blob: ModelBlob) => {
-    if (blob.meta.parent) add(blob.meta.parent);
+    const parent = world.parentOf(blob);
+    if (parent) add(parent);
     ordered.add(blob);
   };
   for (const blob of world.blobs.values()) add(blob);

@@ -5,20 +5,20 @@ import { asyncDevice, SparseMemoryDevice } from '@blobyard/io';
 import { Random } from '../stress/random.js';
 import type { SimConfiguration } from './configuration.js';
 import { ModelBlob } from './model-blob.js';
-import { FRESH, putSectors } from './sectors.js';
+import { putSectors, ZERO } from './sectors.js';
 import { SECTOR_BYTES } from './sim-device.js';
 
-/** One in so many seeds has one. */
+/** One in so many seeds has one, unless its blobs are large: it is as long as any blob, because reads past its end fail. */
 const RARITY = 8;
-const CLUSTERS_MAX = 6;
-/** The number in the place of a blob's. */
-const UID = 0;
+const CLUSTERS_MAX = 16;
+/** Its number among those of the blobs. */
+export const EXTERNAL_UID = 0;
 /** What its sectors hold: no write comes to so large a number. */
 const TOKEN = 0x7000_0000;
 
 export class ExternalSnapshot {
   readonly id = new TextEncoder().encode('external');
-  /** As a parent of blobs, and as long as any of them. */
+  /** As a parent of blobs. */
   readonly model: ModelBlob;
   readonly #image: Uint8Array;
   readonly #seed: number;
@@ -26,19 +26,19 @@ export class ExternalSnapshot {
   /** Undefined for most seeds. It has randomness of its own: what those others play does not depend on it. */
   static of(seed: number, configuration: SimConfiguration): ExternalSnapshot | undefined {
     const random = new Random(seed, 'external snapshot');
-    return random.below(RARITY) === 0 ? new ExternalSnapshot(random, configuration) : undefined;
+    const { clusterBytes, thinMax, thickMax } = configuration;
+    const clusters = Math.max(thinMax, thickMax);
+    if (random.below(RARITY) !== 0 || clusters > CLUSTERS_MAX) return undefined;
+    return new ExternalSnapshot(random, clusters, clusterBytes / SECTOR_BYTES);
   }
 
-  private constructor(random: Random, { clusterBytes, thinMax, thickMax }: SimConfiguration) {
+  private constructor(random: Random, clusters: number, sectorsPerCluster: number) {
     this.#seed = random.next();
-    const sectorsPerCluster = clusterBytes / SECTOR_BYTES;
-    const clusters = Math.max(thinMax, thickMax);
     const meta = { clusters, isThin: false, isReadOnly: true, parent: undefined, xattrs: new Map() };
-    this.model = new ModelBlob({ uid: UID, id: 0n, clearMethod: 'none', sectorsPerCluster, meta, since: 0 });
-    const sectors = 1 + random.below(CLUSTERS_MAX * sectorsPerCluster); // it may end within a cluster
-    this.#image = new Uint8Array(sectors * SECTOR_BYTES);
-    this.model.now.fill(FRESH);
-    for (let sector = 0; sector < sectors; sector++) {
+    this.model = new ModelBlob({ uid: EXTERNAL_UID, id: 0n, clearMethod: 'none', sectorsPerCluster, meta, since: 0 });
+    this.model.now.fill(ZERO);
+    this.#image = new Uint8Array(this.model.now.length * SECTOR_BYTES);
+    for (let sector = 0; sector < this.model.now.length; sector++) {
       if (random.below(8) === 0) continue;
       putSectors(this.#image.subarray(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES), TOKEN, sector);
       this.model.now[sector] = TOKEN;

@@ -12,17 +12,23 @@ export const UID_XATTR = 'uid';
 export function startCreate(world: World): boolean {
   const { configuration, random } = world;
   if (world.blobs.size + world.undecided.size >= configuration.blobsMax) return false;
-  const isThin = random.below(3) !== 0;
+  const external = world.external && world.oneIn(2) ? world.external : undefined;
+  const isThin = random.below(3) !== 0 || external !== undefined;
   const clusterCount = random.below((isThin ? configuration.thinMax : configuration.thickMax) + 1);
   const clearMethod = configuration.clearMethods[random.below(configuration.clearMethods.length)];
   const useExtentTable = random.below(5) !== 0;
   const uid = world.nextUid();
-  const add = (id: BlobId) => addBlob(world, uid, id, clearMethod, { clusters: clusterCount, isThin });
-  const what = `${clusterCount} clusters, ${isThin ? 'thin' : 'thick'}${useExtentTable ? '' : ', runs'}, ${clearMethod}`;
+  const add = (id: BlobId) => {
+    const made = { clusters: clusterCount, isThin, parent: external?.model };
+    const blob = addBlob(world, uid, id, clearMethod, made);
+    if (external) blob.copyContent(external.model);
+  };
+  const kind = external ? 'external clone' : isThin ? 'thin' : 'thick';
+  const what = `${clusterCount} clusters, ${kind}${useExtentTable ? '' : ', runs'}, ${clearMethod}`;
   begin(world, `create blob ${uid}: ${what}`, [], uid, add, async () => {
-    return await world.scheduler.steps(
-      world.store.createBlob({ clusterCount, thin: isThin, clearMethod, useExtentTable, xattrs: xattrsOf(uid) }),
-    );
+    const options = { clusterCount, thin: isThin, clearMethod, useExtentTable, xattrs: xattrsOf(uid) };
+    const externalSnapshotId = external?.id;
+    return await world.scheduler.steps(world.store.createBlob({ ...options, externalSnapshotId }));
   });
   return true;
 }
@@ -125,9 +131,12 @@ export function startIndependence(world: World): boolean {
     inflates ? meta.isThin && meta.clusters < 64 : meta.parent !== undefined,
   );
   const channel = world.pick(world.channels);
-  const grandparent = blob?.meta.parent?.meta.parent;
+  const parent = blob?.meta.parent;
+  const external = world.external?.model;
+  const grandparent = parent?.meta.parent;
   if (!blob || !channel || grandparent?.isBusy) return false; // it may be gone when its turn comes
-  const state = blob.history.propose(inflates ? { isThin: false, parent: undefined } : { parent: grandparent });
+  const becomesThick = inflates || parent === external; // a clone of an external snapshot can only be inflated
+  const state = blob.history.propose(becomesThick ? { isThin: false, parent: undefined } : { parent: grandparent });
   const decide = (wasDone: boolean) => {
     world.undecided.delete(undecided);
     if (!wasDone) return blob.history.withdraw(state);
@@ -137,11 +146,13 @@ export function startIndependence(world: World): boolean {
   };
   const undecided = (found: ReadonlyMap<number, { text: string }>) => decide(found.get(blob.uid)?.text === state.text);
   world.undecided.add(undecided);
-  const family = [...world.familyOf(blob), ...(grandparent ? [grandparent] : [])];
+  const isRefused = !inflates && grandparent !== undefined && grandparent === external;
+  const codes = isRefused ? [...FULL, 'ENOENT' as const] : FULL;
+  const family = [...world.familyOf(blob), ...(grandparent && grandparent !== external ? [grandparent] : [])];
   occupied(world, `${inflates ? 'inflate' : 'decouple'} blob ${blob.uid}`, family, async () => {
     const { store } = world;
     const steps = inflates ? store.inflateBlob(channel, blob.id) : store.decoupleBlob(channel, blob.id);
-    decide(await world.scheduler.succeeds(world.scheduler.steps(steps), FULL));
+    decide(await world.scheduler.succeeds(world.scheduler.steps(steps), codes));
   });
   return true;
 }

@@ -182,9 +182,11 @@ export class ModelBlob {
     if (keptAt !== undefined) this.#rememberAll(keptAt);
     for (let sector = 0; sector < this.sectorCount; sector++) {
       const found = tokenAt(words, sector * SECTOR_WORDS, sector);
-      if (matches(this.now[sector], found, isLax)) continue;
+      const mayBeFresh = isLax && found === ZERO; // what was zeroed, or what was never written: then it may change yet
+      if (matches(this.now[sector], found, isLax) && !mayBeFresh) continue;
       const allowed = this.#afterCut(sector, sector >= steady);
-      const other = allowed.find((token) => matches(token, found, isLax));
+      const isFresh = mayBeFresh && allowed.includes(FRESH);
+      const other = isFresh ? FRESH : allowed.find((token) => matches(token, found, isLax));
       if (other === undefined) return this.#describe(sector, found, allowed);
       this.now[sector] = other;
     }

@@ -9,6 +9,7 @@ import { Random } from '../stress/random.js';
 import { closeForCertain } from './blob-operations.js';
 import { checkAfterCut, checkAtRest } from './check.js';
 import { drawConfiguration, type SimConfiguration } from './configuration.js';
+import { ExternalSnapshot } from './external-snapshot.js';
 import { Finding, Scheduler } from './scheduler.js';
 import { SimDevice } from './sim-device.js';
 import { enlargeDevice, flushStore, noteDeviceSize } from './store-operations.js';
@@ -41,7 +42,8 @@ export async function playSeed(seed: number, isTracing = false): Promise<SeedRes
   });
   const scheduler = new Scheduler(random, device, isTracing);
   scheduler.log(`seed ${seed}: ${JSON.stringify(configuration)}`);
-  const simulation = new Simulation(new World(configuration, device, scheduler));
+  const external = ExternalSnapshot.of(seed, configuration);
+  const simulation = new Simulation(new World(configuration, device, scheduler, external));
   let finding: string | undefined;
   try {
     await simulation.play();
@@ -115,7 +117,8 @@ class Simulation {
     for (;;) {
       bstype[0] = ++this.#made;
       const clearMethod = world.oneIn(2) ? 'unmap' : 'write_zeroes';
-      const options = { clusterBytes, mdPageCount, durability, bstype, clearMethod } as const;
+      const { openExternalSnapshot } = this.#loadOptions();
+      const options = { clusterBytes, mdPageCount, durability, bstype, clearMethod, openExternalSnapshot } as const;
       const cutAfter = world.oneIn(2) ? world.random.below(6) : NO_CUT;
       world.device.dataStart = Number.POSITIVE_INFINITY;
       const end = await this.#scheduler.driveOne(
@@ -218,7 +221,8 @@ class Simulation {
     const { clusterBytes, durability, onDamage } = this.#configuration;
     const bstype = new Uint8Array(16);
     bstype[0] = this.#made;
-    return { clusterBytes, durability, onDamage, bstype };
+    const { external } = this.#world;
+    return { clusterBytes, durability, onDamage, bstype, openExternalSnapshot: external && (() => external.open()) };
   }
 
   #openChannels(): void {

@@ -3,6 +3,7 @@
 import type { BlobId, Blobstore, Channel } from '@blobyard/core';
 import type { Random } from '../stress/random.js';
 import type { SimConfiguration } from './configuration.js';
+import type { ExternalSnapshot } from './external-snapshot.js';
 import type { ModelBlob } from './model-blob.js';
 import type { Scheduler } from './scheduler.js';
 import type { SimDevice } from './sim-device.js';
@@ -30,6 +31,7 @@ export class World {
   readonly device: SimDevice;
   readonly scheduler: Scheduler;
   readonly random: Random;
+  readonly external: ExternalSnapshot | undefined;
   /** By the number that each carries as an xattr. */
   readonly blobs = new Map<number, ModelBlob>();
   readonly undecided = new Set<Undecided>();
@@ -48,11 +50,17 @@ export class World {
   #uids = 0;
   #tokens = 0;
 
-  constructor(configuration: SimConfiguration, device: SimDevice, scheduler: Scheduler) {
+  constructor(
+    configuration: SimConfiguration,
+    device: SimDevice,
+    scheduler: Scheduler,
+    external: ExternalSnapshot | undefined,
+  ) {
     this.configuration = configuration;
     this.device = device;
     this.scheduler = scheduler;
     this.random = scheduler.random;
+    this.external = external;
     this.isLax = configuration.leavesContent;
   }
 
@@ -88,9 +96,14 @@ export class World {
     return [...this.blobs.values()].filter(({ meta }) => meta.parent === blob);
   }
 
+  /** The blob of the store that another is a clone of. */
+  parentOf({ meta: { parent } }: ModelBlob): ModelBlob | undefined {
+    return parent === this.external?.model ? undefined : parent;
+  }
+
   /** A blob with its parent and its clones: what an operation on how they hang together keeps to itself. */
   familyOf(blob: ModelBlob): ModelBlob[] {
-    const { parent } = blob.meta;
+    const parent = this.parentOf(blob);
     return [blob, ...(parent ? [parent] : []), ...this.clonesOf(blob)];
   }
 
