@@ -239,6 +239,18 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
             page.bytes.set(encodeBlobExtentPage(blob, index, keptClusterCount(blob)).bytes);`,
   },
   {
+    name: 'changed-page-trimmed-at-once',
+    file: 'metadata/persist.js',
+    snippet: ' || (!store.writesThrough && map.dirtyExtentPages.has(last))',
+    replacement: '',
+  },
+  {
+    name: 'unrooted-page-trimmed-at-once',
+    file: 'metadata/persist.js',
+    snippet: 'map.unrootedExtentPages.has(last) || ',
+    replacement: '',
+  },
+  {
     name: 'cut-off-by-size-in-memory',
     file: 'metadata/persist.js',
     snippet: `    const kept = keptClusterCount(blob);`,
@@ -392,7 +404,7 @@ const CAUGHT_BY: Readonly<Record<string, number>> = {
   'clusters-cleared-before-root': 50,
   'chain-zeroed-before-root': 97,
   'dirty-mark-after-metadata': 221,
-  'insertion-after-decision': 443,
+  'unrooted-page-trimmed-at-once': 84_441,
   'cut-off-by-size-in-memory': 102,
   'delete-without-dirty-mark': 70,
   'delete-clears-before-root': 110,

@@ -9,7 +9,7 @@
  * 6. barrier
  * 7. the first page: from here on the new metadata is what counts
  * 8. barrier
- * 9. the extent page that became shorter
+ * 9. the extent page that became shorter, unless it has changed since 2: then the next persist cuts it
  * 10. zero the old chain, clear clusters that were cut off; barrier; release them
  *
  * A cluster inserted after 2 is not named before the next persist: its content may have missed the barrier. Where insertions
