@@ -41,7 +41,7 @@ function markCycles(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings
     let at: SurveyedBlob | undefined = start;
     while (at !== undefined && !walkOf.has(at)) {
       walkOf.set(at, start);
-      at = parentOf(at, blobs);
+      at = at.isNewer ? undefined : parentOf(at, blobs); // it may have a parent in another way
     }
     if (at === undefined || walkOf.get(at) !== start) continue;
     at.isDamaged = true;

@@ -179,7 +179,7 @@ class Surveyor {
       page: (page, sealed) => {
         pages.set(page);
         if (sealed) this.#owners.contestPage(page);
-        if (!this.#unsealed.get(page)) return;
+        if (this.#notZero.get(page) && !this.#unsealed.get(page)) return;
         // Also of a blob that cannot be opened for another reason, which nobody has read as far as here.
         this.#setDamaged(first, `the crc of metadata page ${page} does not fit`);
       },
