@@ -232,6 +232,25 @@ describe('a damaged store', () => {
     expect(clustersOf(bench.open(blob.id))).toEqual(had);
   });
 
+  it('is no blob that a mask has begin where another blob goes on', () => {
+    const bench = new Bench();
+    const blob = bench.create(4);
+    const extentPage = blob.map.extentPages.get(0);
+    runSync(bench.store.closeBlob(blob));
+    runSync(bench.store.unload());
+    const mask = new DataView(bench.device.bytes.buffer).getUint32(72, true) * PAGE + 5;
+    bench.device.bytes[mask + (extentPage >> 3)] |= 1 << (extentPage & 7);
+    for (const onDamage of ['refuse', 'set-aside'] as const) {
+      bench.load(onDamage);
+      expect(bench.store.damaged).toEqual([]);
+      runSync(bench.store.abandon());
+    }
+    bench.load('refuse');
+    runSync(bench.store.deleteBlob(blob.id));
+    for (let more = 0; more < 10; more++) bench.create(1); // one of them begins on that page
+    expect(bench.store.blobIds()).toHaveLength(10);
+  });
+
   it('takes a crash for a crash: old pages that nobody names are no damage', () => {
     const bench = new Bench();
     const blob = bench.create(4);
