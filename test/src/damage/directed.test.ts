@@ -1,6 +1,6 @@
 /** Damage of each kind, one by one: what is refused, what it is called, and what stays reserved. */
 
-import { type Blob, Blobstore, BlobstoreError, crc32c, DamagedStoreError, runSync } from '@blobyard/core';
+import { type Blob, Blobstore, BlobstoreError, checkStore, crc32c, DamagedStoreError, runSync } from '@blobyard/core';
 import { describe, expect, it } from 'vitest';
 import { ImageDevice } from './image-device.js';
 
@@ -240,6 +240,7 @@ describe('a damaged store', () => {
     runSync(bench.store.unload());
     const mask = new DataView(bench.device.bytes.buffer).getUint32(72, true) * PAGE + 5;
     bench.device.bytes[mask + (extentPage >> 3)] |= 1 << (extentPage & 7);
+    expect(runSync(checkStore(bench.device)).findings.map(({ kind }) => kind)).toEqual(['mask']);
     for (const onDamage of ['refuse', 'set-aside'] as const) {
       bench.load(onDamage);
       expect(bench.store.damaged).toEqual([]);

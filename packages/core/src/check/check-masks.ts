@@ -17,6 +17,8 @@ export interface Truth {
   readonly clusters: BitArray;
   /** Roots of blobs. */
   readonly roots: BitArray;
+  /** Pages of blobs that say nothing wrong: no other blob began there. */
+  readonly soundPages: BitArray;
   /** All that says what blobs have could be read: what is marked beyond it is nobody's. */
   readonly isComplete: boolean;
 }
@@ -52,7 +54,7 @@ export function compareMasks({ pages, clusters, blobIds }: FoundMasks, truth: Tr
   if (clusters) compare('cluster', 'cluster', clusters, truth.clusters, truth.isComplete, findings);
   if (!blobIds) return;
   compareIds(blobIds, truth.roots, findings);
-  findLost(blobIds, truth.roots, pages?.includes(blobIds) === true, findings);
+  findLost(blobIds, truth, pages?.includes(blobIds) === true, findings);
 }
 
 /** What makes masks doubtful. */
@@ -121,13 +123,13 @@ function compareIds(listed: BitArray, roots: BitArray, findings: Findings): void
 }
 
 /** Masks that call free what is there are not to be believed when they list what is not. */
-function findLost(listed: BitArray, roots: BitArray, pagesAgree: boolean, findings: Findings): void {
+function findLost(listed: BitArray, { roots, soundPages }: Truth, pagesAgree: boolean, findings: Findings): void {
   const areBelieved = pagesAgree && !findings.list.some(({ kind }) => DISTRUST.includes(kind));
   for (let page = listed.findFirstSet(0); page !== NONE_U32; page = listed.findFirstSet(page + 1)) {
     if (roots.get(page)) continue;
     const blobId = blobIdOfPage(page as MdPage);
     const message = `the mask of blob ids lists blob ${blobId}, whose root should be on metadata page ${page} and is not`;
-    findings.damage(areBelieved ? 'lost-blob' : 'mask', message, { blobId, page });
+    findings.damage(areBelieved && !soundPages.get(page) ? 'lost-blob' : 'mask', message, { blobId, page });
   }
 }
 

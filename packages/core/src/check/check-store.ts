@@ -90,6 +90,7 @@ class Examiner {
   readonly #findings: Findings;
   readonly #clusterCount: number;
   readonly #blobs = new Map<BlobId, SurveyedBlob>();
+  readonly #soundPages: BitArray;
 
   constructor(channel: DeviceChannel, geometry: Geometry, block: SuperBlock, findings: Findings) {
     this.#channel = channel;
@@ -97,6 +98,7 @@ class Examiner {
     this.#block = block;
     this.#findings = findings;
     this.#clusterCount = Math.floor(block.sizeBytes / block.clusterBytes);
+    this.#soundPages = BitArray.private(geometry.mdPageCount);
   }
 
   *run(): Steps<CheckSummary> {
@@ -133,7 +135,7 @@ class Examiner {
     const roots = BitArray.private(this.#geometry.mdPageCount);
     for (const { page } of this.#blobs.values()) roots.set(page);
     const isComplete = [...this.#blobs.values()].every((blob) => blob.extentsKnown);
-    compareMasks(masks, { ...owned, roots, isComplete }, this.#findings);
+    compareMasks(masks, { ...owned, roots, soundPages: this.#soundPages, isComplete }, this.#findings);
   }
 
   /** @param listed - the ids of a store that was closed: what only looks like a blob, and is not listed, is none */
@@ -147,6 +149,8 @@ class Examiner {
       if (blob.isDamaged && listed?.get(page) === false) continue;
       this.#blobs.set(blob.id, blob);
       this.#findings.list.push(...findings.list);
+      if (blob.isDamaged || blob.isNewer) continue;
+      for (const own of [...blob.chain, ...blob.extentPages]) this.#soundPages.set(own);
     }
   }
 
