@@ -245,9 +245,9 @@ function claimChain(store: StoreState, blob: Blob, pages: readonly MdPageView[])
 }
 
 /**
- * Step 9. A blob that was cut while its root was written keeps what that root counts, until the next persist. That does it also
- * for a page that the blob has got meanwhile, which may be its snapshot's still and whole until the blob's root names it; and
- * for one that has changed again, because what is new in it may have missed the barrier.
+ * Step 9. A blob that was cut while its root was written keeps what that root counts, until the next persist. The next persist
+ * also cuts a page that the blob has got meanwhile, because it may be its snapshot's until the blob's root names it; and one that
+ * has changed again, because what is new in it may have missed the barrier.
  */
 function* trimLastExtentPage(store: StoreState, blob: Blob): Steps<void> {
   const { map } = blob;

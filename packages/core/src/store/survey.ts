@@ -215,7 +215,7 @@ class Surveyor {
     for (let index = masks.blobIds.findFirstSet(0); index !== NONE_U32; index = masks.blobIds.findFirstSet(index + 1)) {
       const page = index as MdPage;
       if (this.#blobs.has(page) || this.#damaged.has(page) || this.#owners.pages.get(page)) continue;
-      const how = `the mask of blob ids lists it, and metadata page ${page}, where it began, is empty`;
+      const how = `the mask of blob ids lists it, and metadata page ${page}, where it began, holds no blob's beginning`;
       this.#damaged.set(page, damageAt(page, `blob ${blobIdOfPage(page)} is lost: ${how}`));
       this.#hidesClusters = true;
       this.#hidesParents = true;
