@@ -97,6 +97,10 @@ class AsyncDevice implements BlockDevice {
     return this.#inner.canCopy;
   }
 
+  get cacheOwner(): BlockDevice['cacheOwner'] {
+    return this.#inner.cacheOwner;
+  }
+
   openChannel(): DeviceChannel {
     const inner = this.#inner.openChannel();
     return new AsyncChannel(inner, this.#queue, () => this.#closing === undefined);

@@ -76,6 +76,10 @@ export class FaultyDevice implements BlockDevice {
     return this.#inner.canCopy;
   }
 
+  get cacheOwner(): BlockDevice['cacheOwner'] {
+    return this.#inner.cacheOwner;
+  }
+
   /** Operations so far, by kind, those that failed included. */
   get counters(): Readonly<Record<OperationKind, number>> {
     return this.#plan.counters;

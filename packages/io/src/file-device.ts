@@ -14,6 +14,7 @@ import { constants } from 'node:fs';
 import path from 'node:path';
 import { BlobstoreError, type DeviceChannel } from '@blobyard/core';
 import { checkOpen } from './bounds.js';
+import { bootId } from './cache-owner.js';
 import { AsyncFileChannel, SyncFileChannel } from './file-channel.js';
 import { codeOf, openError, withoutPath } from './file-errors.js';
 import { type FileSystem, nodeFileSystem } from './file-system.js';
@@ -113,6 +114,11 @@ export class FileDevice implements ResizableDevice {
    */
   get blockCount(): number {
     return this.#file.blockCount;
+  }
+
+  /** The running system keeps what was written, whatever becomes of the process. */
+  get cacheOwner(): Uint8Array | undefined {
+    return bootId();
   }
 
   openChannel(): DeviceChannel {

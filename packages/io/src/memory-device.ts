@@ -75,6 +75,7 @@ export class MemoryDevice implements ResizableDevice {
   readonly blockLengthBytes: number;
   readonly synchronous = true;
   readonly canCopy: boolean;
+  readonly cacheOwner = 'process';
   readonly #header: Int32Array;
   readonly #view: MemoryView;
   readonly #arena: MemoryArena;

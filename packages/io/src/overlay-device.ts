@@ -36,6 +36,10 @@ export class OverlayDevice implements BlockDevice {
     return this.#written.memory.allocatedBytes;
   }
 
+  get cacheOwner(): BlockDevice['cacheOwner'] {
+    return this.#base.cacheOwner;
+  }
+
   openChannel(): DeviceChannel {
     checkOpen('openChannel', this.#isOpen);
     const forget = () => this.#channels.delete(channel);

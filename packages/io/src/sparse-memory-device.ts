@@ -29,6 +29,7 @@ export class SparseMemoryDevice implements ResizableDevice {
   readonly blockLengthBytes: number;
   readonly synchronous = true;
   readonly canCopy: boolean;
+  readonly cacheOwner = 'process';
   readonly #chunks = new ChunkMap();
   readonly #channels = new Set<SparseChannel>();
   #blockCount: number;

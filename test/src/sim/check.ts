@@ -24,13 +24,14 @@ export async function checkAfterCut(world: World, wasKilled: boolean): Promise<v
     requireSameBlobs(world, found);
     // What a killed process wrote is in the device's cache; only in this one may a later cut lose what is seen now.
     const keptAt = wasKilled && world.losesUnflushed ? world.tick() : undefined;
+    const isKept = wasKilled && world.configuration.namesCacheOwner;
     for (const blob of parentsFirst(world)) {
       const { id, text } = found.get(blob.uid) as FoundBlob;
       blob.id = id;
       const state = blob.history.states.findLast((each) => each.text === text);
       if (!state) throw new Finding(differentMeta(blob, text));
       const words = await readAll(world, channel, id);
-      const finding = blob.recover(state, words, world.isLax, keptAt, world.tick());
+      const finding = blob.recover(state, words, world.isLax, keptAt, isKept, world.tick());
       if (finding) throw new Finding(finding);
     }
     checkSuperBlock(world);

@@ -1,7 +1,7 @@
 /** What a seed decides before anything runs: the device, the store, and how lively the workload is. */
 
 import type { ClearMethod, Durability } from '@blobyard/core';
-import type { Random } from '../stress/random.js';
+import { Random } from '../stress/random.js';
 
 export interface SimConfiguration {
   readonly durability: Durability;
@@ -15,6 +15,8 @@ export interface SimConfiguration {
   readonly mdPageCount: number;
   readonly canCopy: boolean;
   readonly knowsZeroes: boolean;
+  /** The device says who keeps what was not flushed: then a killed process loses nothing that was acknowledged. */
+  readonly namesCacheOwner: boolean;
   readonly clearMethods: readonly ClearMethod[];
   /** What is given back may keep its content, and show it to the next owner. */
   readonly leavesContent: boolean;
@@ -30,7 +32,7 @@ export interface SimConfiguration {
   readonly lives: number;
 }
 
-export function drawConfiguration(random: Random): SimConfiguration {
+export function drawConfiguration(seed: number, random: Random): SimConfiguration {
   const oneIn = (count: number) => random.below(count) === 0;
   const isLarge = oneIn(12); // blobs with several extent pages
   const clusterBytes = isLarge ? 4096 : 4096 << random.below(3);
@@ -48,6 +50,7 @@ export function drawConfiguration(random: Random): SimConfiguration {
     mdPageCount,
     canCopy: oneIn(2),
     knowsZeroes: oneIn(2),
+    namesCacheOwner: new Random(seed, 'cache owner').below(3) > 0, // of its own, so that the rest of a seed stays as it is
     clearMethods: leavesContent ? ['none', 'default'] : ['default', 'unmap', 'write_zeroes'],
     leavesContent,
     operationsMax: 1 + random.below(7),

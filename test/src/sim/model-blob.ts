@@ -165,12 +165,14 @@ export class ModelBlob {
    * After a cut: compares what was read with all that may be there. What was found is what there is from now on.
    * @param state - the metadata that was found
    * @param keptAt - set where a power cut may still undo what is seen now, because it was not flushed
+   * @param isKept - nothing acknowledged may be lost
    */
   recover(
     state: MetaState,
     words: Int32Array,
     isLax: boolean,
     keptAt: number | undefined,
+    isKept: boolean,
     at: number,
   ): string | undefined {
     // What was cut off later than that is there whole: it is cleared only once a root says so.
@@ -179,12 +181,13 @@ export class ModelBlob {
     this.history.become(state, at);
     this.steadyClusters = state.clusters;
     if (this.now.length < this.sectorCount) this.#extend(this.now.length, state.parent);
+    const past = isKept ? [] : this.#past;
     if (keptAt !== undefined) this.#rememberAll(keptAt);
     for (let sector = 0; sector < this.sectorCount; sector++) {
       const found = tokenAt(words, sector * SECTOR_WORDS, sector);
       const mayBeFresh = isLax && found === ZERO; // what was zeroed, or what was never written: then it may change yet
       if (matches(this.now[sector], found, isLax) && !mayBeFresh) continue;
-      const allowed = this.#afterCut(sector, sector >= steady);
+      const allowed = this.#afterCut(sector, past, sector >= steady);
       const isFresh = mayBeFresh && allowed.includes(FRESH);
       const other = isFresh ? FRESH : allowed.find((token) => matches(token, found, isLax));
       if (other === undefined) return this.#describe(sector, found, allowed);
@@ -218,9 +221,9 @@ export class ModelBlob {
     return [this.now[sector], ...(this.maybe.get(sector) ?? [])];
   }
 
-  #afterCut(sector: number, isPastSteady: boolean): number[] {
+  #afterCut(sector: number, past: readonly Past[], isPastSteady: boolean): number[] {
     const allowed = sector < this.now.length ? this.#live(sector) : [];
-    for (const { first, tokens } of this.#past) {
+    for (const { first, tokens } of past) {
       if (sector >= first && sector < first + tokens.length) allowed.push(tokens[sector - first]);
     }
     for (const { kind, first, count, token } of this.pending) {

@@ -20,6 +20,8 @@ export interface SimDeviceOptions {
   readonly canCopy: boolean;
   /** It knows, without reading, where it reads as zeroes. */
   readonly knowsZeroes: boolean;
+  /** It says who keeps what was not flushed. */
+  readonly namesCacheOwner: boolean;
 }
 
 /** What was changed: bytes, or zeroes where there are none. */
@@ -68,6 +70,8 @@ export class SimDevice implements BlockDevice {
   #inFlight: Request[] = [];
   /** Counts cuts: channels of an earlier life are dead. */
   #life = 0;
+  /** Counts power cuts, after which the cache is another one. */
+  readonly #cacheOwner: Uint8Array | undefined;
 
   constructor(options: SimDeviceOptions) {
     this.blockLengthBytes = options.blockLengthBytes;
@@ -77,6 +81,7 @@ export class SimDevice implements BlockDevice {
     this.#zeroes = new Uint8Array(1 << 16);
     this.#sizeBytes = options.sizeBytes;
     this.#sizeBytesKnown = options.sizeBytes;
+    this.#cacheOwner = options.namesCacheOwner ? new Uint8Array(16) : undefined;
     this.isZeroes = options.knowsZeroes ? this.#areZeroes.bind(this) : undefined;
   }
 
@@ -86,6 +91,10 @@ export class SimDevice implements BlockDevice {
 
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  get cacheOwner(): Uint8Array | undefined {
+    return this.#cacheOwner;
   }
 
   get inFlightCount(): number {
@@ -166,6 +175,7 @@ export class SimDevice implements BlockDevice {
     this.#cacheBase += this.#cache.length;
     this.#cache = [];
     this.#life++;
+    if (this.#cacheOwner) this.#cacheOwner[0]++;
   }
 
   /** The process is killed: its device keeps what it has, and of the requests in flight some land. */

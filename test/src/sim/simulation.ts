@@ -31,14 +31,16 @@ const NO_CUT = Number.POSITIVE_INFINITY;
 
 export async function playSeed(seed: number, isTracing = false): Promise<SeedResult> {
   const random = new Random(seed, 'simulation');
-  const configuration = drawConfiguration(random);
-  const { clusterBytes, clusterCount, clusterCountMax, blockLengthBytes, canCopy, knowsZeroes } = configuration;
+  const configuration = drawConfiguration(seed, random);
+  const { clusterBytes, clusterCount, clusterCountMax, blockLengthBytes, canCopy, knowsZeroes, namesCacheOwner } =
+    configuration;
   const device = new SimDevice({
     sizeBytes: clusterBytes * clusterCount,
     sizeBytesMax: clusterBytes * clusterCountMax,
     blockLengthBytes,
     canCopy,
     knowsZeroes,
+    namesCacheOwner,
   });
   const scheduler = new Scheduler(random, device, isTracing);
   scheduler.log(`seed ${seed}: ${JSON.stringify(configuration)}`);

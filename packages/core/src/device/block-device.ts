@@ -27,6 +27,12 @@ export interface BlockDevice {
   readonly synchronous: boolean;
   /** True when channels have `copy`. */
   readonly canCopy: boolean;
+  /**
+   * Who has what was written and not flushed. 'process': it ends with the process, and so does the device. 16 bytes: somebody else,
+   * of whom they are the identity, as Linux's boot id is of its page cache; a process that meets the same one later finds every
+   * write that had finished. Absent: not known; then a process that ends may lose what was not flushed, or its order.
+   */
+  readonly cacheOwner?: 'process' | Uint8Array;
   /** A channel of its own for one user of the device; close it when done. */
   openChannel(): DeviceChannel;
   /** True when the device works, but not as it should (a missing mirror, a lost path). Absent: never. */

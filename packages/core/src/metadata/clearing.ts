@@ -58,6 +58,7 @@ export function* clearStale(store: StoreState, blob: Blob): Steps<void> {
   blob.staleClusters = [...new Set(blob.staleClusters)]; // a damaged blob may have had one twice
   const { staleClusters: clusters } = blob;
   if (pages.length === 0 && clusters.length === 0) return;
+  yield* eraseNoted(store, blob);
   yield* zeroPages(store, pages);
   yield* clearClusters(store, blob.clearMethod, clusters);
   yield* store.barrier();
@@ -65,6 +66,11 @@ export function* clearStale(store: StoreState, blob: Blob): Steps<void> {
   releaseClusters(store, clusters);
   blob.stalePages = blob.stalePages.slice(pages.length);
   blob.staleClusters = blob.staleClusters.slice(clusters.length);
+}
+
+/** Takes what the insertion log still says of a blob, and its map says too, off the disk: what it had may be given back then. */
+export function* eraseNoted(store: StoreState, blob: Blob): Steps<void> {
+  if (store.insertionLog) yield* store.insertionLog.erase(blob.page);
 }
 
 /** Gives metadata pages back. */

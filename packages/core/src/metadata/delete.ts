@@ -95,6 +95,7 @@ export function hide(store: StoreState, blob: Blob): void {
 function forget(store: StoreState, blob: Blob): void {
   const { clusters, extentPages } = blob.map;
   blob.isGone = true;
+  store.insertionLog?.retire(store.insertionLog.seal(blob.page));
   store.snapshots.removeSnapshot(blob.id);
   store.snapshots.remove(blob.parentId, blob.id);
   hide(store, blob);

@@ -3,7 +3,8 @@
  *
  * With `process-crash` durability the extent page goes out before the insertion is answered. With `power-loss` it waits for
  * the next sync or flush, which first makes the cluster's data durable: a map on the medium never names data that is not
- * there. See "Durability" in docs/ARCHITECTURE.md.
+ * there. Until then the insertion is noted in the insertion log, where the device outlives the process. See "Durability" in
+ * docs/ARCHITECTURE.md.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -14,6 +15,7 @@ import { type BlobCluster, type MdPage, UNALLOCATED } from '../units/units.js';
 import type { ClaimedCluster } from './allocation.js';
 import { releasePages } from './clearing.js';
 import { extentPageIndex, writeExtentPage } from './extent-pages.js';
+import { noteInsertions } from './note-insertions.js';
 import { keptClusterCount, sync } from './persist.js';
 import { Deferred, type Steps } from './steps.js';
 
@@ -90,6 +92,7 @@ function begin(store: StoreState, blob: Blob, { index, claimed }: WantedInsertio
   const extentPage = extentPageOf(blob, index);
   if (extentPage !== undefined) takeExtentPage(store, map, extentPage, claimed.extentPage);
   map.inserting.set(index, { cluster: claimed.cluster, ended: new Deferred() });
+  if (!store.writesThrough) noteChanged(blob, extentPage); // now: a root must not name an extent page that is not written with it
   return true;
 }
 
@@ -98,10 +101,10 @@ function* writeInsertions(store: StoreState, blob: Blob, insertions: readonly Wa
   const { map } = blob;
   const extentPage = extentPageOf(blob, insertions[0].index);
   try {
-    yield* store.writesThrough ? writeMapping(store, blob, extentPage) : markDirty(store);
+    if (store.writesThrough) yield* writeMapping(store, blob, extentPage);
+    else yield* makeKnown(store, blob, insertions, extentPage);
     for (const { index, claimed } of insertions) map.clusters.set(index, claimed.cluster);
     map.allocatedCount += insertions.length;
-    if (!store.writesThrough) noteChanged(blob, extentPage);
     store.onFreeChange?.();
   } catch (error) {
     for (const { claimed } of insertions) map.uncertain.push({ cluster: claimed.cluster, extentPage });
@@ -114,6 +117,21 @@ function* writeInsertions(store: StoreState, blob: Blob, insertions: readonly Wa
       insertion?.ended.resolve();
     }
   }
+}
+
+/** Makes insertions outlive the process, where the device does. */
+function* makeKnown(
+  store: StoreState,
+  blob: Blob,
+  insertions: readonly WantedInsertion[],
+  extentPage: number | undefined,
+): Steps<void> {
+  yield* markDirty(store);
+  const { insertionLog } = store;
+  if (insertionLog === undefined) return;
+  const page = (extentPage === undefined ? UNALLOCATED : blob.map.extentPages.get(extentPage)) as MdPage;
+  const noted = insertions.map(({ index, claimed: { cluster } }) => ({ index, cluster, extentPage: page }));
+  if (!(yield* noteInsertions(store, insertionLog, blob, noted))) yield* sync(store, blob);
 }
 
 function extentPageOf(blob: Blob, index: BlobCluster): number | undefined {

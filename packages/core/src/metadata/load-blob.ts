@@ -20,6 +20,7 @@ import { decodeXattr } from '../format/xattr.js';
 import type { StoreState } from '../store/store-state.js';
 import { CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
 import { extentPagesFor, requireMapFits } from './allocation.js';
+import { applyInsertions } from './apply-insertions.js';
 import { extentPageIndex } from './extent-pages.js';
 import { openExternalBacking } from './external.js';
 import { type Steps, wait } from './steps.js';
@@ -51,6 +52,7 @@ export function* loadBlob(store: StoreState, blob: Blob): Steps<void> {
 export function* readMetadata(store: StoreState, blob: Blob): Steps<void> {
   blob.state = 'loading';
   yield* readChain(store, blob);
+  applyInsertions(store, blob);
   if (blob.isExternalClone || !blob.isThin) return;
   const parentId = blob.internalId(INTERNAL_XATTR.SNAPSHOT);
   if (parentId === undefined) return;

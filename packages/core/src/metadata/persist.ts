@@ -25,11 +25,12 @@ import { BlobstoreError } from '../error.js';
 import { encodeChain, sealChain } from '../format/blob-chain.js';
 import { DATA_RO_FLAG_READ_ONLY } from '../format/flags.js';
 import type { MdPageView } from '../format/md-page.js';
+import type { NotedInsertion } from '../store/insertion-log.js';
 import type { StoreState } from '../store/store-state.js';
 import { markDirty } from '../store/super-block-io.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
 import { extentPagesFor } from './allocation.js';
-import { clearStale, releaseClusters, releasePages } from './clearing.js';
+import { clearStale, eraseNoted, releaseClusters, releasePages } from './clearing.js';
 import { encodeBlobExtentPage, writeExtentPage } from './extent-pages.js';
 import { Batch, type Steps, wait } from './steps.js';
 
@@ -50,6 +51,11 @@ export function* persistUnsettled(store: StoreState, blob: Blob): Steps<void> {
 export function* sync(store: StoreState, blob: Blob): Steps<void> {
   yield* persist(store, blob);
   becomeReadOnly(blob);
+}
+
+/** As `persist`, for whoever holds the blob's persists alone. */
+export function persistAlone(store: StoreState, blob: Blob): Steps<void> {
+  return persistOnce(store, blob);
 }
 
 /** As `sync`, for whoever holds the blob's persists alone. */
@@ -86,7 +92,7 @@ function* writeThrough(store: StoreState, blob: Blob): Steps<void> {
   // While they are written the blob may become longer, and the chain with it: then its pages are written once more.
   do yield* writeChangedExtentPages(store, blob);
   while (changedExtentPages(blob).length > 0);
-  yield* writeChain(store, blob, decideChain(blob));
+  yield* writeChain(store, blob, decideChain(store, blob));
 }
 
 function* writeChangedExtentPages(store: StoreState, blob: Blob): Steps<void> {
@@ -120,7 +126,7 @@ function* writeDecided(store: StoreState, blob: Blob): Steps<void> {
     lba: geometry.mdPageToLba(map.extentPages.get(index) as MdPage),
     page: encodeBlobExtentPage(blob, index, keptClusterCount(blob)),
   }));
-  const chain = decideChain(blob);
+  const chain = decideChain(store, blob);
   try {
     const namesClusters = extentPages.length > 0 || chain.dropped.length > 0 || !blob.usesExtentTable;
     if (namesClusters) yield* store.barrier();
@@ -166,16 +172,26 @@ interface DecidedChain {
   dropped: DeviceCluster[];
   /** Also these, which are to be cleared. */
   uncertain: UncertainCluster[];
+  /** Records of the insertion log that say no more than it does. */
+  noted: readonly NotedInsertion[];
 }
 
-function decideChain(blob: Blob): DecidedChain {
+function decideChain(store: StoreState, blob: Blob): DecidedChain {
   const { map, clusterCount } = blob;
+  const noted = store.insertionLog?.seal(blob.page) ?? [];
   const pages = encodeChain(blob.chainContent());
   blob.state = 'clean'; // unless it is changed again before the pages are written
   const isOffDisk = ({ extentPage }: UncertainCluster) =>
     extentPage === undefined || !map.dirtyExtentPages.has(extentPage);
-  const uncertain = map.uncertain.filter(isOffDisk);
-  return { pages, map, clusterCount, unrooted: [...map.unrootedExtentPages], dropped: [...map.dropped], uncertain };
+  return {
+    pages,
+    map,
+    clusterCount,
+    unrooted: [...map.unrootedExtentPages],
+    dropped: [...map.dropped],
+    uncertain: map.uncertain.filter(isOffDisk),
+    noted,
+  };
 }
 
 /** Steps 5 to 8. */
@@ -198,6 +214,8 @@ function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain): Steps<
   yield* writeRoot(store, blob, pages[0], numbers);
   blob.syncedClusterCount = chain.clusterCount;
   for (const index of chain.unrooted) map.unrootedExtentPages.delete(index);
+  store.insertionLog?.retire(chain.noted);
+  if (chain.dropped.length > 0) yield* eraseNoted(store, blob);
   map.dropped = map.dropped.slice(chain.dropped.length);
   releaseClusters(store, chain.dropped);
   map.uncertain = map.uncertain.filter((each) => !chain.uncertain.includes(each));

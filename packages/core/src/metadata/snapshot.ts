@@ -19,12 +19,13 @@ import type { Xattr } from '../format/xattr.js';
 import type { StoreState } from '../store/store-state.js';
 import { type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
 import { withBlobLocked } from './blob-lock.js';
+import { eraseNoted } from './clearing.js';
 import { createOpenBlob } from './create.js';
 import { discardOpen, finishDelete, hide, isHidden } from './delete.js';
 import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { dropReference, openBlob } from './open-close.js';
-import { persist, persistUnsettled, sync, syncAlone } from './persist.js';
+import { persist, persistAlone, persistUnsettled, sync, syncAlone } from './persist.js';
 import { noteUnsettled, settle, trySettle } from './settle.js';
 import type { Steps } from './steps.js';
 
@@ -67,6 +68,9 @@ function* snapshotLocked(store: StoreState, original: Blob, xattrs: readonly Xat
 
 /** Steps 2 to 4, with the original frozen. The reference to the snapshot becomes the original's. */
 function* switchOver(store: StoreState, original: Blob, snapshot: Blob): Steps<void> {
+  // The insertion log must not give the original what is the snapshot's.
+  if (store.insertionLog?.has(original.page)) yield* persistAlone(store, original);
+  yield* eraseNoted(store, original);
   const before = new OriginalBefore(original);
   try {
     yield* store.barrier(); // the snapshot's data is as durable as the snapshot

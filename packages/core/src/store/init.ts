@@ -10,6 +10,7 @@ import { SharedStore } from '../shared/shared-store.js';
 import { Geometry } from '../units/geometry.js';
 import { INVALID_BLOB_ID, PAGE_BYTES } from '../units/units.js';
 import { NO_HIGH_WATER } from './high-water.js';
+import { InsertionLog } from './insertion-log.js';
 import {
   CHANNEL_OPS_DEFAULT,
   CLUSTER_BYTES_DEFAULT,
@@ -124,6 +125,7 @@ function makeState(
     superBlobId: INVALID_BLOB_ID,
     clean: false,
     clusterMask: block.clusterMask,
+    insertionLog: InsertionLog.of(device, deviceChannel, geometry, block),
     durability: options.durability ?? 'power-loss',
     keepsHighWater: keepsHighWater(options),
     channelOpsMax: options.channelOpsMax ?? CHANNEL_OPS_DEFAULT,

@@ -6,6 +6,7 @@ import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../error.js';
 import { finishDelete, hide } from '../metadata/delete.js';
 import { extentPageIndex } from '../metadata/extent-pages.js';
+import { persistTakenOver } from '../metadata/note-insertions.js';
 import { closeBlob, dropReference, openBlob } from '../metadata/open-close.js';
 import { persist } from '../metadata/persist.js';
 import type { Steps } from '../metadata/steps.js';
@@ -43,6 +44,7 @@ function* visitAll(
     const id = blobIdOfPage(page);
     try {
       const blob = yield* openBlob(store, id);
+      if (store.insertionLog?.has(page)) yield* persistTakenOver(store, blob);
       yield* visit(store, blob, onBlob, census, held);
     } catch (cause) {
       if (!isDamage(cause)) throw cause;

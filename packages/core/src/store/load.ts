@@ -1,17 +1,21 @@
 /** Opening a store that is on a device: super block, masks or recovery, then a look at every blob. */
 
+import { Blob } from '../blob/blob.js';
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import { assert, BlobstoreError } from '../error.js';
 import { maskBitsMax } from '../format/mask.js';
 import { BSTYPE_BYTES, SuperBlock } from '../format/super-block.js';
+import { readMetadata } from '../metadata/load-blob.js';
+import { forgetUnknown } from '../metadata/note-insertions.js';
 import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
 import { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
-import { NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { blobIdOfPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
 import { refusal } from './damage.js';
 import { growSuper } from './grow.js';
 import { certainHighWaterOf, clearFreeBelow, highWaterOf, NO_HIGH_WATER, writeHighWater } from './high-water.js';
+import { InsertionLog } from './insertion-log.js';
 import { Census } from './load-census.js';
 import { isMetadataDamage, visitBlobs } from './load-visit.js';
 import { type Masks, readMaskPages, readMasks, writeMasks } from './masks.js';
@@ -95,17 +99,20 @@ function mustRecover(block: SuperBlock, options: LoadOptions): boolean {
 function* openAsIs(store: StoreState, block: SuperBlock, options: LoadOptions): Steps<void> {
   const { deviceChannel, geometry, shared } = store;
   const { capacity } = shared.clusters;
-  if (mustRecover(block, options)) {
-    yield* store.barrier(); // see `openWhole`
-    const found = yield* recover(deviceChannel, geometry, capacity);
-    take(store, found);
-    store.missingClusterCount = found.missingClusterCount;
-    store.sharedByBlobs = found.shared;
-    if (store.keepsHighWater) yield* clearLeftovers(store, block, found);
-    yield* writeMasks(store, block);
-    yield* store.barrier();
-  } else take(store, yield* readMasks(deviceChannel, geometry, block, capacity));
-  yield* visitBlobs(store, options.onBlob);
+  if (!mustRecover(block, options)) {
+    take(store, yield* readMasks(deviceChannel, geometry, block, capacity));
+    return yield* visitBlobs(store, options.onBlob);
+  }
+  yield* store.barrier(); // see `openWhole`
+  const found = yield* recover(deviceChannel, geometry, capacity);
+  yield* readLog(store);
+  if (store.insertionLog) yield* addNoted(store, store.insertionLog, found);
+  take(store, found);
+  store.missingClusterCount = found.missingClusterCount;
+  store.sharedByBlobs = found.shared;
+  if (store.keepsHighWater) yield* clearLeftovers(store, block, found);
+  const visit = () => visitBlobs(store, options.onBlob);
+  yield* writingMasks(store, block, visit);
 }
 
 /**
@@ -123,6 +130,7 @@ function* openWhole(
   let store = reset();
   // What a killed process wrote last may be in the device's cache, and be lost yet: nothing may be built on that.
   if (isRecovered) yield* store.barrier();
+  if (isRecovered) yield* readLog(store);
   let masks: Masks | undefined;
   if (!isRecovered) {
     masks = yield* readMasksFor(store, block, onDamage);
@@ -139,9 +147,12 @@ function* openWhole(
   const survey = yield* surveyStore(store, { masks, highWater });
   if (survey.damaged.length > 0 && onDamage === 'refuse') throw refusal(survey.damaged);
   takeSurvey(store, survey);
-  if (isRecovered) yield* writeRecovered(store, block, survey);
-  else if (!survey.isDoubtful) yield* correctMasks(store, block, survey, masks);
-  yield* visitBlobs(store, options.onBlob);
+  const visit = () => visitBlobs(store, options.onBlob);
+  if (isRecovered) yield* writeRecovered(store, block, survey, visit);
+  else {
+    if (!survey.isDoubtful) yield* correctMasks(store, block, survey, masks);
+    yield* visit();
+  }
   const late = store.damaged.filter(({ page, error }) => !store.setAside.has(page) && isMetadataDamage(error));
   if (late.length > 0 && onDamage === 'refuse') throw refusal(late);
 }
@@ -177,13 +188,52 @@ function takeSurvey(store: StoreState, survey: Survey): void {
   store.sharedByBlobs = survey.shared;
 }
 
-function* writeRecovered(store: StoreState, block: SuperBlock, survey: Survey): Steps<void> {
+function* writeRecovered(store: StoreState, block: SuperBlock, survey: Survey, visit: () => Steps<void>): Steps<void> {
   if (store.keepsHighWater && !survey.isDoubtful) yield* clearLeftovers(store, block, survey);
-  yield* writeMasks(store, block);
-  yield* store.barrier();
+  yield* writingMasks(store, block, visit);
   if (!store.keepsHighWater || !survey.isDoubtful) return;
   yield* markDirty(store);
   yield* writeHighWater(store, survey.clusters.lengthUsed()); // or the next load would not know it any more
+}
+
+/** Reads the insertion log that a process left, if the cache still has all that was written. */
+function* readLog(store: StoreState): Steps<void> {
+  if (store.insertionLog) yield* store.insertionLog.load();
+}
+
+/**
+ * Visits the blobs of a store that is recovered, and writes the masks: first, as the specification does. The masks end the
+ * insertion log; so where there is one, the blobs first have to have on disk what it says.
+ */
+function* writingMasks(store: StoreState, block: SuperBlock, visit: () => Steps<void>): Steps<void> {
+  const { insertionLog } = store;
+  const hasNoted = insertionLog !== undefined && !insertionLog.isEmpty;
+  if (hasNoted) yield* visit();
+  if (hasNoted) forgetUnknown(store, insertionLog);
+  if (!hasNoted || insertionLog.isEmpty) {
+    yield* writeMasks(store, block);
+    yield* store.barrier();
+  }
+  if (!hasNoted) yield* visit();
+}
+
+/** Adds what the insertion log says to what recovery has found. */
+function* addNoted(store: StoreState, log: InsertionLog, found: Masks): Steps<void> {
+  store.knowsUsed = false;
+  for (const page of log.blobPages) {
+    if (!found.blobIds.get(page)) continue;
+    const blob = new Blob(store.shared, blobIdOfPage(page));
+    try {
+      yield* readMetadata(store, blob);
+      for (const cluster of blob.map.clusters.entries()) if (cluster !== 0) found.clusters.set(cluster);
+      for (const extentPage of blob.map.extentPages.entries()) if (extentPage !== 0) found.pages.set(extentPage);
+    } catch (error) {
+      if (!(error instanceof BlobstoreError) || error.code === 'EIO') throw error; // a damaged blob is listed later
+    } finally {
+      blob.free();
+    }
+  }
+  store.knowsUsed = true;
 }
 
 /** Makes the masks anew of a store that was cleanly unloaded, and clears what they called used and is nobody's. */
@@ -213,6 +263,7 @@ function newStore(
     bstype: block.bstype,
     superBlobId: block.superBlobId,
     clusterMask: block.clusterMask,
+    insertionLog: InsertionLog.of(device, channel, geometry, block),
     clean: true, // or not: the first change of metadata looks, and records the size of an old store
     durability: options.durability ?? 'power-loss',
     keepsHighWater: keepsHighWater(options),

@@ -31,12 +31,8 @@ export class Owners {
       if (this.pages.get(page)) this.#share(this.shared.pages, page);
       this.pages.set(page);
     });
-    for (const cluster of blob.map.clusters.entries()) {
-      if (cluster === 0) continue;
-      this.clusterCount++;
-      if (this.clusters.get(cluster)) this.#share(this.shared.clusters, cluster);
-      this.clusters.set(cluster);
-    }
+    for (const cluster of blob.map.clusters.entries()) if (cluster !== 0) this.#addCluster(cluster);
+    for (const cluster of blob.map.dropped) this.#addCluster(cluster); // the map on disk still has it
   }
 
   /** Notes that a blob which cannot be read whole says that a page is its own. */
@@ -52,6 +48,12 @@ export class Owners {
       this.#share(this.shared.clusters, cluster);
       this.contested.clusters.set(cluster);
     }
+  }
+
+  #addCluster(cluster: number): void {
+    this.clusterCount++;
+    if (this.clusters.get(cluster)) this.#share(this.shared.clusters, cluster);
+    this.clusters.set(cluster);
   }
 
   #share(shared: BitArray, index: number): void {

@@ -10,6 +10,7 @@ import type { BitArray } from '../shared/bit-array.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, type DeviceCluster, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
+import type { InsertionLog } from './insertion-log.js';
 import { PageBuffers } from './page-buffers.js';
 import type { RegionReader } from './region-reader.js';
 import { SnapshotTree } from './snapshot-tree.js';
@@ -69,6 +70,7 @@ export interface StoreStateFields {
   superBlobId: BlobId;
   clean: boolean;
   clusterMask: PageRange;
+  insertionLog: InsertionLog | undefined;
   durability: Durability;
   /** See `StoreOptions.highWater`. */
   keepsHighWater: boolean;
@@ -91,6 +93,8 @@ export class StoreState {
   clean: boolean;
   /** Where the used-cluster mask lies. */
   readonly clusterMask: PageRange;
+  /** What maps on disk do not have yet; undefined on a device that does not keep what a process leaves. */
+  readonly insertionLog: InsertionLog | undefined;
   readonly highWaterWrites = new Coalescer();
   /** Changes of the super block. */
   readonly superUpdates = new Coalescer();
@@ -146,6 +150,7 @@ export class StoreState {
     this.superBlobId = fields.superBlobId ?? INVALID_BLOB_ID;
     this.clean = fields.clean;
     this.clusterMask = fields.clusterMask;
+    this.insertionLog = fields.insertionLog;
     this.durability = fields.durability;
     this.keepsHighWater = fields.keepsHighWater;
     this.channelOpsMax = fields.channelOpsMax;

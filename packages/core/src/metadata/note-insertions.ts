@@ -1,0 +1,69 @@
+/** Noting insertions in the insertion log; see `store/insertion-log.ts`. */
+
+import type { Blob } from '../blob/blob.js';
+import { BlobstoreError } from '../error.js';
+import type { InsertionLog, LogPage, NewInsertion } from '../store/insertion-log.js';
+import type { StoreState } from '../store/store-state.js';
+import type { MdPage } from '../units/units.js';
+import { isInUse } from './open-close.js';
+import { persist } from './persist.js';
+import type { Steps } from './steps.js';
+
+/**
+ * Notes insertions into one blob on the disk, so that they outlive this process. False when the log cannot take them: it is full
+ * and cannot be emptied, or the blob's root on disk may count fewer clusters. Then the blob has to be synced instead.
+ */
+export function* noteInsertions(
+  store: StoreState,
+  log: InsertionLog,
+  blob: Blob,
+  insertions: readonly NewInsertion[],
+): Steps<boolean> {
+  const countedOnDisk = blob.rootInDoubt ? 0 : blob.syncedClusterCount;
+  if (insertions.some(({ index }) => index >= countedOnDisk)) return false;
+  const pages = new Set<LogPage | undefined>();
+  for (const insertion of insertions) {
+    let page = log.add(blob.page, insertion);
+    if (page === undefined) {
+      yield* makeRoom(store, log);
+      page = log.add(blob.page, insertion);
+    }
+    pages.add(page);
+  }
+  for (const page of pages) {
+    if (page === undefined) return false;
+    yield* log.write(page);
+  }
+  return true;
+}
+
+/** Syncs all blobs that the log has records of. One that cannot be written keeps them, and says so at its own next sync. */
+function* makeRoom(store: StoreState, log: InsertionLog): Steps<void> {
+  for (const page of log.blobPages) {
+    const blob = store.openBlobs.get(page);
+    if (blob === undefined || !isInUse(store, blob)) continue;
+    try {
+      yield* persist(store, blob);
+    } catch (error) {
+      if (!(error instanceof BlobstoreError)) throw error;
+    }
+  }
+}
+
+/**
+ * Persists a blob that was opened with records of the log. Where the metadata region has no room for it, it stays as it is in
+ * memory, and its records in the log.
+ */
+export function* persistTakenOver(store: StoreState, blob: Blob): Steps<void> {
+  try {
+    yield* persist(store, blob);
+  } catch (error) {
+    if (!(error instanceof BlobstoreError) || error.code !== 'ENOSPC') throw error;
+  }
+}
+
+/** Forgets the records of blobs that are not there. */
+export function forgetUnknown(store: StoreState, log: InsertionLog): void {
+  const isKnown = (page: MdPage) => store.openBlobs.has(page) || store.setAside.has(page);
+  for (const page of log.blobPages) if (!isKnown(page)) log.retire(log.recordsOf(page));
+}
