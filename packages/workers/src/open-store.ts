@@ -12,6 +12,7 @@ import {
   readCreateStore,
   readOpenStore,
   requestsMaxOf,
+  syncIntervalMsOf,
   threadsOf,
 } from './store-options.js';
 import { startDataPlane } from './threads/data-plane.js';
@@ -75,8 +76,12 @@ export async function openStoreOf(given: OpenStoreOptions, parts: PooledParts): 
   }
 }
 
-function commonOf(options: CreateStoreOptions | OpenStoreOptions): InlineOptions {
-  return { requestsMax: requestsMaxOf(options), lowSpaceBytes: lowSpaceBytesOf(options) };
+function commonOf(options: CreateStoreOptions | OpenStoreOptions) {
+  return {
+    requestsMax: requestsMaxOf(options),
+    lowSpaceBytes: lowSpaceBytesOf(options),
+    syncIntervalMs: syncIntervalMsOf(options),
+  } satisfies InlineOptions;
 }
 
 function pooledOptions(options: CreateStoreOptions | OpenStoreOptions): Omit<OpenPooledOptions, 'work' | 'onBlob'> {

@@ -19,6 +19,8 @@ const BSTYPE_BYTES = 16;
 const REQUESTS_DEFAULT = 512;
 const REQUESTS_MAX = 65536;
 const THREADS_MAX = 64;
+/** What a timer takes. */
+const SYNC_INTERVAL_MS_MAX = 2 ** 31 - 1;
 const COMMON = [
   'device',
   'threads',
@@ -29,6 +31,7 @@ const COMMON = [
   'keepAlive',
   'requestsMax',
   'lowSpaceBytes',
+  'syncIntervalMs',
   'signal',
 ] as const;
 const CREATE = [...COMMON, 'clusterSizeBytes', 'mdPageCount', 'clearMethod'] as const;
@@ -87,6 +90,14 @@ export function lowSpaceBytesOf(options: CreateStoreOptions | OpenStoreOptions):
     : checkInteger('lowSpaceBytes', lowSpaceBytes, 0, Number.MAX_SAFE_INTEGER);
 }
 
+/** Milliseconds between syncs that nobody asked for; undefined: as the device needs it. */
+export function syncIntervalMsOf(options: CreateStoreOptions | OpenStoreOptions): number | undefined {
+  const { syncIntervalMs } = options;
+  return syncIntervalMs === undefined
+    ? undefined
+    : checkInteger('syncIntervalMs', syncIntervalMs, 0, SYNC_INTERVAL_MS_MAX);
+}
+
 /** I/O threads; 0: everything is done on the calling thread. */
 export function threadsOf(options: CreateStoreOptions | OpenStoreOptions): number {
   return checkIntegerOr('threads', options.threads, 0, 0, THREADS_MAX);
@@ -103,6 +114,7 @@ function withDevice<T extends CreateStoreOptions | OpenStoreOptions>(options: T)
 function checkCommon(options: CreateStoreOptions | OpenStoreOptions) {
   threadsOf(options);
   lowSpaceBytesOf(options);
+  syncIntervalMsOf(options);
   checkBooleanOr('lock', options.lock, true);
   checkBooleanOr('keepAlive', options.keepAlive, false);
   checkSignalOr(options.signal);

@@ -380,6 +380,59 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
 ];
 
+/** What the insertion log needs; a killed process shows it, or a power cut where the log is believed and must not be. */
+const LOG: readonly Omit<Mutation, 'caughtBy'>[] = [
+  {
+    name: 'insertion-not-noted',
+    file: 'metadata/note-insertions.js',
+    snippet: 'yield* log.write(page);',
+    replacement: '',
+  },
+  {
+    name: 'noted-past-the-end-on-disk',
+    file: 'metadata/note-insertions.js',
+    snippet: 'if (insertions.some(({ index }) => index >= countedOnDisk))',
+    replacement: 'if (false)',
+  },
+  {
+    name: 'noted-forgotten-before-root',
+    file: 'metadata/persist.js',
+    snippet: 'const noted = store.insertionLog?.seal(blob.page) ?? [];',
+    replacement: `const noted = store.insertionLog?.seal(blob.page) ?? [];
+    store.insertionLog?.retire(noted);`,
+  },
+  {
+    name: 'noted-not-erased',
+    file: 'metadata/clearing.js',
+    snippet: 'if (store.insertionLog)',
+    replacement: 'if (false)',
+  },
+  {
+    name: 'snapshot-of-noted',
+    file: 'metadata/snapshot.js',
+    snippet: 'if (store.insertionLog?.has(original.page))',
+    replacement: 'if (false)',
+  },
+  {
+    name: 'oldest-noted-wins',
+    file: 'store/insertion-log.js',
+    snippet: 'b.order - a.order',
+    replacement: 'a.order - b.order',
+  },
+  {
+    name: 'log-of-another-cache',
+    file: 'format/insertion-page.js',
+    snippet: 'if (bytes[OWNER_AT + at] !== owner[at])',
+    replacement: 'if (false)',
+  },
+  {
+    name: 'masks-before-noted',
+    file: 'store/load.js',
+    snippet: 'if (hasNoted)\n        yield* visit();',
+    replacement: 'if (hasNoted) {\n        yield* writeMasks(store, block);\n        yield* visit();\n    }',
+  },
+];
+
 /**
  * Seeds that find them, by name. What is not here no seed has found yet: either what would show it is rare, or another barrier
  * does the same work.
@@ -422,7 +475,7 @@ const CAUGHT_BY: Readonly<Record<string, number>> = {
   'loads-overlap': 111,
 };
 
-export const MUTATIONS: readonly Mutation[] = [...BARRIERS, ...ORDERS].map((mutation) => ({
+export const MUTATIONS: readonly Mutation[] = [...BARRIERS, ...ORDERS, ...LOG].map((mutation) => ({
   ...mutation,
   caughtBy: CAUGHT_BY[mutation.name],
 }));

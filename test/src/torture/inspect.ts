@@ -2,7 +2,6 @@
 
 import { copyFileSync, rmSync } from 'node:fs';
 import { acquireStoreLock, check, openStore, run, type Store } from 'blobyard';
-import { clusterMapOf } from './data-work.js';
 import type { FoundBlob } from './oracle.js';
 import type { Durability } from './protocol.js';
 
@@ -69,11 +68,10 @@ async function examine(store: Store): Promise<string[]> {
 
 async function readBlob(store: Store, id: bigint): Promise<FoundBlob> {
   const blob = await store.open(id);
-  const { clusterSizeBytes } = await store.stats();
   const xattrs = new Map<string, string>();
   for (const name of await blob.xattrs.list()) xattrs.set(name, (await blob.xattrs.getText(name)) as string);
   const content = await blob.read(0, blob.sizeBytes);
-  const found = { id, content, xattrs, map: clusterMapOf(blob, clusterSizeBytes), isReadOnly: blob.isReadOnly };
+  const found = { id, content, xattrs, isReadOnly: blob.isReadOnly };
   await blob.close();
   return found;
 }

@@ -5,7 +5,7 @@
 
 import type { Blob, BlobInfo, Store } from 'blobyard';
 import type { Random } from '../stress/random.js';
-import { changeAtOnce, changeInOrder, clusterMapOf, type DataWork } from './data-work.js';
+import { changeAtOnce, changeInOrder, type DataWork } from './data-work.js';
 import { checksum } from './pattern.js';
 import type { Reporter } from './protocol.js';
 
@@ -119,12 +119,11 @@ export class Lane {
     );
   }
 
-  /** What the blob reads as then is reported too: what is durable afterwards. */
+  /** What the blob reads as then is reported too. */
   async #settle(key: string, blob: Blob, kind: 'sync' | 'flush'): Promise<void> {
-    const { clusterBytes, reporter } = this.#options;
-    const map = clusterMapOf(blob, clusterBytes);
+    const { reporter } = this.#options;
     const crc = checksum(await blob.read(0, blob.sizeBytes));
-    await reporter.perform({ kind, key, map, crc }, () => blob[kind]());
+    await reporter.perform({ kind, key, crc }, () => blob[kind]());
   }
 
   async #setXattr(key: string, blob: Blob): Promise<void> {

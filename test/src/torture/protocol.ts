@@ -58,7 +58,7 @@ export type Operation =
       readonly tag: string;
     }
   /** @property crc - of all that the blob reads as when it begins */
-  | { readonly kind: 'sync' | 'flush'; readonly key: string; readonly map: ClusterMap; readonly crc: number }
+  | { readonly kind: 'sync' | 'flush'; readonly key: string; readonly crc: number }
   | { readonly kind: 'flushStore' }
   /** @property value - undefined: the xattr is deleted */
   | { readonly kind: 'xattr'; readonly key: string; readonly name: string; readonly value?: string }

@@ -134,6 +134,10 @@ export class Blobstore {
     return this.#state.damaged;
   }
 
+  get durability(): Durability {
+    return this.#state.durability;
+  }
+
   get isClosed(): boolean {
     return this.#state.isClosed;
   }
@@ -181,6 +185,12 @@ export class Blobstore {
   *growLive(): Steps<void> {
     this.#state.requireOpen();
     yield* growLive(this.#state);
+  }
+
+  /** True when the disk has the metadata of all blobs, or is being given it. */
+  get isSynced(): boolean {
+    for (const blob of this.#state.openBlobs.values()) if (blob.state === 'dirty') return false;
+    return true;
   }
 
   /** Makes what was acknowledged durable, of all blobs. */

@@ -46,6 +46,12 @@ interface CommonOptions {
    * unless given.
    */
   readonly lowSpaceBytes?: number;
+  /**
+   * The store is synced by itself every so many milliseconds while something is unsynced; 0: never. Unless given: 5000 with 'power-loss'
+   * on a device that does not say who keeps what was written (`BlockDevice.cacheOwner`), where a killed process loses first writes of
+   * clusters since the last sync; never on others, which lose nothing by it. At most 2^31 - 1.
+   */
+  readonly syncIntervalMs?: number;
   /** Keeps the process alive while the store is open. Otherwise only what is under way does. False unless given. */
   readonly keepAlive?: boolean;
   /** Ends the work with ECANCELED; a device that was opened for it is closed. */

@@ -36,8 +36,16 @@ import { InFlight } from './in-flight.js';
 import { InlineBlob, requireNoHandles } from './inline-blob.js';
 import { freeBytesOf, LowSpaceWatch } from './low-space.js';
 import type { HeldDevice } from './open-device.js';
+import { SelfSync } from './self-sync.js';
 import { Sharing } from './sharing.js';
 import type { StoreContext } from './store-context.js';
+
+export interface InlineStoreOptions {
+  /** Threshold of the event `low-space`. */
+  readonly lowSpaceBytes?: number | undefined;
+  /** Milliseconds between syncs that nobody asked for. */
+  readonly syncIntervalMs?: number | undefined;
+}
 
 export class InlineStore implements Store {
   readonly damaged: readonly Damage[];
@@ -46,18 +54,18 @@ export class InlineStore implements Store {
   readonly #inFlight = new InFlight('the store');
   readonly #sharing: Sharing;
   readonly #listeners = new Listeners();
+  readonly #selfSync: SelfSync;
   #ending: Promise<void> | undefined;
   #engineChannel: Channel | undefined;
 
-  /** @param held - the store's from now on, to be released with it
-   * @param lowSpaceBytes - threshold of the event `low-space`
-   */
-  constructor(context: StoreContext, held: HeldDevice, lowSpaceBytes?: number) {
+  /** @param held - the store's from now on, to be released with it */
+  constructor(context: StoreContext, held: HeldDevice, { lowSpaceBytes, syncIntervalMs }: InlineStoreOptions = {}) {
     this.#context = context;
     this.#held = held;
     this.#sharing = new Sharing(context, (id) => this.#requireListed(id));
     this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
     this.#watchSpace(lowSpaceBytes);
+    this.#selfSync = new SelfSync(context.blobstore, () => this.flush(), syncIntervalMs);
   }
 
   get isClosed(): boolean {
@@ -273,10 +281,12 @@ export class InlineStore implements Store {
         this.#sharing.readmit();
         throw error;
       }
+      this.#selfSync.stop();
       this.#sharing.stop();
       await this.#letGo();
       throw error;
     }
+    this.#selfSync.stop();
     this.#sharing.stop();
     await this.#held.release();
   }

@@ -11,16 +11,14 @@ import {
 import type { FoundBlob } from '../api/store.js';
 import { callUser } from '../failures.js';
 import { Catalogue, nameOf } from './catalogue.js';
-import { InlineStore } from './inline-store.js';
+import { InlineStore, type InlineStoreOptions } from './inline-store.js';
 import type { HeldDevice } from './open-device.js';
 import { pauseUnlessAborted } from './pause.js';
 import { StoreContext } from './store-context.js';
 
 /** What making and opening a store have in common. */
-export interface InlineOptions {
+export interface InlineOptions extends InlineStoreOptions {
   readonly requestsMax: number;
-  /** Threshold of the event `low-space`. */
-  readonly lowSpaceBytes: number | undefined;
 }
 
 export interface CreateInlineOptions extends InlineOptions {
@@ -37,11 +35,7 @@ export interface OpenInlineOptions extends InlineOptions {
 /** Makes a store; the device is the store's from then on. Throws as `createStore`. */
 export async function createInline(held: HeldDevice, options: CreateInlineOptions): Promise<InlineStore> {
   const blobstore = await run(Blobstore.init(held.device, options.init));
-  return new InlineStore(
-    new StoreContext(blobstore, new Catalogue(), options.requestsMax),
-    held,
-    options.lowSpaceBytes,
-  );
+  return new InlineStore(new StoreContext(blobstore, new Catalogue(), options.requestsMax), held, options);
 }
 
 /** Opens the store on a device, which is the store's from then on. Throws as `openStore`. */
@@ -65,7 +59,7 @@ export async function openInline(held: HeldDevice, options: OpenInlineOptions): 
       const sizeBytes = clusterCount * blobstore.geometry.clusterBytes;
       if (options.onBlob) callUser('onBlob', options.onBlob, { id, name, sizeBytes });
     }
-    return new InlineStore(new StoreContext(blobstore, catalogue, options.requestsMax), held, options.lowSpaceBytes);
+    return new InlineStore(new StoreContext(blobstore, catalogue, options.requestsMax), held, options);
   } catch (error) {
     await run(blobstore.abandon());
     throw error;

@@ -24,6 +24,7 @@ export type StorePlan = {
   readonly device: DeviceSpec;
   readonly requestsMax: number;
   readonly lowSpaceBytes: number | undefined;
+  readonly syncIntervalMs: number | undefined;
   /** The client can be asked for external snapshots. */
   readonly findsExternal: boolean;
 } & (

@@ -213,15 +213,23 @@ export class MetadataService {
   ): Promise<InlineStore> {
     const find = (wanted: { blobId: bigint; snapshotId: Uint8Array }) => this.#callbacks.findExternal(wanted);
     const openExternalSnapshot = plan.findsExternal ? find : undefined;
-    const { requestsMax, lowSpaceBytes } = plan;
+    const { requestsMax, lowSpaceBytes, syncIntervalMs } = plan;
     const held = await holdDevice(plan.device, false); // the client has the lock
     try {
       if (plan.kind === 'create') {
         const init = { ...plan.init, openExternalSnapshot };
-        return await createInline(held, { init, requestsMax, lowSpaceBytes });
+        return await createInline(held, { init, requestsMax, lowSpaceBytes, syncIntervalMs });
       }
       const load = { ...plan.load, openExternalSnapshot };
-      return await openInline(held, { load, requestsMax, lowSpaceBytes, grow: plan.grow, signal, onBlob });
+      return await openInline(held, {
+        load,
+        requestsMax,
+        lowSpaceBytes,
+        syncIntervalMs,
+        grow: plan.grow,
+        signal,
+        onBlob,
+      });
     } catch (error) {
       await held.release();
       throw error;

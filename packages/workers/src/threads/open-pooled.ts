@@ -40,6 +40,7 @@ export interface OpenPooledOptions {
   readonly threads: number;
   readonly requestsMax: number;
   readonly lowSpaceBytes: number | undefined;
+  readonly syncIntervalMs: number | undefined;
   readonly findExternal: FindExternalSnapshot | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onBlob: ((blob: FoundBlob) => void) | undefined;
@@ -89,9 +90,9 @@ async function assemble(
 }
 
 function planOf(held: HeldDevice, options: OpenPooledOptions): StorePlan {
-  const { work, requestsMax, lowSpaceBytes } = options;
+  const { work, requestsMax, lowSpaceBytes, syncIntervalMs, findExternal } = options;
   const device = specForThreads(options.device, held.device);
-  const common = { device, requestsMax, lowSpaceBytes, findsExternal: options.findExternal !== undefined };
+  const common = { device, requestsMax, lowSpaceBytes, syncIntervalMs, findsExternal: findExternal !== undefined };
   if (work.kind === 'create') {
     const { openExternalSnapshot: _, ...init } = work.init;
     return { ...common, kind: 'create', init };

@@ -22,6 +22,7 @@ import { allocateFor, releaseTo } from '../data/store-memory.js';
 import { coded } from '../failures.js';
 import { checkAddress, checkCreateBlob, checkOpenBlob } from '../inline/blob-options.js';
 import { InFlight } from '../inline/in-flight.js';
+import { atProcessEnd } from '../process-end.js';
 import { noEngine, PooledBlob } from './pooled-blob.js';
 import type { PooledContext } from './pooled-context.js';
 import type { StoreHandle } from './store-handle.js';
@@ -34,6 +35,7 @@ export class PooledStore implements Store {
   readonly #context: PooledContext;
   readonly #inFlight: InFlight;
   readonly #listeners = new Listeners();
+  readonly #forgetAtEnd: (() => void) | undefined;
   #ending: Promise<void> | undefined;
 
   /** The worker, the data plane and the device are the store's from now on, to be ended with it. */
@@ -42,6 +44,9 @@ export class PooledStore implements Store {
     this.#context = context;
     this.damaged = damaged;
     this.#inFlight = new InFlight('the store', metadata.busy);
+    const { cacheOwner } = context.held.device;
+    // The metadata worker ends with the process, and does not hear of it.
+    if (cacheOwner !== 'process') this.#forgetAtEnd = atProcessEnd({ beforeExit: () => this.flush() });
     metadata.onLowSpace((lowSpace) => {
       if (!this.isClosed) this.#listeners.tell('low-space', lowSpace);
     });
@@ -212,6 +217,7 @@ export class PooledStore implements Store {
   async #letGo(): Promise<void> {
     const { metadata, plane, held } = this.#context;
     this.#context.isEnded = true;
+    this.#forgetAtEnd?.();
     try {
       await plane.stop();
     } finally {
