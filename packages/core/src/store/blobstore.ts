@@ -46,7 +46,7 @@ import { initStore } from './init.js';
 import { InlinePort, inlineHost } from './inline-port.js';
 import { growStore, loadStore } from './load.js';
 import type { InitOptions, LoadOptions } from './options.js';
-import type { DamagedBlob, StoreState } from './store-state.js';
+import type { DamagedBlob, Durability, StoreState } from './store-state.js';
 import { updateSuper } from './super-block-io.js';
 import { abandonStore, destroyStore, unloadStore } from './unload.js';
 import { auditStore, verifyStore } from './verify.js';
