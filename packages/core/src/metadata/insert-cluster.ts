@@ -15,15 +15,9 @@ import { type BlobCluster, type MdPage, UNALLOCATED } from '../units/units.js';
 import type { ClaimedCluster } from './allocation.js';
 import { releasePages } from './clearing.js';
 import { extentPageIndex, writeExtentPage } from './extent-pages.js';
-import { noteInsertions } from './note-insertions.js';
+import { noteInsertions, type WantedInsertion } from './note-insertions.js';
 import { keptClusterCount, sync } from './persist.js';
 import { Deferred, type Steps } from './steps.js';
-
-/** A cluster that a channel has claimed, and where it is to be in the blob. */
-export interface WantedInsertion {
-  readonly index: BlobCluster;
-  readonly claimed: ClaimedCluster;
-}
 
 /** `exists` when another one was faster: the claim is still the caller's, to be cleared and given back. */
 export type InsertionOutcome = 'inserted' | 'exists' | { readonly error: unknown };
@@ -130,8 +124,7 @@ function* makeKnown(
   const { insertionLog } = store;
   if (insertionLog === undefined) return;
   const page = (extentPage === undefined ? UNALLOCATED : blob.map.extentPages.get(extentPage)) as MdPage;
-  const noted = insertions.map(({ index, claimed: { cluster } }) => ({ index, cluster, extentPage: page }));
-  if (!(yield* noteInsertions(store, insertionLog, blob, noted))) yield* sync(store, blob);
+  if (!(yield* noteInsertions(store, insertionLog, blob, insertions, page))) yield* sync(store, blob);
 }
 
 function extentPageOf(blob: Blob, index: BlobCluster): number | undefined {

@@ -2,38 +2,46 @@
 
 import type { Blob } from '../blob/blob.js';
 import { BlobstoreError } from '../error.js';
-import type { InsertionLog, LogPage, NewInsertion } from '../store/insertion-log.js';
+import type { InsertionLog, LogPage } from '../store/insertion-log.js';
 import type { StoreState } from '../store/store-state.js';
-import type { MdPage } from '../units/units.js';
+import type { BlobCluster, MdPage } from '../units/units.js';
+import type { ClaimedCluster } from './allocation.js';
 import { isInUse } from './open-close.js';
 import { persist } from './persist.js';
 import type { Steps } from './steps.js';
 
+/** A cluster that a channel has claimed, and where it is to be in the blob. */
+export interface WantedInsertion {
+  readonly index: BlobCluster;
+  readonly claimed: ClaimedCluster;
+}
+
 /**
  * Notes insertions into one blob on the disk, so that they outlive this process. False when the log cannot take them: it is full
  * and cannot be emptied, or the blob's root on disk may count fewer clusters. Then the blob has to be synced instead.
+ * @param extentPage - the page of the extent page that maps them; 0 without an extent table
  */
 export function* noteInsertions(
   store: StoreState,
   log: InsertionLog,
   blob: Blob,
-  insertions: readonly NewInsertion[],
+  insertions: readonly WantedInsertion[],
+  extentPage: MdPage,
 ): Steps<boolean> {
   const countedOnDisk = blob.rootInDoubt ? 0 : blob.syncedClusterCount;
   if (insertions.some(({ index }) => index >= countedOnDisk)) return false;
-  const pages = new Set<LogPage | undefined>();
-  for (const insertion of insertions) {
-    let page = log.add(blob.page, insertion);
+  let unwritten: LogPage | undefined;
+  for (const { index, claimed } of insertions) {
+    let page = log.add(blob.page, index, claimed.cluster, extentPage);
     if (page === undefined) {
       yield* makeRoom(store, log);
-      page = log.add(blob.page, insertion);
+      page = log.add(blob.page, index, claimed.cluster, extentPage);
     }
-    pages.add(page);
-  }
-  for (const page of pages) {
     if (page === undefined) return false;
-    yield* log.write(page);
+    if (unwritten !== undefined && unwritten !== page) yield* log.write(unwritten);
+    unwritten = page;
   }
+  if (unwritten !== undefined) yield* log.write(unwritten);
   return true;
 }
 

@@ -7,12 +7,8 @@ import { assert, BlobstoreError } from '../error.js';
 import type { ClaimedCluster } from '../metadata/allocation.js';
 import { freeUsedLock, leaveForDead, takeBackClaims } from '../metadata/dead-channel.js';
 import { discardCluster, reclaimClusters } from '../metadata/discard-cluster.js';
-import {
-  type InsertionOutcome,
-  insertCluster,
-  insertClusters,
-  type WantedInsertion,
-} from '../metadata/insert-cluster.js';
+import { type InsertionOutcome, insertCluster, insertClusters } from '../metadata/insert-cluster.js';
+import type { WantedInsertion } from '../metadata/note-insertions.js';
 import { releaseCluster } from '../metadata/release-cluster.js';
 import type { Steps } from '../metadata/steps.js';
 import { BLOB } from '../shared/layout.js';

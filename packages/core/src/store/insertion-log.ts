@@ -53,14 +53,6 @@ export interface NotedInsertion extends InsertionRecord {
   readonly home: LogPage;
 }
 
-/** What is to be noted. */
-export interface NewInsertion {
-  readonly index: BlobCluster;
-  readonly cluster: DeviceCluster;
-  /** 0 without an extent table. */
-  readonly extentPage: MdPage;
-}
-
 export class InsertionLog {
   readonly #channel: DeviceChannel;
   readonly #geometry: Geometry;
@@ -139,18 +131,16 @@ export class InsertionLog {
     }
   }
 
-  /**
-   * Notes an insertion, in memory; answers the page that has to be written, or undefined when the log is full.
-   */
-  add(blobPage: MdPage, insertion: NewInsertion): LogPage | undefined {
+  /** Notes an insertion, in memory; answers the page that has to be written, or undefined when the log is full. */
+  add(blobPage: MdPage, index: BlobCluster, cluster: DeviceCluster, extentPage: MdPage): LogPage | undefined {
     const last = this.#growing.get(blobPage);
-    if (last !== undefined && continues(last, insertion)) {
+    if (last !== undefined && continues(last, index, cluster, extentPage)) {
       last.count++;
       return last.home;
     }
     const home = this.#pageWithRoom();
     if (home === undefined) return undefined;
-    const noted: NotedInsertion = { ...insertion, blobPage, count: 1, order: ++this.#order, home };
+    const noted: NotedInsertion = { blobPage, index, cluster, count: 1, extentPage, order: ++this.#order, home };
     this.#keep(noted);
     this.#growing.set(blobPage, noted);
     return home;
@@ -158,7 +148,8 @@ export class InsertionLog {
 
   /** Writes a page as it is then; whoever asks meanwhile shares the next write. */
   write(page: LogPage): Steps<void> {
-    return page.writes.run(() => this.#writeOnce(page));
+    const isAtOnce = this.#scratch !== undefined; // then no two writes can be under way
+    return isAtOnce ? this.#writeOnce(page) : page.writes.run(() => this.#writeOnce(page));
   }
 
   /** The live records of a blob, none of which becomes longer from now on. */
@@ -234,7 +225,7 @@ function placesOf({ pageMask, blobIdMask }: SuperBlock, mdPageCount: number): nu
 }
 
 /** True when an insertion makes a record longer. */
-function continues(record: NotedInsertion, { index, cluster, extentPage }: NewInsertion): boolean {
+function continues(record: NotedInsertion, index: number, cluster: number, extentPage: number): boolean {
   const { count } = record;
   return record.extentPage === extentPage && index === record.index + count && cluster === record.cluster + count;
 }
