@@ -1,0 +1,321 @@
+/**
+ * The insertion log: what a process leaves that ends without a word is taken over by the next to open the store, as long as the
+ * cache that took its writes is the same; and never gives a blob what is not its own. Clusters of one page; a killed process is a
+ * copy of the medium.
+ */
+
+import {
+  type Blob,
+  Blobstore,
+  type BlockDevice,
+  type Channel,
+  crc32c,
+  type LoadOptions,
+  run,
+  runSync,
+} from '@blobyard/core';
+import { asyncDevice, FaultyDevice, SparseMemoryDevice } from '@blobyard/io';
+import fc from 'fast-check';
+import { describe, expect, it, test } from 'vitest';
+import { requireSound } from '../check/require-sound.js';
+import { copyMedium } from '../faults/copy-medium.js';
+
+const CLUSTER = 4096;
+const CLUSTERS = 1200;
+const MD_PAGES = 64;
+/** The two pages of the log: the places of the masks of used pages, and of used blob ids. */
+const LOG_AT = [1 * CLUSTER, 3 * CLUSTER];
+
+/** A device whose cache has an owner; also one that fails when it is told to. */
+class OwnedDevice extends FaultyDevice {
+  readonly medium: SparseMemoryDevice;
+  readonly #owner: Uint8Array;
+
+  constructor(medium = new SparseMemoryDevice({ sizeBytes: CLUSTERS * CLUSTER }), owner = 1) {
+    super(medium);
+    this.medium = medium;
+    this.#owner = new Uint8Array(16).fill(owner);
+  }
+
+  override get cacheOwner(): Uint8Array {
+    return this.#owner;
+  }
+
+  /** What a process that is killed now leaves, as one finds it that meets the same cache, or another. */
+  killed(owner = 1): OwnedDevice {
+    return new OwnedDevice(copyMedium(this.medium), owner);
+  }
+}
+
+interface Yard {
+  device: OwnedDevice;
+  store: Blobstore;
+  channel: Channel;
+}
+
+function newYard(device = new OwnedDevice()): Yard {
+  const store = runSync(Blobstore.init(device, { clusterBytes: CLUSTER, mdPageCount: MD_PAGES }));
+  return { device, store, channel: store.openChannel() };
+}
+
+function newBlob({ store }: Yard, clusterCount = 8, thin = true, useExtentTable = true): Blob {
+  return runSync(store.openBlob(runSync(store.createBlob({ clusterCount, thin, useExtentTable }))));
+}
+
+function write({ channel }: Yard, blob: Blob, cluster: number, value: number): void {
+  channel.writeSync(blob, new Uint8Array(CLUSTER).fill(value), cluster, 1);
+}
+
+/** Sets an xattr that is as long as the first page of a blob's chain lets it be. */
+function fillPage({ store }: Yard, blob: Blob): void {
+  for (let bytes = 4000; ; bytes--) {
+    store.setXattr(blob, 'x', new Uint8Array(bytes));
+    runSync(store.syncBlob(blob));
+    if (blob.chain.length === 1) return;
+  }
+}
+
+/** How stores are opened: as the promise API does it, and as the specification does. */
+const WAYS: readonly LoadOptions[] = [{ onDamage: 'refuse' }, {}];
+
+/** Opens a store after a crash, requires that it adds up and can be opened again, and answers what a blob's clusters hold. */
+function valuesAfter(device: OwnedDevice, id: bigint, options: LoadOptions = { onDamage: 'refuse' }): number[] {
+  const values = valuesIn(device, id, options);
+  const again = valuesIn(device, id, options); // the log is void now, and must not be needed
+  expect(again).toEqual(values);
+  return values;
+}
+
+function valuesIn(device: OwnedDevice, id: bigint, options: LoadOptions): number[] {
+  const store = runSync(Blobstore.load(device, { clusterBytes: CLUSTER, ...options }));
+  runSync(store.audit());
+  runSync(requireSound(device, 'in the recovered store'));
+  const blob = runSync(store.openBlob(id));
+  const bytes = new Uint8Array(blob.clusterCount * CLUSTER);
+  store.openChannel().readSync(blob, bytes, 0, blob.clusterCount);
+  const values = Array.from({ length: blob.clusterCount }, (_, at) => bytes[at * CLUSTER]);
+  expect(values.every((value, at) => bytes[at * CLUSTER + CLUSTER - 1] === value)).toBe(true);
+  runSync(store.closeBlob(blob));
+  runSync(store.abandon());
+  return values;
+}
+
+describe.each(WAYS)('opened with %o', (options) => {
+  test.each([true, false])('first writes that nothing has synced are there (extent table: %s)', (useExtentTable) => {
+    const yard = newYard();
+    const blob = newBlob(yard, 8, true, useExtentTable);
+    write(yard, blob, 3, 7);
+    write(yard, blob, 4, 8);
+    write(yard, blob, 0, 9);
+    expect(valuesAfter(yard.device.killed(), blob.id, options)).toEqual([9, 0, 0, 7, 8, 0, 0, 0]);
+  });
+
+  it('of another cache says nothing, and what was flushed is there', () => {
+    const yard = newYard();
+    const blob = newBlob(yard);
+    write(yard, blob, 1, 5);
+    runSync(yard.store.flushBlob(blob));
+    write(yard, blob, 2, 6);
+    expect(valuesAfter(yard.device.killed(2), blob.id, options)).toEqual([0, 5, 0, 0, 0, 0, 0, 0]);
+  });
+
+  it('of a copy on write keeps the copy', () => {
+    const yard = newYard();
+    const blob = newBlob(yard);
+    write(yard, blob, 2, 5);
+    write(yard, blob, 3, 6);
+    runSync(yard.store.createSnapshot(blob.id));
+    write(yard, blob, 3, 7);
+    expect(valuesAfter(yard.device.killed(), blob.id, options)).toEqual([0, 0, 5, 7, 0, 0, 0, 0]);
+  });
+
+  it('does not give a clone what its snapshot has', () => {
+    const yard = newYard();
+    const blob = newBlob(yard);
+    write(yard, blob, 2, 5);
+    const snapshot = runSync(yard.store.createSnapshot(blob.id));
+    const device = yard.device.killed();
+    expect(valuesAfter(device, blob.id, options)).toEqual([0, 0, 5, 0, 0, 0, 0, 0]);
+    const store = runSync(Blobstore.load(device, options));
+    const clone = runSync(store.openBlob(blob.id));
+    expect(clone.map.allocatedCount).toBe(0);
+    store.openChannel().writeSync(clone, new Uint8Array(CLUSTER).fill(9), 2, 1);
+    expect(valuesIn(device.killed(), snapshot, options)[2]).toBe(5);
+  });
+
+  it('takes the newest of two clusters that came to the same place', () => {
+    const yard = newYard();
+    const blob = newBlob(yard);
+    write(yard, blob, 2, 5);
+    write(yard, blob, 3, 6);
+    runSync(yard.store.syncBlob(blob));
+    yard.channel.unmapSync(blob, 2, 2);
+    write(yard, blob, 3, 7);
+    expect(valuesAfter(yard.device.killed(), blob.id, options).slice(2, 4)).toEqual([0, 7]);
+  });
+
+  it('knows nothing of a blob that is deleted, nor gives what it had to the next of that id', () => {
+    const yard = newYard();
+    const first = newBlob(yard);
+    for (let cluster = 0; cluster < 8; cluster++) write(yard, first, cluster, 5);
+    const { id } = first;
+    runSync(yard.store.closeBlob(first));
+    runSync(yard.store.deleteBlob(id));
+    const second = newBlob(yard);
+    expect(second.id).toBe(id);
+    write(yard, second, 6, 6);
+    expect(valuesAfter(yard.device.killed(), id, options)).toEqual([0, 0, 0, 0, 0, 0, 6, 0]);
+  });
+
+  it('ends with whoever recovers the store without it, as the reference does', () => {
+    const yard = newYard();
+    const blob = newBlob(yard);
+    write(yard, blob, 2, 5);
+    const device = yard.device.killed();
+    const masks = device.openChannel();
+    for (const at of LOG_AT) void masks.write(new Uint8Array(CLUSTER), 0, at / CLUSTER, 1);
+    expect(valuesAfter(device, blob.id, options)[2]).toBe(0);
+  });
+});
+
+describe('the log', () => {
+  it('costs one write of a page for a first write, and no flush', () => {
+    const yard = newYard();
+    const blob = newBlob(yard);
+    write(yard, blob, 0, 1); // the store is marked as in use
+    const before = { ...yard.device.counters };
+    write(yard, blob, 1, 2);
+    expect(yard.device.counters).toEqual({ ...before, write: before.write + 2 });
+    write(yard, blob, 1, 3);
+    expect(yard.device.counters).toEqual({ ...before, write: before.write + 3 });
+  });
+
+  it('syncs the blobs that are in it when it is full, and goes on', () => {
+    const yard = newYard();
+    const blobs = [newBlob(yard, 400), newBlob(yard, 400)];
+    // Neither side by side in the blob nor on the device: each takes a record of its own.
+    for (let at = 0; at < 400; at++) for (const blob of blobs) write(yard, blob, (at * 7) % 400, 1 + (at % 200));
+    const expected = Array.from({ length: 400 }, () => 0);
+    for (let at = 0; at < 400; at++) expected[(at * 7) % 400] = 1 + (at % 200);
+    for (const { id } of blobs) expect(valuesAfter(yard.device.killed(), id)).toEqual(expected);
+  });
+
+  it('is not needed where the blob has become longer: its new size is synced with the first write there', () => {
+    const yard = newYard();
+    const blob = newBlob(yard, 2);
+    runSync(yard.store.resizeBlob(blob, 6));
+    write(yard, blob, 5, 4);
+    expect(valuesAfter(yard.device.killed(), blob.id)).toEqual([0, 0, 0, 0, 0, 4]);
+  });
+
+  it('that cannot be written fails the write, which can be tried again; nothing leaks', () => {
+    const yard = newYard();
+    const blob = newBlob(yard);
+    write(yard, blob, 0, 1);
+    yard.device.failAt(1, { kind: 'write' });
+    expect(() => write(yard, blob, 3, 2)).toThrow(expect.objectContaining({ code: 'EIO' }));
+    expect(valuesAfter(yard.device.killed(), blob.id)[0]).toBe(1);
+    write(yard, blob, 3, 2);
+    expect(valuesAfter(yard.device.killed(), blob.id)[3]).toBe(2);
+    runSync(yard.store.syncBlob(blob));
+    runSync(yard.store.audit());
+  });
+
+  it('that cannot be taken clean keeps what a blob gives back from the next owner', () => {
+    const yard = newYard();
+    const blob = newBlob(yard);
+    write(yard, blob, 3, 2);
+    runSync(yard.store.syncBlob(blob));
+    yard.channel.unmapSync(blob, 3, 1);
+    const free = yard.store.freeClusterCount;
+    // The sync that gives the cluster back: extent page, root, then the log.
+    yard.device.failAt(3, { kind: 'write' });
+    expect(() => runSync(yard.store.syncBlob(blob))).toThrow(expect.objectContaining({ code: 'EIO' }));
+    expect(yard.store.freeClusterCount).toBe(free);
+    runSync(yard.store.syncBlob(blob));
+    expect(yard.store.freeClusterCount).toBe(free + 1);
+  });
+
+  it('keeps what it says of a blob for which the metadata region has no room, and the store opens', () => {
+    const yard = newYard();
+    const { store } = yard;
+    const blob = newBlob(yard, 8, true, false);
+    fillPage(yard, blob);
+    for (let at = 0; at < 8; at += 2) write(yard, blob, at, 3); // four runs more, for which the page has no room
+    expect(() => {
+      for (;;) runSync(store.createBlob());
+    }).toThrow(expect.objectContaining({ code: 'ENOMEM' }));
+    const values = [3, 0, 3, 0, 3, 0, 3, 0];
+    expect(valuesAfter(yard.device.killed(), blob.id)).toEqual(values);
+    // It opens for users, too, who can make room.
+    const device = yard.device.killed();
+    const again = runSync(Blobstore.load(device, { clusterBytes: CLUSTER, onDamage: 'refuse' }));
+    const [spare] = again.blobIds().slice(-1);
+    runSync(again.deleteBlob(spare));
+    runSync(again.unload());
+    expect(valuesIn(device, blob.id, {})).toEqual(values);
+  });
+
+  it('works on an asynchronous device, with insertions that come together', async () => {
+    const medium = new SparseMemoryDevice({ sizeBytes: CLUSTERS * CLUSTER });
+    const owned = new OwnedDevice(medium);
+    const device: BlockDevice = asyncDevice(owned);
+    const store = await run(Blobstore.init(device, { clusterBytes: CLUSTER, mdPageCount: MD_PAGES }));
+    const blob = await run(store.openBlob(await run(store.createBlob({ clusterCount: 8, thin: true }))));
+    const channel = store.openChannel();
+    const fill = (at: number) => channel.write(blob, new Uint8Array(CLUSTER).fill(at + 1), at, 1);
+    await Promise.all([0, 1, 2, 3, 4, 5, 6].map(fill));
+    expect(valuesAfter(owned.killed(), blob.id)).toEqual([1, 2, 3, 4, 5, 6, 7, 0]);
+  });
+});
+
+describe('whatever the log says', () => {
+  const record = fc.record({
+    blobPage: fc.integer({ min: 0, max: 5 }),
+    index: fc.integer({ min: 0, max: 700 }),
+    cluster: fc.integer({ min: 0, max: CLUSTERS + 5 }),
+    count: fc.oneof(fc.integer({ min: 0, max: 9 }), fc.constant(0xffff_ffff)),
+    extentPage: fc.integer({ min: 0, max: MD_PAGES + 2 }),
+    order: fc.nat(),
+  });
+
+  it('a store opens, or is refused as damaged, and no cluster has two owners', { timeout: 120_000 }, () => {
+    const yard = newYard();
+    const thin = newBlob(yard, 600);
+    write(yard, thin, 1, 1);
+    newBlob(yard, 6, false);
+    newBlob(yard, 4, true, false);
+    runSync(yard.store.flush());
+    fc.assert(
+      fc.property(fc.array(record, { maxLength: 12 }), (records) => {
+        const device = yard.device.killed();
+        putLogPage(device, records);
+        let store: Blobstore;
+        try {
+          store = runSync(Blobstore.load(device, { clusterBytes: CLUSTER, onDamage: 'refuse' }));
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'EILSEQ' });
+          return;
+        }
+        runSync(store.audit());
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+/** Writes a page of the log as this version would, with records that need not make sense. */
+function putLogPage(device: OwnedDevice, records: readonly Record<string, number>[]): void {
+  const page = new Uint8Array(CLUSTER);
+  const view = new DataView(page.buffer);
+  page.set(new TextEncoder().encode('BYINSLOG'));
+  view.setUint32(8, 1, true);
+  view.setUint32(12, records.length, true);
+  page.set(device.cacheOwner, 16);
+  const fields = ['blobPage', 'index', 'cluster', 'count', 'extentPage', 'order'];
+  records.forEach((record, at) => {
+    for (const [word, field] of fields.entries()) view.setUint32(32 + at * 24 + word * 4, record[field], true);
+  });
+  view.setUint32(4092, crc32c(page, 0, 4092), true);
+  void device.openChannel().write(page, 0, LOG_AT[0] / CLUSTER, 1);
+}
