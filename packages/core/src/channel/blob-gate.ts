@@ -13,7 +13,7 @@ import type { Steps, Waitable } from '../metadata/steps.js';
 import type { BlobBlocks } from '../shared/blob-blocks.js';
 import type { ChannelTable, Counters } from '../shared/channel-table.js';
 import { BLOB } from '../shared/layout.js';
-import { type SharedStore, storeFailed } from '../shared/shared-store.js';
+import type { SharedStore } from '../shared/shared-store.js';
 import type { ChannelHost } from './host.js';
 
 /** An operation that met a frozen blob. */
@@ -199,9 +199,20 @@ export class BlobGate {
   async #thawLater(slot: number): Promise<void> {
     while (this.#queue.some((operation) => operation.slot === slot)) {
       await this.#blobs.waitWhileFrozen(slot);
-      if (this.#shared.isFailed) this.abortQueued(storeFailed());
+      const end = this.#ending();
+      if (end !== undefined) this.abortQueued(end);
       else if (this.#blobs.load(slot, BLOB.FROZEN) === 0) this.thaw(slot);
     }
     this.#watched.delete(slot);
+  }
+
+  /** With what operations fail, once the store has ended. */
+  #ending(): BlobstoreError | undefined {
+    try {
+      this.#shared.requireAlive();
+      return undefined;
+    } catch (error) {
+      return error as BlobstoreError;
+    }
   }
 }

@@ -91,7 +91,8 @@ async function assemble(
 function planOf(held: HeldDevice, options: OpenPooledOptions): StorePlan {
   const { work, requestsMax, lowSpaceBytes } = options;
   const device = specForThreads(options.device, held.device);
-  const common = { device, requestsMax, lowSpaceBytes, findsExternal: options.findExternal !== undefined };
+  const { shareWindow } = held;
+  const common = { device, shareWindow, requestsMax, lowSpaceBytes, findsExternal: options.findExternal !== undefined };
   if (work.kind === 'create') {
     const { openExternalSnapshot: _, ...init } = work.init;
     return { ...common, kind: 'create', init };

@@ -1,7 +1,16 @@
 /** A channel on another thread than the metadata thread: how it comes to be one, and how it says goodbye. */
 
 import { threadId } from 'node:worker_threads';
-import { BlobstoreError, type BlockDevice, Channel, ChannelTable, run, type Steps, waitFor } from '@blobyard/core';
+import {
+  BlobstoreError,
+  type BlockDevice,
+  Channel,
+  ChannelTable,
+  run,
+  SharedStore,
+  type Steps,
+  waitFor,
+} from '@blobyard/core';
 import { REQUEST } from './mailbox.js';
 import { RemoteHost } from './remote-host.js';
 import type { StoreHandle } from './store-handle.js';
@@ -13,15 +22,25 @@ export interface RemoteChannel {
 }
 
 /**
- * A channel of the calling thread's own; `device` is the store's, as this thread has it open. ENOMEM when the store has as many
- * channels as it can.
+ * A channel of the calling thread's own. ENOMEM when the store has as many channels as it can, EBADF and EIO when it has ended: that
+ * is looked at when the row and the share are noted, for who ends a store looks at these after he has said so.
+ *
+ * @param device - the store's, as this thread has it open
+ * @param share - the descriptor by which the thread has a share of the lock on the store's file
  */
-export function openRemoteChannel(handle: StoreHandle, device: BlockDevice): RemoteChannel {
+export function openRemoteChannel(handle: StoreHandle, device: BlockDevice, share?: number): RemoteChannel {
   const table = new ChannelTable(handle.buffers.channels);
   const row = table.claim(threadId);
-  table.setThread(row, thisThread());
-  const host = new RemoteHost(handle, device, row);
-  return { host, channel: new Channel(host) };
+  try {
+    table.setThread(row, thisThread());
+    if (share !== undefined) table.setShare(row, share);
+    new SharedStore(handle.buffers, 0).requireAlive();
+    const host = new RemoteHost(handle, device, row);
+    return { host, channel: new Channel(host) };
+  } catch (error) {
+    table.release(row);
+    throw error;
+  }
 }
 
 /** Closes a channel, which waits for what is under way in it. The device stays open. */
