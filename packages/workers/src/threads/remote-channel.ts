@@ -1,16 +1,7 @@
 /** A channel on another thread than the metadata thread: how it comes to be one, and how it says goodbye. */
 
 import { threadId } from 'node:worker_threads';
-import {
-  BlobstoreError,
-  type BlockDevice,
-  Channel,
-  ChannelTable,
-  run,
-  SharedStore,
-  type Steps,
-  waitFor,
-} from '@blobyard/core';
+import { BlobstoreError, type BlockDevice, Channel, ChannelTable, run, type Steps, waitFor } from '@blobyard/core';
 import { REQUEST } from './mailbox.js';
 import { RemoteHost } from './remote-host.js';
 import type { StoreHandle } from './store-handle.js';
@@ -31,13 +22,15 @@ export interface RemoteChannel {
 export function openRemoteChannel(handle: StoreHandle, device: BlockDevice, share?: number): RemoteChannel {
   const table = new ChannelTable(handle.buffers.channels);
   const row = table.claim(threadId);
+  let host: RemoteHost | undefined;
   try {
     table.setThread(row, thisThread());
     if (share !== undefined) table.setShare(row, share);
-    new SharedStore(handle.buffers, 0).requireAlive();
-    const host = new RemoteHost(handle, device, row);
+    host = new RemoteHost(handle, device, row);
+    host.shared.requireAlive();
     return { host, channel: new Channel(host) };
   } catch (error) {
+    void host?.close();
     table.release(row);
     throw error;
   }
