@@ -7,30 +7,30 @@
  * failed; all others then see the mark, in the word of each blob that every operation loads.
  *
  * Looking at the clock in each call would be felt. Of calls that follow each other in less than `BURST_CALL_MS` only each
- * `BURST_CALLS`th does; so up to seven calls of a burst may come too late.
+ * `BURST_CALLS`th does; so up to 15 calls of a burst may come too late.
  *
  * A store that has ended is left for good by whoever is outside of its blobs (`SharedStore.shutOut`): such a thread gives its
  * share of the lock on the store's file back.
  */
 
-import { type SharedStore, STORE_END, type StoreLife, type ThreadIdentity } from '@blobyard/core';
+import { type SharedStore, STORE_END, type StoreLife } from '@blobyard/core';
 import { dropStoreShare } from '@blobyard/io/store-share';
 import type { StoreHandle } from './store-handle.js';
-import { isAlive } from './thread-life.js';
+import { ThreadProbe } from './thread-life.js';
 
-/** Shortest time between two looks at the system's list, in milliseconds: one takes 15 us. */
-const LOOK_MS = 10;
+/** Shortest time between two looks at the system's list, in milliseconds: one takes 3 us, and where it is rare ten times that. */
+const LOOK_MS = 20;
 /** How often a thread looks whose event loop turns, in milliseconds. */
 const WATCH_MS = 100;
 /** Calls of a burst to one look at the clock, which takes 40 ns. */
-const BURST_CALLS = 8;
+const BURST_CALLS = 16;
 /** Calls that are no longer than this one apart, in milliseconds, are a burst. */
 const BURST_CALL_MS = 0.008;
 
 export class ThreadLife implements StoreLife {
   readonly #shared: SharedStore;
   readonly #row: number;
-  readonly #metadataThread: ThreadIdentity;
+  readonly #metadataThread: ThreadProbe;
   readonly #shareWindow: number | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** Calls from one look at the clock to the next, and how many are left. */
@@ -44,7 +44,7 @@ export class ThreadLife implements StoreLife {
   constructor(handle: Pick<StoreHandle, 'metadataThread' | 'shareWindow'>, shared: SharedStore, row: number) {
     this.#shared = shared;
     this.#row = row;
-    this.#metadataThread = handle.metadataThread;
+    this.#metadataThread = new ThreadProbe(handle.metadataThread);
     this.#shareWindow = handle.shareWindow;
   }
 
@@ -59,19 +59,20 @@ export class ThreadLife implements StoreLife {
     this.#clockMs = now;
     if (now - this.#lookedMs < LOOK_MS) return;
     this.#lookedMs = now;
-    if (this.#shared.end === STORE_END.OPEN && !isAlive(this.#metadataThread)) this.#shared.markFailed();
+    if (this.#hasLeft || this.#shared.end !== STORE_END.OPEN) return;
+    if (!this.#metadataThread.isAlive()) this.#shared.markFailed();
   }
 
   ended(): void {
     if (this.#hasLeft || this.#shared.channels.isInside(this.#row)) return;
     this.#dropShare();
-    clearInterval(this.#timer);
+    this.#stopLooking();
   }
 
   left(): void {
     this.#hasLeft = true;
     this.#dropShare();
-    clearInterval(this.#timer);
+    this.#stopLooking();
   }
 
   /** Looks from time to time, also when there are no calls: the thread's event loop turns. */
@@ -81,6 +82,11 @@ export class ThreadLife implements StoreLife {
       if (this.#shared.end !== STORE_END.OPEN) this.ended();
     }, WATCH_MS);
     this.#timer.unref();
+  }
+
+  #stopLooking(): void {
+    clearInterval(this.#timer);
+    this.#metadataThread.close();
   }
 
   #dropShare(): void {
