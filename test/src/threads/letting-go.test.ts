@@ -1,7 +1,7 @@
 /** A store that is closed lets go of its file, whatever its threads are doing, and whatever fails: and they are kept out for good. */
 
 import { readdirSync, readlinkSync, renameSync } from 'node:fs';
-import { BlobstoreError } from '@blobyard/core';
+import { BlobstoreError, SharedStore } from '@blobyard/core';
 import { attach, createStore, openStore, type Store } from '@blobyard/workers';
 import { describe, expect, test } from 'vitest';
 import {
@@ -172,6 +172,20 @@ test('a thread that is attaching while the store closes finds it closed, and kee
   opening.open();
   await expectCode(attaching.promise, 'EBADF');
   for (let row = 0; row < 10; row++) expect(yard.shared.channels.isTaken(row)).toBe(false);
+});
+
+test('a thread that finds the end of the store before its blobs are frozen gives its share back, and goes into none', async () => {
+  const { store, actor, its } = await fileYard(0);
+  const handle = store.share();
+  const shared = new SharedStore(handle.buffers, -1);
+  const hasShare = () =>
+    Array.from({ length: 10 }, (_, row) => row).some((row) => shared.channels.share(row) !== undefined);
+  expect(hasShare()).toBe(true);
+  shared.markClosed(); // as it is done first of all when a store is let go with an error
+  await until(() => !hasShare());
+  await expectCode(actor.do('writeSync', its, 0, UNIT, 9), 'EBADF');
+  await expectCode(actor.do('write', its, 0, UNIT, 9), 'EBADF');
+  await actor.do('detach');
 });
 
 test('attaching to a store that was closed says so, also when its file is gone by now', async () => {

@@ -221,7 +221,7 @@ export class Channel {
     if (this.#closed) return;
     this.#closed = true;
     this.#hasFastPath = false;
-    this.#gate.abortQueued(new BlobstoreError('EIO', 'the channel was closed meanwhile'));
+    this.#gate.end(new BlobstoreError('EIO', 'the channel was closed meanwhile'));
     while (this.#outstanding > 0) yield new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
     this.#externals.closeAll();
     try {

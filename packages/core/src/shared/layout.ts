@@ -12,7 +12,7 @@
  * | pool, pages | the bits | any thread | used lock |
  * | blob block | `FROZEN`…`ID_PAGE` | metadata thread | single writer; readers load atomically |
  * | map arena | an entry | metadata thread | single writer; readers load atomically |
- * | blob block | `FROZEN` of a store that failed | who saw the metadata thread die | atomic add |
+ * | blob block | `FROZEN` of a store that has ended | any thread that has found that out | atomic or |
  * | channel row | `INFLIGHT…` | the channel's thread | single writer; the metadata thread loads atomically |
  * | channel row | `OWNER` | any thread | compare and exchange; freed by its owner, or once that is dead |
  * | channel row | `THREAD…`, `LEAVING` | the channel's thread | single writer; the metadata thread loads atomically |
@@ -116,7 +116,7 @@ export const CHANNEL = {
   WORDS: 80,
 } as const;
 
-/** Added to the frozen count of every blob when a store fails: all operations then take the way of those that wait. */
+/** Set in the frozen count of every blob of a store that has ended: all operations then take the way of those that wait. */
 export const FROZEN_FOR_GOOD = 1 << 24;
 
 /** Channels that a store can have at once. */

@@ -137,8 +137,8 @@ export class SharedStore {
   }
 
   /**
-   * Keeps all threads out of all blobs for good, once the store has ended: those that are inside leave, none goes in. Metadata
-   * thread, when its own channels are closed; or who saw it die.
+   * Keeps all threads out of all blobs for good, once the store has ended: those that are inside leave, none goes in, whoever else
+   * says so, or is about to. Any thread; twice is once.
    */
   shutOut(): void {
     this.blobs.freezeAll(FROZEN_FOR_GOOD);
@@ -156,9 +156,8 @@ export class SharedStore {
    * Whoever saw it die; twice is once.
    */
   markFailed(): void {
-    const before = Atomics.exchange(this.#words, STORE.END, STORE_END.FAILED);
-    if (before !== STORE_END.FAILED) this.blobs.freezeAll(FROZEN_FOR_GOOD);
-    this.blobs.wakeAll();
+    Atomics.store(this.#words, STORE.END, STORE_END.FAILED);
+    this.shutOut();
   }
 
   /** Runs `section` under the used lock. It must not do I/O; if it throws, the lock is given back all the same. */

@@ -9,8 +9,8 @@
  * Looking at the clock in each call would be felt. Of calls that follow each other in less than `BURST_CALL_MS` only each
  * `BURST_CALLS`th does; so up to 15 calls of a burst may come too late.
  *
- * A store that has ended is left for good by whoever is outside of its blobs (`SharedStore.shutOut`): such a thread gives its
- * share of the lock on the store's file back.
+ * A thread that has found the end freezes all blobs for good (`SharedStore.shutOut`), which keeps itself out of them, too. When it
+ * is outside of all, it cannot write any more, and gives its share of the lock on the store's file back.
  */
 
 import { type SharedStore, STORE_END, type StoreLife } from '@blobyard/core';
@@ -38,6 +38,8 @@ export class ThreadLife implements StoreLife {
   #callsLeft = 1;
   #clockMs = Number.NEGATIVE_INFINITY;
   #lookedMs = Number.NEGATIVE_INFINITY;
+  #isShutOut = false;
+  /** Nothing is left to be done. */
   #hasLeft = false;
 
   /** @param shared - of the thread that has the row */
@@ -64,15 +66,19 @@ export class ThreadLife implements StoreLife {
   }
 
   ended(): void {
-    if (this.#hasLeft || this.#shared.channels.isInside(this.#row)) return;
-    this.#dropShare();
-    this.#stopLooking();
+    if (this.#hasLeft) return;
+    // Who has marked the store may be about to freeze its blobs: before that is done, this thread could go in again.
+    if (!this.#isShutOut) this.#shared.shutOut();
+    this.#isShutOut = true;
+    if (!this.#shared.channels.isInside(this.#row)) this.left();
   }
 
   left(): void {
+    if (this.#hasLeft) return;
     this.#hasLeft = true;
     this.#dropShare();
-    this.#stopLooking();
+    clearInterval(this.#timer);
+    this.#metadataThread.close();
   }
 
   /** Looks from time to time, also when there are no calls: the thread's event loop turns. */
@@ -82,11 +88,6 @@ export class ThreadLife implements StoreLife {
       if (this.#shared.end !== STORE_END.OPEN) this.ended();
     }, WATCH_MS);
     this.#timer.unref();
-  }
-
-  #stopLooking(): void {
-    clearInterval(this.#timer);
-    this.#metadataThread.close();
   }
 
   #dropShare(): void {
