@@ -33,6 +33,7 @@ export { ChannelTable, type ThreadIdentity } from './shared/channel-table.js';
 export { ClaimLog } from './shared/claim-log.js';
 export { BACK, BLOB, BLOB_FLAG, CHANNELS_MAX, CLAIMS_MAX, STORE_END } from './shared/layout.js';
 export { SharedStore, type SharedStoreBuffers } from './shared/shared-store.js';
+export type { StoreLife } from './shared/store-life.js';
 export { rowOfThread, UsedLock } from './shared/used-lock.js';
 export { UsedPages } from './shared/used-pages.js';
 export { Blobstore, type CreateOptions, type Xattrs } from './store/blobstore.js';

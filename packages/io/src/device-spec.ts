@@ -40,7 +40,18 @@ export interface CustomDeviceModule {
 
 const NEW_MEMORY_OPTIONS = ['kind', 'sizeBytes', 'blockLengthBytes', 'maxSizeBytes', 'arenaBytes', 'canCopy'];
 const SPARSE_OPTIONS = ['kind', 'sizeBytes', 'blockLengthBytes', 'canCopy'];
-const FILE_OPTIONS = ['kind', 'path', 'create', 'sizeBytes', 'blockLengthBytes', 'direct', 'mode', 'readOnly', 'label'];
+const FILE_OPTIONS = [
+  'kind',
+  'path',
+  'create',
+  'sizeBytes',
+  'blockLengthBytes',
+  'direct',
+  'mode',
+  'readOnly',
+  'label',
+  'sameAs',
+];
 
 /**
  * Opens the device that a spec names, for the calling thread. Throws EINVAL for a spec that cannot be, saying what

@@ -17,6 +17,7 @@ import { checkOpen } from './bounds.js';
 import { bootId } from './cache-owner.js';
 import { AsyncFileChannel, SyncFileChannel } from './file-channel.js';
 import { codeOf, openError, withoutPath } from './file-errors.js';
+import { identityOf, openSameFile, type SameFile } from './file-identity.js';
 import { type FileSystem, nodeFileSystem } from './file-system.js';
 import { hasBlock } from './medium-size.js';
 import { OpenFile } from './open-file.js';
@@ -26,6 +27,7 @@ import {
   checkChoice,
   checkInteger,
   checkMultiple,
+  checkObject,
   checkText,
   invalid,
 } from './option-checks.js';
@@ -52,11 +54,17 @@ export interface FileDeviceOptions {
   readonly label?: string;
   /** Refuses all writes with EPERM. False unless given. */
   readonly readOnly?: boolean;
+  /**
+   * The file that this process has open already, as `spec` of a device names it: it is opened also when its path leads to
+   * another one by now, and no other is (ENOENT). Not with `create`. Any file, unless given.
+   */
+  readonly sameAs?: SameFile;
 }
 
 const DEFAULT_BLOCK_LENGTH_BYTES = 4096;
 const BLOCK_LENGTH_BYTES_MIN = 512;
 const BLOCK_LENGTH_BYTES_MAX = 65536;
+const DESCRIPTOR_MAX = 2 ** 31 - 1;
 /** For a file that is made: its owner and its group may read it, its owner may write it. */
 const FILE_MODE = 0o640;
 
@@ -64,17 +72,19 @@ export class FileDevice implements ResizableDevice {
   readonly blockLengthBytes: number;
   readonly synchronous: boolean;
   readonly canCopy = false;
-  /** The options that open this same file again, in this thread or another; they do not make it. */
+  /** The options that open this same file again, and no other, in this thread or another of the process; they do not make it. */
   readonly spec: { readonly kind: 'file' } & FileDeviceOptions;
   readonly #file: OpenFile;
+  readonly #identity: string;
   readonly #channels = new Set<DeviceChannel>();
   #closing: void | Promise<void> | undefined;
 
-  private constructor(file: OpenFile, spec: FileDevice['spec']) {
+  private constructor(file: OpenFile, identity: string, options: Omit<FileDevice['spec'], 'sameAs'>) {
     this.#file = file;
-    this.spec = spec;
+    this.#identity = identity;
+    this.spec = { ...options, sameAs: { identity, descriptor: file.fd } };
     this.blockLengthBytes = file.blockLengthBytes;
-    this.synchronous = spec.mode !== 'async';
+    this.synchronous = options.mode !== 'async';
   }
 
   /**
@@ -85,11 +95,11 @@ export class FileDevice implements ResizableDevice {
    */
   static open(options: FileDeviceOptions, fs: FileSystem = nodeFileSystem): FileDevice {
     const checked = checkOptions(checkAnyObject('a file device', options) as unknown as FileDeviceOptions);
-    const fd = checked.create ? createFile(checked, fs) : openFile(checked, fs);
+    const fd = openOrCreate(checked, fs);
     try {
       const { blockLengthBytes, direct, readOnly, mode } = checked;
       const file = new OpenFile({ fs, fd, path: checked.label, blockLengthBytes, direct, readOnly });
-      const device = new FileDevice(file, {
+      const device = new FileDevice(file, identityOf(fs, fd), {
         kind: 'file',
         path: checked.path,
         blockLengthBytes,
@@ -106,6 +116,16 @@ export class FileDevice implements ResizableDevice {
       if (checked.create) fs.unlinkSync(checked.path);
       throw openError(cause, `open ${checked.label}`);
     }
+  }
+
+  /** Which file is open: two devices with one identity are on the same, by whichever names. */
+  get identity(): string {
+    return this.#identity;
+  }
+
+  /** The number under which the file is open in this process, until `close`. */
+  get descriptor(): number {
+    return this.#file.fd;
   }
 
   /**
@@ -173,7 +193,7 @@ export class FileDevice implements ResizableDevice {
   }
 }
 
-type CheckedOptions = Required<FileDeviceOptions>;
+type CheckedOptions = Required<Omit<FileDeviceOptions, 'sameAs'>> & Pick<FileDeviceOptions, 'sameAs'>;
 
 function checkOptions(options: FileDeviceOptions): CheckedOptions {
   const { blockLengthBytes = DEFAULT_BLOCK_LENGTH_BYTES } = options;
@@ -182,6 +202,8 @@ function checkOptions(options: FileDeviceOptions): CheckedOptions {
   if (!isPowerOfTwo) throw invalid('blockLengthBytes', blockLengthBytes, 'a power of two');
   const create = checkBoolean('create', options.create, false);
   const readOnly = checkBoolean('readOnly', options.readOnly, false);
+  const sameAs = checkSameFile(options.sameAs);
+  if (create && sameAs !== undefined) throw invalid('sameAs', sameAs, 'left out for a file that is made (create)');
   if (create && readOnly) throw invalid('readOnly', readOnly, 'false for a file that is made (create)');
   if (!create && options.sizeBytes !== undefined) {
     throw invalid('sizeBytes', options.sizeBytes, 'left out for a file that exists, or come with create: true');
@@ -196,6 +218,16 @@ function checkOptions(options: FileDeviceOptions): CheckedOptions {
     direct: checkBoolean('direct', options.direct, false),
     mode: checkChoice('mode', options.mode, ['sync', 'async']),
     readOnly,
+    sameAs,
+  };
+}
+
+function checkSameFile(given: SameFile | undefined): SameFile | undefined {
+  if (given === undefined) return undefined;
+  const { identity, descriptor } = checkObject('sameAs', given, ['identity', 'descriptor']);
+  return {
+    identity: checkText('the identity in sameAs', identity),
+    descriptor: checkInteger('the descriptor in sameAs', descriptor, 0, DESCRIPTOR_MAX),
   };
 }
 
@@ -209,9 +241,22 @@ function openFlags(options: CheckedOptions): number {
   return access | constants.O_DIRECT;
 }
 
-function openFile(options: CheckedOptions, fs: FileSystem): number {
+function openOrCreate(options: CheckedOptions, fs: FileSystem): number {
+  if (options.create) return createFile(options, fs);
+  return options.sameAs ? openSame(options, options.sameAs, fs) : openFile(options, options.path, fs);
+}
+
+function openSame(options: CheckedOptions, same: SameFile, fs: FileSystem): number {
   try {
-    return fs.openSync(options.path, openFlags(options));
+    return openSameFile(fs, same, options.path, options.label, (path) => openFile(options, path, fs));
+  } catch (cause) {
+    throw openError(cause, `open ${options.label}`);
+  }
+}
+
+function openFile(options: CheckedOptions, path: string, fs: FileSystem): number {
+  try {
+    return fs.openSync(path, openFlags(options));
   } catch (cause) {
     if (!options.direct || codeOf(cause) !== 'EINVAL') throw openError(cause, `open ${options.label}`);
     const message = `the file system of ${options.label} has no O_DIRECT; open the device with direct: false`;
@@ -234,7 +279,7 @@ function createFile(options: CheckedOptions, fs: FileSystem): number {
     fs.fsyncSync(made);
     syncFolder(path.dirname(options.path), fs);
     // Opened anew rather than with these flags above, so that a file system without O_DIRECT is told like any other's.
-    return openFile(options, fs);
+    return openSame(options, { identity: identityOf(fs, made), descriptor: made }, fs);
   } catch (cause) {
     fs.unlinkSync(options.path);
     throw openError(cause, doing);

@@ -21,6 +21,7 @@ type NodeCalls = Pick<
   | 'readSync'
   | 'readv'
   | 'readvSync'
+  | 'statSync'
   | 'unlinkSync'
   | 'write'
   | 'writeSync'
@@ -39,15 +40,40 @@ interface NativeCalls {
 
 export type FileSystem = NodeCalls & NativeCalls;
 
+/** The bytes that a lock is on; they need not be there. */
+export interface LockRange {
+  readonly start: number;
+  /** 0: all from `start` on. */
+  readonly lengthBytes: number;
+}
+
+export interface FileLockOptions {
+  /** Excludes only exclusive locks. False unless given. */
+  readonly shared?: boolean;
+  /** All of the file unless given; anything else needs `hasByteLocks`. */
+  readonly range?: LockRange;
+}
+
 /** Locks on open files, of the same package. They are on the open file, and go with it, however its process ends. */
 export interface FileLocks {
-  /** Takes the lock, or answers false if another open file has it. `shared` locks exclude only exclusive ones. */
-  tryLock(fd: number, options?: { shared?: boolean }): boolean;
-  unlock(fd: number): void;
+  /** Takes the lock, or answers false if another open file has one there that excludes it. */
+  tryLock(fd: number, options?: FileLockOptions): boolean;
+  /** Gives back what the open file has locked there. */
+  unlock(fd: number, range?: LockRange): void;
+}
+
+/** Whether parts of a file can be locked: macOS locks files as a whole. */
+export const hasByteLocks = process.platform === 'linux' || process.platform === 'android';
+
+const ALL_BYTES: LockRange = { start: 0, lengthBytes: 0 };
+
+interface NativeLocks {
+  tryLock(fd: number, start: number, lengthBytes: number, options: { shared: boolean }): boolean;
+  unlock(fd: number, start: number, lengthBytes: number): void;
 }
 
 /** The native calls, or why they did not load: fs-native-extensions is prebuilt for many platforms, but not for all. */
-let loaded: { readonly calls: NativeCalls & FileLocks } | { readonly failure: BlobstoreError } | undefined;
+let loaded: { readonly calls: NativeCalls & NativeLocks } | { readonly failure: BlobstoreError } | undefined;
 
 function load(): NonNullable<typeof loaded> {
   try {
@@ -60,7 +86,7 @@ function load(): NonNullable<typeof loaded> {
 }
 
 /** The native calls. Throws ENOTSUP where they are missing, which for hole punching means that zeroes are written. */
-function native(): NativeCalls & FileLocks {
+function native(): NativeCalls & NativeLocks {
   const result = binding();
   if ('failure' in result) throw result.failure;
   return result.calls;
@@ -84,6 +110,7 @@ export const nodeFileSystem: FileSystem = {
 
 /** The locks of this machine. Each call throws ENOTSUP where they are missing. */
 export const fileLocks: FileLocks = {
-  tryLock: (fd, options) => native().tryLock(fd, options),
-  unlock: (fd) => native().unlock(fd),
+  tryLock: (fd, { shared = false, range = ALL_BYTES } = {}) =>
+    native().tryLock(fd, range.start, range.lengthBytes, { shared }),
+  unlock: (fd, range = ALL_BYTES) => native().unlock(fd, range.start, range.lengthBytes),
 };

@@ -11,6 +11,7 @@ export { deviceSuite } from './device-suite.js';
 export { type Gate, OPERATION_KINDS, type OperationKind, type PowerlessWrites } from './fault-plan.js';
 export { FaultyDevice, type FaultyDeviceOptions } from './faulty-device.js';
 export { FileDevice, type FileDeviceOptions } from './file-device.js';
+export type { SameFile } from './file-identity.js';
 export { type FileSystem, nodeFileSystem } from './file-system.js';
 export { mediumSizeBytes, probeSizeBytes } from './medium-size.js';
 export { MemoryDevice, type MemoryDeviceOptions, type SharedMemoryDeviceOptions } from './memory-device.js';

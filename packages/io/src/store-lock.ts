@@ -16,6 +16,9 @@
  *
  * A note that cannot be written or read only costs the message its names.
  *
+ * *Threads* of the process that use the store hold shares of its lock, so that it outlives the one that took it while they live:
+ * see `store-share.ts`.
+ *
  * *Who only reads* takes the lock together with others who do. Such a lock asks for no more than the right to read, and
  * leaves no note: nothing is written for it anywhere.
  */
@@ -24,9 +27,11 @@ import fs, { constants } from 'node:fs';
 import os from 'node:os';
 import { BlobstoreError } from '@blobyard/core';
 import { codeOf, openError, withoutPath } from './file-errors.js';
-import { fileLocks } from './file-system.js';
+import { identityOf } from './file-identity.js';
+import { fileLocks, hasByteLocks } from './file-system.js';
 import { deviceNumbers } from './medium-size.js';
 import { checkText } from './option-checks.js';
+import { chooseShareWindow, SHARES_FROM, windowRange } from './store-share.js';
 
 /** Who has a store. */
 export interface StoreLockHolder {
@@ -45,6 +50,10 @@ export interface StoreLockOptions {
 export interface StoreLock {
   /** The file that is locked, with symbolic links resolved. */
   readonly path: string;
+  /** Which file that is: the `identity` of a device that is open on it. */
+  readonly identity: string;
+  /** Where other threads of this process take their shares of the lock; undefined where there are none. */
+  readonly shareWindow: number | undefined;
   /**
    * Gives the store free. A second call does nothing. Any thread that has the object; closing the device first is the
    * caller's part.
@@ -63,14 +72,15 @@ const CAUTIOUS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /**
  * Takes the lock of the store in a file or block device. Throws EBUSY, naming the holder, if someone has it, this
- * process included; ENOENT or EPERM if the file cannot be opened for writing, or for reading if that is all that is wanted;
+ * process included, or if threads still have shares of a lock whose taker has ended; ENOENT or EPERM if the file cannot be opened for writing, or for reading if that is all that is wanted;
  * ENOTSUP on platforms without such locks.
  */
 export function acquireStoreLock(devicePath: string, { shared = false }: StoreLockOptions = {}): StoreLock {
   const target = lockTarget(devicePath);
   const fd = openTarget(target, shared ? constants.O_RDONLY : constants.O_RDWR);
+  let locked: Pick<StoreLock, 'identity' | 'shareWindow'>;
   try {
-    if (!fileLocks.tryLock(fd, { shared })) throw busyError(target);
+    locked = { identity: identityOf(fs, fd), shareWindow: lockAll(target, fd, shared) };
   } catch (cause) {
     fs.closeSync(fd);
     throw openError(cause, `lock ${target.given}`);
@@ -79,6 +89,7 @@ export function acquireStoreLock(devicePath: string, { shared = false }: StoreLo
   let isHeld = true;
   return {
     path: target.path,
+    ...locked,
     release() {
       if (!isHeld) return;
       isHeld = false;
@@ -86,6 +97,21 @@ export function acquireStoreLock(devicePath: string, { shared = false }: StoreLo
       fs.closeSync(fd);
     },
   };
+}
+
+/** Locks the file; answers the window in which shares of an exclusive lock can be taken, where there are any. Throws EBUSY. */
+function lockAll(target: LockTarget, fd: number, shared: boolean): number | undefined {
+  if (!hasByteLocks) {
+    if (!fileLocks.tryLock(fd, { shared })) throw busyError(target);
+    return undefined;
+  }
+  const isFirst = fileLocks.tryLock(fd, { shared, range: { start: 0, lengthBytes: SHARES_FROM } });
+  if (!isFirst) throw busyError(target);
+  if (!fileLocks.tryLock(fd, { shared, range: { start: SHARES_FROM, lengthBytes: 0 } })) throw orphanedError(target);
+  if (shared) return undefined;
+  const window = chooseShareWindow();
+  fileLocks.unlock(fd, windowRange(window));
+  return window;
 }
 
 /** Who has the store, as far as a note tells; undefined if nobody does, or its holder could not write a note. */
@@ -134,6 +160,13 @@ function busyError(target: LockTarget, cause?: unknown): BlobstoreError {
   return new BlobstoreError('EBUSY', `the store in ${target.given} is in use by ${describeHolder(target, holder)}`, {
     cause: withoutPath(cause),
   });
+}
+
+/** Only shares are held: the lock that they are of has gone with its taker. */
+function orphanedError(target: LockTarget): BlobstoreError {
+  const holders = 'threads that were attached to it when the thread that had opened it ended';
+  const advice = 'detach them or end them; each also lets go when it finds that the store has failed';
+  return new BlobstoreError('EBUSY', `the store in ${target.given} is in use by ${holders}: ${advice}`);
 }
 
 function describeHolder(target: LockTarget, holder: StoreLockHolder | undefined): string {

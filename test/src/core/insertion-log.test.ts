@@ -95,7 +95,6 @@ function valuesIn(device: OwnedDevice, id: bigint, options: LoadOptions): number
   store.openChannel().readSync(blob, bytes, 0, blob.clusterCount);
   const values = Array.from({ length: blob.clusterCount }, (_, at) => bytes[at * CLUSTER]);
   expect(values.every((value, at) => bytes[at * CLUSTER + CLUSTER - 1] === value)).toBe(true);
-  runSync(store.closeBlob(blob));
   runSync(store.abandon());
   return values;
 }

@@ -66,7 +66,10 @@ describe.skipIf(isPooled)('threads that are attached', () => {
       { ...handle, geometry: { ...handle.geometry, clusterBytes: 5 } },
       { ...handle, geometry: { ...handle.geometry, ioUnitBytes: Number.NaN } },
       { ...handle, device: undefined },
-      { ...handle, blobyard: 2 },
+      { ...handle, blobyard: 1 },
+      { ...handle, shareWindow: -1 },
+      { ...handle, shareWindow: 2 ** 52 }, // the device is no file
+      { ...handle, metadataThread: { id: 1 } },
       JSON.parse(JSON.stringify(handle)),
     ];
     for (const each of forged) await expect(attach(each as never)).rejects.toMatchObject({ code: 'EINVAL' });

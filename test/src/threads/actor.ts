@@ -73,6 +73,19 @@ const commands = {
       }
     }
   },
+  /** Writes one io unit again and again, by synchronous calls only, until it fails. */
+  writeSyncUntilFailure: (blob: number, begun: SharedArrayBuffer): string => {
+    const piece = filled(4096, 1);
+    const rounds = new Int32Array(begun);
+    for (;;) {
+      try {
+        blobs[blob].writeSync(piece, 0);
+        Atomics.add(rounds, 0, 1);
+      } catch (error) {
+        return (error as { code: string }).code;
+      }
+    }
+  },
   /** Stops the thread at a gate. */
   standStill: (gate: SharedArrayBuffer): void => {
     new Gate(gate).pass();

@@ -7,7 +7,7 @@ import { BlobstoreError, type BlockDevice, type DeviceChannel, type MaybePromise
 import { type CustomDeviceSpec, MemoryDevice } from '@blobyard/io';
 import { Gate } from './gate.js';
 
-export type GatedKind = 'read' | 'write' | 'unmap' | 'flush';
+export type GatedKind = 'read' | 'write' | 'unmap' | 'flush' | 'opening';
 
 export type Gates = { readonly [kind in GatedKind]?: Gate };
 
@@ -26,6 +26,8 @@ export function gateDevice(memory: MemoryDevice['memory'], gates: Gates, isLater
 }
 
 export function openDevice(options: unknown): BlockDevice {
+  const { gates } = options as GateDeviceOptions;
+  if (gates.opening) new Gate(gates.opening).pass();
   return new GateDevice(options as GateDeviceOptions);
 }
 

@@ -118,7 +118,9 @@ test('what is no handle of an open store is refused', async () => {
     undefined,
     null,
     {},
-    { ...yard.handle, blobyard: 2 },
+    { ...yard.handle, blobyard: 1 },
+    { ...yard.handle, metadataThread: undefined },
+    { ...yard.handle, shareWindow: -1 },
     { ...yard.handle, mailboxes: undefined },
   ]) {
     await expectCode(actor.do('attach', wrong as never), 'EINVAL');

@@ -13,7 +13,7 @@ import type { Steps, Waitable } from '../metadata/steps.js';
 import type { BlobBlocks } from '../shared/blob-blocks.js';
 import type { ChannelTable, Counters } from '../shared/channel-table.js';
 import { BLOB } from '../shared/layout.js';
-import { type SharedStore, storeFailed } from '../shared/shared-store.js';
+import type { SharedStore } from '../shared/shared-store.js';
 import type { ChannelHost } from './host.js';
 
 /** An operation that met a frozen blob. */
@@ -46,6 +46,8 @@ export class BlobGate {
   #queue: QueuedOperation[] = [];
   /** Operations of this channel inside blobs. */
   #insideCount = 0;
+  /** With what operations fail that would queue: the channel is closing. */
+  #ended: BlobstoreError | undefined;
   /** Slots of which this channel watches the frozen count. */
   readonly #watched = new Set<number>();
 
@@ -127,6 +129,7 @@ export class BlobGate {
       this.#blockUntilThawed(slot);
       return start();
     }
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise<void>((resolve, reject) => {
       const resume = () => {
         try {
@@ -162,8 +165,13 @@ export class BlobGate {
     for (const operation of ready) operation.resume();
   }
 
-  /** Ends every queued operation with an error. */
-  abortQueued(error: BlobstoreError): void {
+  /** Ends every queued operation with an error, and each that would queue from now on. */
+  end(error: BlobstoreError): void {
+    this.#ended = error;
+    this.#abortQueued(error);
+  }
+
+  #abortQueued(error: BlobstoreError): void {
     const queued = this.#queue;
     this.#queue = [];
     for (const operation of queued) operation.abort(error);
@@ -199,9 +207,20 @@ export class BlobGate {
   async #thawLater(slot: number): Promise<void> {
     while (this.#queue.some((operation) => operation.slot === slot)) {
       await this.#blobs.waitWhileFrozen(slot);
-      if (this.#shared.isFailed) this.abortQueued(storeFailed());
+      const end = this.#ending();
+      if (end !== undefined) this.#abortQueued(end);
       else if (this.#blobs.load(slot, BLOB.FROZEN) === 0) this.thaw(slot);
     }
     this.#watched.delete(slot);
+  }
+
+  /** With what operations fail, once the store has ended. */
+  #ending(): BlobstoreError | undefined {
+    try {
+      this.#shared.requireAlive();
+      return undefined;
+    } catch (error) {
+      return error as BlobstoreError;
+    }
   }
 }

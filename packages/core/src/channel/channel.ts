@@ -12,6 +12,7 @@ import { type Steps, wait } from '../metadata/steps.js';
 import { type BlobBlocks, NOT_ADMITTED } from '../shared/blob-blocks.js';
 import { BLOB, BLOB_FLAG } from '../shared/layout.js';
 import type { MapArena } from '../shared/map-arena.js';
+import type { StoreLife } from '../shared/store-life.js';
 import type { BlobCluster } from '../units/units.js';
 import { BlobGate, FrozenBehind } from './blob-gate.js';
 import { BlobReader } from './blob-reader.js';
@@ -32,6 +33,7 @@ export class Channel {
   readonly #writer: BlobWriter;
   readonly #blobs: BlobBlocks;
   readonly #maps: MapArena;
+  readonly #life: StoreLife | undefined;
   readonly #isSynchronous: boolean;
   /** Transfers are counted, because those who freeze blobs run at the same time. */
   readonly #isCounted: boolean;
@@ -53,6 +55,7 @@ export class Channel {
     this.#writer = new BlobWriter(host, this.#gate, this.#device, this.#allocator);
     this.#blobs = host.shared.blobs;
     this.#maps = host.shared.maps;
+    this.#life = host.shared.life;
     this.#isSynchronous = host.device.synchronous;
     this.#hasFastPath = host.device.synchronous;
     this.#isCounted = !host.isMetadataThread;
@@ -219,11 +222,15 @@ export class Channel {
     if (this.#closed) return;
     this.#closed = true;
     this.#hasFastPath = false;
-    this.#gate.abortQueued(new BlobstoreError('EIO', 'the channel was closed meanwhile'));
+    this.#gate.end(new BlobstoreError('EIO', 'the channel was closed meanwhile'));
     while (this.#outstanding > 0) yield new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
     this.#externals.closeAll();
-    this.#gate.close();
-    this.#device.close();
+    try {
+      this.#device.close();
+    } finally {
+      this.#life?.left();
+      this.#gate.close();
+    }
   }
 
   /**
@@ -248,6 +255,7 @@ export class Channel {
     // Whoever freezes blobs runs on the metadata thread, and there not before the transfer is over.
     if (!this.#isCounted)
       return this.#transfer(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
+    this.#life?.glance();
     if (!this.#blobs.hasSlot(slot)) return false; // nobody could leave it again
     if (this.#gate.depth > 0) return false; // what queued for the blob goes first, also when it has just been thawed
     if (!this.#gate.tryEnter(slot)) return false;
@@ -321,6 +329,7 @@ export class Channel {
     const blobs = this.#blobs;
     if (this.#closed) throw new BlobstoreError('EBADF', 'the channel is closed');
     if (!isRef(blob)) throw new BlobstoreError('EINVAL', 'the first argument must be an open blob');
+    this.#life?.glance();
     const { slot } = blob;
     if (!blobs.hasSlot(slot)) throw new BlobstoreError('EBADF', 'the blob is not open in this store');
     requireSameBlob(this.#host.shared, slot, blob.generation);

@@ -128,10 +128,10 @@ export class BlobBlocks {
     for (let at = BLOB.FROZEN; at < this.#words.length; at += BLOB.WORDS) Atomics.notify(this.#words, at);
   }
 
-  /** Raises the frozen count of every block. Who has seen the metadata thread die. */
-  freezeAll(count: number): void {
+  /** Sets a bit above the frozen count of every block: once for all, whoever else does. Any thread, when the store has ended. */
+  freezeAll(bit: number): void {
     this.#refresh();
-    for (let at = BLOB.FROZEN; at < this.#words.length; at += BLOB.WORDS) Atomics.add(this.#words, at, count);
+    for (let at = BLOB.FROZEN; at < this.#words.length; at += BLOB.WORDS) Atomics.or(this.#words, at, bit);
   }
 
   #grow(slot: number): void {

@@ -66,7 +66,7 @@ export class ChannelTable {
   release(row: number): void {
     assert(!this.isInside(row), 'a channel was closed with operations in it');
     const base = row * CHANNEL.WORDS;
-    for (const word of [CHANNEL.THREAD_ID, CHANNEL.THREAD_SINCE, CHANNEL.LEAVING]) {
+    for (const word of [CHANNEL.THREAD_ID, CHANNEL.THREAD_SINCE, CHANNEL.LEAVING, CHANNEL.SHARE]) {
       Atomics.store(this.#words, base + word, 0);
     }
     Atomics.store(this.#words, base + CHANNEL.OWNER, 0);
@@ -114,6 +114,22 @@ export class ChannelTable {
 
   isLeaving(row: number): boolean {
     return Atomics.load(this.#words, row * CHANNEL.WORDS + CHANNEL.LEAVING) !== 0;
+  }
+
+  /** Notes by which descriptor the row's thread has a share of the lock on the store's file. The row's own thread. */
+  setShare(row: number, descriptor: number): void {
+    Atomics.store(this.#words, row * CHANNEL.WORDS + CHANNEL.SHARE, descriptor + 1);
+  }
+
+  /** What `setShare` noted; undefined when it is given back. Any thread. */
+  share(row: number): number | undefined {
+    const noted = Atomics.load(this.#words, row * CHANNEL.WORDS + CHANNEL.SHARE);
+    return noted === 0 ? undefined : noted - 1;
+  }
+
+  /** The share that was noted is given back; the row may have noted another since. Any thread. */
+  clearShare(row: number, descriptor: number): void {
+    Atomics.compareExchange(this.#words, row * CHANNEL.WORDS + CHANNEL.SHARE, descriptor + 1, 0);
   }
 
   /** True while a channel has the row. Any thread. */

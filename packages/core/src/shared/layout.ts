@@ -12,10 +12,11 @@
  * | pool, pages | the bits | any thread | used lock |
  * | blob block | `FROZEN`…`ID_PAGE` | metadata thread | single writer; readers load atomically |
  * | map arena | an entry | metadata thread | single writer; readers load atomically |
- * | blob block | `FROZEN` of a store that failed | who saw the metadata thread die | atomic add |
+ * | blob block | `FROZEN` of a store that has ended | any thread that has found that out | atomic or |
  * | channel row | `INFLIGHT…` | the channel's thread | single writer; the metadata thread loads atomically |
  * | channel row | `OWNER` | any thread | compare and exchange; freed by its owner, or once that is dead |
  * | channel row | `THREAD…`, `LEAVING` | the channel's thread | single writer; the metadata thread loads atomically |
+ * | channel row | `SHARE` | the channel's thread sets it; once the store has ended, any that has the lock of its file, or a share, clears it | compare and exchange; see `channel-table.ts` |
  * | claim log | an entry of a row | the channel's thread; cleared by the metadata thread too | used lock to set; see `claim-log.ts` |
  * | after the channel rows | rows seen | any thread | compare and exchange |
  * | after the channel rows | freezers that wait | metadata thread | single writer; readers load atomically |
@@ -110,10 +111,12 @@ export const CHANNEL = {
   THREAD_SINCE: 66,
   /** 1: the owning thread ends without having closed the channel. */
   LEAVING: 67,
+  /** 0: none; otherwise the descriptor by which the owning thread has its share of the lock on the store's file, plus 1. */
+  SHARE: 68,
   WORDS: 80,
 } as const;
 
-/** Added to the frozen count of every blob when a store fails: all operations then take the way of those that wait. */
+/** Set in the frozen count of every blob of a store that has ended: all operations then take the way of those that wait. */
 export const FROZEN_FOR_GOOD = 1 << 24;
 
 /** Channels that a store can have at once. */

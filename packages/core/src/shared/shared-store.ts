@@ -12,6 +12,7 @@ import { ChannelTable } from './channel-table.js';
 import { ClaimLog } from './claim-log.js';
 import { BLOB, FROZEN_FOR_GOOD, STORE, STORE_END } from './layout.js';
 import { MapArena } from './map-arena.js';
+import type { StoreLife } from './store-life.js';
 import { threadOfRow, UsedLock } from './used-lock.js';
 import { UsedPages } from './used-pages.js';
 
@@ -49,6 +50,8 @@ export class SharedStore {
   readonly threadId: number;
   /** What this thread has claimed; the metadata thread has no such log. */
   readonly claims: ClaimLog | undefined;
+  /** Of a thread with a channel; the metadata thread need not look whether it lives. */
+  life: StoreLife | undefined;
   readonly #words: Int32Array;
 
   /** @param threadId - this thread's number, from 0; unique among the threads that use the store */
@@ -127,8 +130,19 @@ export class SharedStore {
 
   /** EIO when the store's metadata thread has died, EBADF when the store is closed. Any thread. */
   requireAlive(): void {
-    if (this.isFailed) throw storeFailed();
-    if (this.end === STORE_END.CLOSED) throw new BlobstoreError('EBADF', 'the store is closed: open it again first');
+    this.life?.look();
+    if (this.end === STORE_END.OPEN) return;
+    this.life?.ended();
+    throw this.isFailed ? storeFailed() : new BlobstoreError('EBADF', 'the store is closed: open it again first');
+  }
+
+  /**
+   * Keeps all threads out of all blobs for good, once the store has ended: those that are inside leave, none goes in, whoever else
+   * says so, or is about to. Any thread; twice is once.
+   */
+  shutOut(): void {
+    this.blobs.freezeAll(FROZEN_FOR_GOOD);
+    this.blobs.wakeAll();
   }
 
   /** Says that the store is closed: whoever waits for its metadata thread need not. Metadata thread. */
@@ -142,9 +156,8 @@ export class SharedStore {
    * Whoever saw it die; twice is once.
    */
   markFailed(): void {
-    const before = Atomics.exchange(this.#words, STORE.END, STORE_END.FAILED);
-    if (before !== STORE_END.FAILED) this.blobs.freezeAll(FROZEN_FOR_GOOD);
-    this.blobs.wakeAll();
+    Atomics.store(this.#words, STORE.END, STORE_END.FAILED);
+    this.shutOut();
   }
 
   /** Runs `section` under the used lock. It must not do I/O; if it throws, the lock is given back all the same. */
@@ -159,7 +172,7 @@ export class SharedStore {
 }
 
 /** What operations fail with once the metadata thread has died. */
-export function storeFailed(): BlobstoreError {
+function storeFailed(): BlobstoreError {
   const advice = 'close it and open it again, which recovers what was synced';
   return new BlobstoreError('EIO', `the store has failed, because the thread of its metadata died: ${advice}`);
 }

@@ -62,7 +62,7 @@ export class InlineStore implements Store {
   constructor(context: StoreContext, held: HeldDevice, { lowSpaceBytes, syncIntervalMs }: InlineStoreOptions = {}) {
     this.#context = context;
     this.#held = held;
-    this.#sharing = new Sharing(context, (id) => this.#requireListed(id));
+    this.#sharing = new Sharing(context, (id) => this.#requireListed(id), held.shareWindow);
     this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
     this.#watchSpace(lowSpaceBytes);
     this.#selfSync = new SelfSync(context.blobstore, () => this.flush(), syncIntervalMs);
@@ -271,8 +271,8 @@ export class InlineStore implements Store {
     const closing = [...handles].map((handle) => handle.close());
     await idle;
     await Promise.allSettled(closing);
-    await this.#sharing.evict();
     try {
+      await this.#sharing.evict();
       await Promise.all([...handles].map((handle) => handle.close())); // those that were opened meanwhile, or failed
       if (!blobstore.isClosed) await run(finish(blobstore));
     } catch (error) {
@@ -281,22 +281,24 @@ export class InlineStore implements Store {
         this.#sharing.readmit();
         throw error;
       }
-      this.#selfSync.stop();
-      this.#sharing.stop();
       await this.#letGo();
       throw error;
     }
-    this.#selfSync.stop();
-    this.#sharing.stop();
-    await this.#held.release();
+    await this.#letGo();
   }
 
-  /** After an error: the store on the device stays as it is, to be recovered. */
+  /** Frees the device once nobody uses it. A store that is open still stays on it as it is, to be recovered: there was an error. */
   async #letGo(): Promise<void> {
+    this.#selfSync.stop();
+    this.#sharing.stop();
     try {
       await run(this.#context.blobstore.abandon());
     } finally {
-      await this.#held.release();
+      try {
+        await this.#sharing.shutOut();
+      } finally {
+        await this.#held.release();
+      }
     }
   }
 

@@ -1,10 +1,11 @@
 /** The device of a store: opened from its spec and locked, or taken as it was given. */
 
-import type { BlockDevice } from '@blobyard/core';
+import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import {
   acquireStoreLock,
   type DeviceSpec,
   FileDevice,
+  type FileDeviceSpec,
   isBlockDevice,
   MemoryDevice,
   openDevice,
@@ -12,16 +13,21 @@ import {
 } from '@blobyard/io';
 import { invalid, reading } from '../checks.js';
 import { KeepAlive } from '../threads/keep-alive.js';
+import { openShared } from '../threads/shared-device.js';
 
 /** A device, and how to let go of it. */
 export class HeldDevice {
   readonly device: BlockDevice;
+  /** Where the store's other threads take their shares of the lock; undefined when there is none. */
+  readonly shareWindow: number | undefined;
   readonly #isOurs: boolean;
   readonly #lock: StoreLock | undefined;
   readonly #keepAlive = new KeepAlive();
 
-  constructor(device: BlockDevice, isOurs: boolean, lock: StoreLock | undefined) {
+  /** @param shareWindow - of the lock that another thread has, if not this one */
+  constructor(device: BlockDevice, isOurs: boolean, lock?: StoreLock, shareWindow = lock?.shareWindow) {
     this.device = device;
+    this.shareWindow = shareWindow;
     this.#isOurs = isOurs;
     this.#lock = lock;
   }
@@ -47,25 +53,38 @@ export class HeldDevice {
  * that is made cannot be anybody's yet. Throws EBUSY naming the holder, and what opening it throws.
  */
 export async function holdDevice(device: DeviceSpec | BlockDevice, withLock: boolean): Promise<HeldDevice> {
-  if (isDevice(device)) return new HeldDevice(device, false, undefined);
-  const path = device.kind === 'file' && withLock ? device.path : undefined;
-  if (path === undefined) return new HeldDevice(await openKnown(device), true, undefined);
-  if (device.kind === 'file' && device.create) {
-    const opened = await openDevice(device);
-    try {
-      return new HeldDevice(opened, true, acquireStoreLock(path));
-    } catch (error) {
-      await opened.close();
-      throw error;
-    }
-  }
-  const lock = acquireStoreLock(path);
+  if (isDevice(device)) return new HeldDevice(device, false);
+  if (device.kind !== 'file' || !withLock) return new HeldDevice(await openKnown(device), true);
+  return holdFile(device);
+}
+
+/** The device of a store that another thread has locked, on one more thread. Throws as `openShared`. */
+export async function holdShared(spec: DeviceSpec, shareWindow: number | undefined): Promise<HeldDevice> {
+  const { device } = await openShared(spec, shareWindow);
+  specs.set(device, spec);
+  return new HeldDevice(device, true, undefined, shareWindow);
+}
+
+async function holdFile(spec: FileDeviceSpec): Promise<HeldDevice> {
+  let lock = spec.create ? undefined : acquireStoreLock(spec.path);
+  let device: BlockDevice | undefined;
   try {
-    return new HeldDevice(await openDevice(device), true, lock);
+    device = await openDevice(spec);
+    lock ??= acquireStoreLock(spec.path);
+    requireSame(device, lock, spec);
+    return new HeldDevice(device, true, lock);
   } catch (error) {
-    lock.release();
+    await device?.close();
+    lock?.release();
     throw error;
   }
+}
+
+/** The path can have come to lead to another file between the two. */
+function requireSame(device: BlockDevice, lock: StoreLock, spec: FileDeviceSpec): void {
+  if (device instanceof FileDevice && device.identity === lock.identity) return;
+  const found = `${spec.path} was replaced by another file while it was being opened`;
+  throw new BlobstoreError('ENOENT', `${found}: open it once it stays what it is`);
 }
 
 /**

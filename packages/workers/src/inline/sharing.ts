@@ -2,6 +2,7 @@
 
 import { BlobstoreError, run } from '@blobyard/core';
 import { MailboxServer } from '../threads/mailbox-server.js';
+import { shutOut } from '../threads/shut-out.js';
 import { makeStoreHandle, type StoreHandle, servedHere } from '../threads/store-handle.js';
 import { specOfDevice } from './open-device.js';
 import type { StoreContext } from './store-context.js';
@@ -9,12 +10,17 @@ import type { StoreContext } from './store-context.js';
 export class Sharing {
   readonly #context: StoreContext;
   readonly #requireListed: (id: bigint) => void;
+  readonly #shareWindow: number | undefined;
   #shared: { readonly handle: StoreHandle; readonly server: MailboxServer } | undefined;
 
-  /** @param requireListed - throws ENOENT, or the damage of a damaged blob */
-  constructor(context: StoreContext, requireListed: (id: bigint) => void) {
+  /**
+   * @param requireListed - throws ENOENT, or the damage of a damaged blob
+   * @param shareWindow - where other threads take their shares of the lock on the store's file
+   */
+  constructor(context: StoreContext, requireListed: (id: bigint) => void, shareWindow: number | undefined) {
     this.#context = context;
     this.#requireListed = requireListed;
+    this.#shareWindow = shareWindow;
   }
 
   /** What other threads attach by. ENOTSUP when they cannot reach the device. */
@@ -38,11 +44,17 @@ export class Sharing {
     this.#shared?.server.readmit();
   }
 
+  /** Answers nobody any more. The store has ended, or is about to. */
   stop(): void {
+    this.#shared?.server.stop();
+  }
+
+  /** After `stop`, when the store has ended: resolves when no other thread can write to its device any more. */
+  async shutOut(): Promise<void> {
     if (this.#shared === undefined) return;
-    this.#shared.server.stop();
     servedHere.delete(this.#shared.handle.name);
     this.#shared = undefined;
+    await shutOut(this.#context.blobstore.shared, this.#shareWindow);
   }
 
   #begin(): { handle: StoreHandle; server: MailboxServer } {
@@ -52,7 +64,7 @@ export class Sharing {
       const advice = "open the store on a device spec of kind 'memory', 'file' or 'custom'";
       throw new BlobstoreError('ENOTSUP', `other threads cannot reach the device of this store: ${advice}`);
     }
-    const handle = makeStoreHandle(blobstore, spec);
+    const handle = makeStoreHandle(blobstore, spec, this.#shareWindow);
     const server = new MailboxServer(blobstore, handle.mailboxes, handle.name, {
       open: (id) =>
         turns.with(id, {}, () => {

@@ -14,7 +14,6 @@ import {
   type Steps,
   waitFor,
 } from '@blobyard/core';
-import { openDevice } from '@blobyard/io';
 import { asyncDispose } from '../api/async-dispose.js';
 import { invalid } from '../checks.js';
 import { EdgeArrays } from '../data/edge-arrays.js';
@@ -27,25 +26,25 @@ import { KeepAlive } from './keep-alive.js';
 import { REQUEST } from './mailbox.js';
 import { closeRemoteChannel, openRemoteChannel, type RemoteChannel, unlessEnded } from './remote-channel.js';
 import type { RemoteHost } from './remote-host.js';
+import { openShared } from './shared-device.js';
 import { checkStoreHandle, type StoreHandle, servedHere } from './store-handle.js';
 
 /**
  * Attaches the calling thread to the store that a handle is of. Any thread of the process, as often as it likes.
  * @param given - what `store.share()` answered, cloned by workerData or postMessage
  * @throws EINVAL no such handle, ENOTSUP this is the thread that serves the store, EBADF the store is closed, EIO it has
- * failed, ENOMEM it has as many channels as it can, and what opening the device throws.
+ * failed, or lost its opener; ENOMEM it has as many channels as it can; and what opening the device throws.
  */
 export async function attach(given: StoreHandle): Promise<AttachedStore> {
   try {
     const handle = checkStoreHandle(given);
-    const { device, buffers } = handle;
     requireElsewhere(handle);
-    const opened = await openDevice(device);
+    new SharedStore(handle.buffers, 0).requireAlive(); // says it better than a file that is gone
+    const { device, share } = await openShared(handle.device, handle.shareWindow);
     try {
-      new SharedStore(buffers, 0).requireAlive();
-      return new AttachedStore(openRemoteChannel(handle, opened));
+      return new AttachedStore(openRemoteChannel(handle, device, share));
     } catch (error) {
-      await opened.close();
+      await device.close();
       throw error;
     }
   } catch (error) {
@@ -75,6 +74,7 @@ export class AttachedStore implements AsyncDisposable {
     this.#slots = new RequestSlots(host.channelOpsMax);
     this.#edges = new EdgeArrays(host.geometry.ioUnitBytes);
     leaveAtExit(this);
+    host.life.watch();
   }
 
   get isDetached(): boolean {

@@ -22,6 +22,8 @@ type Plain<T> = Omit<T, 'openExternalSnapshot' | 'externalContext' | 'onBlob'>;
 /** Which store is to be made or opened. */
 export type StorePlan = {
   readonly device: DeviceSpec;
+  /** Where shares are taken of the lock that the client has on the device's file; undefined when it has none. */
+  readonly shareWindow: number | undefined;
   readonly requestsMax: number;
   readonly lowSpaceBytes: number | undefined;
   readonly syncIntervalMs: number | undefined;

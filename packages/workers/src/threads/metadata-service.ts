@@ -9,7 +9,7 @@ import type { DeviceSpec } from '@blobyard/io';
 import type { Blob, BlobInfo } from '../api/blob.js';
 import type { BlobAddress, CreateBlobOptions, FoundBlob, OpenBlobOptions, StoreStats } from '../api/store.js';
 import type { InlineStore } from '../inline/inline-store.js';
-import { holdDevice } from '../inline/open-device.js';
+import { holdShared } from '../inline/open-device.js';
 import { createInline, openInline } from '../inline/open-inline.js';
 import type { ClientCallbacks } from './client-callbacks.js';
 import type { ExternalAnswer, Followed, OpenedBlob, OpenedStore, StorePlan } from './metadata-protocol.js';
@@ -214,7 +214,7 @@ export class MetadataService {
     const find = (wanted: { blobId: bigint; snapshotId: Uint8Array }) => this.#callbacks.findExternal(wanted);
     const openExternalSnapshot = plan.findsExternal ? find : undefined;
     const { requestsMax, lowSpaceBytes, syncIntervalMs } = plan;
-    const held = await holdDevice(plan.device, false); // the client has the lock
+    const held = await holdShared(plan.device, plan.shareWindow); // the client has the lock
     try {
       if (plan.kind === 'create') {
         const init = { ...plan.init, openExternalSnapshot };

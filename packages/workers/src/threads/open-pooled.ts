@@ -92,7 +92,9 @@ async function assemble(
 function planOf(held: HeldDevice, options: OpenPooledOptions): StorePlan {
   const { work, requestsMax, lowSpaceBytes, syncIntervalMs, findExternal } = options;
   const device = specForThreads(options.device, held.device);
-  const common = { device, requestsMax, lowSpaceBytes, syncIntervalMs, findsExternal: findExternal !== undefined };
+  const { shareWindow } = held;
+  const findsExternal = findExternal !== undefined;
+  const common = { device, shareWindow, requestsMax, lowSpaceBytes, syncIntervalMs, findsExternal };
   if (work.kind === 'create') {
     const { openExternalSnapshot: _, ...init } = work.init;
     return { ...common, kind: 'create', init };

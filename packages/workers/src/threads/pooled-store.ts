@@ -25,6 +25,7 @@ import { InFlight } from '../inline/in-flight.js';
 import { atProcessEnd } from '../process-end.js';
 import { noEngine, PooledBlob } from './pooled-blob.js';
 import type { PooledContext } from './pooled-context.js';
+import { shutOut } from './shut-out.js';
 import type { StoreHandle } from './store-handle.js';
 
 /** Bytes of a dump that go into a stream at once. */
@@ -213,9 +214,9 @@ export class PooledStore implements Store {
     await this.#letGo();
   }
 
-  /** Ends the threads, and only then frees the device. */
+  /** Ends the threads, keeps out those that it cannot end, and only then frees the device. */
   async #letGo(): Promise<void> {
-    const { metadata, plane, held } = this.#context;
+    const { metadata, plane, held, shared } = this.#context;
     this.#context.isEnded = true;
     this.#forgetAtEnd?.();
     try {
@@ -223,6 +224,7 @@ export class PooledStore implements Store {
     } finally {
       try {
         await metadata.end();
+        await shutOut(shared, held.shareWindow);
       } finally {
         await held.release();
       }

@@ -13,15 +13,27 @@ export interface RemoteChannel {
 }
 
 /**
- * A channel of the calling thread's own; `device` is the store's, as this thread has it open. ENOMEM when the store has as many
- * channels as it can.
+ * A channel of the calling thread's own. ENOMEM when the store has as many channels as it can, EBADF and EIO when it has ended: that
+ * is looked at when the row and the share are noted, for who ends a store looks at these after he has said so.
+ *
+ * @param device - the store's, as this thread has it open
+ * @param share - the descriptor by which the thread has a share of the lock on the store's file
  */
-export function openRemoteChannel(handle: StoreHandle, device: BlockDevice): RemoteChannel {
+export function openRemoteChannel(handle: StoreHandle, device: BlockDevice, share?: number): RemoteChannel {
   const table = new ChannelTable(handle.buffers.channels);
   const row = table.claim(threadId);
-  table.setThread(row, thisThread());
-  const host = new RemoteHost(handle, device, row);
-  return { host, channel: new Channel(host) };
+  let host: RemoteHost | undefined;
+  try {
+    table.setThread(row, thisThread());
+    if (share !== undefined) table.setShare(row, share);
+    host = new RemoteHost(handle, device, row);
+    host.shared.requireAlive();
+    return { host, channel: new Channel(host) };
+  } catch (error) {
+    void host?.close();
+    table.release(row);
+    throw error;
+  }
 }
 
 /** Closes a channel, which waits for what is under way in it. The device stays open. */

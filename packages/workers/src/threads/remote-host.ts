@@ -19,6 +19,7 @@ import { SpecReceiver } from './external-specs.js';
 import { NO_ENTRY, REQUEST } from './mailbox.js';
 import { MailboxClient } from './mailbox-client.js';
 import type { StoreHandle } from './store-handle.js';
+import { ThreadLife } from './store-life.js';
 
 const RELEASE_OUTCOMES = ['done', 'frozen', 'locked'] as const;
 
@@ -83,6 +84,7 @@ export class RemoteHost implements ChannelHost {
   readonly isMetadataThread = false;
   readonly channelOpsMax: number;
   readonly mailbox: MailboxClient;
+  readonly life: ThreadLife;
   readonly #externals = new Map<number, External>();
   readonly #specs: SpecReceiver;
 
@@ -92,6 +94,8 @@ export class RemoteHost implements ChannelHost {
    */
   constructor(handle: StoreHandle, device: BlockDevice, row: number) {
     this.shared = SharedStore.ofRow(handle.buffers, row);
+    this.life = new ThreadLife(handle, this.shared, row);
+    this.shared.life = this.life;
     this.geometry = new Geometry(handle.geometry);
     this.device = device;
     this.row = row;

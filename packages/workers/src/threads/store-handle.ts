@@ -8,12 +8,14 @@ import {
   PAGE_BYTES,
   SharedStore,
   type SharedStoreBuffers,
+  type ThreadIdentity,
 } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import { reading } from '../checks.js';
 import { allocateMailboxes, MAILBOXES_BYTES } from './mailbox.js';
+import { thisThread } from './thread-life.js';
 
-const VERSION = 1;
+const VERSION = 2;
 
 export interface StoreHandle {
   readonly blobyard: typeof VERSION;
@@ -21,6 +23,10 @@ export interface StoreHandle {
   readonly name: string;
   /** How each thread opens the device. */
   readonly device: DeviceSpec;
+  /** Where each thread takes its share of the lock on the device's file; undefined when there is none. */
+  readonly shareWindow: number | undefined;
+  /** Who answers the mailboxes, as the system knows it. */
+  readonly metadataThread: ThreadIdentity;
   readonly geometry: GeometryFields;
   /** Requests in promise form that a channel takes at once. */
   readonly channelOpsMax: number;
@@ -31,13 +37,18 @@ export interface StoreHandle {
 /** Names of the stores that this thread serves to others. */
 export const servedHere = new Set<string>();
 
-/** The handle of an open store. Metadata thread, once. */
-export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec): StoreHandle {
+/**
+ * The handle of an open store. Metadata thread, once.
+ * @param shareWindow - of the lock on the device's file, if somebody of this process has it
+ */
+export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec, shareWindow?: number): StoreHandle {
   const { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount } = blobstore.geometry;
   return {
     blobyard: VERSION,
     name: `blobyard ${randomUUID()}`,
     device,
+    shareWindow,
+    metadataThread: thisThread(),
     geometry: { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount },
     channelOpsMax: blobstore.channelOpsMax,
     buffers: blobstore.shared.buffers,
@@ -52,10 +63,13 @@ export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec): Store
 export function checkStoreHandle(handle: StoreHandle): StoreHandle {
   const isHandle = reading('the handle of a store', () => {
     if (typeof handle !== 'object' || handle === null || handle.blobyard !== VERSION) return false;
-    const { name, device, geometry, channelOpsMax, buffers, mailboxes } = handle;
+    const { name, device, shareWindow, metadataThread, geometry, channelOpsMax, buffers, mailboxes } = handle;
     return (
       typeof name === 'string' &&
       typeof device === 'object' &&
+      (shareWindow === undefined || isCount(shareWindow)) &&
+      isCount(metadataThread.id) &&
+      isCount(metadataThread.since) &&
       Number.isSafeInteger(channelOpsMax) &&
       hasNumbers(geometry) &&
       hasMemories(buffers) &&
@@ -80,6 +94,10 @@ function hasNumbers(geometry: GeometryFields): boolean {
 function hasMemories(buffers: SharedStoreBuffers): boolean {
   const least = SharedStore.leastBytes(buffers.mdPageCount);
   return Object.entries(least).every(([name, bytes]) => isShared(buffers[name as keyof typeof least], bytes));
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function isShared(memory: unknown, bytes: number): boolean {
