@@ -117,8 +117,10 @@ export class RemoteHost implements ChannelHost {
   /** Closes the devices behind external clones. */
   async close(): Promise<void> {
     this.#specs.close();
-    for (const external of this.#externals.values()) await closeLater(external);
-    this.#externals.clear();
+    for (const [slot, external] of this.#externals) {
+      this.#externals.delete(slot);
+      await closeLater(external);
+    }
   }
 
   /** The next call finds the device itself, so that a synchronous call can use it; or asks again, if opening it failed. */
