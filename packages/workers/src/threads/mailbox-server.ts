@@ -25,7 +25,7 @@ import {
   type WantedInsertion,
 } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import { writeText } from './error-text.js';
+import { writeError } from './error-text.js';
 import { sendSpec } from './external-specs.js';
 import { HEAD, Mailbox, NO_ENTRY, REQUEST, SLOT, STATE, TEXT_BYTES_MAX } from './mailbox.js';
 import { Count, type Row } from './row.js';
@@ -363,9 +363,9 @@ export class MailboxServer {
     if (error instanceof InvariantError) this.#hooks.onBug(error);
     const { mailbox } = this.#row(taken.row);
     const at = mailbox.slotAt(taken.slot);
-    const { errno, message } = toBlobstoreError(error, 'the metadata thread');
-    this.#words[at + SLOT.TEXT_BYTES] = writeText(message, mailbox.text(taken.slot).subarray(0, TEXT_BYTES_MAX));
-    this.#words[at + SLOT.ERRNO] = -errno;
+    const failure = toBlobstoreError(error, 'the metadata thread');
+    this.#words[at + SLOT.TEXT_BYTES] = writeError(failure, mailbox.text(taken.slot).subarray(0, TEXT_BYTES_MAX));
+    this.#words[at + SLOT.ERRNO] = -failure.errno;
     this.#done(taken);
   }
 
