@@ -128,6 +128,22 @@ export interface LowSpace {
   readonly thresholdBytes: number;
 }
 
+/** An I/O worker that died. */
+export interface WorkerLost {
+  /** Why; what requests failed with that it had. */
+  readonly error: BlobstoreError;
+  /** I/O workers that serve still. */
+  readonly workersLeft: number;
+}
+
+/** An I/O worker in the place of one that died. */
+export interface WorkerReplaced {
+  /** I/O workers that serve now, this one among them. */
+  readonly workers: number;
+  /** How often it was tried, the last time included. */
+  readonly tries: number;
+}
+
 /** The events of a store, and what their listeners are given. */
 export interface StoreEvents {
   /**
@@ -140,6 +156,17 @@ export interface StoreEvents {
    * that is noticed, more than fit may have begun.
    */
   readonly 'low-space': [lowSpace: LowSpace];
+  /**
+   * An I/O worker has died (of a store with `threads`): what it had under way has failed with EIO, whether it was carried out or not.
+   * Another one is started at once; while that fails, because the device cannot be opened or no thread be started, it is tried again
+   * after 50 ms, then after longer and longer pauses of up to two seconds, as long as the store is open.
+   *
+   * When no worker is left, reads and writes in promise form wait for the first try, and after that fail with EIO, which says why,
+   * until a worker serves again. Everything else goes on, `…Sync` calls and attached threads too.
+   */
+  readonly 'worker-lost': [lost: WorkerLost];
+  /** Another I/O worker serves in the place of one that died. */
+  readonly 'worker-replaced': [replaced: WorkerReplaced];
 }
 
 /** What a listener throws, or rejects with, hurts nobody: it becomes a warning of the process. */
