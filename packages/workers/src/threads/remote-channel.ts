@@ -42,7 +42,7 @@ export async function leaveStore({ mailbox, shared }: RemoteHost): Promise<void>
   }
 }
 
-/** The rest of closing a channel; from here on its row can be another thread's. What fails, a device, is gone on with by a second call. */
+/** The rest of closing a channel; from here on its row can be another thread's. Where the device fails a second call goes on. */
 export async function endRemoteChannel({ host, channel }: RemoteChannel): Promise<void> {
   await run(channel.close());
   await host.close();

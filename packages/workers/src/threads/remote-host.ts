@@ -134,8 +134,11 @@ export class RemoteHost implements ChannelHost {
   }
 }
 
-/** Closes a device once nobody can be in the middle of looking at it. */
+/** Closes a device once nobody can be in the middle of looking at it. What fails has no more to do with the store. */
 async function closeLater({ device }: External): Promise<void> {
-  const opened = await Promise.resolve(device).catch(() => undefined);
-  await opened?.close();
+  try {
+    await (await device)?.close();
+  } catch {
+    // it could not be opened, or not be closed
+  }
 }
