@@ -3,11 +3,22 @@
  * says so. The module of a custom device.
  */
 
+import { isMainThread, workerData } from 'node:worker_threads';
 import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
 import { type CustomDeviceSpec, MemoryDevice } from '@blobyard/io';
 
+/** The other threads of a store, and of tests, are given data. */
+const isIoWorker = !isMainThread && !workerData;
+
 /** What fails; one bit each, or several. */
-export const RAW = { NOTHING: 0, TRANSFERS: 1, OPENING: 2, CHANNELS: 4, CLOSING: 8 } as const;
+export const RAW = {
+  NOTHING: 0,
+  TRANSFERS: 1,
+  OPENING: 2,
+  CHANNELS: 4,
+  CLOSING: 8,
+  CLOSING_BY_IO_WORKERS: 16,
+} as const;
 
 interface RawDeviceOptions {
   readonly memory: MemoryDevice['memory'];
@@ -69,6 +80,7 @@ export function openDevice(options: unknown): BlockDevice {
     },
     close() {
       check(RAW.CLOSING);
+      if (isIoWorker) check(RAW.CLOSING_BY_IO_WORKERS);
       return device.close();
     },
   };

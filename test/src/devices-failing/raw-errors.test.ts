@@ -101,6 +101,10 @@ describe.each(WAYS)('%s', (_, threads, isLater) => {
     const again = await openStore({ device: device.spec, threads });
     device.fail(RAW.CLOSING);
     await expectWrapped({ 'store.close': () => again.close(), check: () => check(device.spec) });
+    device.fail(RAW.CLOSING_BY_IO_WORKERS);
+    const last = await openStore({ device: device.spec, threads });
+    if (threads === 0) await last.close();
+    else await expectWrapped({ 'store.close': () => last.close() });
   });
 
   test('each call of an attached thread', async () => {

@@ -82,8 +82,11 @@ class PoolPlane implements DataPlane {
   }
 
   async stop(): Promise<void> {
-    await this.#pool.stop();
-    if (this.#own !== undefined) await closeRemoteChannel(this.#own);
+    try {
+      await this.#pool.stop();
+    } finally {
+      if (this.#own !== undefined) await closeRemoteChannel(this.#own);
+    }
   }
 
   #attach(): RemoteChannel {

@@ -69,14 +69,16 @@ export class IoPool {
     this.channel.close(error);
   }
 
-  /** Ends the workers, which answer what they have before. Twice is once. */
+  /** Ends the workers, which answer what they have before. Throws, when all have ended, what ending one threw. Twice is once. */
   async stop(): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
     this.fail(new BlobstoreError('EBADF', 'the store is closed: open it again first'));
     await this.channel.drained();
-    await Promise.all(this.#seats.map((seat) => seat.stop()));
+    const stopped = await Promise.allSettled(this.#seats.map((seat) => seat.stop()));
     this.#keepAlive.close();
+    const failed = stopped.find((each) => each.status === 'rejected');
+    if (failed) throw failed.reason;
   }
 
   get #servingCount(): number {

@@ -68,11 +68,12 @@ export class IoSeat {
     this.#retired.abort();
   }
 
-  /** Ends the worker, which answers what it has before. */
+  /** Ends the worker, which answers what it has before. Throws, at its end, what the worker could not let go of the device by. */
   async stop(): Promise<void> {
     this.retire();
-    if (this.#serving !== undefined) await this.#end(this.#serving);
+    const failure = this.#serving === undefined ? undefined : await this.#end(this.#serving);
     await this.#pool?.destroy();
+    if (failure !== undefined) throw failure;
   }
 
   async #watchOver(first: Serving): Promise<void> {
@@ -135,13 +136,13 @@ export class IoSeat {
     return { pool: this.#pool, exited: this.#thread.exited };
   }
 
-  async #end({ lane, exited }: Serving): Promise<void> {
-    try {
-      await this.#options.client.removeWorker(lane);
-      await Promise.race([this.#pool?.run(undefined, { name: 'end' }), exited]);
-    } catch {
-      // it died on the way, and needs no goodbye
-    }
+  /** Answers what the worker failed with; one that dies on the way needs no goodbye. */
+  async #end({ lane, exited }: Serving): Promise<Error | undefined> {
+    await this.#options.client.removeWorker(lane);
+    const died = exited.then(() => undefined);
+    const ended: Promise<Envelope<void>> | undefined = this.#pool?.run(undefined, { name: 'end' });
+    const answer = await Promise.race([ended?.catch(() => undefined), died]);
+    return answer !== undefined && 'error' in answer ? fromWire(answer.error) : undefined;
   }
 }
 

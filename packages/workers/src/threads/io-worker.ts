@@ -40,7 +40,11 @@ async function serve({ handle, ring, port }: IoWorkerTask): Promise<number> {
   return row;
 }
 
-/** Waits until the ring is served no more, which the client has asked for, and the thread has detached. */
-export async function end(): Promise<void> {
-  await ended;
+/** Waits until the ring is served no more, which the client has asked for, and the thread has detached; answers if that failed. */
+export async function end(): Promise<Envelope<void>> {
+  try {
+    return { ok: await ended };
+  } catch (error) {
+    return { error: toWire(error) };
+  }
 }
