@@ -199,7 +199,7 @@ export class Blobstore {
     state.requireOpen();
     const attempts = new Attempts();
     for (const blob of [...state.openBlobs.values()]) {
-      if (blob.openRefs > 0 && isInUse(state, blob)) yield* attempts.attempt(() => sync(state, blob));
+      if (isInUse(state, blob)) yield* attempts.attempt(() => sync(state, blob));
     }
     yield* attempts.attempt(() => closeLingering(state));
     yield* attempts.attempt(() => flushDevice(state));

@@ -232,7 +232,10 @@ export interface Store extends AsyncDisposable {
   setSuperBlob(blob: BlobAddress | undefined): Promise<void>;
   /** Makes the store as large as its device has become. Throws ENOSPC when it cannot be, EILSEQ when the device is smaller. */
   grow(): Promise<void>;
-  /** Makes everything durable that was acknowledged. */
+  /**
+   * Makes everything durable that was acknowledged, also of blobs that a thread has left which is gone, and which could not be written
+   * then. Throws the first error (EIO, ENOSPC) when all has been tried.
+   */
   flush(): Promise<void>;
   /** The store's metadata as text, as it is on disk; given a stream, it goes there, which is not ended. */
   dump(): Promise<string>;

@@ -20,7 +20,7 @@ export interface IoSeatOptions {
   readonly client: RingClient;
   /** A worker died; its requests have failed with `error`. `row` of the channel table was its own. */
   readonly onLost: (row: number, error: BlobstoreError) => void;
-  /** Another one serves in its place, at the so-manieth try. */
+  /** Another one serves in its place, at this try, from 1. */
   readonly onReplaced: (tries: number) => void;
   /** A try failed, as `failure` says; there will be another. */
   readonly onFailure: () => void;
@@ -68,7 +68,7 @@ export class IoSeat {
     this.#retired.abort();
   }
 
-  /** Ends the worker, which answers what it has before. Throws, at its end, what the worker could not let go of the device by. */
+  /** Ends the worker, which answers what it has before. Throws, once it has ended, why it could not let go of its device. */
   async stop(): Promise<void> {
     this.retire();
     const failure = this.#serving === undefined ? undefined : await this.#end(this.#serving);
