@@ -58,7 +58,7 @@ export class IoPool {
       await Promise.all(pool.#seats.map((seat) => seat.start()));
       return pool;
     } catch (error) {
-      await pool.stop();
+      await Promise.allSettled([pool.stop()]); // why it could not be started says more
       throw coded(error, 'start the I/O workers');
     }
   }

@@ -89,7 +89,7 @@ async function assemble(
   const plane: DataPlane = await parts.startDataPlane(needs);
   if (metadata.death !== undefined) {
     plane.onMetadataDeath(metadata.death);
-    await plane.stop();
+    await Promise.allSettled([plane.stop()]);
     throw metadata.death;
   }
   const context = new PooledContext(metadata, plane, held, handle, shared, geometry);
