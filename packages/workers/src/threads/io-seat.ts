@@ -4,6 +4,7 @@
  * grow; they keep no process alive.
  */
 
+import { setTimeout } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { BlobstoreError, coded, type InvariantError } from '@blobyard/core';
 import { Piscina } from 'piscina';
@@ -92,7 +93,7 @@ export class IoSeat {
     const { signal } = this.#retired;
     for (let tries = 1; !signal.aborted; tries++) {
       try {
-        await this.#pauses.next(signal);
+        await setTimeout(this.#pauses.next(performance.now()), undefined, { ref: false, signal });
         const serving = await this.#begin();
         this.#options.onReplaced(tries);
         return serving;
