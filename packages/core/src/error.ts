@@ -76,6 +76,11 @@ export function toBlobstoreError(cause: unknown, doing: string): BlobstoreError 
   }
 }
 
+/** The failure as users are to see it: as `toBlobstoreError`, but for our own bugs, which stay what they are. */
+export function coded(error: unknown, doing: string): BlobstoreError | InvariantError {
+  return error instanceof InvariantError ? error : toBlobstoreError(error, doing);
+}
+
 /** A broken invariant of our own code: a bug, never a consequence of input. */
 export class InvariantError extends Error {
   constructor(message: string) {

@@ -9,6 +9,7 @@ export type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from '.
 export {
   assert,
   BlobstoreError,
+  coded,
   type Damage,
   DamagedStoreError,
   ERRNO,

@@ -1,11 +1,8 @@
 /** Whatever goes wrong reaches the user as a `BlobstoreError`; only our own bugs do not. */
 
-import { BlobstoreError, InvariantError, toBlobstoreError } from '@blobyard/core';
+import { BlobstoreError } from '@blobyard/core';
 
-/** The error as users are to see it. */
-export function coded(error: unknown, doing: string): BlobstoreError | InvariantError {
-  return error instanceof InvariantError ? error : toBlobstoreError(error, doing);
-}
+export { coded } from '@blobyard/core';
 
 export function aborted(reason: unknown): BlobstoreError {
   return new BlobstoreError('ECANCELED', 'the operation was aborted by its signal', { cause: reason });

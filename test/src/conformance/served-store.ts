@@ -16,6 +16,7 @@ export class ServedStore {
     this.#server = new MailboxServer(store, this.handle.mailboxes, this.handle.name, {
       open: (id) => run(store.openBlob(id)),
       close: (blob) => run(store.closeBlob(blob)),
+      drop: (blob) => run(store.dropBlob(blob)),
       flush: (blob) => run(store.flushBlob(blob)),
       specOf: (opened: BlockDevice & { readonly spec?: DeviceSpec }) => opened.spec,
       onBug: (error) => {

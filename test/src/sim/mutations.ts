@@ -147,8 +147,8 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'flush-device',
     file: 'store/blobstore.js',
-    snippet: 'yield* sync(this.#state, blob);\n        }\n        yield* wait(this.#state.deviceChannel.flush());',
-    replacement: 'yield* sync(this.#state, blob);\n        }',
+    snippet: 'yield* attempts.attempt(() => flushDevice(state));',
+    replacement: '',
   },
 ];
 

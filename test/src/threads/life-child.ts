@@ -1,6 +1,8 @@
 /** Programs that use a store in pool mode, to be run as processes: which one is the first argument. */
 
 import { createStore, type Store } from 'blobyard';
+import { poison } from './mortal-device.js';
+import { OPENING, UnopenableDevice } from './unopenable-device.js';
 
 const device = { kind: 'memory', sizeBytes: 16 << 20 } as const;
 const open = (): Promise<Store> => createStore({ device, threads: 2, clusterSizeBytes: 65536 });
@@ -51,6 +53,15 @@ const PROGRAMS: Record<string, () => Promise<unknown>> = {
     const store = await open();
     await store.create({ sizeBytes: 1 << 20 });
     void store.close().then(() => say('closed'));
+  },
+
+  async 'cannot replace its worker'() {
+    const yard = new UnopenableDevice(16 << 20);
+    const store = await createStore({ device: yard.spec, threads: 1, clusterSizeBytes: 65536 });
+    const blob = await store.create({ sizeBytes: 1 << 20 });
+    yard.opening = OPENING.FAILS;
+    await blob.write(poison('exit'), 0).catch(() => undefined);
+    await blob.read(0, 4096).catch(() => say('refused'));
   },
 
   async 'opens again and again'() {

@@ -17,6 +17,7 @@ test.each([
   ['leaves a metadata operation under way', 'created'],
   ['leaves opening under way', 'open'],
   ['leaves closing under way', 'closed'],
+  ['cannot replace its worker', 'refused'],
   ['opens again and again', 'five times'],
 ])('a program that %s', async (program, said) => {
   const { stdout, stderr } = await run(process.execPath, [fileURLToPath(CHILD), program], { timeout: 30_000 });

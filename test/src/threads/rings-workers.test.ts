@@ -114,6 +114,24 @@ test('a worker that is removed answers what it has, and its thread ends', async 
   await later;
 });
 
+test('what is refused for lack of a worker is done again once there is one', async () => {
+  const bench = new RingBench();
+  const none = new BlobstoreError('EIO', 'there is no worker');
+  const buffer = sharedBytes(UNIT);
+  const waiting = outcome(bench.client.read(ANY_BLOB, buffer, 0, 1));
+  bench.client.refuse(none);
+  expect(await waiting).toBe(none.message);
+  expect(await failureOf(bench.client.write(ANY_BLOB, buffer, 0, 1))).toBe(none);
+  expect([bench.client.inFlight, bench.client.waiting]).toEqual([0, 0]);
+  bench.add();
+  expect(await outcome(bench.client.read(ANY_BLOB, buffer, 0, 1))).toBe('done');
+  bench.client.refuse(none);
+  bench.client.close(DEAD);
+  bench.client.refuse(none);
+  bench.add();
+  expect(await failureOf(bench.client.read(ANY_BLOB, buffer, 0, 1))).toBe(DEAD);
+});
+
 test('a server ends when its client has gone', async () => {
   const bench = new RingBench();
   const { lane, gates, exited } = bench.add();

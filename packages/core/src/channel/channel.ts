@@ -7,7 +7,7 @@
  */
 
 import type { DeviceChannel, MaybePromise, RequestOptions } from '../device/block-device.js';
-import { assert, BlobstoreError } from '../error.js';
+import { assert, BlobstoreError, coded } from '../error.js';
 import { type Steps, wait } from '../metadata/steps.js';
 import { type BlobBlocks, NOT_ADMITTED } from '../shared/blob-blocks.js';
 import { BLOB, BLOB_FLAG } from '../shared/layout.js';
@@ -20,7 +20,7 @@ import { BlobWriter } from './blob-writer.js';
 import { ClusterAllocator } from './cluster-allocator.js';
 import { ExternalChannels } from './external-channels.js';
 import type { BlobRef, ChannelHost } from './host.js';
-import { OP, type Op, type Payload, pastTheEnd, readOnly, requireSameBlob } from './operation.js';
+import { DOING, OP, type Op, type Payload, pastTheEnd, readOnly, requireSameBlob } from './operation.js';
 import { isBytes, requireScatterLength, ScatterCursor, type ScatterList } from './scatter.js';
 
 export class Channel {
@@ -224,12 +224,15 @@ export class Channel {
     this.#hasFastPath = false;
     this.#gate.end(new BlobstoreError('EIO', 'the channel was closed meanwhile'));
     while (this.#outstanding > 0) yield new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
-    this.#externals.closeAll();
     try {
-      this.#device.close();
+      this.#externals.closeAll();
     } finally {
-      this.#life?.left();
-      this.#gate.close();
+      try {
+        this.#device.close();
+      } finally {
+        this.#life?.left();
+        this.#gate.close();
+      }
     }
   }
 
@@ -282,8 +285,12 @@ export class Channel {
     if (entry === 0) return false;
     const lba = entry * this.#blocksPerCluster + within * this.#blocksPerIoUnit;
     const blocks = count * this.#blocksPerIoUnit;
-    if (isWrite) void this.#device.write(buffer, bufferOffset, lba, blocks);
-    else void this.#device.read(buffer, bufferOffset, lba, blocks);
+    try {
+      if (isWrite) void this.#device.write(buffer, bufferOffset, lba, blocks);
+      else void this.#device.read(buffer, bufferOffset, lba, blocks);
+    } catch (error) {
+      throw coded(error, isWrite ? 'write' : 'read');
+    }
     return true;
   }
 
@@ -292,7 +299,12 @@ export class Channel {
       throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
     }
     this.#check(op, blob, payload, bufferOffset, offset, count);
-    const pending = this.#runParts(op, blob, payload, bufferOffset, offset, count, true);
+    let pending: MaybePromise<void>;
+    try {
+      pending = this.#runParts(op, blob, payload, bufferOffset, offset, count, true);
+    } catch (error) {
+      throw coded(error, DOING[op]);
+    }
     assert(pending === undefined, 'a synchronous operation has left something to wait for');
   }
 
@@ -313,6 +325,8 @@ export class Channel {
     try {
       const pending = this.#runParts(op, blob, payload, bufferOffset, offset, count, false);
       if (pending !== undefined) await pending;
+    } catch (error) {
+      throw coded(error, DOING[op]);
     } finally {
       this.#outstanding--;
       if (this.#outstanding === 0) this.#wakeIdleWaiters();

@@ -9,6 +9,16 @@ import type { ScatterList } from './scatter.js';
 export const OP = { READ: 0, READV: 1, WRITE: 2, WRITEV: 3, WRITE_ZEROES: 4, UNMAP: 5 } as const;
 export type Op = (typeof OP)[keyof typeof OP];
 
+/** What each is doing, for messages. */
+export const DOING: Readonly<Record<Op, string>> = {
+  [OP.READ]: 'read',
+  [OP.READV]: 'read',
+  [OP.WRITE]: 'write',
+  [OP.WRITEV]: 'write',
+  [OP.WRITE_ZEROES]: 'write zeroes',
+  [OP.UNMAP]: 'unmap',
+};
+
 /** A buffer, or a scatter list; nothing for zeroes and unmap. */
 export type Payload = Uint8Array | ScatterList | undefined;
 

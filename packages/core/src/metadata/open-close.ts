@@ -10,7 +10,7 @@ import { closeExternalChannels } from './external.js';
 import { freeze, thaw, unfreeze } from './freeze.js';
 import { loadBlob } from './load-blob.js';
 import { persist } from './persist.js';
-import { Deferred, type Steps, wait } from './steps.js';
+import { Attempts, Deferred, type Steps, wait } from './steps.js';
 
 export interface OpenBlobOptions {
   /** How clusters are cleared as long as the blob is open; `default`: as the blob's metadata says. */
@@ -127,8 +127,9 @@ function requireReference(blob: Blob): void {
 }
 
 /**
- * Gives an operation's own reference back. When it was the last one and the metadata cannot be written, the blob lingers in
- * memory without a reference, so that nothing is lost: opening it finds it, and unloading writes it.
+ * Gives a reference back whatever happens: an operation's own, or one of a user who is gone. When it was the last one and the
+ * metadata cannot be written, the blob lingers in memory without a reference, so that nothing is lost: opening it finds it, and
+ * a flush of the store, or unloading, writes it and hears the error.
  */
 export function* dropReference(store: StoreState, blob: Blob): Steps<void> {
   try {
@@ -166,16 +167,33 @@ function* closeLast(store: StoreState, blob: Blob): Steps<Backing | undefined> {
   return forgetClosed(store, blob);
 }
 
-/** Writes the blobs that linger without a reference, and forgets them; with a clone, its snapshot may come to linger. */
+/**
+ * Writes the blobs that linger without a reference, and forgets them; with a clone, its snapshot may come to linger. One that
+ * cannot be written lingers on, and keeps no other from being written: the first error is thrown when all have been tried.
+ */
 export function* closeLingering(store: StoreState): Steps<void> {
-  for (let blob = findLingering(store); blob !== undefined; blob = findLingering(store)) {
-    yield* persist(store, blob);
-    yield* closeBacking(store, forgetClosed(store, blob));
+  const attempts = new Attempts();
+  const tried = new Set<Blob>();
+  for (let blob = findLingering(store, tried); blob !== undefined; blob = findLingering(store, tried)) {
+    const lingering = blob;
+    tried.add(lingering);
+    lingering.openRefs = 1; // to be closed as any other: somebody may open it meanwhile
+    yield* attempts.attempt(() => closeOrLinger(store, lingering));
+  }
+  attempts.end();
+}
+
+function* closeOrLinger(store: StoreState, blob: Blob): Steps<void> {
+  try {
+    yield* closeBlob(store, blob);
+  } catch (error) {
+    if (blob.openRefs > 0) blob.openRefs--;
+    throw error;
   }
 }
 
-function findLingering(store: StoreState): Blob | undefined {
-  for (const blob of store.openBlobs.values()) if (blob.openRefs === 0) return blob;
+function findLingering(store: StoreState, tried: ReadonlySet<Blob>): Blob | undefined {
+  for (const blob of store.openBlobs.values()) if (blob.openRefs === 0 && !tried.has(blob)) return blob;
   return undefined;
 }
 

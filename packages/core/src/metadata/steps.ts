@@ -122,6 +122,24 @@ async function runFrom<T>(steps: Steps<T>, first: Step<T>, pause?: Pause): Promi
   return step.value;
 }
 
+/** Operations one after another, each of them whether those before have failed or not. The first error is kept. */
+export class Attempts {
+  #failure: { readonly error: unknown } | undefined;
+
+  *attempt(begin: () => Steps<void>): Steps<void> {
+    try {
+      yield* begin();
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+  }
+
+  /** Throws the first error. */
+  end(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+}
+
 /** Device operations that may be under way together. The first error is kept, and thrown when all have ended. */
 export class Batch {
   readonly #pending: Promise<void>[] = [];

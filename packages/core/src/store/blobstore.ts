@@ -18,12 +18,19 @@ import { countReclaimable } from '../metadata/discard-cluster.js';
 import { setExternalDevice } from '../metadata/external.js';
 import { drain } from '../metadata/freeze.js';
 import { decoupleBlob, inflateBlob } from '../metadata/inflate.js';
-import { closeBlob, isInUse, type OpenBlobOptions, openBlob } from '../metadata/open-close.js';
+import {
+  closeBlob,
+  closeLingering,
+  dropReference,
+  isInUse,
+  type OpenBlobOptions,
+  openBlob,
+} from '../metadata/open-close.js';
 import { sync } from '../metadata/persist.js';
 import { resizeBlob } from '../metadata/resize.js';
 import { shallowCopyBlob } from '../metadata/shallow-copy.js';
 import { createSnapshot } from '../metadata/snapshot.js';
-import { type Steps, wait } from '../metadata/steps.js';
+import { Attempts, type Steps, wait } from '../metadata/steps.js';
 import type { Watched } from '../metadata/watched.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import type { Geometry } from '../units/geometry.js';
@@ -193,13 +200,20 @@ export class Blobstore {
     return true;
   }
 
-  /** Makes what was acknowledged durable, of all blobs. */
+  /**
+   * Makes what was acknowledged durable, of all blobs, those included that their users have dropped. One that fails keeps no other
+   * from it: the first error is thrown at the end.
+   */
   *flush(): Steps<void> {
-    this.#state.requireOpen();
-    for (const blob of [...this.#state.openBlobs.values()]) {
-      if (isInUse(this.#state, blob)) yield* sync(this.#state, blob);
+    const state = this.#state;
+    state.requireOpen();
+    const attempts = new Attempts();
+    for (const blob of [...state.openBlobs.values()]) {
+      if (isInUse(state, blob)) yield* attempts.attempt(() => sync(state, blob));
     }
-    yield* wait(this.#state.deviceChannel.flush());
+    yield* attempts.attempt(() => closeLingering(state));
+    yield* attempts.attempt(() => flushDevice(state));
+    attempts.end();
   }
 
   /** Names the blob that `getSuper` answers; the invalid id: none. When writing it fails, memory has the new one all the same. */
@@ -241,6 +255,14 @@ export class Blobstore {
     return closeBlob(this.#state, checkBlob(this.#state, blob));
   }
 
+  /**
+   * As `closeBlob`, of a user who is gone, and whom no error can reach: the reference is given back whatever happens. A blob that
+   * cannot be written stays in memory, as the store's own: `flush` and `unload` write it, or fail as it does.
+   */
+  dropBlob(blob: Blob): Steps<void> {
+    return dropReference(this.#state, checkBlob(this.#state, blob));
+  }
+
   deleteBlob(id: BlobId): Steps<void> {
     return deleteBlob(this.#state, checkId(id));
   }
@@ -263,7 +285,7 @@ export class Blobstore {
   *flushBlob(blob: Blob): Steps<void> {
     this.#state.requireOpen();
     yield* sync(this.#state, checkBlob(this.#state, blob));
-    yield* wait(this.#state.deviceChannel.flush());
+    yield* flushDevice(this.#state);
   }
 
   createSnapshot(id: BlobId, xattrs?: Xattrs): Steps<BlobId> {
@@ -396,8 +418,11 @@ export class Blobstore {
       } catch {
         continue;
       }
-      visit(blob);
-      yield* closeBlob(this.#state, blob);
+      try {
+        visit(blob);
+      } finally {
+        yield* dropReference(this.#state, blob);
+      }
       yield undefined;
     }
   }
@@ -421,6 +446,10 @@ export class Blobstore {
     }
     return undefined;
   }
+}
+
+function* flushDevice(store: StoreState): Steps<void> {
+  yield* wait(store.deviceChannel.flush());
 }
 
 /** Anything that a channel takes as a blob. */

@@ -134,6 +134,22 @@ export interface LowSpace {
   readonly thresholdBytes: number;
 }
 
+/** An I/O worker that died. */
+export interface WorkerLost {
+  /** Why; what requests failed with that it had. */
+  readonly error: BlobstoreError;
+  /** I/O workers that serve still. */
+  readonly workersLeft: number;
+}
+
+/** An I/O worker in the place of one that died. */
+export interface WorkerReplaced {
+  /** I/O workers that serve now, this one among them. */
+  readonly workers: number;
+  /** How often it was tried, the last time included. */
+  readonly tries: number;
+}
+
 /** The events of a store, and what their listeners are given. */
 export interface StoreEvents {
   /**
@@ -146,6 +162,17 @@ export interface StoreEvents {
    * that is noticed, more than fit may have begun.
    */
   readonly 'low-space': [lowSpace: LowSpace];
+  /**
+   * An I/O worker has died (of a store with `threads`): what it had under way has failed with EIO, whether it was carried out or not.
+   * Another one is started at once; while that fails, because the device cannot be opened or no thread be started, it is tried again
+   * after 50 ms, then after longer and longer pauses of up to two seconds, as long as the store is open.
+   *
+   * When no worker is left, reads and writes in promise form wait for the first try, and after that fail with EIO, which says why,
+   * until a worker serves again. Everything else goes on, `…Sync` calls and attached threads too.
+   */
+  readonly 'worker-lost': [lost: WorkerLost];
+  /** Another I/O worker serves in the place of one that died. */
+  readonly 'worker-replaced': [replaced: WorkerReplaced];
 }
 
 /** What a listener throws, or rejects with, hurts nobody: it becomes a warning of the process. */
@@ -211,7 +238,10 @@ export interface Store extends AsyncDisposable {
   setSuperBlob(blob: BlobAddress | undefined): Promise<void>;
   /** Makes the store as large as its device has become. Throws ENOSPC when it cannot be, EILSEQ when the device is smaller. */
   grow(): Promise<void>;
-  /** Makes everything durable that was acknowledged. */
+  /**
+   * Makes everything durable that was acknowledged, also of blobs that a thread has left which is gone, and which could not be written
+   * then. Throws the first error (EIO, ENOSPC) when all has been tried.
+   */
   flush(): Promise<void>;
   /** The store's metadata as text, as it is on disk; given a stream, it goes there, which is not ended. */
   dump(): Promise<string>;

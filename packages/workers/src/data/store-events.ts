@@ -10,10 +10,10 @@ interface Listening {
   readonly isOnce: boolean;
 }
 
-const NAMES: readonly [EventName, ...EventName[]] = ['low-space'];
+const NAMES: readonly [EventName, ...EventName[]] = ['low-space', 'worker-lost', 'worker-replaced'];
 
 export class Listeners {
-  readonly #listening: Record<EventName, Listening[]> = { 'low-space': [] };
+  readonly #listening: Record<EventName, Listening[]> = { 'low-space': [], 'worker-lost': [], 'worker-replaced': [] };
 
   /** Throws EINVAL for an event that there is not, and for what is no function. */
   add<Name extends EventName>(name: Name, listener: StoreListener<Name>, isOnce: boolean): void {

@@ -8,6 +8,7 @@ import type { LongWorkOptions } from '../api/long-work.js';
 import { checkFunctionOr, checkInteger, checkOptions, checkSignalOr } from '../checks.js';
 import { ByteBlob } from '../data/byte-blob.js';
 import type { BytePort, SyncPort } from '../data/byte-io.js';
+import { coded } from '../failures.js';
 import { copyBlob } from './copy-blob.js';
 import { InFlight } from './in-flight.js';
 import { InlineXattrs } from './inline-xattrs.js';
@@ -145,7 +146,7 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
   close(): Promise<void> {
     this.#closing ??= this.#close().catch((error: unknown) => {
       this.#closing = undefined;
-      throw error;
+      throw coded(error, `close blob ${this.id}`);
     });
     return this.#closing;
   }

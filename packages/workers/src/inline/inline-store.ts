@@ -74,11 +74,11 @@ export class InlineStore implements Store {
 
   get engine(): Engine {
     const { blobstore } = this.#context;
-    const openChannel = () => {
-      this.#inFlight.requireOpen();
-      this.#engineChannel ??= blobstore.openChannel();
-      return this.#engineChannel;
-    };
+    const openChannel = () =>
+      this.#inFlight.runSync('open a channel', () => {
+        this.#engineChannel ??= blobstore.openChannel();
+        return this.#engineChannel;
+      });
     return {
       blobstore,
       get channel() {
@@ -313,9 +313,11 @@ export class InlineStore implements Store {
       if (isCoded(error, 'EBUSY')) return undefined;
       throw error;
     }
-    const info = this.#context.infoOf(blob);
-    await run(blobstore.closeBlob(blob));
-    return info;
+    try {
+      return this.#context.infoOf(blob);
+    } finally {
+      await run(blobstore.dropBlob(blob)); // a look at a blob is no place to hear that it cannot be written
+    }
   }
 
   /** The id of a blob that is there. ENOENT, or the damage of a damaged one. */

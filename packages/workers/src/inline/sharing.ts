@@ -72,6 +72,10 @@ export class Sharing {
           return run(blobstore.openBlob(id));
         }),
       close: (blob) => turns.with(blob.id, { state: true }, () => run(blobstore.closeBlob(blob))),
+      drop: (blob) =>
+        turns.with(blob.id, { state: true }, async () => {
+          if (!blobstore.isClosed) await run(blobstore.dropBlob(blob));
+        }),
       flush: (blob) => turns.withState([blob.id], () => run(blobstore.flushBlob(blob))),
       specOf: specOfDevice,
       onBug: (error) => {

@@ -4,16 +4,7 @@
  * a handle that was cloned.
  */
 
-import {
-  BLOB,
-  BlobstoreError,
-  blobIdOfPage,
-  type Channel,
-  pageOfBlobId,
-  SharedStore,
-  type Steps,
-  waitFor,
-} from '@blobyard/core';
+import { BLOB, BlobstoreError, blobIdOfPage, type Channel, pageOfBlobId, SharedStore, STORE_END } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
 import { invalid } from '../checks.js';
 import { EdgeArrays } from '../data/edge-arrays.js';
@@ -24,7 +15,7 @@ import { coded } from '../failures.js';
 import { AttachedBlob } from './attached-blob.js';
 import { KeepAlive } from './keep-alive.js';
 import { REQUEST } from './mailbox.js';
-import { closeRemoteChannel, openRemoteChannel, type RemoteChannel, unlessEnded } from './remote-channel.js';
+import { endRemoteChannel, leaveStore, openRemoteChannel, type RemoteChannel } from './remote-channel.js';
 import type { RemoteHost } from './remote-host.js';
 import { openShared } from './shared-device.js';
 import { checkStoreHandle, type StoreHandle, servedHere } from './store-handle.js';
@@ -64,6 +55,10 @@ export class AttachedStore implements AsyncDisposable {
   readonly #opening = new Set<Promise<AttachedBlob>>();
   /** Handles of one blob share the order of its writes. */
   readonly #orders = new Map<bigint, WriteOrder>();
+  #isLeaving = false;
+  /** The store knows nothing more of this thread. */
+  #hasLeft = false;
+  #isGone = false;
   #detaching: Promise<void> | undefined;
 
   /** @param remote - the store's from now on */
@@ -77,8 +72,9 @@ export class AttachedStore implements AsyncDisposable {
     host.life.watch();
   }
 
+  /** True once `detach` was called: nothing new begins. */
   get isDetached(): boolean {
-    return this.#detaching !== undefined;
+    return this.#isLeaving;
   }
 
   /** Bytes of an io unit: reads and writes of whole ones take no detour. */
@@ -147,11 +143,16 @@ export class AttachedStore implements AsyncDisposable {
   }
 
   /**
-   * Closes the blobs, waits for what is under way, and lets go of the store. A second call answers as the first. A thread that
-   * ends without it is detached all the same, once it has ended.
+   * Closes the blobs, waits for what is under way, and lets go of the store; once that is done a second call answers as the first.
+   * A thread that ends without it is detached all the same, once it has ended.
+   * @throws what closing the blobs throws (EIO, ENOSPC), and closing the device; all blobs have been tried then, nothing new
+   * begins, and a second call goes on. When the store has failed while blobs were open: EIO, though all is let go.
    */
   detach(): Promise<void> {
-    this.#detaching ??= this.#detach();
+    this.#detaching ??= this.#detach().catch((error: unknown) => {
+      this.#detaching = this.#isGone ? Promise.resolve() : undefined;
+      throw error;
+    });
     return this.#detaching;
   }
 
@@ -161,7 +162,6 @@ export class AttachedStore implements AsyncDisposable {
 
   /** For this package: says that the thread ends as it is. */
   leave(): void {
-    if (this.isDetached) return;
     this.#host.shared.channels.setLeaving(this.#host.row);
     this.#host.mailbox.poke();
   }
@@ -175,6 +175,7 @@ export class AttachedStore implements AsyncDisposable {
       throw coded(error, doing);
     } finally {
       this.#keepAlive.end();
+      if (this.#isGone) this.#keepAlive.close();
     }
   }
 
@@ -183,10 +184,13 @@ export class AttachedStore implements AsyncDisposable {
     await this.#host.mailbox.request(REQUEST.FLUSH, slot, generation).promise();
   }
 
-  /** For this package: gives a blob's reference back. */
-  closeBlob(blob: AttachedBlob): Steps<void> {
+  /**
+   * For this package: gives a blob's reference back, unless the store has closed it, and heard what went wrong. When this fails it is
+   * still this thread's.
+   */
+  async closeBlob(blob: AttachedBlob): Promise<void> {
+    if (!this.#isGone) await this.#giveBack(blob);
     this.#blobs.delete(blob);
-    return release(this.#host, blob);
   }
 
   #opened(id: bigint, slot: number, generation: number): AttachedBlob {
@@ -200,15 +204,35 @@ export class AttachedStore implements AsyncDisposable {
     return blob;
   }
 
+  async #giveBack({ slot, generation }: AttachedBlob): Promise<void> {
+    const { shared, mailbox } = this.#host;
+    if (shared.blobs.load(slot, BLOB.GENERATION) !== generation) return;
+    try {
+      await mailbox.request(REQUEST.CLOSE, slot, generation).promise();
+    } catch (error) {
+      if (shared.end !== STORE_END.CLOSED) throw error;
+    }
+  }
+
   async #detach(): Promise<void> {
-    stayAtExit(this);
+    this.#isLeaving = true;
     await this.whileAlive('detach from the store', async () => {
       await Promise.allSettled(this.#opening); // they are closed with the others
-      await Promise.all([...this.#blobs].map((blob) => blob.close()));
-      await closeRemoteChannel({ host: this.#host, channel: this.channel });
-      await this.#host.device.close();
+      const closed = await Promise.allSettled([...this.#blobs].map((blob) => blob.close()));
+      const failed = closed.find((each) => each.status === 'rejected');
+      if (failed && this.#host.shared.end === STORE_END.OPEN) throw failed.reason;
+      await this.#letGo();
+      if (failed) throw failed.reason; // of a store that has failed: what was acknowledged may be lost
     });
-    this.#keepAlive.close();
+  }
+
+  async #letGo(): Promise<void> {
+    if (!this.#hasLeft) await leaveStore(this.#host);
+    this.#hasLeft = true;
+    stayAtExit(this);
+    await endRemoteChannel({ host: this.#host, channel: this.channel });
+    await this.#host.device.close();
+    this.#isGone = true;
   }
 
   #requireAttached(): void {
@@ -229,11 +253,6 @@ function pageOf(id: bigint): number {
   const page = pageOfBlobId(id);
   if (blobIdOfPage(page) === id) return page;
   throw new BlobstoreError('ENOENT', `there is no blob ${id}: no blob can have that id`);
-}
-
-function* release(host: RemoteHost, { slot, generation }: AttachedBlob): Steps<void> {
-  if (host.shared.blobs.load(slot, BLOB.GENERATION) !== generation) return; // the store has closed it
-  yield* unlessEnded(() => waitFor(host.mailbox.request(REQUEST.CLOSE, slot, generation)));
 }
 
 /** What is attached on this thread, to be left when it ends. */

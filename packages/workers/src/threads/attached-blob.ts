@@ -1,7 +1,7 @@
 /** A blob, open on a thread that is attached to its store. */
 
 import { types } from 'node:util';
-import { type BlobRef, BlobstoreError, type Channel, run } from '@blobyard/core';
+import { type BlobRef, BlobstoreError, type Channel } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
 import { ByteBlob } from '../data/byte-blob.js';
 import type { BytePort, SyncPort } from '../data/byte-io.js';
@@ -92,11 +92,16 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
     return this.inFlight.run(`flush blob ${this.id}`, () => this.#store.flushBlob(this));
   }
 
-  /** Gives the blob back, once what is under way has ended. A second call answers as the first. */
+  /**
+   * Gives the blob back, once what is under way has ended; a second call answers as the first. What was acknowledged is on the device
+   * when this resolves, as when the blob's opener closes it.
+   * @throws EIO, ENOSPC: the blob could not be written. The handle does nothing more, the blob is still this thread's, and a second
+   * call tries again; so does `detach`. EIO also when the store has failed.
+   */
   close(): Promise<void> {
-    this.#closing ??= this.#store.whileAlive(`close blob ${this.id}`, async () => {
-      await this.inFlight.close();
-      await run(this.#store.closeBlob(this));
+    this.#closing ??= this.#close().catch((error: unknown) => {
+      this.#closing = undefined;
+      throw error;
     });
     return this.#closing;
   }
@@ -115,6 +120,13 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
   protected nextUnit(unit: number, isData: boolean): number | undefined {
     const cluster = this.#view.find(Math.floor(unit / this.#clusterUnits), isData);
     return cluster === undefined ? undefined : Math.max(unit, cluster * this.#clusterUnits);
+  }
+
+  #close(): Promise<void> {
+    return this.#store.whileAlive(`close blob ${this.id}`, async () => {
+      await this.inFlight.close();
+      await this.#store.closeBlob(this);
+    });
   }
 
   /** Whole io units, of a handle that is open: the shortest way, if the rest of the arguments are what they should be. */

@@ -1,7 +1,7 @@
 /** The callbacks of a client, as its metadata worker calls them: by an event, and an answer that comes later. */
 
 import type { MessagePort } from 'node:worker_threads';
-import { BlobstoreError, type BlockDevice } from '@blobyard/core';
+import { BlobstoreError, type BlockDevice, type MaybePromise } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { LowSpace } from '../api/store.js';
 import { openKnown } from '../inline/open-device.js';
@@ -132,7 +132,13 @@ function newGate(): Gate {
 function tellingClose(device: BlockDevice, onClose: () => void): BlockDevice {
   const close = device.close.bind(device);
   device.close = () => {
-    const closing = close();
+    let closing: MaybePromise<void>;
+    try {
+      closing = close();
+    } catch (error) {
+      onClose();
+      throw error;
+    }
     if (closing instanceof Promise) return closing.finally(onClose);
     return onClose();
   };

@@ -2,7 +2,7 @@
 
 import { BlobstoreError, type BlockDevice, type SharedStore } from '@blobyard/core';
 import type { PromiseChannel, SyncChannel } from '../data/byte-io.js';
-import { IoPool } from './io-pool.js';
+import { IoPool, type WorkerEvents } from './io-pool.js';
 import { closeRemoteChannel, openRemoteChannel, type RemoteChannel } from './remote-channel.js';
 import type { ServiceClient } from './service-client.js';
 import type { StoreHandle } from './store-handle.js';
@@ -17,6 +17,7 @@ export interface DataPlaneNeeds {
   readonly device: BlockDevice;
   /** The metadata worker, with the store open. */
   readonly metadata: ServiceClient;
+  readonly events: WorkerEvents;
 }
 
 export interface DataPlane {
@@ -36,11 +37,11 @@ export type StartDataPlane = (needs: DataPlaneNeeds) => Promise<DataPlane>;
 
 /** Starts the I/O threads of a store. */
 export const startDataPlane: StartDataPlane = async (needs) => {
-  const { handle, threads, device, metadata } = needs;
+  const { handle, threads, device, metadata, events } = needs;
   const onDead = (row: number) => {
     metadata.call('endDead', row).catch(() => undefined); // the metadata worker has died too, or finds it out by itself
   };
-  return new PoolPlane(needs, await IoPool.start({ handle, threads, device, onDead }));
+  return new PoolPlane(needs, await IoPool.start({ handle, threads, device, events, onDead }));
 };
 
 class PoolPlane implements DataPlane {
@@ -81,8 +82,11 @@ class PoolPlane implements DataPlane {
   }
 
   async stop(): Promise<void> {
-    await this.#pool.stop();
-    if (this.#own !== undefined) await closeRemoteChannel(this.#own);
+    try {
+      await this.#pool.stop();
+    } finally {
+      if (this.#own !== undefined) await closeRemoteChannel(this.#own);
+    }
   }
 
   #attach(): RemoteChannel {

@@ -1,4 +1,4 @@
-/** What an I/O worker does: it attaches to the store, and serves a client's ring. Piscina calls these two, in this order. */
+/** What an I/O worker does: it attaches to the store, and serves a client's ring. Piscina calls these two, `begin` until it answers a row. */
 
 import type { MessagePort } from 'node:worker_threads';
 import { MemoryDevice } from '@blobyard/io';
@@ -6,6 +6,7 @@ import { attach } from './attach.js';
 import type { RingBuffers } from './rings/ring-layout.js';
 import { RingServer } from './rings/ring-server.js';
 import type { StoreHandle } from './store-handle.js';
+import { type Envelope, toWire } from './wire-error.js';
 
 /** What a worker is given to begin with. */
 export interface IoWorkerTask {
@@ -17,8 +18,17 @@ export interface IoWorkerTask {
 /** Resolved when the ring is served no more, and the thread has detached. */
 let ended: Promise<void> = Promise.resolve();
 
-/** Begins to serve; answers the row of the worker's channel. Serving goes on in the worker's event loop. */
-export async function begin({ handle, ring, port }: IoWorkerTask): Promise<number> {
+/** Begins to serve; answers the row of the worker's channel, or why it cannot. Serving goes on in the worker's event loop. */
+export async function begin(task: IoWorkerTask): Promise<Envelope<number>> {
+  try {
+    return { ok: await serve(task) };
+  } catch (error) {
+    task.port.close();
+    return { error: toWire(error) };
+  }
+}
+
+async function serve({ handle, ring, port }: IoWorkerTask): Promise<number> {
   const store = await attach(handle);
   const { device, row } = store.host;
   const server = new RingServer(ring, port, {
@@ -30,7 +40,11 @@ export async function begin({ handle, ring, port }: IoWorkerTask): Promise<numbe
   return row;
 }
 
-/** Waits until the ring is served no more, which the client has asked for, and the thread has detached. */
-export async function end(): Promise<void> {
-  await ended;
+/** Waits until the ring is served no more, which the client has asked for, and the thread has detached; answers if that failed. */
+export async function end(): Promise<Envelope<void>> {
+  try {
+    return { ok: await ended };
+  } catch (error) {
+    return { error: toWire(error) };
+  }
 }

@@ -25,7 +25,7 @@ import {
   type WantedInsertion,
 } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import { writeText } from './error-text.js';
+import { writeError } from './error-text.js';
 import { sendSpec } from './external-specs.js';
 import { HEAD, Mailbox, NO_ENTRY, REQUEST, SLOT, STATE, TEXT_BYTES_MAX } from './mailbox.js';
 import { Count, type Row } from './row.js';
@@ -42,7 +42,10 @@ const LOOKS = 100;
 export interface MailboxHooks {
   /** Opens a blob for a row's thread, in turn with the store's own operations. */
   open(id: bigint): Promise<EngineBlob>;
+  /** Gives a row's reference back, or fails, and then it is the row's still. */
   close(blob: EngineBlob): Promise<void>;
+  /** Gives a reference back whatever happens, of a thread that hears of no error: what fails is the store's to hear of. */
+  drop(blob: EngineBlob): Promise<void>;
   flush(blob: EngineBlob): Promise<void>;
   /** The spec by which other threads open a device that the metadata thread has opened. */
   specOf(device: BlockDevice): DeviceSpec | undefined;
@@ -121,12 +124,17 @@ export class MailboxServer {
     Atomics.notify(this.#words, HEAD.BELL);
   }
 
-  /** Closes the blobs that rows' threads have open, and waits for their requests: the store is about to close. */
+  /**
+   * Takes the blobs back that rows' threads have open, and waits for their requests, and for what is done for dead ones: the store
+   * is about to close. Blobs that cannot be written are the store's then, which writes them as it closes, or fails as that does.
+   */
   async evictAll(): Promise<void> {
     this.#isEvicting = true;
-    for (const row of this.#rows.values()) await this.#closeAll(row);
-    await Promise.all([...this.#rows.values()].map((row) => row.underWay.whenZero()));
-    for (const row of this.#rows.values()) await this.#closeAll(row); // what was being opened
+    const rows = () => [...this.#rows.values()];
+    for (const row of rows()) await this.#dropAll(row);
+    await Promise.all(rows().map((row) => row.underWay.whenZero()));
+    await Promise.allSettled(rows().map((row) => row.ending));
+    for (const row of rows()) await this.#dropAll(row); // what was being opened, or could not be closed
   }
 
   /** The store stays open after all. */
@@ -295,12 +303,29 @@ export class MailboxServer {
   async #close(row: Row, slot: number, generation: number): Promise<void> {
     const at = row.opened.findIndex((blob) => isOf(blob, slot, generation));
     if (at < 0) return; // the store has closed it
-    const [blob] = row.opened.splice(at, 1);
-    await this.#hooks.close(blob);
+    const [blob] = row.opened.splice(at, 1); // so that nobody else closes it meanwhile
+    await this.#closeOrKeep(row, blob);
   }
 
+  /** Closes what a row's thread has open; each of them, whether others fail or not. Throws the first error. */
   async #closeAll(row: Row): Promise<void> {
-    for (const blob of row.opened.splice(0)) await this.#hooks.close(blob);
+    const closed = await Promise.allSettled(row.opened.splice(0).map((blob) => this.#closeOrKeep(row, blob)));
+    const failed = closed.find((each) => each.status === 'rejected');
+    if (failed) throw failed.reason;
+  }
+
+  /** When closing fails the reference is the row's again: its thread can try once more, and when that ends it is dropped. */
+  async #closeOrKeep(row: Row, blob: EngineBlob): Promise<void> {
+    try {
+      await this.#hooks.close(blob);
+    } catch (error) {
+      row.opened.push(blob);
+      throw error;
+    }
+  }
+
+  async #dropAll(row: Row): Promise<void> {
+    for (const blob of row.opened.splice(0)) await this.#hooks.drop(blob);
   }
 
   /** Sends a row's thread the spec of what is behind an external clone; it takes it before it looks at the answer. */
@@ -338,9 +363,9 @@ export class MailboxServer {
     if (error instanceof InvariantError) this.#hooks.onBug(error);
     const { mailbox } = this.#row(taken.row);
     const at = mailbox.slotAt(taken.slot);
-    const { errno, message } = toBlobstoreError(error, 'the metadata thread');
-    this.#words[at + SLOT.TEXT_BYTES] = writeText(message, mailbox.text(taken.slot).subarray(0, TEXT_BYTES_MAX));
-    this.#words[at + SLOT.ERRNO] = -errno;
+    const failure = toBlobstoreError(error, 'the metadata thread');
+    this.#words[at + SLOT.TEXT_BYTES] = writeError(failure, mailbox.text(taken.slot).subarray(0, TEXT_BYTES_MAX));
+    this.#words[at + SLOT.ERRNO] = -failure.errno;
     this.#done(taken);
   }
 
@@ -374,7 +399,7 @@ export class MailboxServer {
   /**
    * In this order: the lock is free; insertions that the dead thread asked for end, which nobody may freeze a blob in the middle
    * of; who waits for it to leave a blob goes on; what else it asked ends; what is left of its claims is given back; its blobs
-   * are closed; another thread may have the row.
+   * are closed, and those that cannot be written are the store's; another thread may have the row.
    */
   async #endDead(row: number, known: Row): Promise<void> {
     this.#metadata.freeUsedLock(row);
@@ -383,7 +408,7 @@ export class MailboxServer {
     await known.underWay.whenZero();
     known.taken = Atomics.load(this.#words, known.mailbox.submittedAt); // what it asked last is not begun
     await run(this.#metadata.takeBackClaims(row));
-    await this.#closeAll(known).catch((error: unknown) => this.#hooks.onBug(error));
+    await this.#dropAll(known);
     known.mailbox.reset();
     this.#shared.channels.release(row);
   }

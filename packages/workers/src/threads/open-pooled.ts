@@ -10,9 +10,11 @@ import {
 } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { Damage, FindExternalSnapshot, FoundBlob, Store } from '../api/store.js';
+import { Listeners } from '../data/store-events.js';
 import { callUser } from '../failures.js';
 import type { HeldDevice } from '../inline/open-device.js';
 import type { DataPlane, StartDataPlane } from './data-plane.js';
+import type { WorkerEvents } from './io-pool.js';
 import type { OpenedStore, StorePlan } from './metadata-protocol.js';
 import { PooledContext } from './pooled-context.js';
 import { PooledStore } from './pooled-store.js';
@@ -79,14 +81,20 @@ async function assemble(
   const { handle } = opened;
   const shared = new SharedStore(handle.buffers, CLIENT_THREAD);
   const geometry = new Geometry(handle.geometry);
-  const needs = { threads: options.threads, handle, shared, device: held.device, metadata };
+  const listeners = new Listeners();
+  const events: WorkerEvents = {
+    lost: (event) => listeners.tell('worker-lost', event),
+    replaced: (event) => listeners.tell('worker-replaced', event),
+  };
+  const needs = { threads: options.threads, handle, shared, device: held.device, metadata, events };
   const plane: DataPlane = await parts.startDataPlane(needs);
   if (metadata.death !== undefined) {
     plane.onMetadataDeath(metadata.death);
-    await plane.stop();
+    await Promise.allSettled([plane.stop()]);
     throw metadata.death;
   }
-  return new PooledStore(new PooledContext(metadata, plane, held, handle, shared, geometry), damageFrom(opened));
+  const context = new PooledContext(metadata, plane, held, handle, shared, geometry);
+  return new PooledStore(context, listeners, damageFrom(opened));
 }
 
 function planOf(held: HeldDevice, options: OpenPooledOptions): StorePlan {

@@ -17,7 +17,7 @@ import type {
   StoreStats,
 } from '../api/store.js';
 import { checkWritableOr } from '../checks.js';
-import { Listeners } from '../data/store-events.js';
+import type { Listeners } from '../data/store-events.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import { coded } from '../failures.js';
 import { checkAddress, checkCreateBlob, checkOpenBlob } from '../inline/blob-options.js';
@@ -35,14 +35,15 @@ export class PooledStore implements Store {
   readonly damaged: readonly Damage[];
   readonly #context: PooledContext;
   readonly #inFlight: InFlight;
-  readonly #listeners = new Listeners();
+  readonly #listeners: Listeners;
   readonly #forgetAtEnd: (() => void) | undefined;
   #ending: Promise<void> | undefined;
 
   /** The worker, the data plane and the device are the store's from now on, to be ended with it. */
-  constructor(context: PooledContext, damaged: readonly Damage[]) {
+  constructor(context: PooledContext, listeners: Listeners, damaged: readonly Damage[]) {
     const { metadata } = context;
     this.#context = context;
+    this.#listeners = listeners;
     this.damaged = damaged;
     this.#inFlight = new InFlight('the store', metadata.busy);
     const { cacheOwner } = context.held.device;

@@ -1,7 +1,7 @@
 /** A channel on another thread than the metadata thread: how it comes to be one, and how it says goodbye. */
 
 import { threadId } from 'node:worker_threads';
-import { BlobstoreError, type BlockDevice, Channel, ChannelTable, run, type Steps, waitFor } from '@blobyard/core';
+import { type BlockDevice, Channel, ChannelTable, run, STORE_END } from '@blobyard/core';
 import { REQUEST } from './mailbox.js';
 import { RemoteHost } from './remote-host.js';
 import type { StoreHandle } from './store-handle.js';
@@ -36,18 +36,26 @@ export function openRemoteChannel(handle: StoreHandle, device: BlockDevice, shar
   }
 }
 
-/** Closes a channel, which waits for what is under way in it. The device stays open. */
-export async function closeRemoteChannel({ host, channel }: RemoteChannel): Promise<void> {
-  await run(unlessEnded(() => waitFor(host.mailbox.request(REQUEST.LEAVE))));
-  await run(channel.close());
-  await host.close();
+/**
+ * Closes a channel, which waits for what is under way in it. The device stays open. Throws, and then the channel is as it was, what
+ * closing the blobs throws that the thread has still open.
+ */
+export async function closeRemoteChannel(remote: RemoteChannel): Promise<void> {
+  await leaveStore(remote.host);
+  await endRemoteChannel(remote);
 }
 
-/** With a store that has ended meanwhile there is nothing left to be done. */
-export function* unlessEnded(request: () => Steps<unknown>): Steps<void> {
+/** Gives what a channel's thread has open back to the store. With a store that has ended there is nothing to be given back. */
+export async function leaveStore({ mailbox, shared }: RemoteHost): Promise<void> {
   try {
-    yield* request();
+    await mailbox.request(REQUEST.LEAVE).promise();
   } catch (error) {
-    if (!(error instanceof BlobstoreError && (error.code === 'EBADF' || error.code === 'EIO'))) throw error;
+    if (shared.end === STORE_END.OPEN) throw error;
   }
+}
+
+/** The rest of closing a channel; from here on its row can be another thread's. Where the device fails a second call goes on. */
+export async function endRemoteChannel({ host, channel }: RemoteChannel): Promise<void> {
+  await run(channel.close());
+  await host.close();
 }

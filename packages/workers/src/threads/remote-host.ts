@@ -127,8 +127,10 @@ export class RemoteHost implements ChannelHost {
   /** Closes the devices behind external clones. */
   async close(): Promise<void> {
     this.#specs.close();
-    for (const external of this.#externals.values()) await closeLater(external);
-    this.#externals.clear();
+    for (const [slot, external] of this.#externals) {
+      this.#externals.delete(slot);
+      await closeLater(external);
+    }
   }
 
   /** The next call finds the device itself, so that a synchronous call can use it; or asks again, if opening it failed. */
@@ -142,8 +144,11 @@ export class RemoteHost implements ChannelHost {
   }
 }
 
-/** Closes a device once nobody can be in the middle of looking at it. */
+/** Closes a device once nobody can be in the middle of looking at it. What fails has no more to do with the store. */
 async function closeLater({ device }: External): Promise<void> {
-  const opened = await Promise.resolve(device).catch(() => undefined);
-  await opened?.close();
+  try {
+    await (await device)?.close();
+  } catch {
+    // it could not be opened, or not be closed
+  }
 }

@@ -1,7 +1,7 @@
 /** The ring of answers: the worker writes it, the client reads it. Errors go as a number and a text, and are rebuilt. */
 
 import { BlobstoreError, ERRNO, InvariantError, toBlobstoreError } from '@blobyard/core';
-import { readError, writeText } from '../error-text.js';
+import { readError, writeError } from '../error-text.js';
 import { Bell } from './bell.js';
 import {
   CLIENT,
@@ -44,7 +44,7 @@ export class CompletionWriter {
   fail(tag: number, error: unknown): void {
     const isBug = error instanceof InvariantError;
     const known = isBug ? error : toBlobstoreError(error, 'a request to a worker');
-    const bytes = writeText(known.message, textOf(this.#texts, tag));
+    const bytes = writeError(known, textOf(this.#texts, tag));
     this.#push(tag, known instanceof BlobstoreError ? ERRNO[known.code] : STATUS_BUG, bytes);
   }
 

@@ -79,7 +79,9 @@ export class RingClient {
   readonly #lanes = new WorkerLanes();
   readonly #reaper: Reaper;
   #outstanding = 0;
-  #closed: Error | undefined;
+  /** What every request fails with. */
+  #refusal: Error | undefined;
+  #isClosed = false;
   #drainWaiters: (() => void)[] = [];
 
   constructor(options: RingClientOptions) {
@@ -156,6 +158,7 @@ export class RingClient {
   /** Begins to use a worker; `port` is the other end of the one that its server has. Requests that waited go to it. */
   addWorker(ring: RingBuffers, port: MessagePort): WorkerLane {
     const lane = new WorkerLane(ring, port);
+    if (!this.#isClosed) this.#refusal = undefined;
     this.#memories.addPort(port);
     this.#lanes.add(lane);
     this.#pump();
@@ -193,13 +196,20 @@ export class RingClient {
     return new Promise<void>((resolve) => this.#drainWaiters.push(resolve));
   }
 
-  /** From now on every request rejects with `error`, also those that wait here. Those that workers have are answered. */
-  close(error: Error): void {
-    this.#closed ??= error;
+  /** No worker is left: every request rejects with `error`, also those that wait here, until `addWorker`. */
+  refuse(error: Error): void {
+    if (this.#isClosed) return;
+    this.#refusal = error;
     for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
-      this.#settle(request, this.#closed);
+      this.#settle(request, error);
     }
     this.#reaper.start();
+  }
+
+  /** As `refuse`, for good. What workers have is answered. */
+  close(error: Error): void {
+    this.refuse(error);
+    this.#isClosed = true;
     this.#reaper.dismiss();
   }
 
@@ -212,7 +222,7 @@ export class RingClient {
     bufferOffset: number,
   ): Promise<void> {
     const bytes = count * this.#ioUnitBytes;
-    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
     if (!isPlace(offset, count)) return Promise.reject(badPlace(offset, count));
     if (!(Number.isSafeInteger(bufferOffset) && bufferOffset >= 0 && bufferOffset + bytes <= buffer.length)) {
       const found = `a buffer of ${buffer.length}`;
@@ -242,7 +252,7 @@ export class RingClient {
     count: number,
   ): Promise<void> {
     const bytes = count * this.#ioUnitBytes;
-    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
     if (!isPlace(offset, count)) return Promise.reject(badPlace(offset, count));
     const held = listBytes(buffers);
     if (held !== bytes) {
@@ -266,7 +276,7 @@ export class RingClient {
   }
 
   #change(op: RingOp, blob: BlobRef, offset: number, count: number): Promise<void> {
-    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
     if (!isPlace(offset, count)) return Promise.reject(badPlace(offset, count));
     return this.#enqueue(this.#request(op, blob, offset, count, 0, TRANSFER.NONE, undefined));
   }

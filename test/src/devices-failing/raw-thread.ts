@@ -1,0 +1,38 @@
+/** An attached thread that makes every call it can on a device that fails with errors that are none of ours. */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { attach, type StoreHandle } from 'blobyard';
+import { channelCalls, endsOf, promiseCalls, syncCalls } from './raw-calls.js';
+import { RAW } from './raw-device.js';
+
+export interface RawThreadData {
+  readonly handle: StoreHandle;
+  readonly id: bigint;
+  readonly control: Int32Array;
+  readonly hasSync: boolean;
+}
+
+const { handle, id, control, hasSync } = workerData as RawThreadData;
+const fail = (what: number) => Atomics.store(control, 0, what);
+
+fail(RAW.OPENING);
+const opening = await endsOf({ 'attach, where opening fails': () => attach(handle) });
+fail(RAW.CHANNELS);
+const channels = await endsOf({ 'attach, where channels fail': () => attach(handle) });
+fail(RAW.NOTHING);
+const yard = await attach(handle);
+const blob = await yard.open(id);
+const changed = await yard.open(id);
+await changed.write(new Uint8Array(4096).fill(1), 200_000); // so that closing has something to write
+fail(RAW.TRANSFERS);
+const transfers = {
+  ...(hasSync ? await endsOf(syncCalls(blob)) : {}),
+  ...(await endsOf(promiseCalls(blob))),
+  ...(await endsOf(channelCalls(yard.channel, blob, hasSync))),
+  ...(await endsOf({ 'blob.close': () => changed.close(), detach: () => yard.detach() })),
+};
+fail(RAW.CLOSING);
+const closing = await endsOf({ 'detach, where closing fails': () => yard.detach() });
+fail(RAW.NOTHING);
+await yard.detach();
+parentPort?.postMessage({ ...opening, ...channels, ...transfers, ...closing });
