@@ -20,7 +20,15 @@ import { ImageDevice } from './image-device.js';
 const OPERATIONS_PER_PAGE = 40;
 const OPERATIONS_BESIDES = 200;
 /** Damage with which a store is opened all the same: what it says is wrong is not what blobs say. */
-const HARMLESS: readonly FindingKind[] = ['leak', 'not-reserved', 'unlisted-blob', 'mask', 'super-block', 'flags'];
+const HARMLESS: readonly FindingKind[] = [
+  'leak',
+  'not-reserved',
+  'unlisted-blob',
+  'mask',
+  'super-block',
+  'flags',
+  'stray-root',
+];
 
 /** The check finds damage exactly where the engine refuses to open the store for damage; and it writes nothing. */
 export function checkImage(image: Uint8Array, base: BaseImage, isRefused: boolean): void {

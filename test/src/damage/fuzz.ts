@@ -1,8 +1,9 @@
 /** Damaged images by number: the same number is the same image, and the same is done to it. */
 
 import { Random } from '../stress/random.js';
-import { baseImages } from './base-image.js';
+import { baseImages, laterImages } from './base-image.js';
 import { examine, type Outcome } from './examine.js';
+import { leaveBehind } from './leftovers.js';
 import { mutate, Victim } from './mutations.js';
 
 /** An image of which something was not as it must be. */
@@ -22,12 +23,14 @@ const buffers = new Map<number, Uint8Array>();
 /** Makes an image, and does all that is done with it. Throws `ImageFailure`. */
 export function tryImage(image: number): Outcome {
   const random = new Random(image, 'damage');
-  const bases = baseImages();
+  const later = new Random(image, 'leftovers');
+  const bases = later.below(2) === 0 ? laterImages() : baseImages();
   const base = bases[random.below(bases.length)];
   const bytes = buffers.get(base.bytes.length) ?? new Uint8Array(base.bytes.length);
   buffers.set(base.bytes.length, bytes);
   const victim = new Victim(base, bytes);
-  mutate(victim, random);
+  if (bases === laterImages()) leaveBehind(victim, later);
+  if (bases === baseImages() || later.below(2) === 0) mutate(victim, random);
   try {
     return examine(victim, random);
   } catch (error) {

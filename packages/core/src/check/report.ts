@@ -22,6 +22,8 @@ export type FindingKind =
   | 'unlisted-blob'
   /** The mask of blob ids lists a blob whose root is not there. */
   | 'lost-blob'
+  /** A closed store has a root on a page that its masks call free; after a crash it would be taken for a blob's. */
+  | 'stray-root'
   /** A metadata page does not fit its crc, and no blob names it. */
   | 'page'
   /** A blob's chain of pages is broken. */
