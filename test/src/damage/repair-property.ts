@@ -4,7 +4,7 @@
  * nothing to do.
  */
 
-import { Blobstore, BlobstoreError, checkStore, type LoadOptions, runSync } from '@blobyard/core';
+import { Blobstore, BlobstoreError, checkStore, isRepairable, type LoadOptions, runSync } from '@blobyard/core';
 import type { Random } from '../stress/random.js';
 import { type BaseImage, loadOptions, readAll } from './base-image.js';
 import { ImageDevice } from './image-device.js';
@@ -14,8 +14,11 @@ type Contents = ReadonlyMap<bigint, Buffer | string>;
 type OnDamage = LoadOptions['onDamage'];
 
 export function holdRepair(image: Uint8Array, base: BaseImage, random: Random): void {
+  const found = runSync(checkStore(new ImageDevice(image.slice())));
   const device = new ImageDevice(image.slice());
   const report = runSync(checkStore(device, { repair: true }));
+  const hasHelped = report.findings.some(({ severity, outcome }) => severity === 'damage' && outcome === 'repaired');
+  if (isRepairable(found)) require(hasHelped, 'a repair was advised, and settled nothing');
   const before = look(image, base, 'refuse');
   requireKept(before, look(device.bytes, base, 'refuse'), 'opened after a repair');
   requireKept(look(image, base, 'set-aside'), look(device.bytes, base, 'set-aside'), 'set aside after a repair');

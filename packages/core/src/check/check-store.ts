@@ -93,10 +93,7 @@ function* readSuperUnchecked(
     return block;
   }
   const bytes = device.blockCount * device.blockLengthBytes;
-  findings.damage(
-    'super-block',
-    `the device has ${bytes} bytes, and a store begins with a super block of ${PAGE_BYTES}`,
-  );
+  findings.note('no-store', `the device has ${bytes} bytes, and a store begins with a super block of ${PAGE_BYTES}`);
   return undefined;
 }
 
@@ -249,14 +246,11 @@ function settled(before: readonly Finding[], after: readonly Finding[]): Finding
 }
 
 function report({ summary }: Examination, findings: Finding[]): CheckReport {
-  return {
-    outcome: outcomeOf(findings),
-    findings,
-    summary: summary ?? { blobCount: 0, usedClusters: 0, freeClusters: 0, mdPagesUsed: 0, wasClean: false },
-  };
+  return { outcome: outcomeOf(findings, summary), findings, summary };
 }
 
-function outcomeOf(findings: readonly Finding[]): CheckReport['outcome'] {
+function outcomeOf(findings: readonly Finding[], summary: CheckSummary | undefined): CheckReport['outcome'] {
   if (findings.some(({ severity, outcome }) => severity === 'damage' && outcome !== 'repaired')) return 'left';
+  if (summary === undefined) return 'unchecked';
   return findings.some(({ outcome }) => outcome === 'repaired') ? 'repaired' : 'clean';
 }

@@ -409,6 +409,16 @@ class Surveyor {
     return this.#damaged.size > 0 || this.#hidesClusters;
   }
 
+  /**
+   * Clusters up to the last one that is marked, but for those that damaged blobs name. These are reserved in any case, and so
+   * marked from then on: nonsense that names the last cluster must not reserve all that is free when the store is next opened.
+   */
+  #lengthUsed(marked: BitArray): number {
+    let end = marked.lengthUsed();
+    while (end > 0 && (!marked.get(end - 1) || this.#claimed.clusters.get(end - 1))) end--;
+    return end;
+  }
+
   /** The clusters below this one stay reserved, whoever has them. What blobs name is reserved in any case. */
   #reservedEnd({ masks, highWater }: Evidence): number {
     const { pages, clusters } = this.#owners;
@@ -416,7 +426,7 @@ class Surveyor {
     if (masks) {
       // Masks that call free what a sound blob has are not to be believed elsewhere either.
       const areBelieved = masks.pages.includes(pages) && masks.clusters.includes(clusters);
-      if (areBelieved) return this.#hidesClusters ? masks.clusters.lengthUsed() : 0;
+      if (areBelieved) return this.#hidesClusters ? this.#lengthUsed(masks.clusters) : 0;
     } else if (highWater !== undefined && highWater >= clusters.lengthUsed()) {
       return highWater; // even where all is known: what a crash left in free clusters is not cleared now, and must not be read
     }
