@@ -1,5 +1,5 @@
 /**
- * Does to a damaged image what users do: opens it in every way, reads, dumps, fills it, unloads it. Throws what must not be:
+ * Does to a damaged image what users do: opens it in every way, reads, dumps, fills it, unloads it, repairs it. Throws what must not be:
  * an error without a code, work or memory out of proportion, a sound blob that reads wrong, a damaged one that lost something.
  */
 

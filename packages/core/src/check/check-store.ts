@@ -175,7 +175,7 @@ class Examiner {
       const surveyed = yield* this.#survey(reader, page as MdPage, isKnown ? 'known' : 'unknown');
       if (!isKnown) unknown.push(surveyed);
       else this.#add(surveyed);
-      if (isKnown && isSealed) witness?.add(surveyed.blob);
+      if (isKnown) witness?.add(surveyed.blob);
     }
     if (unknown.length === 0) return;
     if (!witness?.areStrays(unknown.map(({ blob }) => blob))) for (const surveyed of unknown) this.#add(surveyed);

@@ -16,29 +16,39 @@ export function areWhole(masks: FoundMasks): masks is WholeMasks {
   return masks.pages !== undefined && masks.clusters !== undefined && masks.blobIds !== undefined;
 }
 
+interface Had {
+  readonly pages: BitArray;
+  readonly clusters: BitArray;
+}
+
 /** What is known of blobs before anybody asks who shares what. */
 export class MaskWitness {
   readonly #masks: WholeMasks;
   readonly #geometry: Geometry;
-  readonly #pages: BitArray;
-  readonly #clusters: BitArray;
+  /** What blobs have that can be read. */
+  readonly #owned: Had;
+  /** With what the others say that they have. */
+  readonly #named: Had;
   readonly #needed = new Set<MdPage>();
   #areListed = true;
 
   constructor(masks: WholeMasks, geometry: Geometry) {
     this.#masks = masks;
     this.#geometry = geometry;
-    this.#pages = BitArray.private(masks.pages.capacity);
-    this.#clusters = BitArray.private(masks.clusters.capacity);
+    const none = () => ({
+      pages: BitArray.private(masks.pages.capacity),
+      clusters: BitArray.private(masks.clusters.capacity),
+    });
+    this.#owned = none();
+    this.#named = none();
   }
 
-  /** Notes what a blob has that the masks know. Of one that cannot be read whole it is not believed. */
+  /** Notes what a blob has that the masks know. */
   add(blob: SurveyedBlob): void {
     for (const id of [blob.parentId, blob.counterpartId]) if (id !== undefined) this.#needed.add(pageOfBlobId(id));
     if (!this.#masks.blobIds.get(blob.page)) this.#areListed = false;
-    if (blob.isDamaged || blob.isNewer) return;
-    for (const page of pagesOf(blob)) this.#pages.set(page);
-    forEachCluster(blob, (cluster) => this.#clusters.set(cluster));
+    note(this.#named, blob);
+    if (!blob.isDamaged && !blob.isNewer) note(this.#owned, blob);
   }
 
   /** True when blobs on pages that the masks do not know are nobody's. */
@@ -49,18 +59,23 @@ export class MaskWitness {
   #areMasksRight(): boolean {
     const { pages, clusters, blobIds } = this.#masks;
     if (!this.#areListed || clusters.findFirstClear(0) < this.#geometry.metadataClusterCount()) return false;
-    return pages.includes(this.#pages) && clusters.includes(this.#clusters) && pages.includes(blobIds);
+    return pages.includes(this.#owned.pages) && clusters.includes(this.#owned.clusters) && pages.includes(blobIds);
   }
 
-  /** The masks mark something that it names, and that no other blob has. */
+  /** The masks mark something that it names, and that no other blob names. */
   #isMarked(blob: SurveyedBlob): boolean {
     const { pages, clusters } = this.#masks;
-    let isMarked = pagesOf(blob).some((page) => pages.get(page) && !this.#pages.get(page));
+    let isMarked = pagesOf(blob).some((page) => pages.get(page) && !this.#named.pages.get(page));
     forEachCluster(blob, (cluster) => {
-      isMarked ||= clusters.get(cluster) && !this.#clusters.get(cluster);
+      isMarked ||= clusters.get(cluster) && !this.#named.clusters.get(cluster);
     });
     return isMarked;
   }
+}
+
+function note({ pages, clusters }: Had, blob: SurveyedBlob): void {
+  for (const page of pagesOf(blob)) pages.set(page);
+  forEachCluster(blob, (cluster) => clusters.set(cluster));
 }
 
 function pagesOf(blob: SurveyedBlob): MdPage[] {

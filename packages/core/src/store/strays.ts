@@ -8,6 +8,7 @@
  */
 
 import type { Steps } from '../metadata/steps.js';
+import { BitArray } from '../shared/bit-array.js';
 import { type BlobId, type MdPage, pageOfBlobId } from '../units/units.js';
 import type { ClaimSink, Claims } from './claims.js';
 import type { Masks } from './masks.js';
@@ -22,7 +23,7 @@ export interface KnownBlobs {
   /** What those have that can be read. */
   readonly owners: Pick<Masks, 'pages' | 'clusters'>;
   readonly blobs: Iterable<{ page: MdPage; parentId: BlobId | undefined; otherId: BlobId | undefined }>;
-  /** Those that cannot be read. */
+  /** Roots of those that cannot be read, or not whole. */
   readonly unreadable: readonly MdPage[];
 }
 
@@ -31,7 +32,8 @@ type ReadClaims = (root: MdPage, sink: ClaimSink) => Steps<Claims>;
 
 /**
  * True when roots on pages that the masks do not know are nobody's: no other blob needs them, and nothing that they name is marked
- * but what another one has. Otherwise the masks have forgotten them, and are not to be believed about the rest either.
+ * but what another one has, or says that it has. Otherwise the masks have forgotten them, and are not to be believed about the rest
+ * either.
  */
 export function* areStrays(
   roots: readonly MdPage[],
@@ -39,15 +41,14 @@ export function* areStrays(
   known: KnownBlobs,
   readClaims: ReadClaims,
 ): Steps<boolean> {
-  const { owners } = known;
-  const needed = yield* findNeeded(known, readClaims);
+  const { needed, pages, clusters } = yield* findNeeded(masks, known, readClaims);
   let isMarked = false;
   const sink: ClaimSink = {
     page: (page) => {
-      isMarked ||= masks.pages.get(page) && !owners.pages.get(page);
+      isMarked ||= masks.pages.get(page) && !pages.get(page);
     },
     clusters: (first, count) => {
-      for (let at = first; at < first + count; at++) isMarked ||= masks.clusters.get(at) && !owners.clusters.get(at);
+      for (let at = first; at < first + count; at++) isMarked ||= masks.clusters.get(at) && !clusters.get(at);
     },
   };
   for (const root of roots) {
@@ -59,16 +60,29 @@ export function* areStrays(
   return true;
 }
 
-/** Where blobs begin that others are clones of, or that the marks of snapshots under way name. */
-function* findNeeded({ blobs, unreadable }: KnownBlobs, readClaims: ReadClaims): Steps<ReadonlySet<MdPage>> {
+/** What the other blobs have, or say that they have; and where the snapshots begin that they, or their marks, name. */
+interface Needed extends Pick<Masks, 'pages' | 'clusters'> {
+  readonly needed: ReadonlySet<MdPage>;
+}
+
+function* findNeeded(masks: Masks, known: KnownBlobs, readClaims: ReadClaims): Steps<Needed> {
   const needed = new Set<MdPage>();
-  for (const { parentId, otherId } of blobs) {
+  for (const { parentId, otherId } of known.blobs) {
     for (const id of [parentId, otherId]) if (id !== undefined) needed.add(pageOfBlobId(id));
   }
-  const sink: ClaimSink = { page: () => undefined, clusters: () => undefined };
-  for (const root of unreadable) {
+  const pages = BitArray.private(masks.pages.capacity);
+  const clusters = BitArray.private(masks.clusters.capacity);
+  pages.add(known.owners.pages);
+  clusters.add(known.owners.clusters);
+  const sink: ClaimSink = {
+    page: (page) => pages.set(page),
+    clusters: (first, count) => {
+      for (let at = first; at < first + count; at++) clusters.set(at);
+    },
+  };
+  for (const root of known.unreadable) {
     const { parentId } = yield* readClaims(root, sink);
     if (parentId !== undefined) needed.add(pageOfBlobId(parentId));
   }
-  return needed;
+  return { needed, pages, clusters };
 }

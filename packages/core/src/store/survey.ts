@@ -159,6 +159,9 @@ class Surveyor {
       const blobs = [...this.#blobs.values()];
       const isUnreadable = ({ page, isUnavailable }: FoundBlob) => isUnavailable || this.#damaged.has(page);
       const unreadable = blobs.filter(isUnreadable).map(({ page }) => page);
+      for (let at = this.#unsealed.findFirstSet(0); at !== NONE_U32; at = this.#unsealed.findFirstSet(at + 1)) {
+        if (masks.blobIds.get(at)) unreadable.push(at as MdPage);
+      }
       const readClaims = (page: MdPage, sink: ClaimSink) => {
         return new ClaimReader(this.#region, this.#store.geometry, this.#clusterCount, page, sink).read(true);
       };
