@@ -20,17 +20,22 @@ export type Counts = Partial<Record<Outcome, number>>;
 
 const buffers = new Map<number, Uint8Array>();
 
-/** Makes an image, and does all that is done with it. Throws `ImageFailure`. */
-export function tryImage(image: number): Outcome {
+/**
+ * Makes an image, and does all that is done with it. Throws `ImageFailure`.
+ * @param hasLeftovers - it is one of those that have something left behind in them; every second one, unless said
+ */
+export function tryImage(image: number, hasLeftovers?: boolean): Outcome {
   const random = new Random(image, 'damage');
   const later = new Random(image, 'leftovers');
-  const bases = later.below(2) === 0 ? laterImages() : baseImages();
+  const isLater = later.below(2) === 0;
+  const leavesSome = hasLeftovers ?? isLater;
+  const bases = leavesSome ? laterImages() : baseImages();
   const base = bases[random.below(bases.length)];
   const bytes = buffers.get(base.bytes.length) ?? new Uint8Array(base.bytes.length);
   buffers.set(base.bytes.length, bytes);
   const victim = new Victim(base, bytes);
-  if (bases === laterImages()) leaveBehind(victim, later);
-  if (bases === baseImages() || later.below(2) === 0) mutate(victim, random);
+  if (leavesSome) leaveBehind(victim, later);
+  if (!leavesSome || later.below(2) === 0) mutate(victim, random);
   try {
     return examine(victim, random);
   } catch (error) {
