@@ -473,6 +473,6 @@ function describePage(page: MdPageView, number: MdPage): string {
 function told(damage: DamagedBlob, isFull: boolean): DamagedBlob {
   if (!isFull) return damage;
   const { code, message } = damage.error;
-  const means = 'any cluster may be its own, so that the store has no free space until it is repaired';
+  const means = 'any cluster may be its own, so that the store has no free space as long as it is damaged';
   return { ...damage, error: new BlobstoreError(code, `${message}; ${means}`, { cause: damage.error }) };
 }
