@@ -22,6 +22,7 @@ export {
   type Finding,
   type FindingKind,
   type Geometry,
+  isRepairable,
   type MaybePromise,
   run,
   runSync,

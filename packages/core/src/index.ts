@@ -4,7 +4,14 @@ export { Channel } from './channel/channel.js';
 export type { BlobRef, ChannelHost, MetadataPort } from './channel/host.js';
 export { bufferGone } from './channel/scatter.js';
 export { type CheckOptions, checkStore } from './check/check-store.js';
-export type { CheckReport, CheckSummary, Finding, FindingKind, Severity } from './check/report.js';
+export {
+  type CheckReport,
+  type CheckSummary,
+  type Finding,
+  type FindingKind,
+  isRepairable,
+  type Severity,
+} from './check/report.js';
 export type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from './device/block-device.js';
 export {
   assert,

@@ -9,8 +9,9 @@ import { pauseUnlessAborted } from './inline/pause.js';
 
 export interface CheckStoreOptions {
   /**
-   * Repairs what can be: makes the masks anew, frees what nobody has, settles snapshots that were under way. Damaged blobs
-   * stay as they are, and keep all that they have or may have. False unless given: then nothing is written.
+   * Repairs what can be: makes the masks anew, frees what nobody has, settles snapshots that were under way. Who could be read
+   * before can be read afterwards, and nobody is listed who was not. Damaged blobs stay as they are, and keep all that they have or
+   * may have. False unless given: then nothing is written.
    */
   readonly repair?: boolean;
   /** Whether a file given by its spec is locked against users of the store meanwhile; true unless given. */
@@ -21,7 +22,8 @@ export interface CheckStoreOptions {
 
 /**
  * Checks the store on a device from its metadata pages, without trusting its masks: crcs, chains, extents, owners, parents,
- * sizes, flags; and then the masks against that. Whatever is wrong with the store is in the report, also that there is none.
+ * sizes, flags; and then the masks against that. Whatever is wrong with the store is in the report, also that there is none
+ * (`unchecked`).
  * @throws EBUSY somebody has the store open, who is named; EINVAL unusable options or block length; ECANCELED aborted; EIO of
  * the device, and what opening it throws. Any thread.
  */

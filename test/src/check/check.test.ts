@@ -29,7 +29,6 @@ describe('check', () => {
 
 describe('a super block that describes no usable store', () => {
   it.each([
-    ['no signature', (at: DamagedStore) => at.editSuper((_, bytes) => bytes.fill(0, 0, 8)), 'signature'],
     ['a wrong crc', (at: DamagedStore) => at.editSuper((_, bytes) => bytes.fill(9, 200, 201), false), 'crc'],
     ['a size past the device', (at: DamagedStore) => at.editSuper((block) => (block.sizeBytes *= 2)), 'cut'],
     ['clusters of no bytes', (at: DamagedStore) => at.editSuper((block) => (block.clusterBytes = 0)), 'clusters'],
@@ -38,21 +37,44 @@ describe('a super block that describes no usable store', () => {
       (at: DamagedStore) => at.editSuper((block) => (block.pageMask = block.metadata)),
       'lies where',
     ],
+    [
+      'a mask in data',
+      (at: DamagedStore) => at.editSuper((block) => (block.blobIdMask = { start: 60 * 256, count: 1 })),
+      'data begins',
+    ],
     ['no metadata', (at: DamagedStore) => at.editSuper((block) => (block.metadata = { start: 4, count: 0 })), 'region'],
   ])('%s', (_, damage, said) => {
     const store = new DamagedStore();
     damage(store);
     for (const repair of [false, true]) {
-      const { outcome, findings } = store.check({ repair });
-      expect(outcome).toBe('left');
-      expect(findings.map(({ kind }) => kind)).toEqual(['super-block']);
+      const { outcome, findings, summary } = store.check({ repair });
+      expect([outcome, summary]).toEqual(['left', undefined]);
+      expect(findings.map(({ kind, severity }) => [kind, severity])).toEqual([['super-block', 'damage']]);
       expect(findings[0].message).toContain(said);
     }
   });
+});
 
-  it('cannot be on a device that is smaller', () => {
+describe('what cannot be checked, and is not called damaged', () => {
+  it.each([
+    ['no signature', (at: DamagedStore) => at.editSuper((_, bytes) => bytes.fill(0, 0, 8)), 'no-store'],
+    ['a newer version', (at: DamagedStore) => at.editSuper((_, bytes) => bytes.fill(4, 8, 9)), 'unsupported'],
+  ])('%s', (_, change, kind) => {
+    const store = new DamagedStore();
+    change(store);
+    const before = imageOf(store);
+    for (const repair of [false, true]) {
+      const { outcome, findings, summary } = store.check({ repair });
+      expect([outcome, summary]).toEqual(['unchecked', undefined]);
+      expect(findings.map((finding) => [finding.kind, finding.severity])).toEqual([[kind, 'note']]);
+    }
+    expect(imageOf(store).equals(before)).toBe(true);
+  });
+
+  it('is a device that is smaller than a super block', () => {
     const device = new SparseMemoryDevice({ sizeBytes: 2048, blockLengthBytes: 512 });
-    expect(runSync(checkStore(device)).findings.map(({ kind }) => kind)).toEqual(['super-block']);
+    const { outcome, findings } = runSync(checkStore(device));
+    expect([outcome, ...findings.map(({ kind }) => kind)]).toEqual(['unchecked', 'no-store']);
   });
 });
 
@@ -63,7 +85,7 @@ describe('what is worth knowing, and no damage', () => {
     const { outcome, findings, summary } = store.check();
     expect(outcome).toBe('clean');
     expect(findings.map(({ kind, severity }) => [kind, severity])).toEqual([['not-closed', 'note']]);
-    expect(summary.wasClean).toBe(false);
+    expect(summary?.wasClean).toBe(false);
   });
 
   it('is noise in a free page', () => {

@@ -10,6 +10,6 @@ export function* requireSound(
 ): Steps<CheckReport> {
   const report = yield* checkStore(device);
   const damage = report.findings.find(({ severity, kind }) => severity === 'damage' && !allowed.includes(kind));
-  if (damage) throw new Error(`check finds ${when}: ${damage.message} (of ${report.summary.blobCount} blobs)`);
+  if (damage) throw new Error(`check finds ${when}: ${damage.message} (of ${report.summary?.blobCount ?? 0} blobs)`);
   return report;
 }

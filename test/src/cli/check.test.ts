@@ -2,7 +2,7 @@ import { truncateSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { newPath } from '../io/temp-folder.js';
 import { blobyard, staysSame } from './command.js';
-import { closedImage, damageBlob, damageMask, dirtyImage, makeStore } from './images.js';
+import { closedImage, damageBlob, damageMask, dirtyImage, editSuper, makeStore } from './images.js';
 
 const MiB = 1024 * 1024;
 
@@ -61,18 +61,38 @@ test('a damaged blob is left', async () => {
   damageBlob(path, ids.thick);
   const { findings } = expectChecked(path, 2, /^damage: /) as { findings: Record<string, unknown>[] };
   expect(findings.some(({ severity }) => severity === 'damage')).toBe(true);
+  expect(blobyard('check', path).stdout).toMatch(
+    /\nDamaged: \d+ findings?; this cannot be repaired without losing something\. /,
+  );
   for (const { blobId } of findings) expect(['string', 'undefined']).toContain(typeof blobId);
   const { status, stdout } = blobyard('check', '--repair', path);
   expect(stdout).toMatch(/^damage \(left\): /m);
   expect(status).toBe(2);
 });
 
-test('where there is no store, that is what is found', () => {
+test('where there is no store, that is what is found, and no damage', () => {
   const path = newPath();
   writeFileSync(path, '');
-  expectChecked(path, 2, /^damage: the device has 0 bytes/);
+  expectChecked(path, 2, /^note: the device has 0 bytes[^\n]*\nNot checked: there is no store here\.\n$/);
   truncateSync(path, 2 * MiB);
-  expectChecked(path, 2, /^damage: the device holds no blobstore signature/);
+  const report = expectChecked(path, 2, /^note: the device holds no blobstore signature[^\n]*\nNot checked: /);
+  expect(report).toMatchObject({ outcome: 'unchecked', summary: null, repairable: false });
+  expect(staysSame(path, () => expect(blobyard('check', '--repair', path).status).toBe(2))).toBe(true);
+});
+
+test('a store of a newer version is not called damaged, one with a damaged super block is; neither is repaired', async () => {
+  const { path } = await closedImage();
+  editSuper(path, (bytes) => bytes.set([4], 8));
+  expectChecked(path, 2, /^note: [^\n]* version 4; [^\n]*\nNot checked: this version cannot read the store\.\n$/);
+  expect(staysSame(path, () => expect(blobyard('check', '--repair', path).status).toBe(2))).toBe(true);
+  editSuper(path, (bytes) => bytes.set([3], 8));
+  editSuper(path, (bytes) => bytes.set([1], 200), false);
+  const report = expectChecked(
+    path,
+    2,
+    /^damage: the super block is damaged[^\n]*\nDamaged: 1 finding; without its super block /,
+  );
+  expect(report).toMatchObject({ outcome: 'left', summary: null, repairable: false });
   expect(staysSame(path, () => expect(blobyard('check', '--repair', path).status).toBe(2))).toBe(true);
 });
 

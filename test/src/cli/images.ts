@@ -76,6 +76,14 @@ export function damageMask(path: string): void {
   patch(path, superBlockOf(path).clusterMask.start * PAGE, new Uint8Array(16).fill(0xee));
 }
 
+/** Changes bytes of the super block, and makes its crc fit unless told otherwise. */
+export function editSuper(path: string, change: (bytes: Uint8Array) => void, isSealed = true): void {
+  const block = superBlockOf(path);
+  change(block.bytes);
+  if (isSealed) block.seal();
+  patch(path, 0, block.bytes);
+}
+
 function superBlockOf(path: string): SuperBlock {
   const block = new SuperBlock();
   block.bytes.set(readFileSync(path).subarray(0, PAGE));

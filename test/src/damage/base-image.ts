@@ -27,6 +27,10 @@ export interface BaseImage {
   /** Pages of the device that the masks take: used pages, blob ids, clusters. */
   readonly masks: readonly { readonly start: number; readonly count: number }[];
   readonly blobs: readonly KnownBlob[];
+  /** Metadata pages, by their number, as they were before what was there was deleted. */
+  readonly deleted: ReadonlyMap<number, Uint8Array>;
+  /** Metadata pages of blobs with which something was under way. These are not among the others. */
+  readonly busyPages: readonly number[];
 }
 
 interface Config {
@@ -38,6 +42,10 @@ interface Config {
   clusterCount: number;
   /** Clusters of the long blob: more than 512 take several extent pages. */
   longCount: number;
+  /** What is done at last, in a store that is not closed; the process dies in the middle of it. */
+  underWay?: 'snapshot' | 'deletion';
+  /** At last a blob is deleted, and another one gets its clusters. */
+  deletes?: boolean;
 }
 
 const SMALL = { useExtentTable: true, mdPageCount: 40, clusterCount: 112, longCount: 20 };
@@ -49,6 +57,37 @@ const CONFIGS: readonly Config[] = [
   { ...SMALL, name: 'dirty, runs', durability: 'power-loss', isClean: false, useExtentTable: false },
   { ...SMALL, name: 'long', durability: 'power-loss', isClean: true, mdPageCount: 60, longCount: 1100 },
   { ...SMALL, name: 'dirty, long', durability: 'power-loss', isClean: false, mdPageCount: 60, longCount: 1100 },
+];
+
+/** Images of which something is left that was deleted, or was under way. They came later: the others keep their numbers. */
+const CONFIGS_LATER: readonly Config[] = [
+  { ...SMALL, name: 'clean, after a deletion', durability: 'power-loss', isClean: true, deletes: true },
+  {
+    ...SMALL,
+    name: 'clean, runs, after a deletion',
+    durability: 'power-loss',
+    isClean: true,
+    useExtentTable: false,
+    deletes: true,
+  },
+  { ...SMALL, name: 'dirty, in a snapshot', durability: 'power-loss', isClean: false, underWay: 'snapshot' },
+  {
+    ...SMALL,
+    name: 'dirty, runs, in a snapshot',
+    durability: 'power-loss',
+    isClean: false,
+    useExtentTable: false,
+    underWay: 'snapshot',
+  },
+  { ...SMALL, name: 'dirty, in a deletion', durability: 'power-loss', isClean: false, underWay: 'deletion' },
+  {
+    ...SMALL,
+    name: 'dirty, runs, in a deletion',
+    durability: 'power-loss',
+    isClean: false,
+    useExtentTable: false,
+    underWay: 'deletion',
+  },
 ];
 
 export function loadOptions(base: Pick<BaseImage, 'durability'>): LoadOptions {
@@ -68,19 +107,75 @@ export function baseImages(): readonly BaseImage[] {
   return made;
 }
 
-function make(config: Config): BaseImage {
+let madeLater: readonly BaseImage[] | undefined;
+
+/** Those that came later; one for each write of what was under way. */
+export function laterImages(): readonly BaseImage[] {
+  madeLater ??= CONFIGS_LATER.flatMap((config) => {
+    if (!config.underWay) return [make(config)];
+    const writeCount = make(config).writeCount;
+    return Array.from({ length: writeCount - 1 }, (_, at) => make(config, at + 1));
+  });
+  return madeLater;
+}
+
+/** @param writesMax - writes of what is under way that come to the device; all unless given */
+function make(config: Config, writesMax = Infinity): BaseImage & { writeCount: number } {
   const device = new ImageDevice(new Uint8Array(config.clusterCount * CLUSTER_BYTES));
   const { mdPageCount, durability } = config;
   const options = { ...loadOptions(config), mdPageCount };
   const store = runSync(Blobstore.init(device, options));
   fill(store, config);
+  const deleted = config.deletes ? deleteOne(store, device, config) : new Map<number, Uint8Array>();
+  const { underWay } = config;
   const blobs = runSync(describe(store));
+  const goesOn = underWay && prepare(store, config, underWay);
+  const writesBefore = device.writes;
+  device.writesMax = writesBefore + writesMax;
+  goesOn?.();
   runSync(config.isClean ? store.unload() : store.abandon());
   const { mdStartPage } = store.geometry;
   const view = new DataView(device.bytes.buffer);
   const masks = [32, 40, 72].map((at) => ({ start: view.getUint32(at, true), count: view.getUint32(at + 4, true) }));
   const { bytes } = device;
-  return { name: config.name, durability, bytes, isClean: config.isClean, mdStartPage, mdPageCount, masks, blobs };
+  const known = new Set(blobs.flatMap(({ pages }) => pages));
+  const isBusy = (page: number) => !known.has(page) && bytes[(mdStartPage + page) * PAGE_BYTES + 4] === 1;
+  const busyPages = Array.from({ length: mdPageCount }, (_, page) => page).filter(isBusy);
+  const { name, isClean } = config;
+  const writeCount = device.writes - writesBefore;
+  return { name, durability, bytes, isClean, mdStartPage, mdPageCount, masks, blobs, deleted, busyPages, writeCount };
+}
+
+/** Deletes a blob whose clusters another one then gets; answers the metadata pages that it had. */
+function deleteOne(store: Blobstore, device: ImageDevice, { useExtentTable }: Config): Map<number, Uint8Array> {
+  const keeper = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 1, useExtentTable }))));
+  const old = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 4, useExtentTable }))));
+  const pages = [...old.chain, ...old.extentPageNumbers()].filter((page) => page !== 0);
+  const deleted = new Map(
+    pages.map((page): [number, Uint8Array] => {
+      const at = (store.geometry.mdStartPage + page) * PAGE_BYTES;
+      return [page, device.bytes.slice(at, at + PAGE_BYTES)];
+    }),
+  );
+  runSync(store.closeBlob(old));
+  runSync(store.deleteBlob(old.id));
+  runSync(store.resizeBlob(keeper, 5));
+  store.openChannel().writeSync(keeper, new Uint8Array(5 * CLUSTER_BYTES).fill(0x77), 0, 5);
+  runSync(store.closeBlob(keeper));
+  return deleted;
+}
+
+/** Prepares for what is then to be cut off: answers what does it. */
+function prepare(store: Blobstore, { useExtentTable }: Config, what: 'snapshot' | 'deletion'): () => void {
+  const id = runSync(store.createBlob({ clusterCount: 5, thin: true, useExtentTable }));
+  const blob = runSync(store.openBlob(id));
+  const channel = store.openChannel();
+  channel.writeSync(blob, new Uint8Array(3 * CLUSTER_BYTES).fill(0x55), 0, 3);
+  const snapshots = what === 'deletion' ? [1, 2].map(() => runSync(store.createSnapshot(id))) : [];
+  channel.writeSync(blob, new Uint8Array(CLUSTER_BYTES).fill(0x56), 1, 1);
+  runSync(store.closeBlob(blob));
+  if (what === 'snapshot') return () => void runSync(store.createSnapshot(id));
+  return () => runSync(store.deleteBlob(snapshots[1]));
 }
 
 /** Thick and thin blobs, clones of clones, long chains of xattrs, an external clone. */

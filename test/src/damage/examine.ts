@@ -1,5 +1,5 @@
 /**
- * Does to a damaged image what users do: opens it in every way, reads, dumps, fills it, unloads it. Throws what must not be:
+ * Does to a damaged image what users do: opens it in every way, reads, dumps, fills it, unloads it, repairs it. Throws what must not be:
  * an error without a code, work or memory out of proportion, a sound blob that reads wrong, a damaged one that lost something.
  */
 
@@ -10,6 +10,7 @@ import { checkImage, repairImage } from './check-image.js';
 import { Expectations } from './expectations.js';
 import { ImageDevice } from './image-device.js';
 import type { Victim } from './mutations.js';
+import { holdRepair } from './repair-property.js';
 
 /** Operations of the device for each metadata page, and besides. */
 const OPERATIONS_PER_PAGE = 60;
@@ -32,6 +33,7 @@ export function examine(victim: Victim, random: Random): Outcome {
   const outcome = setAside(image, expected, refused, random);
   checkImage(image, victim.base, refused !== undefined);
   repairImage(image, expected);
+  holdRepair(image, victim.base, random);
   return outcome;
 }
 

@@ -1,8 +1,9 @@
 /** Damaged images by number: the same number is the same image, and the same is done to it. */
 
 import { Random } from '../stress/random.js';
-import { baseImages } from './base-image.js';
+import { baseImages, laterImages } from './base-image.js';
 import { examine, type Outcome } from './examine.js';
+import { leaveBehind } from './leftovers.js';
 import { mutate, Victim } from './mutations.js';
 
 /** An image of which something was not as it must be. */
@@ -19,15 +20,22 @@ export type Counts = Partial<Record<Outcome, number>>;
 
 const buffers = new Map<number, Uint8Array>();
 
-/** Makes an image, and does all that is done with it. Throws `ImageFailure`. */
-export function tryImage(image: number): Outcome {
+/**
+ * Makes an image, and does all that is done with it. Throws `ImageFailure`.
+ * @param hasLeftovers - it is one of those that have something left behind in them; every second one, unless said
+ */
+export function tryImage(image: number, hasLeftovers?: boolean): Outcome {
   const random = new Random(image, 'damage');
-  const bases = baseImages();
+  const later = new Random(image, 'leftovers');
+  const isLater = later.below(2) === 0;
+  const leavesSome = hasLeftovers ?? isLater;
+  const bases = leavesSome ? laterImages() : baseImages();
   const base = bases[random.below(bases.length)];
   const bytes = buffers.get(base.bytes.length) ?? new Uint8Array(base.bytes.length);
   buffers.set(base.bytes.length, bytes);
   const victim = new Victim(base, bytes);
-  mutate(victim, random);
+  if (leavesSome) leaveBehind(victim, later);
+  if (!leavesSome || later.below(2) === 0) mutate(victim, random);
   try {
     return examine(victim, random);
   } catch (error) {

@@ -12,6 +12,10 @@ export class ImageDevice implements BlockDevice {
   readonly bytes: Uint8Array;
   operations = 0;
   bytesRead = 0;
+  /** Requests that change something. */
+  writes = 0;
+  /** How many of them come to the medium: all later ones are lost, as in a power cut. */
+  writesMax = Infinity;
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes;
@@ -28,12 +32,13 @@ export class ImageDevice implements BlockDevice {
         this.bytesRead += count * this.blockLengthBytes;
       },
       write: (buffer, at, lba, count) => {
-        this.#window(lba, count).set(buffer.subarray(at, at + count * this.blockLengthBytes));
+        const target = this.#window(lba, count);
+        if (this.#lands()) target.set(buffer.subarray(at, at + count * this.blockLengthBytes));
       },
       readv: () => this.#refuse('readv'),
       writev: () => this.#refuse('writev'),
-      writeZeroes: (lba, count) => void this.#window(lba, count).fill(0),
-      unmap: (lba, count) => void this.#window(lba, count).fill(0),
+      writeZeroes: (lba, count) => this.#zero(lba, count),
+      unmap: (lba, count) => this.#zero(lba, count),
       flush: () => this.#count(),
       close: () => undefined,
     };
@@ -41,6 +46,15 @@ export class ImageDevice implements BlockDevice {
 
   close(): void {
     // the bytes are the caller's
+  }
+
+  #zero(lba: number, count: number): void {
+    const target = this.#window(lba, count);
+    if (this.#lands()) target.fill(0);
+  }
+
+  #lands(): boolean {
+    return ++this.writes <= this.writesMax;
   }
 
   #window(lba: number, count: number): Uint8Array {

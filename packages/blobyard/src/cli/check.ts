@@ -1,6 +1,6 @@
 /** `blobyard check`: what is wrong with a store, and its repair. */
 
-import type { CheckReport } from '@blobyard/core';
+import { type CheckReport, isRepairable } from '@blobyard/core';
 import { check } from '@blobyard/workers';
 import type { Command } from 'commander';
 import { BLOCK_BYTES, requireMedium, whileLocked, withView } from './image.js';
@@ -8,13 +8,13 @@ import { endWith, print } from './output.js';
 import { reportText } from './report-text.js';
 import { json } from './text.js';
 
-const EXIT_STATUS = { clean: 0, repaired: 1, left: 2 } satisfies Record<CheckReport['outcome'], number>;
+const EXIT_STATUS = { clean: 0, repaired: 1, left: 2, unchecked: 2 } satisfies Record<CheckReport['outcome'], number>;
 
 const HELP = `
 Exit status:
   0  nothing is wrong
   1  something was wrong, and all of it is repaired
-  2  something is wrong still, or the image could not be checked
+  2  something is wrong still, or the image could not be checked: it holds no store, or one of a newer sort
 
 Examples:
   blobyard check yard.img
@@ -32,9 +32,13 @@ export function addCheck(program: Command): void {
       endWith(EXIT_STATUS.left, async () => {
         const report = await (repair ? repairStore(path) : checkStore(path));
         process.exitCode = EXIT_STATUS[report.outcome];
-        print(asJson ? json({ image: path, ...report }) : reportText(report, repair));
+        print(asJson ? json(jsonOf(path, report)) : reportText(report));
       }),
     );
+}
+
+function jsonOf(image: string, report: CheckReport): unknown {
+  return { image, ...report, repairable: isRepairable(report), summary: report.summary ?? null };
 }
 
 function checkStore(path: string): Promise<CheckReport> {

@@ -1,11 +1,11 @@
 /** What a check found, for people. */
 
-import type { CheckReport, Finding } from '@blobyard/core';
+import { type CheckReport, type Finding, isRepairable } from '@blobyard/core';
 import { countText, printable } from './text.js';
 
-/** One line for each finding, and then a sentence about all. @param repair - whether repairing was asked for */
-export function reportText(report: CheckReport, repair: boolean): string {
-  return [...report.findings.map(findingText), summaryText(report, repair), ''].join('\n');
+/** One line for each finding, and then a sentence about all. */
+export function reportText(report: CheckReport): string {
+  return [...report.findings.map(findingText), summaryText(report), ''].join('\n');
 }
 
 function findingText({ severity, message, outcome }: Finding): string {
@@ -13,7 +13,15 @@ function findingText({ severity, message, outcome }: Finding): string {
   return `${severity}${became}: ${printable(message)}`;
 }
 
-function summaryText({ outcome, findings, summary }: CheckReport, repair: boolean): string {
+function summaryText(report: CheckReport): string {
+  const { outcome, findings, summary } = report;
+  if (outcome === 'unchecked') {
+    const isThere = findings.some(({ kind }) => kind === 'unsupported');
+    return isThere ? 'Not checked: this version cannot read the store.' : 'Not checked: there is no store here.';
+  }
+  const left = findings.filter((each) => each.severity === 'damage' && each.outcome !== 'repaired').length;
+  const damaged = `Damaged: ${countText(left, 'finding')}`;
+  if (!summary) return `${damaged}; without its super block nothing of the store can be found, or repaired.`;
   const { blobCount, usedClusters, freeClusters, mdPagesUsed } = summary;
   const has = `${countText(blobCount, 'blob')} with ${countText(usedClusters, 'cluster')} and ${countText(mdPagesUsed, 'metadata page')}`;
   const contents = `${has}; ${countText(freeClusters, 'cluster')} free.`;
@@ -21,7 +29,8 @@ function summaryText({ outcome, findings, summary }: CheckReport, repair: boolea
   if (outcome === 'repaired') {
     return `Repaired: ${countText(findings.filter((each) => each.outcome === 'repaired').length, 'finding')}. Now there are ${contents}`;
   }
-  const left = findings.filter((each) => each.severity === 'damage' && each.outcome !== 'repaired').length;
-  const advice = repair ? 'this cannot be repaired without losing something' : '--repair repairs what can be';
-  return `Damaged: ${countText(left, 'finding')}; ${advice}. Found: ${contents}`;
+  const advice = isRepairable(report)
+    ? '--repair repairs what can be'
+    : 'this cannot be repaired without losing something';
+  return `${damaged}; ${advice}. Found: ${contents}`;
 }

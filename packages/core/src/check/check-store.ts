@@ -8,17 +8,22 @@ import { SuperBlock } from '../format/super-block.js';
 import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
 import { requireBlockLength } from '../store/options.js';
+import { isUnknown } from '../store/strays.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
 import { compareMasks, type FoundMasks, readFoundMasks } from './check-masks.js';
 import { checkSuper } from './check-super.js';
-import { checkFamilies } from './family.js';
+import { checkFamilies, markGoing } from './family.js';
 import { findOwners, type Owned } from './owners.js';
 import { PageReader, type PageScan, scanPages } from './page-scan.js';
 import { repairStore } from './repair.js';
 import { type CheckReport, type CheckSummary, type Finding, type FindingKind, Findings } from './report.js';
+import { areWhole, MaskWitness } from './strays.js';
 import { surveyBlob } from './survey-blob.js';
 import type { SurveyedBlob } from './surveyed-blob.js';
+
+/** How often a store is repaired in a row, should each time show something new. */
+const PASSES_MAX = 4;
 
 export interface CheckOptions {
   /** Repairs what can be repaired without losing anything; false unless given. */
@@ -33,11 +38,26 @@ export function* checkStore(device: BlockDevice, options: CheckOptions = {}): St
   const before = yield* examine(device);
   if (!options.repair || before.summary === undefined) return report(before, before.findings.list);
   if (before.findings.list.every((finding) => !asksForRepair(finding))) return report(before, before.findings.list);
-  const failure = yield* repairStore(device, before.findings.list);
-  const after = yield* examine(device);
+  const { after, failure } = yield* repairWhileItHelps(device, before);
   const findings = settled(before.findings.list, after.findings.list);
   if (failure) findings.push(failure);
   return report(after, findings);
+}
+
+/** Once more when something is left that was not there before: with a snapshot that was settled goes what was reserved for it. */
+function* repairWhileItHelps(
+  device: BlockDevice,
+  before: Examination,
+): Steps<{ after: Examination; failure: Finding | undefined }> {
+  let after = before;
+  for (let pass = 1; ; pass++) {
+    const known = after.findings.list.map(({ message }) => message);
+    const failure = yield* repairStore(device);
+    after = yield* examine(device);
+    const left = after.findings.list.filter(asksForRepair);
+    if (failure || pass === PASSES_MAX || left.every(({ message }) => known.includes(message)))
+      return { after, failure };
+  }
 }
 
 /** What an examination found; without a summary there is no store to be examined. */
@@ -73,11 +93,14 @@ function* readSuperUnchecked(
     return block;
   }
   const bytes = device.blockCount * device.blockLengthBytes;
-  findings.damage(
-    'super-block',
-    `the device has ${bytes} bytes, and a store begins with a super block of ${PAGE_BYTES}`,
-  );
+  findings.note('no-store', `the device has ${bytes} bytes, and a store begins with a super block of ${PAGE_BYTES}`);
   return undefined;
+}
+
+/** A blob, and what is wrong with it by itself. */
+interface Surveyed {
+  readonly blob: SurveyedBlob;
+  readonly findings: Findings;
 }
 
 const NO_MASKS: FoundMasks = { pages: undefined, clusters: undefined, blobIds: undefined };
@@ -91,6 +114,8 @@ class Examiner {
   readonly #clusterCount: number;
   readonly #blobs = new Map<BlobId, SurveyedBlob>();
   readonly #soundPages: BitArray;
+  /** By blobs that the masks know, and by others: these must not use up the reads of those. */
+  readonly #extentPageReads = { known: new Map<number, number>(), unknown: new Map<number, number>() };
 
   constructor(channel: DeviceChannel, geometry: Geometry, block: SuperBlock, findings: Findings) {
     this.#channel = channel;
@@ -108,8 +133,9 @@ class Examiner {
       this.#findings.note('not-closed', 'the store was not closed: opening it recovers it from its metadata');
     const masks = wasClean ? yield* this.#readMasks() : NO_MASKS;
     const scan = yield* scanPages(reader);
-    yield* this.#surveyBlobs(reader, scan, masks.blobIds);
+    yield* this.#surveyBlobs(reader, scan, masks);
     const blobs = [...this.#blobs.values()];
+    markGoing(this.#blobs);
     const counts = { clusterCount: this.#clusterCount, mdPageCount: this.#geometry.mdPageCount };
     const owned = findOwners(blobs, counts, this.#findings);
     checkFamilies(this.#blobs, this.#findings);
@@ -138,20 +164,43 @@ class Examiner {
     compareMasks(masks, { ...owned, roots, soundPages: this.#soundPages, isComplete }, this.#findings);
   }
 
-  /** @param listed - the ids of a store that was closed: what only looks like a blob, and is not listed, is none */
-  *#surveyBlobs(reader: PageReader, scan: PageScan, listed: BitArray | undefined): Steps<void> {
-    const extentPageReads = new Map<number, number>();
+  /** All blobs; of those that masks do not know only what the masks may have forgotten. */
+  *#surveyBlobs(reader: PageReader, scan: PageScan, masks: FoundMasks): Steps<void> {
+    const witness = areWhole(masks) ? new MaskWitness(masks, this.#geometry) : undefined;
+    const unknown: Surveyed[] = [];
     for (let page = scan.roots.findFirstSet(0); page !== NONE_U32; page = scan.roots.findFirstSet(page + 1)) {
-      const findings = new Findings();
-      const tools = { reader, findings, clusterCount: this.#clusterCount, extentPageReads };
-      const blob = yield* surveyBlob(tools, page as MdPage);
-      yield undefined;
-      if (blob.isDamaged && listed?.get(page) === false) continue;
-      this.#blobs.set(blob.id, blob);
-      this.#findings.list.push(...findings.list);
-      if (blob.isDamaged || blob.isNewer) continue;
-      for (const own of [...blob.chain, ...blob.extentPages]) this.#soundPages.set(own);
+      const isSealed = scan.sealed.get(page);
+      if (!isSealed && masks.blobIds?.get(page) === false) continue; // noise, see `#checkStrayPages`
+      const isKnown = !areWhole(masks) || !isSealed || !isUnknown(masks, page);
+      const surveyed = yield* this.#survey(reader, page as MdPage, isKnown ? 'known' : 'unknown');
+      if (!isKnown) unknown.push(surveyed);
+      else this.#add(surveyed);
+      if (isKnown) witness?.add(surveyed.blob);
     }
+    if (unknown.length === 0) return;
+    if (!witness?.areStrays(unknown.map(({ blob }) => blob))) for (const surveyed of unknown) this.#add(surveyed);
+    else for (const { blob } of unknown) this.#reportStray(blob);
+  }
+
+  *#survey(reader: PageReader, page: MdPage, by: 'known' | 'unknown'): Steps<Surveyed> {
+    const findings = new Findings();
+    const extentPageReads = this.#extentPageReads[by];
+    const blob = yield* surveyBlob({ reader, findings, clusterCount: this.#clusterCount, extentPageReads }, page);
+    yield undefined;
+    return { blob, findings };
+  }
+
+  #add({ blob, findings }: Surveyed): void {
+    this.#blobs.set(blob.id, blob);
+    this.#findings.list.push(...findings.list);
+    if (blob.isDamaged || blob.isNewer) return;
+    for (const own of [...blob.chain, ...blob.extentPages]) this.#soundPages.set(own);
+  }
+
+  #reportStray({ id, page }: SurveyedBlob): void {
+    const why = 'the blob was deleted, or it is a copy of another one';
+    const message = `metadata page ${page} holds the beginning of blob ${id}, and the masks call all free that it has: ${why}`;
+    this.#findings.damage('stray-root', message, { page });
   }
 
   /**
@@ -197,14 +246,11 @@ function settled(before: readonly Finding[], after: readonly Finding[]): Finding
 }
 
 function report({ summary }: Examination, findings: Finding[]): CheckReport {
-  return {
-    outcome: outcomeOf(findings),
-    findings,
-    summary: summary ?? { blobCount: 0, usedClusters: 0, freeClusters: 0, mdPagesUsed: 0, wasClean: false },
-  };
+  return { outcome: outcomeOf(findings, summary), findings, summary };
 }
 
-function outcomeOf(findings: readonly Finding[]): CheckReport['outcome'] {
+function outcomeOf(findings: readonly Finding[], summary: CheckSummary | undefined): CheckReport['outcome'] {
   if (findings.some(({ severity, outcome }) => severity === 'damage' && outcome !== 'repaired')) return 'left';
+  if (summary === undefined) return 'unchecked';
   return findings.some(({ outcome }) => outcome === 'repaired') ? 'repaired' : 'clean';
 }

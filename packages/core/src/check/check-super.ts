@@ -2,12 +2,12 @@
 
 import type { BlockDevice } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
-import { BSTYPE_BYTES, type SuperBlock } from '../format/super-block.js';
+import { BSTYPE_BYTES, SUPER_VERSION, type SuperBlock } from '../format/super-block.js';
 import { parseGeometry } from '../store/super-geometry.js';
 import type { Geometry } from '../units/geometry.js';
 import type { Findings } from './report.js';
 
-/** The geometry of the store; undefined, with a finding, when there is no usable one. */
+/** The geometry of the store; undefined, with a finding, when there is none that can be looked at. */
 export function checkSuper(block: SuperBlock, device: BlockDevice, findings: Findings): Geometry | undefined {
   const deviceBytes = device.blockCount * device.blockLengthBytes;
   try {
@@ -27,7 +27,14 @@ export function checkSuper(block: SuperBlock, device: BlockDevice, findings: Fin
     return geometry;
   } catch (error) {
     if (!(error instanceof BlobstoreError)) throw error;
-    findings.damage('super-block', error.message);
+    if (!block.hasSignature) findings.note('no-store', error.message);
+    else if (isUnsupported(block, error)) findings.note('unsupported', error.message);
+    else findings.damage('super-block', error.message);
     return undefined;
   }
+}
+
+/** A healthy store, for all that this version can tell, that it cannot read. */
+function isUnsupported(block: SuperBlock, error: BlobstoreError): boolean {
+  return block.isSealed && (error.code === 'ENOTSUP' || block.version > SUPER_VERSION);
 }

@@ -4,6 +4,15 @@ import type { BlobId } from '../units/units.js';
 import type { Findings } from './report.js';
 import type { SurveyedBlob } from './surveyed-blob.js';
 
+/** Marks snapshots that were being made or deleted and that the other blob does not need: opening the store removes them. */
+export function markGoing(blobs: ReadonlyMap<BlobId, SurveyedBlob>): void {
+  for (const blob of blobs.values()) {
+    const other = blob.counterpartId === undefined ? undefined : blobs.get(blob.counterpartId);
+    if (blob.isDamaged || blob.isNewer || !other || other.isDamaged || other.isNewer) continue;
+    blob.goes = other.parentId !== blob.id;
+  }
+}
+
 export function checkFamilies(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
   for (const blob of blobs.values()) {
     checkParent(blob, blobs, findings);
@@ -22,13 +31,24 @@ function checkParent(blob: SurveyedBlob, blobs: ReadonlyMap<BlobId, SurveyedBlob
     findings.damage('parent', `blob ${blobId} is a clone of snapshot ${parentId}, which is not there`, { blobId });
   } else if (!parent.isReadOnly && !parent.isNewer && parent.counterpartId === undefined) {
     findings.damage('parent', `blob ${blobId} is a clone of blob ${parentId}, which can be written`, { blobId });
+  } else if (parent.goes) {
+    parent.isDamaged = true;
+    const what = `snapshot ${parentId} was being made or deleted, and blob ${blobId} is its clone`;
+    findings.damage('parent', `${what}, which its mark does not name`, { blobId: parentId });
   }
 }
 
 function checkUnderWay(blob: SurveyedBlob, blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
   const { id: blobId, counterpartId } = blob;
   if (counterpartId === undefined) return;
-  const isClone = blobs.get(counterpartId)?.parentId === blobId;
+  const counterpart = blobs.get(counterpartId);
+  if (counterpart === undefined && !blob.isNewer) {
+    blob.isDamaged = true;
+    const message = `snapshot ${blobId} was being made or deleted, and blob ${counterpartId}, which its mark names, is not there`;
+    findings.damage('parent', message, { blobId });
+    return;
+  }
+  const isClone = counterpart?.parentId === blobId;
   const what = blob.isPendingRemoval ? 'being deleted' : `being made of blob ${counterpartId}`;
   const fate = isClone ? 'it stays, because the blob reads through to it' : 'it goes, because nobody needs it';
   findings.note('interrupted', `snapshot ${blobId} was ${what}; opening the store settles that: ${fate}`, { blobId });

@@ -1,6 +1,6 @@
 /**
  * Who has what: no cluster and no page may have two owners, but for a snapshot that is being made or deleted, which shares with
- * its counterpart. Overlaps are found by a sweep over sorted runs, so that the work depends on what the pages say, and
+ * its counterpart, and with anybody if it is about to be removed. Overlaps are found by a sweep over sorted runs, so that the work depends on what the pages say, and
  * not on how large the runs are that a hostile page claims.
  */
 
@@ -44,15 +44,16 @@ function pagesOf(blob: SurveyedBlob): number[] {
 
 type OnOverlap = (first: number, end: number, one: SurveyedBlob, other: SurveyedBlob) => void;
 
-/** Sets the bits of all runs, and says where a run overlaps with one before it. */
+/** Sets the bits of all runs, and says where a run overlaps with one before it. Whoever goes overlaps with nobody. */
 function sweep(runs: OwnedRun[], bits: BitArray, onOverlap: OnOverlap): void {
   runs.sort((a, b) => a.first - b.first || b.end - a.end);
   let reach: OwnedRun | undefined;
   let done = 0;
   for (const run of runs) {
-    if (reach && run.first < reach.end) onOverlap(run.first, Math.min(run.end, reach.end), reach.blob, run.blob);
     for (let at = Math.max(done, run.first); at < run.end; at++) bits.set(at);
     done = Math.max(done, run.end);
+    if (run.blob.goes) continue;
+    if (reach && run.first < reach.end) onOverlap(run.first, Math.min(run.end, reach.end), reach.blob, run.blob);
     if (!reach || run.end > reach.end) reach = run;
   }
 }

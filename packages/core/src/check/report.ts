@@ -4,7 +4,11 @@ import type { BlobId } from '../units/units.js';
 
 /** What a finding is about; a stable name for programs. */
 export type FindingKind =
-  /** The super block is not that of a usable store: nothing else can be looked at. */
+  /** There is no store on the device: nothing can be looked at. */
+  | 'no-store'
+  /** The store is of a sort that this version cannot read: nothing is said of it. */
+  | 'unsupported'
+  /** The super block is not that of a usable store, and nothing else can be looked at; or its clean flag is none. */
   | 'super-block'
   /** The store was not closed: its masks are not to be trusted, and opening it recovers it. */
   | 'not-closed'
@@ -22,6 +26,8 @@ export type FindingKind =
   | 'unlisted-blob'
   /** The mask of blob ids lists a blob whose root is not there. */
   | 'lost-blob'
+  /** A closed store has a root on a page that its masks call free; after a crash it would be taken for a blob's. */
+  | 'stray-root'
   /** A metadata page does not fit its crc, and no blob names it. */
   | 'page'
   /** A blob's chain of pages is broken. */
@@ -76,10 +82,25 @@ export interface CheckSummary {
 }
 
 export interface CheckReport {
-  /** `clean`: no damage; `repaired`: all that was wrong is repaired; `left`: some damage is there. */
-  readonly outcome: 'clean' | 'repaired' | 'left';
+  /**
+   * `clean`: no damage, and the store opens; `repaired`: all that was wrong is repaired; `left`: some damage is there;
+   * `unchecked`: there is no store, or none that this version can read, of which it is not said that it is damaged.
+   */
+  readonly outcome: 'clean' | 'repaired' | 'left' | 'unchecked';
   readonly findings: readonly Finding[];
-  readonly summary: CheckSummary;
+  /** What is in the store; undefined when there is no usable super block. */
+  readonly summary: CheckSummary | undefined;
+}
+
+/** Damage that is not in blobs: a repair settles it. But clusters that are marked as used may be a damaged blob's. */
+const SETTLED: readonly FindingKind[] = ['super-block', 'mask', 'not-reserved', 'unlisted-blob', 'stray-root'];
+
+/** True when a repair would settle some of the damage; false for what is left after one. */
+export function isRepairable({ findings, summary }: CheckReport): boolean {
+  const damage = findings.filter(({ severity, outcome }) => severity === 'damage' && outcome === 'found');
+  if (summary === undefined || damage.length === 0) return false;
+  const settled = damage.filter(({ kind }) => SETTLED.includes(kind));
+  return settled.length > 0 || damage.every(({ kind }) => kind === 'leak');
 }
 
 /** Findings while a check goes on. */

@@ -30,12 +30,12 @@ export interface SurveyTools {
   readonly findings: Findings;
   /** Clusters in the store. */
   readonly clusterCount: number;
-  /** How often an extent page has been read: only one that a snapshot under way shares is named twice. */
+  /** How often an extent page has been read: only one that a snapshot under way shares is named more than once. */
   readonly extentPageReads: Map<number, number>;
 }
 
-/** Times an extent page is read; a hostile disk may name one from everywhere. */
-const EXTENT_PAGE_READS_MAX = 2;
+/** Times an extent page is read: for a snapshot under way, copies of it, and its blob. A hostile disk may name one from everywhere. */
+const EXTENT_PAGE_READS_MAX = 4;
 
 /** Surveys the blob whose chain begins at a page. */
 export function* surveyBlob(tools: SurveyTools, root: MdPage): Steps<SurveyedBlob> {

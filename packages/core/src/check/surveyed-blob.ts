@@ -29,6 +29,8 @@ export class SurveyedBlob {
   isDamaged = false;
   /** All that says which clusters it has could be read. */
   extentsKnown = true;
+  /** It is a snapshot under way that opening the store removes: what another blob names too is not its own. */
+  goes = false;
 
   constructor(page: MdPage) {
     this.page = page;

@@ -7,15 +7,18 @@
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import { BlobstoreError } from '../error.js';
 import { maskPages, setMaskLength } from '../format/mask.js';
-import type { SuperBlock } from '../format/super-block.js';
+import { SuperBlock } from '../format/super-block.js';
 import { type Steps, wait } from '../metadata/steps.js';
-import { PAGE_BYTES } from '../units/units.js';
+import { NONE_U32, PAGE_BYTES } from '../units/units.js';
 import type { LoadOptions } from './options.js';
 import type { StoreState } from './store-state.js';
 import { updateSuper } from './super-block-io.js';
-import { clusterMaskRoom } from './super-geometry.js';
+import { clusterMaskRoom, parseGeometry } from './super-geometry.js';
 
-/** Makes an unloaded store as large as its device, if its cluster mask has room for that. */
+/**
+ * Makes an unloaded store as large as its device, if its cluster mask has room for that. EILSEQ when the super block is not
+ * that of a usable store, of this size or of the new one.
+ */
 export function* growSuper(
   channel: DeviceChannel,
   device: BlockDevice,
@@ -26,6 +29,12 @@ export function* growSuper(
   const clusterCount = Math.floor(deviceBytes / block.clusterBytes);
   const mask = { start: block.clusterMask.start, count: maskPages(clusterCount) };
   if (block.sizeBytes >= deviceBytes || mask.count > clusterMaskRoom(block)) return;
+  const larger = new SuperBlock(block.bytes.slice());
+  if (larger.sizeBytes === 0) larger.sizeBytes = deviceBytes;
+  parseGeometry(larger, device); // nothing is written by what a super block says that is not to be believed
+  larger.sizeBytes = deviceBytes;
+  larger.clusterMask = mask;
+  parseGeometry(larger, device);
   const blocksPerPage = PAGE_BYTES / device.blockLengthBytes;
   const bytes = new Uint8Array(mask.count * PAGE_BYTES);
   const barrier = () => (options.durability === 'process-crash' ? undefined : channel.flush());
@@ -33,8 +42,7 @@ export function* growSuper(
   setMaskLength(bytes, clusterCount);
   yield* wait(channel.write(bytes, 0, mask.start * blocksPerPage, mask.count * blocksPerPage));
   yield* wait(barrier());
-  block.sizeBytes = deviceBytes;
-  block.clusterMask = mask;
+  block.bytes.set(larger.bytes);
   block.seal();
   yield* wait(channel.write(block.bytes, 0, 0, blocksPerPage));
   yield* wait(barrier());
@@ -58,9 +66,11 @@ export function* growLive(store: StoreState): Steps<void> {
     if (!isLarger) return false;
     const pages = maskPages(clusterCount);
     const room = clusterMaskRoom(block);
-    if (deviceBytes < block.sizeBytes || clusterCount < shared.clusters.capacity || pages > room) {
-      const reason =
-        pages > room ? `its cluster mask has room for ${room} pages and would need ${pages}` : 'the device is smaller';
+    const hasRoom = pages <= room && clusterCount < NONE_U32;
+    if (deviceBytes < block.sizeBytes || clusterCount < shared.clusters.capacity || !hasRoom) {
+      const reason = hasRoom
+        ? 'the device is smaller'
+        : `its cluster mask has room for ${room} pages and would need ${pages}, for ${clusterCount} clusters`;
       throw new BlobstoreError('ENOSPC', `the store cannot grow to ${deviceBytes} bytes: ${reason}`);
     }
     block.clean = 0;

@@ -10,7 +10,7 @@ import { persistTakenOver } from '../metadata/note-insertions.js';
 import { closeBlob, dropReference, openBlob } from '../metadata/open-close.js';
 import { persist } from '../metadata/persist.js';
 import type { Steps } from '../metadata/steps.js';
-import { type BlobId, blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
+import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, pageOfBlobId } from '../units/units.js';
 import { HeldClones } from './held-clones.js';
 import type { Census } from './load-census.js';
 import type { LoadedBlob } from './options.js';
@@ -24,18 +24,27 @@ type OnBlob = (blob: LoadedBlob) => void;
  */
 export function* visitBlobs(store: StoreState, onBlob: OnBlob | undefined, census?: Census): Steps<void> {
   const held = new HeldClones(store);
+  const leaving: BlobId[] = [];
   try {
-    yield* visitAll(store, onBlob, census, held);
+    yield* visitAll(store, onBlob, census, { held, leaving });
   } finally {
     yield* held.release();
   }
+  yield* removeAll(store, leaving);
+}
+
+/** What a visit has yet to let go of. */
+interface Visit {
+  readonly held: HeldClones;
+  /** Snapshots that do not count. */
+  readonly leaving: BlobId[];
 }
 
 function* visitAll(
   store: StoreState,
   onBlob: OnBlob | undefined,
   census: Census | undefined,
-  held: HeldClones,
+  visited: Visit,
 ): Steps<void> {
   const { usedBlobIds } = store;
   for (let index = usedBlobIds.findFirstSet(0); index !== NONE_U32; index = usedBlobIds.findFirstSet(index + 1)) {
@@ -45,7 +54,7 @@ function* visitAll(
     try {
       const blob = yield* openBlob(store, id);
       if (store.insertionLog?.has(page)) yield* persistTakenOver(store, blob);
-      yield* visit(store, blob, onBlob, census, held);
+      yield* visit(store, blob, onBlob, census, visited);
     } catch (cause) {
       if (!isDamage(cause)) throw cause;
       const error = toBlobstoreError(cause, `blob ${id} cannot be opened`);
@@ -63,7 +72,7 @@ function* visit(
   blob: Blob,
   onBlob: OnBlob | undefined,
   census: Census | undefined,
-  held: HeldClones,
+  { held, leaving }: Visit,
 ): Steps<void> {
   census?.add(blob);
   let other: BlobId | undefined;
@@ -96,7 +105,7 @@ function* visit(
     onBlob?.(blob);
     if (blob.isClone) store.snapshots.add(blob.parentId, blob.id);
   }
-  if (outcome === 'remove') return yield* removeSnapshot(store, blob);
+  if (outcome === 'remove') leaving.push(blob.id);
   yield* closeBlob(store, blob);
 }
 
@@ -181,6 +190,18 @@ function disownShared(store: StoreState, snapshot: Blob): void {
     if (!shared.pages.get(map.extentPages.get(index))) continue;
     map.extentPages.set(index, 0);
     map.dirtyExtentPages.delete(index);
+  }
+}
+
+/** Only when all others are settled: the mark of another snapshot may name one of them. */
+function* removeAll(store: StoreState, leaving: readonly BlobId[]): Steps<void> {
+  for (const id of leaving) {
+    try {
+      yield* removeSnapshot(store, yield* openBlob(store, id));
+    } catch (cause) {
+      if (!isDamage(cause)) throw cause;
+      store.damaged.push({ id, page: pageOfBlobId(id), error: toBlobstoreError(cause, `blob ${id} cannot be opened`) });
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import { assert, BlobstoreError } from '../error.js';
 import { maskBitsMax } from '../format/mask.js';
 import { BSTYPE_BYTES, SuperBlock } from '../format/super-block.js';
+import { zeroPages } from '../metadata/clearing.js';
 import { readMetadata } from '../metadata/load-blob.js';
 import { forgetUnknown } from '../metadata/note-insertions.js';
 import { type Steps, wait } from '../metadata/steps.js';
@@ -147,6 +148,7 @@ function* openWhole(
   const survey = yield* surveyStore(store, { masks, highWater });
   if (survey.damaged.length > 0 && onDamage === 'refuse') throw refusal(survey.damaged);
   takeSurvey(store, survey);
+  yield* clearNoise(store, survey);
   const visit = () => visitBlobs(store, options.onBlob);
   if (isRecovered) yield* writeRecovered(store, block, survey, visit);
   else {
@@ -176,6 +178,13 @@ function* findHighWater(store: StoreState, block: SuperBlock): Steps<number | un
   const { capacity } = store.shared.clusters;
   const bytes = yield* readMaskPages(store.deviceChannel, store.geometry, block.clusterMask, capacity);
   return certainHighWaterOf(bytes, block.clusterMask, capacity);
+}
+
+/** Zeroes free pages that a recovery would not know to be free; durably, before the store can come to be recovered. */
+function* clearNoise(store: StoreState, { noise }: Survey): Steps<void> {
+  if (noise.length === 0) return;
+  yield* zeroPages(store, noise);
+  yield* store.barrier();
 }
 
 function takeSurvey(store: StoreState, survey: Survey): void {

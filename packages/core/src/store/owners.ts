@@ -73,6 +73,8 @@ export interface Sharer {
   page: MdPage;
   /** The other blob of a snapshot being made or deleted. */
   otherId: BlobId | undefined;
+  /** It is such a snapshot, and about to be removed: what another blob names too is not its own. */
+  goes: boolean;
 }
 
 /** Who names what is named more than once. */
@@ -98,7 +100,7 @@ export class Sharers {
     ] as const;
     for (const [what, sharers, isContested] of lists) {
       for (const [index, list] of sharers) {
-        if (!isContested.get(index) && isPair(list)) continue;
+        if (!isContested.get(index) && mayShare(list)) continue;
         for (const { page } of list) {
           if (told.has(page)) continue;
           told.add(page);
@@ -115,10 +117,12 @@ function note(sharers: Map<number, Sharer[]>, index: number, sharer: Sharer): vo
   else sharers.set(index, [sharer]);
 }
 
-/** True for a snapshot being made or deleted, and the blob that its mark names. */
-function isPair(list: readonly Sharer[]): boolean {
-  if (list.length !== 2) return false;
-  const [a, b] = list;
+/** True for a snapshot being made or deleted, and the blob that its mark names; whoever is about to be removed does not count. */
+function mayShare(list: readonly Sharer[]): boolean {
+  const staying = list.filter(({ goes }) => !goes);
+  if (staying.length < 2) return true;
+  if (staying.length > 2) return false;
+  const [a, b] = staying;
   return a.page !== b.page && (a.otherId === blobIdOfPage(b.page) || b.otherId === blobIdOfPage(a.page));
 }
 

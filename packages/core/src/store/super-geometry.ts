@@ -42,13 +42,14 @@ export function parseGeometry(block: SuperBlock, device: BlockDevice): Geometry 
     mdStartPage: metadata.start,
     mdPageCount: metadata.count,
   });
-  requireMasks(block, clusterCount, pagesInStore);
   if (geometry.metadataClusterCount() > clusterCount) throw unusable('its metadata region is larger than the store');
+  requireMasks(block, geometry, clusterCount);
   return geometry;
 }
 
-/** Masks must lie before the metadata region, and have room for their bits. */
-function requireMasks(block: SuperBlock, clusterCount: number, pagesInStore: number): void {
+/** Masks must have room for their bits, and lie apart from each other, from the metadata region, and from blobs' data. */
+function requireMasks(block: SuperBlock, geometry: Geometry, clusterCount: number): void {
+  const dataStartPage = geometry.metadataClusterCount() * geometry.pagesPerCluster;
   const { count: mdPageCount } = block.metadata;
   const needs = [
     ['used pages', block.pageMask, mdPageCount],
@@ -62,8 +63,12 @@ function requireMasks(block: SuperBlock, clusterCount: number, pagesInStore: num
       throw unusable(`its mask of ${name}, ${range.count} pages from ${range.start}, lies where other metadata lies`);
     }
     taken.push(range);
-    if (range.start === 0 || range.start + range.count > pagesInStore || range.count < maskPages(bits)) {
+    if (range.start === 0 || range.count < maskPages(bits)) {
       throw unusable(`its mask of ${name} has ${range.count} pages from ${range.start} for ${bits} bits`);
+    }
+    if (range.start + range.count > dataStartPage) {
+      const place = `${range.count} pages from ${range.start}`;
+      throw unusable(`its mask of ${name}, ${place}, reaches past page ${dataStartPage}, where blobs' data begins`);
     }
   }
 }

@@ -7,10 +7,10 @@
  *   no beginning;
  * - a blob that cannot be read, or names a cluster twice;
  * - both of two blobs that name the same cluster or page, unless one is a snapshot being made or deleted, and marked with the
- *   other's id: which one is right cannot be known;
- * - a blob that the masks of a cleanly unloaded store list, and that is not there;
- * - a clone of a blob that is damaged, or not there, or can be written, or a clone of its clone; a snapshot marked with the id
- *   of a damaged blob.
+ *   other's id, or about to be removed: which one is right cannot be known;
+ * - a blob that the masks of a cleanly unloaded store list, and that is not there; but a root that they do not know is none;
+ * - a clone of a blob that is damaged, or not there, or can be written, or a clone of its clone, or of a snapshot that is
+ *   about to be removed; a snapshot marked with the id of a damaged blob.
  *
  * Everything that belongs, or may belong, to what is damaged stays reserved. What it names is not enough: it may have had what
  * it does not name any more. So all clusters up to the last one that was in use stay reserved, too, but for those of sound
@@ -27,12 +27,13 @@ import { readMetadata } from '../metadata/load-blob.js';
 import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, PAGE_BYTES, pageOfBlobId } from '../units/units.js';
-import { ClaimReader } from './claims.js';
+import { ClaimReader, type ClaimSink } from './claims.js';
 import { damageAt } from './damage.js';
 import type { Masks } from './masks.js';
 import { Owners, Sharers } from './owners.js';
 import { BATCH_PAGES, RegionReader } from './region-reader.js';
 import type { DamagedBlob, SharedByBlobs, StoreState } from './store-state.js';
+import { areStrays, isUnknown } from './strays.js';
 
 /** What a survey found. Of `pages` and `clusters` those are set that must not be handed out. */
 export interface Survey extends Masks {
@@ -48,6 +49,8 @@ export interface Survey extends Masks {
   isDoubtful: boolean;
   /** Pages where blobs began that others name, and that are lost. */
   lostPages: ReadonlySet<MdPage>;
+  /** Free pages that are to be zeroed before the store is marked as in use: then they would be taken for blobs, or for damage. */
+  noise: readonly MdPage[];
 }
 
 /** What else is known of a store. */
@@ -97,6 +100,12 @@ class Surveyor {
   readonly #misplaced: BitArray;
   readonly #lostClones: { id: BlobId; parentId: BlobId }[] = [];
   readonly #lostPages = new Set<MdPage>();
+  /** Roots on pages that the masks do not know. */
+  readonly #unknown: MdPage[] = [];
+  /** Those of them that are nobody's, see `strays.ts`. */
+  #strays: readonly MdPage[] = [];
+  /** Pages that hold neither zeroes nor what anybody writes, and that believable masks call free. */
+  readonly #freeNoise: MdPage[] = [];
   #hidesParents = false;
   /** A blob may have more than it names. */
   #hidesClusters = false;
@@ -116,7 +125,8 @@ class Surveyor {
   }
 
   *run(evidence: Evidence): Steps<Survey> {
-    yield* this.#readRegion();
+    yield* this.#readRegion(evidence.masks);
+    yield* this.#readUnknown(evidence.masks);
     yield* this.#readClaims();
     yield* this.#findDamagedPages(evidence.masks);
     this.#findMissingRoots(evidence.masks);
@@ -126,7 +136,7 @@ class Surveyor {
     return this.#conclude(evidence);
   }
 
-  *#readRegion(): Steps<void> {
+  *#readRegion(masks: Masks | undefined): Steps<void> {
     for (let index = 0; index < this.#pageCount; index++) {
       if (index % BATCH_PAGES === 0) yield undefined;
       const number = index as MdPage;
@@ -135,8 +145,30 @@ class Surveyor {
       this.#notZero.set(index);
       if (!page.isSealed) this.#unsealed.set(index);
       else if (isMisplaced(page, number)) this.#misplaced.set(index);
-      else if (page.id === blobIdOfPage(number)) yield* this.#readBlob(number);
+      else if (page.id !== blobIdOfPage(number)) continue;
+      else if (masks && isUnknown(masks, index)) this.#unknown.push(number);
+      else yield* this.#readBlob(number);
     }
+  }
+
+  /** Roots that the masks do not know: strays, or else the masks have forgotten blobs. */
+  *#readUnknown(masks: Masks | undefined): Steps<void> {
+    const roots = this.#unknown;
+    if (!masks || roots.length === 0) return;
+    if (this.#agreesWith(masks)) {
+      const blobs = [...this.#blobs.values()];
+      const isUnreadable = ({ page, isUnavailable }: FoundBlob) => isUnavailable || this.#damaged.has(page);
+      const unreadable = blobs.filter(isUnreadable).map(({ page }) => page);
+      for (let at = this.#unsealed.findFirstSet(0); at !== NONE_U32; at = this.#unsealed.findFirstSet(at + 1)) {
+        if (masks.blobIds.get(at)) unreadable.push(at as MdPage);
+      }
+      const readClaims = (page: MdPage, sink: ClaimSink) => {
+        return new ClaimReader(this.#region, this.#store.geometry, this.#clusterCount, page, sink).read(true);
+      };
+      const known = { owners: this.#owners, blobs, unreadable };
+      if (yield* areStrays(roots, masks, known, readClaims)) this.#strays = roots;
+    }
+    if (this.#strays.length === 0) for (const page of roots) yield* this.#readBlob(page);
   }
 
   *#readBlob(page: MdPage): Steps<void> {
@@ -200,9 +232,12 @@ class Surveyor {
     const marked = masks && this.#agreesWith(masks) ? masks.pages : undefined;
     for (let index = 0; index < this.#pageCount; index++) {
       if (!this.#unsealed.get(index) && !this.#misplaced.get(index)) continue;
-      if (marked?.get(index) === false) continue;
       if (this.#owners.pages.get(index) || this.#claimed.pages.get(index)) continue;
       const number = index as MdPage;
+      if (marked?.get(index) === false) {
+        this.#freeNoise.push(number);
+        continue;
+      }
       const page = yield* this.#region.anywhere(number);
       this.#damaged.set(number, damageAt(number, describePage(page, number)));
       yield* this.#readClaimsOf(number, false);
@@ -225,6 +260,7 @@ class Surveyor {
   /** Masks that call free what a blob has, or that do not fit each other, are not to be believed elsewhere either. */
   #agreesWith({ pages, clusters, blobIds }: Masks): boolean {
     if (!pages.includes(this.#owners.pages) || !clusters.includes(this.#owners.clusters)) return false;
+    if (clusters.findFirstClear(0) < this.#store.geometry.metadataClusterCount()) return false;
     return pages.includes(blobIds) && [...this.#blobs.keys()].every((page) => blobIds.get(page));
   }
 
@@ -238,7 +274,7 @@ class Surveyor {
       const blob = new Blob(this.#store.shared, blobIdOfPage(found.page));
       try {
         yield* readMetadata(this.#store, blob);
-        sharers.add(found, blob, shared);
+        sharers.add({ ...found, goes: this.#goes(found) }, blob, shared);
       } finally {
         blob.free();
       }
@@ -250,15 +286,28 @@ class Surveyor {
     }
   }
 
+  /** True for a snapshot that was being made or deleted, and that opening the store removes: the other blob does not need it. */
+  #goes({ page, otherId }: FoundBlob): boolean {
+    const other = otherId === undefined ? undefined : this.#blobs.get(pageOfBlobId(otherId));
+    if (!other || otherId !== blobIdOfPage(other.page) || other.isUnavailable || this.#damaged.has(other.page))
+      return false;
+    return other.parentId !== blobIdOfPage(page);
+  }
+
   /** Clones of what is not there, or of themselves. */
   #findLostParents(): void {
     const isFound = (id: BlobId) => this.#blobs.has(pageOfBlobId(id)) && blobIdOfPage(pageOfBlobId(id)) === id;
     for (const { page, parentId, otherId } of this.#blobs.values()) {
-      const isSnapshot = parentId === undefined || this.#blobs.get(pageOfBlobId(parentId))?.mayHaveClones;
-      if (parentId !== undefined && !(isFound(parentId) && isSnapshot)) {
+      const parent = parentId === undefined ? undefined : this.#blobs.get(pageOfBlobId(parentId));
+      if (parentId !== undefined && !(isFound(parentId) && parent?.mayHaveClones)) {
         const how = isFound(parentId) ? 'which can be written' : 'which is not there';
         this.#setDamaged(page, `it is a clone of blob ${parentId}, ${how}`);
         this.#hidesParents = true;
+      } else if (parent && this.#goes(parent)) {
+        this.#setDamaged(
+          parent.page,
+          `it is a snapshot, not yet made or deleted, and blob ${blobIdOfPage(page)} its clone`,
+        );
       }
       if (otherId !== undefined && !isFound(otherId)) {
         this.#setDamaged(page, `it is a snapshot, not yet made or deleted, of blob ${otherId}, which is not there`);
@@ -341,6 +390,8 @@ class Surveyor {
         clusters.add(masks.clusters);
       }
     }
+    // Whoever names a stray names no page of his own; and what believable masks call free stays free, whatever is damaged.
+    for (const page of [...this.#strays, ...this.#freeNoise]) if (!this.#lostPages.has(page)) pages.clear(page);
     const isFull = end === this.#clusterCount;
     const damaged = [...this.#damaged.values()].sort((a, b) => a.page - b.page).map((each) => told(each, isFull));
     return {
@@ -353,11 +404,22 @@ class Surveyor {
       hidesParents: this.#hidesParents,
       isDoubtful: this.#isDoubtful,
       lostPages: this.#lostPages,
+      noise: this.#isDoubtful ? this.#strays : [...this.#strays, ...this.#freeNoise],
     };
   }
 
   get #isDoubtful(): boolean {
     return this.#damaged.size > 0 || this.#hidesClusters;
+  }
+
+  /**
+   * Clusters up to the last one that is marked, but for those that damaged blobs name. These are reserved in any case, and so
+   * marked from then on: nonsense that names the last cluster must not reserve all that is free when the store is next opened.
+   */
+  #lengthUsed(marked: BitArray): number {
+    let end = marked.lengthUsed();
+    while (end > 0 && (!marked.get(end - 1) || this.#claimed.clusters.get(end - 1))) end--;
+    return end;
   }
 
   /** The clusters below this one stay reserved, whoever has them. What blobs name is reserved in any case. */
@@ -367,7 +429,7 @@ class Surveyor {
     if (masks) {
       // Masks that call free what a sound blob has are not to be believed elsewhere either.
       const areBelieved = masks.pages.includes(pages) && masks.clusters.includes(clusters);
-      if (areBelieved) return this.#hidesClusters ? masks.clusters.lengthUsed() : 0;
+      if (areBelieved) return this.#hidesClusters ? this.#lengthUsed(masks.clusters) : 0;
     } else if (highWater !== undefined && highWater >= clusters.lengthUsed()) {
       return highWater; // even where all is known: what a crash left in free clusters is not cleared now, and must not be read
     }
@@ -411,6 +473,6 @@ function describePage(page: MdPageView, number: MdPage): string {
 function told(damage: DamagedBlob, isFull: boolean): DamagedBlob {
   if (!isFull) return damage;
   const { code, message } = damage.error;
-  const means = 'any cluster may be its own, so that the store has no free space until it is repaired';
+  const means = 'any cluster may be its own, so that the store has no free space as long as it is damaged';
   return { ...damage, error: new BlobstoreError(code, `${message}; ${means}`, { cause: damage.error }) };
 }

@@ -1,0 +1,344 @@
+/**
+ * What is left of deleted blobs, and copies of roots, in pages that nobody has: it comes back neither by a look, nor by a repair, nor
+ * by a crash after either. And masks that have forgotten blobs are not taken for an order to delete them.
+ */
+
+import { createHash } from 'node:crypto';
+import {
+  type Blob,
+  type BlobId,
+  Blobstore,
+  checkStore,
+  isRepairable,
+  pageOfBlobId,
+  runSync,
+  SuperBlock,
+} from '@blobyard/core';
+import { describe, expect, it } from 'vitest';
+import { sealPage } from '../peer/raw-page.js';
+import { ImageDevice } from './image-device.js';
+
+const PAGE = 4096;
+const CLUSTER = 2 * PAGE;
+/** A page that the stores of these tests never come to use. */
+const FREE_PAGE = 40;
+const OPTIONS = { clusterBytes: CLUSTER } as const;
+
+/** The hash of what a blob reads as. */
+type Contents = Map<BlobId, string>;
+type Range = 'pageMask' | 'clusterMask' | 'blobIdMask';
+
+/** The bytes of a store, and changes of them. */
+class Image {
+  bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes.slice();
+  }
+
+  get block(): SuperBlock {
+    return new SuperBlock(this.bytes);
+  }
+
+  page(number: number): Uint8Array {
+    const at = (this.block.metadata.start + number) * PAGE;
+    return this.bytes.subarray(at, at + PAGE);
+  }
+
+  /** Puts what another page holds, or held, into a page, as that one's own root. */
+  putRoot(content: Uint8Array, number: number, change: (view: DataView) => void = () => undefined): void {
+    const page = this.page(number);
+    page.set(content);
+    const view = new DataView(page.buffer, page.byteOffset, PAGE);
+    view.setUint32(0, number, true);
+    change(view);
+    sealPage(page);
+  }
+
+  markIn(range: Range, bit: number, isSet: boolean): void {
+    const at = this.block[range].start * PAGE + 5 + (bit >> 3);
+    if (isSet) this.bytes[at] |= 1 << (bit & 7);
+    else this.bytes[at] &= ~(1 << (bit & 7));
+  }
+
+  /** What a user reads who opens the store; it throws where it is refused. The bytes stay as they are. */
+  contents(): Contents {
+    return contentsOf(new ImageDevice(this.bytes.slice()));
+  }
+
+  repaired(writesMax = Infinity): { image: Image; outcome: string; writes: number } {
+    const device = new ImageDevice(this.bytes.slice());
+    device.writesMax = writesMax;
+    const { outcome } = runSync(checkStore(device, { repair: true }));
+    return { image: new Image(device.bytes), outcome, writes: device.writes };
+  }
+
+  findings(): string[] {
+    return runSync(checkStore(new ImageDevice(this.bytes.slice()))).findings.map(({ kind }) => kind);
+  }
+
+  /** As it is when somebody has opened it and changed something, and was killed then. */
+  killed(): Image {
+    const device = new ImageDevice(this.bytes.slice());
+    const store = runSync(Blobstore.load(device, { ...OPTIONS, onDamage: 'refuse' }));
+    const [id] = store.blobIds();
+    const blob = runSync(store.openBlob(id));
+    store.setXattr(blob, 'touched', new Uint8Array(1));
+    runSync(store.syncBlob(blob));
+    runSync(store.abandon());
+    return new Image(device.bytes);
+  }
+}
+
+function contentsOf(device: ImageDevice): Contents {
+  const store = runSync(Blobstore.load(device, { ...OPTIONS, onDamage: 'refuse' }));
+  expect(store.damaged).toEqual([]);
+  const channel = store.openChannel();
+  const read = (id: BlobId): [BlobId, string] => {
+    const blob = runSync(store.openBlob(id));
+    const bytes = Buffer.alloc(blob.clusterCount * CLUSTER);
+    channel.readSync(blob, bytes, 0, bytes.length / PAGE);
+    runSync(store.closeBlob(blob));
+    return [id, createHash('sha256').update(bytes).digest('hex')];
+  };
+  const contents = new Map(store.blobIds().map(read));
+  runSync(store.audit());
+  runSync(store.abandon());
+  return contents;
+}
+
+/** A store in the making. */
+class Making {
+  readonly device = new ImageDevice(new Uint8Array(256 * CLUSTER));
+  readonly store = runSync(Blobstore.init(this.device, { ...OPTIONS, mdPageCount: 64 }));
+  readonly #channel = this.store.openChannel();
+
+  create(clusterCount: number, fill: number, useExtentTable = true): Blob {
+    const blob = runSync(
+      this.store.openBlob(runSync(this.store.createBlob({ clusterCount, thin: true, useExtentTable }))),
+    );
+    this.write(blob, fill);
+    return blob;
+  }
+
+  /** Fills the whole blob. */
+  write(blob: Blob, fill: number): void {
+    const count = (blob.clusterCount * CLUSTER) / PAGE;
+    this.#channel.writeSync(blob, new Uint8Array(count * PAGE).fill(fill), 0, count);
+    runSync(this.store.syncBlob(blob));
+  }
+
+  close(...blobs: Blob[]): void {
+    for (const blob of blobs) runSync(this.store.closeBlob(blob));
+  }
+
+  get image(): Image {
+    return new Image(this.device.bytes);
+  }
+}
+
+interface Leftover {
+  name: string;
+  make: () => Image;
+}
+
+/** A closed store in which a blob was deleted, and what its pages held before. */
+function afterDeletion(
+  useExtentTable: boolean,
+  takesClusters: boolean,
+): { image: Image; old: Map<number, Uint8Array> } {
+  const making = new Making();
+  const keeper = making.create(2, 1, useExtentTable);
+  const deleted = making.create(5, 2, useExtentTable);
+  const pages = [...deleted.chain, ...deleted.extentPageNumbers()].filter((page) => page !== 0);
+  const old = new Map(pages.map((page) => [page as number, making.image.page(page).slice()] as const));
+  making.close(deleted);
+  runSync(making.store.deleteBlob(deleted.id));
+  if (takesClusters) {
+    runSync(making.store.resizeBlob(keeper, 9));
+    making.write(keeper, 3);
+  }
+  making.close(keeper);
+  runSync(making.store.unload());
+  return { image: making.image, old };
+}
+
+function revived(useExtentTable: boolean, takesClusters: boolean, isWhole: boolean): Image {
+  const { image, old } = afterDeletion(useExtentTable, takesClusters);
+  const [root] = old.keys();
+  for (const [page, content] of old) if (isWhole || page === root) image.page(page).set(content);
+  return image;
+}
+
+/** A closed store with a snapshot and two clones, and a copy of a root of its in a free page. */
+function copied(what: 'snapshot' | 'clone', change?: (view: DataView) => void): Image {
+  const making = new Making();
+  const blob = making.create(4, 5);
+  const snapshot = runSync(making.store.createSnapshot(blob.id));
+  making.close(runSync(making.store.openBlob(runSync(making.store.createClone(snapshot)))));
+  making.close(blob);
+  runSync(making.store.unload());
+  const { image } = making;
+  image.putRoot(image.page(what === 'snapshot' ? pageOfBlobId(snapshot) : blob.page), FREE_PAGE, change);
+  return image;
+}
+
+const LEFTOVERS: readonly Leftover[] = [
+  { name: 'a copy of a snapshot', make: () => copied('snapshot') },
+  { name: 'a copy of a clone', make: () => copied('clone') },
+  { name: 'a root whose chain goes astray', make: () => copied('clone', (view) => view.setUint32(4088, 5000, true)) },
+  { name: 'a root that says nonsense', make: () => copied('clone', (view) => view.setUint32(17, 5000, true)) },
+  ...[true, false].flatMap((useExtentTable) =>
+    [true, false].flatMap((takesClusters) =>
+      [true, false].map((isWhole) => {
+        const how = `${useExtentTable ? 'with a table' : 'with runs'}, clusters ${takesClusters ? 'taken' : 'free'}`;
+        const name = `a deleted blob's ${isWhole ? 'pages' : 'root'}, ${how}`;
+        return { name, make: () => revived(useExtentTable, takesClusters, isWhole) };
+      }),
+    ),
+  ),
+];
+
+describe.each(LEFTOVERS)('in a closed store: $name', ({ make }) => {
+  it('is found, repaired, and does not come back', () => {
+    const image = make();
+    const before = image.contents();
+    const report = runSync(checkStore(new ImageDevice(image.bytes.slice())));
+    expect(report.findings.map(({ kind, severity }) => [kind, severity])).toEqual([['stray-root', 'damage']]);
+    expect(isRepairable(report)).toBe(true);
+    const { image: repaired, outcome } = image.repaired();
+    expect(outcome).toBe('repaired');
+    expect(repaired.findings()).toEqual([]);
+    expect(repaired.contents()).toEqual(before);
+    expect([...repaired.killed().contents().keys()], 'and not after a crash either').toEqual([...before.keys()]);
+    expect(Buffer.from(repaired.repaired().image.bytes).equals(repaired.bytes), 'a second repair writes nothing').toBe(
+      true,
+    );
+  });
+
+  it('does no harm when a repair of it is cut off after any write', () => {
+    const image = make();
+    const before = image.contents();
+    const { writes } = image.repaired();
+    expect(writes).toBeGreaterThan(3);
+    for (let cut = 0; cut < writes; cut++) {
+      expect(image.repaired(cut).image.contents(), `after ${cut} of ${writes} writes`).toEqual(before);
+    }
+  });
+
+  it('is not believed when the masks are wrong elsewhere, and gone after such a look', () => {
+    const image = make();
+    const before = image.contents();
+    image.markIn('clusterMask', 250, true);
+    image.markIn('pageMask', 60, true);
+    expect(image.contents()).toEqual(before);
+    expect([...image.killed().contents().keys()]).toEqual([...before.keys()]);
+    const { image: repaired, outcome } = image.repaired();
+    expect(outcome).toBe('repaired');
+    expect(repaired.contents()).toEqual(before);
+  });
+
+  it('is not set aside beside a damaged blob, and takes nothing with it', () => {
+    const image = make();
+    const before = image.contents();
+    const last = [...before.keys()].at(-1) ?? 0n;
+    image.page(pageOfBlobId(last))[200] ^= 1;
+    for (const bytes of [image.bytes, image.repaired().image.bytes]) {
+      const store = runSync(Blobstore.load(new ImageDevice(bytes.slice()), { ...OPTIONS, onDamage: 'set-aside' }));
+      expect(store.blobIds()).toEqual([...before.keys()]);
+      expect(store.damaged.map(({ id }) => id)).toContain(last);
+      runSync(store.abandon());
+    }
+  });
+});
+
+describe('masks that have forgotten', () => {
+  /** A closed store with a snapshot, its clone, and another blob. */
+  function closed(): { image: Image; snapshot: BlobId; other: number[]; contents: Contents } {
+    const making = new Making();
+    const blob = making.create(4, 5);
+    const other = making.create(3, 6);
+    const snapshot = runSync(making.store.createSnapshot(blob.id));
+    const pages = [...other.chain, ...other.extentPageNumbers()];
+    making.close(blob, other);
+    runSync(making.store.unload());
+    const { image } = making;
+    return { image, snapshot, other: pages, contents: image.contents() };
+  }
+
+  it('a blob, but not its clusters: it is one', () => {
+    const { image, other, contents } = closed();
+    for (const page of other) image.markIn('pageMask', page, false);
+    image.markIn('blobIdMask', other[0], false);
+    expect(image.findings()).not.toContain('stray-root');
+    expect(image.contents()).toEqual(contents);
+    expect(image.repaired().image.contents()).toEqual(contents);
+  });
+
+  it('a snapshot that another blob needs, with all that it has: it is one', () => {
+    const { image, snapshot, contents } = closed();
+    const device = new ImageDevice(image.bytes.slice());
+    const store = runSync(Blobstore.load(device, OPTIONS));
+    const blob = runSync(store.openBlob(snapshot));
+    const pages = [...blob.chain, ...blob.extentPageNumbers()];
+    for (let at = 0; at < blob.clusterCount; at++) image.markIn('clusterMask', blob.clusterAt(at), false);
+    for (const page of pages) image.markIn('pageMask', page, false);
+    image.markIn('blobIdMask', blob.page, false);
+    expect(image.findings()).not.toContain('stray-root');
+    expect(image.contents()).toEqual(contents);
+    expect(image.repaired().image.contents()).toEqual(contents);
+  });
+
+  it('everything, the store itself too: nothing is lost', () => {
+    const { image, contents } = closed();
+    const { block } = image;
+    for (const { start } of [block.pageMask, block.clusterMask, block.blobIdMask]) {
+      image.bytes.fill(0, start * PAGE + 5, (start + 1) * PAGE);
+    }
+    expect(image.findings()).not.toContain('stray-root');
+    expect(image.contents()).toEqual(contents);
+    expect(image.repaired().image.contents()).toEqual(contents);
+  });
+});
+
+describe.each(['snapshot', 'deletion'] as const)(
+  'a copy of the root of a snapshot that is half made or deleted: %s',
+  (what) => {
+    /** The store of a process that was killed after some of the writes of a snapshot, or of a snapshot's deletion. */
+    function killedAfter(writes: number): { making: Making; root: number; blob: Blob; writes: number } {
+      const making = new Making();
+      const blob = making.create(6, 8);
+      const first = runSync(making.store.createSnapshot(blob.id));
+      making.write(blob, 9);
+      const second = what === 'deletion' ? runSync(making.store.createSnapshot(blob.id)) : undefined;
+      const before = making.device.writes;
+      making.device.writesMax = before + writes;
+      const id = second ?? runSync(making.store.createSnapshot(blob.id));
+      if (second !== undefined) runSync(making.store.deleteBlob(second));
+      expect(first).not.toBe(id);
+      runSync(making.store.abandon());
+      return { making, root: pageOfBlobId(id), blob, writes: making.device.writes - before };
+    }
+
+    it('does not keep the store from being opened, nor takes the blob with it', () => {
+      let underWay = 0;
+      const { writes } = killedAfter(Infinity);
+      for (let cut = 1; cut < writes; cut++) {
+        const { making, root } = killedAfter(cut);
+        const { image } = making;
+        const before = image.contents();
+        if (!image.findings().includes('interrupted')) continue;
+        underWay++;
+        image.putRoot(image.page(root).slice(), FREE_PAGE);
+        const kinds = image.findings();
+        expect(kinds).toEqual(['not-closed', 'interrupted', 'interrupted']);
+        expect(image.contents(), `after write ${cut}`).toEqual(before);
+        const { image: repaired, outcome } = image.repaired();
+        expect(outcome).toBe('repaired');
+        expect(repaired.findings()).toEqual([]);
+        expect(repaired.contents()).toEqual(before);
+      }
+      expect(underWay).toBeGreaterThan(2);
+    });
+  },
+);

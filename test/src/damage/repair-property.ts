@@ -1,0 +1,107 @@
+/**
+ * What must hold of every repair: who could be read before it can be read after it, with the same bytes, and who was not listed is
+ * not listed; also when it is cut off anywhere, and whether the store was opened, or its damage set aside. A second one finds
+ * nothing to do.
+ */
+
+import { Blobstore, BlobstoreError, checkStore, isRepairable, type LoadOptions, runSync } from '@blobyard/core';
+import type { Random } from '../stress/random.js';
+import { type BaseImage, loadOptions, readAll } from './base-image.js';
+import { ImageDevice } from './image-device.js';
+
+/** What blobs read as, or the code of why one cannot be read; of those that are not set aside. */
+type Contents = ReadonlyMap<bigint, Buffer | string>;
+type OnDamage = LoadOptions['onDamage'];
+
+export function holdRepair(image: Uint8Array, base: BaseImage, random: Random): void {
+  const found = runSync(checkStore(new ImageDevice(image.slice())));
+  const device = new ImageDevice(image.slice());
+  const report = runSync(checkStore(device, { repair: true }));
+  const hasHelped = report.findings.some(({ severity, outcome }) => severity === 'damage' && outcome === 'repaired');
+  if (isRepairable(found)) require(hasHelped, 'a repair was advised, and settled nothing');
+  const before = look(image, base, 'refuse');
+  requireKept(before, look(device.bytes, base, 'refuse'), 'opened after a repair');
+  requireKept(look(image, base, 'set-aside'), look(device.bytes, base, 'set-aside'), 'set aside after a repair');
+  if (report.outcome === 'clean') require(before !== undefined, 'a store is refused that is called clean');
+  if (report.outcome === 'repaired') {
+    require(look(device.bytes, base, 'refuse') !== undefined, 'a store is refused that is called repaired');
+  }
+  requireNothingToDo(device);
+  cutOff(image, base, before, device.writes, random);
+}
+
+/** What a user sees who opens a store; undefined when it is refused. The image is not changed by it. */
+function look(image: Uint8Array, base: BaseImage, onDamage: OnDamage): Contents | undefined {
+  try {
+    const store = runSync(Blobstore.load(new ImageDevice(image.slice()), { ...loadOptions(base), onDamage }));
+    const contents = new Map<bigint, Buffer | string>();
+    const damaged = new Set(store.damaged.map(({ id }) => id));
+    for (const id of store.blobIds()) if (!damaged.has(id)) contents.set(id, read(store, id));
+    runSync(store.abandon());
+    return contents;
+  } catch (error) {
+    codeOf(error);
+    return undefined;
+  }
+}
+
+function read(store: Blobstore, id: bigint): Buffer | string {
+  const channel = store.openChannel();
+  try {
+    const blob = runSync(store.openBlob(id));
+    const content = Buffer.from(readAll(channel, blob));
+    runSync(store.closeBlob(blob));
+    return content;
+  } catch (error) {
+    return codeOf(error);
+  } finally {
+    runSync(store.closeChannel(channel));
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof BlobstoreError) return error.code;
+  throw error;
+}
+
+/** A store that was refused before may be opened now, with whatever it has. */
+function requireKept(before: Contents | undefined, after: Contents | undefined, when: string): void {
+  if (!before) return;
+  require(after !== undefined, `refused when it is ${when}`);
+  for (const [id, content] of before) {
+    const now = after.get(id);
+    if (typeof content === 'string') continue;
+    require(now !== undefined, `blob ${id} is not there when it is ${when}`);
+    require(typeof now !== 'string', `blob ${id} cannot be read (${now}) when it is ${when}`);
+    require(content.equals(now), `blob ${id} reads otherwise when it is ${when}`);
+  }
+  for (const id of after.keys()) require(before.has(id), `blob ${id} was not listed, and is when it is ${when}`);
+}
+
+function requireNothingToDo(repaired: ImageDevice): void {
+  const device = new ImageDevice(repaired.bytes.slice());
+  const { findings } = runSync(checkStore(device, { repair: true }));
+  const done = findings.find(({ outcome }) => outcome === 'repaired');
+  require(done === undefined, `a second repair had something to do: ${done?.message}`);
+  require(Buffer.from(device.bytes).equals(repaired.bytes), 'a second repair wrote something');
+}
+
+/** A power cut in the middle of a repair, as many writes having come to the device as chance has it. */
+function cutOff(
+  image: Uint8Array,
+  base: BaseImage,
+  before: Contents | undefined,
+  writes: number,
+  random: Random,
+): void {
+  if (writes === 0) return;
+  const device = new ImageDevice(image.slice());
+  device.writesMax = random.below(writes);
+  runSync(checkStore(device, { repair: true }));
+  const when = `opened after ${device.writesMax} of ${writes} writes of a repair`;
+  requireKept(before, look(device.bytes, base, 'refuse'), when);
+}
+
+function require(condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(message);
+}
