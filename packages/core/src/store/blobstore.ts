@@ -188,6 +188,7 @@ export class Blobstore {
     this.#state.requireOpen();
     for (const blob of [...this.#state.openBlobs.values()]) {
       if (isInUse(this.#state, blob)) yield* sync(this.#state, blob);
+      yield undefined;
     }
     yield* wait(this.#state.deviceChannel.flush());
   }

@@ -94,8 +94,8 @@ function* dumpRegion(
     for (let at = 0; at < count; at++) {
       const page = new MdPageView(bytes, at * PAGE_BYTES);
       if (page.id !== 0n) write(dump.pageText(page, (first + at) as MdPage));
+      yield undefined;
     }
-    yield undefined;
   }
 }
 

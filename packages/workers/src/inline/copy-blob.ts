@@ -1,6 +1,6 @@
 /** Copying what a blob has itself to another device. */
 
-import { BlobstoreError, type BlockDevice, run } from '@blobyard/core';
+import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import { checkDevice, holdDevice } from './open-device.js';
 import { PAUSE, type PacedWorkOptions } from './pacing.js';
@@ -21,7 +21,7 @@ export async function copyBlob(
     if (held.device === context.device) {
       throw new BlobstoreError('EINVAL', `blob ${id} cannot be copied over its own store: name another device`);
     }
-    const clusters = await run(
+    const clusters = await context.run(
       context.blobstore.shallowCopyBlob(id, held.device, context.watch(options)),
       options[PAUSE],
     );

@@ -9,7 +9,6 @@ import {
   dumpStore,
   type Blob as EngineBlob,
   INVALID_BLOB_ID,
-  run,
   type Steps,
 } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
@@ -27,6 +26,7 @@ import type {
   StoreStats,
 } from '../api/store.js';
 import { checkWritableOr } from '../checks.js';
+import { operationTurns } from '../data/loop-turns.js';
 import { Listeners } from '../data/store-events.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import { coded } from '../failures.js';
@@ -43,7 +43,7 @@ export class InlineStore implements Store {
   readonly damaged: readonly Damage[];
   readonly #context: StoreContext;
   readonly #held: HeldDevice;
-  readonly #inFlight = new InFlight('the store');
+  readonly #inFlight = new InFlight('the store', undefined, operationTurns);
   readonly #sharing: Sharing;
   readonly #listeners = new Listeners();
   #ending: Promise<void> | undefined;
@@ -107,9 +107,9 @@ export class InlineStore implements Store {
       const { blobstore, catalogue, clusterBytes } = this.#context;
       const { name, engineOptions } = checkCreateBlob(options, clusterBytes);
       return catalogue.promising(name, undefined, async () => {
-        const id = await run(blobstore.createBlob(engineOptions));
+        const id = await this.#context.run(blobstore.createBlob(engineOptions));
         catalogue.add(id, name);
-        return new InlineBlob(this.#context, await run(blobstore.openBlob(id)));
+        return new InlineBlob(this.#context, await this.#context.run(blobstore.openBlob(id)));
       });
     });
   }
@@ -121,7 +121,7 @@ export class InlineStore implements Store {
       const id = this.#find(address);
       return turns.with(id, {}, async () => {
         this.#requireListed(id);
-        return new InlineBlob(this.#context, await run(blobstore.openBlob(id, engineOptions)));
+        return new InlineBlob(this.#context, await this.#context.run(blobstore.openBlob(id, engineOptions)));
       });
     });
   }
@@ -137,7 +137,7 @@ export class InlineStore implements Store {
         this.#requireListed(id);
         requireNoHandles(this.#context, id);
         const listing = catalogue.listingOf(id);
-        await this.#withoutTitle(id, () => run(blobstore.deleteBlob(id)));
+        await this.#withoutTitle(id, () => this.#context.run(blobstore.deleteBlob(id)));
         if (catalogue.listingOf(id) === listing) catalogue.remove(id); // or a new blob has got the id already
       });
     });
@@ -182,18 +182,18 @@ export class InlineStore implements Store {
   setSuperBlob(address: BlobAddress | undefined): Promise<void> {
     return this.#inFlight.run('name the super blob', async () => {
       const id = address === undefined ? INVALID_BLOB_ID : this.#find(address);
-      await run(this.#context.blobstore.setSuper(id));
+      await this.#context.run(this.#context.blobstore.setSuper(id));
     });
   }
 
   grow(): Promise<void> {
-    return this.#inFlight.run('grow the store', () => run(this.#context.blobstore.growLive()));
+    return this.#inFlight.run('grow the store', () => this.#context.run(this.#context.blobstore.growLive()));
   }
 
   flush(): Promise<void> {
     return this.#inFlight.run('flush the store', async () => {
       const { blobstore, turns } = this.#context;
-      await turns.withState(blobstore.openBlobIds(), () => run(blobstore.flush()));
+      await turns.withState(blobstore.openBlobIds(), () => this.#context.run(blobstore.flush()));
     });
   }
 
@@ -203,7 +203,7 @@ export class InlineStore implements Store {
     return this.#inFlight.run('dump the store', async () => {
       checkWritableOr('what to dump to', to);
       const pieces: Buffer[] = [];
-      await run(dumpStore(this.#context.device, (text) => pieces.push(Buffer.from(text, 'latin1'))));
+      await this.#context.run(dumpStore(this.#context.device, (text) => pieces.push(Buffer.from(text, 'latin1'))));
       if (to === undefined) return Buffer.concat(pieces).toString();
       return pipeline(Readable.from(pieces), to, { end: false });
     });
@@ -266,7 +266,7 @@ export class InlineStore implements Store {
     await this.#sharing.evict();
     try {
       await Promise.all([...handles].map((handle) => handle.close())); // those that were opened meanwhile, or failed
-      if (!blobstore.isClosed) await run(finish(blobstore));
+      if (!blobstore.isClosed) await this.#context.run(finish(blobstore));
     } catch (error) {
       if (isCoded(error, 'EBUSY') && !blobstore.isClosed) {
         this.#inFlight.reopen();
@@ -284,7 +284,7 @@ export class InlineStore implements Store {
   /** After an error: the store on the device stays as it is, to be recovered. */
   async #letGo(): Promise<void> {
     try {
-      await run(this.#context.blobstore.abandon());
+      await this.#context.run(this.#context.blobstore.abandon());
     } finally {
       await this.#held.release();
     }
@@ -296,13 +296,13 @@ export class InlineStore implements Store {
     if (!catalogue.has(id)) return undefined;
     let blob: EngineBlob;
     try {
-      blob = await run(blobstore.openBlob(id));
+      blob = await this.#context.run(blobstore.openBlob(id));
     } catch (error) {
       if (isCoded(error, 'EBUSY')) return undefined;
       throw error;
     }
     const info = this.#context.infoOf(blob);
-    await run(blobstore.closeBlob(blob));
+    await this.#context.run(blobstore.closeBlob(blob));
     return info;
   }
 
@@ -335,11 +335,11 @@ export class InlineStore implements Store {
   async #withoutTitle(id: bigint, deletion: () => Promise<void>): Promise<void> {
     const { blobstore } = this.#context;
     if (this.#superBlob() !== id) return deletion();
-    await run(blobstore.setSuper(INVALID_BLOB_ID));
+    await this.#context.run(blobstore.setSuper(INVALID_BLOB_ID));
     try {
       await deletion();
     } catch (error) {
-      await run(blobstore.setSuper(id));
+      await this.#context.run(blobstore.setSuper(id));
       throw error;
     }
   }

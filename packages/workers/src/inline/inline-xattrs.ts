@@ -1,6 +1,6 @@
 /** The xattrs of a blob that this thread's engine has open. */
 
-import { BlobstoreError, type Blob as EngineBlob, run } from '@blobyard/core';
+import { BlobstoreError, type Blob as EngineBlob } from '@blobyard/core';
 import type { Xattrs, XattrValues } from '../api/blob.js';
 import { checkName, NAME_XATTR } from './catalogue.js';
 import type { InFlight } from './in-flight.js';
@@ -83,7 +83,7 @@ export class InlineXattrs implements Xattrs {
     }
     try {
       this.#apply(changes);
-      await run(blobstore.syncBlob(this.#blob));
+      await this.#context.run(blobstore.syncBlob(this.#blob));
     } catch (error) {
       this.#apply(before);
       throw error;

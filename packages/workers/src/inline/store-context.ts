@@ -6,11 +6,16 @@ import {
   type Channel,
   type Blob as EngineBlob,
   INVALID_BLOB_ID,
+  type Pause,
+  run,
+  type Steps,
   type Watched,
 } from '@blobyard/core';
 import type { BlobInfo } from '../api/blob.js';
 import type { LongWorkOptions } from '../api/long-work.js';
 import { EdgeArrays } from '../data/edge-arrays.js';
+import { longWorkTurns, operationTurns } from '../data/loop-turns.js';
+import { type PartSizes, partSizes } from '../data/parts.js';
 import { RequestSlots } from '../data/request-slots.js';
 import { WriteOrder } from '../data/write-order.js';
 import { callUser } from '../failures.js';
@@ -31,6 +36,7 @@ export class StoreContext {
   readonly channel: Channel;
   readonly slots: RequestSlots;
   readonly edges: EdgeArrays;
+  readonly parts: PartSizes;
   readonly turns: BlobTurns;
   readonly catalogue: Catalogue;
   readonly handles = new Set<Handle>();
@@ -41,7 +47,9 @@ export class StoreContext {
     this.blobstore = blobstore;
     this.channel = blobstore.openChannel();
     this.slots = new RequestSlots(requestsMax);
-    this.edges = new EdgeArrays(blobstore.geometry.ioUnitBytes);
+    const { clusterBytes, ioUnitBytes } = blobstore.geometry;
+    this.edges = new EdgeArrays(ioUnitBytes);
+    this.parts = partSizes(clusterBytes, ioUnitBytes);
     this.turns = new BlobTurns(blobstore, new LockTable());
     this.catalogue = catalogue;
   }
@@ -61,6 +69,16 @@ export class StoreContext {
       this.#orders.set(blob, order);
     }
     return order;
+  }
+
+  /**
+   * Runs an operation of the engine, when it is time for it, and lets the event loop turn at its pauses.
+   * @param pause - in the place of that
+   */
+  async run<T>(steps: Steps<T>, pause: Pause = pauseForOthers): Promise<T> {
+    const turn = operationTurns.pass();
+    if (turn !== undefined) await turn;
+    return run(steps, pause);
   }
 
   /** What is known about an open blob. */
@@ -94,6 +112,8 @@ export class StoreContext {
     };
   }
 }
+
+const pauseForOthers: Pause = () => longWorkTurns.pass();
 
 /** The snapshot in this store that an open blob is a clone of. */
 export function parentOf(blob: EngineBlob): bigint | undefined {
