@@ -10,7 +10,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { BlockDevice, ClearMethod, Blob as EngineBlob } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import type { LongWorkOptions } from './long-work.js';
+import type { CopyOptions, LongWorkOptions } from './long-work.js';
 
 /** Values of xattrs by name; text is kept as UTF-8. */
 export type XattrValues = Readonly<Record<string, string | Uint8Array>>;
@@ -165,9 +165,10 @@ export interface Blob extends AsyncDisposable {
   /**
    * Copies the clusters that this read-only blob has itself to their places on another device, durably, and answers how many
    * bytes that were. A device that is given by its spec is opened, and closed again. Throws EPERM when the blob can be
-   * written, EINVAL when the device does not fit.
+   * written, EINVAL when the device does not fit, EEXIST when it holds a store: also one that was copied there before, as what a
+   * blob has in it. Then `overwrite` is what lets another copy follow.
    */
-  copyTo(device: DeviceSpec | BlockDevice, options?: LongWorkOptions): Promise<number>;
+  copyTo(device: DeviceSpec | BlockDevice, options?: CopyOptions): Promise<number>;
   /**
    * Makes the blob as long as `bytes`, rounded up to whole clusters. New bytes read as zeroes; in a clone that was made shorter
    * before, as its snapshot has them. Throws EPERM read-only, ENOSPC when a thick blob does not fit.

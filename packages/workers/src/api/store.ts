@@ -59,6 +59,8 @@ export interface CreateStoreOptions extends CommonOptions {
   readonly mdPageCount?: number;
   /** How the device is cleared at first; 'unmap' unless given. */
   readonly clearMethod?: 'unmap' | 'write_zeroes' | 'none';
+  /** Makes the store also where the device holds one, damaged or not, which is lost. False unless given: then that is EEXIST. */
+  readonly overwrite?: boolean;
 }
 
 /** A blob that was found while the store was opened. */

@@ -2,8 +2,9 @@
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import { requireNoStore } from '../existing-store.js';
 import { checkDevice, holdDevice } from './open-device.js';
-import { PAUSE, type PacedWorkOptions } from './pacing.js';
+import { PAUSE, type PacedCopyOptions } from './pacing.js';
 import type { StoreContext } from './store-context.js';
 
 /**
@@ -14,13 +15,14 @@ export async function copyBlob(
   context: StoreContext,
   id: bigint,
   target: DeviceSpec | BlockDevice,
-  options: PacedWorkOptions,
+  options: PacedCopyOptions,
 ): Promise<number> {
   const held = await holdDevice(checkDevice('device', target), true);
   try {
     if (held.device === context.device) {
       throw new BlobstoreError('EINVAL', `blob ${id} cannot be copied over its own store: name another device`);
     }
+    if (!options.overwrite) await requireNoStore(held.device, `blob ${id} is not copied`);
     const clusters = await context.run(
       context.blobstore.shallowCopyBlob(id, held.device, context.watch(options)),
       options[PAUSE],

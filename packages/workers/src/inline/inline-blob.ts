@@ -5,8 +5,8 @@ import { BlobstoreError, type BlockDevice, type Blob as EngineBlob } from '@blob
 import type { DeviceSpec } from '@blobyard/io';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo, DerivedBlobOptions, Xattrs } from '../api/blob.js';
-import type { LongWorkOptions } from '../api/long-work.js';
-import { checkFunctionOr, checkInteger, checkOptions, checkSignalOr } from '../checks.js';
+import type { CopyOptions, LongWorkOptions } from '../api/long-work.js';
+import { checkInteger, checkOptions } from '../checks.js';
 import { ByteBlob } from '../data/byte-blob.js';
 import { type BytePort, QUICK_BYTES, type SyncPort } from '../data/byte-io.js';
 import { operationTurns } from '../data/loop-turns.js';
@@ -14,7 +14,7 @@ import { coded } from '../failures.js';
 import { copyBlob } from './copy-blob.js';
 import { InFlight } from './in-flight.js';
 import { InlineXattrs } from './inline-xattrs.js';
-import { PAUSE, type PacedWorkOptions } from './pacing.js';
+import { checkLongWork, type LongWork, PAUSE, type PacedCopyOptions } from './pacing.js';
 import { type Handle, parentOf, type StoreContext } from './store-context.js';
 import { type GivenXattrs, givenXattrs } from './xattr-values.js';
 
@@ -144,7 +144,7 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
     });
   }
 
-  copyTo(device: DeviceSpec | BlockDevice, options?: LongWorkOptions): Promise<number> {
+  copyTo(device: DeviceSpec | BlockDevice, options?: CopyOptions): Promise<number> {
     return this.#long('copy', options, (checked) => copyBlob(this.#context, this.id, device, checked));
   }
 
@@ -252,15 +252,13 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
   }
 
   async #long<T>(
-    doing: string,
-    options: PacedWorkOptions | undefined,
-    work: (checked: PacedWorkOptions) => Promise<T>,
+    doing: LongWork,
+    options: PacedCopyOptions | undefined,
+    work: (checked: PacedCopyOptions) => Promise<T>,
   ): Promise<T> {
     return this.inFlight.run(`${doing} blob ${this.id}`, async () => {
-      const checked = checkOptions(`options of ${doing}`, options, ['signal', 'onProgress']);
-      const signal = checkSignalOr(checked.signal);
-      checkFunctionOr('onProgress', checked.onProgress);
-      return this.#context.turns.with(this.id, { turn: true, signal }, () => work(checked));
+      const checked = checkLongWork(doing, options);
+      return this.#context.turns.with(this.id, { turn: true, signal: checked.signal }, () => work(checked));
     });
   }
 

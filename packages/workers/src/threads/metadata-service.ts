@@ -136,8 +136,13 @@ export class MetadataService {
     await this.#callbacks.follow(followed, (options) => this.#blob(handle).decouple(options));
   }
 
-  async copyTo(handle: number, device: DeviceSpec, followed: Followed): Promise<number> {
-    return this.#callbacks.follow(followed, (options) => this.#blob(handle).copyTo(device, options));
+  async copyTo(
+    handle: number,
+    device: DeviceSpec,
+    overwrite: boolean | undefined,
+    followed: Followed,
+  ): Promise<number> {
+    return this.#callbacks.follow(followed, (options) => this.#blob(handle).copyTo(device, { ...options, overwrite }));
   }
 
   async resize(handle: number, bytes: number): Promise<void> {
