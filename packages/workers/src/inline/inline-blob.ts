@@ -11,12 +11,13 @@ import { ByteBlob } from '../data/byte-blob.js';
 import { type BytePort, QUICK_BYTES, type SyncPort } from '../data/byte-io.js';
 import { operationTurns } from '../data/loop-turns.js';
 import { coded } from '../failures.js';
+import type { NewXattrs } from './blob-naming.js';
 import { copyBlob } from './copy-blob.js';
 import { InFlight } from './in-flight.js';
 import { InlineXattrs } from './inline-xattrs.js';
 import { checkLongWork, type LongWork, PAUSE, type PacedCopyOptions } from './pacing.js';
 import { type Handle, parentOf, type StoreContext } from './store-context.js';
-import { type GivenXattrs, givenXattrs } from './xattr-values.js';
+import { givenXattrs } from './xattr-values.js';
 
 const { isUint8Array } = types;
 
@@ -116,17 +117,17 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
 
   snapshot(options?: DerivedBlobOptions): Promise<Blob> {
     return this.inFlight.run(`snapshot blob ${this.id}`, () => {
-      const given = givenXattrs(checkOptions('options of a snapshot', options, ['name', 'xattrs']));
-      return this.#derive(given, true, () => this.#snapshotListed(given));
+      const { naming } = this.#context;
+      const checked = naming.forNew(givenXattrs(checkOptions('options of a snapshot', options, ['name', 'xattrs'])));
+      return this.#derive(checked, true, () => this.#snapshotListed(checked));
     });
   }
 
   clone(options?: DerivedBlobOptions): Promise<Blob> {
     return this.inFlight.run(`clone blob ${this.id}`, () => {
-      const given = givenXattrs(checkOptions('options of a clone', options, ['name', 'xattrs']));
-      return this.#derive(given, false, () =>
-        this.#context.run(this.#context.blobstore.createClone(this.id, given.values)),
-      );
+      const { blobstore, naming } = this.#context;
+      const checked = naming.forNew(givenXattrs(checkOptions('options of a clone', options, ['name', 'xattrs'])));
+      return this.#derive(checked, false, () => this.#context.run(blobstore.createClone(this.id, checked.values)));
     });
   }
 
@@ -228,7 +229,7 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
   }
 
   /** Makes a blob that has to do with this one, opens and lists it. */
-  #derive(given: GivenXattrs, changesState: boolean, make: () => Promise<bigint>): Promise<Blob> {
+  #derive(given: NewXattrs, changesState: boolean, make: () => Promise<bigint>): Promise<Blob> {
     const { blobstore, catalogue, turns } = this.#context;
     return catalogue.promising(given.name, undefined, () =>
       turns.with(this.id, { turn: true, state: changesState }, async () => {
@@ -240,7 +241,7 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
   }
 
   /** Makes a snapshot. When only its very end fails it is there all the same, and is listed before the error goes on. */
-  async #snapshotListed(given: GivenXattrs): Promise<bigint> {
+  async #snapshotListed(given: NewXattrs): Promise<bigint> {
     const { blobstore, catalogue } = this.#context;
     try {
       return await this.#context.run(blobstore.createSnapshot(this.id, given.values));

@@ -37,7 +37,7 @@ import { InlineBlob, requireNoHandles } from './inline-blob.js';
 import { freeBytesOf, LowSpaceWatch } from './low-space.js';
 import type { HeldDevice } from './open-device.js';
 import { Sharing } from './sharing.js';
-import type { StoreContext } from './store-context.js';
+import { type StoreContext, superBlobOf } from './store-context.js';
 
 export class InlineStore implements Store {
   readonly damaged: readonly Damage[];
@@ -104,10 +104,11 @@ export class InlineStore implements Store {
 
   create(options?: CreateBlobOptions): Promise<Blob> {
     return this.#inFlight.run('create a blob', () => {
-      const { blobstore, catalogue, clusterBytes } = this.#context;
-      const { name, engineOptions } = checkCreateBlob(options, clusterBytes);
+      const { blobstore, catalogue, clusterBytes, naming } = this.#context;
+      const { given, engineOptions } = checkCreateBlob(options, clusterBytes);
+      const { name, values } = naming.forNew(given);
       return catalogue.promising(name, undefined, async () => {
-        const id = await this.#context.run(blobstore.createBlob(engineOptions));
+        const id = await this.#context.run(blobstore.createBlob({ ...engineOptions, xattrs: values }));
         catalogue.add(id, name);
         return new InlineBlob(this.#context, await this.#context.run(blobstore.openBlob(id)));
       });
@@ -176,7 +177,7 @@ export class InlineStore implements Store {
   }
 
   getSuperBlob(): Promise<bigint | undefined> {
-    return this.#inFlight.run('look for the super blob', async () => this.#superBlob());
+    return this.#inFlight.run('look for the super blob', async () => superBlobOf(this.#context.blobstore));
   }
 
   setSuperBlob(address: BlobAddress | undefined): Promise<void> {
@@ -334,21 +335,12 @@ export class InlineStore implements Store {
   /** Deletes the super blob without its title: a new blob may get its id. When that fails, it has the title again. */
   async #withoutTitle(id: bigint, deletion: () => Promise<void>): Promise<void> {
     const { blobstore } = this.#context;
-    if (this.#superBlob() !== id) return deletion();
+    if (superBlobOf(this.#context.blobstore) !== id) return deletion();
     await this.#context.run(blobstore.setSuper(INVALID_BLOB_ID));
     try {
       await deletion();
     } catch (error) {
       await this.#context.run(blobstore.setSuper(id));
-      throw error;
-    }
-  }
-
-  #superBlob(): bigint | undefined {
-    try {
-      return this.#context.blobstore.getSuper();
-    } catch (error) {
-      if (isCoded(error, 'ENOENT')) return undefined;
       throw error;
     }
   }

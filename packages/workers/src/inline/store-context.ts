@@ -2,6 +2,7 @@
 
 import {
   type Blobstore,
+  BlobstoreError,
   type BlockDevice,
   type Channel,
   type Blob as EngineBlob,
@@ -19,6 +20,7 @@ import { type PartSizes, partSizes } from '../data/parts.js';
 import { RequestSlots } from '../data/request-slots.js';
 import { WriteOrder } from '../data/write-order.js';
 import { callUser } from '../failures.js';
+import { type BlobNaming, namingOf } from './blob-naming.js';
 import { BlobTurns } from './blob-turns.js';
 import type { Catalogue } from './catalogue.js';
 import { LockTable } from './lock-table.js';
@@ -39,6 +41,7 @@ export class StoreContext {
   readonly parts: PartSizes;
   readonly turns: BlobTurns;
   readonly catalogue: Catalogue;
+  readonly naming: BlobNaming;
   readonly handles = new Set<Handle>();
   /** Handles of one blob share the order of its writes. */
   readonly #orders = new WeakMap<EngineBlob, WriteOrder>();
@@ -52,6 +55,7 @@ export class StoreContext {
     this.parts = partSizes(clusterBytes, ioUnitBytes);
     this.turns = new BlobTurns(blobstore, new LockTable());
     this.catalogue = catalogue;
+    this.naming = namingOf(blobstore);
   }
 
   get device(): BlockDevice {
@@ -118,4 +122,14 @@ const pauseForOthers: Pause = () => longWorkTurns.pass();
 /** The snapshot in this store that an open blob is a clone of. */
 export function parentOf(blob: EngineBlob): bigint | undefined {
   return blob.isClone && blob.parentId !== INVALID_BLOB_ID ? blob.parentId : undefined;
+}
+
+/** The blob that the store's users begin at, if one is named. */
+export function superBlobOf(blobstore: Blobstore): bigint | undefined {
+  try {
+    return blobstore.getSuper();
+  } catch (error) {
+    if (error instanceof BlobstoreError && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }

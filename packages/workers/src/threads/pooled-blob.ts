@@ -146,15 +146,15 @@ export class PooledBlob extends ByteBlob implements Blob, PooledHandle {
 
   snapshot(options?: DerivedBlobOptions): Promise<Blob> {
     return this.inFlight.run(`snapshot blob ${this.id}`, async () => {
-      const { values } = givenXattrs(checkOptions('options of a snapshot', options, ['name', 'xattrs']));
-      return this.#derived(await this.#context.metadata.call('snapshot', this.#handle, values));
+      const { name, values: xattrs } = givenXattrs(checkOptions('options of a snapshot', options, ['name', 'xattrs']));
+      return this.#derived(await this.#context.metadata.call('snapshot', this.#handle, { name, xattrs }));
     });
   }
 
   clone(options?: DerivedBlobOptions): Promise<Blob> {
     return this.inFlight.run(`clone blob ${this.id}`, async () => {
-      const { values } = givenXattrs(checkOptions('options of a clone', options, ['name', 'xattrs']));
-      return this.#derived(await this.#context.metadata.call('clone', this.#handle, values));
+      const { name, values: xattrs } = givenXattrs(checkOptions('options of a clone', options, ['name', 'xattrs']));
+      return this.#derived(await this.#context.metadata.call('clone', this.#handle, { name, xattrs }));
     });
   }
 
