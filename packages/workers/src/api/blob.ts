@@ -72,6 +72,9 @@ export interface WriteStreamOptions {
  * The xattrs of a blob. Names are text, not empty and without a zero character; values are bytes, and text on request. Name
  * and value together have at most `XATTR_BYTES_MAX` bytes (EINVAL). What changes is on disk when the promise resolves;
  * when it rejects, nothing has changed. The xattr `name` is the blob's name, unique in its store (EEXIST).
+ *
+ * In an lvolstore of SPDK's (a store of type LVOLSTORE) `name` and `uuid` are C strings. Text is given and got without the zero byte,
+ * bytes have it: a name 64 of them at most. A blob's name cannot be taken away there, and a uuid must be one (EINVAL).
  */
 export interface Xattrs {
   /** The value; undefined when there is no such xattr. */
@@ -113,8 +116,9 @@ export interface Blob extends AsyncDisposable {
   readv(offset: number, into: readonly Uint8Array[]): Promise<void>;
   /**
    * Writes all of `data`, which must not change until the promise resolves. Writes to different bytes never disturb each
-   * other, however close they are; of writes to the same bytes at once either may win, cluster by cluster. Throws EINVAL
-   * past the blob's end, EPERM read-only, ENOSPC when a thin blob gets no cluster.
+   * other, however close they are; of writes to the same bytes at once either may win, cluster by cluster, or in parts of one
+   * where clusters have more than 2 MiB. Throws EINVAL past the blob's end, EPERM read-only, ENOSPC when a thin blob gets no
+   * cluster.
    */
   write(data: Uint8Array, offset: number): Promise<void>;
   /** Writes arrays one after another; otherwise as `write`. */

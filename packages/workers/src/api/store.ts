@@ -91,8 +91,12 @@ export interface CreateBlobOptions {
   readonly sizeBytes?: number;
   /** Take clusters only when they are first written; false unless given. */
   readonly thin?: boolean;
-  /** A name by which the store opens it; no other blob of the store may have it (EEXIST). It is kept as the xattr `name`. */
+  /**
+   * A name by which the store opens it; no other blob of the store may have it (EEXIST). It is kept as the xattr `name`. Obligatory
+   * in an lvolstore (EINVAL), where it has 63 bytes at most; the super blob's is apart from the others' there.
+   */
   readonly name?: string;
+  /** In an lvolstore a `uuid` is added, unless given. */
   readonly xattrs?: XattrValues;
   /** How clusters are cleared that the blob gives back; 'default' (as 'unmap') unless given. */
   readonly clearMethod?: ClearMethod;
