@@ -93,3 +93,22 @@ test('what is not quick is looked at each time', () => {
   expect(turns.tryPass()).toBe(false);
   expect(turns.pass()).toBeInstanceOf(Promise);
 });
+
+test('what waits begins before a synchronous call, in order', async () => {
+  const loop = new TestLoop();
+  const turns = new LoopTurns(5, loop);
+  const log: string[] = [];
+  expect(turns.tryPass()).toBe(true);
+  loop.ms += 6;
+  const answers = ['a', 'b'].map((name) => turns.later(() => log.push(name)));
+  const failing = turns.later(() => {
+    throw new Error('c');
+  });
+  expect([turns.isWaiting, log]).toEqual([true, []]);
+  turns.beginWaiting();
+  expect([turns.isWaiting, log]).toEqual([false, ['a', 'b']]);
+  expect(await Promise.all(answers)).toEqual([1, 2]);
+  await expect(failing).rejects.toThrow('c');
+  await loop.turn();
+  expect(turns.tryPass()).toBe(true);
+});

@@ -186,10 +186,10 @@ async function changeEdges(
  * something asynchronous behind it), everything is done again as promises; it ends with the same bytes.
  */
 async function writeEdged(port: BytePort, span: ByteSpan, data: readonly Uint8Array[], turn: WriteTurn): Promise<void> {
-  if (port.atOnce !== undefined) {
-    const pass = operationTurns.pass(span.length <= QUICK_BYTES);
-    if (pass !== undefined) await pass;
-    if (writeEdgedAtOnce(port.atOnce, span, data)) return;
+  const { atOnce } = port;
+  if (atOnce !== undefined) {
+    const begin = () => writeEdgedAtOnce(atOnce, span, data);
+    if (operationTurns.tryPass(span.length <= QUICK_BYTES) ? begin() : await operationTurns.later(begin)) return;
   }
   const transfer = new EdgedTransfer(span, data, port.edges);
   const { head, tail } = transfer;

@@ -64,8 +64,7 @@ export class LoopTurns {
    * @returns what to wait for before it begins; undefined when it may begin at once
    */
   pass(isQuick = false): Promise<void> | undefined {
-    if (this.tryPass(isQuick)) return undefined;
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return this.tryPass(isQuick) ? undefined : this.later(() => undefined);
   }
 
   /** As `pass`, for work that would take another way if it had to wait: false when it would. */
@@ -74,6 +73,28 @@ export class LoopTurns {
     if (!isQuick || this.#unseen === 0) return this.#hasTime();
     this.#unseen--;
     return true;
+  }
+
+  /** Begins what could not pass when it is its turn, or before the next synchronous call of the thread. */
+  later<T>(begin: () => T | Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push(() => {
+        try {
+          resolve(begin());
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+  }
+
+  get isWaiting(): boolean {
+    return this.#waiting.length > this.#first;
+  }
+
+  /** Begins all that waits, now: what a synchronous call does comes after what was asked for before it. */
+  beginWaiting(): void {
+    while (this.isWaiting) this.#waiting[this.#first++]();
   }
 
   #hasTime(): boolean {
@@ -102,7 +123,7 @@ export class LoopTurns {
   /** Lets those that wait go on, one by one: each begins, and does at once what it can, before it is the next one's turn. */
   async #letPass(): Promise<void> {
     const waiting = this.#waiting;
-    while (this.#first < waiting.length && this.#hasTime()) {
+    while (this.isWaiting && this.#hasTime()) {
       waiting[this.#first++]();
       await undefined;
     }

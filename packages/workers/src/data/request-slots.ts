@@ -29,9 +29,7 @@ export class RequestSlots {
       await this.#queue.acquire();
     }
     try {
-      const turn = operationTurns.pass(isQuick);
-      if (turn !== undefined) await turn;
-      return await request();
+      return await (operationTurns.tryPass(isQuick) ? request() : operationTurns.later(request));
     } finally {
       this.#handOn();
     }

@@ -78,6 +78,7 @@ export class InFlight {
   /** Runs an operation that ends before this call does. Throws EBADF once closed. */
   runSync<T>(doing: string, operation: () => T): T {
     this.requireOpen();
+    this.#turns?.beginWaiting();
     try {
       return operation();
     } catch (error) {

@@ -80,9 +80,7 @@ export class StoreContext {
    * @param pause - in the place of that
    */
   async run<T>(steps: Steps<T>, pause: Pause = pauseForOthers): Promise<T> {
-    const turn = operationTurns.pass();
-    if (turn !== undefined) await turn;
-    return run(steps, pause);
+    return operationTurns.tryPass() ? run(steps, pause) : operationTurns.later(() => run(steps, pause));
   }
 
   /** What is known about an open blob. */

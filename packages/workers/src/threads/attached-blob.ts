@@ -122,6 +122,6 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
 
   /** Whole io units, of a handle that is open: the shortest way, if the rest of the arguments are what they should be. */
   #isDirect(first: number, count: number): boolean {
-    return Number.isInteger(first) && Number.isInteger(count) && !this.inFlight.isClosed;
+    return Number.isInteger(first) && Number.isInteger(count) && !this.inFlight.isClosed && !operationTurns.isWaiting;
   }
 }
