@@ -45,7 +45,7 @@ export type { StoreLife } from './shared/store-life.js';
 export { rowOfThread, UsedLock } from './shared/used-lock.js';
 export { UsedPages } from './shared/used-pages.js';
 export { Blobstore, type CreateOptions, type Xattrs } from './store/blobstore.js';
-export { dumpStore, type PrintXattr } from './store/dump.js';
+export { dumpStore, type PrintText, type PrintXattr } from './store/dump.js';
 export type { InlinePort } from './store/inline-port.js';
 export type { InitOptions, LoadedBlob, LoadOptions } from './store/options.js';
 export type { DamagedBlob, Durability, ExternalSnapshotRequest, OpenExternalSnapshot } from './store/store-state.js';

@@ -1,7 +1,7 @@
 /** The promise API of a store. */
 
 export type * from './api/blob.js';
-export type { LongWorkOptions, Progress } from './api/long-work.js';
+export type { CopyOptions, LongWorkOptions, Progress } from './api/long-work.js';
 export type * from './api/store.js';
 export { type CheckStoreOptions, check } from './check-store.js';
 export { createStore, openStore } from './open-store.js';

@@ -2,6 +2,7 @@
 
 import { rm } from 'node:fs/promises';
 import type { CreateStoreOptions, OpenStoreOptions, Store } from './api/store.js';
+import { requireNoStore } from './existing-store.js';
 import { coded, throwIfAborted } from './failures.js';
 import { type HeldDevice, holdDevice } from './inline/open-device.js';
 import { createInline, type InlineOptions, openInline } from './inline/open-inline.js';
@@ -24,10 +25,12 @@ const PARTS: PooledParts = {
 };
 
 /**
- * Makes a new store on a device; what was on it is lost. A file that was made for it goes again when this fails.
+ * Makes a new store on a device; what was on it is lost, but a store only with `overwrite: true`. A file that was made for it goes
+ * again when this fails.
  * @throws EINVAL unusable options or block length, ENOSPC the device is smaller than a cluster, ENOMEM its clusters do not
- * even hold the metadata, EBUSY somebody has a store in the file, EEXIST the file is there (`create: true`), ENOTSUP a device
- * that `threads` cannot share, ECANCELED aborted, EIO of the device. Any thread.
+ * even hold the metadata, EBUSY somebody has a store in the file, EEXIST the device holds a store, which the message describes, or
+ * the file is there (device spec with `create: true`), ENOTSUP a device that `threads` cannot share, ECANCELED aborted, EIO of the
+ * device. Any thread.
  */
 export function createStore(options: CreateStoreOptions): Promise<Store> {
   return createStoreOf(options, PARTS);
@@ -51,6 +54,7 @@ export async function createStoreOf(given: CreateStoreOptions, parts: PooledPart
     const threads = threadsOf(options);
     throwIfAborted(options.signal);
     return await holding(options, async (held) => {
+      if (!options.overwrite) await requireNoStore(held.device, 'no store is made');
       if (threads === 0) return createInline(held, { init, ...commonOf(options) });
       return openPooled(held, { ...pooledOptions(options), work: { kind: 'create', init }, onBlob: undefined }, parts);
     });

@@ -34,7 +34,7 @@ const COMMON = [
   'syncIntervalMs',
   'signal',
 ] as const;
-const CREATE = [...COMMON, 'clusterSizeBytes', 'mdPageCount', 'clearMethod'] as const;
+const CREATE = [...COMMON, 'clusterSizeBytes', 'mdPageCount', 'clearMethod', 'overwrite'] as const;
 const OPEN = [...COMMON, 'grow', 'recover', 'onDamage', 'onBlob'] as const;
 
 /** Options of making a store, each read once. Throws EINVAL. */
@@ -51,7 +51,8 @@ export function readOpenStore(options: OpenStoreOptions): OpenStoreOptions {
 
 /** Options of making a store as the engine wants them. Throws EINVAL. */
 export function checkCreateStore(options: CreateStoreOptions): InitOptions {
-  const { clusterSizeBytes, mdPageCount, clearMethod } = options;
+  const { clusterSizeBytes, mdPageCount, clearMethod, overwrite } = options;
+  checkBooleanOr('overwrite', overwrite, false);
   const clusterBytes = checkIntegerOr('clusterSizeBytes', clusterSizeBytes, 1 << 20, PAGE_BYTES, 0xffff_ffff);
   if (clusterBytes % PAGE_BYTES !== 0) throw invalid('clusterSizeBytes', clusterBytes, `a multiple of ${PAGE_BYTES}`);
   if (mdPageCount !== undefined) checkInteger('mdPageCount', mdPageCount, 1, 0xffff_fffe);

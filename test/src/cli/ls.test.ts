@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 import { createStore } from '@blobyard/workers';
 import { expect, test } from 'vitest';
 import { treeLines } from '../../../packages/blobyard/dist/cli/blob-tree.js';
@@ -66,6 +68,25 @@ test('ls names the external snapshot behind a blob, which it does not need', asy
   expect(blobyard('ls', '-l', path).stdout).toMatch(/clone +external golden +over$/m);
   const { blobs } = JSON.parse(blobyard('ls', '--json', path).stdout);
   expect(blobs[0].externalSnapshotId).toBe(Buffer.from('golden').toString('hex'));
+});
+
+test('ls shows names of SPDK’s volumes without the zeroes behind them', () => {
+  const path = newPath();
+  writeFileSync(path, gunzipSync(readFileSync(new URL('../../spdk-images/lvol/head-clean.img.gz', import.meta.url))));
+  const { status, stdout, stderr } = blobyard('ls', path);
+  expect([status, stderr]).toEqual([0, '']);
+  const names = [
+    'lvs-head',
+    'thick0',
+    'thin0-snap',
+    '├─ thin0',
+    '├─ clone-a',
+    '└─ clone-b',
+    'renamed-lvol',
+    'größe-日本-é',
+  ];
+  const shown = stdout.split('\n').map((line) => line.split(/ {2,}/)[3]);
+  for (const name of names) expect(shown).toContain(name);
 });
 
 test('ls leaves damaged blobs out, and says so', async () => {

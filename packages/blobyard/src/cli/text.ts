@@ -18,11 +18,12 @@ export function countText(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
+/** What a terminal obeys, or what changes how the text around it looks: controls, marks of direction, ends of lines. */
+const COMMANDS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
 /** Text in one line, without anything that a terminal would obey. */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    return `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
-  });
+  return text.replace(COMMANDS, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 }
 
 /** Rows below a head, in columns that are as wide as they need to be; all but the last are padded. */
@@ -34,7 +35,16 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return `${all.map(lineOf).join('\n')}\n`;
 }
 
-/** A JSON document for programs; ids are decimal strings, because they are larger than a JSON number can be trusted with. */
+/**
+ * A JSON document for programs; ids are decimal strings, because they are larger than a JSON number can be trusted with. It may
+ * be printed on a terminal: what JSON itself leaves as it is, is escaped as well.
+ */
 export function json(value: unknown): string {
-  return `${JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? each.toString() : each), 2)}\n`;
+  const text = JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? each.toString() : each), 2);
+  return `${text.replace(COMMANDS, (character) => (character === '\n' ? character : escapedInJson(character)))}\n`;
+}
+
+function escapedInJson(character: string): string {
+  const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
 }

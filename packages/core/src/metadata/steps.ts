@@ -74,9 +74,9 @@ function blockOn(waited: Promise<unknown> | Waitable<unknown>): unknown {
 /** How long an operation may run before other work of its thread gets a turn, in milliseconds. */
 const SLICE_MS = 2;
 
-/** Gives the event loop a turn. */
-export type Pause = () => Promise<void>;
-const nextTurn: Pause = () => new Promise((resolve) => setImmediate(resolve));
+/** Gives the event loop a turn, or does nothing while it is not time for one. */
+export type Pause = () => MaybePromise<void>;
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 /**
  * Runs an operation to its end, waiting where it waits. At its pauses the event loop gets a turn once `SLICE_MS` have passed.
@@ -104,8 +104,10 @@ async function runFrom<T>(steps: Steps<T>, first: Step<T>, pause?: Pause): Promi
     let resume: unknown;
     try {
       if (step.value !== undefined) resume = await (step.value instanceof Promise ? step.value : step.value.promise());
-      else if (pause) await pause();
-      else {
+      else if (pause) {
+        const turn = pause();
+        if (turn !== undefined) await turn;
+      } else {
         const now = performance.now();
         if (sliceEnd === 0) sliceEnd = now + SLICE_MS;
         if (now >= sliceEnd) {

@@ -210,6 +210,7 @@ export class Blobstore {
     const attempts = new Attempts();
     for (const blob of [...state.openBlobs.values()]) {
       if (isInUse(state, blob)) yield* attempts.attempt(() => sync(state, blob));
+      yield undefined;
     }
     yield* attempts.attempt(() => closeLingering(state));
     yield* attempts.attempt(() => flushDevice(state));

@@ -8,7 +8,7 @@ import { decodeExtentRle } from '../format/extent-rle.js';
 import { decodeExtentTable } from '../format/extent-table.js';
 import { decodeFlags } from '../format/flags.js';
 import { MdPageView, pageCrc } from '../format/md-page.js';
-import { bstypeToText, SuperBlock } from '../format/super-block.js';
+import { SuperBlock } from '../format/super-block.js';
 import { decodeXattr } from '../format/xattr.js';
 import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
@@ -23,9 +23,12 @@ const BATCH_PAGES = 256;
 
 /** Prints the value of an xattr, one character a byte. */
 export type PrintXattr = (name: string, value: Uint8Array) => string;
+/** Prints text that anybody may have put on the disk: a type, the name of an xattr; one character a byte. */
+export type PrintText = (text: string) => string;
 
 /**
- * Dumps the metadata of an unloaded store, one character a byte.
+ * Dumps the metadata of an unloaded store, one character a byte. Types, names and values come out as they are, unless told
+ * otherwise: on a terminal they would be obeyed.
  * @param write - is given the text piece by piece, also before an error
  * @throws EILSEQ when the device holds no store, ENOSPC when it is smaller than 1 MiB, EIO of the device.
  */
@@ -33,35 +36,42 @@ export function* dumpStore(
   device: BlockDevice,
   write: (text: string) => void,
   printXattr: PrintXattr = (_, value) => bytesToText(value),
+  printText: PrintText = (text) => text,
 ): Steps<void> {
   checkDevice(device);
   if (typeof write !== 'function') throw unusable('what the text is written to', 'a function');
   if (typeof printXattr !== 'function') throw unusable('what prints xattrs', 'a function');
+  if (typeof printText !== 'function') throw unusable('what prints text', 'a function');
   requireBlockLength(device.blockLengthBytes);
   requireDeviceSize(CLUSTER_BYTES_DEFAULT, device.blockCount * device.blockLengthBytes);
   const channel = device.openChannel();
   try {
     const block = new SuperBlock();
     yield* wait(channel.read(block.bytes, 0, 0, PAGE_BYTES / device.blockLengthBytes));
-    write(superText(block));
+    write(superText(block, printText));
     if (!block.hasSignature)
       throw new BlobstoreError('EILSEQ', 'the device holds no blobstore: its signature is missing');
     if (block.sizeBytes === 0) block.sizeBytes = device.blockCount * device.blockLengthBytes;
     const geometry = parseGeometry(block, device);
-    yield* dumpRegion(channel, geometry, block, write, printXattr);
+    yield* dumpRegion(channel, geometry, block, write, { printXattr, printText });
   } finally {
     channel.close();
   }
 }
 
-function superText(block: SuperBlock): string {
-  if (!block.hasSignature) return `Signature: "${untilZero(block.signature)}" (Mismatch)\n`;
+interface Printers {
+  readonly printXattr: PrintXattr;
+  readonly printText: PrintText;
+}
+
+function superText(block: SuperBlock, printText: PrintText): string {
+  if (!block.hasSignature) return `Signature: "${printText(untilZero(block.signature))}" (Mismatch)\n`;
   const superBlob = block.superBlobId === INVALID_BLOB_ID ? '(None)' : hex(block.superBlobId);
   return [
     `Signature: "${block.signature}" (OK)`,
     `Version: ${block.version}`,
     `CRC: ${hex(block.crc)} (${block.isSealed ? 'OK' : 'Mismatch'})`,
-    `Blobstore Type: ${bstypeToText(block.bstype)}`,
+    `Blobstore Type: ${printText(untilZero(bytesToText(block.bstype)))}`,
     `Cluster Size: ${block.clusterBytes}`,
     `Super Blob ID: ${superBlob}`,
     `Clean: ${block.clean}`,
@@ -82,11 +92,11 @@ function* dumpRegion(
   geometry: Geometry,
   block: SuperBlock,
   write: (text: string) => void,
-  printXattr: PrintXattr,
+  printers: Printers,
 ): Steps<void> {
   const clusterCount = Math.floor(block.sizeBytes / block.clusterBytes);
   const masks = yield* readMasksIfAny(channel, geometry, block, clusterCount);
-  const dump = new PageDump(geometry, block.clean !== 0, masks.pages, masks.blobIds, printXattr);
+  const dump = new PageDump(geometry, block.clean !== 0, masks.pages, masks.blobIds, printers);
   for (let first = 0; first < geometry.mdPageCount; first += BATCH_PAGES) {
     const count = Math.min(BATCH_PAGES, geometry.mdPageCount - first);
     const bytes = new Uint8Array(count * PAGE_BYTES);
@@ -94,8 +104,8 @@ function* dumpRegion(
     for (let at = 0; at < count; at++) {
       const page = new MdPageView(bytes, at * PAGE_BYTES);
       if (page.id !== 0n) write(dump.pageText(page, (first + at) as MdPage));
+      yield undefined;
     }
-    yield undefined;
   }
 }
 
@@ -119,14 +129,14 @@ class PageDump {
   readonly #clean: boolean;
   readonly #usedPages: BitArray;
   readonly #usedBlobIds: BitArray;
-  readonly #printXattr: PrintXattr;
+  readonly #printers: Printers;
 
-  constructor(geometry: Geometry, clean: boolean, usedPages: BitArray, usedBlobIds: BitArray, printXattr: PrintXattr) {
+  constructor(geometry: Geometry, clean: boolean, usedPages: BitArray, usedBlobIds: BitArray, printers: Printers) {
     this.#geometry = geometry;
     this.#clean = clean;
     this.#usedPages = usedPages;
     this.#usedBlobIds = usedBlobIds;
-    this.#printXattr = printXattr;
+    this.#printers = printers;
   }
 
   pageText(page: MdPageView, number: MdPage): string {
@@ -177,7 +187,11 @@ class PageDump {
   #xattrLines(page: MdPageView, payloadAt: number, payloadBytes: number, label: string): string[] {
     const xattr = decodeXattr(page.bytes, page.view, payloadAt, payloadBytes);
     if (!xattr) return [`Malformed ${label}`];
-    const lines = [`${label}: name = "${xattr.name}"`, `       value = "${this.#printXattr(xattr.name, xattr.value)}"`];
+    const { printXattr, printText } = this.#printers;
+    const lines = [
+      `${label}: name = "${printText(xattr.name)}"`,
+      `       value = "${printXattr(xattr.name, xattr.value)}"`,
+    ];
     for (let at = 0; at < xattr.value.length; at += 16) {
       const bytes = Array.from(xattr.value.subarray(at, at + 16), (byte) => `${byte.toString(16).padStart(2, '0')} `);
       lines.push(`               ${bytes.join('')}`);

@@ -10,7 +10,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { BlockDevice, ClearMethod, Blob as EngineBlob } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import type { LongWorkOptions } from './long-work.js';
+import type { CopyOptions, LongWorkOptions } from './long-work.js';
 
 /** Values of xattrs by name; text is kept as UTF-8. */
 export type XattrValues = Readonly<Record<string, string | Uint8Array>>;
@@ -72,6 +72,9 @@ export interface WriteStreamOptions {
  * The xattrs of a blob. Names are text, not empty and without a zero character; values are bytes, and text on request. Name
  * and value together have at most `XATTR_BYTES_MAX` bytes (EINVAL). What changes is on disk when the promise resolves;
  * when it rejects, nothing has changed. The xattr `name` is the blob's name, unique in its store (EEXIST).
+ *
+ * In an lvolstore of SPDK's (a store of type LVOLSTORE) `name` and `uuid` are C strings. Text is given and got without the zero byte,
+ * bytes have it: a name 64 of them at most. A blob's name cannot be taken away there, and a uuid must be one (EINVAL).
  */
 export interface Xattrs {
   /** The value; undefined when there is no such xattr. */
@@ -113,8 +116,9 @@ export interface Blob extends AsyncDisposable {
   readv(offset: number, into: readonly Uint8Array[]): Promise<void>;
   /**
    * Writes all of `data`, which must not change until the promise resolves. Writes to different bytes never disturb each
-   * other, however close they are; of writes to the same bytes at once either may win, cluster by cluster. Throws EINVAL
-   * past the blob's end, EPERM read-only, ENOSPC when a thin blob gets no cluster.
+   * other, however close they are; of writes to the same bytes at once either may win, cluster by cluster, or in parts of one
+   * where clusters have more than 2 MiB. Throws EINVAL past the blob's end, EPERM read-only, ENOSPC when a thin blob gets no
+   * cluster.
    */
   write(data: Uint8Array, offset: number): Promise<void>;
   /** Writes arrays one after another; otherwise as `write`. */
@@ -165,9 +169,10 @@ export interface Blob extends AsyncDisposable {
   /**
    * Copies the clusters that this read-only blob has itself to their places on another device, durably, and answers how many
    * bytes that were. A device that is given by its spec is opened, and closed again. Throws EPERM when the blob can be
-   * written, EINVAL when the device does not fit.
+   * written, EINVAL when the device does not fit, EEXIST when it holds a store: also one that was copied there before, as what a
+   * blob has in it. Then `overwrite` is what lets another copy follow.
    */
-  copyTo(device: DeviceSpec | BlockDevice, options?: LongWorkOptions): Promise<number>;
+  copyTo(device: DeviceSpec | BlockDevice, options?: CopyOptions): Promise<number>;
   /**
    * Makes the blob as long as `bytes`, rounded up to whole clusters. New bytes read as zeroes; in a clone that was made shorter
    * before, as its snapshot has them. Throws EPERM read-only, ENOSPC when a thick blob does not fit.

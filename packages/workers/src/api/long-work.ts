@@ -15,3 +15,8 @@ export interface LongWorkOptions {
   /** Called on the calling thread after each cluster. What it throws ends the work (ECANCELED, with it as `cause`). */
   readonly onProgress?: (progress: Progress) => void;
 }
+
+export interface CopyOptions extends LongWorkOptions {
+  /** Copies also onto a device that holds a store, which is lost. False unless given: then that is EEXIST. */
+  readonly overwrite?: boolean;
+}

@@ -65,6 +65,8 @@ export interface CreateStoreOptions extends CommonOptions {
   readonly mdPageCount?: number;
   /** How the device is cleared at first; 'unmap' unless given. */
   readonly clearMethod?: 'unmap' | 'write_zeroes' | 'none';
+  /** Makes the store also where the device holds one, damaged or not, which is lost. False unless given: then that is EEXIST. */
+  readonly overwrite?: boolean;
 }
 
 /** A blob that was found while the store was opened. */
@@ -95,8 +97,12 @@ export interface CreateBlobOptions {
   readonly sizeBytes?: number;
   /** Take clusters only when they are first written; false unless given. */
   readonly thin?: boolean;
-  /** A name by which the store opens it; no other blob of the store may have it (EEXIST). It is kept as the xattr `name`. */
+  /**
+   * A name by which the store opens it; no other blob of the store may have it (EEXIST). It is kept as the xattr `name`. Obligatory
+   * in an lvolstore (EINVAL), where it has 63 bytes at most; the super blob's is apart from the others' there.
+   */
   readonly name?: string;
+  /** In an lvolstore a `uuid` is added, unless given. */
   readonly xattrs?: XattrValues;
   /** How clusters are cleared that the blob gives back; 'default' (as 'unmap') unless given. */
   readonly clearMethod?: ClearMethod;

@@ -6,6 +6,8 @@
 import { type BlobRef, BlobstoreError, type Channel } from '@blobyard/core';
 import { type ByteSpan, byteSpan, EdgedTransfer } from './byte-span.js';
 import type { EdgeArrays } from './edge-arrays.js';
+import { operationTurns } from './loop-turns.js';
+import { type PartSizes, partEnd, partsOf, trimEnd } from './parts.js';
 import type { RequestSlots } from './request-slots.js';
 import type { WriteOrder, WriteTurn } from './write-order.js';
 
@@ -37,21 +39,33 @@ export interface SyncPort extends BlobPort {
 /** The way to one blob's data in the form of promises. */
 export interface BytePort extends BlobPort {
   readonly channel: PromiseChannel;
-  /** Where requests wait that would be too many for the channel; absent: it has them wait itself. */
+  /** Where requests wait that would be too many for the channel, and for their turn; absent: it has them wait itself. */
   readonly slots?: RequestSlots;
+  /** How much is moved at once, where the channel works on the calling thread. */
+  readonly parts?: PartSizes;
   /** Where the channel finishes each request before it returns: the same on the calling thread. */
   readonly atOnce?: SyncPort;
 }
 
+type PartedPort = BytePort & { readonly parts: PartSizes };
+
+/** Bytes of a transfer that takes some microseconds. */
+export const QUICK_BYTES = 1 << 16;
+
 /** Fills arrays, in the order of the list, with the bytes from `offset` on; `length` is what they hold together. */
-export async function readBytes(
-  port: BytePort,
-  into: readonly Uint8Array[],
-  offset: number,
-  length: number,
-): Promise<void> {
-  if (length === 0) return;
+export function readBytes(port: BytePort, into: readonly Uint8Array[], offset: number, length: number): Promise<void> {
+  if (length === 0) return Promise.resolve();
   const span = byteSpan(offset, length, port.unitBytes);
+  return isLong(port, span) ? readParts(port, span, into) : readSpan(port, span, into);
+}
+
+async function readParts(port: PartedPort, span: ByteSpan, into: readonly Uint8Array[]): Promise<void> {
+  for (const part of partsOf(span, into, port.unitBytes, port.parts.transferUnits)) {
+    await readSpan(port, part.span, part.list);
+  }
+}
+
+async function readSpan(port: BytePort, span: ByteSpan, into: readonly Uint8Array[]): Promise<void> {
   if (hasEdges(span)) {
     const transfer = new EdgedTransfer(span, into, port.edges);
     await readUnits(port, transfer.moved, span.first, span.end);
@@ -71,9 +85,24 @@ export async function writeBytes(
 ): Promise<void> {
   if (length === 0) return;
   const span = byteSpan(offset, length, port.unitBytes);
-  await inTurn(port, span, (turn) =>
-    hasEdges(span) ? writeEdged(port, span, data, turn) : writeUnits(port, data, span.first, span.end),
-  );
+  await inTurn(port, span, (turn) => {
+    return isLong(port, span) ? writeParts(port, span, data, turn) : writeSpan(port, span, data, turn);
+  });
+}
+
+async function writeParts(
+  port: PartedPort,
+  span: ByteSpan,
+  data: readonly Uint8Array[],
+  turn: WriteTurn,
+): Promise<void> {
+  for (const part of partsOf(span, data, port.unitBytes, port.parts.transferUnits)) {
+    await writeSpan(port, part.span, part.list, turn);
+  }
+}
+
+function writeSpan(port: BytePort, span: ByteSpan, data: readonly Uint8Array[], turn: WriteTurn): Promise<void> {
+  return hasEdges(span) ? writeEdged(port, span, data, turn) : writeUnits(port, data, span.first, span.end);
 }
 
 export async function zeroBytes(port: BytePort, offset: number, length: number): Promise<void> {
@@ -82,7 +111,12 @@ export async function zeroBytes(port: BytePort, offset: number, length: number):
   await inTurn(port, span, async (turn) => {
     await changeEdges(port, span, turn, () => true);
     const { first, end } = wholeUnits(span);
-    if (first < end) await whenFree(port, () => port.channel.writeZeroes(port.blob(), first, end - first));
+    const { parts } = port;
+    for (let at = first; at < end; ) {
+      const from = at;
+      at = parts === undefined ? end : partEnd(from, end, parts.transferUnits);
+      await whenFree(port, at - from, () => port.channel.writeZeroes(port.blob(), from, at - from));
+    }
   });
 }
 
@@ -93,7 +127,12 @@ export async function trimBytes(port: BytePort, offset: number, length: number):
   await inTurn(port, span, async (turn) => {
     await changeEdges(port, span, turn, (unit) => port.isAllocated(unit));
     const { first, end } = wholeUnits(span);
-    if (first < end) await whenFree(port, () => port.channel.unmap(port.blob(), first, end - first));
+    const { parts } = port;
+    for (let at = first; at < end; ) {
+      const from = at;
+      at = parts === undefined ? end : trimEnd(parts, from, end, port.isAllocated);
+      await whenFree(port, at - from, () => port.channel.unmap(port.blob(), from, at - from));
+    }
   });
 }
 
@@ -147,7 +186,11 @@ async function changeEdges(
  * something asynchronous behind it), everything is done again as promises; it ends with the same bytes.
  */
 async function writeEdged(port: BytePort, span: ByteSpan, data: readonly Uint8Array[], turn: WriteTurn): Promise<void> {
-  if (port.atOnce !== undefined && writeEdgedAtOnce(port.atOnce, span, data)) return;
+  const { atOnce } = port;
+  if (atOnce !== undefined) {
+    const begin = () => writeEdgedAtOnce(atOnce, span, data);
+    if (operationTurns.tryPass(span.length <= QUICK_BYTES) ? begin() : await operationTurns.later(begin)) return;
+  }
   const transfer = new EdgedTransfer(span, data, port.edges);
   const { head, tail } = transfer;
   port.order.holdEdges(turn);
@@ -187,16 +230,23 @@ export function writeEdgedSync(port: SyncPort, span: ByteSpan, data: readonly Ui
 
 function readUnits(port: BytePort, into: readonly Uint8Array[], first: number, end: number): Promise<void> {
   const { channel } = port;
-  if (into.length === 1) return whenFree(port, () => channel.read(port.blob(), into[0], first, end - first));
-  return whenFree(port, () => channel.readv(port.blob(), into, first, end - first));
+  const count = end - first;
+  if (into.length === 1) return whenFree(port, count, () => channel.read(port.blob(), into[0], first, count));
+  return whenFree(port, count, () => channel.readv(port.blob(), into, first, count));
 }
 
 function writeUnits(port: BytePort, data: readonly Uint8Array[], first: number, end: number): Promise<void> {
   const { channel } = port;
-  if (data.length === 1) return whenFree(port, () => channel.write(port.blob(), data[0], first, end - first));
-  return whenFree(port, () => channel.writev(port.blob(), data, first, end - first));
+  const count = end - first;
+  if (data.length === 1) return whenFree(port, count, () => channel.write(port.blob(), data[0], first, count));
+  return whenFree(port, count, () => channel.writev(port.blob(), data, first, count));
 }
 
-function whenFree(port: BytePort, request: () => Promise<void>): Promise<void> {
-  return port.slots === undefined ? request() : port.slots.run(request);
+/** More than is moved at once. */
+function isLong(port: BytePort, { first, end }: ByteSpan): port is PartedPort {
+  return port.parts !== undefined && end - first > port.parts.transferUnits;
+}
+
+function whenFree(port: BytePort, unitCount: number, request: () => Promise<void>): Promise<void> {
+  return port.slots === undefined ? request() : port.slots.run(unitCount * port.unitBytes <= QUICK_BYTES, request);
 }

@@ -1,6 +1,10 @@
-/** How many requests a channel is given at once: it refuses more, so that here they wait, first come, first served. */
+/**
+ * How many requests a channel is given at once: it refuses more, so that here they wait, first come, first served. Each lets the
+ * event loop turn, where it is time for that, before it begins.
+ */
 
 import { Semaphore } from 'async-mutex';
+import { operationTurns } from './loop-turns.js';
 
 export class RequestSlots {
   #free: number;
@@ -13,8 +17,11 @@ export class RequestSlots {
     this.#free = count;
   }
 
-  /** Runs a request once it has a slot: in this same call when one is free. */
-  async run<T>(request: () => Promise<T>): Promise<T> {
+  /**
+   * Runs a request once it has a slot and its turn: in this same call when it has both at once.
+   * @param isQuick - as of `LoopTurns.pass`
+   */
+  async run<T>(isQuick: boolean, request: () => Promise<T>): Promise<T> {
     if (this.#free > 0) {
       this.#free--;
     } else {
@@ -22,7 +29,7 @@ export class RequestSlots {
       await this.#queue.acquire();
     }
     try {
-      return await request();
+      return await (operationTurns.tryPass(isQuick) ? request() : operationTurns.later(request));
     } finally {
       this.#handOn();
     }

@@ -72,6 +72,11 @@ export class WriteOrder {
     return turn;
   }
 
+  /** True while nobody wants anything for himself: a write without edges that is over in the same call needs no turn. */
+  get isUnhindered(): boolean {
+    return this.#exclusiveCount === 0;
+  }
+
   /** A turn for a write without edges, if nobody wants anything for himself: then it need not wait. */
   enterUnhindered(first: number, end: number): WriteTurn | undefined {
     if (this.#exclusiveCount > 0) return undefined;

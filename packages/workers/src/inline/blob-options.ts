@@ -25,20 +25,18 @@ const CREATE_OPTIONS = [
   'externalSnapshotId',
 ] as const;
 
-/** A new blob's name, its size, and all that the engine needs to know. Throws EINVAL for options that cannot be. */
+/** A new blob's name and xattrs, its size, and what else the engine needs to know. Throws EINVAL for options that cannot be. */
 export function checkCreateBlob(options: CreateBlobOptions | undefined, clusterBytes: number) {
   const given = checkOptions('options of a blob', options, CREATE_OPTIONS);
   const sizeBytes = checkIntegerOr('sizeBytes', given.sizeBytes, 0, 0, Number.MAX_SAFE_INTEGER);
-  const { name, values } = givenXattrs(given);
   const engineOptions: CreateOptions = {
     clusterCount: Math.ceil(sizeBytes / clusterBytes),
     thin: checkBooleanOr('thin', given.thin, false),
     clearMethod: checkChoiceOr('clearMethod', given.clearMethod, CLEAR_METHODS),
     useExtentTable: checkBooleanOr('useExtentTable', given.useExtentTable, true),
-    xattrs: values,
     externalSnapshotId: checkExternalId(given.externalSnapshotId),
   };
-  return { name, sizeBytes, engineOptions };
+  return { given: givenXattrs(given), sizeBytes, engineOptions };
 }
 
 export function checkOpenBlob(options: OpenBlobOptions | undefined): EngineOpenOptions {

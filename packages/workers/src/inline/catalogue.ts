@@ -4,12 +4,7 @@
  * the lowest id answers to it.
  */
 
-import { types } from 'node:util';
-import { BlobstoreError, type Blob as EngineBlob } from '@blobyard/core';
-import { checkBytes, checkText, invalid } from '../checks.js';
-
-/** The xattr that holds a blob's name. */
-export const NAME_XATTR = 'name';
+import { BlobstoreError } from '@blobyard/core';
 
 /** That a blob is there, from its creation to its deletion. */
 export interface Listing {
@@ -20,6 +15,12 @@ export class Catalogue {
   readonly #listings = new Map<bigint, Listing>();
   readonly #holders = new Map<string, bigint[]>();
   readonly #promised = new Set<string>();
+  readonly #isApart: (id: bigint) => boolean;
+
+  /** @param isApart - true for a blob whose name is none of the other blobs': nobody finds it by that */
+  constructor(isApart: (id: bigint) => boolean = () => false) {
+    this.#isApart = isApart;
+  }
 
   get size(): number {
     return this.#listings.size;
@@ -44,7 +45,7 @@ export class Catalogue {
   }
 
   find(name: string): bigint | undefined {
-    return this.#holders.get(name)?.[0];
+    return this.#holders.get(name)?.find((id) => !this.#isApart(id));
   }
 
   /** Lists a blob, in the place of another one that had the id before. */
@@ -75,7 +76,8 @@ export class Catalogue {
    * @throws EEXIST when another blob has it, or is about to.
    */
   async promising<T>(name: string | undefined, holder: bigint | undefined, action: () => Promise<T>): Promise<T> {
-    if (name === undefined || (holder !== undefined && this.nameOf(holder) === name)) return action();
+    if (name === undefined) return action();
+    if (holder !== undefined && (this.nameOf(holder) === name || this.#isApart(holder))) return action();
     const has = this.find(name);
     if (has !== undefined || this.#promised.has(name)) {
       const who = has === undefined ? 'one that is being made or renamed' : `blob ${has}`;
@@ -91,27 +93,4 @@ export class Catalogue {
       this.#promised.delete(name);
     }
   }
-}
-
-/** The name of a blob that the engine has open; undefined when it has none that can be said. */
-export function nameOf(blob: EngineBlob): string | undefined {
-  const value = blob.xattrs.get(NAME_XATTR);
-  return value === undefined ? undefined : nameFromBytes(value);
-}
-
-/** The name in an xattr's value; undefined when it is empty or no UTF-8. */
-function nameFromBytes(value: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value) || undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The name that a user gives, as text or as the value of its xattr. EINVAL when it cannot be one. */
-export function checkName(value: unknown): string {
-  if (!types.isUint8Array(value)) return checkText('the name of a blob', value);
-  const name = nameFromBytes(checkBytes('the name of a blob', value));
-  if (name === undefined) throw invalid('the name of a blob', value, 'text, or its UTF-8 bytes');
-  return checkText('the name of a blob', name);
 }

@@ -1,9 +1,10 @@
 /** Copying what a blob has itself to another device. */
 
-import { BlobstoreError, type BlockDevice, run } from '@blobyard/core';
+import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import { requireNoStore } from '../existing-store.js';
 import { checkDevice, holdDevice } from './open-device.js';
-import { PAUSE, type PacedWorkOptions } from './pacing.js';
+import { PAUSE, type PacedCopyOptions } from './pacing.js';
 import type { StoreContext } from './store-context.js';
 
 /**
@@ -14,14 +15,15 @@ export async function copyBlob(
   context: StoreContext,
   id: bigint,
   target: DeviceSpec | BlockDevice,
-  options: PacedWorkOptions,
+  options: PacedCopyOptions,
 ): Promise<number> {
   const held = await holdDevice(checkDevice('device', target), true);
   try {
     if (held.device === context.device) {
       throw new BlobstoreError('EINVAL', `blob ${id} cannot be copied over its own store: name another device`);
     }
-    const clusters = await run(
+    if (!options.overwrite) await requireNoStore(held.device, `blob ${id} is not copied`);
+    const clusters = await context.run(
       context.blobstore.shallowCopyBlob(id, held.device, context.watch(options)),
       options[PAUSE],
     );

@@ -1,6 +1,7 @@
 /** What is under way on a handle, so that closing it can wait for that, and nothing new begins. */
 
 import { BlobstoreError } from '@blobyard/core';
+import type { LoopTurns } from '../data/loop-turns.js';
 import { coded } from '../failures.js';
 
 /** Told when something begins to be under way, and when nothing is any more. */
@@ -12,15 +13,20 @@ export interface Busy {
 export class InFlight {
   readonly #what: string;
   readonly #busy: Busy | undefined;
+  readonly #turns: LoopTurns | undefined;
   #count = 0;
   #isClosed = false;
   #failure: BlobstoreError | undefined;
   #onIdle: (() => void)[] = [];
 
-  /** @param what - for messages, such as "the store" */
-  constructor(what: string, busy?: Busy) {
+  /**
+   * @param what - for messages, such as "the store"
+   * @param turns - by which an operation lets the event loop turn that has not done so itself; absent: each waits for other threads
+   */
+  constructor(what: string, busy?: Busy, turns?: LoopTurns) {
     this.#what = what;
     this.#busy = busy;
+    this.#turns = turns;
   }
 
   get isClosed(): boolean {
@@ -57,11 +63,14 @@ export class InFlight {
   async run<T>(doing: string, operation: () => Promise<T>): Promise<T> {
     this.requireOpen();
     this.begin();
+    const passed = this.#turns?.passed;
     try {
       return await operation();
     } catch (error) {
       throw coded(error, doing);
     } finally {
+      const turn = this.#turns?.passed === passed ? this.#turns?.pass(true) : undefined;
+      if (turn !== undefined) await turn;
       this.end();
     }
   }
@@ -69,6 +78,7 @@ export class InFlight {
   /** Runs an operation that ends before this call does. Throws EBADF once closed. */
   runSync<T>(doing: string, operation: () => T): T {
     this.requireOpen();
+    this.#turns?.beginWaiting();
     try {
       return operation();
     } catch (error) {

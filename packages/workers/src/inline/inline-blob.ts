@@ -1,20 +1,25 @@
 /** A handle of a blob whose store lives on this thread. */
 
-import { BlobstoreError, type BlockDevice, type Blob as EngineBlob, run } from '@blobyard/core';
+import { types } from 'node:util';
+import { BlobstoreError, type BlockDevice, type Blob as EngineBlob } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo, DerivedBlobOptions, Xattrs } from '../api/blob.js';
-import type { LongWorkOptions } from '../api/long-work.js';
-import { checkFunctionOr, checkInteger, checkOptions, checkSignalOr } from '../checks.js';
+import type { CopyOptions, LongWorkOptions } from '../api/long-work.js';
+import { checkInteger, checkOptions } from '../checks.js';
 import { ByteBlob } from '../data/byte-blob.js';
-import type { BytePort, SyncPort } from '../data/byte-io.js';
+import { type BytePort, QUICK_BYTES, type SyncPort } from '../data/byte-io.js';
+import { operationTurns } from '../data/loop-turns.js';
 import { coded } from '../failures.js';
+import type { NewXattrs } from './blob-naming.js';
 import { copyBlob } from './copy-blob.js';
 import { InFlight } from './in-flight.js';
 import { InlineXattrs } from './inline-xattrs.js';
-import { PAUSE, type PacedWorkOptions } from './pacing.js';
+import { checkLongWork, type LongWork, PAUSE, type PacedCopyOptions } from './pacing.js';
 import { type Handle, parentOf, type StoreContext } from './store-context.js';
-import { type GivenXattrs, givenXattrs } from './xattr-values.js';
+import { givenXattrs } from './xattr-values.js';
+
+const { isUint8Array } = types;
 
 export class InlineBlob extends ByteBlob implements Blob, Handle {
   readonly id: bigint;
@@ -28,12 +33,12 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
   /** @param blob - open, with a reference that becomes the handle's */
   constructor(context: StoreContext, blob: EngineBlob) {
     super();
-    const { channel, slots, edges } = context;
+    const { channel, slots, edges, parts } = context;
     const { ioUnitBytes } = context.blobstore.geometry;
     this.id = blob.id;
     this.#context = context;
     this.#blob = blob;
-    this.inFlight = new InFlight(`this handle of blob ${blob.id}`);
+    this.inFlight = new InFlight(`this handle of blob ${blob.id}`, undefined, operationTurns);
     this.xattrs = new InlineXattrs(context, blob, this.inFlight);
     const port: SyncPort = {
       channel,
@@ -43,7 +48,7 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
       blob: () => blob,
       isAllocated: (unit) => blob.clusterAt(Math.floor((unit * ioUnitBytes) / context.clusterBytes)) !== 0,
     };
-    this.port = { ...port, channel, slots, atOnce: context.device.synchronous ? port : undefined };
+    this.port = { ...port, channel, slots, parts, atOnce: context.device.synchronous ? port : undefined };
     context.handles.add(this);
   }
 
@@ -72,6 +77,36 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
     return this.#blob;
   }
 
+  /** Whole io units that can be moved at once are moved in this very call; everything else takes the common way. */
+  override read(offset: number, length: number): Promise<Uint8Array>;
+  override read(offset: number, into: Uint8Array): Promise<Uint8Array>;
+  override read(offset: number, lengthOrInto: number | Uint8Array): Promise<Uint8Array> {
+    if (isUint8Array(lengthOrInto) && this.#isDirect(offset, lengthOrInto.length)) {
+      const { unitBytes } = this.port;
+      try {
+        const count = lengthOrInto.length / unitBytes;
+        const isDone = this.#context.channel.tryReadNow(this.#blob, lengthOrInto, offset / unitBytes, count);
+        if (isDone) return Promise.resolve(lengthOrInto);
+      } catch (error) {
+        return Promise.reject(coded(error, 'read'));
+      }
+    }
+    return super.read(offset, lengthOrInto as Uint8Array);
+  }
+
+  override write(data: Uint8Array, offset: number): Promise<void> {
+    if (isUint8Array(data) && this.port.order.isUnhindered && this.#isDirect(offset, data.length)) {
+      const { unitBytes } = this.port;
+      try {
+        const count = data.length / unitBytes;
+        if (this.#context.channel.tryWriteNow(this.#blob, data, offset / unitBytes, count)) return Promise.resolve();
+      } catch (error) {
+        return Promise.reject(coded(error, 'write'));
+      }
+    }
+    return super.write(data, offset);
+  }
+
   info(): Promise<BlobInfo> {
     return this.inFlight.run('describe a blob', async () => this.#context.infoOf(this.#blob));
   }
@@ -82,33 +117,35 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
 
   snapshot(options?: DerivedBlobOptions): Promise<Blob> {
     return this.inFlight.run(`snapshot blob ${this.id}`, () => {
-      const given = givenXattrs(checkOptions('options of a snapshot', options, ['name', 'xattrs']));
-      return this.#derive(given, true, () => this.#snapshotListed(given));
+      const { naming } = this.#context;
+      const checked = naming.forNew(givenXattrs(checkOptions('options of a snapshot', options, ['name', 'xattrs'])));
+      return this.#derive(checked, true, () => this.#snapshotListed(checked));
     });
   }
 
   clone(options?: DerivedBlobOptions): Promise<Blob> {
     return this.inFlight.run(`clone blob ${this.id}`, () => {
-      const given = givenXattrs(checkOptions('options of a clone', options, ['name', 'xattrs']));
-      return this.#derive(given, false, () => run(this.#context.blobstore.createClone(this.id, given.values)));
+      const { blobstore, naming } = this.#context;
+      const checked = naming.forNew(givenXattrs(checkOptions('options of a clone', options, ['name', 'xattrs'])));
+      return this.#derive(checked, false, () => this.#context.run(blobstore.createClone(this.id, checked.values)));
     });
   }
 
   inflate(options?: LongWorkOptions): Promise<void> {
     return this.#long('inflate', options, (checked) => {
       const { blobstore, channel } = this.#context;
-      return run(blobstore.inflateBlob(channel, this.id, this.#context.watch(checked)), checked[PAUSE]);
+      return this.#context.run(blobstore.inflateBlob(channel, this.id, this.#context.watch(checked)), checked[PAUSE]);
     });
   }
 
   decouple(options?: LongWorkOptions): Promise<void> {
     return this.#long('decouple', options, (checked) => {
       const { blobstore, channel } = this.#context;
-      return run(blobstore.decoupleBlob(channel, this.id, this.#context.watch(checked)), checked[PAUSE]);
+      return this.#context.run(blobstore.decoupleBlob(channel, this.id, this.#context.watch(checked)), checked[PAUSE]);
     });
   }
 
-  copyTo(device: DeviceSpec | BlockDevice, options?: LongWorkOptions): Promise<number> {
+  copyTo(device: DeviceSpec | BlockDevice, options?: CopyOptions): Promise<number> {
     return this.#long('copy', options, (checked) => copyBlob(this.#context, this.id, device, checked));
   }
 
@@ -126,20 +163,24 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
       const { blobstore, turns } = this.#context;
       await turns.with(this.id, { turn: true, state: true }, async () => {
         blobstore.setReadOnly(this.#blob);
-        await run(blobstore.syncBlob(this.#blob));
+        await this.#context.run(blobstore.syncBlob(this.#blob));
       });
     });
   }
 
   sync(): Promise<void> {
     return this.inFlight.run(`sync blob ${this.id}`, async () => {
-      await this.#context.turns.withState([this.id], () => run(this.#context.blobstore.syncBlob(this.#blob)));
+      await this.#context.turns.withState([this.id], () =>
+        this.#context.run(this.#context.blobstore.syncBlob(this.#blob)),
+      );
     });
   }
 
   flush(): Promise<void> {
     return this.inFlight.run(`flush blob ${this.id}`, async () => {
-      await this.#context.turns.withState([this.id], () => run(this.#context.blobstore.flushBlob(this.#blob)));
+      await this.#context.turns.withState([this.id], () =>
+        this.#context.run(this.#context.blobstore.flushBlob(this.#blob)),
+      );
     });
   }
 
@@ -159,7 +200,7 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
     const { blobstore, turns, handles } = this.#context;
     await this.inFlight.close();
     if (!blobstore.isClosed) {
-      await turns.with(this.id, { state: true }, () => run(blobstore.closeBlob(this.#blob)));
+      await turns.with(this.id, { state: true }, () => this.#context.run(blobstore.closeBlob(this.#blob)));
     }
     handles.delete(this);
   }
@@ -174,23 +215,36 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
     return isData ? blobstore.nextAllocated(this.#blob, unit) : blobstore.nextUnallocated(this.#blob, unit);
   }
 
+  /** Whole io units, of a handle that is in use, and it is no time for others: the shortest way, if the channel finds it so. */
+  #isDirect(offset: number, length: number): boolean {
+    const { unitBytes, atOnce } = this.port;
+    return (
+      atOnce !== undefined &&
+      typeof offset === 'number' &&
+      length % unitBytes === 0 &&
+      offset % unitBytes === 0 &&
+      this.inFlight.isUsable &&
+      operationTurns.tryPass(length <= QUICK_BYTES)
+    );
+  }
+
   /** Makes a blob that has to do with this one, opens and lists it. */
-  #derive(given: GivenXattrs, changesState: boolean, make: () => Promise<bigint>): Promise<Blob> {
+  #derive(given: NewXattrs, changesState: boolean, make: () => Promise<bigint>): Promise<Blob> {
     const { blobstore, catalogue, turns } = this.#context;
     return catalogue.promising(given.name, undefined, () =>
       turns.with(this.id, { turn: true, state: changesState }, async () => {
         const id = await make();
         catalogue.add(id, given.name);
-        return new InlineBlob(this.#context, await run(blobstore.openBlob(id)));
+        return new InlineBlob(this.#context, await this.#context.run(blobstore.openBlob(id)));
       }),
     );
   }
 
   /** Makes a snapshot. When only its very end fails it is there all the same, and is listed before the error goes on. */
-  async #snapshotListed(given: GivenXattrs): Promise<bigint> {
+  async #snapshotListed(given: NewXattrs): Promise<bigint> {
     const { blobstore, catalogue } = this.#context;
     try {
-      return await run(blobstore.createSnapshot(this.id, given.values));
+      return await this.#context.run(blobstore.createSnapshot(this.id, given.values));
     } catch (error) {
       const made = parentOf(this.#blob);
       if (made !== undefined && !catalogue.has(made)) catalogue.add(made, given.name);
@@ -199,15 +253,13 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
   }
 
   async #long<T>(
-    doing: string,
-    options: PacedWorkOptions | undefined,
-    work: (checked: PacedWorkOptions) => Promise<T>,
+    doing: LongWork,
+    options: PacedCopyOptions | undefined,
+    work: (checked: PacedCopyOptions) => Promise<T>,
   ): Promise<T> {
     return this.inFlight.run(`${doing} blob ${this.id}`, async () => {
-      const checked = checkOptions(`options of ${doing}`, options, ['signal', 'onProgress']);
-      const signal = checkSignalOr(checked.signal);
-      checkFunctionOr('onProgress', checked.onProgress);
-      return this.#context.turns.with(this.id, { turn: true, signal }, () => work(checked));
+      const checked = checkLongWork(doing, options);
+      return this.#context.turns.with(this.id, { turn: true, signal: checked.signal }, () => work(checked));
     });
   }
 
@@ -219,11 +271,11 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
     const turn = order.enter({ first: end, end: Number.POSITIVE_INFINITY, head: -1, tail: -1 }, true);
     try {
       await order.whenReady(turn);
-      await run(blobstore.resizeBlob(this.#blob, clusterCount));
+      await this.#context.run(blobstore.resizeBlob(this.#blob, clusterCount));
     } finally {
       order.leave(turn);
     }
-    await run(blobstore.syncBlob(this.#blob));
+    await this.#context.run(blobstore.syncBlob(this.#blob));
   }
 }
 

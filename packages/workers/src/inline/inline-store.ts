@@ -9,7 +9,6 @@ import {
   dumpStore,
   type Blob as EngineBlob,
   INVALID_BLOB_ID,
-  run,
   type Steps,
 } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
@@ -27,6 +26,7 @@ import type {
   StoreStats,
 } from '../api/store.js';
 import { checkWritableOr } from '../checks.js';
+import { operationTurns } from '../data/loop-turns.js';
 import { Listeners } from '../data/store-events.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import { coded } from '../failures.js';
@@ -38,7 +38,7 @@ import { freeBytesOf, LowSpaceWatch } from './low-space.js';
 import type { HeldDevice } from './open-device.js';
 import { SelfSync } from './self-sync.js';
 import { Sharing } from './sharing.js';
-import type { StoreContext } from './store-context.js';
+import { type StoreContext, superBlobOf } from './store-context.js';
 
 export interface InlineStoreOptions {
   /** Threshold of the event `low-space`. */
@@ -51,7 +51,7 @@ export class InlineStore implements Store {
   readonly damaged: readonly Damage[];
   readonly #context: StoreContext;
   readonly #held: HeldDevice;
-  readonly #inFlight = new InFlight('the store');
+  readonly #inFlight = new InFlight('the store', undefined, operationTurns);
   readonly #sharing: Sharing;
   readonly #listeners = new Listeners();
   readonly #selfSync: SelfSync;
@@ -112,12 +112,13 @@ export class InlineStore implements Store {
 
   create(options?: CreateBlobOptions): Promise<Blob> {
     return this.#inFlight.run('create a blob', () => {
-      const { blobstore, catalogue, clusterBytes } = this.#context;
-      const { name, engineOptions } = checkCreateBlob(options, clusterBytes);
+      const { blobstore, catalogue, clusterBytes, naming } = this.#context;
+      const { given, engineOptions } = checkCreateBlob(options, clusterBytes);
+      const { name, values } = naming.forNew(given);
       return catalogue.promising(name, undefined, async () => {
-        const id = await run(blobstore.createBlob(engineOptions));
+        const id = await this.#context.run(blobstore.createBlob({ ...engineOptions, xattrs: values }));
         catalogue.add(id, name);
-        return new InlineBlob(this.#context, await run(blobstore.openBlob(id)));
+        return new InlineBlob(this.#context, await this.#context.run(blobstore.openBlob(id)));
       });
     });
   }
@@ -129,7 +130,7 @@ export class InlineStore implements Store {
       const id = this.#find(address);
       return turns.with(id, {}, async () => {
         this.#requireListed(id);
-        return new InlineBlob(this.#context, await run(blobstore.openBlob(id, engineOptions)));
+        return new InlineBlob(this.#context, await this.#context.run(blobstore.openBlob(id, engineOptions)));
       });
     });
   }
@@ -145,7 +146,7 @@ export class InlineStore implements Store {
         this.#requireListed(id);
         requireNoHandles(this.#context, id);
         const listing = catalogue.listingOf(id);
-        await this.#withoutTitle(id, () => run(blobstore.deleteBlob(id)));
+        await this.#withoutTitle(id, () => this.#context.run(blobstore.deleteBlob(id)));
         if (catalogue.listingOf(id) === listing) catalogue.remove(id); // or a new blob has got the id already
       });
     });
@@ -184,24 +185,24 @@ export class InlineStore implements Store {
   }
 
   getSuperBlob(): Promise<bigint | undefined> {
-    return this.#inFlight.run('look for the super blob', async () => this.#superBlob());
+    return this.#inFlight.run('look for the super blob', async () => superBlobOf(this.#context.blobstore));
   }
 
   setSuperBlob(address: BlobAddress | undefined): Promise<void> {
     return this.#inFlight.run('name the super blob', async () => {
       const id = address === undefined ? INVALID_BLOB_ID : this.#find(address);
-      await run(this.#context.blobstore.setSuper(id));
+      await this.#context.run(this.#context.blobstore.setSuper(id));
     });
   }
 
   grow(): Promise<void> {
-    return this.#inFlight.run('grow the store', () => run(this.#context.blobstore.growLive()));
+    return this.#inFlight.run('grow the store', () => this.#context.run(this.#context.blobstore.growLive()));
   }
 
   flush(): Promise<void> {
     return this.#inFlight.run('flush the store', async () => {
       const { blobstore, turns } = this.#context;
-      await turns.withState(blobstore.openBlobIds(), () => run(blobstore.flush()));
+      await turns.withState(blobstore.openBlobIds(), () => this.#context.run(blobstore.flush()));
     });
   }
 
@@ -211,7 +212,7 @@ export class InlineStore implements Store {
     return this.#inFlight.run('dump the store', async () => {
       checkWritableOr('what to dump to', to);
       const pieces: Buffer[] = [];
-      await run(dumpStore(this.#context.device, (text) => pieces.push(Buffer.from(text, 'latin1'))));
+      await this.#context.run(dumpStore(this.#context.device, (text) => pieces.push(Buffer.from(text, 'latin1'))));
       if (to === undefined) return Buffer.concat(pieces).toString();
       return pipeline(Readable.from(pieces), to, { end: false });
     });
@@ -274,7 +275,7 @@ export class InlineStore implements Store {
     try {
       await this.#sharing.evict();
       await Promise.all([...handles].map((handle) => handle.close())); // those that were opened meanwhile, or failed
-      if (!blobstore.isClosed) await run(finish(blobstore));
+      if (!blobstore.isClosed) await this.#context.run(finish(blobstore));
     } catch (error) {
       if (isCoded(error, 'EBUSY') && !blobstore.isClosed) {
         this.#inFlight.reopen();
@@ -292,7 +293,7 @@ export class InlineStore implements Store {
     this.#selfSync.stop();
     this.#sharing.stop();
     try {
-      await run(this.#context.blobstore.abandon());
+      await this.#context.run(this.#context.blobstore.abandon());
     } finally {
       try {
         await this.#sharing.shutOut();
@@ -308,7 +309,7 @@ export class InlineStore implements Store {
     if (!catalogue.has(id)) return undefined;
     let blob: EngineBlob;
     try {
-      blob = await run(blobstore.openBlob(id));
+      blob = await this.#context.run(blobstore.openBlob(id));
     } catch (error) {
       if (isCoded(error, 'EBUSY')) return undefined;
       throw error;
@@ -316,7 +317,7 @@ export class InlineStore implements Store {
     try {
       return this.#context.infoOf(blob);
     } finally {
-      await run(blobstore.dropBlob(blob)); // a look at a blob is no place to hear that it cannot be written
+      await this.#context.run(blobstore.dropBlob(blob)); // a look at a blob is no place to hear that it cannot be written
     }
   }
 
@@ -348,21 +349,12 @@ export class InlineStore implements Store {
   /** Deletes the super blob without its title: a new blob may get its id. When that fails, it has the title again. */
   async #withoutTitle(id: bigint, deletion: () => Promise<void>): Promise<void> {
     const { blobstore } = this.#context;
-    if (this.#superBlob() !== id) return deletion();
-    await run(blobstore.setSuper(INVALID_BLOB_ID));
+    if (superBlobOf(this.#context.blobstore) !== id) return deletion();
+    await this.#context.run(blobstore.setSuper(INVALID_BLOB_ID));
     try {
       await deletion();
     } catch (error) {
-      await run(blobstore.setSuper(id));
-      throw error;
-    }
-  }
-
-  #superBlob(): bigint | undefined {
-    try {
-      return this.#context.blobstore.getSuper();
-    } catch (error) {
-      if (isCoded(error, 'ENOENT')) return undefined;
+      await this.#context.run(blobstore.setSuper(id));
       throw error;
     }
   }

@@ -1,11 +1,10 @@
 /** The xattrs of a blob that this thread's engine has open. */
 
-import { BlobstoreError, type Blob as EngineBlob, run } from '@blobyard/core';
+import { BlobstoreError, type Blob as EngineBlob } from '@blobyard/core';
 import type { Xattrs, XattrValues } from '../api/blob.js';
-import { checkName, NAME_XATTR } from './catalogue.js';
 import type { InFlight } from './in-flight.js';
-import type { StoreContext } from './store-context.js';
-import { checkXattrName, checkXattrs, checkXattrValue } from './xattr-values.js';
+import { type StoreContext, superBlobOf } from './store-context.js';
+import { checkXattrName, checkXattrs, checkXattrValue, NAME_XATTR, type XattrValue } from './xattr-values.js';
 
 export class InlineXattrs implements Xattrs {
   readonly #context: StoreContext;
@@ -24,7 +23,7 @@ export class InlineXattrs implements Xattrs {
 
   async getText(name: string): Promise<string | undefined> {
     const value = await this.get(name);
-    return value === undefined ? undefined : new TextDecoder().decode(value);
+    return value === undefined ? undefined : this.#context.naming.textIn(name, value);
   }
 
   set(name: string, value: string | Uint8Array): Promise<void> {
@@ -56,12 +55,14 @@ export class InlineXattrs implements Xattrs {
    * Sets xattrs (undefined: removes them) in memory and on disk. An old name is given free only when the disk has the new one:
    * after a crash two blobs could have it otherwise. Answers whether there was anything to do.
    */
-  async #change(changes: ReadonlyMap<string, Uint8Array | undefined>): Promise<boolean> {
-    const { catalogue, turns } = this.#context;
+  async #change(given: ReadonlyMap<string, XattrValue | undefined>): Promise<boolean> {
+    const { blobstore, catalogue, naming, turns } = this.#context;
     const { id } = this.#blob;
+    const isSuper = superBlobOf(blobstore) === id;
+    const changes = new Map([...given].map(([key, value]) => [key, naming.forChange(key, value, isSuper)]));
     const renames = changes.has(NAME_XATTR);
-    const given = changes.get(NAME_XATTR);
-    const name = given === undefined ? undefined : checkName(given);
+    const nameBytes = changes.get(NAME_XATTR);
+    const name = nameBytes === undefined ? undefined : naming.nameIn(nameBytes);
     return turns.withState([id], () =>
       catalogue.promising(name, id, async () => {
         const before = new Map([...changes.keys()].map((key) => [key, this.#value(key)]));
@@ -83,7 +84,7 @@ export class InlineXattrs implements Xattrs {
     }
     try {
       this.#apply(changes);
-      await run(blobstore.syncBlob(this.#blob));
+      await this.#context.run(blobstore.syncBlob(this.#blob));
     } catch (error) {
       this.#apply(before);
       throw error;

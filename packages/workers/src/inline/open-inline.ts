@@ -10,11 +10,13 @@ import {
 } from '@blobyard/core';
 import type { FoundBlob } from '../api/store.js';
 import { callUser } from '../failures.js';
-import { Catalogue, nameOf } from './catalogue.js';
+import { isLvolstore, namingOf } from './blob-naming.js';
+import { Catalogue } from './catalogue.js';
 import { InlineStore, type InlineStoreOptions } from './inline-store.js';
 import type { HeldDevice } from './open-device.js';
 import { pauseUnlessAborted } from './pause.js';
-import { StoreContext } from './store-context.js';
+import { StoreContext, superBlobOf } from './store-context.js';
+import { NAME_XATTR } from './xattr-values.js';
 
 /** What making and opening a store have in common. */
 export interface InlineOptions extends InlineStoreOptions {
@@ -35,16 +37,16 @@ export interface OpenInlineOptions extends InlineOptions {
 /** Makes a store; the device is the store's from then on. Throws as `createStore`. */
 export async function createInline(held: HeldDevice, options: CreateInlineOptions): Promise<InlineStore> {
   const blobstore = await run(Blobstore.init(held.device, options.init));
-  return new InlineStore(new StoreContext(blobstore, new Catalogue(), options.requestsMax), held, options);
+  return new InlineStore(new StoreContext(blobstore, newCatalogue(blobstore), options.requestsMax), held, options);
 }
 
 /** Opens the store on a device, which is the store's from then on. Throws as `openStore`. */
 export async function openInline(held: HeldDevice, options: OpenInlineOptions): Promise<InlineStore> {
-  const found: { id: bigint; name: string | undefined; clusterCount: number }[] = [];
+  const found: { id: bigint; nameBytes: Uint8Array | undefined; clusterCount: number }[] = [];
   const onBlob = (blob: LoadedBlob) => {
     // The engine shows the blob itself, with its xattrs; they are read only now.
-    const name = blob instanceof EngineBlob ? nameOf(blob) : undefined;
-    found.push({ id: blob.id, name, clusterCount: blob.clusterCount });
+    const nameBytes = blob instanceof EngineBlob ? blob.xattrs.get(NAME_XATTR) : undefined;
+    found.push({ id: blob.id, nameBytes, clusterCount: blob.clusterCount });
   };
   const onRestart = () => {
     found.length = 0;
@@ -53,8 +55,10 @@ export async function openInline(held: HeldDevice, options: OpenInlineOptions): 
   const blobstore = await run(Blobstore.load(held.device, load), pauseUnlessAborted(options.signal));
   try {
     if (options.grow) await run(blobstore.growLive());
-    const catalogue = new Catalogue();
-    for (const { id, name, clusterCount } of found) {
+    const catalogue = newCatalogue(blobstore);
+    const naming = namingOf(blobstore);
+    for (const { id, nameBytes, clusterCount } of found) {
+      const name = nameBytes && naming.nameIn(nameBytes);
       catalogue.add(id, name);
       const sizeBytes = clusterCount * blobstore.geometry.clusterBytes;
       if (options.onBlob) callUser('onBlob', options.onBlob, { id, name, sizeBytes });
@@ -64,4 +68,9 @@ export async function openInline(held: HeldDevice, options: OpenInlineOptions): 
     await run(blobstore.abandon());
     throw error;
   }
+}
+
+/** The name of an lvolstore, on its super blob, is none of its volumes' names: one of them may have the same. */
+function newCatalogue(blobstore: Blobstore): Catalogue {
+  return new Catalogue(isLvolstore(blobstore) ? (id) => id === superBlobOf(blobstore) : undefined);
 }

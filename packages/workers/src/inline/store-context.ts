@@ -2,18 +2,25 @@
 
 import {
   type Blobstore,
+  BlobstoreError,
   type BlockDevice,
   type Channel,
   type Blob as EngineBlob,
   INVALID_BLOB_ID,
+  type Pause,
+  run,
+  type Steps,
   type Watched,
 } from '@blobyard/core';
 import type { BlobInfo } from '../api/blob.js';
 import type { LongWorkOptions } from '../api/long-work.js';
 import { EdgeArrays } from '../data/edge-arrays.js';
+import { longWorkTurns, operationTurns } from '../data/loop-turns.js';
+import { type PartSizes, partSizes } from '../data/parts.js';
 import { RequestSlots } from '../data/request-slots.js';
 import { WriteOrder } from '../data/write-order.js';
 import { callUser } from '../failures.js';
+import { type BlobNaming, namingOf } from './blob-naming.js';
 import { BlobTurns } from './blob-turns.js';
 import type { Catalogue } from './catalogue.js';
 import { LockTable } from './lock-table.js';
@@ -31,8 +38,10 @@ export class StoreContext {
   readonly channel: Channel;
   readonly slots: RequestSlots;
   readonly edges: EdgeArrays;
+  readonly parts: PartSizes;
   readonly turns: BlobTurns;
   readonly catalogue: Catalogue;
+  readonly naming: BlobNaming;
   readonly handles = new Set<Handle>();
   /** Handles of one blob share the order of its writes. */
   readonly #orders = new WeakMap<EngineBlob, WriteOrder>();
@@ -41,9 +50,12 @@ export class StoreContext {
     this.blobstore = blobstore;
     this.channel = blobstore.openChannel();
     this.slots = new RequestSlots(requestsMax);
-    this.edges = new EdgeArrays(blobstore.geometry.ioUnitBytes);
+    const { clusterBytes, ioUnitBytes } = blobstore.geometry;
+    this.edges = new EdgeArrays(ioUnitBytes);
+    this.parts = partSizes(clusterBytes, ioUnitBytes);
     this.turns = new BlobTurns(blobstore, new LockTable());
     this.catalogue = catalogue;
+    this.naming = namingOf(blobstore);
   }
 
   get device(): BlockDevice {
@@ -61,6 +73,14 @@ export class StoreContext {
       this.#orders.set(blob, order);
     }
     return order;
+  }
+
+  /**
+   * Runs an operation of the engine, when it is time for it, and lets the event loop turn at its pauses.
+   * @param pause - in the place of that
+   */
+  async run<T>(steps: Steps<T>, pause: Pause = pauseForOthers): Promise<T> {
+    return operationTurns.tryPass() ? run(steps, pause) : operationTurns.later(() => run(steps, pause));
   }
 
   /** What is known about an open blob. */
@@ -95,7 +115,19 @@ export class StoreContext {
   }
 }
 
+const pauseForOthers: Pause = () => longWorkTurns.pass();
+
 /** The snapshot in this store that an open blob is a clone of. */
 export function parentOf(blob: EngineBlob): bigint | undefined {
   return blob.isClone && blob.parentId !== INVALID_BLOB_ID ? blob.parentId : undefined;
+}
+
+/** The blob that the store's users begin at, if one is named. */
+export function superBlobOf(blobstore: Blobstore): bigint | undefined {
+  try {
+    return blobstore.getSuper();
+  } catch (error) {
+    if (error instanceof BlobstoreError && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
 }

@@ -5,6 +5,8 @@ import { type BlobRef, BlobstoreError, type Channel } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
 import { ByteBlob } from '../data/byte-blob.js';
 import type { BytePort, SyncPort } from '../data/byte-io.js';
+import { operationTurns } from '../data/loop-turns.js';
+import { partSizes } from '../data/parts.js';
 import { InFlight } from '../inline/in-flight.js';
 import type { AttachedStore } from './attach.js';
 import { BlobView } from './blob-view.js';
@@ -45,10 +47,11 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
     this.#view = new BlobView(shared, slot, generation);
     this.#clusterUnits = geometry.ioUnitsPerCluster;
     this.#unitBytes = geometry.ioUnitBytes;
-    this.inFlight = new InFlight(`this handle of blob ${id}`, keepAlive);
+    this.inFlight = new InFlight(`this handle of blob ${id}`, keepAlive, operationTurns);
     this.port = {
       ...means,
       channel: store.channel,
+      parts: partSizes(geometry.clusterBytes, geometry.ioUnitBytes),
       unitBytes: geometry.ioUnitBytes,
       blob: () => this,
       isAllocated: (unit) => this.#view.isAllocated(Math.floor(unit / this.#clusterUnits)),
@@ -131,6 +134,6 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
 
   /** Whole io units, of a handle that is open: the shortest way, if the rest of the arguments are what they should be. */
   #isDirect(first: number, count: number): boolean {
-    return Number.isInteger(first) && Number.isInteger(count) && !this.inFlight.isClosed;
+    return Number.isInteger(first) && Number.isInteger(count) && !this.inFlight.isClosed && !operationTurns.isWaiting;
   }
 }

@@ -6,7 +6,7 @@
 import { Writable } from 'node:stream';
 import { BlobstoreError, run } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import type { Blob, BlobInfo } from '../api/blob.js';
+import type { Blob, BlobInfo, DerivedBlobOptions, XattrValues } from '../api/blob.js';
 import type { BlobAddress, CreateBlobOptions, FoundBlob, OpenBlobOptions, StoreStats } from '../api/store.js';
 import type { InlineStore } from '../inline/inline-store.js';
 import { holdShared } from '../inline/open-device.js';
@@ -14,8 +14,6 @@ import { createInline, openInline } from '../inline/open-inline.js';
 import type { ClientCallbacks } from './client-callbacks.js';
 import type { ExternalAnswer, Followed, OpenedBlob, OpenedStore, StorePlan } from './metadata-protocol.js';
 import { toWire } from './wire-error.js';
-
-type Bytes = Readonly<Record<string, Uint8Array>>;
 
 export class MetadataService {
   readonly #callbacks: ClientCallbacks;
@@ -120,12 +118,12 @@ export class MetadataService {
     return this.#blob(handle).clones();
   }
 
-  async snapshot(handle: number, xattrs: Bytes): Promise<OpenedBlob> {
-    return this.#keep(await this.#blob(handle).snapshot({ xattrs }));
+  async snapshot(handle: number, options: DerivedBlobOptions): Promise<OpenedBlob> {
+    return this.#keep(await this.#blob(handle).snapshot(options));
   }
 
-  async clone(handle: number, xattrs: Bytes): Promise<OpenedBlob> {
-    return this.#keep(await this.#blob(handle).clone({ xattrs }));
+  async clone(handle: number, options: DerivedBlobOptions): Promise<OpenedBlob> {
+    return this.#keep(await this.#blob(handle).clone(options));
   }
 
   async inflate(handle: number, followed: Followed): Promise<void> {
@@ -136,8 +134,13 @@ export class MetadataService {
     await this.#callbacks.follow(followed, (options) => this.#blob(handle).decouple(options));
   }
 
-  async copyTo(handle: number, device: DeviceSpec, followed: Followed): Promise<number> {
-    return this.#callbacks.follow(followed, (options) => this.#blob(handle).copyTo(device, options));
+  async copyTo(
+    handle: number,
+    device: DeviceSpec,
+    overwrite: boolean | undefined,
+    followed: Followed,
+  ): Promise<number> {
+    return this.#callbacks.follow(followed, (options) => this.#blob(handle).copyTo(device, { ...options, overwrite }));
   }
 
   async resize(handle: number, bytes: number): Promise<void> {
@@ -160,12 +163,16 @@ export class MetadataService {
     return this.#blob(handle).xattrs.get(name);
   }
 
+  async getXattrText(handle: number, name: string): Promise<string | undefined> {
+    return this.#blob(handle).xattrs.getText(name);
+  }
+
   async listXattrs(handle: number): Promise<string[]> {
     return this.#blob(handle).xattrs.list();
   }
 
   /** Answers the name that the blob has afterwards. */
-  async setXattrs(handle: number, values: Bytes): Promise<string | undefined> {
+  async setXattrs(handle: number, values: XattrValues): Promise<string | undefined> {
     const blob = this.#blob(handle);
     await blob.xattrs.setAll(values);
     return blob.name;

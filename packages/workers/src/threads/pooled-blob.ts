@@ -5,13 +5,14 @@ import { BlobstoreError, type BlockDevice, type Blob as EngineBlob } from '@blob
 import type { DeviceSpec } from '@blobyard/io';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo, DerivedBlobOptions, Xattrs } from '../api/blob.js';
-import type { LongWorkOptions } from '../api/long-work.js';
-import { checkFunctionOr, checkInteger, checkOptions, checkSignalOr } from '../checks.js';
+import type { CopyOptions, LongWorkOptions } from '../api/long-work.js';
+import { checkInteger, checkOptions } from '../checks.js';
 import { ByteBlob } from '../data/byte-blob.js';
 import type { BytePort, PromiseChannel, SyncPort } from '../data/byte-io.js';
 import { coded } from '../failures.js';
 import { InFlight } from '../inline/in-flight.js';
 import { checkDevice } from '../inline/open-device.js';
+import { checkLongWork, type LongWork } from '../inline/pacing.js';
 import { givenXattrs } from '../inline/xattr-values.js';
 import { BlobView } from './blob-view.js';
 import type { Followed, OpenedBlob } from './metadata-protocol.js';
@@ -145,15 +146,15 @@ export class PooledBlob extends ByteBlob implements Blob, PooledHandle {
 
   snapshot(options?: DerivedBlobOptions): Promise<Blob> {
     return this.inFlight.run(`snapshot blob ${this.id}`, async () => {
-      const { values } = givenXattrs(checkOptions('options of a snapshot', options, ['name', 'xattrs']));
-      return this.#derived(await this.#context.metadata.call('snapshot', this.#handle, values));
+      const { name, values: xattrs } = givenXattrs(checkOptions('options of a snapshot', options, ['name', 'xattrs']));
+      return this.#derived(await this.#context.metadata.call('snapshot', this.#handle, { name, xattrs }));
     });
   }
 
   clone(options?: DerivedBlobOptions): Promise<Blob> {
     return this.inFlight.run(`clone blob ${this.id}`, async () => {
-      const { values } = givenXattrs(checkOptions('options of a clone', options, ['name', 'xattrs']));
-      return this.#derived(await this.#context.metadata.call('clone', this.#handle, values));
+      const { name, values: xattrs } = givenXattrs(checkOptions('options of a clone', options, ['name', 'xattrs']));
+      return this.#derived(await this.#context.metadata.call('clone', this.#handle, { name, xattrs }));
     });
   }
 
@@ -169,10 +170,10 @@ export class PooledBlob extends ByteBlob implements Blob, PooledHandle {
     });
   }
 
-  copyTo(target: DeviceSpec | BlockDevice, options?: LongWorkOptions): Promise<number> {
-    return this.#long('copy', options, async (followed) => {
+  copyTo(target: DeviceSpec | BlockDevice, options?: CopyOptions): Promise<number> {
+    return this.#long('copy', options, async (followed, { overwrite }) => {
       const spec = await this.#targetSpec(target);
-      return this.#context.metadata.call('copyTo', this.#handle, spec, followed);
+      return this.#context.metadata.call('copyTo', this.#handle, spec, overwrite, followed);
     });
   }
 
@@ -263,12 +264,14 @@ export class PooledBlob extends ByteBlob implements Blob, PooledHandle {
     return new PooledBlob(this.#context, opened, true);
   }
 
-  #long<T>(doing: string, options: LongWorkOptions | undefined, begin: (followed: Followed) => Promise<T>): Promise<T> {
+  #long<T>(
+    doing: LongWork,
+    options: CopyOptions | undefined,
+    begin: (followed: Followed, checked: CopyOptions) => Promise<T>,
+  ): Promise<T> {
     return this.inFlight.run(`${doing} blob ${this.id}`, async () => {
-      const checked = checkOptions(`options of ${doing}`, options, ['signal', 'onProgress']);
-      checkSignalOr(checked.signal);
-      checkFunctionOr('onProgress', checked.onProgress);
-      return this.#context.metadata.follow(checked, begin);
+      const checked = checkLongWork(doing, options);
+      return this.#context.metadata.follow(checked, (followed) => begin(followed, checked));
     });
   }
 

@@ -93,9 +93,10 @@ export class PooledStore implements Store {
   create(options?: CreateBlobOptions): Promise<Blob> {
     return this.#inFlight.run('create a blob', async () => {
       const { metadata, geometry } = this.#context;
-      const { sizeBytes, engineOptions } = checkCreateBlob(options, geometry.clusterBytes);
-      const { thin, clearMethod, useExtentTable, xattrs, externalSnapshotId } = engineOptions;
-      const checked = { sizeBytes, thin, clearMethod, useExtentTable, xattrs, externalSnapshotId };
+      const { given, sizeBytes, engineOptions } = checkCreateBlob(options, geometry.clusterBytes);
+      const { thin, clearMethod, useExtentTable, externalSnapshotId } = engineOptions;
+      const { name, values: xattrs } = given;
+      const checked = { sizeBytes, thin, clearMethod, useExtentTable, name, xattrs, externalSnapshotId };
       return new PooledBlob(this.#context, await metadata.call('create', checked), true);
     });
   }

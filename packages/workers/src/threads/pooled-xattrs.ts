@@ -25,9 +25,10 @@ export class PooledXattrs implements Xattrs {
     });
   }
 
-  async getText(name: string): Promise<string | undefined> {
-    const value = await this.get(name);
-    return value === undefined ? undefined : new TextDecoder().decode(value);
+  getText(name: string): Promise<string | undefined> {
+    return this.#inFlight.run('read an xattr', async () => {
+      return this.#metadata.call('getXattrText', this.#handle, checkXattrName(name));
+    });
   }
 
   set(name: string, value: string | Uint8Array): Promise<void> {
@@ -53,7 +54,7 @@ export class PooledXattrs implements Xattrs {
     return this.#inFlight.run('list xattrs', () => this.#metadata.call('listXattrs', this.#handle));
   }
 
-  async #set(values: Record<string, Uint8Array>): Promise<void> {
+  async #set(values: XattrValues): Promise<void> {
     this.#commons.name = await this.#metadata.call('setXattrs', this.#handle, values);
   }
 }

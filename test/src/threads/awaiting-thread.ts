@@ -1,0 +1,26 @@
+/** An attached thread that first writes where clusters have to be asked for, and then awaits writes until its event loop turns. */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { attach, type StoreHandle } from 'blobyard';
+
+/** More than any slice of time holds. */
+const WRITES_MAX = 5_000_000;
+
+const {
+  yard: handle,
+  id,
+  first,
+  count,
+} = workerData as { yard: StoreHandle; id: bigint; first: number; count: number };
+const yard = await attach(handle);
+const blob = yard.blob(id);
+const page = new Uint8Array(4096).fill(2);
+for (let at = 0; at < count; at++) blob.writeSync(page, (first + at) * yard.clusterSizeBytes);
+let hasTurned = false;
+setImmediate(() => {
+  hasTurned = true;
+});
+let written = 0;
+for (; !hasTurned && written < WRITES_MAX; written++) await blob.write(page, first * yard.clusterSizeBytes);
+await yard.detach();
+parentPort?.postMessage(hasTurned);
