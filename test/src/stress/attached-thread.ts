@@ -3,7 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { attach, type StoreHandle } from '@blobyard/workers';
 import { Actor, type ActorReport, textOf } from './actor.js';
-import { dataSchedule } from './schedule.js';
+import { dataSchedule, type Weights } from './schedule.js';
 import { type LogBuffers, SharedLog } from './shared-log.js';
 
 export interface AttachedThreadData {
@@ -13,13 +13,14 @@ export interface AttachedThreadData {
   readonly seed: number;
   /** Of its sequence of operations. */
   readonly name: string;
+  readonly weights?: Weights['data'];
   /** Ends without a word to the store. */
   readonly leavesAbruptly: boolean;
   /** The device does Sync calls. */
   readonly hasSync: boolean;
 }
 
-const { handle, log, writer, seed, name, leavesAbruptly, hasSync } = workerData as AttachedThreadData;
+const { handle, log, writer, seed, name, weights, leavesAbruptly, hasSync } = workerData as AttachedThreadData;
 
 async function work(): Promise<ActorReport> {
   const store = await attach(handle);
@@ -28,7 +29,7 @@ async function work(): Promise<ActorReport> {
   const actor = new Actor({
     log: new SharedLog(log),
     writer,
-    schedule: dataSchedule(seed, name),
+    schedule: dataSchedule(seed, name, weights),
     open: (id) => store.open(id),
     openSync: (id) => store.blob(id),
     allocate: (bytes) => {

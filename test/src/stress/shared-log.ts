@@ -18,8 +18,11 @@ export const BLOB_STATE = { NONE: 0, WRITABLE: 1, SNAPSHOT: 2, DELETING: 3 } as 
 export type BlobState = (typeof BLOB_STATE)[keyof typeof BLOB_STATE];
 const ENTRY = { STATE: 0, PAGE: 1, BLOCKS: 2, LEAST_BLOCKS: 3, WORDS: 4 } as const;
 
-/** What changes blocks. A shrink takes those off from the first one on; where they come back they are new. */
-export const CHANGE = { WRITE: 1, ZERO: 2, TRIM: 3, SHRINK: 4 } as const;
+/**
+ * What changes blocks. A shrink takes those off from the first one on; where they come back they are new. A flush changes none,
+ * and is in the same log because of its moments.
+ */
+export const CHANGE = { WRITE: 1, ZERO: 2, TRIM: 3, SHRINK: 4, FLUSH: 5 } as const;
 export type ChangeKind = (typeof CHANGE)[keyof typeof CHANGE];
 /** Status of an operation that has ended well; of one that failed it is the errno, of one that was killed `KILLED`. */
 export const STATUS = { UNDER_WAY: 0, DONE: -1, KILLED: -2 } as const;
