@@ -1,0 +1,76 @@
+/**
+ * A device in shared memory, slow now and then, that notes what is done to it in a recording which all threads that open it
+ * share. The module of a custom device.
+ */
+
+import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
+import { MemoryDevice } from '@blobyard/io';
+import { openDevice as openSlowDevice, type SlowDeviceOptions } from '../stress/slow-device.js';
+import { REQUEST, Recording, type RecordingBuffers, type RequestKind } from './recording.js';
+
+export interface RecordingDeviceOptions extends SlowDeviceOptions {
+  readonly recording: RecordingBuffers;
+}
+
+export function openDevice(options: RecordingDeviceOptions): BlockDevice {
+  const slow = openSlowDevice(options);
+  const recording = new Recording(options.recording);
+  const memory = new MemoryDevice({ memory: options.memory });
+  const { blockLengthBytes, canCopy, synchronous } = slow;
+  return {
+    blockLengthBytes,
+    canCopy,
+    synchronous,
+    get blockCount() {
+      return slow.blockCount;
+    },
+    openChannel: () => recordingChannel(slow.openChannel(), recording, memory),
+    close: () => slow.close(),
+  };
+}
+
+/** Requests that fail are never noted as ended: any part of them may have been done. */
+function recordingChannel(channel: DeviceChannel, recording: Recording, memory: MemoryDevice): DeviceChannel {
+  const unit = memory.blockLengthBytes;
+  const noted = (
+    kind: RequestKind,
+    lba: number,
+    count: number,
+    fill: ((bytes: Uint8Array) => void) | undefined,
+    request: () => MaybePromise<void>,
+  ): MaybePromise<void> => {
+    const index = recording.begin(kind, lba * unit, count * unit, fill);
+    const done = request();
+    if (done === undefined) return recording.end(index);
+    return done.then(() => recording.end(index));
+  };
+  return {
+    read: (buffer, at, lba, count) => channel.read(buffer, at, lba, count),
+    readv: (buffers, lba, count) => channel.readv(buffers, lba, count),
+    write: (buffer, at, lba, count) => {
+      const fill = (bytes: Uint8Array) => bytes.set(buffer.subarray(at, at + bytes.length));
+      return noted(REQUEST.WRITE, lba, count, fill, () => channel.write(buffer, at, lba, count));
+    },
+    writev: (buffers, lba, count) => {
+      const fill = (bytes: Uint8Array) => fillFrom(bytes, buffers);
+      return noted(REQUEST.WRITE, lba, count, fill, () => channel.writev(buffers, lba, count));
+    },
+    writeZeroes: (lba, count) => noted(REQUEST.ZERO, lba, count, undefined, () => channel.writeZeroes(lba, count)),
+    unmap: (lba, count) => noted(REQUEST.ZERO, lba, count, undefined, () => channel.unmap(lba, count)),
+    flush: () => noted(REQUEST.FLUSH, 0, 0, undefined, () => channel.flush()),
+    // Nobody writes to what is copied meanwhile: it is a snapshot's.
+    copy: (target, source, count) => {
+      const fill = (bytes: Uint8Array) => bytes.set(memory.bytes().subarray(source * unit, (source + count) * unit));
+      return noted(REQUEST.WRITE, target, count, fill, () => channel.copy?.(target, source, count));
+    },
+    close: () => channel.close(),
+  };
+}
+
+function fillFrom(bytes: Uint8Array, buffers: readonly Uint8Array[]): void {
+  let at = 0;
+  for (const buffer of buffers) {
+    bytes.set(buffer, at);
+    at += buffer.length;
+  }
+}
