@@ -40,7 +40,7 @@ const PATIENCE_MS = 300_000;
 const STALL_MS_MAX = 3;
 const BLOBS_AT_ONCE = 10;
 const LOG = { operationsMax: 4096, readsMax: 4096 };
-const RECORDING = { requestsMax: 1 << 15, bytesMax: 1 << 28, enough: 1200 };
+const RECORDING = { requestsMax: 1 << 15, bytesMax: 1 << 28, enough: 1600 };
 /** More of what changes metadata and of what makes durable than in a stress, beside what makes disks differ. */
 const WEIGHTS: Weights = {
   data: {
@@ -168,6 +168,7 @@ class RecordedStore {
         log,
         weights: WEIGHTS,
         blobsAtOnce: BLOBS_AT_ONCE,
+        metadataSides: 4,
       },
       this.#sequences,
     );

@@ -14,20 +14,33 @@ export interface AttachedThreadData {
   /** Of its sequence of operations. */
   readonly name: string;
   readonly weights?: Weights['data'];
+  /** So many threads begin to work together. */
+  readonly together: number;
   /** Ends without a word to the store. */
   readonly leavesAbruptly: boolean;
   /** The device does Sync calls. */
   readonly hasSync: boolean;
 }
 
-const { handle, log, writer, seed, name, weights, leavesAbruptly, hasSync } = workerData as AttachedThreadData;
+const {
+  handle,
+  log: buffers,
+  writer,
+  seed,
+  name,
+  weights,
+  together,
+  leavesAbruptly,
+  hasSync,
+} = workerData as AttachedThreadData;
 
 async function work(): Promise<ActorReport> {
   const store = await attach(handle);
   const hasDeviceMemory = writer % 2 === 0;
-  const buffers: Uint8Array[] = [];
+  const allocated: Uint8Array[] = [];
+  const log = new SharedLog(buffers);
   const actor = new Actor({
-    log: new SharedLog(log),
+    log,
     writer,
     schedule: dataSchedule(seed, name, weights),
     open: (id) => store.open(id),
@@ -35,14 +48,16 @@ async function work(): Promise<ActorReport> {
     allocate: (bytes) => {
       if (!hasDeviceMemory) return new Uint8Array(bytes);
       const buffer = store.allocate(bytes);
-      buffers.push(buffer);
+      allocated.push(buffer);
       return buffer;
     },
     isStoreThread: false,
     hasSync,
   });
+  log.arrive();
+  await log.allArrived(together);
   const report = await actor.run();
-  for (const buffer of buffers) store.release(buffer);
+  for (const buffer of allocated) store.release(buffer);
   for (const [what, count] of Object.entries(store.underWay)) {
     if (count !== 0) report.findings.push(`writer ${writer} has left over: ${what} ${count}`);
   }

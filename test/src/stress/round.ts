@@ -39,6 +39,8 @@ export interface RoundOptions {
   /** Those of a stress, unless given. */
   readonly weights?: Weights;
   readonly blobsAtOnce?: number;
+  /** How many operations on metadata are under way at once, up to 4; 2 unless given. */
+  readonly metadataSides?: number;
 }
 
 /** What goes from a round to the next one. */
@@ -166,13 +168,14 @@ export class Round {
 
   /** Lets everybody work until the time is over; false when somebody does not come to an end. */
   async #work(store: Store, handle: StoreHandle): Promise<boolean> {
-    const { mode, threads, kill, milliseconds } = this.#options;
+    const { mode, threads, kill, milliseconds, metadataSides = METADATA_SIDES } = this.#options;
     const attachedCount = mode === 'pool' ? 0 : threads;
     for (let writer = 0; writer < attachedCount; writer++) this.#startThread(handle, writer, 0);
+    await this.#allArrived(attachedCount);
     const localCount = mode === 'attached' ? 1 : 2;
     const sides = [
       ...Array.from({ length: localCount }, (_, index) => this.#runLocal(store, FIRST_LOCAL_WRITER + index)),
-      ...Array.from({ length: METADATA_SIDES }, (_, index) => this.#runMetadata(store, FIRST_METADATA_WRITER + index)),
+      ...Array.from({ length: metadataSides }, (_, index) => this.#runMetadata(store, FIRST_METADATA_WRITER + index)),
     ];
     if (kill && attachedCount > 0) sides.push(this.#killThreads(handle, attachedCount));
     const deadline = Date.now() + milliseconds;
@@ -194,6 +197,14 @@ export class Round {
     return false;
   }
 
+  /** Threads that have just been started take a while. */
+  async #allArrived(count: number): Promise<void> {
+    const timer = setTimeout(() => this.#log.stop(), PATIENCE_MS);
+    await this.#log.allArrived(count);
+    clearTimeout(timer);
+    if (this.#log.isStopped) this.#blobs.findings.push('not all threads have begun to work');
+  }
+
   #startThread(handle: StoreHandle, writer: number, incarnation: number): void {
     const { seed, round, kind, weights } = this.#options;
     const name = `round ${round} thread ${writer} life ${incarnation}`;
@@ -205,6 +216,7 @@ export class Round {
       seed,
       name,
       weights: weights?.data,
+      together: this.#options.threads,
       leavesAbruptly,
       hasSync: kind !== 'async',
     };

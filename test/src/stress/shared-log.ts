@@ -12,7 +12,16 @@ export const BLOBS_MAX = 320;
 /** Threads and others that write. */
 export const WRITERS_MAX = 16;
 
-const CONTROL = { CLOCK: 0, STOP: 1, BLOBS: 2, OPERATIONS: 16, READS: 32, FIRST_SEQUENCE: 48, WORDS: 64 } as const;
+const CONTROL = {
+  CLOCK: 0,
+  STOP: 1,
+  BLOBS: 2,
+  ARRIVED: 3,
+  OPERATIONS: 16,
+  READS: 32,
+  FIRST_SEQUENCE: 48,
+  WORDS: 64,
+} as const;
 
 export const BLOB_STATE = { NONE: 0, WRITABLE: 1, SNAPSHOT: 2, DELETING: 3 } as const;
 export type BlobState = (typeof BLOB_STATE)[keyof typeof BLOB_STATE];
@@ -109,6 +118,18 @@ export class SharedLog {
 
   stop(): void {
     Atomics.store(this.#control, CONTROL.STOP, 1);
+  }
+
+  /** A thread is ready to work. */
+  arrive(): void {
+    Atomics.add(this.#control, CONTROL.ARRIVED, 1);
+  }
+
+  /** Waits until so many threads are ready, or the round stops. */
+  async allArrived(count: number): Promise<void> {
+    while (Atomics.load(this.#control, CONTROL.ARRIVED) < count && !this.isStopped) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
   }
 
   /** Tokens of this round begin with these numbers, writer by writer. */
