@@ -24,21 +24,22 @@ describe('no cut takes anything that must stay', () => {
     if (failure)
       expect.unreachable(`npm run cuts -- --seeds 1 --start ${seed} (${text}): ${failure.findings.join('\n')}`);
     expect(counts.requests).toBeGreaterThan(500);
-    expect(counts.disks).toBe(80);
+    expect(counts.disks).toBe(50);
   });
 });
+
+const NEVER = Number.POSITIVE_INFINITY;
 
 describe('disks', () => {
   const PAGE = 4096;
   const DATA_START = 2 * PAGE;
   const write = (at: number, pages: number, value: number, begin: number, end: number): RecordedRequest => {
     const bytes = new Uint8Array(pages * PAGE).fill(value);
-    return { kind: REQUEST.WRITE, at, length: bytes.length, bytes, begin, end };
+    return { kind: REQUEST.WRITE, at, length: bytes.length, bytes, begin, effect: end - 0.5, end };
   };
   const flush = (begin: number, end: number): RecordedRequest => {
-    return { kind: REQUEST.FLUSH, at: 0, length: 0, bytes: undefined, begin, end };
+    return { kind: REQUEST.FLUSH, at: 0, length: 0, bytes: undefined, begin, effect: end - 0.5, end };
   };
-  const NEVER = Number.POSITIVE_INFINITY;
   /** What many cuts at a moment leave of a page: each content once. */
   const left = (requests: readonly RecordedRequest[], kind: CutKind, moment: number, at: number): Set<string> => {
     const disks = new Disks(new Uint8Array(4 * PAGE), DATA_START, requests);
@@ -71,6 +72,16 @@ describe('disks', () => {
     expect(left(requests, 'kill', 4, DATA_START)).toEqual(new Set(['0']));
   });
 
+  test('of writes to one place at once that one stays which took effect last, whichever ended first', () => {
+    const requests = [
+      { ...write(0, 1, 1, 1, 4), effect: 3 },
+      { ...write(0, 1, 2, 2, 5), effect: 2.5 },
+    ];
+    expect(left(requests, 'kill', 6, 0)).toEqual(new Set(['1']));
+    expect(left(requests, 'power', 4.5, 0)).toEqual(new Set(['0', '1', '2']));
+    expect(left([...requests, flush(6, 7)], 'power', 8, 0)).toEqual(new Set(['1']));
+  });
+
   test('a disk does not depend on those that were made before it', () => {
     const requests = Array.from({ length: 40 }, (_, index) => {
       if (index % 5 === 4) return flush(2 * index + 1, 2 * index + 2);
@@ -90,38 +101,45 @@ test('a recording says when it was full, and stops the workload when it has enou
   const log = allocateLog({ operationsMax: 4, readsMax: 4 });
   const buffers = allocateRecording(log, { requestsMax: 4, bytesMax: 16, enough: 2 });
   const recording = new Recording(buffers);
-  recording.end(recording.begin(REQUEST.WRITE, 4, 8, (bytes) => bytes.fill(7)));
+  const written = recording.begin(REQUEST.WRITE, 4, 8, (bytes) => bytes.fill(7));
+  recording.takeEffect(written, () => undefined);
+  recording.end(written);
   const flushed = recording.begin(REQUEST.FLUSH, 0, 0);
   expect(recording.fullAt).toBe(Number.POSITIVE_INFINITY);
   expect(recording.begin(REQUEST.WRITE, 0, 16, () => expect.unreachable())).toBeUndefined();
   recording.end(flushed);
-  expect(recording.fullAt).toBe(4);
+  expect(recording.fullAt).toBe(5);
   expect(recording.requests()).toEqual([
-    { kind: REQUEST.WRITE, at: 4, length: 8, bytes: new Uint8Array(8).fill(7), begin: 1, end: 2 },
-    { kind: REQUEST.FLUSH, at: 0, length: 0, bytes: undefined, begin: 3, end: 5 },
+    { kind: REQUEST.WRITE, at: 4, length: 8, bytes: new Uint8Array(8).fill(7), begin: 1, effect: 2, end: 3 },
+    { kind: REQUEST.FLUSH, at: 0, length: 0, bytes: undefined, begin: 4, effect: NEVER, end: 6 },
   ]);
   expect(new Int32Array(log.control)[1]).toBe(1);
   expect(new Recording(recordAnew(buffers, log)).requests()).toEqual([]);
 });
 
-/** Each is seen by the first seed or two, whatever the threads do: it loses much. */
-const FAULTS_SEEN_AT_ONCE = ['persist-root-barrier', 'flush-device', 'root-before-extent-pages', 'delete-root-barrier'];
+/** Each loses so much that the first seeds see it, however the threads interleave; in each mode. */
+const FAULTS_SEEN_SOON: readonly (readonly [name: string, start: number])[] = [
+  ['recovery-does-not-clear', 0],
+  ['snapshot-not-persisted-before-original', 1],
+  ['persist-root-barrier', 2],
+  ['flush-device', 7],
+];
 
 describe('a fault in the engine that all threads load is seen', () => {
-  test.each(FAULTS_SEEN_AT_ONCE)('%s', { timeout: 300_000 }, async (name) => {
+  test.each(FAULTS_SEEN_SOON)('%s, from seed %i on', { timeout: 300_000 }, async (name, start) => {
     const folder = mkdtempSync(path.join(tmpdir(), 'blobyard-cuts-test-'));
     try {
-      const args = ['--without', name, '--start', '0', '--seeds', '3', '--disks', '80', '--folder', folder];
+      const args = ['--without', name, '--start', String(start), '--seeds', '6', '--disks', '100', '--folder', folder];
       const { code, output } = await command(args);
       expect(output).toMatch(/^Seed \d \(.*\) without /m);
       expect(output).toMatch(/^The disk after a (power cut|kill) at moment \d+:$/m);
       expect(code).toBe(1);
       const recording = readdirSync(folder).find((file) => file.endsWith('.recording')) as string;
       // The disk is what the faulty engine has left, and so it is wrong for a sound one, too.
-      const replayed = await command(['--replay', path.join(folder, recording), '--disks', '80']);
+      const replayed = await command(['--replay', path.join(folder, recording), '--disks', '100']);
       const first = (text: string) => text.slice(text.indexOf('The disk after')).split('\n', 1)[0];
       expect([first(replayed.output), replayed.code]).toEqual([first(output), 1]);
-      const { wrong } = await judge(readRecorded(path.join(folder, recording)), 80);
+      const { wrong } = await judge(readRecorded(path.join(folder, recording)), 100);
       expect(wrong?.findings.length).toBeGreaterThan(0);
     } finally {
       rmSync(folder, { recursive: true });

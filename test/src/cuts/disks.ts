@@ -15,6 +15,8 @@ export interface Cut {
   readonly seed: number;
 }
 
+const CERTAIN = -1;
+
 /** Makes disks of one recording; for cuts at rising moments this is fast. */
 export class Disks {
   readonly #image: Uint8Array;
@@ -47,14 +49,21 @@ export class Disks {
     const disk = this.#disk;
     disk.set(base.disk);
     const rest = this.#changes.slice(base.count).filter(({ begin }) => begin < moment);
-    const ended = rest.filter(({ end }) => end < moment);
-    const inFlight = rest.filter(({ end }) => end >= moment);
-    const uncertain = [...ended.map(changeOf), ...shuffle(random, inFlight.map(changeOf))];
-    const keeps = chooseFate(random, uncertain.length);
-    uncertain.forEach((change, index) => {
-      for (const piece of keptPieces(change, this.#dataStart, (at, pieces) => keeps(index, at, pieces)))
-        put(disk, piece);
-    });
+    const ordered = rest.filter(({ effect }) => effect < moment);
+    ordered.push(
+      ...shuffle(
+        random,
+        rest.filter(({ effect }) => effect >= moment),
+      ),
+    );
+    const isCertain = ({ end }: RecordedRequest) => end < certainUntil;
+    const keeps = chooseFate(random, ordered.filter((request) => !isCertain(request)).length);
+    let uncertain = 0;
+    for (const request of ordered) {
+      const index = isCertain(request) ? CERTAIN : uncertain++;
+      const isKept = (piece: number, pieces: number) => index === CERTAIN || keeps(index, piece, pieces);
+      for (const piece of keptPieces(changeOf(request), this.#dataStart, isKept)) put(disk, piece);
+    }
     return disk;
   }
 
@@ -73,7 +82,7 @@ export class Disks {
   }
 }
 
-/** A disk with all changes that had ended before a moment: the first so many. */
+/** A disk with the first so many changes, all of which had ended before a moment. */
 interface Base {
   readonly disk: Uint8Array;
   until: number;

@@ -1,4 +1,4 @@
-/** Makes disks of a recorded round, for moments and fates that its seed draws, and judges each. */
+/** Makes disks of a recording, for moments and fates that its seed draws, and judges each. */
 
 import { Random } from '../stress/random.js';
 import { type Cut, Disks } from './disks.js';
@@ -33,8 +33,8 @@ export async function judge(
 }
 
 /** In the order of their moments. */
-function drawCuts({ seed, round, end, requests, told }: Recorded, count: number): Cut[] {
-  const random = new Random(seed, `cuts of round ${round}`);
+function drawCuts({ seed, end, requests, told }: Recorded, count: number): Cut[] {
+  const random = new Random(seed, 'moments');
   const marks = marksOf(requests, told.changes, told.events);
   const cuts: Cut[] = [];
   for (let index = 0; index < count; index++) {

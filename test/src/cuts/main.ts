@@ -23,7 +23,7 @@ so that a seed plays differently each time. What was recorded can be judged agai
   --seeds N           how many seeds are played; ${SEEDS_DEFAULT} unless given
   --start S           the first of them; 1 unless given. A dozen have each mode (I/O threads, attached threads, both) at
                       each level of durability, on devices that answer at once and later
-  --disks N           disks of each of a seed's two rounds; ${DISKS_DEFAULT} unless given
+  --disks N           disks of each seed; ${DISKS_DEFAULT} unless given
   --without NAME      plays with a fault in the engine, a barrier or an order that is missing; \`list\` names them
   --replay FILE       judges a recording that a failing seed has left
   --folder PATH       where a failing seed leaves its recording and the disk; a new temporary folder unless given
@@ -124,7 +124,7 @@ async function play({ start, count, disks, without, folder }: Options): Promise<
 async function replay(file: string, { disks, without }: Options): Promise<number> {
   const recorded = readRecorded(file);
   const { judged, wrong } = await judge(recorded, disks);
-  console.log(`${judged} disks of round ${recorded.round} of seed ${recorded.seed} (${recorded.text})`);
+  console.log(`${judged} disks of seed ${recorded.seed} (${recorded.text})`);
   if (wrong === undefined) return say(`Nothing was lost${without ? ` without ${without}` : ''}.`);
   tellDisk(wrong);
   return 1;
@@ -145,7 +145,7 @@ function tell(
   else for (const finding of findings) console.log(`  the live store: ${finding}`);
   if (recorded === undefined) return;
   const folder = given ?? mkdtempSync(path.join(tmpdir(), 'blobyard-cuts-'));
-  const file = path.join(folder, `seed-${recorded.seed}-round-${recorded.round}.recording`);
+  const file = path.join(folder, `seed-${recorded.seed}.recording`);
   writeRecorded(file, recorded);
   if (wrong) {
     writeFileSync(`${file}.disk`, wrong.disk);

@@ -1,11 +1,11 @@
-/** One seed: a store is made on a recording device and worked on for some rounds, and the disks are judged that each may leave. */
+/** One seed: threads work on a store whose device is recorded, and disks are judged that a cut may have left. */
 
 import type { Durability } from '@blobyard/core';
-import { MemoryDevice } from '@blobyard/io';
+import { type CustomDeviceSpec, MemoryDevice } from '@blobyard/io';
 import { createStore } from '@blobyard/workers';
 import type { Medium } from '../stress/medium.js';
 import { Random } from '../stress/random.js';
-import { addAll, type CarriedBlob, Round, type StressMode } from '../stress/round.js';
+import { type CarriedBlob, Round, type RoundResult, type StressMode } from '../stress/round.js';
 import { DATA_WEIGHTS, METADATA_WEIGHTS, type Weights } from '../stress/schedule.js';
 import { allocateLog, SharedLog } from '../stress/shared-log.js';
 import { judge, type WrongDisk } from './judge.js';
@@ -28,17 +28,17 @@ export interface Failure {
   readonly wrong: WrongDisk | undefined;
 }
 
-/** Disks that are judged of each round, unless told otherwise. */
-export const DISKS_DEFAULT = 40;
+/** Disks that are judged, unless told otherwise. */
+export const DISKS_DEFAULT = 50;
 
 const MODES: readonly StressMode[] = ['pool', 'attached', 'mixed'];
-const ROUNDS = 2;
 const THREADS = 2;
 const ROUND_MS_MAX = 5000;
 /** How long a seed may take. */
 const PATIENCE_MS = 300_000;
 const STALL_MS_MAX = 3;
-const BLOBS_AT_ONCE = 10;
+const FILL_MS = 30;
+const FILL_LOG = { operationsMax: 64, readsMax: 64 };
 const LOG = { operationsMax: 4096, readsMax: 4096 };
 const RECORDING = { requestsMax: 1 << 15, bytesMax: 1 << 28, enough: 1600 };
 /** More of what changes metadata and of what makes durable than in a stress, beside what makes disks differ. */
@@ -98,17 +98,20 @@ export async function playSeed(seed: number, disks: number = DISKS_DEFAULT): Pro
 async function play(seed: number, disks: number): Promise<SeedResult> {
   const configuration = configurationOf(seed);
   const text = Object.values(configuration).join(', ');
-  const counts: Record<string, number> = {};
   const store = await RecordedStore.create(seed, configuration);
-  for (let round = 0; round < ROUNDS; round++) {
-    const { findings, recorded, done } = await store.work(round, text);
-    addAll(counts, done);
-    if (findings.length > 0) return { seed, text, counts, failure: { findings, recorded, wrong: undefined } };
-    const { judged, wrong } = await judge(recorded, disks);
-    addAll(counts, { disks: judged });
-    if (wrong) return { seed, text, counts, failure: { findings: wrong.findings, recorded, wrong } };
-  }
-  return { seed, text, counts, failure: undefined };
+  const filled = await store.fill();
+  if (filled.length > 0) return { seed, text, counts: {}, failure: liveFailure(filled, undefined) };
+  const { findings, recorded, operations } = await store.work(text);
+  const { length: requests } = recorded.requests;
+  if (findings.length > 0)
+    return { seed, text, counts: { requests, operations }, failure: liveFailure(findings, recorded) };
+  const { judged, wrong } = await judge(recorded, disks);
+  const failure = wrong && { findings: wrong.findings, recorded, wrong };
+  return { seed, text, counts: { requests, operations, disks: judged }, failure };
+}
+
+function liveFailure(findings: readonly string[], recorded: Recorded | undefined): Failure {
+  return { findings, recorded, wrong: undefined };
 }
 
 class RecordedStore {
@@ -147,59 +150,67 @@ class RecordedStore {
     return new RecordedStore(seed, configuration, device, maxSizeBytes, dataStart);
   }
 
-  /** One round, recorded. */
-  async work(
-    round: number,
-    text: string,
-  ): Promise<{ findings: readonly string[]; recorded: Recorded; done: Record<string, number> }> {
-    const { mode, durability, isAsynchronous, clusterBytes, blockLengthBytes } = this.#configuration;
-    const seed = this.#seed;
+  /** Gives the store some blobs, on this thread, before it is recorded: a round of its own, that starts no threads. */
+  async fill(): Promise<readonly string[]> {
+    const log = allocateLog(FILL_LOG);
+    const common = { round: 0, milliseconds: FILL_MS, threads: 0, mode: 'attached', kind: 'memory' } as const;
+    const medium = this.#medium(this.#device);
+    const { findings } = await this.#run(new Round({ ...this.#options(), ...common, log, medium, blobsAtOnce: 6 }, []));
+    return findings;
+  }
+
+  /** The round that is recorded. */
+  async work(text: string): Promise<{ findings: readonly string[]; recorded: Recorded; operations: number }> {
+    const { mode, durability, isAsynchronous, blockLengthBytes } = this.#configuration;
     const log = allocateLog(LOG);
     const buffers = newRecording(log);
     const before = this.#device.bytes().slice();
-    const options = { seed, round, milliseconds: ROUND_MS_MAX, threads: THREADS, mode, durability, kill: false };
-    const work = new Round(
-      {
-        ...options,
-        kind: isAsynchronous ? 'async' : 'slow',
-        medium: this.#medium(buffers),
-        deviceBytesMax: this.#deviceBytesMax,
-        clusterBytes,
-        log,
-        weights: WEIGHTS,
-        blobsAtOnce: BLOBS_AT_ONCE,
-        metadataSides: 4,
-      },
-      this.#sequences,
-    );
-    const { blobs, sequences, findings, counts } = await work.run(this.#blobs);
-    this.#blobs = blobs;
-    this.#sequences = sequences;
-    const recording = new Recording(buffers);
+    const common = { round: 1, milliseconds: ROUND_MS_MAX, threads: THREADS, mode, metadataSides: 4 } as const;
+    const medium = this.#medium(this.#recordingDevice(buffers));
+    const kind = isAsynchronous ? 'async' : 'slow';
+    const options = { ...this.#options(), ...common, kind, log, medium, blobsAtOnce: 12 } as const;
+    const round = new Round(options, this.#sequences);
+    const { findings, counts } = await this.#run(round);
     const shared = new SharedLog(log);
-    const requests = recording.requests();
+    const recording = new Recording(buffers);
     const image = new Uint8Array(this.#device.bytes().length); // it may have grown
     image.set(before);
     const recorded: Recorded = {
-      ...{ seed, round, text, image, blockLengthBytes, dataStart: this.#dataStart, requests },
+      ...{ seed: this.#seed, text, image, blockLengthBytes, dataStart: this.#dataStart },
+      requests: recording.requests(),
       end: Math.min(shared.now(), recording.fullAt),
-      told: toldOf(durability, shared, work.blobs),
+      told: toldOf(durability, shared, round.blobs),
     };
-    return { findings, recorded, done: { requests: requests.length, operations: counts.operations ?? 0 } };
+    return { findings, recorded, operations: counts.operations ?? 0 };
   }
 
-  #medium(recording: RecordingBuffers): Medium {
+  async #run(round: Round): Promise<RoundResult> {
+    const result = await round.run(this.#blobs);
+    this.#blobs = result.blobs;
+    this.#sequences = result.sequences;
+    return result;
+  }
+
+  #options() {
+    const { durability, clusterBytes } = this.#configuration;
+    const deviceBytesMax = this.#deviceBytesMax;
+    return { seed: this.#seed, durability, kill: false, weights: WEIGHTS, clusterBytes, deviceBytesMax };
+  }
+
+  /** @param given - what the store is opened on */
+  #medium(given: Medium['given']): Medium {
     const device = this.#device;
-    const { isAsynchronous, blockLengthBytes, canCopy } = this.#configuration;
+    const { blockLengthBytes, canCopy } = this.#configuration;
+    const copy = () => MemoryDevice.fromBytes(device.bytes(), { blockLengthBytes, canCopy });
+    return { given, device, copy, remove: () => undefined };
+  }
+
+  #recordingDevice(recording: RecordingBuffers): CustomDeviceSpec {
+    const { memory } = this.#device;
+    const { isAsynchronous } = this.#configuration;
     const module = new URL('../../dist/cuts/recording-device.js', import.meta.url).href;
-    const { memory } = device;
     const options: RecordingDeviceOptions = { memory, isAsynchronous, stallMsMax: STALL_MS_MAX, recording };
-    return {
-      given: { kind: 'custom', module, options },
-      device,
-      copy: () => MemoryDevice.fromBytes(device.bytes(), { blockLengthBytes, canCopy }),
-      remove: () => undefined,
-    };
+    return { kind: 'custom', module, options };
   }
 }
 

@@ -1,4 +1,4 @@
-/** A recorded round as a whole: enough to make its disks and to judge them, at once or later, from a file. */
+/** What was recorded and told of a seed, as a whole: enough to make its disks and to judge them, at once or later, from a file. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { deserialize, serialize } from 'node:v8';
@@ -9,10 +9,9 @@ import type { Told } from './told.js';
 /** Plain. */
 export interface Recorded {
   readonly seed: number;
-  readonly round: number;
   /** What the seed has decided, for people. */
   readonly text: string;
-  /** The disk before the round. */
+  /** The disk before the first request. */
   readonly image: Uint8Array;
   readonly blockLengthBytes: number;
   /** Where data clusters begin, in bytes. */

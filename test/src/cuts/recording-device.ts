@@ -5,7 +5,7 @@
 
 import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
 import { MemoryDevice } from '@blobyard/io';
-import { openDevice as openSlowDevice, type SlowDeviceOptions } from '../stress/slow-device.js';
+import { type Before, type SlowDeviceOptions, slowness } from '../stress/slow-device.js';
 import { REQUEST, Recording, type RecordingBuffers, type RequestKind } from './recording.js';
 
 export interface RecordingDeviceOptions extends SlowDeviceOptions {
@@ -13,25 +13,30 @@ export interface RecordingDeviceOptions extends SlowDeviceOptions {
 }
 
 export function openDevice(options: RecordingDeviceOptions): BlockDevice {
-  const slow = openSlowDevice(options);
+  const device = new MemoryDevice({ memory: options.memory });
   const recording = new Recording(options.recording);
-  const memory = new MemoryDevice({ memory: options.memory });
-  const { blockLengthBytes, canCopy, synchronous } = slow;
+  const before = slowness(options);
+  const { blockLengthBytes, canCopy } = device;
   return {
     blockLengthBytes,
     canCopy,
-    synchronous,
+    synchronous: !options.isAsynchronous,
     get blockCount() {
-      return slow.blockCount;
+      return device.blockCount;
     },
-    openChannel: () => recordingChannel(slow.openChannel(), recording, memory),
-    close: () => slow.close(),
+    openChannel: () => recordingChannel(device, device.openChannel(), recording, before),
+    close: () => device.close(),
   };
 }
 
 /** Requests that fail are never noted as ended: any part of them may have been done. */
-function recordingChannel(channel: DeviceChannel, recording: Recording, memory: MemoryDevice): DeviceChannel {
-  const unit = memory.blockLengthBytes;
+function recordingChannel(
+  device: MemoryDevice,
+  channel: DeviceChannel,
+  recording: Recording,
+  before: Before,
+): DeviceChannel {
+  const unit = device.blockLengthBytes;
   const noted = (
     kind: RequestKind,
     lba: number,
@@ -40,13 +45,14 @@ function recordingChannel(channel: DeviceChannel, recording: Recording, memory: 
     request: () => MaybePromise<void>,
   ): MaybePromise<void> => {
     const index = recording.begin(kind, lba * unit, count * unit, fill);
-    const done = request();
-    if (done === undefined) return recording.end(index);
-    return done.then(() => recording.end(index));
+    return before(() => {
+      recording.takeEffect(index, request);
+      recording.end(index);
+    });
   };
   return {
-    read: (buffer, at, lba, count) => channel.read(buffer, at, lba, count),
-    readv: (buffers, lba, count) => channel.readv(buffers, lba, count),
+    read: (buffer, at, lba, count) => before(() => channel.read(buffer, at, lba, count)),
+    readv: (buffers, lba, count) => before(() => channel.readv(buffers, lba, count)),
     write: (buffer, at, lba, count) => {
       const fill = (bytes: Uint8Array) => bytes.set(buffer.subarray(at, at + bytes.length));
       return noted(REQUEST.WRITE, lba, count, fill, () => channel.write(buffer, at, lba, count));
@@ -60,7 +66,7 @@ function recordingChannel(channel: DeviceChannel, recording: Recording, memory: 
     flush: () => noted(REQUEST.FLUSH, 0, 0, undefined, () => channel.flush()),
     // Nobody writes to what is copied meanwhile: it is a snapshot's.
     copy: (target, source, count) => {
-      const fill = (bytes: Uint8Array) => bytes.set(memory.bytes().subarray(source * unit, (source + count) * unit));
+      const fill = (bytes: Uint8Array) => bytes.set(device.bytes().subarray(source * unit, (source + count) * unit));
       return noted(REQUEST.WRITE, target, count, fill, () => channel.copy?.(target, source, count));
     },
     close: () => channel.close(),

@@ -4,15 +4,18 @@
  * too, so that all of it has one order.
  */
 
-import type { LogBuffers } from '../stress/shared-log.js';
-import { SharedLog } from '../stress/shared-log.js';
+import type { MaybePromise } from '@blobyard/core';
+import { type LogBuffers, SharedLog } from '../stress/shared-log.js';
 
 export const REQUEST = { WRITE: 1, ZERO: 2, FLUSH: 3 } as const;
 export type RequestKind = (typeof REQUEST)[keyof typeof REQUEST];
 
-/** A request; all in bytes. `BYTES` is where its bytes begin among all that were written. `END` is 0 while it is under way. */
-const RECORD = { KIND: 0, AT: 1, LENGTH: 2, BYTES: 3, BEGIN: 4, END: 5, WORDS: 6 } as const;
-const CONTROL = { RECORDS: 0, BYTES: 1, FULL_AT: 2, WORDS: 3 } as const;
+/** A request; all in bytes. `BYTES` is where its bytes begin among all that were written. Moments are 0 until they have come. */
+const RECORD = { KIND: 0, AT: 1, LENGTH: 2, BYTES: 3, BEGIN: 4, EFFECT: 5, END: 6, WORDS: 7 } as const;
+/** `LOCK` is 1 while a thread carries a request out. */
+const CONTROL = { RECORDS: 0, BYTES: 1, FULL_AT: 2, LOCK: 3, WORDS: 4 } as const;
+/** How long a thread sleeps at most before it looks at the lock again, in milliseconds. */
+const LOCK_WAIT_MS = 1;
 
 /** Plain, to be posted to threads. */
 export interface RecordingBuffers {
@@ -38,6 +41,8 @@ export interface RecordedRequest {
   /** What was written; undefined where zeroes were. */
   readonly bytes: Uint8Array | undefined;
   readonly begin: number;
+  /** When it took effect: of two that were under way at once this tells which came last. Infinity if it never did. */
+  readonly effect: number;
   /** Infinity if it never ended. */
   readonly end: number;
 }
@@ -103,6 +108,20 @@ export class Recording {
     return index;
   }
 
+  /** Carries a request out, of a device that has done it at once, and notes when; no other thread carries one out meanwhile. */
+  takeEffect(index: number | undefined, request: () => MaybePromise<void>): void {
+    while (Atomics.compareExchange(this.#control, CONTROL.LOCK, 0, 1) !== 0) {
+      Atomics.wait(this.#control, CONTROL.LOCK, 1, LOCK_WAIT_MS);
+    }
+    try {
+      if (request() !== undefined) throw new Error('the recorded device must answer at once');
+      if (index !== undefined) this.#records[index * RECORD.WORDS + RECORD.EFFECT] = this.#log.now();
+    } finally {
+      Atomics.store(this.#control, CONTROL.LOCK, 0);
+      Atomics.notify(this.#control, CONTROL.LOCK, 1);
+    }
+  }
+
   /** Notes that a request has ended. Once the device has done it, and before whoever gave it is told. */
   end(index: number | undefined): void {
     if (index !== undefined) Atomics.store(this.#records, index * RECORD.WORDS + RECORD.END, this.#log.now());
@@ -119,7 +138,8 @@ export class Recording {
       const kind = word(RECORD.KIND) as RequestKind;
       const [at, length, first] = [word(RECORD.AT), word(RECORD.LENGTH), word(RECORD.BYTES)];
       const bytes = kind === REQUEST.WRITE ? this.#bytes.slice(first, first + length) : undefined;
-      requests.push({ kind, at, length, bytes, begin, end: word(RECORD.END) || Number.POSITIVE_INFINITY });
+      const moment = (offset: number) => word(offset) || Number.POSITIVE_INFINITY;
+      requests.push({ kind, at, length, bytes, begin, effect: moment(RECORD.EFFECT), end: moment(RECORD.END) });
     }
     return requests;
   }

@@ -40,7 +40,7 @@ export function put(medium: Uint8Array, { at, length, bytes }: Change): void {
 }
 
 /** Changes that were in flight may land in any order. */
-export function shuffle(random: Random, changes: Change[]): Change[] {
+export function shuffle<T>(random: Random, changes: T[]): T[] {
   for (let left = changes.length; left > 1; left--) {
     const index = random.below(left);
     [changes[index], changes[left - 1]] = [changes[left - 1], changes[index]];

@@ -20,11 +20,11 @@ const SLOW_MS_MAX = 0.2;
 const STALL_ONE_OF = 40;
 const STALL_MS_MAX = 100;
 
-export function openDevice({ memory, isAsynchronous, stallMsMax = STALL_MS_MAX }: SlowDeviceOptions): BlockDevice {
+export function openDevice(options: SlowDeviceOptions): BlockDevice {
+  const { memory, isAsynchronous } = options;
   const device = new MemoryDevice({ memory });
   const { blockLengthBytes, canCopy } = device;
-  const wait = isAsynchronous ? later : standStill;
-  const before: Before = (transfer) => wait(delayMs(stallMsMax), transfer);
+  const before = slowness(options);
   return {
     blockLengthBytes,
     canCopy,
@@ -37,7 +37,13 @@ export function openDevice({ memory, isAsynchronous, stallMsMax = STALL_MS_MAX }
   };
 }
 
-type Before = (transfer: () => MaybePromise<void>) => MaybePromise<void>;
+/** Takes its time before a transfer. */
+export type Before = (transfer: () => MaybePromise<void>) => MaybePromise<void>;
+
+export function slowness({ isAsynchronous, stallMsMax = STALL_MS_MAX }: Omit<SlowDeviceOptions, 'memory'>): Before {
+  const wait = isAsynchronous ? later : standStill;
+  return (transfer) => wait(delayMs(stallMsMax), transfer);
+}
 
 function slowChannel(channel: DeviceChannel, before: Before): DeviceChannel {
   return {
