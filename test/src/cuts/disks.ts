@@ -21,7 +21,7 @@ const CERTAIN = -1;
 export class Disks {
   readonly #image: Uint8Array;
   readonly #dataStart: number;
-  /** In the order of their ends. */
+  /** In the order in which they took effect. */
   readonly #changes: readonly RecordedRequest[];
   readonly #flushes: readonly RecordedRequest[];
   readonly #bases: Record<CutKind, Base>;
@@ -32,7 +32,7 @@ export class Disks {
    * @param dataStart - where data clusters begin, in bytes
    */
   constructor(image: Uint8Array, dataStart: number, requests: readonly RecordedRequest[]) {
-    const ordered = [...requests].sort((one, other) => one.end - other.end || one.begin - other.begin);
+    const ordered = [...requests].sort((one, other) => one.effect - other.effect || one.begin - other.begin);
     this.#image = image;
     this.#dataStart = dataStart;
     this.#changes = ordered.filter(({ kind }) => kind !== REQUEST.FLUSH);
@@ -49,13 +49,9 @@ export class Disks {
     const disk = this.#disk;
     disk.set(base.disk);
     const rest = this.#changes.slice(base.count).filter(({ begin }) => begin < moment);
-    const ordered = rest.filter(({ effect }) => effect < moment);
-    ordered.push(
-      ...shuffle(
-        random,
-        rest.filter(({ effect }) => effect >= moment),
-      ),
-    );
+    const isDone = ({ effect }: RecordedRequest) => effect < moment;
+    const pending = rest.filter((request) => !isDone(request));
+    const ordered = [...rest.filter(isDone), ...shuffle(random, pending)];
     const isCertain = ({ end }: RecordedRequest) => end < certainUntil;
     const keeps = chooseFate(random, ordered.filter((request) => !isCertain(request)).length);
     let uncertain = 0;

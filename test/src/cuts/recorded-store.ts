@@ -15,7 +15,7 @@ import { toldOf } from './told.js';
 
 const MODES: readonly StressMode[] = ['pool', 'attached', 'mixed'];
 const THREADS = 2;
-const ROUND_MS_MAX = 5000;
+const ROUND_MS_MAX = 15_000;
 const STALL_MS_MAX = 3;
 const FILL_MS = 30;
 const FILL_LOG = { operationsMax: 64, readsMax: 64 };
