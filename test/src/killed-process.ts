@@ -2,12 +2,10 @@
 
 import type { Durability } from '@blobyard/core';
 
-const KEEPS_ACKNOWLEDGED: Readonly<Record<Durability, boolean>> = {
-  'power-loss': false, // the first write of a cluster is lost unless a sync or flush came after it
-  'process-crash': true,
-};
-
-/** Whether everything is there that was acknowledged to a process that was killed, without any flush. */
-export function keepsAcknowledged(durability: Durability): boolean {
-  return KEEPS_ACKNOWLEDGED[durability];
+/**
+ * Whether everything is there that was acknowledged to a process that was killed, without any flush.
+ * @param namesCacheOwner - the device says who keeps what was not flushed, and that outlives the process
+ */
+export function keepsAcknowledged(durability: Durability, namesCacheOwner: boolean): boolean {
+  return durability === 'process-crash' || namesCacheOwner;
 }

@@ -1,12 +1,14 @@
 /** A disk as a cut has left it: checked, opened with the engine, read, used, closed, and checked again. */
 
-import { BlobstoreError, run } from '@blobyard/core';
+import { BlobstoreError, type BlockDevice, run } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
 import { openStore, type Store } from '@blobyard/workers';
 import { requireSound } from '../check/require-sound.js';
 import { textOf } from '../stress/actor.js';
+import type { CutKind } from './disks.js';
 import type { FoundBlob, FoundBlobs } from './model.js';
 import type { Recorded } from './recorded.js';
+import { CACHE_OWNERS } from './recording-device.js';
 
 export interface Inspected {
   readonly found: FoundBlobs;
@@ -14,10 +16,11 @@ export interface Inspected {
   readonly findings: readonly string[];
 }
 
-export async function inspect(disk: Uint8Array, { told, blockLengthBytes }: Recorded): Promise<Inspected> {
+export async function inspect(disk: Uint8Array, kind: CutKind, recorded: Recorded): Promise<Inspected> {
+  const { told } = recorded;
   const found = new Map<string, FoundBlob>();
   try {
-    const device = SparseMemoryDevice.fromBytes(disk, { blockLengthBytes });
+    const device = deviceOf(disk, kind, recorded);
     await run(requireSound(device, 'after the cut'));
     const store = await openStore({ device, durability: told.durability });
     await run(store.engine.blobstore.audit());
@@ -32,6 +35,21 @@ export async function inspect(disk: Uint8Array, { told, blockLengthBytes }: Reco
   } catch (error) {
     return { found, findings: [textOf(error)] };
   }
+}
+
+/** After a power cut the cache is another one than that in which the last writes were. */
+function deviceOf(disk: Uint8Array, kind: CutKind, { told, blockLengthBytes }: Recorded): BlockDevice {
+  const device = SparseMemoryDevice.fromBytes(disk, { blockLengthBytes });
+  const { synchronous, canCopy } = device;
+  return {
+    ...{ blockLengthBytes, synchronous, canCopy },
+    cacheOwner: told.namesCacheOwner ? CACHE_OWNERS[kind] : undefined,
+    get blockCount() {
+      return device.blockCount;
+    },
+    openChannel: () => device.openChannel(),
+    close: () => device.close(),
+  };
 }
 
 async function readBlob(store: Store, id: bigint): Promise<FoundBlob> {

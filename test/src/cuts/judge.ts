@@ -25,7 +25,7 @@ export async function judge(
   const cuts = drawCuts(recorded, count);
   for (const [index, cut] of cuts.entries()) {
     const disk = disks.after(cut, new Random(cut.seed, 'fate'));
-    const { found, findings } = await inspect(disk, recorded);
+    const { found, findings } = await inspect(disk, cut.kind, recorded);
     const wrong = findings.length > 0 ? findings : model.contradictions(cut, found);
     if (wrong.length > 0) return { judged: index + 1, wrong: { cut, disk: disk.slice(), findings: wrong } };
   }

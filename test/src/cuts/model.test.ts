@@ -47,6 +47,7 @@ interface Situation {
   readonly events?: readonly MetadataEvent[];
   readonly changes?: readonly LoggedChange[];
   readonly durability?: Durability;
+  readonly namesCacheOwner?: boolean;
 }
 
 function contradictions(
@@ -55,8 +56,9 @@ function contradictions(
   found: Readonly<Record<string, FoundBlob>>,
   kind: CutKind = 'power',
 ): string[] {
-  const { blobs = [A], events = [CREATED], changes = [], durability = 'power-loss' } = situation;
-  const told: Told = { blobs, events, changes, durability };
+  const { blobs = [A], events = [CREATED], changes = [] } = situation;
+  const { durability = 'power-loss', namesCacheOwner = false } = situation;
+  const told: Told = { blobs, events, changes, durability, namesCacheOwner };
   return new Model(told).contradictions({ kind, moment, seed: 0 }, new Map(Object.entries(found)));
 }
 
@@ -117,14 +119,16 @@ describe('what a block holds', () => {
     expect(finds({ changes: writes, events: [CREATED, store] }, 30, [1, 2])).toBe(true);
   });
 
-  test('after a kill: by the level', () => {
-    for (const durability of ['power-loss', 'process-crash'] as const) {
-      const situation = { changes: writes, durability };
-      expect(finds(situation, 30, [1, 2], 'kill')).toBe(keepsAcknowledged(durability));
-      expect(finds(situation, 22, [1, 2], 'kill')).toBe(false);
-      expect(finds(situation, 30, [2, 2], 'kill')).toBe(false);
-    }
-    expect(keepsAcknowledged('process-crash')).toBe(true);
+  test.each([
+    ['power-loss', false, false],
+    ['power-loss', true, true],
+    ['process-crash', false, true],
+  ] as const)('after a kill, with %s, the owner of the cache named: %s', (durability, namesCacheOwner, isKept) => {
+    const situation = { changes: writes, durability, namesCacheOwner };
+    expect(keepsAcknowledged(durability, namesCacheOwner)).toBe(isKept);
+    expect(finds(situation, 30, [1, 2], 'kill')).toBe(isKept);
+    expect(finds(situation, 22, [1, 2], 'kill')).toBe(false);
+    expect(finds(situation, 30, [2, 2], 'kill')).toBe(false);
   });
 
   test('after a snapshot: what was in it', () => {

@@ -122,7 +122,8 @@ export class Model {
 
   /** The moment before which nothing that was acknowledged for a blob can be taken back by a cut. */
   #settledUntil({ flushes, snapshots }: Known, { kind, moment }: Cut, all: FoundBlobs): number {
-    if (kind === 'kill' && keepsAcknowledged(this.#told.durability)) return moment;
+    const { durability, namesCacheOwner } = this.#told;
+    if (kind === 'kill' && keepsAcknowledged(durability, namesCacheOwner)) return moment;
     const settling: { begin: number }[] = [...flushes, ...this.#storeFlushes].filter(({ end }) => end < moment);
     // A snapshot that is there has settled what it was made of, acknowledged or not.
     settling.push(...snapshots.filter(({ end, isDone, name }) => (isDone && end < moment) || all.has(name ?? '')));

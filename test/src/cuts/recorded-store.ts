@@ -42,6 +42,8 @@ export interface Configuration {
   readonly mode: StressMode;
   readonly durability: Durability;
   readonly isAsynchronous: boolean;
+  /** The device says who keeps what was not flushed. */
+  readonly namesCacheOwner: boolean;
   readonly blockLengthBytes: number;
   readonly canCopy: boolean;
   readonly clusterBytes: number;
@@ -61,6 +63,7 @@ export function configurationOf(seed: number): Configuration {
     clusterBytes: 8192 << random.below(2),
     clusterCount: 180 + random.below(160),
     mdPageCount: 48 + random.below(48),
+    namesCacheOwner: random.below(4) > 0,
   };
 }
 
@@ -111,7 +114,7 @@ export class RecordedStore {
 
   /** The round that is recorded. */
   async work(text: string): Promise<{ findings: readonly string[]; recorded: Recorded; operations: number }> {
-    const { mode, durability, isAsynchronous, blockLengthBytes } = this.#configuration;
+    const { mode, isAsynchronous, blockLengthBytes } = this.#configuration;
     const log = allocateLog(LOG);
     const buffers = newRecording(log);
     const before = this.#device.bytes().slice();
@@ -129,7 +132,7 @@ export class RecordedStore {
       ...{ seed: this.#seed, text, image, blockLengthBytes, dataStart: this.#dataStart },
       requests: recording.requests(),
       end: Math.min(shared.now(), recording.fullAt),
-      told: toldOf(durability, shared, round.blobs),
+      told: toldOf(this.#configuration, shared, round.blobs),
     };
     return { findings, recorded, operations: counts.operations ?? 0 };
   }
@@ -157,9 +160,10 @@ export class RecordedStore {
 
   #recordingDevice(recording: RecordingBuffers): CustomDeviceSpec {
     const { memory } = this.#device;
-    const { isAsynchronous } = this.#configuration;
+    const { isAsynchronous, namesCacheOwner } = this.#configuration;
     const module = new URL('../../dist/cuts/recording-device.js', import.meta.url).href;
-    const options: RecordingDeviceOptions = { memory, isAsynchronous, stallMsMax: STALL_MS_MAX, recording };
+    const common = { memory, isAsynchronous, stallMsMax: STALL_MS_MAX };
+    const options: RecordingDeviceOptions = { ...common, recording, namesCacheOwner };
     return { kind: 'custom', module, options };
   }
 }

@@ -10,7 +10,12 @@ import { REQUEST, Recording, type RecordingBuffers, type RequestKind } from './r
 
 export interface RecordingDeviceOptions extends SlowDeviceOptions {
   readonly recording: RecordingBuffers;
+  /** It says who keeps what was not flushed. */
+  readonly namesCacheOwner: boolean;
 }
+
+/** Who keeps it until the power goes, and who does after that. */
+export const CACHE_OWNERS = { kill: new Uint8Array(16).fill(1), power: new Uint8Array(16).fill(2) } as const;
 
 export function openDevice(options: RecordingDeviceOptions): BlockDevice {
   const device = new MemoryDevice({ memory: options.memory });
@@ -21,6 +26,7 @@ export function openDevice(options: RecordingDeviceOptions): BlockDevice {
     blockLengthBytes,
     canCopy,
     synchronous: !options.isAsynchronous,
+    cacheOwner: options.namesCacheOwner ? CACHE_OWNERS.kill : undefined,
     get blockCount() {
       return device.blockCount;
     },

@@ -24,12 +24,18 @@ export interface ToldBlob {
 /** Plain: it can be written to a file. */
 export interface Told {
   readonly durability: Durability;
+  /** The device said who keeps what was not flushed. */
+  readonly namesCacheOwner: boolean;
   readonly blobs: readonly ToldBlob[];
   readonly changes: readonly LoggedChange[];
   readonly events: readonly MetadataEvent[];
 }
 
-export function toldOf(durability: Durability, log: SharedLog, round: RoundBlobs): Told {
+export function toldOf(
+  { durability, namesCacheOwner }: Pick<Told, 'durability' | 'namesCacheOwner'>,
+  log: SharedLog,
+  round: RoundBlobs,
+): Told {
   const blobs = round.blobs.map(({ index, name, base, truth }) => ({
     index,
     name,
@@ -39,7 +45,7 @@ export function toldOf(durability: Durability, log: SharedLog, round: RoundBlobs
     truth,
     firstSnapshot: round.firstSnapshots.get(index) ?? FOREVER,
   }));
-  return { durability, blobs, changes: [...log.changes()], events: round.events };
+  return { durability, namesCacheOwner, blobs, changes: [...log.changes()], events: round.events };
 }
 
 /** The history of a blob that can be written. */
