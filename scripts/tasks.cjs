@@ -25,6 +25,7 @@ const TASKS = {
   stress: (args) => runBuilt('test', 'stress/main.js', args),
   torture: (args) => runBuilt('test', 'torture/main.js', args),
   sim: (args) => runBuilt('test', 'sim/main.js', args),
+  cuts: (args) => runBuilt('test', 'cuts/main.js', args),
   fuzz: (args) => runBuilt('test', 'damage/main.js', args),
   build: () => build('.'),
   test,

@@ -3,7 +3,7 @@
 import type { Channel } from '@blobyard/core';
 import type { DataKind, DataOperation, ModelBlob } from './model-blob.js';
 import { FRESH, putSectors, ZERO } from './sectors.js';
-import { SECTOR_BYTES } from './sim-device.js';
+import { SECTOR_BYTES } from './tearing.js';
 import type { World } from './world.js';
 
 /** Starts a change or a read of an open blob, where no other change is under way; false when there is no place. */

@@ -6,7 +6,7 @@ import { Random } from '../stress/random.js';
 import type { SimConfiguration } from './configuration.js';
 import { ModelBlob } from './model-blob.js';
 import { putSectors, ZERO } from './sectors.js';
-import { SECTOR_BYTES } from './sim-device.js';
+import { SECTOR_BYTES } from './tearing.js';
 
 /** One in so many seeds has one, unless its blobs are large: it is as long as any blob, because reads past its end fail. */
 const RARITY = 8;

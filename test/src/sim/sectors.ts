@@ -3,7 +3,7 @@
  * what is another blob's, or lies in the wrong place, is seen at once.
  */
 
-import { SECTOR_BYTES } from './sim-device.js';
+import { SECTOR_BYTES } from './tearing.js';
 
 /** A sector that was zeroed. */
 export const ZERO = 0;

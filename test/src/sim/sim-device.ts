@@ -1,16 +1,12 @@
 /**
  * A simulated device with a volatile write cache. Requests stay in flight until whoever plays the simulation completes one of
  * them; what they changed stays in the cache until a flush that was issued later has completed. At a power cut every change
- * that was not flushed, and every request in flight, is kept, dropped or torn, by seed.
- *
- * A change tears between pages of 4096 bytes, which the format needs to land whole; inside data clusters between sectors of 512.
+ * that was not flushed, and every request in flight, is kept, dropped or torn, by seed (`tearing.ts`).
  */
 
 import { BlobstoreError, type BlockDevice, type DeviceChannel, type MaybePromise } from '@blobyard/core';
 import type { Random } from '../stress/random.js';
-
-const PAGE_BYTES = 4096;
-export const SECTOR_BYTES = 512;
+import { type Change, chooseFate, keptPieces, put, shuffle } from './tearing.js';
 
 export interface SimDeviceOptions {
   readonly sizeBytes: number;
@@ -22,13 +18,6 @@ export interface SimDeviceOptions {
   readonly knowsZeroes: boolean;
   /** It says who keeps what was not flushed. */
   readonly namesCacheOwner: boolean;
-}
-
-/** What was changed: bytes, or zeroes where there are none. */
-interface Change {
-  readonly at: number;
-  readonly length: number;
-  readonly bytes: Uint8Array | undefined;
 }
 
 type RequestKind = 'read' | 'write' | 'zero' | 'copy' | 'flush';
@@ -216,14 +205,14 @@ export class SimDevice implements BlockDevice {
   }
 
   #change(change: Change): void {
-    put(this.#current, change, 0, change.length);
+    put(this.#current, change);
     this.#cache.push(change);
   }
 
   #flush(mark: number): void {
     const count = mark - this.#cacheBase;
     if (count <= 0) return;
-    for (let index = 0; index < count; index++) put(this.#durable, this.#cache[index], 0, this.#cache[index].length);
+    for (let index = 0; index < count; index++) put(this.#durable, this.#cache[index]);
     this.#cache.splice(0, count);
     this.#cacheBase = mark;
   }
@@ -234,24 +223,14 @@ export class SimDevice implements BlockDevice {
       .filter(({ kind }) => kind !== 'read' && kind !== 'flush')
       .map((request) => this.#changeOf(request));
     this.#inFlight = [];
-    for (let left = changes.length; left > 1; left--) {
-      const index = random.below(left);
-      [changes[index], changes[left - 1]] = [changes[left - 1], changes[index]];
-    }
-    return changes;
+    return shuffle(random, changes);
   }
 
   /** Puts those pieces of a change that are kept on a medium, or into the cache where none is given. */
   #keepPieces(change: Change, keeps: (piece: number, pieces: number) => boolean, medium: Uint8Array | undefined): void {
-    const { at, length } = change;
-    const pieceBytes = at >= this.dataStart ? SECTOR_BYTES : PAGE_BYTES;
-    const pieces = Math.ceil(length / pieceBytes);
-    for (let piece = 0; piece < pieces; piece++) {
-      if (!keeps(piece, pieces)) continue;
-      const start = piece * pieceBytes;
-      const bytes = Math.min(pieceBytes, length - start);
-      if (medium) put(medium, change, start, bytes);
-      else this.#change({ at: at + start, length: bytes, bytes: change.bytes?.subarray(start, start + bytes) });
+    for (const piece of keptPieces(change, this.dataStart, keeps)) {
+      if (medium) put(medium, piece);
+      else this.#change(piece);
     }
   }
 
@@ -311,45 +290,4 @@ class SimChannel implements DeviceChannel {
   #part(buffer: Uint8Array, offset: number, count: number): Uint8Array {
     return buffer.subarray(offset, offset + count * this.#device.blockLengthBytes);
   }
-}
-
-function put(medium: Uint8Array, { at, bytes }: Change, start: number, length: number): void {
-  if (bytes) medium.set(bytes.subarray(start, start + length), at + start);
-  else medium.fill(0, at + start, at + start + length);
-}
-
-/**
- * What becomes of changes at a cut: answers whether a piece of one is kept. Some cuts lose everything, nothing, one change, all
- * but one, or what came last or first; the others throw a coin for each change, or for each piece.
- */
-function chooseFate(random: Random, changes: number): (change: number, piece: number, pieces: number) => boolean {
-  const chosen = random.below(Math.max(1, changes));
-  const tearsAt = random.below(64);
-  switch (random.below(10)) {
-    case 0:
-      return () => false;
-    case 1:
-      return () => true;
-    case 2:
-      return (change) => change !== chosen;
-    case 3:
-      return (change) => change === chosen;
-    case 4:
-      return (change, piece, pieces) => change < chosen || (change === chosen && piece < tearsAt % (pieces + 1));
-    case 5:
-      return (change, piece, pieces) => change > chosen || (change === chosen && piece >= tearsAt % (pieces + 1));
-    case 6:
-      return () => random.below(2) === 0;
-    case 7:
-      return () => random.below(8) !== 0;
-    default:
-      return coinForEach(random, changes);
-  }
-}
-
-function coinForEach(random: Random, changes: number): (change: number) => boolean {
-  const of = 2 + random.below(4);
-  const isLoss = random.below(2) === 0;
-  const kept = Array.from({ length: changes }, () => (random.below(of) === 0) !== isLoss);
-  return (change) => kept[change];
 }

@@ -217,9 +217,13 @@ export class Actor {
   }
 
   async #flush(held: Held): Promise<void> {
+    if (this.#log.isFull(this.#writer)) return;
+    const entry = this.#log.begin(this.#writer, CHANGE.FLUSH, held.blob, 0, 0);
     try {
       await held.handle.flush();
+      this.#log.end(this.#writer, entry, STATUS.DONE);
     } catch (error) {
+      this.#log.end(this.#writer, entry, statusOf(error));
       if (!FULL.includes(this.#refusal(error))) this.#find(`flushing blob ${held.blob} failed: ${textOf(error)}`);
     }
   }
@@ -333,7 +337,7 @@ export class Actor {
   #failed(error: unknown, kind: DataKind, held: Held, entry: number | undefined, end: number, isSync: boolean): void {
     const code = this.#refusal(error);
     if (entry !== undefined) {
-      this.#log.end(this.#writer, entry, error instanceof BlobstoreError ? -error.errno : 1);
+      this.#log.end(this.#writer, entry, statusOf(error));
     }
     if (this.#isLegal(code, kind, held, end, isSync)) return;
     this.#find(`${kind}${isSync ? 'Sync' : ''} of blob ${held.blob} up to block ${end} failed: ${textOf(error)}`);
@@ -397,6 +401,11 @@ function pieces(bytes: Uint8Array, variant: number): Uint8Array[] {
   const cut = (variant % bytes.length) & ~7;
   const second = (cut + bytes.length) >>> 1;
   return [bytes.subarray(0, cut), bytes.subarray(cut, second), bytes.subarray(second)];
+}
+
+/** Of an operation that failed. */
+export function statusOf(error: unknown): number {
+  return error instanceof BlobstoreError ? -error.errno : 1;
 }
 
 export function textOf(error: unknown): string {

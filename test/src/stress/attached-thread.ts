@@ -3,7 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { attach, type StoreHandle } from '@blobyard/workers';
 import { Actor, type ActorReport, textOf } from './actor.js';
-import { dataSchedule } from './schedule.js';
+import { dataSchedule, type Weights } from './schedule.js';
 import { type LogBuffers, SharedLog } from './shared-log.js';
 
 export interface AttachedThreadData {
@@ -13,35 +13,51 @@ export interface AttachedThreadData {
   readonly seed: number;
   /** Of its sequence of operations. */
   readonly name: string;
+  readonly weights?: Weights['data'];
+  /** So many threads begin to work together. */
+  readonly together: number;
   /** Ends without a word to the store. */
   readonly leavesAbruptly: boolean;
   /** The device does Sync calls. */
   readonly hasSync: boolean;
 }
 
-const { handle, log, writer, seed, name, leavesAbruptly, hasSync } = workerData as AttachedThreadData;
+const {
+  handle,
+  log: buffers,
+  writer,
+  seed,
+  name,
+  weights,
+  together,
+  leavesAbruptly,
+  hasSync,
+} = workerData as AttachedThreadData;
 
 async function work(): Promise<ActorReport> {
   const store = await attach(handle);
   const hasDeviceMemory = writer % 2 === 0;
-  const buffers: Uint8Array[] = [];
+  const allocated: Uint8Array[] = [];
+  const log = new SharedLog(buffers);
   const actor = new Actor({
-    log: new SharedLog(log),
+    log,
     writer,
-    schedule: dataSchedule(seed, name),
+    schedule: dataSchedule(seed, name, weights),
     open: (id) => store.open(id),
     openSync: (id) => store.blob(id),
     allocate: (bytes) => {
       if (!hasDeviceMemory) return new Uint8Array(bytes);
       const buffer = store.allocate(bytes);
-      buffers.push(buffer);
+      allocated.push(buffer);
       return buffer;
     },
     isStoreThread: false,
     hasSync,
   });
+  log.arrive();
+  await log.allArrived(together);
   const report = await actor.run();
-  for (const buffer of buffers) store.release(buffer);
+  for (const buffer of allocated) store.release(buffer);
   for (const [what, count] of Object.entries(store.underWay)) {
     if (count !== 0) report.findings.push(`writer ${writer} has left over: ${what} ${count}`);
   }

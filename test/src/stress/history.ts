@@ -19,6 +19,19 @@ import { type BlockContent, ZEROES } from './stamp.js';
 export class Behind {
   readonly #tokens: Set<number>[] = Array.from({ length: BLOCKS_MAX }, () => new Set());
 
+  /** What is known of a block. */
+  at(block: number): ReadonlySet<number> {
+    return this.#tokens[block];
+  }
+
+  static of(tokens: readonly (readonly number[])[]): Behind {
+    const behind = new Behind();
+    tokens.forEach((each, block) => {
+      for (const token of each) behind.#tokens[block].add(token);
+    });
+    return behind;
+  }
+
   /** All of it, and what a snapshot holds. */
   with(contents: readonly BlockContent[]): Behind {
     const copy = new Behind();
@@ -108,9 +121,10 @@ export class BlobHistory {
     return possible.map(tokenText).join(' or ');
   }
 
-  /** The last changes of a block, for messages. */
-  lastChanges(block: number): string[] {
-    return this.#changes[block].slice(-6).map(({ kind, token, begin, end, status, first, count }) => {
+  /** The last changes of a block that had begun before a moment, for messages. */
+  lastChanges(block: number, before = FOREVER): string[] {
+    const begun = this.#changes[block].filter((change) => change.begin < before);
+    return begun.slice(-6).map(({ kind, token, begin, end, status, first, count }) => {
       const what = Object.entries(CHANGE).find(([, value]) => value === kind)?.[0];
       const how = status === STATUS.DONE ? 'done' : status === STATUS.KILLED ? 'killed' : `errno ${status}`;
       return `${what} ${tokenText(token)} of ${count} from ${first}, ${begin} to ${end}, ${how}`;

@@ -3,8 +3,9 @@
 import { BlobstoreError, type ErrorCode } from '@blobyard/core';
 import type { ResizableDevice } from '@blobyard/io';
 import type { Blob, Store } from '@blobyard/workers';
-import { favour, textOf } from './actor.js';
+import { favour, statusOf, textOf } from './actor.js';
 import { Behind, type BlobBase } from './history.js';
+import { logged, type MetadataEvent, type MetadataFacts, THE_STORE } from './metadata-log.js';
 import type { MetadataKind, MetadataOperation } from './schedule.js';
 import { BLOB_STATE, BLOCKS_MAX, CHANGE, type SharedLog, STATUS } from './shared-log.js';
 import { BLOCK_BYTES, BLOCK_WORDS, type BlockContent, readStamp } from './stamp.js';
@@ -13,6 +14,7 @@ import { BLOCK_BYTES, BLOCK_WORDS, type BlockContent, readStamp } from './stamp.
 export interface TrackedBlob {
   readonly index: number;
   readonly id: bigint;
+  readonly name: string;
   readonly base: BlobBase;
   /** What a snapshot holds; undefined for a blob that can be written. */
   readonly truth: readonly BlockContent[] | undefined;
@@ -36,6 +38,7 @@ export interface RoundBlobs {
   readonly snapshots: TakenSnapshot[];
   /** When the first snapshot of a blob may have been made. */
   readonly firstSnapshots: Map<number, number>;
+  readonly events: MetadataEvent[];
   readonly findings: string[];
   readonly done: Record<string, number>;
   readonly refused: Record<string, number>;
@@ -48,11 +51,14 @@ export interface MetadataSideOptions {
   readonly device: ResizableDevice;
   readonly deviceBytesMax: number;
   readonly clusterBytes: number;
+  /** Names of blobs and xattrs begin with it. */
+  readonly prefix: string;
+  /** Blobs that are there at once, more or less; 22 unless given. */
+  readonly blobsAtOnce?: number;
   readonly round: RoundBlobs;
   readonly schedule: Generator<MetadataOperation, never>;
 }
 
-/** Blobs that are there at once, more or less. */
 const BLOBS_AT_ONCE = 22;
 const FULL: readonly ErrorCode[] = ['ENOSPC', 'ENOMEM'];
 /** What an operation may be answered beside success: others may have been faster, and the store may be full. */
@@ -64,6 +70,7 @@ const LEGAL: Record<MetadataKind, readonly ErrorCode[]> = {
   decouple: [...FULL, 'EINVAL'],
   delete: [...FULL, 'EBUSY'],
   resize: FULL,
+  xattr: FULL,
   sync: FULL,
   flush: FULL,
   grow: FULL,
@@ -114,7 +121,7 @@ export class MetadataSide {
       case 'create':
         return this.#create(1 + (size % (BLOCKS_MAX / this.#clusterBlocks / 2)), variant % 4 !== 0);
       case 'flush':
-        return this.#options.store.flush();
+        return this.#logged({ kind: 'flush', blob: THE_STORE }, () => this.#options.store.flush());
       case 'grow':
         return this.#grow();
       case 'delete':
@@ -125,6 +132,8 @@ export class MetadataSide {
         return this.#onBlob(operation, true, (tracked, blob) => this.#clone(tracked, blob));
       case 'resize':
         return this.#onBlob(operation, false, (tracked, blob) => this.#resize(tracked, blob, size, variant));
+      case 'xattr':
+        return this.#onBlob(operation, false, (tracked, blob) => this.#setXattr(tracked, blob, size, variant));
       case 'inflate':
         return this.#onBlob(operation, false, (_, blob) => blob.inflate());
       case 'decouple':
@@ -159,16 +168,31 @@ export class MetadataSide {
   }
 
   #isCrowded(): boolean {
-    return this.#live(undefined).length >= BLOBS_AT_ONCE;
+    return this.#live(undefined).length >= this.#blobsAtOnce;
+  }
+
+  get #blobsAtOnce(): number {
+    return this.#options.blobsAtOnce ?? BLOBS_AT_ONCE;
+  }
+
+  #logged<T>(facts: MetadataFacts, operation: () => Promise<T>): Promise<T> {
+    return logged(this.#log, this.#round.events, facts, operation);
+  }
+
+  #nameOf(index: number): string {
+    return `${this.#options.prefix}-${index}`;
   }
 
   async #create(clusters: number, thin: boolean): Promise<void> {
     if (this.#isCrowded()) return;
     const index = this.#log.addBlob();
     if (index === undefined) return;
-    const blob = await this.#options.store.create({ sizeBytes: clusters * this.#options.clusterBytes, thin });
+    const name = this.#nameOf(index);
+    const facts = { kind: 'create', blob: index, name, blocks: clusters * this.#clusterBlocks } as const;
+    const sizeBytes = clusters * this.#options.clusterBytes;
+    const blob = await this.#logged(facts, () => this.#options.store.create({ name, sizeBytes, thin }));
     const base: BlobBase = { contents: [], isOverZeroes: true, behind: new Behind() };
-    this.#track({ index, id: blob.id, base, truth: undefined, of: undefined, isDeleted: false }, blob);
+    this.#track({ index, id: blob.id, name, base, truth: undefined, of: undefined, isDeleted: false }, blob);
     await closeSurely(blob);
   }
 
@@ -188,7 +212,9 @@ export class MetadataSide {
     const { firstSnapshots, snapshots } = this.#round;
     const begin = this.#log.now();
     if (!firstSnapshots.has(original.index)) firstSnapshots.set(original.index, begin);
-    const snapshot = await blob.snapshot();
+    const name = this.#nameOf(index);
+    const facts = { kind: 'snapshot', blob: index, name, of: original.index } as const;
+    const snapshot = await this.#logged(facts, () => blob.snapshot({ name }));
     const end = this.#log.now();
     try {
       const contents = await readContents(snapshot);
@@ -196,7 +222,7 @@ export class MetadataSide {
       const { behind } = original.base;
       const base: BlobBase = { contents, isOverZeroes: false, behind: behind.with([]) };
       behind.add(contents);
-      const tracked = { index, id: snapshot.id, base, truth: contents, of: original.index, isDeleted: false };
+      const tracked = { index, id: snapshot.id, name, base, truth: contents, of: original.index, isDeleted: false };
       this.#track(tracked, snapshot);
     } finally {
       await closeSurely(snapshot);
@@ -207,10 +233,12 @@ export class MetadataSide {
     if (this.#isCrowded()) return;
     const index = this.#log.addBlob();
     if (index === undefined) return;
-    const clone = await blob.clone();
+    const name = this.#nameOf(index);
+    const facts = { kind: 'clone', blob: index, name, of: snapshot.index } as const;
+    const clone = await this.#logged(facts, () => blob.clone({ name }));
     const { contents, behind } = snapshot.base;
     const base: BlobBase = { contents, isOverZeroes: false, behind: behind.with(contents) };
-    this.#track({ index, id: clone.id, base, truth: undefined, of: snapshot.index, isDeleted: false }, clone);
+    this.#track({ index, id: clone.id, name, base, truth: undefined, of: snapshot.index, isDeleted: false }, clone);
     await closeSurely(clone);
   }
 
@@ -228,15 +256,23 @@ export class MetadataSide {
     const entry = after < before ? log.begin(writer, CHANGE.SHRINK, index, after, BLOCKS_MAX) : undefined;
     if (after < before) log.setBlocks(index, after);
     try {
-      await blob.resize(clusters * clusterBytes);
+      const facts = { kind: 'resize', blob: index, blocks: after } as const;
+      await this.#logged(facts, () => blob.resize(clusters * clusterBytes));
       if (entry !== undefined) log.end(writer, entry, STATUS.DONE);
     } catch (error) {
-      if (entry !== undefined) log.end(writer, entry, error instanceof BlobstoreError ? -error.errno : 1);
+      if (entry !== undefined) log.end(writer, entry, statusOf(error));
       throw error;
     } finally {
       log.setBlocks(index, blob.sizeBytes / BLOCK_BYTES);
       this.#resizing.delete(index);
     }
+  }
+
+  /** Some are so long that a blob's metadata needs several pages. */
+  async #setXattr(tracked: TrackedBlob, blob: Blob, size: number, variant: number): Promise<void> {
+    const xattr = { name: `${this.#options.prefix} x${variant % 4}`, value: String(size).repeat(1 + (variant % 180)) };
+    const facts = { kind: 'xattr', blob: tracked.index, xattr } as const;
+    await this.#logged(facts, () => blob.xattrs.set(xattr.name, xattr.value));
   }
 
   get #resizing(): Set<number> {
@@ -245,13 +281,14 @@ export class MetadataSide {
 
   async #delete({ blob: choice, variant }: MetadataOperation): Promise<void> {
     const live = this.#live(undefined);
-    if (live.length < BLOBS_AT_ONCE / 3 || (live.length < BLOBS_AT_ONCE - 4 && variant % 2 === 0)) return;
+    const most = this.#blobsAtOnce;
+    if (live.length < most / 3 || (live.length < most * 0.8 && variant % 2 === 0)) return;
     const tracked = live[choice % live.length];
     const before = this.#log.state(tracked.index);
     if (before === BLOB_STATE.DELETING) return;
     this.#log.setState(tracked.index, BLOB_STATE.DELETING);
     try {
-      await this.#options.store.delete(tracked.id);
+      await this.#logged({ kind: 'delete', blob: tracked.index }, () => this.#options.store.delete(tracked.id));
       tracked.isDeleted = true;
     } catch (error) {
       this.#log.setState(tracked.index, before);

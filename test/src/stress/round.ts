@@ -12,10 +12,11 @@ import { checkRound } from './check.js';
 import type { Behind } from './history.js';
 import { findLeftOver, rowsTaken } from './left-over.js';
 import type { Medium, MediumKind } from './medium.js';
+import { logged, NO_BLOB, THE_STORE } from './metadata-log.js';
 import { MetadataSide, type RoundBlobs, readContents, type TrackedBlob } from './metadata-side.js';
 import { Random } from './random.js';
-import { dataSchedule, metadataSchedule } from './schedule.js';
-import { allocateLog, BLOB_STATE, SharedLog } from './shared-log.js';
+import { dataSchedule, metadataSchedule, type Weights } from './schedule.js';
+import { allocateLog, BLOB_STATE, type LogBuffers, SharedLog } from './shared-log.js';
 import type { BlockContent } from './stamp.js';
 
 export type StressMode = 'attached' | 'pool' | 'mixed';
@@ -33,11 +34,19 @@ export interface RoundOptions {
   readonly medium: Medium;
   readonly deviceBytesMax: number;
   readonly clusterBytes: number;
+  /** What the round is logged in; a log of its own unless given. */
+  readonly log?: LogBuffers;
+  /** Those of a stress, unless given. */
+  readonly weights?: Weights;
+  readonly blobsAtOnce?: number;
+  /** How many operations on metadata are under way at once, up to 4; 2 unless given. */
+  readonly metadataSides?: number;
 }
 
 /** What goes from a round to the next one. */
 export interface CarriedBlob {
   readonly id: bigint;
+  readonly name: string;
   readonly contents: readonly BlockContent[];
   readonly isSnapshot: boolean;
   readonly isOverZeroes: boolean;
@@ -64,11 +73,12 @@ const LOG = { operationsMax: 1 << 16, readsMax: 1 << 17 };
 
 export class Round {
   readonly #options: RoundOptions;
-  readonly #log = new SharedLog(allocateLog(LOG));
+  readonly #log: SharedLog;
   readonly #blobs: RoundBlobs = {
     blobs: [],
     snapshots: [],
     firstSnapshots: new Map(),
+    events: [],
     findings: [],
     done: {},
     refused: {},
@@ -79,7 +89,13 @@ export class Round {
 
   constructor(options: RoundOptions, sequences: readonly number[]) {
     this.#options = options;
+    this.#log = new SharedLog(options.log ?? allocateLog(LOG));
     for (let writer = 0; writer < WRITERS; writer++) this.#log.setFirstSequence(writer, sequences[writer] ?? 0);
+  }
+
+  /** What was done to which blobs. */
+  get blobs(): Readonly<RoundBlobs> {
+    return this.#blobs;
   }
 
   /** @param carried - the blobs that the store has */
@@ -88,7 +104,7 @@ export class Round {
     const ioThreads = mode === 'attached' ? 0 : mode === 'pool' ? threads : Math.max(1, threads >> 1);
     const store = await openStore({ device: medium.given, threads: ioThreads, durability });
     for (const [index, blob] of carried.entries()) this.#publish(index, blob);
-    if (ioThreads > 0 && kind !== 'async') await makeSyncChannel(store);
+    if (ioThreads > 0 && kind !== 'async') await this.#makeSyncChannel(store);
     const handle = store.share();
     const rows = rowsTaken(handle);
     const finished = await this.#work(store, handle);
@@ -99,12 +115,13 @@ export class Round {
     const contents = await this.#readAll(store, live, findings);
     findings.push(...checkRound(this.#log, this.#blobs, contents));
     await this.#checkCopy(store, contents);
-    await store.close();
+    await this.#logged('close', () => store.close());
     await this.#checkDevice('the store that was closed', medium.device, contents);
     const { firstSnapshots } = this.#blobs;
     return this.#result(
       live.map((tracked) => ({
         id: tracked.id,
+        name: tracked.name,
         contents: contents.get(tracked.index) ?? [],
         isSnapshot: tracked.truth !== undefined,
         behind: tracked.base.behind,
@@ -121,11 +138,26 @@ export class Round {
     return { blobs, sequences, findings, counts: this.#counts };
   }
 
-  #publish(index: number, { id, contents, isSnapshot, isOverZeroes, behind }: CarriedBlob): void {
+  #logged(kind: 'flush' | 'close', operation: () => Promise<void>): Promise<void> {
+    return logged(this.#log, this.#blobs.events, { kind, blob: THE_STORE }, operation);
+  }
+
+  /** The channel for Sync calls is made at the first one, and then has a row. */
+  async #makeSyncChannel(store: Store): Promise<void> {
+    const name = 'for the first Sync call';
+    const { events } = this.#blobs;
+    const create = () => store.create({ name, sizeBytes: 1, thin: true });
+    const blob = await logged(this.#log, events, { kind: 'create', blob: NO_BLOB, name }, create);
+    blob.readSync(0, 1);
+    await blob.close();
+    await logged(this.#log, events, { kind: 'delete', blob: NO_BLOB }, () => store.delete(blob.id));
+  }
+
+  #publish(index: number, { id, name, contents, isSnapshot, isOverZeroes, behind }: CarriedBlob): void {
     const blob = this.#log.addBlob();
     const truth = isSnapshot ? contents : undefined;
     const base = { contents, isOverZeroes, behind };
-    this.#blobs.blobs.push({ index, id, base, truth, of: undefined, isDeleted: false });
+    this.#blobs.blobs.push({ index, id, name, base, truth, of: undefined, isDeleted: false });
     truth?.forEach(({ signature }, block) => {
       this.#log.setTruth(index, block, signature);
     });
@@ -136,16 +168,19 @@ export class Round {
 
   /** Lets everybody work until the time is over; false when somebody does not come to an end. */
   async #work(store: Store, handle: StoreHandle): Promise<boolean> {
-    const { mode, threads, kill, milliseconds } = this.#options;
+    const { mode, threads, kill, milliseconds, metadataSides = METADATA_SIDES } = this.#options;
     const attachedCount = mode === 'pool' ? 0 : threads;
     for (let writer = 0; writer < attachedCount; writer++) this.#startThread(handle, writer, 0);
+    await this.#allArrived(attachedCount);
     const localCount = mode === 'attached' ? 1 : 2;
     const sides = [
       ...Array.from({ length: localCount }, (_, index) => this.#runLocal(store, FIRST_LOCAL_WRITER + index)),
-      ...Array.from({ length: METADATA_SIDES }, (_, index) => this.#runMetadata(store, FIRST_METADATA_WRITER + index)),
+      ...Array.from({ length: metadataSides }, (_, index) => this.#runMetadata(store, FIRST_METADATA_WRITER + index)),
     ];
     if (kill && attachedCount > 0) sides.push(this.#killThreads(handle, attachedCount));
-    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    const deadline = Date.now() + milliseconds;
+    // A log may be full before.
+    while (Date.now() < deadline && !this.#log.isStopped) await new Promise((resolve) => setTimeout(resolve, 5));
     this.#log.stop();
     const all = Promise.all([...sides, ...[...this.#workers.values()].map(({ ended }) => ended)]);
     let timer: NodeJS.Timeout | undefined;
@@ -162,8 +197,16 @@ export class Round {
     return false;
   }
 
+  /** Threads that have just been started take a while. */
+  async #allArrived(count: number): Promise<void> {
+    const timer = setTimeout(() => this.#log.stop(), PATIENCE_MS);
+    await this.#log.allArrived(count);
+    clearTimeout(timer);
+    if (this.#log.isStopped) this.#blobs.findings.push('not all threads have begun to work');
+  }
+
   #startThread(handle: StoreHandle, writer: number, incarnation: number): void {
-    const { seed, round, kind } = this.#options;
+    const { seed, round, kind, weights } = this.#options;
     const name = `round ${round} thread ${writer} life ${incarnation}`;
     const leavesAbruptly = new Random(seed, `${name} end`).below(3) === 0;
     const data: AttachedThreadData = {
@@ -172,6 +215,8 @@ export class Round {
       writer,
       seed,
       name,
+      weights: weights?.data,
+      together: this.#options.threads,
       leavesAbruptly,
       hasSync: kind !== 'async',
     };
@@ -195,13 +240,13 @@ export class Round {
   }
 
   async #runLocal(store: Store, writer: number): Promise<void> {
-    const { seed, round, mode, kind } = this.#options;
+    const { seed, round, mode, kind, weights } = this.#options;
     const hasDeviceMemory = writer % 2 === 0;
     const buffers: Uint8Array[] = [];
     const actor = new Actor({
       log: this.#log,
       writer,
-      schedule: dataSchedule(seed, `round ${round} local ${writer}`),
+      schedule: dataSchedule(seed, `round ${round} local ${writer}`, weights?.data),
       open: (id) => store.open(id),
       allocate: (bytes) => {
         if (!hasDeviceMemory) return new Uint8Array(bytes);
@@ -222,11 +267,12 @@ export class Round {
   }
 
   async #runMetadata(store: Store, writer: number): Promise<void> {
-    const { seed, round, medium, deviceBytesMax, clusterBytes } = this.#options;
-    const schedule = metadataSchedule(seed, `round ${round} metadata ${writer}`);
+    const { seed, round, medium, deviceBytesMax, clusterBytes, weights, blobsAtOnce } = this.#options;
+    const schedule = metadataSchedule(seed, `round ${round} metadata ${writer}`, weights?.metadata);
     const { device } = medium;
     const side = new MetadataSide({
-      ...{ log: this.#log, writer, store, device, deviceBytesMax, clusterBytes },
+      ...{ log: this.#log, writer, store, device, deviceBytesMax, clusterBytes, blobsAtOnce },
+      prefix: String(round),
       round: this.#blobs,
       schedule,
     });
@@ -276,7 +322,7 @@ export class Round {
   /** What a killed process leaves: all with `process-crash`; otherwise what was flushed. */
   async #checkCopy(store: Store, contents: ReadonlyMap<number, readonly BlockContent[]>): Promise<void> {
     const { durability, medium } = this.#options;
-    if (durability === 'power-loss') await store.flush();
+    if (durability === 'power-loss') await this.#logged('flush', () => store.flush());
     const copy = medium.copy();
     try {
       await this.#checkDevice('the store after a crash', copy, contents);
@@ -335,14 +381,6 @@ export class Round {
   #count(what: string, count: number): void {
     addAll(this.#counts, { [what]: count });
   }
-}
-
-/** The channel for Sync calls is made at the first one, and then has a row. */
-async function makeSyncChannel(store: Store): Promise<void> {
-  const blob = await store.create({ sizeBytes: 1, thin: true });
-  blob.readSync(0, 1);
-  await blob.close();
-  await store.delete(blob.id);
 }
 
 export function addAll(sum: Record<string, number>, counts: Readonly<Record<string, number>>): void {

@@ -6,7 +6,7 @@
 import { Random } from './random.js';
 
 /** Operations of a thread on data, and how often each is drawn. */
-const DATA_WEIGHTS = {
+export const DATA_WEIGHTS = {
   write: 30,
   writev: 8,
   writeZeroes: 4,
@@ -22,7 +22,7 @@ const DATA_WEIGHTS = {
 export type DataKind = keyof typeof DATA_WEIGHTS;
 
 /** Operations of the metadata side. */
-const METADATA_WEIGHTS = {
+export const METADATA_WEIGHTS = {
   create: 8,
   snapshot: 16,
   clone: 10,
@@ -30,6 +30,7 @@ const METADATA_WEIGHTS = {
   decouple: 5,
   delete: 18,
   resize: 8,
+  xattr: 4,
   sync: 4,
   flush: 3,
   grow: 1,
@@ -55,10 +56,20 @@ export interface MetadataOperation {
   readonly variant: number;
 }
 
+/** How often which operations are drawn. */
+export interface Weights {
+  readonly data: Readonly<Record<DataKind, number>>;
+  readonly metadata: Readonly<Record<MetadataKind, number>>;
+}
+
 /** The operations of a thread, without end. */
-export function* dataSchedule(seed: number, name: string): Generator<DataOperation, never> {
+export function* dataSchedule(
+  seed: number,
+  name: string,
+  weights: Weights['data'] = DATA_WEIGHTS,
+): Generator<DataOperation, never> {
   const random = new Random(seed, name);
-  const draw = drawer(DATA_WEIGHTS, random);
+  const draw = drawer(weights, random);
   for (;;) {
     yield {
       kind: draw(),
@@ -72,9 +83,13 @@ export function* dataSchedule(seed: number, name: string): Generator<DataOperati
 }
 
 /** The operations of the metadata side, without end. */
-export function* metadataSchedule(seed: number, name: string): Generator<MetadataOperation, never> {
+export function* metadataSchedule(
+  seed: number,
+  name: string,
+  weights: Weights['metadata'] = METADATA_WEIGHTS,
+): Generator<MetadataOperation, never> {
   const random = new Random(seed, name);
-  const draw = drawer(METADATA_WEIGHTS, random);
+  const draw = drawer(weights, random);
   for (;;) yield { kind: draw(), blob: random.next(), size: random.next(), variant: random.next() };
 }
 

@@ -12,14 +12,26 @@ export const BLOBS_MAX = 320;
 /** Threads and others that write. */
 export const WRITERS_MAX = 16;
 
-const CONTROL = { CLOCK: 0, STOP: 1, BLOBS: 2, OPERATIONS: 16, READS: 32, FIRST_SEQUENCE: 48, WORDS: 64 } as const;
+const CONTROL = {
+  CLOCK: 0,
+  STOP: 1,
+  BLOBS: 2,
+  ARRIVED: 3,
+  OPERATIONS: 16,
+  READS: 32,
+  FIRST_SEQUENCE: 48,
+  WORDS: 64,
+} as const;
 
 export const BLOB_STATE = { NONE: 0, WRITABLE: 1, SNAPSHOT: 2, DELETING: 3 } as const;
 export type BlobState = (typeof BLOB_STATE)[keyof typeof BLOB_STATE];
 const ENTRY = { STATE: 0, PAGE: 1, BLOCKS: 2, LEAST_BLOCKS: 3, WORDS: 4 } as const;
 
-/** What changes blocks. A shrink takes those off from the first one on; where they come back they are new. */
-export const CHANGE = { WRITE: 1, ZERO: 2, TRIM: 3, SHRINK: 4 } as const;
+/**
+ * What changes blocks. A shrink takes those off from the first one on; where they come back they are new. A flush changes none,
+ * and is in the same log because of its moments.
+ */
+export const CHANGE = { WRITE: 1, ZERO: 2, TRIM: 3, SHRINK: 4, FLUSH: 5 } as const;
 export type ChangeKind = (typeof CHANGE)[keyof typeof CHANGE];
 /** Status of an operation that has ended well; of one that failed it is the errno, of one that was killed `KILLED`. */
 export const STATUS = { UNDER_WAY: 0, DONE: -1, KILLED: -2 } as const;
@@ -106,6 +118,18 @@ export class SharedLog {
 
   stop(): void {
     Atomics.store(this.#control, CONTROL.STOP, 1);
+  }
+
+  /** A thread is ready to work. */
+  arrive(): void {
+    Atomics.add(this.#control, CONTROL.ARRIVED, 1);
+  }
+
+  /** Waits until so many threads are ready, or the round stops. */
+  async allArrived(count: number): Promise<void> {
+    while (Atomics.load(this.#control, CONTROL.ARRIVED) < count && !this.isStopped) {
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
   }
 
   /** Tokens of this round begin with these numbers, writer by writer. */

@@ -10,19 +10,21 @@ export interface SlowDeviceOptions {
   readonly memory: SharedWasmMemory;
   /** Transfers are promises; otherwise the thread stands still meanwhile. */
   readonly isAsynchronous: boolean;
+  /** How long a transfer takes that is very slow; as long as it takes to make a snapshot and to look at it, unless given. */
+  readonly stallMsMax?: number;
 }
 
 /** Transfers of which one is slow, on the average, and how slow. */
 const SLOW_ONE_OF = 3;
 const SLOW_MS_MAX = 0.2;
-/** As long as it takes to make a snapshot and to look at it. */
 const STALL_ONE_OF = 40;
 const STALL_MS_MAX = 100;
 
-export function openDevice({ memory, isAsynchronous }: SlowDeviceOptions): BlockDevice {
+export function openDevice(options: SlowDeviceOptions): BlockDevice {
+  const { memory, isAsynchronous } = options;
   const device = new MemoryDevice({ memory });
   const { blockLengthBytes, canCopy } = device;
-  const before = isAsynchronous ? later : standStill;
+  const before = slowness(options);
   return {
     blockLengthBytes,
     canCopy,
@@ -35,7 +37,13 @@ export function openDevice({ memory, isAsynchronous }: SlowDeviceOptions): Block
   };
 }
 
-type Before = (transfer: () => MaybePromise<void>) => MaybePromise<void>;
+/** Takes its time before a transfer. */
+export type Before = (transfer: () => MaybePromise<void>) => MaybePromise<void>;
+
+export function slowness({ isAsynchronous, stallMsMax = STALL_MS_MAX }: Omit<SlowDeviceOptions, 'memory'>): Before {
+  const wait = isAsynchronous ? later : standStill;
+  return (transfer) => wait(delayMs(stallMsMax), transfer);
+}
 
 function slowChannel(channel: DeviceChannel, before: Before): DeviceChannel {
   return {
@@ -52,21 +60,19 @@ function slowChannel(channel: DeviceChannel, before: Before): DeviceChannel {
 }
 
 /** How long the next transfer waits, in milliseconds. */
-function delay(): number {
-  if (Math.random() * STALL_ONE_OF < 1) return Math.random() * STALL_MS_MAX;
+function delayMs(stallMsMax: number): number {
+  if (Math.random() * STALL_ONE_OF < 1) return Math.random() * stallMsMax;
   return Math.random() * SLOW_ONE_OF < 1 ? Math.random() * SLOW_MS_MAX : 0;
 }
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
-function standStill(transfer: () => MaybePromise<void>): MaybePromise<void> {
-  const ms = delay();
+function standStill(ms: number, transfer: () => MaybePromise<void>): MaybePromise<void> {
   if (ms > 0) Atomics.wait(sleeper, 0, 0, ms);
   return transfer();
 }
 
-async function later(transfer: () => MaybePromise<void>): Promise<void> {
-  const ms = delay();
+async function later(ms: number, transfer: () => MaybePromise<void>): Promise<void> {
   await new Promise<void>((resolve) => {
     if (ms > SLOW_MS_MAX) setTimeout(resolve, ms);
     else setImmediate(resolve);
