@@ -16,7 +16,7 @@ export function applyInsertions(store: StoreState, blob: Blob): void {
   if (records.length === 0 || !blob.isThin) return; // a blob that is thick on disk has all of its clusters there
   const done = new Set<number>();
   for (const record of records) {
-    if (!isPossible(store, blob, record) || !hasExtentPage(blob, record)) continue;
+    if (!isPossible(store, blob, record) || !hasExtentPage(store, blob, record)) continue;
     for (let at = 0; at < record.count; at++) {
       const index = (record.index + at) as BlobCluster;
       if (!done.has(index)) insert(blob, index, record.cluster + at);
@@ -48,15 +48,18 @@ function isPossible(store: StoreState, blob: Blob, { index, cluster, count }: No
   });
 }
 
-/** Gives the blob the extent page of a record where it has none; false when it has another one, or the record none. */
-function hasExtentPage(blob: Blob, { index, count, extentPage }: NotedInsertion): boolean {
-  if (!blob.usesExtentTable) return extentPage === UNALLOCATED;
+/**
+ * Gives the blob the extent page of a record where it has none; false where there is none to be had. Where it has one that counts:
+ * the record may name one that the next root was to bring.
+ */
+function hasExtentPage(store: StoreState, blob: Blob, { index, count, extentPage }: NotedInsertion): boolean {
+  if (!blob.usesExtentTable) return true;
   const number = extentPageIndex(index);
-  if (extentPage === UNALLOCATED || extentPageIndex(index + count - 1) !== number) return false;
+  if (extentPageIndex(index + count - 1) !== number) return false;
   const { extentPages, unrootedExtentPages } = blob.map;
-  if (extentPages.get(number) === UNALLOCATED) {
-    extentPages.set(number, extentPage);
-    unrootedExtentPages.add(number);
-  }
-  return extentPages.get(number) === extentPage;
+  if (extentPages.get(number) !== UNALLOCATED) return true;
+  if (extentPage === UNALLOCATED || extentPage >= store.geometry.mdPageCount) return false;
+  extentPages.set(number, extentPage);
+  unrootedExtentPages.add(number);
+  return true;
 }
