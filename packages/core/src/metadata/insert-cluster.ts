@@ -9,6 +9,8 @@
 
 import type { Blob } from '../blob/blob.js';
 import type { ClusterMap } from '../blob/cluster-map.js';
+import { BlobstoreError } from '../error.js';
+import { encodeChain } from '../format/blob-chain.js';
 import type { StoreState } from '../store/store-state.js';
 import { markDirty } from '../store/super-block-io.js';
 import { type BlobCluster, type MdPage, UNALLOCATED } from '../units/units.js';
@@ -122,9 +124,26 @@ function* makeKnown(
 ): Steps<void> {
   yield* markDirty(store);
   const { insertionLog } = store;
-  if (insertionLog === undefined) return;
+  if (insertionLog === undefined || !hasRoomForMap(store, blob)) return;
   const page = (extentPage === undefined ? UNALLOCATED : blob.map.extentPages.get(extentPage)) as MdPage;
-  if (!(yield* noteInsertions(store, insertionLog, blob, insertions, page))) yield* sync(store, blob);
+  if (yield* noteInsertions(store, insertionLog, blob, insertions, page)) return;
+  try {
+    yield* sync(store, blob);
+  } catch (error) {
+    // The metadata region has no room, which who syncs or closes the blob hears: it is not for the write to fail.
+    if (!(error instanceof BlobstoreError) || error.code !== 'ENOSPC') throw error;
+  }
+}
+
+/**
+ * False when the metadata region is full, and the map with what is being inserted needs another page of it. Then the insertion is
+ * in memory alone until there is room, as who syncs, flushes or closes hears: what the log says must be such that the next to open
+ * the store can write it.
+ */
+function hasRoomForMap(store: StoreState, blob: Blob): boolean {
+  const { pages } = store.shared;
+  if (store.shared.locked(() => pages.hasFree(1, 0))) return true;
+  return encodeChain(blob.chainContent()).length <= blob.chain.length;
 }
 
 function extentPageOf(blob: Blob, index: BlobCluster): number | undefined {
