@@ -109,6 +109,7 @@ class Examiner {
     const masks = wasClean ? yield* this.#readMasks() : NO_MASKS;
     const scan = yield* scanPages(reader);
     yield* this.#surveyBlobs(reader, scan, masks.blobIds);
+    this.#endDeletions();
     const blobs = [...this.#blobs.values()];
     const counts = { clusterCount: this.#clusterCount, mdPageCount: this.#geometry.mdPageCount };
     const owned = findOwners(blobs, counts, this.#findings);
@@ -143,7 +144,8 @@ class Examiner {
     const extentPageReads = new Map<number, number>();
     for (let page = scan.roots.findFirstSet(0); page !== NONE_U32; page = scan.roots.findFirstSet(page + 1)) {
       const findings = new Findings();
-      const tools = { reader, findings, clusterCount: this.#clusterCount, extentPageReads };
+      const wasClosed = this.#block.clean !== 0;
+      const tools = { reader, findings, clusterCount: this.#clusterCount, wasClosed, extentPageReads };
       const blob = yield* surveyBlob(tools, page as MdPage);
       yield undefined;
       if (blob.isDamaged && listed?.get(page) === false) continue;
@@ -151,6 +153,27 @@ class Examiner {
       this.#findings.list.push(...findings.list);
       if (blob.isDamaged || blob.isNewer) continue;
       for (const own of [...blob.chain, ...blob.extentPages]) this.#soundPages.set(own);
+    }
+  }
+
+  /** Blobs that are half deleted are gone; but nobody deletes what another blob needs. */
+  #endDeletions(): void {
+    const needed = new Set(
+      [...this.#blobs.values()].flatMap(({ parentId, counterpartId }) => [parentId, counterpartId]),
+    );
+    for (const blob of this.#blobs.values()) {
+      if (!blob.isHalfDeleted) continue;
+      const { id: blobId, page } = blob;
+      const found = 'a later page of its chain is zeroes';
+      if (needed.has(blobId)) {
+        blob.isDamaged = true;
+        blob.extentsKnown = false;
+        this.#findings.damage('chain', `blob ${blobId} is damaged: ${found}`, { blobId, page });
+      } else {
+        this.#blobs.delete(blobId);
+        const fate = 'it was being deleted; opening the store ends that';
+        this.#findings.note('interrupted', `blob ${blobId}: ${found}: ${fate}`, { blobId });
+      }
     }
   }
 

@@ -12,6 +12,7 @@ import { NONE_U32, PAGE_BYTES } from '../units/units.js';
 import { refusal } from './damage.js';
 import { growSuper } from './grow.js';
 import { certainHighWaterOf, clearFreeBelow, highWaterOf, NO_HIGH_WATER, writeHighWater } from './high-water.js';
+import { finishKilledDeletes } from './killed-delete.js';
 import { Census } from './load-census.js';
 import { isMetadataDamage, visitBlobs } from './load-visit.js';
 import { type Masks, readMaskPages, readMasks, writeMasks } from './masks.js';
@@ -65,6 +66,7 @@ function* open(device: BlockDevice, options: LoadOptions, grow: boolean): Steps<
     if (options.onDamage === undefined) yield* openAsIs(reset(), block, options);
     else yield* openWhole(reset, block, options, options.onDamage);
     store = requireMade(store);
+    store.isRecovering = false;
     store.sharedByBlobs = undefined;
     return store;
   } catch (error) {
@@ -96,14 +98,16 @@ function* openAsIs(store: StoreState, block: SuperBlock, options: LoadOptions): 
   const { deviceChannel, geometry, shared } = store;
   const { capacity } = shared.clusters;
   if (mustRecover(block, options)) {
+    store.isRecovering = block.clean === 0;
     yield* store.barrier(); // see `openWhole`
-    const found = yield* recover(deviceChannel, geometry, capacity);
+    const found = yield* recover(deviceChannel, geometry, capacity, block.clean !== 0);
     take(store, found);
     store.missingClusterCount = found.missingClusterCount;
     store.sharedByBlobs = found.shared;
     if (store.keepsHighWater) yield* clearLeftovers(store, block, found);
     yield* writeMasks(store, block);
     yield* store.barrier();
+    yield* finishKilledDeletes(store, found.killedDeletes);
   } else take(store, yield* readMasks(deviceChannel, geometry, block, capacity));
   yield* visitBlobs(store, options.onBlob);
 }
@@ -121,6 +125,7 @@ function* openWhole(
 ): Steps<void> {
   const isRecovered = mustRecover(block, options);
   let store = reset();
+  store.isRecovering = block.clean === 0;
   // What a killed process wrote last may be in the device's cache, and be lost yet: nothing may be built on that.
   if (isRecovered) yield* store.barrier();
   let masks: Masks | undefined;
@@ -139,8 +144,11 @@ function* openWhole(
   const survey = yield* surveyStore(store, { masks, highWater });
   if (survey.damaged.length > 0 && onDamage === 'refuse') throw refusal(survey.damaged);
   takeSurvey(store, survey);
-  if (isRecovered) yield* writeRecovered(store, block, survey);
-  else if (!survey.isDoubtful) yield* correctMasks(store, block, survey, masks);
+  if (isRecovered) {
+    yield* writeRecovered(store, block, survey);
+    yield* finishKilledDeletes(store, survey.killedDeletes);
+  }
+  if (!isRecovered && !survey.isDoubtful) yield* correctMasks(store, block, survey, masks);
   yield* visitBlobs(store, options.onBlob);
   const late = store.damaged.filter(({ page, error }) => !store.setAside.has(page) && isMetadataDamage(error));
   if (late.length > 0 && onDamage === 'refuse') throw refusal(late);

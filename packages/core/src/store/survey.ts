@@ -23,12 +23,13 @@ import { BlobstoreError, UnavailableBlobError } from '../error.js';
 import { DESCRIPTOR } from '../format/descriptor.js';
 import { DESCRIPTORS_AT, type MdPageView } from '../format/md-page.js';
 import { requireExternalId } from '../metadata/external.js';
-import { readMetadata } from '../metadata/load-blob.js';
+import { HalfDeletedError, readMetadata } from '../metadata/load-blob.js';
 import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
-import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, PAGE_BYTES, pageOfBlobId } from '../units/units.js';
+import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, pageOfBlobId } from '../units/units.js';
 import { ClaimReader } from './claims.js';
 import { damageAt } from './damage.js';
+import { type KilledDelete, readKilledDelete } from './killed-delete.js';
 import type { Masks } from './masks.js';
 import { Owners, Sharers } from './owners.js';
 import { BATCH_PAGES, RegionReader } from './region-reader.js';
@@ -48,6 +49,8 @@ export interface Survey extends Masks {
   isDoubtful: boolean;
   /** Pages where blobs began that others name, and that are lost. */
   lostPages: ReadonlySet<MdPage>;
+  /** Deletions to be ended. */
+  killedDeletes: readonly KilledDelete[];
 }
 
 /** What else is known of a store. */
@@ -97,6 +100,7 @@ class Surveyor {
   readonly #misplaced: BitArray;
   readonly #lostClones: { id: BlobId; parentId: BlobId }[] = [];
   readonly #lostPages = new Set<MdPage>();
+  readonly #halfDeleted = new Map<MdPage, BlobstoreError>();
   #hidesParents = false;
   /** A blob may have more than it names. */
   #hidesClusters = false;
@@ -118,12 +122,13 @@ class Surveyor {
   *run(evidence: Evidence): Steps<Survey> {
     yield* this.#readRegion();
     yield* this.#readClaims();
+    yield* this.#doubtDeletions();
     yield* this.#findDamagedPages(evidence.masks);
     this.#findMissingRoots(evidence.masks);
     yield* this.#findSharing();
     this.#findLostParents();
     this.#spreadDamage();
-    return this.#conclude(evidence);
+    return yield* this.#conclude(evidence);
   }
 
   *#readRegion(): Steps<void> {
@@ -131,7 +136,7 @@ class Surveyor {
       if (index % BATCH_PAGES === 0) yield undefined;
       const number = index as MdPage;
       const page = yield* this.#region.inOrder(number);
-      if (isZero(page)) continue;
+      if (page.isZero) continue;
       this.#notZero.set(index);
       if (!page.isSealed) this.#unsealed.set(index);
       else if (isMisplaced(page, number)) this.#misplaced.set(index);
@@ -159,9 +164,29 @@ class Surveyor {
     } catch (error) {
       if (!(error instanceof BlobstoreError) || error.code === 'EIO') throw error;
       found.isUnavailable = error instanceof UnavailableBlobError;
-      if (!found.isUnavailable) this.#damaged.set(page, { id: blob.id, page, error });
+      if (error instanceof HalfDeletedError) this.#halfDeleted.set(page, error);
+      else if (!found.isUnavailable) this.#damaged.set(page, { id: blob.id, page, error });
     } finally {
       blob.free();
+    }
+  }
+
+  /** Nobody deletes what another blob needs: then the page of zeroes is damage. Otherwise the blob is gone. */
+  *#doubtDeletions(): Steps<void> {
+    const needed = new Set(this.#lostClones.map(({ parentId }) => parentId));
+    for (const { parentId, otherId } of this.#blobs.values()) {
+      if (parentId !== undefined) needed.add(parentId);
+      if (otherId !== undefined) needed.add(otherId);
+    }
+    for (const [page, error] of this.#halfDeleted) {
+      const id = blobIdOfPage(page);
+      if (!needed.has(id)) {
+        this.#blobs.delete(page);
+        continue;
+      }
+      this.#halfDeleted.delete(page);
+      this.#damaged.set(page, { id, page, error });
+      yield* this.#readClaimsOf(page, true);
     }
   }
 
@@ -324,7 +349,7 @@ class Surveyor {
     }
   }
 
-  #conclude(evidence: Evidence): Survey {
+  *#conclude(evidence: Evidence): Steps<Survey> {
     const { pages, clusters, shared } = this.#owners;
     const { masks } = evidence;
     const end = this.#reservedEnd(evidence);
@@ -341,6 +366,7 @@ class Surveyor {
         clusters.add(masks.clusters);
       }
     }
+    const killedDeletes = yield* this.#readKilledDeletes(pages, clusters);
     const isFull = end === this.#clusterCount;
     const damaged = [...this.#damaged.values()].sort((a, b) => a.page - b.page).map((each) => told(each, isFull));
     return {
@@ -353,7 +379,23 @@ class Surveyor {
       hidesParents: this.#hidesParents,
       isDoubtful: this.#isDoubtful,
       lostPages: this.#lostPages,
+      killedDeletes,
     };
+  }
+
+  /** What half deleted blobs have and nobody else, which is marked as used. */
+  *#readKilledDeletes(pages: BitArray, clusters: BitArray): Steps<KilledDelete[]> {
+    const found: KilledDelete[] = [];
+    for (const page of this.#halfDeleted.keys()) {
+      const rest = yield* readKilledDelete(this.#region, this.#store.geometry, this.#clusterCount, page, {
+        page: (named) => !pages.get(named),
+        cluster: (named) => !clusters.get(named),
+      });
+      for (const named of [page, ...rest.pages]) pages.set(named);
+      for (const named of rest.clusters) clusters.set(named);
+      found.push(rest);
+    }
+    return found;
   }
 
   get #isDoubtful(): boolean {
@@ -373,11 +415,6 @@ class Surveyor {
     }
     return this.#hidesClusters ? this.#clusterCount : 0;
   }
-}
-
-function isZero({ view }: MdPageView): boolean {
-  for (let at = 0; at < PAGE_BYTES; at += 4) if (view.getUint32(at, true) !== 0) return false;
-  return true;
 }
 
 /** True for a sealed page that nobody writes there. Old pages of a chain, and old extent pages, may lie anywhere. */
