@@ -6,6 +6,7 @@ import { checkBooleanOr, checkOptions, checkSignalOr } from './checks.js';
 import { coded, throwIfAborted } from './failures.js';
 import { checkDevice, holdDevice } from './inline/open-device.js';
 import { pauseUnlessAborted } from './inline/pause.js';
+import { asItsStoreSays } from './inline/store-blocks.js';
 
 export interface CheckStoreOptions {
   /**
@@ -22,15 +23,16 @@ export interface CheckStoreOptions {
 /**
  * Checks the store on a device from its metadata pages, without trusting its masks: crcs, chains, extents, owners, parents,
  * sizes, flags; and then the masks against that. Whatever is wrong with the store is in the report, also that there is none.
- * @throws EBUSY somebody has the store open, who is named; EINVAL unusable options or block length; ECANCELED aborted; EIO of
- * the device, and what opening it throws. Any thread.
+ * @throws EBUSY somebody has the store open, who is named; EINVAL unusable options or block length; ENOTSUP a store of a newer
+ * SPDK with larger metadata pages; ECANCELED aborted; EIO of the device, and what opening it throws. Any thread.
  */
 export async function check(device: DeviceSpec | BlockDevice, options: CheckStoreOptions = {}): Promise<CheckReport> {
   try {
     const { repair, lock, signal } = checkOptions('options of check', options, ['repair', 'lock', 'signal']);
     const steps = { repair: checkBooleanOr('repair', repair, false) };
     throwIfAborted(checkSignalOr(signal));
-    const held = await holdDevice(checkDevice('device', device), checkBooleanOr('lock', lock, true));
+    const given = asItsStoreSays(checkDevice('device', device));
+    const held = await holdDevice(given, checkBooleanOr('lock', lock, true));
     try {
       return await run(checkStore(held.device, steps), pauseUnlessAborted(signal));
     } finally {

@@ -27,7 +27,8 @@ export interface CheckOptions {
 
 /**
  * Checks the store on a device. It must not be open anywhere.
- * @throws EINVAL an unusable block length; EIO of the device. What is wrong with the store is in the report.
+ * @throws EINVAL an unusable block length; ENOTSUP a store with larger metadata pages; EIO of the device. What is wrong with the
+ * store is in the report.
  */
 export function* checkStore(device: BlockDevice, options: CheckOptions = {}): Steps<CheckReport> {
   const before = yield* examine(device);

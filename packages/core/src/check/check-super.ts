@@ -7,7 +7,10 @@ import { parseGeometry } from '../store/super-geometry.js';
 import type { Geometry } from '../units/geometry.js';
 import type { Findings } from './report.js';
 
-/** The geometry of the store; undefined, with a finding, when there is no usable one. */
+/**
+ * The geometry of the store; undefined, with a finding, when there is no usable one.
+ * @throws ENOTSUP and EINVAL as `parseGeometry`: such a store may be in the best of order
+ */
 export function checkSuper(block: SuperBlock, device: BlockDevice, findings: Findings): Geometry | undefined {
   const deviceBytes = device.blockCount * device.blockLengthBytes;
   try {
@@ -26,7 +29,7 @@ export function checkSuper(block: SuperBlock, device: BlockDevice, findings: Fin
     }
     return geometry;
   } catch (error) {
-    if (!(error instanceof BlobstoreError)) throw error;
+    if (!(error instanceof BlobstoreError) || error.code !== 'EILSEQ') throw error;
     findings.damage('super-block', error.message);
     return undefined;
   }
