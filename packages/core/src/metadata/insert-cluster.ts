@@ -14,7 +14,7 @@ import { type BlobCluster, type MdPage, UNALLOCATED } from '../units/units.js';
 import type { ClaimedCluster } from './allocation.js';
 import { releasePages } from './clearing.js';
 import { extentPageIndex, writeExtentPage } from './extent-pages.js';
-import { keptClusterCount, sync } from './persist.js';
+import { sync } from './persist.js';
 import { Deferred, type Steps } from './steps.js';
 
 /** A cluster that a channel has claimed, and where it is to be in the blob. */
@@ -140,9 +140,7 @@ export function noteChanged(blob: Blob, extentPage: number | undefined): void {
  * is in doubt; without an extent table the chain.
  */
 export function* writeMapping(store: StoreState, blob: Blob, extentPage: number | undefined): Steps<void> {
-  // The root on disk may still count what was cut off in memory; the specification's page does not map that any more.
-  const clusterCount = () => (store.keepsHighWater ? keptClusterCount(blob) : blob.clusterCount);
-  if (extentPage !== undefined) yield* writeExtentPage(store, blob, extentPage, clusterCount);
+  if (extentPage !== undefined) yield* writeExtentPage(store, blob, extentPage);
   if (extentPage !== undefined && !blob.map.unrootedExtentPages.has(extentPage) && !blob.rootInDoubt) return;
   blob.state = 'dirty';
   yield* sync(store, blob);
