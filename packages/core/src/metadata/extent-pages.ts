@@ -48,14 +48,20 @@ export function renewExtentPage(store: StoreState, blob: Blob, index: number): b
   return true;
 }
 
-/** Takes `renewExtentPage` back. The new page stays taken until the next root: the one on disk may name it. */
+/**
+ * Takes `renewExtentPage` back after a persist that failed. The root on disk may name the old page, or the new one: that stays taken
+ * until the next root; and the old one may have been cleared already, and is written anew.
+ */
 export function restoreExtentPage(blob: Blob, index: number, old: MdPage): void {
   const { map } = blob;
+  blob.stalePages = blob.stalePages.filter((page) => page !== old);
   blob.replacedPages = blob.replacedPages.filter((page) => page !== old);
   blob.replacedPages.push(map.extentPages.get(index) as MdPage);
   map.extentPages.set(index, old);
-  map.unrootedExtentPages.delete(index);
-  if (old === 0) map.dirtyExtentPages.delete(index);
+  for (const list of [map.unrootedExtentPages, map.dirtyExtentPages]) {
+    if (old === 0) list.delete(index);
+    else list.add(index);
+  }
 }
 
 /** Clusters, from the blob's start, that extent page `index` maps on disk when it is written now. */
