@@ -49,5 +49,6 @@ export { dumpStore, type PrintText, type PrintXattr } from './store/dump.js';
 export type { InlinePort } from './store/inline-port.js';
 export type { InitOptions, LoadedBlob, LoadOptions } from './store/options.js';
 export type { DamagedBlob, Durability, ExternalSnapshotRequest, OpenExternalSnapshot } from './store/store-state.js';
+export { blockLengthOfStore } from './store/super-geometry.js';
 export { Geometry, type GeometryFields } from './units/geometry.js';
 export * from './units/units.js';

@@ -41,7 +41,10 @@ export interface FileDeviceOptions {
   readonly create?: boolean;
   /** The size of the file that is made, a multiple of the block length. Only with `create`. */
   readonly sizeBytes?: number;
-  /** Bytes in a block: a power of two from 512 to 65536, of which a store takes those up to 4096. 4096 unless given. */
+  /**
+   * Bytes in a block: a power of two from 512 to 65536, of which a store takes those up to 4096. Unless given: 4096, or what the
+   * store in the file says, where one is opened or checked.
+   */
   readonly blockLengthBytes?: number;
   /**
    * Goes past the page cache (O_DIRECT). Buffers from `allocateAligned` are read and written in place, others are

@@ -6,6 +6,7 @@ import { checkBooleanOr, checkOptions, checkSignalOr } from './checks.js';
 import { coded, throwIfAborted } from './failures.js';
 import { checkDevice, holdDevice } from './inline/open-device.js';
 import { pauseUnlessAborted } from './inline/pause.js';
+import { asItsStoreSays } from './inline/store-blocks.js';
 
 export interface CheckStoreOptions {
   /**
@@ -32,7 +33,8 @@ export async function check(device: DeviceSpec | BlockDevice, options: CheckStor
     const { repair, lock, signal } = checkOptions('options of check', options, ['repair', 'lock', 'signal']);
     const steps = { repair: checkBooleanOr('repair', repair, false) };
     throwIfAborted(checkSignalOr(signal));
-    const held = await holdDevice(checkDevice('device', device), checkBooleanOr('lock', lock, true));
+    const given = asItsStoreSays(checkDevice('device', device));
+    const held = await holdDevice(given, checkBooleanOr('lock', lock, true));
     try {
       return await run(checkStore(held.device, steps), pauseUnlessAborted(signal));
     } finally {

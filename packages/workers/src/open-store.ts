@@ -39,8 +39,8 @@ export function createStore(options: CreateStoreOptions): Promise<Store> {
 /**
  * Opens the store on a device, and recovers it if it was not closed.
  * @throws EILSEQ no store, or a damaged one; ENXIO another type; EBUSY somebody has it, who is named; EINVAL unusable
- * options; ENOSPC it cannot `grow`; ENOTSUP a device that `threads` cannot share; ECANCELED aborted; EIO of the device. Any
- * thread.
+ * options; ENOSPC it cannot `grow`; ENOTSUP a device that `threads` cannot share, or a store of a newer SPDK with larger metadata
+ * pages; ECANCELED aborted; EIO of the device. Any thread.
  */
 export function openStore(options: OpenStoreOptions): Promise<Store> {
   return openStoreOf(options, PARTS);

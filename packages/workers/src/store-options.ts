@@ -14,6 +14,7 @@ import {
   invalid,
 } from './checks.js';
 import { checkDevice, openIfSpec } from './inline/open-device.js';
+import { asItsStoreSays } from './inline/store-blocks.js';
 
 const BSTYPE_BYTES = 16;
 const REQUESTS_DEFAULT = 512;
@@ -46,7 +47,8 @@ export function readCreateStore(options: CreateStoreOptions): CreateStoreOptions
 /** Options of opening a store, each read once. Throws EINVAL. */
 export function readOpenStore(options: OpenStoreOptions): OpenStoreOptions {
   requireGiven(options);
-  return withDevice(checkOptions('options of openStore', options, OPEN));
+  const read = withDevice(checkOptions('options of openStore', options, OPEN));
+  return { ...read, device: asItsStoreSays(read.device) };
 }
 
 /** Options of making a store as the engine wants them. Throws EINVAL. */

@@ -179,12 +179,6 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
         pages.slice(1)`,
   },
   {
-    name: 'extent-page-trimmed-before-root',
-    file: 'metadata/persist.js',
-    snippet: `page: encodeBlobExtentPage(blob, index, keptClusterCount(blob)),`,
-    replacement: `page: encodeBlobExtentPage(blob, index, blob.clusterCount),`,
-  },
-  {
     name: 'clusters-cleared-before-root',
     file: 'metadata/persist.js',
     snippet: `        if (store.writesThrough)
@@ -236,19 +230,7 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
     replacement: `        if (namesClusters)
             yield* store.barrier();
         for (const { index, page } of extentPages)
-            page.bytes.set(encodeBlobExtentPage(blob, index, keptClusterCount(blob)).bytes);`,
-  },
-  {
-    name: 'changed-page-trimmed-at-once',
-    file: 'metadata/persist.js',
-    snippet: ' || (!store.writesThrough && map.dirtyExtentPages.has(last))',
-    replacement: '',
-  },
-  {
-    name: 'unrooted-page-trimmed-at-once',
-    file: 'metadata/persist.js',
-    snippet: 'map.unrootedExtentPages.has(last) || ',
-    replacement: '',
+            page.bytes.set(encodeBlobExtentPage(store, blob, index).bytes);`,
   },
   {
     name: 'cut-off-by-size-in-memory',
@@ -292,18 +274,12 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'snapshot-deleted-before-adoption',
     file: 'metadata/delete-snapshot.js',
-    snippet: `    const merged = mergeMaps(snapshot, clone);
+    snippet: `    const merged = mergeMaps(store, snapshot, clone);
     relink(snapshot, clone);`,
-    replacement: `    const merged = mergeMaps(snapshot, clone);
+    replacement: `    const merged = mergeMaps(store, snapshot, clone);
     yield* wait(store.deviceChannel.writeZeroes(store.geometry.mdPageToLba(snapshot.page), store.geometry.blocksPerPage));
     yield* store.barrier();
     relink(snapshot, clone);`,
-  },
-  {
-    name: 'adopted-page-trimmed-before-root',
-    file: 'metadata/delete-snapshot.js',
-    snippet: `if (surplus >= 0 && !snapshot.map.dirtyExtentPages.has(index))`,
-    replacement: `if (surplus === 0 && !snapshot.map.dirtyExtentPages.has(index))`,
   },
   {
     name: 'adoption-not-given-back',
@@ -453,11 +429,9 @@ const CAUGHT_BY: Readonly<Record<string, number>> = {
   'flush-device': 2,
   'root-before-extent-pages': 3,
   'root-before-chain': 50,
-  'extent-page-trimmed-before-root': 121,
   'clusters-cleared-before-root': 50,
   'chain-zeroed-before-root': 97,
   'dirty-mark-after-metadata': 221,
-  'unrooted-page-trimmed-at-once': 84_441,
   'cut-off-by-size-in-memory': 102,
   'delete-without-dirty-mark': 70,
   'delete-clears-before-root': 110,

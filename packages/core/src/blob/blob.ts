@@ -78,8 +78,12 @@ export class Blob {
   chain: MdPage[] = [];
   /** Clusters in the blob as the root on disk has it. */
   syncedClusterCount = 0;
+  /** While a root is being written: the clusters in the blob as it says. */
+  rootClusterCount: number | undefined;
   /** A write of the root failed: the disk may have the old one or the new. */
   rootInDoubt = false;
+  /** Extent pages that the root on disk names, and the next one does not. */
+  replacedPages: MdPage[] = [];
   /** Pages that no root names any more, still to be zeroed and released. */
   stalePages: MdPage[] = [];
   /** Clusters that nothing on disk names any more, still to be cleared and released. */

@@ -37,8 +37,6 @@ export class ClusterMap {
   readonly dirtyExtentPages = new Set<number>();
   /** Extent pages, by their number in the blob, that no root on disk names yet. */
   readonly unrootedExtentPages = new Set<number>();
-  /** The last extent page maps more clusters on disk than the blob has: it was a longer snapshot's. */
-  lastPageIsLong = false;
   /** Cleared clusters that the map dropped, but an extent page on disk may still name. */
   dropped: DeviceCluster[] = [];
   /** Clusters that the map does not have because writing it failed; the disk may have them all the same. */

@@ -32,7 +32,8 @@ export interface CheckOptions {
 
 /**
  * Checks the store on a device. It must not be open anywhere.
- * @throws EINVAL an unusable block length; EIO of the device. What is wrong with the store is in the report.
+ * @throws EINVAL an unusable block length; ENOTSUP a store with larger metadata pages; EIO of the device. What is wrong with the
+ * store is in the report.
  */
 export function* checkStore(device: BlockDevice, options: CheckOptions = {}): Steps<CheckReport> {
   const before = yield* examine(device);
@@ -134,6 +135,7 @@ class Examiner {
     const masks = wasClean ? yield* this.#readMasks() : NO_MASKS;
     const scan = yield* scanPages(reader);
     yield* this.#surveyBlobs(reader, scan, masks);
+    this.#endDeletions();
     const blobs = [...this.#blobs.values()];
     markGoing(this.#blobs);
     const counts = { clusterCount: this.#clusterCount, mdPageCount: this.#geometry.mdPageCount };
@@ -185,7 +187,9 @@ class Examiner {
   *#survey(reader: PageReader, page: MdPage, by: 'known' | 'unknown'): Steps<Surveyed> {
     const findings = new Findings();
     const extentPageReads = this.#extentPageReads[by];
-    const blob = yield* surveyBlob({ reader, findings, clusterCount: this.#clusterCount, extentPageReads }, page);
+    const wasClosed = this.#block.clean !== 0;
+    const tools = { reader, findings, clusterCount: this.#clusterCount, wasClosed, extentPageReads };
+    const blob = yield* surveyBlob(tools, page);
     yield undefined;
     return { blob, findings };
   }
@@ -201,6 +205,27 @@ class Examiner {
     const why = 'the blob was deleted, or it is a copy of another one';
     const message = `metadata page ${page} holds the beginning of blob ${id}, and the masks call all free that it has: ${why}`;
     this.#findings.damage('stray-root', message, { page });
+  }
+
+  /** Blobs that are half deleted are gone; but nobody deletes what another blob needs. */
+  #endDeletions(): void {
+    const needed = new Set(
+      [...this.#blobs.values()].flatMap(({ parentId, counterpartId }) => [parentId, counterpartId]),
+    );
+    for (const blob of this.#blobs.values()) {
+      if (!blob.isHalfDeleted) continue;
+      const { id: blobId, page } = blob;
+      const found = 'a later page of its chain is zeroes';
+      if (needed.has(blobId)) {
+        blob.isDamaged = true;
+        blob.extentsKnown = false;
+        this.#findings.damage('chain', `blob ${blobId} is damaged: ${found}`, { blobId, page });
+      } else {
+        this.#blobs.delete(blobId);
+        const fate = 'it was being deleted; opening the store ends that';
+        this.#findings.note('interrupted', `blob ${blobId}: ${found}: ${fate}`, { blobId });
+      }
+    }
   }
 
   /**

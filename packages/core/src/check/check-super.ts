@@ -26,7 +26,7 @@ export function checkSuper(block: SuperBlock, device: BlockDevice, findings: Fin
     }
     return geometry;
   } catch (error) {
-    if (!(error instanceof BlobstoreError)) throw error;
+    if (!(error instanceof BlobstoreError) || error.code === 'EINVAL') throw error;
     if (!block.hasSignature) findings.note('no-store', error.message);
     else if (isUnsupported(block, error)) findings.note('unsupported', error.message);
     else findings.damage('super-block', error.message);

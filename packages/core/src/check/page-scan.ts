@@ -41,18 +41,13 @@ export function* scanPages(reader: PageReader): Steps<PageScan> {
 }
 
 function classify(scan: PageScan, page: MdPageView, number: MdPage): void {
-  if (isZero(page.view)) return;
+  if (page.isZero) return;
   scan.nonZero.set(number);
   if (page.isSealed) {
     scan.sealed.set(number);
     if (isMisplaced(page, number)) scan.misplaced.set(number);
   }
   if (page.id === blobIdOfPage(number) && page.sequence === 0) scan.roots.set(number);
-}
-
-function isZero(view: DataView): boolean {
-  for (let at = 0; at < PAGE_BYTES; at += 4) if (view.getUint32(at, true) !== 0) return false;
-  return true;
 }
 
 /** Reads pages of the metadata region. */

@@ -46,7 +46,6 @@ export type FindingKind =
   | 'shared-clusters'
   /** Blobs name the same metadata page. */
   | 'shared-page'
-  /** A snapshot was being made or deleted. */
   | 'interrupted'
   /** Repairing failed. */
   | 'repair';

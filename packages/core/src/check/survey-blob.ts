@@ -30,6 +30,8 @@ export interface SurveyTools {
   readonly findings: Findings;
   /** Clusters in the store. */
   readonly clusterCount: number;
+  /** The store was closed: then nothing is half done. */
+  readonly wasClosed: boolean;
   /** How often an extent page has been read: only one that a snapshot under way shares is named more than once. */
   readonly extentPageReads: Map<number, number>;
 }
@@ -52,6 +54,8 @@ class BlobSurvey {
   #hasRuns = false;
   #hasTable = false;
   #holes = false;
+  /** Clusters that its extent pages map before one is too short. */
+  #end = Infinity;
 
   constructor(tools: SurveyTools, root: MdPage) {
     this.#tools = tools;
@@ -60,6 +64,7 @@ class BlobSurvey {
 
   *run(): Steps<void> {
     yield* this.#readChain();
+    if (this.blob.isHalfDeleted) return;
     if (this.#hasTable && this.#hasRuns) this.#damage('extents', 'it has both an extent table and runs of clusters');
     if (this.#hasTable) yield* this.#readExtentPages();
     const { blob } = this;
@@ -83,12 +88,21 @@ class BlobSurvey {
         return;
       }
       const page = yield* reader.read(number as MdPage);
+      if (this.#endsInZeroes(page)) {
+        blob.isHalfDeleted = true;
+        return;
+      }
       if (!this.#isInChain(page, number)) return;
       this.#visited.add(number);
       blob.chain.push(number as MdPage);
       this.#readDescriptors(page, number);
       number = page.next;
     }
+  }
+
+  #endsInZeroes(page: MdPageView): boolean {
+    const { blob } = this;
+    return page.isZero && !this.#tools.wasClosed && blob.chain.length > 0 && !blob.isDamaged && !blob.isNewer;
   }
 
   /** A page with a wrong crc is read on when it says that it is the blob's. */
@@ -193,6 +207,12 @@ class BlobSurvey {
     if (index !== divideRoundUp(clusterCount, CLUSTERS_PER_EXTENT_PAGE)) {
       this.#damage('extents', `its extent table has ${index} entries for ${clusterCount} clusters`);
     }
+    if (this.#end >= clusterCount) return;
+    this.#note(
+      'interrupted',
+      `it was being made smaller, from ${clusterCount} to ${this.#end} clusters; opening the store ends that`,
+    );
+    this.blob.clusterCount = this.#end;
   }
 
   *#readExtentPage(number: MdPage, index: number): Steps<void> {
@@ -231,10 +251,15 @@ class BlobSurvey {
     return extent;
   }
 
-  /** Entries past the blob's end, written by a larger size that was never synced, do not count; missing ones are not allocated. */
+  /**
+   * Entries past the blob's end, written by a larger size that was never synced, do not count. Missing ones are not allocated; but
+   * where the store was not closed they are cut off.
+   */
   #addExtents(extent: ExtentPage, index: number, number: number): void {
     const expected = Math.min(CLUSTERS_PER_EXTENT_PAGE, this.blob.clusterCount - index * CLUSTERS_PER_EXTENT_PAGE);
-    if (extent.clusterCount < expected) this.#holes = true;
+    const isShort = extent.clusterCount < expected;
+    if (isShort && this.#tools.wasClosed) this.#holes = true;
+    else if (isShort) this.#end = Math.min(this.#end, index * CLUSTERS_PER_EXTENT_PAGE + extent.clusterCount);
     for (let at = 0; at < Math.min(expected, extent.clusterCount); ) {
       const first = extent.clusterAt(at);
       let length = 1;

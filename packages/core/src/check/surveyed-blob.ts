@@ -27,6 +27,8 @@ export class SurveyedBlob {
   /** Clusters by its extent table, or by its runs so far. */
   clusterCount = 0;
   isDamaged = false;
+  /** Its chain ends in a page of zeroes: it was being deleted when the process was killed. */
+  isHalfDeleted = false;
   /** All that says which clusters it has could be read. */
   extentsKnown = true;
   /** It is a snapshot under way that opening the store removes: what another blob names too is not its own. */

@@ -57,6 +57,12 @@ export class MdPageView {
     return this.view.getUint32(CRC_AT, true);
   }
 
+  /** Nothing was ever written here, or it was cleared. */
+  get isZero(): boolean {
+    for (let at = 0; at < PAGE_BYTES; at += 4) if (this.view.getUint32(at, true) !== 0) return false;
+    return true;
+  }
+
   /** True when the crc fits the bytes. */
   get isSealed(): boolean {
     return this.crc === pageCrc(this.bytes);

@@ -136,7 +136,7 @@ function* undoCreate(store: StoreState, blob: Blob): Steps<void> {
   }
   const { clusters, extentPages } = blob.map;
   const takenClusters: DeviceCluster[] = [...blob.staleClusters];
-  const takenPages: MdPage[] = [blob.page, ...blob.stalePages];
+  const takenPages: MdPage[] = [blob.page, ...blob.stalePages, ...blob.replacedPages];
   for (let index = 0; index < clusters.count; index++) {
     if (clusters.get(index) !== 0) takenClusters.push(clusters.get(index) as DeviceCluster);
   }

@@ -3,8 +3,8 @@
  * snapshot can go. On disk:
  *
  * 1. the snapshot is marked as being removed, with its clone's id
- * 2. the clone's extent pages map the snapshot's clusters too; they read the same as through the snapshot
- * 3. the clone's root names the snapshot's parent as its own: from here on the clone does not need the snapshot
+ * 2. new extent pages of the clone map the snapshot's clusters too; nothing names them yet
+ * 3. the clone's root names these, and the snapshot's parent as its own: from here on the clone does not need the snapshot
  *
  * A crash before 3 leaves the snapshot in use: loading takes the mark off. A crash after it: loading removes the snapshot, but
  * none of its clusters that the clone has.
@@ -17,16 +17,16 @@ import { BlobstoreError } from '../error.js';
 import type { BlobFlags } from '../format/flags.js';
 import { INVALID_FLAG } from '../format/flags.js';
 import type { StoreState } from '../store/store-state.js';
-import {
-  type BlobCluster,
-  type BlobId,
-  CLUSTERS_PER_EXTENT_PAGE,
-  EXTERNAL_SNAPSHOT_ID,
-  INVALID_BLOB_ID,
-} from '../units/units.js';
+import { type BlobCluster, type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
 import { claimCluster, extentPagesFor, unclaimCluster } from './allocation.js';
 import { withBlobLocked } from './blob-lock.js';
-import { extentPageIndex, writeExtentPage } from './extent-pages.js';
+import {
+  clustersInPage,
+  extentPageIndex,
+  renewExtentPage,
+  restoreExtentPage,
+  writeExtentPage,
+} from './extent-pages.js';
 import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { insertCluster } from './insert-cluster.js';
@@ -70,7 +70,7 @@ function* takeOver(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> 
   yield* coverPastEnd(store, snapshot, clone);
   yield* markPendingRemoval(store, snapshot, clone);
   const before = new CloneBefore(clone);
-  const merged = mergeMaps(snapshot, clone);
+  const merged = mergeMaps(store, snapshot, clone);
   relink(snapshot, clone);
   try {
     clone.mdRo = false;
@@ -134,16 +134,20 @@ class CloneBefore {
 /** What the clone took over, to be taken back if its metadata cannot be written. */
 interface Merged {
   clusters: number[];
+  /** Extent pages that are the snapshot's, too. */
   extentPages: number[];
+  /** Those that have a new page, and the clone's old one, or 0. */
+  renewed: { index: number; old: MdPage }[];
 }
 
 /**
- * The snapshot's clusters fill the gaps of the clone's map. An extent page that the clone has none of is taken over. It is
- * written anew only if it is shorter than the clone needs; or longer, but then not before the clone's root: until that is on
- * disk the page is the snapshot's, which needs all of it. One that both have is written with what both have.
+ * The snapshot's clusters fill the gaps of the clone's map. An extent page that the clone has none of is taken over as it is, if it
+ * maps as many clusters as the clone has there. Otherwise, and where both have one, the clone gets a new one with what both have.
+ * Only when the metadata region is full, the clone's is written in place, before its root; and one of a longer snapshot is taken
+ * over as it is, and shortened after the root: until that is on disk the page is the snapshot's, which needs all of it.
  */
-function mergeMaps(snapshot: Blob, clone: Blob): Merged {
-  const merged: Merged = { clusters: [], extentPages: [] };
+function mergeMaps(store: StoreState, snapshot: Blob, clone: Blob): Merged {
+  const merged: Merged = { clusters: [], extentPages: [], renewed: [] };
   const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
   const theirs = snapshot.map.clusters.entries();
   const own = clone.map.clusters.entries();
@@ -158,22 +162,22 @@ function mergeMaps(snapshot: Blob, clone: Blob): Merged {
   for (let index = 0; index < extentPageCount; index++) {
     const page = snapshot.map.extentPages.get(index);
     if (page === 0) continue;
-    if (clone.map.extentPages.get(index) === 0) {
+    const old = clone.map.extentPages.get(index) as MdPage;
+    const surplus = clustersInPage(snapshot.clusterCount, index) - clustersInPage(clone.clusterCount, index);
+    const isTaken = old === 0 && surplus === 0 && !snapshot.map.dirtyExtentPages.has(index);
+    if (!isTaken && store.keepsHighWater && renewExtentPage(store, clone, index)) {
+      merged.renewed.push({ index, old });
+      continue;
+    }
+    if (old === 0) {
       clone.map.extentPages.set(index, page);
       clone.map.unrootedExtentPages.add(index);
       merged.extentPages.push(index);
-      const surplus = clustersMapped(snapshot, index) - clustersMapped(clone, index);
-      if (surplus > 0) clone.map.lastPageIsLong = true;
       if (surplus >= 0 && !snapshot.map.dirtyExtentPages.has(index)) continue;
     }
     clone.map.dirtyExtentPages.add(index);
   }
   return merged;
-}
-
-/** Clusters that extent page `index` of a blob maps. */
-function clustersMapped(blob: Blob, index: number): number {
-  return Math.min(CLUSTERS_PER_EXTENT_PAGE, blob.clusterCount - index * CLUSTERS_PER_EXTENT_PAGE);
 }
 
 /** The clone's parent is now what the snapshot's was. */
@@ -209,7 +213,11 @@ function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBef
     map.allocatedCount--;
   }
   for (let index = 0; index < Math.min(map.extentPages.count, clone.map.extentPages.count); index++) {
-    if (map.extentPages.get(index) === clone.map.extentPages.get(index)) map.extentPages.set(index, 0);
+    if (map.extentPages.get(index) !== clone.map.extentPages.get(index)) continue;
+    map.extentPages.set(index, 0);
+    if (clustersInPage(snapshot.clusterCount, index) <= clustersInPage(clone.clusterCount, index)) continue;
+    clone.map.dirtyExtentPages.add(index); // it is still as long as the snapshot's
+    clone.state = 'dirty';
   }
   store.snapshots.remove(snapshot.id, clone.id);
   if (snapshot.isClone) {
@@ -233,12 +241,12 @@ function* revert(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBe
     if (clone.usesExtentTable) clone.map.dirtyExtentPages.add(extentPageIndex(index)); // it may be on disk with them
   }
   clone.map.allocatedCount -= merged.clusters.length;
-  clone.map.lastPageIsLong = false;
   for (const index of merged.extentPages) {
     clone.map.extentPages.set(index, 0);
     clone.map.unrootedExtentPages.delete(index);
     clone.map.dirtyExtentPages.delete(index);
   }
+  for (const { index, old } of merged.renewed) restoreExtentPage(clone, index, old);
   clone.mdRo = false;
   if (snapshot.parentId === EXTERNAL_SNAPSHOT_ID) clone.removeXattr(INTERNAL_XATTR.EXTERNAL_SNAPSHOT, true);
   clone.setInternalId(INTERNAL_XATTR.SNAPSHOT, snapshot.id);
@@ -255,7 +263,7 @@ function* revert(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBe
  * snapshot without its mark. A load in between decides by what the clone's root says.
  */
 function* undoOnDisk(store: StoreState, snapshot: Blob, clone: Blob, merged: Merged): Steps<void> {
-  for (const index of merged.extentPages) yield* writeExtentPage(store, snapshot, index, () => snapshot.clusterCount);
+  for (const index of merged.extentPages) yield* writeExtentPage(store, snapshot, index);
   yield* store.barrier();
   yield* persistUnsettled(store, clone);
   const wasReadOnly = snapshot.mdRo;

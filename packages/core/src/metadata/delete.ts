@@ -106,7 +106,8 @@ function forget(store: StoreState, blob: Blob): void {
     const page = extentPages.get(index) as MdPage;
     if (page !== 0) blob.stalePages.push(page);
   }
-  blob.stalePages.push(blob.page);
+  blob.stalePages.push(...blob.replacedPages, blob.page);
+  blob.replacedPages = [];
   blob.map.clear();
   blob.map.dropped = [];
   blob.map.uncertain = [];

@@ -18,7 +18,7 @@ import type { ClaimedCluster } from './allocation.js';
 import { releasePages } from './clearing.js';
 import { extentPageIndex, writeExtentPage } from './extent-pages.js';
 import { noteInsertions, type WantedInsertion } from './note-insertions.js';
-import { keptClusterCount, sync } from './persist.js';
+import { sync } from './persist.js';
 import { Deferred, type Steps } from './steps.js';
 
 /** `exists` when another one was faster: the claim is still the caller's, to be cleared and given back. */
@@ -170,9 +170,7 @@ export function noteChanged(blob: Blob, extentPage: number | undefined): void {
  * is in doubt; without an extent table the chain.
  */
 export function* writeMapping(store: StoreState, blob: Blob, extentPage: number | undefined): Steps<void> {
-  // The root on disk may still count what was cut off in memory; the specification's page does not map that any more.
-  const clusterCount = () => (store.keepsHighWater ? keptClusterCount(blob) : blob.clusterCount);
-  if (extentPage !== undefined) yield* writeExtentPage(store, blob, extentPage, clusterCount);
+  if (extentPage !== undefined) yield* writeExtentPage(store, blob, extentPage);
   if (extentPage !== undefined && !blob.map.unrootedExtentPages.has(extentPage) && !blob.rootInDoubt) return;
   blob.state = 'dirty';
   yield* sync(store, blob);

@@ -35,6 +35,12 @@ interface Sizing {
 }
 
 /**
+ * The blob was being deleted when the process was killed: a later page of its chain is zeroes, and its root is not. SPDK zeroes
+ * a chain before its root. Found only while a store is opened that was not closed.
+ */
+export class HalfDeletedError extends BlobstoreError {}
+
+/**
  * Fills `blob` from disk, and opens what is behind it if that is an external snapshot. A clone's parent is named, not opened.
  * @throws ENOENT when the page holds another blob, EINVAL when the metadata is damaged, and what opening a device throws.
  */
@@ -44,7 +50,7 @@ export function* loadBlob(store: StoreState, blob: Blob): Steps<void> {
   blob.clearMethod = openedWith === 'default' ? clearMethodOf(blob.flags.mdRo) : openedWith;
   if (blob.isExternalClone) yield* openExternalBacking(store, blob);
   else if (blob.isThin && !blob.isClone) blob.back = ZEROES;
-  blob.syncedClusterCount = blob.clusterCount;
+  blob.syncedClusterCount = Math.max(blob.syncedClusterCount, blob.clusterCount);
   if (blob.state === 'loading') blob.state = 'clean';
 }
 
@@ -79,8 +85,10 @@ function* readChainPage(store: StoreState, blob: Blob, number: number): Steps<Md
   if (number >= store.geometry.mdPageCount)
     throw damaged(blob, `its chain goes on at page ${number}, outside the metadata region`);
   const page = yield* readMdPage(store, number as MdPage);
-  if (!page.isSealed) throw damaged(blob, `the crc of metadata page ${number} does not fit`);
   const isFirst = blob.chain.length === 0;
+  if (!isFirst && store.isRecovering && page.isZero)
+    throw new HalfDeletedError('EINVAL', `blob ${blob.id} is damaged: metadata page ${number} of its chain is zeroes`);
+  if (!page.isSealed) throw damaged(blob, `the crc of metadata page ${number} does not fit`);
   if (isFirst && page.id !== blob.id) {
     throw new BlobstoreError('ENOENT', `there is no blob ${blob.id}: its page holds ${page.id}`);
   }
@@ -209,7 +217,8 @@ function parseExtentTable(
 
 /**
  * Reads the extent pages. The size is what the table says: a page written through by a later, unsynced, larger size is cut,
- * and one by a smaller size is filled up with unallocated clusters.
+ * and one by a smaller size is filled up with unallocated clusters. But in a store that was not closed the first page that is
+ * shorter than the table says ends the blob: it was being made smaller, and its root was still to be written.
  */
 function* readExtentPages(
   store: StoreState,
@@ -231,15 +240,32 @@ function* readExtentPages(
   }
   map.clusters.extend(tableClusterCount);
   blob.clusterCount = tableClusterCount;
+  let end = tableClusterCount;
   for (let index = 0; index < blob.extentPageCount; index++) {
     const number = map.extentPages.get(index) as MdPage;
     if (number === 0) continue;
     const page = yield* readMdPage(store, number);
     const extent = checkExtentPage(blob, page, number, index);
     const start = index * CLUSTERS_PER_EXTENT_PAGE;
-    mapExtent(store, blob, extent, start, Math.min(CLUSTERS_PER_EXTENT_PAGE, tableClusterCount - start));
+    const expected = Math.min(CLUSTERS_PER_EXTENT_PAGE, tableClusterCount - start);
+    if (store.isRecovering && extent.clusterCount < expected) end = Math.min(end, start + extent.clusterCount);
+    mapExtent(store, blob, extent, start, expected);
     store.pageBuffers.give(page);
   }
+  if (end < tableClusterCount) cutAt(blob, end);
+}
+
+/** Makes a blob as short as its extent pages are; the rest of its map is for the next persist to clear. */
+function cutAt(blob: Blob, clusterCount: number): void {
+  const { map } = blob;
+  blob.syncedClusterCount = blob.clusterCount;
+  blob.clusterCount = clusterCount;
+  blob.extentPageCount = extentPagesFor(clusterCount);
+  map.allocatedCount = map.clusters
+    .entries()
+    .subarray(0, clusterCount)
+    .reduce((sum, each) => sum + (each === 0 ? 0 : 1), 0);
+  blob.state = 'dirty';
 }
 
 function checkExtentPage(blob: Blob, page: MdPageView, number: MdPage, index: number): ExtentPage {
@@ -258,6 +284,7 @@ function checkExtentPage(blob: Blob, page: MdPageView, number: MdPage, index: nu
 function mapExtent(store: StoreState, blob: Blob, extent: ExtentPage, start: number, expected: number): void {
   const { map } = blob;
   // Of a snapshot that is being deleted the clone may have taken an extent page over, and made it as short as itself.
+  const isCut = store.isRecovering && extent.clusterCount < expected;
   const mayHaveHoles = blob.isThin || blob.internalXattrs.get(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL) !== undefined;
   const { clusters: pool } = store.shared;
   const firstDataCluster = store.geometry.metadataClusterCount();
@@ -265,7 +292,7 @@ function mapExtent(store: StoreState, blob: Blob, extent: ExtentPage, start: num
     const used = pool.bits();
     const isUsed = (cluster: number) => (store.knowsUsed ? used.get(cluster) : cluster < used.capacity);
     const isOwned = (cluster: number) => cluster >= firstDataCluster && isUsed(cluster);
-    for (let at = 0; at < expected; at++) {
+    for (let at = 0; at < (isCut ? extent.clusterCount : expected); at++) {
       const cluster = at < extent.clusterCount ? extent.clusterAt(at) : 0;
       if (cluster === 0 ? !mayHaveHoles : !isOwned(cluster)) {
         throw damaged(blob, `its cluster ${start + at} lies at cluster ${cluster}, which is not allocated`);

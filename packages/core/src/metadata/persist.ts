@@ -4,13 +4,12 @@
  * 1. mark the store dirty
  * 2. decide, at one moment, what is to be written: changed extent pages and the chain
  * 3. barrier: what new clusters hold is on the medium before a map names them
- * 4. the extent pages, in place; one that shrank keeps its tail for now
+ * 4. the extent pages: in place where only entries have changed, on new pages where they map more clusters or fewer
  * 5. the chain but for its first page, on pages that nothing names yet
  * 6. barrier
  * 7. the first page: from here on the new metadata is what counts
  * 8. barrier
- * 9. the extent page that became shorter, unless it has changed since 2: then the next persist cuts it
- * 10. zero the old chain, clear clusters that were cut off; barrier; release them
+ * 9. zero the old chain and extent pages, clear clusters that were cut off; barrier; release them
  *
  * A cluster inserted after 2 is not named before the next persist: its content may have missed the barrier. Where insertions
  * write extent pages themselves (`process-crash`), they are not decided upon at 2 but written as they are at 4, so that no
@@ -31,7 +30,7 @@ import { markDirty } from '../store/super-block-io.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
 import { extentPagesFor } from './allocation.js';
 import { clearStale, eraseNoted, releaseClusters, releasePages } from './clearing.js';
-import { encodeBlobExtentPage, writeExtentPage } from './extent-pages.js';
+import { clustersInPage, encodeBlobExtentPage, renewExtentPage, writeExtentPage } from './extent-pages.js';
 import { Batch, type Steps, wait } from './steps.js';
 
 /** Writes what memory has and the disk has not; nothing if there is nothing. */
@@ -77,8 +76,6 @@ function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
     yield* markDirty(store);
     if (store.writesThrough) yield* writeThrough(store, blob);
     else yield* writeDecided(store, blob);
-    const isCut = blob.map.clusters.count > keptClusterCount(blob) || blob.map.lastPageIsLong;
-    if (isCut) yield* trimLastExtentPage(store, blob);
     setAsideCutOff(blob);
     yield* clearStale(store, blob);
   } catch (error) {
@@ -89,16 +86,31 @@ function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
 
 /** Steps 2 to 8 where insertions write extent pages themselves. There are no barriers then. */
 function* writeThrough(store: StoreState, blob: Blob): Steps<void> {
-  // While they are written the blob may become longer, and the chain with it: then its pages are written once more.
-  do yield* writeChangedExtentPages(store, blob);
-  while (changedExtentPages(blob).length > 0);
+  // While they are written the blob may become longer or shorter, and the chain with it: then its pages are written once more.
+  let { clusterCount } = blob;
+  do {
+    ({ clusterCount } = blob);
+    fitExtentPages(store, blob);
+    yield* writeChangedExtentPages(store, blob);
+  } while (changedExtentPages(blob).length > 0 || blob.clusterCount !== clusterCount);
   yield* writeChain(store, blob, decideChain(store, blob));
+}
+
+/** Sees to the extent page in which the blob ends, or ended on disk, if it maps more clusters now than the root there says, or fewer. */
+function fitExtentPages(store: StoreState, blob: Blob): void {
+  const { map, clusterCount, syncedClusterCount } = blob;
+  const index = extentPagesOf(blob, Math.min(clusterCount, syncedClusterCount)) - 1;
+  if (index < 0 || map.extentPages.get(index) === 0) return;
+  if (clustersInPage(clusterCount, index) === clustersInPage(syncedClusterCount, index)) return;
+  const isRooted = !map.unrootedExtentPages.has(index);
+  if (store.keepsHighWater && isRooted && !renewExtentPage(store, blob, index)) map.unrootedExtentPages.add(index);
+  map.dirtyExtentPages.add(index);
 }
 
 function* writeChangedExtentPages(store: StoreState, blob: Blob): Steps<void> {
   const changed = takeChangedExtentPages(blob);
   try {
-    for (const index of changed) yield* writeExtentPage(store, blob, index, () => keptClusterCount(blob));
+    for (const index of changed) yield* writeExtentPage(store, blob, index);
   } catch (error) {
     for (const index of changed) blob.map.dirtyExtentPages.add(index);
     throw error;
@@ -113,7 +125,7 @@ function* awaitFirstWrites(store: StoreState, blob: Blob): Steps<void> {
   for (;;) {
     const index = [...unrootedExtentPages].find(isWriting);
     if (index === undefined) return;
-    yield* writeExtentPage(store, blob, index, () => keptClusterCount(blob));
+    yield* writeExtentPage(store, blob, index);
   }
 }
 
@@ -121,10 +133,11 @@ function* awaitFirstWrites(store: StoreState, blob: Blob): Steps<void> {
 function* writeDecided(store: StoreState, blob: Blob): Steps<void> {
   const { geometry, deviceChannel } = store;
   const { map } = blob;
+  fitExtentPages(store, blob);
   const extentPages = takeChangedExtentPages(blob).map((index) => ({
     index,
     lba: geometry.mdPageToLba(map.extentPages.get(index) as MdPage),
-    page: encodeBlobExtentPage(blob, index, keptClusterCount(blob)),
+    page: encodeBlobExtentPage(store, blob, index),
   }));
   const chain = decideChain(store, blob);
   try {
@@ -156,8 +169,8 @@ function changedExtentPages({ map, lengthenedExtentPages, extentPageCount }: Blo
   return changed.filter((index) => index < extentPageCount && map.extentPages.get(index) !== 0);
 }
 
-/** Clusters that extent pages map before the root is written: those that the root on disk counts, too. */
-export function keptClusterCount(blob: Blob): number {
+/** Clusters that the blob has, and those that it had and the root on disk still counts. */
+function keptClusterCount(blob: Blob): number {
   return Math.max(blob.clusterCount, Math.min(blob.syncedClusterCount, blob.map.clusters.count));
 }
 
@@ -166,8 +179,10 @@ interface DecidedChain {
   pages: MdPageView[];
   map: ClusterMap;
   clusterCount: number;
-  /** Extent pages that it is the first to name. */
-  unrooted: number[];
+  /** Extent pages that it is the first to name: number in the blob, and page. */
+  unrooted: [number, number][];
+  /** Extent pages that the one before it named. */
+  replaced: MdPage[];
   /** Clusters that no map on disk names any more. */
   dropped: DeviceCluster[];
   /** Also these, which are to be cleared. */
@@ -187,11 +202,16 @@ function decideChain(store: StoreState, blob: Blob): DecidedChain {
     pages,
     map,
     clusterCount,
-    unrooted: [...map.unrootedExtentPages],
+    unrooted: [...map.unrootedExtentPages].map((index) => [index, extentPageAt(map, index)]),
+    replaced: [...blob.replacedPages],
     dropped: [...map.dropped],
     uncertain: map.uncertain.filter(isOffDisk),
     noted,
   };
+}
+
+function extentPageAt({ extentPages }: ClusterMap, index: number): number {
+  return index < extentPages.count ? extentPages.get(index) : 0;
 }
 
 /** Steps 5 to 8. */
@@ -199,6 +219,7 @@ function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain): Steps<
   const { geometry, deviceChannel } = store;
   const { pages, map } = chain;
   const numbers = claimChain(store, blob, pages);
+  blob.rootClusterCount = chain.clusterCount;
   try {
     const batch = new Batch();
     pages.slice(1).forEach((page, index) => {
@@ -208,12 +229,17 @@ function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain): Steps<
     yield* batch.close();
     if (pages.length > 1) yield* store.barrier();
   } catch (error) {
+    blob.rootClusterCount = undefined;
     releasePages(store, numbers.slice(1)); // nothing on disk names them
     throw error;
   }
   yield* writeRoot(store, blob, pages[0], numbers);
   blob.syncedClusterCount = chain.clusterCount;
-  for (const index of chain.unrooted) map.unrootedExtentPages.delete(index);
+  for (const [index, page] of chain.unrooted) {
+    if (extentPageAt(map, index) === page) map.unrootedExtentPages.delete(index);
+  }
+  blob.replacedPages = blob.replacedPages.filter((page) => !chain.replaced.includes(page));
+  blob.stalePages.push(...chain.replaced);
   store.insertionLog?.retire(chain.noted);
   if (chain.dropped.length > 0) yield* eraseNoted(store, blob);
   map.dropped = map.dropped.slice(chain.dropped.length);
@@ -234,6 +260,8 @@ function* writeRoot(store: StoreState, blob: Blob, root: MdPageView, numbers: Md
     blob.stalePages.push(...numbers.slice(1));
     blob.syncedClusterCount = Math.max(blob.syncedClusterCount, clusterCount); // extent pages must fit both roots
     throw error;
+  } finally {
+    blob.rootClusterCount = undefined;
   }
   blob.rootInDoubt = false;
   blob.stalePages.push(...blob.chain.slice(1));
@@ -260,21 +288,6 @@ function claimChain(store: StoreState, blob: Blob, pages: readonly MdPageView[])
   }
   sealChain(pages, numbers);
   return numbers;
-}
-
-/**
- * Step 9. A blob that was cut while its root was written keeps what that root counts, until the next persist. The next persist
- * also cuts a page that the blob has got meanwhile, because it may be its snapshot's until the blob's root names it; and one that
- * has changed again, because what is new in it may have missed the barrier.
- */
-function* trimLastExtentPage(store: StoreState, blob: Blob): Steps<void> {
-  const { map } = blob;
-  const last = extentPagesOf(blob, keptClusterCount(blob)) - 1;
-  if (last < 0 || map.extentPages.get(last) === 0) return;
-  map.lastPageIsLong = true;
-  if (map.unrootedExtentPages.has(last) || (!store.writesThrough && map.dirtyExtentPages.has(last))) return;
-  yield* writeExtentPage(store, blob, last, () => keptClusterCount(blob));
-  map.lastPageIsLong = false;
 }
 
 /** Takes the clusters and extent pages past the blob's end, and past its root's, out of its map, to be cleared. */

@@ -50,7 +50,9 @@ function* snapshotLocked(store: StoreState, original: Blob, xattrs: readonly Xat
   const { map } = original;
   // What was cut off or dropped stays the original's own: the snapshot must not be who gives it back.
   const wasCut = map.clusters.count > original.clusterCount;
-  if (wasCut || map.dropped.length > 0 || map.uncertain.length > 0) yield* persist(store, original);
+  // And its extent pages must map just what the roots of both say.
+  const isLonger = store.keepsHighWater && original.clusterCount !== original.syncedClusterCount;
+  if (wasCut || isLonger || map.dropped.length > 0 || map.uncertain.length > 0) yield* persist(store, original);
   const { clusterCount, usesExtentTable: useExtentTable } = original;
   const mark = { name: INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS, value: idToBytes(original.id) };
   const snapshot = yield* createOpenBlob(store, { clusterCount, thin: true, useExtentTable, xattrs }, [mark]);

@@ -17,6 +17,7 @@ import { refusal } from './damage.js';
 import { growSuper } from './grow.js';
 import { certainHighWaterOf, clearFreeBelow, highWaterOf, NO_HIGH_WATER, writeHighWater } from './high-water.js';
 import { InsertionLog } from './insertion-log.js';
+import { finishKilledDeletes, type KilledDelete } from './killed-delete.js';
 import { Census } from './load-census.js';
 import { isMetadataDamage, visitBlobs } from './load-visit.js';
 import { type Masks, readMaskPages, readMasks, writeMasks } from './masks.js';
@@ -70,6 +71,7 @@ function* open(device: BlockDevice, options: LoadOptions, grow: boolean): Steps<
     if (options.onDamage === undefined) yield* openAsIs(reset(), block, options);
     else yield* openWhole(reset, block, options, options.onDamage);
     store = requireMade(store);
+    store.isRecovering = false;
     store.sharedByBlobs = undefined;
     return store;
   } catch (error) {
@@ -104,16 +106,16 @@ function* openAsIs(store: StoreState, block: SuperBlock, options: LoadOptions): 
     take(store, yield* readMasks(deviceChannel, geometry, block, capacity));
     return yield* visitBlobs(store, options.onBlob);
   }
+  store.isRecovering = block.clean === 0;
   yield* store.barrier(); // see `openWhole`
-  const found = yield* recover(deviceChannel, geometry, capacity);
+  const found = yield* recover(deviceChannel, geometry, capacity, block.clean !== 0);
   yield* readLog(store);
   if (store.insertionLog) yield* addNoted(store, store.insertionLog, found);
   take(store, found);
   store.missingClusterCount = found.missingClusterCount;
   store.sharedByBlobs = found.shared;
   if (store.keepsHighWater) yield* clearLeftovers(store, block, found);
-  const visit = () => visitBlobs(store, options.onBlob);
-  yield* writingMasks(store, block, visit);
+  yield* writingMasks(store, block, () => setRight(store, found.killedDeletes, options));
 }
 
 /**
@@ -129,6 +131,7 @@ function* openWhole(
 ): Steps<void> {
   const isRecovered = mustRecover(block, options);
   let store = reset();
+  store.isRecovering = block.clean === 0;
   // What a killed process wrote last may be in the device's cache, and be lost yet: nothing may be built on that.
   if (isRecovered) yield* store.barrier();
   if (isRecovered) yield* readLog(store);
@@ -149,14 +152,20 @@ function* openWhole(
   if (survey.damaged.length > 0 && onDamage === 'refuse') throw refusal(survey.damaged);
   takeSurvey(store, survey);
   yield* clearNoise(store, survey);
-  const visit = () => visitBlobs(store, options.onBlob);
-  if (isRecovered) yield* writeRecovered(store, block, survey, visit);
-  else {
+  if (isRecovered) {
+    yield* writeRecovered(store, block, survey, () => setRight(store, survey.killedDeletes, options));
+  } else {
     if (!survey.isDoubtful) yield* correctMasks(store, block, survey, masks);
-    yield* visit();
+    yield* visitBlobs(store, options.onBlob);
   }
   const late = store.damaged.filter(({ page, error }) => !store.setAside.has(page) && isMetadataDamage(error));
   if (late.length > 0 && onDamage === 'refuse') throw refusal(late);
+}
+
+/** Ends what a crash cut short. */
+function* setRight(store: StoreState, killedDeletes: readonly KilledDelete[], options: LoadOptions): Steps<void> {
+  yield* finishKilledDeletes(store, killedDeletes);
+  yield* visitBlobs(store, options.onBlob);
 }
 
 /** The masks; undefined where they are damaged and nothing is to be refused. */
@@ -197,9 +206,14 @@ function takeSurvey(store: StoreState, survey: Survey): void {
   store.sharedByBlobs = survey.shared;
 }
 
-function* writeRecovered(store: StoreState, block: SuperBlock, survey: Survey, visit: () => Steps<void>): Steps<void> {
+function* writeRecovered(
+  store: StoreState,
+  block: SuperBlock,
+  survey: Survey,
+  setBlobsRight: () => Steps<void>,
+): Steps<void> {
   if (store.keepsHighWater && !survey.isDoubtful) yield* clearLeftovers(store, block, survey);
-  yield* writingMasks(store, block, visit);
+  yield* writingMasks(store, block, setBlobsRight);
   if (!store.keepsHighWater || !survey.isDoubtful) return;
   yield* markDirty(store);
   yield* writeHighWater(store, survey.clusters.lengthUsed()); // or the next load would not know it any more
@@ -211,19 +225,19 @@ function* readLog(store: StoreState): Steps<void> {
 }
 
 /**
- * Visits the blobs of a store that is recovered, and writes the masks: first, as the specification does. The masks end the
- * insertion log; so where there is one, the blobs first have to have on disk what it says.
+ * Writes the masks of a store that is recovered, and then sets its blobs right, as the specification does. The masks end the insertion
+ * log; so where there is one, the blobs first have to have on disk what it says.
  */
-function* writingMasks(store: StoreState, block: SuperBlock, visit: () => Steps<void>): Steps<void> {
+function* writingMasks(store: StoreState, block: SuperBlock, setBlobsRight: () => Steps<void>): Steps<void> {
   const { insertionLog } = store;
   const hasNoted = insertionLog !== undefined && !insertionLog.isEmpty;
-  if (hasNoted) yield* visit();
+  if (hasNoted) yield* setBlobsRight();
   if (hasNoted) forgetUnknown(store, insertionLog);
   if (!hasNoted || insertionLog.isEmpty) {
     yield* writeMasks(store, block);
     yield* store.barrier();
   }
-  if (!hasNoted) yield* visit();
+  if (!hasNoted) yield* setBlobsRight();
 }
 
 /** Adds what the insertion log says to what recovery has found. */

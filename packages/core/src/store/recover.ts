@@ -17,6 +17,7 @@ import { BitArray } from '../shared/bit-array.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
 import { refusal } from './damage.js';
+import { type KilledDelete, readKilledDelete } from './killed-delete.js';
 import type { Masks } from './masks.js';
 import { BATCH_PAGES, RegionReader } from './region-reader.js';
 import type { DamagedBlob, SharedByBlobs } from './store-state.js';
@@ -27,11 +28,22 @@ export interface Recovered extends Masks {
   missingClusterCount: number;
   /** What more than one blob names. */
   shared: SharedByBlobs;
+  /** Deletions to be ended. */
+  killedDeletes: KilledDelete[];
 }
 
-/** Recovers what is used. EILSEQ when blobs are damaged, naming pages and blobs. */
-export function* recover(channel: DeviceChannel, geometry: Geometry, clusterCount: number): Steps<Recovered> {
+/**
+ * Recovers what is used. EILSEQ when blobs are damaged, naming pages and blobs.
+ * @param wasClosed - then half deleted blobs are damaged ones
+ */
+export function* recover(
+  channel: DeviceChannel,
+  geometry: Geometry,
+  clusterCount: number,
+  wasClosed: boolean,
+): Steps<Recovered> {
   const damaged: DamagedBlob[] = [];
+  const halfDeleted: MdPage[] = [];
   const region = new RegionReader(channel, geometry);
   const found: Recovered = {
     pages: BitArray.private(geometry.mdPageCount),
@@ -39,16 +51,44 @@ export function* recover(channel: DeviceChannel, geometry: Geometry, clusterCoun
     blobIds: BitArray.private(geometry.mdPageCount),
     missingClusterCount: 0,
     shared: { pages: BitArray.private(geometry.mdPageCount), clusters: BitArray.private(clusterCount) },
+    killedDeletes: [],
   };
   for (let cluster = 0; cluster < geometry.metadataClusterCount(); cluster++) found.clusters.set(cluster);
   for (let index = 0; index < geometry.mdPageCount; index++) {
+    if (index % BATCH_PAGES === 0) yield undefined;
     if (found.pages.get(index)) continue;
     const page = yield* region.inOrder(index as MdPage);
-    if (isRoot(page, index)) yield* replayBlob(region, found, damaged, index as MdPage, page, geometry);
-    if (index % BATCH_PAGES === 0) yield undefined;
+    if (!isRoot(page, index)) continue;
+    if (!wasClosed && (yield* isHalfDeleted(region, geometry, page))) halfDeleted.push(index as MdPage);
+    else yield* replayBlob(region, found, damaged, index as MdPage, page, geometry);
   }
   if (damaged.length > 0) throw refusal(damaged);
+  for (const page of halfDeleted) yield* reserveKilledDelete(region, found, page, geometry);
   return found;
+}
+
+/** True when a later page of a blob's chain is zeroes. */
+function* isHalfDeleted(region: RegionReader, geometry: Geometry, root: MdPageView): Steps<boolean> {
+  let { next } = root;
+  for (let sequence = 1; next < geometry.mdPageCount; sequence++) {
+    const page = yield* region.anywhere(next as MdPage);
+    if (page.isZero) return true;
+    if (!page.isSealed || page.id !== root.id || page.sequence !== sequence) return false;
+    next = page.next;
+  }
+  return false;
+}
+
+/** What a half deleted blob has is taken until it is cleared. */
+function* reserveKilledDelete(region: RegionReader, found: Recovered, page: MdPage, geometry: Geometry): Steps<void> {
+  const { pages, clusters } = found;
+  const rest = yield* readKilledDelete(region, geometry, clusters.capacity, page, {
+    page: (named) => !pages.get(named),
+    cluster: (named) => !clusters.get(named),
+  });
+  for (const named of [page, ...rest.pages]) pages.set(named);
+  for (const named of rest.clusters) clusters.set(named);
+  found.killedDeletes.push(rest);
 }
 
 /** True when a page carries the id that belongs to its place, as the first of a chain. */

@@ -129,6 +129,8 @@ export class StoreState {
   lostPages: ReadonlySet<MdPage> = new Set();
   /** False while a load still finds out which clusters are taken. */
   knowsUsed = true;
+  /** True while a store is opened that was not closed: what a killed process leaves is no damage in it. */
+  isRecovering = false;
   /** What has read metadata pages ahead, while a load reads all of them. */
   regionReader: RegionReader | undefined;
   /** What recovery found to be of more than one blob, until that has been set right; undefined after a clean load. */

@@ -7,6 +7,9 @@ import type { PageRange, SuperBlock } from '../format/super-block.js';
 import { Geometry } from '../units/geometry.js';
 import { NONE_U32, PAGE_BYTES } from '../units/units.js';
 
+/** Bytes in the smallest blocks that a device has. */
+const BLOCK_BYTES_MIN = 512;
+
 /** Pages that the cluster mask may take: up to the next mask, or its own length in old stores. */
 export function clusterMaskRoom(block: SuperBlock): number {
   const { start, count } = block.clusterMask;
@@ -16,16 +19,26 @@ export function clusterMaskRoom(block: SuperBlock): number {
   return Math.max(count, Math.min(nextStart, block.blobIdMask.start) - start);
 }
 
-/** The geometry in a super block. EILSEQ when it cannot be that of a store on this device. */
+/**
+ * The geometry in a super block.
+ * @throws EILSEQ when it cannot be that of a store on this device; ENOTSUP when it may be one, of a newer SPDK, with larger
+ * metadata pages; EINVAL when only the blocks of the device are too large for it.
+ */
 export function parseGeometry(block: SuperBlock, device: BlockDevice): Geometry {
   const ioUnitBytes = block.ioUnitBytes === 0 ? PAGE_BYTES : block.ioUnitBytes;
   const { clusterBytes, metadata, mdPageBytes } = block;
   const { blockLengthBytes } = device;
-  if (mdPageBytes !== 0 && mdPageBytes !== PAGE_BYTES) {
-    throw unusable(`its metadata pages have ${mdPageBytes} bytes, this engine works with ${PAGE_BYTES}`);
+  if (isPowerOfTwo(mdPageBytes) && mdPageBytes > PAGE_BYTES) {
+    const reads = `this version reads stores whose metadata pages have ${PAGE_BYTES}`;
+    throw new BlobstoreError('ENOTSUP', `the store has metadata pages of ${mdPageBytes} bytes, and ${reads}`);
   }
+  if (mdPageBytes !== 0 && mdPageBytes !== PAGE_BYTES) throw unusable(`its metadata pages have ${mdPageBytes} bytes`);
   if (clusterBytes < PAGE_BYTES || clusterBytes % PAGE_BYTES !== 0)
     throw unusable(`its clusters have ${clusterBytes} bytes`);
+  if (isBlockLength(ioUnitBytes) && ioUnitBytes < blockLengthBytes) {
+    const found = `the store has io units of ${ioUnitBytes} bytes, and the device blocks of ${blockLengthBytes}`;
+    throw new BlobstoreError('EINVAL', `${found}: open the device with blocks of ${ioUnitBytes} bytes`);
+  }
   if (PAGE_BYTES % ioUnitBytes !== 0 || ioUnitBytes % blockLengthBytes !== 0) {
     throw unusable(`its io units have ${ioUnitBytes} bytes, the device's blocks ${blockLengthBytes}`);
   }
@@ -71,6 +84,24 @@ function requireMasks(block: SuperBlock, geometry: Geometry, clusterCount: numbe
       throw unusable(`its mask of ${name}, ${place}, reaches past page ${dataStartPage}, where blobs' data begins`);
     }
   }
+}
+
+function isPowerOfTwo(count: number): boolean {
+  return count > 0 && (count & (count - 1)) === 0;
+}
+
+/** True for what the blocks of a device may have that a store is on. */
+function isBlockLength(bytes: number): boolean {
+  return isPowerOfTwo(bytes) && bytes >= BLOCK_BYTES_MIN && bytes <= PAGE_BYTES;
+}
+
+/**
+ * The length of a device's blocks, in bytes, as the store on it says: that of its io units. Undefined when there is no store, or
+ * none whose super block is whole.
+ */
+export function blockLengthOfStore(block: SuperBlock): number | undefined {
+  const { ioUnitBytes } = block;
+  return block.hasSignature && block.isSealed && isBlockLength(ioUnitBytes) ? ioUnitBytes : undefined;
 }
 
 function overlap(a: PageRange, b: PageRange): boolean {

@@ -23,12 +23,13 @@ import { BlobstoreError, UnavailableBlobError } from '../error.js';
 import { DESCRIPTOR } from '../format/descriptor.js';
 import { DESCRIPTORS_AT, type MdPageView } from '../format/md-page.js';
 import { requireExternalId } from '../metadata/external.js';
-import { readMetadata } from '../metadata/load-blob.js';
+import { HalfDeletedError, readMetadata } from '../metadata/load-blob.js';
 import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
-import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, PAGE_BYTES, pageOfBlobId } from '../units/units.js';
+import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, pageOfBlobId } from '../units/units.js';
 import { ClaimReader, type ClaimSink } from './claims.js';
 import { damageAt } from './damage.js';
+import { type KilledDelete, readKilledDelete } from './killed-delete.js';
 import type { Masks } from './masks.js';
 import { Owners, Sharers } from './owners.js';
 import { BATCH_PAGES, RegionReader } from './region-reader.js';
@@ -51,6 +52,8 @@ export interface Survey extends Masks {
   lostPages: ReadonlySet<MdPage>;
   /** Free pages that are to be zeroed before the store is marked as in use: then they would be taken for blobs, or for damage. */
   noise: readonly MdPage[];
+  /** Deletions to be ended. */
+  killedDeletes: readonly KilledDelete[];
 }
 
 /** What else is known of a store. */
@@ -106,6 +109,7 @@ class Surveyor {
   #strays: readonly MdPage[] = [];
   /** Pages that hold neither zeroes nor what anybody writes, and that believable masks call free. */
   readonly #freeNoise: MdPage[] = [];
+  readonly #halfDeleted = new Map<MdPage, BlobstoreError>();
   #hidesParents = false;
   /** A blob may have more than it names. */
   #hidesClusters = false;
@@ -128,12 +132,13 @@ class Surveyor {
     yield* this.#readRegion(evidence.masks);
     yield* this.#readUnknown(evidence.masks);
     yield* this.#readClaims();
+    yield* this.#doubtDeletions();
     yield* this.#findDamagedPages(evidence.masks);
     this.#findMissingRoots(evidence.masks);
     yield* this.#findSharing();
     this.#findLostParents();
     this.#spreadDamage();
-    return this.#conclude(evidence);
+    return yield* this.#conclude(evidence);
   }
 
   *#readRegion(masks: Masks | undefined): Steps<void> {
@@ -141,7 +146,7 @@ class Surveyor {
       if (index % BATCH_PAGES === 0) yield undefined;
       const number = index as MdPage;
       const page = yield* this.#region.inOrder(number);
-      if (isZero(page)) continue;
+      if (page.isZero) continue;
       this.#notZero.set(index);
       if (!page.isSealed) this.#unsealed.set(index);
       else if (isMisplaced(page, number)) this.#misplaced.set(index);
@@ -191,9 +196,29 @@ class Surveyor {
     } catch (error) {
       if (!(error instanceof BlobstoreError) || error.code === 'EIO') throw error;
       found.isUnavailable = error instanceof UnavailableBlobError;
-      if (!found.isUnavailable) this.#damaged.set(page, { id: blob.id, page, error });
+      if (error instanceof HalfDeletedError) this.#halfDeleted.set(page, error);
+      else if (!found.isUnavailable) this.#damaged.set(page, { id: blob.id, page, error });
     } finally {
       blob.free();
+    }
+  }
+
+  /** Nobody deletes what another blob needs: then the page of zeroes is damage. Otherwise the blob is gone. */
+  *#doubtDeletions(): Steps<void> {
+    const needed = new Set(this.#lostClones.map(({ parentId }) => parentId));
+    for (const { parentId, otherId } of this.#blobs.values()) {
+      if (parentId !== undefined) needed.add(parentId);
+      if (otherId !== undefined) needed.add(otherId);
+    }
+    for (const [page, error] of this.#halfDeleted) {
+      const id = blobIdOfPage(page);
+      if (!needed.has(id)) {
+        this.#blobs.delete(page);
+        continue;
+      }
+      this.#halfDeleted.delete(page);
+      this.#damaged.set(page, { id, page, error });
+      yield* this.#readClaimsOf(page, true);
     }
   }
 
@@ -373,7 +398,7 @@ class Surveyor {
     }
   }
 
-  #conclude(evidence: Evidence): Survey {
+  *#conclude(evidence: Evidence): Steps<Survey> {
     const { pages, clusters, shared } = this.#owners;
     const { masks } = evidence;
     const end = this.#reservedEnd(evidence);
@@ -392,6 +417,7 @@ class Surveyor {
     }
     // Whoever names a stray names no page of his own; and what believable masks call free stays free, whatever is damaged.
     for (const page of [...this.#strays, ...this.#freeNoise]) if (!this.#lostPages.has(page)) pages.clear(page);
+    const killedDeletes = yield* this.#readKilledDeletes(pages, clusters);
     const isFull = end === this.#clusterCount;
     const damaged = [...this.#damaged.values()].sort((a, b) => a.page - b.page).map((each) => told(each, isFull));
     return {
@@ -405,7 +431,23 @@ class Surveyor {
       isDoubtful: this.#isDoubtful,
       lostPages: this.#lostPages,
       noise: this.#isDoubtful ? this.#strays : [...this.#strays, ...this.#freeNoise],
+      killedDeletes,
     };
+  }
+
+  /** What half deleted blobs have and nobody else, which is marked as used. */
+  *#readKilledDeletes(pages: BitArray, clusters: BitArray): Steps<KilledDelete[]> {
+    const found: KilledDelete[] = [];
+    for (const page of this.#halfDeleted.keys()) {
+      const rest = yield* readKilledDelete(this.#region, this.#store.geometry, this.#clusterCount, page, {
+        page: (named) => !pages.get(named),
+        cluster: (named) => !clusters.get(named),
+      });
+      for (const named of [page, ...rest.pages]) pages.set(named);
+      for (const named of rest.clusters) clusters.set(named);
+      found.push(rest);
+    }
+    return found;
   }
 
   get #isDoubtful(): boolean {
@@ -435,11 +477,6 @@ class Surveyor {
     }
     return this.#hidesClusters ? this.#clusterCount : 0;
   }
-}
-
-function isZero({ view }: MdPageView): boolean {
-  for (let at = 0; at < PAGE_BYTES; at += 4) if (view.getUint32(at, true) !== 0) return false;
-  return true;
 }
 
 /** True for a sealed page that nobody writes there. Old pages of a chain, and old extent pages, may lie anywhere. */

@@ -89,7 +89,7 @@ function clustersOf(blob: Blob): number[] {
 }
 
 function pagesOf(blob: Blob): number[] {
-  const found: number[] = [...blob.chain, ...blob.stalePages];
+  const found: number[] = [...blob.chain, ...blob.stalePages, ...blob.replacedPages];
   for (let index = 0; index < blob.map.extentPages.count; index++) {
     const page = blob.map.extentPages.get(index);
     if (page !== 0) found.push(page);
