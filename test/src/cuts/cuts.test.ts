@@ -119,10 +119,10 @@ test('a recording says when it was full, and stops the workload when it has enou
 
 /** Each loses so much that the first seeds see it, however the threads interleave; in each mode. */
 const FAULTS_SEEN_SOON: readonly (readonly [name: string, start: number])[] = [
-  ['recovery-does-not-clear', 0],
+  ['snapshot-deleted-before-adoption', 0],
   ['snapshot-not-persisted-before-original', 1],
-  ['persist-root-barrier', 2],
-  ['flush-device', 7],
+  ['persist-root-barrier', 7],
+  ['insertion-not-noted', 2],
 ];
 
 describe('a fault in the engine that all threads load is seen', () => {

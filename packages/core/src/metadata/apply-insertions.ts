@@ -19,8 +19,9 @@ export function applyInsertions(store: StoreState, blob: Blob): void {
     if (!isPossible(store, blob, record) || !hasExtentPage(store, blob, record)) continue;
     for (let at = 0; at < record.count; at++) {
       const index = (record.index + at) as BlobCluster;
-      if (!done.has(index)) insert(blob, index, record.cluster + at);
+      if (done.has(index)) continue;
       done.add(index); // by the newest record of it
+      if (isTaken(store, record.cluster + at)) insert(blob, index, record.cluster + at);
     }
   }
 }
@@ -40,12 +41,12 @@ function insert(blob: Blob, index: BlobCluster, cluster: number): void {
 function isPossible(store: StoreState, blob: Blob, { index, cluster, count }: NotedInsertion): boolean {
   const { clusters } = store.shared;
   if (count === 0 || index + count > blob.clusterCount) return false;
-  if (cluster < store.geometry.metadataClusterCount() || cluster + count > clusters.capacity) return false;
-  if (!store.knowsUsed) return true;
-  return store.shared.locked(() => {
-    for (let at = 0; at < count; at++) if (!clusters.isAllocated(cluster + at)) return false;
-    return true;
-  });
+  return cluster >= store.geometry.metadataClusterCount() && cluster + count <= clusters.capacity;
+}
+
+/** What is known to be free is nobody's; as a part of a record can be, for which a newer one gives the blob another cluster. */
+function isTaken({ shared, knowsUsed }: StoreState, cluster: number): boolean {
+  return !knowsUsed || shared.locked(() => shared.clusters.isAllocated(cluster));
 }
 
 /**
