@@ -113,17 +113,18 @@ class Making {
   readonly store = runSync(Blobstore.init(this.device, { ...OPTIONS, mdPageCount: 64 }));
   readonly #channel = this.store.openChannel();
 
-  create(clusterCount: number, fill: number, useExtentTable = true): Blob {
+  /** @param written - clusters that are filled */
+  create(clusterCount: number, fill: number, useExtentTable = true, written = clusterCount): Blob {
     const blob = runSync(
       this.store.openBlob(runSync(this.store.createBlob({ clusterCount, thin: true, useExtentTable }))),
     );
-    this.write(blob, fill);
+    this.write(blob, fill, written);
     return blob;
   }
 
-  /** Fills the whole blob. */
-  write(blob: Blob, fill: number): void {
-    const count = (blob.clusterCount * CLUSTER) / PAGE;
+  /** Fills a blob's first clusters, all unless told otherwise. */
+  write(blob: Blob, fill: number, clusters = blob.clusterCount): void {
+    const count = (clusters * CLUSTER) / PAGE;
     this.#channel.writeSync(blob, new Uint8Array(count * PAGE).fill(fill), 0, count);
     runSync(this.store.syncBlob(blob));
   }
@@ -148,16 +149,13 @@ function afterDeletion(
   takesClusters: boolean,
 ): { image: Image; old: Map<number, Uint8Array> } {
   const making = new Making();
-  const keeper = making.create(2, 1, useExtentTable);
+  const keeper = making.create(9, 1, useExtentTable, 2);
   const deleted = making.create(5, 2, useExtentTable);
   const pages = [...deleted.chain, ...deleted.extentPageNumbers()].filter((page) => page !== 0);
   const old = new Map(pages.map((page) => [page as number, making.image.page(page).slice()] as const));
   making.close(deleted);
   runSync(making.store.deleteBlob(deleted.id));
-  if (takesClusters) {
-    runSync(making.store.resizeBlob(keeper, 9));
-    making.write(keeper, 3);
-  }
+  if (takesClusters) making.write(keeper, 3);
   making.close(keeper);
   runSync(making.store.unload());
   return { image: making.image, old };

@@ -105,17 +105,17 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
     file: 'store/load.js',
     snippet: `    if (isRecovered)
         yield* store.barrier();
-    let`,
-    replacement: `    let`,
+    if`,
+    replacement: `    if`,
   },
   {
     name: 'recovery-masks-barrier',
     file: 'store/load.js',
     snippet: `yield* writeMasks(store, block);
-    yield* store.barrier();
-    if (!store.keepsHighWater`,
+        yield* store.barrier();
+    }`,
     replacement: `yield* writeMasks(store, block);
-    if (!store.keepsHighWater`,
+    }`,
   },
   {
     name: 'grow-mask-barrier',
@@ -360,8 +360,8 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
 const LOG: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'insertion-not-noted',
-    file: 'metadata/note-insertions.js',
-    snippet: 'yield* log.write(page);',
+    file: 'metadata/insert-cluster.js',
+    snippet: 'if (yield* noteInsertions(store, insertionLog, blob, insertions, page))',
     replacement: '',
   },
   {
@@ -404,8 +404,8 @@ const LOG: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'masks-before-noted',
     file: 'store/load.js',
-    snippet: 'if (hasNoted)\n        yield* visit();',
-    replacement: 'if (hasNoted) {\n        yield* writeMasks(store, block);\n        yield* visit();\n    }',
+    snippet: 'if (hasNoted)\n        yield* setBlobsRight();',
+    replacement: 'if (hasNoted) {\n        yield* writeMasks(store, block);\n        yield* setBlobsRight();\n    }',
   },
 ];
 

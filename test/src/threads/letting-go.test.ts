@@ -47,7 +47,7 @@ async function expectHarmless(path: string, actor: Actor, its: number): Promise<
 
 /** Makes closing blobs fail in the engine of an inline store. */
 function failAtClosing(store: Store): void {
-  Object.defineProperty(store.engine.blobstore, 'closeBlob', {
+  Object.defineProperty(store.engine.blobstore, 'dropBlob', {
     value: () => {
       throw new BlobstoreError('EIO', 'the test wants no blob to be closed');
     },

@@ -10,7 +10,7 @@ import { type ClaimedCluster, claimCluster, unclaimCluster } from '../metadata/a
 import { extentPageIndex } from '../metadata/extent-pages.js';
 import { type Steps, wait } from '../metadata/steps.js';
 import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
-import type { BlobCluster, DeviceCluster } from '../units/units.js';
+import { type BlobCluster, type DeviceCluster, NONE_U32 } from '../units/units.js';
 import type { BlobGate } from './blob-gate.js';
 import type { BlobReader } from './blob-reader.js';
 import type { ChannelHost } from './host.js';
@@ -132,7 +132,9 @@ export class ClusterAllocator {
       this.#gate.leaveAll(inside);
       inserted = true; // also when it fails: the map may have it then
       const filling = new Filling(claimed.cluster, fill);
-      const meanwhile = fill && this.#host.device.synchronous ? () => filling.start() : undefined;
+      // Without a high-water mark nobody would clear a cluster that has data, and is in no map after a crash.
+      const mayFill = fill && this.#host.device.synchronous && shared.highWater !== NONE_U32;
+      const meanwhile = mayFill ? () => filling.start() : undefined;
       if ((yield* metadata.insertCluster(slot, cluster, claimed, meanwhile)) === 'exists') inserted = false;
       written ||= filling.hasBegun;
       return inserted && filling.hasEnded();

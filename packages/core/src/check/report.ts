@@ -1,5 +1,6 @@
 /** What a check of a store finds, and what became of it. */
 
+import { BlobstoreError } from '../error.js';
 import type { BlobId } from '../units/units.js';
 
 /** What a finding is about; a stable name for programs. */
@@ -94,8 +95,10 @@ export interface CheckReport {
 /** Damage that is not in blobs: a repair settles it. But clusters that are marked as used may be a damaged blob's. */
 const SETTLED: readonly FindingKind[] = ['super-block', 'mask', 'not-reserved', 'unlisted-blob', 'stray-root'];
 
-/** True when a repair would settle some of the damage; false for what is left after one. */
-export function isRepairable({ findings, summary }: CheckReport): boolean {
+/** True when a repair would settle some of the damage; false for what is left after one. EINVAL unless it is a report. */
+export function isRepairable(report: CheckReport): boolean {
+  if (!Array.isArray(report?.findings)) throw new BlobstoreError('EINVAL', 'what is repairable is the report of a check');
+  const { findings, summary } = report;
   const damage = findings.filter(({ severity, outcome }) => severity === 'damage' && outcome === 'found');
   if (summary === undefined || damage.length === 0) return false;
   const settled = damage.filter(({ kind }) => SETTLED.includes(kind));
