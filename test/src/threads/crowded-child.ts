@@ -8,7 +8,10 @@ const memory = MemoryDevice.create({ sizeBytes: 16 << 20 });
 const store = await createStore({ device: mortalDevice(memory), threads: 1, clusterSizeBytes: 65536 });
 const blob = await store.create({ sizeBytes: 1 << 20 });
 await blob.write(new Uint8Array(4096).fill(7), 0);
-store.on('worker-lost', ({ workersLeft }) => console.log(`lost, ${workersLeft} left`));
+store.on('worker-lost', ({ workersLeft }) => {
+  opened.push(...openAll()); // those of the thread that has died
+  console.log(`lost, ${workersLeft} left`);
+});
 const replaced = new Promise<void>((resolve) => {
   store.on('worker-replaced', ({ workers }) => {
     console.log(`replaced, ${workers} there`);

@@ -97,7 +97,8 @@ const SETTLED: readonly FindingKind[] = ['super-block', 'mask', 'not-reserved', 
 
 /** True when a repair would settle some of the damage; false for what is left after one. EINVAL unless it is a report. */
 export function isRepairable(report: CheckReport): boolean {
-  if (!Array.isArray(report?.findings)) throw new BlobstoreError('EINVAL', 'what is repairable is the report of a check');
+  if (!Array.isArray(report?.findings))
+    throw new BlobstoreError('EINVAL', 'what is repairable is the report of a check');
   const { findings, summary } = report;
   const damage = findings.filter(({ severity, outcome }) => severity === 'damage' && outcome === 'found');
   if (summary === undefined || damage.length === 0) return false;

@@ -37,6 +37,7 @@ async function serve({ handle, ring, port }: IoWorkerTask): Promise<number> {
     promisesMax: handle.channelOpsMax,
   });
   ended = server.run().finally(() => store.detach());
+  ended.catch(() => undefined); // `end` may ask only after it has failed
   return row;
 }
 
