@@ -1,12 +1,22 @@
 /**
  * The first write to each cluster of a thin blob, which allocates it, and of a clone, which also copies its snapshot's
- * cluster. In memory, clusters of 64 KiB. Every call begins with none of them allocated.
+ * cluster. In memory, and on a file, clusters of 64 KiB. Every call begins with none of them allocated.
  */
 
-import { type Blob, runSync } from '@blobyard/core';
-import type { MemoryDevice } from '@blobyard/io';
+import { type Blob, type BlockDevice, runSync } from '@blobyard/core';
+import { allocateAligned, type MemoryDevice } from '@blobyard/io';
 import type { Benchmark, Scale, Side, Workload } from '../benchmark.js';
-import { KIB, MIB, newBlob, newMemoryStore, type OpenStore, sized } from '../fixtures.js';
+import {
+  KIB,
+  MIB,
+  newBlob,
+  newFileDevice,
+  newMemoryStore,
+  newStore,
+  type OpenStore,
+  sized,
+  temporaryFile,
+} from '../fixtures.js';
 import { CHECKSUM_START, fillRandomly, fold, randomIndices } from '../random.js';
 
 const CLUSTER_BYTES = 64 * KIB;
@@ -29,6 +39,13 @@ export const FIRST_WRITES: readonly Benchmark[] = [
     operation: "as first-write-thin, with durability 'process-crash': each writes the map",
     baseline: 'same writes again',
     prepare: (scale) => prepareThin(scale, 'process-crash'),
+  },
+  {
+    name: 'first-write-file',
+    operation: 'as first-write-thin, on a file: each is noted in the insertion log, so that it outlives the process',
+    baseline: 'the same without the log',
+    target: { ratioMin: 0.6 },
+    prepare: prepareFile,
   },
   {
     name: 'first-write-cow',
@@ -61,6 +78,54 @@ function prepareThin(scale: Scale, durability: Durability): Workload {
     subject: { ...subject, before, after },
     baseline: writeSide(open, clusters, () => rewritten),
     sidesAgree: true,
+  };
+}
+
+function prepareFile(scale: Scale): Workload {
+  const clusters = sized(scale, CLUSTERS, CLUSTERS_SMOKE);
+  const noting = fileSide(clusters, (device) => device);
+  const forgetting = fileSide(clusters, withoutOwner);
+  const dispose = () => {
+    noting.dispose();
+    forgetting.dispose();
+  };
+  return { operationsPerCall: clusters, subject: noting.side, baseline: forgetting.side, sidesAgree: true, dispose };
+}
+
+function fileSide(clusters: number, change: (device: BlockDevice) => BlockDevice): { side: Side; dispose: () => void } {
+  const file = temporaryFile();
+  const device = change(newFileDevice(file, 2 * clusters * CLUSTER_BYTES + 16 * MIB));
+  const open = newStore(device, { clusterBytes: CLUSTER_BYTES });
+  let blob: Blob | undefined;
+  const side = {
+    ...writeSide(open, clusters, () => blob as Blob, allocateAligned(WRITE_BYTES)),
+    before: () => {
+      blob = newBlob(open.store, { thin: true, clusterCount: clusters });
+    },
+    after: () => {
+      if (blob) closeAndDelete(open, blob);
+    },
+  };
+  const dispose = () => {
+    runSync(open.store.abandon());
+    void device.close();
+    file.dispose();
+  };
+  return { side, dispose };
+}
+
+/** A device of which nobody expects that it outlives the process: then there is no log. */
+function withoutOwner(device: BlockDevice): BlockDevice {
+  return {
+    blockLengthBytes: device.blockLengthBytes,
+    get blockCount() {
+      return device.blockCount;
+    },
+    synchronous: true,
+    canCopy: false,
+    cacheOwner: 'process',
+    openChannel: () => device.openChannel(),
+    close: () => device.close(),
   };
 }
 
@@ -97,8 +162,12 @@ function closeAndDelete({ store }: OpenStore, blob: Blob): void {
 }
 
 /** Writes a block of each cluster, in order, and reads the last one back with what surrounds it. */
-function writeSide({ channel, device }: OpenStore, clusters: number, blobNow: () => Blob): Side {
-  const buffer = (device as MemoryDevice).allocateBuffer(WRITE_BYTES);
+function writeSide(
+  { channel, device }: OpenStore,
+  clusters: number,
+  blobNow: () => Blob,
+  buffer = (device as MemoryDevice).allocateBuffer(WRITE_BYTES),
+): Side {
   fillRandomly(buffer);
   const within = randomIndices(clusters, BLOCKS_PER_CLUSTER);
   const run = () => {

@@ -315,6 +315,7 @@ function putLogPage(device: OwnedDevice, records: readonly Record<string, number
   records.forEach((record, at) => {
     for (const [word, field] of fields.entries()) view.setUint32(32 + at * 24 + word * 4, record[field], true);
   });
-  view.setUint32(4092, crc32c(page, 0, 4092), true);
+  const end = 32 + records.length * 24;
+  view.setUint32(end, crc32c(page, 0, end), true);
   void device.openChannel().write(page, 0, LOG_AT[0] / CLUSTER, 1);
 }

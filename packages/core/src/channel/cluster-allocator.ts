@@ -31,10 +31,10 @@ export type Fill = (cluster: DeviceCluster) => unknown;
 class Filling {
   hasBegun = false;
   readonly #cluster: DeviceCluster;
-  readonly #fill: Fill | undefined;
+  readonly #fill: Fill;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(cluster: DeviceCluster, fill: Fill | undefined) {
+  constructor(cluster: DeviceCluster, fill: Fill) {
     this.#cluster = cluster;
     this.#fill = fill;
   }
@@ -42,7 +42,7 @@ class Filling {
   start(): void {
     this.hasBegun = true;
     try {
-      this.#fill?.(this.#cluster);
+      this.#fill(this.#cluster);
     } catch (error) {
       this.#failure = { error };
     }
@@ -131,13 +131,13 @@ export class ClusterAllocator {
       }
       this.#gate.leaveAll(inside);
       inserted = true; // also when it fails: the map may have it then
-      const filling = new Filling(claimed.cluster, fill);
       // Without a high-water mark nobody would clear a cluster that has data, and is in no map after a crash.
-      const mayFill = fill && this.#host.device.synchronous && shared.highWater !== NONE_U32;
-      const meanwhile = mayFill ? () => filling.start() : undefined;
+      const mayFill = !this.#host.isMetadataThread && this.#host.device.synchronous && shared.highWater !== NONE_U32;
+      const filling = fill && mayFill ? new Filling(claimed.cluster, fill) : undefined;
+      const meanwhile = filling && (() => filling.start());
       if ((yield* metadata.insertCluster(slot, cluster, claimed, meanwhile)) === 'exists') inserted = false;
-      written ||= filling.hasBegun;
-      return inserted && filling.hasEnded();
+      written ||= filling?.hasBegun === true;
+      return inserted && filling?.hasEnded() === true;
     } finally {
       this.#gate.leaveAll(inside);
       if (claimed && !inserted) {

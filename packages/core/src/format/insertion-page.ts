@@ -8,14 +8,14 @@
  * | 12 | 4 | how many records follow |
  * | 16 | 16 | the owner of the cache that took the write (`BlockDevice.cacheOwner`) |
  * | 32 | 24 each | records: first page of the blob, cluster of the blob, cluster of the device, how many of both, page of the extent page or 0, order |
- * | 4092 | 4 | crc of all before it |
+ * | after the last record | 4 | crc of all before it; what follows says nothing |
  *
  * A record says that a run of clusters of the blob lies at a run of clusters of the device, all in one extent page. Where two say
  * something of the same cluster of a blob, the one of the higher order is right.
  */
 
 import { type BlobCluster, type DeviceCluster, type MdPage, PAGE_BYTES } from '../units/units.js';
-import { pageCrc } from './md-page.js';
+import { crc32c } from './crc32c.js';
 
 const MAGIC = 'BYINSLOG';
 const VERSION = 1;
@@ -24,12 +24,12 @@ const COUNT_AT = 12;
 const OWNER_AT = 16;
 const RECORDS_AT = 32;
 const RECORD_BYTES = 24;
-const CRC_AT = 4092;
+const CRC_BYTES = 4;
 
 /** Bytes that say who has the cache. */
 export const CACHE_OWNER_BYTES = 16;
 /** Records in a page. */
-export const INSERTIONS_PER_PAGE = Math.floor((CRC_AT - RECORDS_AT) / RECORD_BYTES);
+export const INSERTIONS_PER_PAGE = Math.floor((PAGE_BYTES - RECORDS_AT - CRC_BYTES) / RECORD_BYTES);
 
 /** Clusters that came into a blob's map. */
 export interface InsertionRecord {
@@ -44,29 +44,34 @@ export interface InsertionRecord {
   readonly order: number;
 }
 
-/** Makes the page; `target` has 4096 bytes, whatever they are. */
-export function encodeInsertionPage(
-  target: Uint8Array,
-  owner: Uint8Array,
-  records: readonly Readonly<InsertionRecord>[],
-): void {
-  const view = new DataView(target.buffer, target.byteOffset, PAGE_BYTES);
-  for (let at = 0; at < MAGIC.length; at++) target[at] = MAGIC.charCodeAt(at);
-  view.setUint32(VERSION_AT, VERSION, true);
-  view.setUint32(COUNT_AT, records.length, true);
-  target.set(owner.subarray(0, CACHE_OWNER_BYTES), OWNER_AT);
-  let at = RECORDS_AT;
-  for (const { blobPage, index, cluster, count, extentPage, order } of records) {
-    view.setUint32(at, blobPage, true);
-    view.setUint32(at + 4, index, true);
-    view.setUint32(at + 8, cluster, true);
-    view.setUint32(at + 12, count, true);
-    view.setUint32(at + 16, extentPage, true);
-    view.setUint32(at + 20, order, true);
-    at += RECORD_BYTES;
+/** A page in memory that is written again and again: only what has changed is encoded anew. */
+export class InsertionPage {
+  readonly bytes = new Uint8Array(PAGE_BYTES);
+  readonly #view = new DataView(this.bytes.buffer);
+
+  /** @param owner - of the cache that takes the writes */
+  constructor(owner: Uint8Array) {
+    for (let at = 0; at < MAGIC.length; at++) this.bytes[at] = MAGIC.charCodeAt(at);
+    this.#view.setUint32(VERSION_AT, VERSION, true);
+    this.bytes.set(owner.subarray(0, CACHE_OWNER_BYTES), OWNER_AT);
   }
-  target.fill(0, at, CRC_AT);
-  view.setUint32(CRC_AT, pageCrc(target), true);
+
+  put(position: number, { blobPage, index, cluster, count, extentPage, order }: Readonly<InsertionRecord>): void {
+    const at = RECORDS_AT + position * RECORD_BYTES;
+    this.#view.setUint32(at, blobPage, true);
+    this.#view.setUint32(at + 4, index, true);
+    this.#view.setUint32(at + 8, cluster, true);
+    this.#view.setUint32(at + 12, count, true);
+    this.#view.setUint32(at + 16, extentPage, true);
+    this.#view.setUint32(at + 20, order, true);
+  }
+
+  /** Ends the page after so many records; nothing is put into it before it has been written. */
+  seal(count: number): void {
+    this.#view.setUint32(COUNT_AT, count, true);
+    const end = RECORDS_AT + count * RECORD_BYTES;
+    this.#view.setUint32(end, crc32c(this.bytes, 0, end), true);
+  }
 }
 
 /** The records of a page; undefined when it is none, or none that this owner of a cache has taken. */
@@ -75,7 +80,8 @@ export function decodeInsertionPage(bytes: Uint8Array, owner: Uint8Array): Inser
   for (let at = 0; at < MAGIC.length; at++) if (bytes[at] !== MAGIC.charCodeAt(at)) return undefined;
   const count = view.getUint32(COUNT_AT, true);
   if (view.getUint32(VERSION_AT, true) !== VERSION || count > INSERTIONS_PER_PAGE) return undefined;
-  if (view.getUint32(CRC_AT, true) !== pageCrc(bytes)) return undefined;
+  const end = RECORDS_AT + count * RECORD_BYTES;
+  if (view.getUint32(end, true) !== crc32c(bytes, 0, end)) return undefined;
   for (let at = 0; at < CACHE_OWNER_BYTES; at++) if (bytes[OWNER_AT + at] !== owner[at]) return undefined;
   return Array.from({ length: count }, (_, record) => {
     const at = RECORDS_AT + record * RECORD_BYTES;

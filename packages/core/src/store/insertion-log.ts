@@ -24,8 +24,8 @@ import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import {
   CACHE_OWNER_BYTES,
   decodeInsertionPage,
-  encodeInsertionPage,
   INSERTIONS_PER_PAGE,
+  InsertionPage,
   type InsertionRecord,
 } from '../format/insertion-page.js';
 import { maskPages } from '../format/mask.js';
@@ -40,8 +40,11 @@ const LOG_PAGES_MAX = 64;
 /** A page of the log. */
 export interface LogPage {
   readonly lba: number;
-  /** Live, in any order. */
+  readonly encoded: InsertionPage;
+  /** Live, in the order in which they are on the page. */
   records: NotedInsertion[];
+  /** Records before this one are encoded as they are. */
+  encodedCount: number;
   /** Blobs, by their first pages, of which the disk may have records here that are not live. */
   erasable: Set<MdPage>;
   /** Writes of the page never overlap; those asked for meanwhile become one. */
@@ -51,14 +54,16 @@ export interface LogPage {
 /** A record in the log of a store that is open. */
 export interface NotedInsertion extends InsertionRecord {
   readonly home: LogPage;
+  /** In `home.records`. */
+  position: number;
 }
 
 export class InsertionLog {
   readonly #channel: DeviceChannel;
   readonly #geometry: Geometry;
   readonly #owner: Uint8Array;
-  /** Writes end at once: their buffer can be used again. */
-  readonly #scratch: Uint8Array | undefined;
+  /** Writes end at once: no two of them can be under way, and their buffer can be used again. */
+  readonly #isSynchronous: boolean;
   readonly #pages: readonly LogPage[];
   readonly #live = new Map<MdPage, Set<NotedInsertion>>();
   /** The record of a blob that may still become longer, by the blob's first page. */
@@ -77,10 +82,12 @@ export class InsertionLog {
     this.#channel = channel;
     this.#geometry = geometry;
     this.#owner = owner;
-    this.#scratch = device.synchronous ? new Uint8Array(PAGE_BYTES) : undefined;
+    this.#isSynchronous = device.synchronous;
     this.#pages = pages.map((page) => ({
       lba: geometry.pageToLba(page),
+      encoded: new InsertionPage(owner),
       records: [],
+      encodedCount: 0,
       erasable: new Set(),
       writes: new Coalescer(),
     }));
@@ -125,7 +132,7 @@ export class InsertionLog {
     for (const page of this.#pages) {
       yield* wait(this.#channel.read(bytes, 0, page.lba, this.#geometry.blocksPerPage));
       for (const record of decodeInsertionPage(bytes, this.#owner) ?? []) {
-        this.#keep({ ...record, home: page });
+        this.#keep({ ...record, home: page, position: page.records.length });
         this.#order = Math.max(this.#order, record.order);
       }
     }
@@ -136,11 +143,14 @@ export class InsertionLog {
     const last = this.#growing.get(blobPage);
     if (last !== undefined && continues(last, index, cluster, extentPage)) {
       last.count++;
+      last.home.encodedCount = Math.min(last.home.encodedCount, last.position);
       return last.home;
     }
     const home = this.#pageWithRoom();
     if (home === undefined) return undefined;
-    const noted: NotedInsertion = { blobPage, index, cluster, count: 1, extentPage, order: ++this.#order, home };
+    const order = ++this.#order;
+    const position = home.records.length;
+    const noted: NotedInsertion = { blobPage, index, cluster, count: 1, extentPage, order, home, position };
     this.#keep(noted);
     this.#growing.set(blobPage, noted);
     return home;
@@ -148,8 +158,7 @@ export class InsertionLog {
 
   /** Writes a page as it is then; whoever asks meanwhile shares the next write. */
   write(page: LogPage): Steps<void> {
-    const isAtOnce = this.#scratch !== undefined; // then no two writes can be under way
-    return isAtOnce ? this.#writeOnce(page) : page.writes.run(() => this.#writeOnce(page));
+    return this.#isSynchronous ? this.#writeOnce(page) : page.writes.run(() => this.#writeOnce(page));
   }
 
   /** The live records of a blob, none of which becomes longer from now on. */
@@ -163,6 +172,10 @@ export class InsertionLog {
     const gone = new Set(records);
     for (const home of new Set(records.map((record) => record.home))) {
       home.records = home.records.filter((record) => !gone.has(record));
+      home.records.forEach((record, position) => {
+        record.position = position;
+      });
+      home.encodedCount = 0;
     }
     for (const record of records) {
       record.home.erasable.add(record.blobPage);
@@ -199,10 +212,14 @@ export class InsertionLog {
   }
 
   *#writeOnce(page: LogPage): Steps<void> {
-    const bytes = this.#scratch ?? new Uint8Array(PAGE_BYTES);
-    const { erasable } = page;
+    const { erasable, encoded, records } = page;
     page.erasable = new Set();
-    encodeInsertionPage(bytes, this.#owner, page.records);
+    for (let position = page.encodedCount; position < records.length; position++) {
+      encoded.put(position, records[position]);
+    }
+    page.encodedCount = records.length;
+    encoded.seal(records.length);
+    const bytes = this.#isSynchronous ? encoded.bytes : encoded.bytes.slice();
     try {
       yield* wait(this.#channel.write(bytes, 0, page.lba, this.#geometry.blocksPerPage));
     } catch (error) {
