@@ -101,4 +101,19 @@ describe.each(WAYS)('opened with %o, and without the external snapshot', (option
     openAndClose(disk, blob, options);
     expect(valuesOf(disk, blob, options)).toEqual([0xee, 0xee, 7, 8, 0xee, 0xee, 0xee, 0xee]);
   });
+
+  test('with no room in the metadata region the store is not opened, and nothing is lost', () => {
+    const { disk, store, blob, write } = makeClone(false, true);
+    for (const name of ['a', 'b']) store.setXattr(blob, name, new Uint8Array(3000));
+    runSync(store.syncBlob(blob));
+    expect(blob.chain.length).toBe(2);
+    write(2, 7);
+    const fill = () => {
+      for (;;) runSync(store.createBlob({ clusterCount: 0 }));
+    };
+    expect(fill).toThrow(expect.objectContaining({ code: 'ENOMEM' }));
+    runSync(store.abandon());
+    expect(() => load(disk, options)).toThrow(expect.objectContaining({ code: 'ENOSPC' }));
+    expect(valuesOf(disk, blob, options)).toEqual([0xee, 0xee, 7, 0xee, 0xee, 0xee, 0xee, 0xee]);
+  });
 });

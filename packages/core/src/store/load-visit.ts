@@ -73,18 +73,19 @@ function* visitAll(
 /**
  * Writes what a crash left to be set right of a blob that can be read, but not opened, because what is behind it is not there: once
  * the store was closed nobody could tell. Not of a snapshot that is yet to be settled.
+ * @throws ENOSPC when the metadata region is full: nobody could keep in memory what is to be written later
  */
 function* persistUnavailable(store: StoreState, id: BlobId): Steps<void> {
   const blob = new Blob(store.shared, id);
   try {
     yield* readMetadata(store, blob);
-  } catch (error) {
-    blob.free();
-    if (error instanceof UnavailableBlobError) return; // of a newer version, or out of proportion
-    throw error;
-  }
-  try {
     if (blob.state === 'dirty' && otherOf(blob) === undefined) yield* persist(store, blob);
+  } catch (error) {
+    if (error instanceof UnavailableBlobError) return; // of a newer version, or out of proportion
+    if (!(error instanceof BlobstoreError) || error.code !== 'ENOSPC') throw error;
+    const advice =
+      'a crash came before it was written: open the store with what is behind the blob, to make room first';
+    throw new BlobstoreError('ENOSPC', `${error.message}; ${advice}`, { cause: error });
   } finally {
     blob.free();
   }
