@@ -1,5 +1,6 @@
 /** A snapshot is deleted while its only clone, which has become shorter, is being synced. */
 
+import { type BlobId, pageOfBlobId } from '@blobyard/core';
 import { expect, test } from 'vitest';
 import { CONFIGURATIONS, isSettled, PER_CLUSTER, Yard } from '../peer/fixture.js';
 
@@ -45,3 +46,45 @@ test('the extent page that the clone takes over is shortened only once its root 
   while (await cutAt(k)) k++;
   expect(k).toBeGreaterThan(3);
 });
+
+/** Deletes a snapshot, and answers the root with its mark and its map that the disk had until its clone had taken it over. */
+function deleteSnapshot(yard: Yard, id: BlobId): Promise<Uint8Array> {
+  return yard.later(async () => {
+    const takingOver = yard.device.gate('write', 2); // the first one sets the mark
+    const deleting = yard.run(yard.store.deleteBlob(id));
+    await takingOver.reached;
+    const root = yard.peek(yard.mdPageOffset(pageOfBlobId(id)), 4096);
+    expect(Buffer.from(root).includes('SNAPRM')).toBe(true);
+    takingOver.release();
+    await deleting;
+    return root;
+  });
+}
+
+test.each([
+  { highWater: true, onDamage: 'refuse' },
+  { highWater: true, onDamage: 'set-aside' },
+  { highWater: true },
+  { highWater: false },
+] as const)(
+  'a snapshot goes, and not the extent page that the clone has by now and has shortened: %o',
+  async (options) => {
+    const yard = new Yard(CONFIGURATIONS[1], { store: { durability: 'process-crash', highWater: false } });
+    const clone = yard.make({ clusterCount: LONG, thin: true });
+    yard.write(clone, 0, LONG * PER_CLUSTER, 1);
+    const snapshotId = yard.snapshot(clone);
+    yard.resize(clone, SHORT);
+    yard.sync(clone);
+    const root = await deleteSnapshot(yard, snapshotId);
+    yard.sync(clone);
+    yard.poke(yard.mdPageOffset(pageOfBlobId(snapshotId)), (page) => page.set(root));
+
+    yard.crash(options);
+    expect(yard.store.damaged).toEqual([]);
+    expect(yard.store.blobIds()).toEqual([clone.id]);
+    yard.expectContent(yard.open(clone.id), 0, SHORT * PER_CLUSTER, 1);
+    yard.reload(options);
+    yard.expectContent(yard.open(clone.id), 0, SHORT * PER_CLUSTER, 1);
+    yard.finish();
+  },
+);

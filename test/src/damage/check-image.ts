@@ -5,14 +5,17 @@
 
 import {
   Blobstore,
+  BlobstoreError,
+  blockLengthOfStore,
   type CheckReport,
   checkStore,
   DamagedStoreError,
   type Finding,
   type FindingKind,
   runSync,
+  SuperBlock,
 } from '@blobyard/core';
-import { type BaseImage, loadOptions } from './base-image.js';
+import { type BaseImage, loadOptions, PAGE_BYTES } from './base-image.js';
 import type { Expectations } from './expectations.js';
 import { ImageDevice } from './image-device.js';
 
@@ -47,6 +50,24 @@ export function checkImage(image: Uint8Array, base: BaseImage, isRefused: boolea
   if (isRefused) require(damage.length > 0 || !isChecked, 'a store is refused in which a check finds nothing');
   const grave = damage.find(({ kind }) => !HARMLESS.includes(kind));
   if (grave) require(isRefused, `a store is opened in which a check finds: ${grave.message}`);
+}
+
+/** The super block says that the store needs a device with smaller blocks: nobody can tell whether that is damage. */
+export function needsSmallerBlocks(image: Uint8Array): boolean {
+  const bytes = blockLengthOfStore(new SuperBlock(image.slice(0, PAGE_BYTES)));
+  return bytes !== undefined && bytes < new ImageDevice(image).blockLengthBytes;
+}
+
+/** A store that needs another device is not checked, and not written to, whatever else is wrong with its super block. */
+export function requireNotRepaired(image: Uint8Array): void {
+  const device = new ImageDevice(image.slice());
+  try {
+    const { summary } = runSync(checkStore(device, { repair: true }));
+    require(summary === undefined, 'a store was repaired on a device whose blocks are too large for it');
+  } catch (error) {
+    if (!(error instanceof BlobstoreError) || error.code !== 'EINVAL') throw error;
+  }
+  require(Buffer.from(device.bytes.buffer).equals(image), 'a store was written to that needs another device');
 }
 
 /** A repair says truly what became of each finding, touches nothing that is sound, and is done at once. */

@@ -6,7 +6,7 @@
 import { Blobstore, BlobstoreError, DamagedStoreError, dumpStore, type LoadOptions, runSync } from '@blobyard/core';
 import type { Random } from '../stress/random.js';
 import { type BaseImage, CLUSTER_BYTES, type KnownBlob, loadOptions, PAGE_BYTES, readAll } from './base-image.js';
-import { checkImage, repairImage } from './check-image.js';
+import { checkImage, needsSmallerBlocks, repairImage, requireNotRepaired } from './check-image.js';
 import { Expectations } from './expectations.js';
 import { ImageDevice } from './image-device.js';
 import type { Victim } from './mutations.js';
@@ -31,6 +31,10 @@ export function examine(victim: Victim, random: Random): Outcome {
   openAsIs(image, victim.base);
   const refused = openOrRefuse(image, expected);
   const outcome = setAside(image, expected, refused, random);
+  if (needsSmallerBlocks(image)) {
+    requireNotRepaired(image);
+    return outcome;
+  }
   checkImage(image, victim.base, refused !== undefined);
   repairImage(image, expected);
   holdRepair(image, victim.base, random);

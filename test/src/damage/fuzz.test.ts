@@ -18,6 +18,10 @@ test.each([26_742, 78_455, 82_793])('image %i', (image) => {
 });
 
 /** These did when every image was repaired, too, and read before and after: something was worse then. */
-test.each([13, 32, 571, 675, 10_218, 100_059])('image %i, repaired', (image) => {
+test.each([13, 32, 350, 571, 675, 913, 1219, 10_218, 100_059])('image %i, repaired', (image) => {
   expect(() => tryImage(image)).not.toThrow();
+});
+
+test('image 1411, whose super block says that the device has smaller blocks', () => {
+  expect(tryImage(1411)).toBe('no store');
 });

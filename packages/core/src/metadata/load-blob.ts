@@ -45,19 +45,18 @@ export class HalfDeletedError extends BlobstoreError {}
  * @throws ENOENT when the page holds another blob, EINVAL when the metadata is damaged, and what opening a device throws.
  */
 export function* loadBlob(store: StoreState, blob: Blob): Steps<void> {
-  const openedWith = blob.clearMethod;
   yield* readMetadata(store, blob);
-  blob.clearMethod = openedWith === 'default' ? clearMethodOf(blob.flags.mdRo) : openedWith;
   if (blob.isExternalClone) yield* openExternalBacking(store, blob);
   else if (blob.isThin && !blob.isClone) blob.back = ZEROES;
-  blob.syncedClusterCount = Math.max(blob.syncedClusterCount, blob.clusterCount);
   if (blob.state === 'loading') blob.state = 'clean';
 }
 
-/** Fills `blob` from disk, and opens nothing. Throws as `loadBlob`. */
+/** Fills `blob` from disk, and opens nothing; `dirty` then when the disk is to be set right. Throws as `loadBlob`. */
 export function* readMetadata(store: StoreState, blob: Blob): Steps<void> {
   blob.state = 'loading';
   yield* readChain(store, blob);
+  if (blob.clearMethod === 'default') blob.clearMethod = clearMethodOf(blob.flags.mdRo);
+  blob.syncedClusterCount = Math.max(blob.syncedClusterCount, blob.clusterCount);
   applyInsertions(store, blob);
   if (blob.isExternalClone || !blob.isThin) return;
   const parentId = blob.internalId(INTERNAL_XATTR.SNAPSHOT);

@@ -2,10 +2,11 @@
  * The look at every blob when a store is opened: snapshots and clones are listed, and what a crash cut short is set right.
  */
 
-import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
+import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../error.js';
 import { finishDelete, hide } from '../metadata/delete.js';
 import { extentPageIndex } from '../metadata/extent-pages.js';
+import { readMetadata } from '../metadata/load-blob.js';
 import { persistTakenOver } from '../metadata/note-insertions.js';
 import { closeBlob, dropReference, openBlob } from '../metadata/open-close.js';
 import { persist } from '../metadata/persist.js';
@@ -15,6 +16,7 @@ import { HeldClones } from './held-clones.js';
 import type { Census } from './load-census.js';
 import type { LoadedBlob } from './options.js';
 import type { StoreState } from './store-state.js';
+import { otherOf } from './survey.js';
 
 type OnBlob = (blob: LoadedBlob) => void;
 
@@ -61,9 +63,31 @@ function* visitAll(
       store.damaged.push({ id, page, error });
       if (census && isMetadataDamage(error)) census.isInDoubt = true;
       else if (census) yield* census.addUnavailable(id);
+      else if (!isMetadataDamage(error)) yield* persistUnavailable(store, id);
     }
     if (census?.isInDoubt) return;
     yield undefined;
+  }
+}
+
+/**
+ * Writes what a crash left to be set right of a blob that can be read, but not opened, because what is behind it is not there: once
+ * the store was closed nobody could tell. Not of a snapshot that is yet to be settled.
+ * @throws ENOSPC when the metadata region is full: nobody could keep in memory what is to be written later
+ */
+function* persistUnavailable(store: StoreState, id: BlobId): Steps<void> {
+  const blob = new Blob(store.shared, id);
+  try {
+    yield* readMetadata(store, blob);
+    if (blob.state === 'dirty' && otherOf(blob) === undefined) yield* persist(store, blob);
+  } catch (error) {
+    if (error instanceof UnavailableBlobError) return; // of a newer version, or out of proportion
+    if (!(error instanceof BlobstoreError) || error.code !== 'ENOSPC') throw error;
+    const advice =
+      'a crash came before it was written: open the store with what is behind the blob, to make room first';
+    throw new BlobstoreError('ENOSPC', `${error.message}; ${advice}`, { cause: error });
+  } finally {
+    blob.free();
   }
 }
 
@@ -77,8 +101,7 @@ function* visit(
   census?.add(blob);
   let other: BlobId | undefined;
   try {
-    other =
-      blob.internalId(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL) ?? blob.internalId(INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS);
+    other = otherOf(blob);
   } catch (error) {
     yield* dropReference(store, blob);
     throw error;
@@ -106,6 +129,8 @@ function* visit(
     if (blob.isClone) store.snapshots.add(blob.parentId, blob.id);
   }
   if (outcome === 'remove') leaving.push(blob.id);
+  // Its pages may be the other's by now: also where they are shorter than it says, that is not for it to be written with.
+  if (outcome !== 'keep') blob.state = 'clean';
   yield* closeBlob(store, blob);
 }
 

@@ -491,7 +491,7 @@ export function mayHaveClones(blob: Blob): boolean {
 }
 
 /** The blob that the mark of a snapshot being made or deleted names. */
-function otherOf(blob: Blob): BlobId | undefined {
+export function otherOf(blob: Blob): BlobId | undefined {
   return (
     blob.internalId(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL) ?? blob.internalId(INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS)
   );
