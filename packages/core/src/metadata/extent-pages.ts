@@ -28,14 +28,15 @@ export function clustersInPage(clusterCount: number, index: number): number {
 
 /**
  * Gives a blob another page for its extent page `index`, which the next persist writes, and whose root is the first to name it. The
- * old page stays as it is until then. Without an old one, a first one.
+ * old page stays as it is until then. Without an old one, a first one. It is taken from the end of the metadata region: blobs begin at
+ * the lowest free pages, and what was a blob's beginning is left to be one again.
  * @returns false when no page is free
  */
 export function renewExtentPage(store: StoreState, blob: Blob, index: number): boolean {
   const { map } = blob;
   const { pages } = store.shared;
   const page = store.shared.locked(() => {
-    const free = pages.findFree(FIRST_EXTENT_PAGE);
+    const free = pages.findLastFree(FIRST_EXTENT_PAGE);
     if (free !== NONE_U32) pages.claim(free as MdPage);
     return free;
   });

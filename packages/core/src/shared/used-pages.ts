@@ -35,6 +35,14 @@ export class UsedPages {
     return found;
   }
 
+  /** The highest free page from `from` on, or `NONE_U32`; it is not taken. */
+  findLastFree(from: number): number {
+    const bits = this.#guarded();
+    let page = bits.capacity - 1;
+    while (page >= from && bits.get(page)) page--;
+    return page >= from ? page : NONE_U32;
+  }
+
   /** True when at least `count` pages are free from `from` on. */
   hasFree(count: number, from: number): boolean {
     let page = from - 1;
