@@ -14,6 +14,11 @@ function lowestFree({ capacity, used }: Model, from: number): number {
   return NONE_U32;
 }
 
+function highestFree({ capacity, used }: Model, from: number): number {
+  for (let page = capacity - 1; page >= from; page--) if (!used.has(page)) return page;
+  return NONE_U32;
+}
+
 function create(capacity: number): SharedStore {
   return SharedStore.create({ clusterCount: 8, clusterCountMax: 8, mdPageCount: capacity }, 0);
 }
@@ -38,6 +43,7 @@ class Find extends PagesCommand {
   }
   protected both(model: Model, pages: SharedStore['pages']): void {
     expect(pages.findFree(this.from)).toBe(lowestFree(model, this.from));
+    expect(pages.findLastFree(this.from)).toBe(highestFree(model, this.from));
   }
   toString = () => `find from ${this.from}`;
 }
