@@ -147,13 +147,11 @@ export class BlobWriter {
     cluster: BlobCluster,
     blocking: boolean,
   ): Steps<void> {
-    const change = (entry: number) =>
-      this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, blocking);
-    if (yield* this.#allocator.allocate(slot, cluster, blocking, change)) return;
+    yield* this.#allocator.allocate(slot, cluster, blocking);
     this.#requireWritable(slot); // the insertion may have synced that it no longer is
     const entry = lookUpCluster(this.#host.shared, slot, cluster);
     assert(entry !== 0, 'an allocated cluster is not in the map');
-    yield* wait(change(entry));
+    yield* wait(this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, blocking));
   }
 
   #isOverZeroes(slot: number): boolean {

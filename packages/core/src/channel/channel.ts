@@ -190,8 +190,7 @@ export class Channel {
       let behind: FrozenBehind;
       yield* this.#gate.enterSteps(blob.slot);
       try {
-        yield* this.#allocator.allocate(blob.slot, index, false);
-        return;
+        return yield* this.#allocator.allocate(blob.slot, index, false);
       } catch (error) {
         if (!(error instanceof FrozenBehind)) throw error;
         behind = error;

@@ -31,15 +31,9 @@ export class RemotePort implements MetadataPort {
     this.#mailbox = mailbox;
   }
 
-  *insertCluster(
-    slot: number,
-    index: BlobCluster,
-    claimed: ClaimedCluster,
-    meanwhile?: () => void,
-  ): Steps<'inserted' | 'exists'> {
+  *insertCluster(slot: number, index: BlobCluster, claimed: ClaimedCluster): Steps<'inserted' | 'exists'> {
     const { cluster, extentPage, entry = NO_ENTRY } = claimed;
-    const request = [REQUEST.INSERT, slot, index, cluster, extentPage, entry] as const;
-    const { first } = yield* waitFor(this.#mailbox.requestAnd(meanwhile, ...request));
+    const { first } = yield* waitFor(this.#mailbox.request(REQUEST.INSERT, slot, index, cluster, extentPage, entry));
     return first === 1 ? 'inserted' : 'exists';
   }
 
