@@ -50,4 +50,17 @@ describe('a store does as the model does', () => {
     const play = (operations: FuzzOperation[]) => StoreFuzz.play(config, operations);
     await fc.assert(fc.asyncProperty(fuzzOperations(operationsMax), play), fuzzRuns(RUNS));
   });
+
+  test('also where a blob without clusters has come to be one of runs', async () => {
+    const of = (kind: FuzzOperation['kind'], at = 0, length = 0) => ({ kind, blob: 0, at, length });
+    const emptied = [
+      of('create', 1),
+      of('setXattr', 0, 3),
+      of('snapshot'),
+      of('resize'),
+      of('recover'),
+      of('resize', 1),
+    ];
+    await StoreFuzz.play(SMALL, [...emptied, { ...of('delete'), blob: 1 }]);
+  });
 });
