@@ -1,7 +1,8 @@
 /**
  * Stamps: what is written to a block, so that whoever reads it can tell which write put it there. Each 8 bytes of a block say it
  * for themselves: the write's token, and a check over the token and the place. So a block that two writes have mixed is seen,
- * and each of its parts is still known.
+ * and each of its parts is still known; also where one of two copies to memory has stopped in the middle of a part, at any byte,
+ * because its thread was descheduled there.
  */
 
 import { mix } from './random.js';
@@ -58,13 +59,34 @@ function readMixed(words: Uint32Array, start: number, block: number): BlockConte
   let foreignAt = -1;
   for (let at = 0; at < BLOCK_WORDS; at += 2) {
     const token = words[start + at];
-    const check = words[start + at + 1];
-    signature = mix(mix(signature ^ token) ^ check);
-    const key = mix(token ^ Math.imul(block + 1, 0x9e37_79b1));
-    if (check === (token === ZEROES ? 0 : checkOf(key, at))) tokens.add(token);
-    else if (foreignAt < 0) foreignAt = at * 4;
+    signature = mix(mix(signature ^ token) ^ words[start + at + 1]);
+    if (isPart(words, start, at, block)) tokens.add(token);
+    else if (foreignAt < 0 && !isSeam(words, start, at, block)) foreignAt = at * 4;
   }
   return { signature: signature >>> 0, tokens: [...tokens], foreignAt };
+}
+
+/** True when the part at word `at` is the stamp of the token that it names. */
+function isPart(words: Uint32Array, start: number, at: number, block: number): boolean {
+  const [token, check] = partOf(words[start + at], block, at);
+  return words[start + at] === token && words[start + at + 1] === check;
+}
+
+/** True when the part at word `at` begins as the stamp of one neighbour, and from some byte on is that of the other one. */
+function isSeam(words: Uint32Array, start: number, at: number, block: number): boolean {
+  if (at === 0 || at + 2 >= BLOCK_WORDS) return false;
+  if (!isPart(words, start, at - 2, block) || !isPart(words, start, at + 2, block)) return false;
+  const bytesOf = (part: readonly number[]) => [...new Uint8Array(Uint32Array.from(part).buffer)];
+  const found = bytesOf([words[start + at], words[start + at + 1]]);
+  const before = bytesOf(partOf(words[start + at - 2], block, at));
+  const after = bytesOf(partOf(words[start + at + 2], block, at));
+  return found.some((_, cut) => found.every((byte, index) => byte === (index < cut ? before : after)[index]));
+}
+
+/** The two words of a token's stamp at word `at` of a block. */
+function partOf(token: number, block: number, at: number): [number, number] {
+  if (token === ZEROES) return [ZEROES, 0];
+  return [token, checkOf(mix(token ^ Math.imul(block + 1, 0x9e37_79b1)), at)];
 }
 
 function checkOf(key: number, at: number): number {

@@ -49,7 +49,13 @@ test('a stamp tells who wrote a block, also where two did', () => {
   putStamp(other, 0, 18, 3);
   words.set(other.subarray(0, 100));
   expect(readStamp(words, 0, 3)).toMatchObject({ tokens: [18, 17], foreignAt: -1 });
-  words[7] ^= 1;
+  const bytes = new Uint8Array(words.buffer);
+  bytes.set(new Uint8Array(other.buffer, 400, 5), 400); // the copy stopped within a part
+  expect(readStamp(words, 0, 3)).toMatchObject({ tokens: [18, 17], foreignAt: -1 });
+  bytes[402] ^= 1;
+  expect(readStamp(words, 0, 3).foreignAt).toBe(400);
+  bytes[402] ^= 1;
+  bytes[26] ^= 1;
   expect(readStamp(words, 0, 3).foreignAt).toBe(24);
 });
 
