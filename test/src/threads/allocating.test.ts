@@ -1,7 +1,7 @@
 /** Allocation of clusters on several threads at once, and against what changes the blob as a whole. */
 
 import { expect, test } from 'vitest';
-import { type Actor, CLUSTER, expectFilled, manyTurns, ThreadYard, UNIT, watched } from './actors.js';
+import { type Actor, CLUSTER, expectFilled, manyTurns, ThreadYard, UNIT, until, watched } from './actors.js';
 import { Gate } from './gate.js';
 
 /** A clone of a snapshot with one cluster, and threads that are held while they copy that cluster for a write. */
@@ -46,7 +46,32 @@ test.each([
   await yard.store.close();
 });
 
-test("of two threads that have claimed a cluster each before one was inserted, the second writes to the first one's", async () => {
+test('a thread writes while its cluster is inserted: others use it then, and a snapshot waits', async () => {
+  const yard = await ThreadYard.open();
+  const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER, thin: true });
+  const gate = new Gate();
+  const held = await yard.actorIn(blob.id, { write: gate });
+  const other = await yard.actorIn(blob.id);
+  gate.shut();
+  const writing = watched(held.actor.do('writeSync', held.blob, 0, UNIT, 2));
+  await gate.held();
+  await until(() => blob.nextData(0) === 0); // inserted, and its data is still to come
+  await other.actor.do('writeSync', other.blob, UNIT, UNIT, 3);
+  expect((await blob.info()).allocatedBytes).toBe(CLUSTER);
+  const snapping = watched(blob.snapshot());
+  await yard.frozen(held.slot);
+  await manyTurns();
+  expect([writing.isSettled, snapping.isSettled]).toEqual([false, false]);
+  gate.open();
+  await writing.promise;
+  const snapshot = await snapping.promise;
+  expectFilled(await snapshot.read(0, UNIT), 2);
+  expectFilled(await snapshot.read(UNIT, UNIT), 3);
+  await yard.expectSound();
+  await yard.store.close();
+});
+
+test('what a thread wrote into a cluster that another one was faster to insert is cleared, and written to the other one', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER, thin: true });
   const freeBefore = yard.freeClusters;

@@ -147,11 +147,13 @@ export class BlobWriter {
     cluster: BlobCluster,
     blocking: boolean,
   ): Steps<void> {
-    yield* this.#allocator.allocate(slot, cluster, blocking);
+    const change = (entry: number) =>
+      this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, blocking);
+    if (yield* this.#allocator.allocate(slot, cluster, blocking, change)) return;
     this.#requireWritable(slot); // the insertion may have synced that it no longer is
     const entry = lookUpCluster(this.#host.shared, slot, cluster);
     assert(entry !== 0, 'an allocated cluster is not in the map');
-    yield* wait(this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, blocking));
+    yield* wait(change(entry));
   }
 
   #isOverZeroes(slot: number): boolean {

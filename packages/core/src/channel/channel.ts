@@ -190,7 +190,8 @@ export class Channel {
       let behind: FrozenBehind;
       yield* this.#gate.enterSteps(blob.slot);
       try {
-        return yield* this.#allocator.allocate(blob.slot, index, false);
+        yield* this.#allocator.allocate(blob.slot, index, false);
+        return;
       } catch (error) {
         if (!(error instanceof FrozenBehind)) throw error;
         behind = error;

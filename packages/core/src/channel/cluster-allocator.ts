@@ -10,7 +10,7 @@ import { type ClaimedCluster, claimCluster, unclaimCluster } from '../metadata/a
 import { extentPageIndex } from '../metadata/extent-pages.js';
 import { type Steps, wait } from '../metadata/steps.js';
 import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
-import type { BlobCluster, DeviceCluster } from '../units/units.js';
+import { type BlobCluster, type DeviceCluster, NONE_U32 } from '../units/units.js';
 import type { BlobGate } from './blob-gate.js';
 import type { BlobReader } from './blob-reader.js';
 import type { ChannelHost } from './host.js';
@@ -23,6 +23,37 @@ interface Allocation {
 
 /** Where the content of a cluster comes from that is about to be allocated. */
 type ClusterSource = { kind: 'zeroes' } | { kind: 'read' } | { kind: 'device'; lba: number };
+
+/** Puts data into a device cluster, on a synchronous device. */
+export type Fill = (cluster: DeviceCluster) => unknown;
+
+/** Data being put into a cluster that is nobody's yet: whoever gets it next must not find it there. */
+class Filling {
+  hasBegun = false;
+  readonly #cluster: DeviceCluster;
+  readonly #fill: Fill;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(cluster: DeviceCluster, fill: Fill) {
+    this.#cluster = cluster;
+    this.#fill = fill;
+  }
+
+  start(): void {
+    this.hasBegun = true;
+    try {
+      this.#fill(this.#cluster);
+    } catch (error) {
+      this.#failure = { error };
+    }
+  }
+
+  /** True when the data is there; throws what went wrong. */
+  hasEnded(): boolean {
+    if (this.#failure) throw this.#failure.error;
+    return this.hasBegun;
+  }
+}
 
 function keyOf(slot: number, cluster: BlobCluster): number {
   return slot * 2 ** 32 + cluster;
@@ -53,29 +84,33 @@ export class ClusterAllocator {
    * Allocates a cluster unless it is, or waits for who is doing so on this channel. Inside the blob; throws `FrozenBehind`
    * when a snapshot on the way to the content is frozen. A synchronous call waits for nobody on its own thread: if two allocate
    * the same cluster, the second to be inserted gives its own back.
+   * @param fill - puts data into the cluster: on another thread than the metadata thread, while that one inserts it
+   * @returns whether `fill` has done so
    */
-  *allocate(slot: number, cluster: BlobCluster, blocking: boolean): Steps<void> {
+  *allocate(slot: number, cluster: BlobCluster, blocking: boolean, fill?: Fill): Steps<boolean> {
     const key = keyOf(slot, cluster);
     while (lookUpCluster(this.#host.shared, slot, cluster) === 0) {
       const underWay = this.#underWay.get(key);
       if (underWay) {
-        if (blocking && !this.#host.isMetadataThread) yield* this.#copyOnWrite(slot, cluster);
-        else yield new Promise<void>((resolve) => underWay.waiters.push(resolve));
+        if (blocking && !this.#host.isMetadataThread) {
+          if (yield* this.#copyOnWrite(slot, cluster, fill)) return true;
+        } else yield new Promise<void>((resolve) => underWay.waiters.push(resolve));
         continue; // if that one failed, this operation tries itself
       }
       const allocation: Allocation = { waiters: [] };
       this.#underWay.set(key, allocation);
       try {
-        yield* this.#copyOnWrite(slot, cluster);
+        if (yield* this.#copyOnWrite(slot, cluster, fill)) return true;
       } finally {
         this.#underWay.delete(key);
         for (const resume of allocation.waiters) resume();
       }
     }
+    return false;
   }
 
   /** Three ways: nothing to copy where zeroes are behind, a copy by the device, or a read and a write. */
-  *#copyOnWrite(slot: number, cluster: BlobCluster): Steps<void> {
+  *#copyOnWrite(slot: number, cluster: BlobCluster, fill: Fill | undefined): Steps<boolean> {
     const { metadata, shared } = this.#host;
     const inside: number[] = [];
     let claimed: ClaimedCluster | undefined;
@@ -96,7 +131,13 @@ export class ClusterAllocator {
       }
       this.#gate.leaveAll(inside);
       inserted = true; // also when it fails: the map may have it then
-      if ((yield* metadata.insertCluster(slot, cluster, claimed)) === 'exists') inserted = false;
+      // Without a high-water mark nobody would clear a cluster that has data, and is in no map after a crash.
+      const mayFill = !this.#host.isMetadataThread && this.#host.device.synchronous && shared.highWater !== NONE_U32;
+      const filling = fill && mayFill ? new Filling(claimed.cluster, fill) : undefined;
+      const meanwhile = filling && (() => filling.start());
+      if ((yield* metadata.insertCluster(slot, cluster, claimed, meanwhile)) === 'exists') inserted = false;
+      written ||= filling?.hasBegun === true;
+      return inserted && filling?.hasEnded() === true;
     } finally {
       this.#gate.leaveAll(inside);
       if (claimed && !inserted) {

@@ -20,8 +20,16 @@ export interface BlobRef {
  * stopping its thread, as the operation was called.
  */
 export interface MetadataPort {
-  /** Makes a claimed cluster part of a blob; `exists` when another one was faster, then the claim is still the caller's. */
-  insertCluster(slot: number, index: BlobCluster, claimed: ClaimedCluster): Steps<'inserted' | 'exists'>;
+  /**
+   * Makes a claimed cluster part of a blob; `exists` when another one was faster, then the claim is still the caller's.
+   * @param meanwhile - what this thread can do while the metadata thread is about it, if that is another one; it does not throw
+   */
+  insertCluster(
+    slot: number,
+    index: BlobCluster,
+    claimed: ClaimedCluster,
+    meanwhile?: () => void,
+  ): Steps<'inserted' | 'exists'>;
   /** Makes the high-water mark on disk higher than a claimed cluster, which may be given data then. */
   raiseHighWater(cluster: number): Steps<void>;
   /** Clears a claimed cluster if it was written, and gives the claim back. */

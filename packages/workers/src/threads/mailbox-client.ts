@@ -61,9 +61,18 @@ export class MailboxClient {
 
   /** A request, sent when it is waited for. Fails as the metadata thread says, and with EIO or EBADF once the store has ended. */
   request(request: Request, ...args: readonly number[]): Waitable<MailboxAnswer> {
+    return this.requestAnd(undefined, request, ...args);
+  }
+
+  /** As `request`. @param meanwhile - done once, when the request has been sent; it must not throw */
+  requestAnd(
+    meanwhile: (() => void) | undefined,
+    request: Request,
+    ...args: readonly number[]
+  ): Waitable<MailboxAnswer> {
     return {
-      promise: () => this.#promise(request, args),
-      block: () => this.#block(request, args),
+      promise: () => this.#promise(request, args, meanwhile),
+      block: () => this.#block(request, args, meanwhile),
     };
   }
 
@@ -72,7 +81,7 @@ export class MailboxClient {
     ring(this.#words, this.#row);
   }
 
-  #promise(request: Request, args: readonly number[]): Promise<MailboxAnswer> {
+  #promise(request: Request, args: readonly number[], meanwhile: (() => void) | undefined): Promise<MailboxAnswer> {
     return new Promise((resolve, reject) => {
       const start = () => {
         try {
@@ -80,6 +89,7 @@ export class MailboxClient {
           const slot = this.#freeSlots.pop() as number;
           this.#pending.push({ slot, resolve, reject });
           this.#submit(slot, request, args);
+          meanwhile?.();
         } catch (error) {
           reject(error);
         }
@@ -91,10 +101,11 @@ export class MailboxClient {
     });
   }
 
-  #block(request: Request, args: readonly number[]): MailboxAnswer {
+  #block(request: Request, args: readonly number[], meanwhile: (() => void) | undefined): MailboxAnswer {
     this.#shared.requireAlive();
     const slot = this.#freeSlots.pop() ?? this.#waitForSlot();
     this.#submit(slot, request, args);
+    meanwhile?.();
     this.#waitForAnswer(slot);
     return this.#collect(slot);
   }

@@ -31,9 +31,15 @@ export class RemotePort implements MetadataPort {
     this.#mailbox = mailbox;
   }
 
-  *insertCluster(slot: number, index: BlobCluster, claimed: ClaimedCluster): Steps<'inserted' | 'exists'> {
+  *insertCluster(
+    slot: number,
+    index: BlobCluster,
+    claimed: ClaimedCluster,
+    meanwhile?: () => void,
+  ): Steps<'inserted' | 'exists'> {
     const { cluster, extentPage, entry = NO_ENTRY } = claimed;
-    const { first } = yield* waitFor(this.#mailbox.request(REQUEST.INSERT, slot, index, cluster, extentPage, entry));
+    const request = [REQUEST.INSERT, slot, index, cluster, extentPage, entry] as const;
+    const { first } = yield* waitFor(this.#mailbox.requestAnd(meanwhile, ...request));
     return first === 1 ? 'inserted' : 'exists';
   }
 
