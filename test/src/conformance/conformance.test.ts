@@ -1,6 +1,5 @@
 /** The conformance traces that the project carries, each as a test: a real SPDK blobstore's answers, down to image hashes. */
 
-import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -28,32 +27,7 @@ describe.each(ENGINE_NAMES)('conformance of the engine %s', (name) => {
   });
 });
 
-/** Runs the command. */
-function command(...args: string[]) {
-  const main = fileURLToPath(new URL('../../dist/conformance/main.js', import.meta.url));
-  return spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
-}
-
-describe('the conformance runner', () => {
-  it('says how it is used', () => {
-    const { status, stdout } = command('--help');
-    expect(status).toBe(0);
-    expect(stdout).toMatch(/^Usage: npm run conformance/);
-  });
-
-  it.each([
-    [['/no/such/folder'], 'There is no folder /no/such/folder.'],
-    [[fileURLToPath(import.meta.url)], `${fileURLToPath(import.meta.url)} is no folder.`],
-    [[], 'No folder is given.'],
-    [['--engine', 'none', FOLDER], "There is no engine 'none'."],
-    [['--unknown', FOLDER], 'Unknown option'],
-  ])('refuses %j', (args, reason) => {
-    const { status, stderr } = command(...args);
-    expect(status).toBe(2);
-    expect(stderr.startsWith(reason)).toBe(true);
-    expect(stderr).toMatch(/\nUsage: npm run conformance/);
-  });
-
+describe('a replay', () => {
   it('names the first difference', async () => {
     const [file] = findTraces(path.join(FOLDER, 'directed'));
     const trace = readTrace(file);

@@ -1,11 +1,10 @@
 /** A dozen seeds, some faults that they must see, and that disks, model and recording are what they say. `npm run cuts` plays more. */
 
-import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { runCommandOf } from '../run-command.js';
 import { Random } from '../stress/random.js';
 import { allocateLog } from '../stress/shared-log.js';
 import { type CutKind, Disks } from './disks.js';
@@ -14,7 +13,7 @@ import { playSeed } from './play-seed.js';
 import { readRecorded } from './recorded.js';
 import { allocateRecording, REQUEST, type RecordedRequest, Recording, recordAnew } from './recording.js';
 
-const MAIN = fileURLToPath(new URL('../../dist/cuts/main.js', import.meta.url));
+const command = (...args: string[]) => runCommandOf('cuts/main.js', args);
 /** Each mode at each level, on devices that answer at once and later. */
 const SEEDS = Array.from({ length: 12 }, (_, index) => index + 1);
 
@@ -130,15 +129,15 @@ describe('a fault in the engine that all threads load is seen', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'blobyard-cuts-test-'));
     try {
       const args = ['--without', name, '--start', String(start), '--seeds', '6', '--disks', '100', '--folder', folder];
-      const { code, output } = await command(args);
-      expect(output).toMatch(/^Seed \d \(.*\) without /m);
-      expect(output).toMatch(/^The disk after a (power cut|kill) at moment \d+:$/m);
+      const { code, stdout } = await command(...args);
+      expect(stdout).toMatch(/^Seed \d \(.*\) without /m);
+      expect(stdout).toMatch(/^The disk after a (power cut|kill) at moment \d+:$/m);
       expect(code).toBe(1);
       const recording = readdirSync(folder).find((file) => file.endsWith('.recording')) as string;
       // The disk is what the faulty engine has left, and so it is wrong for a sound one, too.
-      const replayed = await command(['--replay', path.join(folder, recording), '--disks', '100']);
+      const replayed = await command('--replay', path.join(folder, recording), '--disks', '100');
       const first = (text: string) => text.slice(text.indexOf('The disk after')).split('\n', 1)[0];
-      expect([first(replayed.output), replayed.code]).toEqual([first(output), 1]);
+      expect([first(replayed.stdout), replayed.code]).toEqual([first(stdout), 1]);
       const { wrong } = await judge(readRecorded(path.join(folder, recording)), 100);
       expect(wrong?.findings.length).toBeGreaterThan(0);
     } finally {
@@ -147,27 +146,6 @@ describe('a fault in the engine that all threads load is seen', () => {
   });
 });
 
-test('the command refuses what it does not know', () => {
-  for (const args of [['--seeds', '0'], ['--start', 'x'], ['--without', 'none'], ['--unknown'], ['--disks', '']]) {
-    const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
-    expect(status).toBe(2);
-    expect(stderr).toMatch(/Usage: npm run cuts/);
-  }
+test('the command lists the faults', async () => {
+  expect((await command('--without', 'list')).stdout).toMatch(/^persist-data-barrier \(metadata\/persist.js\)$/m);
 });
-
-test('the command says how it is used', async () => {
-  expect((await command(['--help'])).output).toMatch(/^Usage: npm run cuts/);
-  expect((await command(['--without', 'list'])).output).toMatch(/^persist-data-barrier \(metadata\/persist.js\)$/m);
-});
-
-function command(args: readonly string[]): Promise<{ code: number | null; output: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, output }));
-  });
-}

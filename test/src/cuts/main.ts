@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { mutationOf, runCommand, say, wholeNumberOf } from '../command-line.js';
 import { MUTATIONS } from '../sim/mutations.js';
 import { addAll } from '../stress/round.js';
 import { FAULT_VARIABLE } from './fault-preload.js';
@@ -29,8 +30,6 @@ so that a seed plays differently each time. What was recorded can be judged agai
   --folder PATH       where a failing seed leaves its recording and the disk; a new temporary folder unless given
   --help              prints this`;
 
-class UsageError extends Error {}
-
 interface Options {
   readonly count: number;
   readonly start: number;
@@ -40,9 +39,9 @@ interface Options {
   readonly folder: string | undefined;
 }
 
-type Command = Options | 'help' | 'list';
+type Command = Options | 'list';
 
-function parse(args: string[]): Command {
+function parse(args: string[]): Command | undefined {
   const { values } = parseArgs({
     args,
     options: {
@@ -55,40 +54,20 @@ function parse(args: string[]): Command {
       help: { type: 'boolean' },
     },
   });
-  if (values.help) return 'help';
+  if (values.help) return undefined;
   const { without, replay, folder } = values;
   if (without === 'list') return 'list';
-  if (without !== undefined && !MUTATIONS.some(({ name }) => name === without)) {
-    throw new UsageError(`--without ${without}: there is no such fault; --without list names them`);
-  }
   return {
-    count: numberOf('seeds', values.seeds, 1) ?? SEEDS_DEFAULT,
-    start: numberOf('start', values.start, 0) ?? 1,
-    disks: numberOf('disks', values.disks, 1) ?? DISKS_DEFAULT,
-    without,
+    count: wholeNumberOf('seeds', values.seeds, 1) ?? SEEDS_DEFAULT,
+    start: wholeNumberOf('start', values.start, 0) ?? 1,
+    disks: wholeNumberOf('disks', values.disks, 1) ?? DISKS_DEFAULT,
+    without: mutationOf(without)?.name,
     replay,
     folder,
   };
 }
 
-function numberOf(name: string, text: string | undefined, least: number): number | undefined {
-  if (text === undefined) return undefined;
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (Number.isInteger(value) && value >= least && value <= 0xffff_ffff) return value;
-  throw new UsageError(`--${name} ${text}: it must be a whole number from ${least}`);
-}
-
-function commandOrUsage(): Command | undefined {
-  try {
-    return parse(process.argv.slice(2));
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
-    return undefined;
-  }
-}
-
 async function main(command: Command): Promise<number> {
-  if (command === 'help') return say(USAGE);
   if (command === 'list') return say(MUTATIONS.map(({ name, file }) => `${name} (${file})`).join('\n'));
   if (command.without !== undefined && process.env[FAULT_VARIABLE] !== command.without) return again(command.without);
   return command.replay === undefined ? await play(command) : await replay(command.replay, command);
@@ -160,11 +139,4 @@ function tellDisk({ cut, findings }: WrongDisk): void {
   for (const finding of findings) console.log(`  ${finding}`);
 }
 
-function say(text: string): number {
-  console.log(text);
-  return 0;
-}
-
-const command = commandOrUsage();
-// What hangs must not keep the process.
-process.exit(command === undefined ? 2 : await main(command));
+await runCommand(USAGE, parse, main);

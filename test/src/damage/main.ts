@@ -2,6 +2,7 @@
 
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { runCommand, say, wholeNumberOf } from '../command-line.js';
 import { type Counts, ImageFailure, tryImages } from './fuzz.js';
 
 const IMAGES_DEFAULT = 10_000;
@@ -26,25 +27,22 @@ interface Job {
 /** What a thread says: what came of some images, or which was the first that failed. */
 type Report = { counts: Counts } | { failed: number; message: string };
 
-function numberOf(name: string, text: string | undefined, byDefault: number, most: number): number {
-  if (text === undefined) return byDefault;
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (Number.isInteger(value) && value >= 0 && value <= most) return value;
-  throw new Error(`--${name} ${text}: it must be a whole number from 0 to ${most}`);
+interface Options {
+  images: number;
+  start: number;
+  jobs: number;
 }
 
-function parse(): { images: number; start: number; jobs: number } | undefined {
-  try {
-    const text = { type: 'string' } as const;
-    const { values } = parseArgs({ options: { images: text, start: text, jobs: text } });
-    const jobs = numberOf('jobs', values.jobs, 1, JOBS_MAX);
-    if (jobs === 0) throw new Error('--jobs 0: there must be one');
-    const images = numberOf('images', values.images, IMAGES_DEFAULT, 1e9);
-    return { images, start: numberOf('start', values.start, 0, 0xffff_ffff), jobs };
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
-    return undefined;
-  }
+/** Answers undefined when only help is wanted. */
+function parse(args: string[]): Options | undefined {
+  const text = { type: 'string' } as const;
+  const { values } = parseArgs({ args, options: { images: text, start: text, jobs: text, help: { type: 'boolean' } } });
+  if (values.help) return undefined;
+  return {
+    images: wholeNumberOf('images', values.images, 0, 1e9) ?? IMAGES_DEFAULT,
+    start: wholeNumberOf('start', values.start, 0) ?? 0,
+    jobs: wholeNumberOf('jobs', values.jobs, 1, JOBS_MAX) ?? 1,
+  };
 }
 
 /** Tries every `step`-th image, and stops at the first that fails. */
@@ -69,10 +67,7 @@ function runJob(job: Job, report: (report: Report) => void): Promise<void> {
   });
 }
 
-async function main(): Promise<number> {
-  const options = parse();
-  if (!options) return 2;
-  const { images, start, jobs } = options;
+async function main({ images, start, jobs }: Options): Promise<number> {
   const counts: Record<string, number> = {};
   const failures: { failed: number; message: string }[] = [];
   const began = performance.now();
@@ -89,14 +84,10 @@ async function main(): Promise<number> {
   console.log(`${tried} images from ${start} on, ${Math.round(tried / seconds)} a second`);
   for (const [what, count] of Object.entries(counts)) console.log(`  ${what}: ${count}`);
   const [first] = failures.sort((a, b) => a.failed - b.failed);
-  if (!first) {
-    console.log('Every image was taken as it must be.');
-    return 0;
-  }
+  if (!first) return say('Every image was taken as it must be.');
   console.log(`${first.message}\nTry it again by: npm run fuzz -- --images 1 --start ${first.failed}`);
   return 1;
 }
 
-if (isMainThread && process.argv.includes('--help')) console.log(USAGE);
-else if (isMainThread) process.exitCode = await main();
+if (isMainThread) await runCommand(USAGE, parse, main);
 else work(workerData as Job, (report) => parentPort?.postMessage(report));

@@ -2,7 +2,8 @@
 
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { MUTATIONS, type Mutation } from './mutations.js';
+import { mutationOf, runCommand, say, wholeNumberOf } from '../command-line.js';
+import { MUTATIONS } from './mutations.js';
 import { type PlayOptions, playSeeds } from './play-seeds.js';
 
 const SEEDS_DEFAULT = 1000;
@@ -17,11 +18,9 @@ recovery; what is loaded must be what was synced and flushed. Everything is deci
   --trace             prints every event, with one process
   --help              prints this`;
 
-class UsageError extends Error {}
+type Command = PlayOptions | 'list';
 
-type Command = PlayOptions | 'help' | 'list';
-
-function parse(args: string[]): Command {
+function parse(args: string[]): Command | undefined {
   const { values } = parseArgs({
     args,
     options: {
@@ -33,43 +32,19 @@ function parse(args: string[]): Command {
       help: { type: 'boolean' },
     },
   });
-  if (values.help) return 'help';
+  if (values.help) return undefined;
   if (values.without === 'list') return 'list';
   const isTracing = values.trace ?? false;
   return {
-    count: numberOf('seeds', values.seeds, 1) ?? SEEDS_DEFAULT,
-    start: numberOf('start', values.start, 0) ?? 1,
-    jobs: isTracing ? 1 : (numberOf('jobs', values.jobs, 1) ?? availableParallelism()),
+    count: wholeNumberOf('seeds', values.seeds, 1) ?? SEEDS_DEFAULT,
+    start: wholeNumberOf('start', values.start, 0) ?? 1,
+    jobs: isTracing ? 1 : (wholeNumberOf('jobs', values.jobs, 1) ?? availableParallelism()),
     mutation: mutationOf(values.without),
     isTracing,
   };
 }
 
-function numberOf(name: string, text: string | undefined, least: number): number | undefined {
-  if (text === undefined) return undefined;
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (Number.isInteger(value) && value >= least && value <= 0xffff_ffff) return value;
-  throw new UsageError(`--${name} ${text}: it must be a whole number from ${least}`);
-}
-
-function mutationOf(name: string | undefined): Mutation | undefined {
-  if (name === undefined) return undefined;
-  const mutation = MUTATIONS.find((each) => each.name === name);
-  if (mutation) return mutation;
-  throw new UsageError(`--without ${name}: there is no such fault; --without list names them`);
-}
-
-function commandOrUsage(): Command | undefined {
-  try {
-    return parse(process.argv.slice(2));
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
-    return undefined;
-  }
-}
-
 async function main(command: Command): Promise<number> {
-  if (command === 'help') return say(USAGE);
   if (command === 'list') return say(MUTATIONS.map(({ name, file }) => `${name} (${file})`).join('\n'));
   const without = command.mutation ? ` --without ${command.mutation.name}` : '';
   const begun = performance.now();
@@ -83,11 +58,4 @@ async function main(command: Command): Promise<number> {
   return 1;
 }
 
-function say(text: string): number {
-  console.log(text);
-  return 0;
-}
-
-const command = commandOrUsage();
-// What hangs must not keep the process.
-process.exit(command === undefined ? 2 : await main(command));
+await runCommand(USAGE, parse, main);

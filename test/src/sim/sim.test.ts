@@ -1,13 +1,12 @@
 /** Many seeds, the same twice, and each fault by the seed that is known to see it. `npm run sim` plays more. */
 
-import { spawn, spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { runCommandOf } from '../run-command.js';
 import { MUTATIONS } from './mutations.js';
 import { playSeed } from './simulation.js';
 
 const SEEDS = 1000;
-const MAIN = fileURLToPath(new URL('../../dist/sim/main.js', import.meta.url));
+const command = (...args: string[]) => runCommandOf('sim/main.js', args);
 
 test(`${SEEDS} seeds`, { timeout: 600_000 }, async () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
@@ -40,45 +39,24 @@ const KNOWN = MUTATIONS.flatMap(({ name, caughtBy }): [string, number][] =>
 
 describe.concurrent('a fault is found', () => {
   test.each(KNOWN)('%s by seed %i', { timeout: 300_000 }, async (name, seed) => {
-    const { code, output } = await command(['--without', name, '--start', String(seed), '--seeds', '1']);
-    expect(output).toMatch(`Seed ${seed}: `);
-    expect(output).toMatch(`npm run sim -- --seeds 1 --start ${seed} --without ${name}`);
+    const { code, stdout } = await command('--without', name, '--start', String(seed), '--seeds', '1');
+    expect(stdout).toMatch(`Seed ${seed}: `);
+    expect(stdout).toMatch(`npm run sim -- --seeds 1 --start ${seed} --without ${name}`);
     expect(code).toBe(1);
   });
 });
 
 test('each snippet that a fault replaces is there once', { timeout: 300_000 }, async () => {
   for (const { name } of MUTATIONS.filter(({ caughtBy }) => caughtBy === undefined)) {
-    const { code, output } = await command(['--without', name, '--seeds', '1']);
-    expect([0, 1], `${name}: ${output}`).toContain(code);
-    expect(output, name).toMatch(/^1 seeds in /);
+    const { code, stdout, stderr } = await command('--without', name, '--seeds', '1');
+    expect([0, 1], `${name}: ${stdout}${stderr}`).toContain(code);
+    expect(stdout, name).toMatch(/^1 seeds in /);
   }
 });
 
-test('the command refuses what it does not know', () => {
-  for (const args of [['--seeds', '0'], ['--start', 'x'], ['--without', 'none'], ['--unknown'], ['--jobs', '']]) {
-    const { status, stderr } = spawnSync(process.execPath, [MAIN, ...args], { encoding: 'utf8' });
-    expect(status).toBe(2);
-    expect(stderr).toMatch(/Usage: npm run sim/);
-  }
-});
-
-test('the command says how it is used, and plays on several processes', { timeout: 300_000 }, async () => {
-  expect((await command(['--help'])).output).toMatch(/Usage: npm run sim/);
-  expect((await command(['--without', 'list'])).output.split('\n').length).toBeGreaterThanOrEqual(MUTATIONS.length);
-  const { code, output } = await command(['--seeds', '16', '--jobs', '2']);
-  expect(output).toMatch(/^16 seeds in .* a second\nNothing was lost/);
+test('the command lists the faults, and plays on several processes', { timeout: 300_000 }, async () => {
+  expect((await command('--without', 'list')).stdout.split('\n').length).toBeGreaterThanOrEqual(MUTATIONS.length);
+  const { code, stdout } = await command('--seeds', '16', '--jobs', '2');
+  expect(stdout).toMatch(/^16 seeds in .* a second\nNothing was lost/);
   expect(code).toBe(0);
 });
-
-function command(args: readonly string[]): Promise<{ code: number | null; output: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let output = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, output }));
-  });
-}

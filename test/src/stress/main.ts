@@ -1,6 +1,7 @@
 /** `npm run stress -- [--seed S] [--seconds N] [--threads T] …`: see `USAGE`. */
 
 import { parseArgs } from 'node:util';
+import { choiceOf, numberOf, runCommand, say, wholeNumberOf } from '../command-line.js';
 import { MEDIA } from './medium.js';
 import { DEFAULTS, type StressOptions, stress } from './stress.js';
 
@@ -18,8 +19,6 @@ then every block is checked, also after a reload and after a crash.
   --kill              attached threads are killed now and then
   --help              this text`;
 
-class UsageError extends Error {}
-
 /** Answers undefined when only help is wanted. */
 function parse(args: string[]): StressOptions | undefined {
   const { values } = parseArgs({
@@ -36,14 +35,10 @@ function parse(args: string[]): StressOptions | undefined {
     },
   });
   if (values.help) return undefined;
-  const seed = numberOf('seed', values.seed, 0, 0xffff_ffff) ?? Math.floor(Math.random() * 2 ** 32);
-  const threads = numberOf('threads', values.threads, 1, 8) ?? DEFAULTS.threads;
-  if (!Number.isInteger(seed) || !Number.isInteger(threads))
-    throw new UsageError('--seed and --threads are whole numbers');
   return {
-    seed,
+    seed: wholeNumberOf('seed', values.seed, 0) ?? Math.floor(Math.random() * 2 ** 32),
     seconds: numberOf('seconds', values.seconds, 0.1, 1e6) ?? DEFAULTS.seconds,
-    threads,
+    threads: wholeNumberOf('threads', values.threads, 1, 8) ?? DEFAULTS.threads,
     device: choiceOf('device', values.device, MEDIA) ?? DEFAULTS.device,
     mode: choiceOf('mode', values.mode, ['attached', 'pool', 'mixed']) ?? DEFAULTS.mode,
     durability: choiceOf('durability', values.durability, ['power-loss', 'process-crash']) ?? DEFAULTS.durability,
@@ -51,43 +46,9 @@ function parse(args: string[]): StressOptions | undefined {
   };
 }
 
-function numberOf(name: string, text: string | undefined, least: number, most: number): number | undefined {
-  if (text === undefined) return undefined;
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (value >= least && value <= most) return value;
-  throw new UsageError(`--${name} ${text}: it must be a number from ${least} to ${most}`);
-}
-
-function choiceOf<T extends string>(name: string, text: string | undefined, choices: readonly T[]): T | undefined {
-  if (text === undefined) return undefined;
-  const choice = choices.find((each) => each === text);
-  if (choice !== undefined) return choice;
-  throw new UsageError(`--${name} ${text}: it must be ${choices.join(' or ')}`);
-}
-
 function describe({ seed, seconds, threads, device, mode, durability, kill }: StressOptions): string {
   const flags = `--seed ${seed} --seconds ${seconds} --threads ${threads} --device ${device} --mode ${mode}`;
   return `${flags} --durability ${durability}${kill ? ' --kill' : ''}`;
-}
-
-/** Answers the exit status. */
-async function main(args: string[]): Promise<number> {
-  try {
-    const options = parse(args);
-    if (options !== undefined) return await runStress(options);
-    console.log(USAGE);
-    return 0;
-  } catch (error) {
-    if (!isUsageError(error)) throw error;
-    console.error(`${error.message}\n${USAGE}`);
-    return 2;
-  }
-}
-
-/** What is wrong with the arguments; `parseArgs` has errors of its own for it. */
-function isUsageError(error: unknown): error is Error {
-  const { code } = error as { code?: unknown };
-  return error instanceof UsageError || (typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS'));
 }
 
 async function runStress(options: StressOptions): Promise<number> {
@@ -100,15 +61,11 @@ async function runStress(options: StressOptions): Promise<number> {
       .map(([what, count]) => `${what} ${count}`)
       .join(', '),
   );
-  if (findings.length === 0) {
-    console.log('All blocks are as they can be.');
-    return 0;
-  }
+  if (findings.length === 0) return say('All blocks are as they can be.');
   console.log(`${findings.length} contradictions:`);
   for (const finding of findings) console.log(`  ${finding}`);
   console.log(`Replay the same operations by: npm run stress -- ${describe(options)}`);
   return 1;
 }
 
-// What hangs must not keep the process.
-process.exit(await main(process.argv.slice(2)));
+await runCommand(USAGE, parse, runStress);

@@ -1,7 +1,5 @@
-/** A short stress in each mode, and that the command and the schedule do what they say. `npm run stress` goes on for longer. */
+/** A short stress in each mode, and that the schedule does what it says. `npm run stress` goes on for longer. */
 
-import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { Behind, BlobHistory, FOREVER, findMoment } from './history.js';
 import { dataSchedule, metadataSchedule } from './schedule.js';
@@ -84,20 +82,4 @@ describe('the checker', () => {
     expect(findMoment([uniform(1), uniform(3)], later, 5, 100)?.text).toMatch(/never at once/);
     expect(findMoment([uniform(1), uniform(1)], later, 45, 55)?.text).toMatch(/expected write 2/);
   });
-});
-
-test('the command refuses what it does not know', () => {
-  const main = fileURLToPath(new URL('../../dist/stress/main.js', import.meta.url));
-  for (const args of [['--mode', 'none'], ['--threads', '0'], ['--seed', 'x'], ['--unknown'], ['--seconds', '']]) {
-    const { status, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
-    expect(status).toBe(2);
-    expect(stderr).toMatch(/Usage: npm run stress/);
-  }
-});
-
-test('the command says how it is used', () => {
-  const main = fileURLToPath(new URL('../../dist/stress/main.js', import.meta.url));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, '--help'], { encoding: 'utf8' });
-  expect([status, stderr]).toEqual([0, '']);
-  expect(stdout).toMatch(/^Usage: npm run stress/);
 });

@@ -93,6 +93,21 @@ describe.each([
   });
 });
 
+/** The closing of a store that fails while an attached thread, in the middle of its first write, waits at a gate. */
+async function closingInAWrite() {
+  const { path, store, blob, actor, its } = await fileYard(0);
+  await blob.close();
+  failAtClosing(store);
+  const gate = new Gate();
+  await actor.do('stopAt', 'cluster taken', gate.buffer);
+  gate.shut();
+  const writing = watched(actor.do('writeSync', its, 2 * CLUSTER, UNIT, 9));
+  await gate.held();
+  const closing = watched(store.close());
+  await until(() => store.engine.blobstore.isClosed);
+  return { path, actor, its, gate, writing, closing };
+}
+
 describe('an inline store whose closing fails while a thread is attached', () => {
   test('lets go of its lock and its descriptors, and keeps the thread out', async () => {
     const { path, store, blob, actor, its } = await fileYard(0);
@@ -106,16 +121,7 @@ describe('an inline store whose closing fails while a thread is attached', () =>
   });
 
   test('waits for a write that is under way, and answers what waits for the store with EBADF', async () => {
-    const { path, store, blob, actor, its } = await fileYard(0);
-    await blob.close();
-    failAtClosing(store);
-    const gate = new Gate();
-    await actor.do('stopAt', 'cluster taken', gate.buffer);
-    gate.shut();
-    const writing = watched(actor.do('writeSync', its, 2 * CLUSTER, UNIT, 9));
-    await gate.held();
-    const closing = watched(store.close());
-    await until(() => store.engine.blobstore.isClosed);
+    const { path, actor, its, gate, writing, closing } = await closingInAWrite();
     await manyTurns();
     expect([writing.isSettled, closing.isSettled]).toEqual([false, false]);
     await expectCode(openStore({ device: { kind: 'file', path } }), 'EBUSY');
@@ -145,16 +151,7 @@ describe('an inline store whose closing fails while a thread is attached', () =>
   });
 
   test('does not wait for a thread that dies in the middle of a write', async () => {
-    const { path, store, blob, actor, its } = await fileYard(0);
-    await blob.close();
-    failAtClosing(store);
-    const gate = new Gate();
-    await actor.do('stopAt', 'cluster taken', gate.buffer);
-    gate.shut();
-    void actor.do('writeSync', its, 2 * CLUSTER, UNIT, 9).catch(() => undefined);
-    await gate.held();
-    const closing = watched(store.close());
-    await until(() => store.engine.blobstore.isClosed);
+    const { path, actor, closing } = await closingInAWrite();
     await actor.kill();
     await expectCode(closing.promise, 'EIO');
     await (await openStore({ device: { kind: 'file', path } })).close();

@@ -1,6 +1,7 @@
 /** `npm run torture -- [--rounds N] [--seed S] …`: see `USAGE`. */
 
 import { parseArgs } from 'node:util';
+import { choiceOf, runCommand, say, wholeNumberOf } from '../command-line.js';
 import { DEFAULTS, DURABILITIES, MODES, type TortureOptions, torture } from './torture.js';
 
 const USAGE = `Usage: npm run torture -- [OPTION…]
@@ -15,9 +16,8 @@ each time the next one has to find everything that was acknowledged, and the sto
   --folder PATH       where the files lie; the system's folder for temporary files unless given
   --help              this text`;
 
-class UsageError extends Error {}
-
-function parse(args: string[]): TortureOptions {
+/** Answers undefined when only help is wanted. */
+function parse(args: string[]): TortureOptions | undefined {
   const { values } = parseArgs({
     args,
     options: {
@@ -27,40 +27,19 @@ function parse(args: string[]): TortureOptions {
       mode: { type: 'string' },
       durability: { type: 'string' },
       folder: { type: 'string' },
+      help: { type: 'boolean' },
     },
   });
+  if (values.help) return undefined;
   return {
     ...DEFAULTS,
-    rounds: numberOf('rounds', values.rounds, 1, 1e6) ?? DEFAULTS.rounds,
-    seed: numberOf('seed', values.seed, 0, 0xffff_ffff) ?? Math.floor(Math.random() * 2 ** 32),
-    threads: numberOf('threads', values.threads, 1, 8) ?? DEFAULTS.threads,
+    rounds: wholeNumberOf('rounds', values.rounds, 1, 1e6) ?? DEFAULTS.rounds,
+    seed: wholeNumberOf('seed', values.seed, 0) ?? Math.floor(Math.random() * 2 ** 32),
+    threads: wholeNumberOf('threads', values.threads, 1, 8) ?? DEFAULTS.threads,
     mode: choiceOf('mode', values.mode, MODES),
     durability: choiceOf('durability', values.durability, DURABILITIES),
     folder: values.folder,
   };
-}
-
-function numberOf(name: string, text: string | undefined, least: number, most: number): number | undefined {
-  if (text === undefined) return undefined;
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (Number.isInteger(value) && value >= least && value <= most) return value;
-  throw new UsageError(`--${name} ${text}: it must be a whole number from ${least} to ${most}`);
-}
-
-function choiceOf<T extends string>(name: string, text: string | undefined, choices: readonly T[]): T | undefined {
-  if (text === undefined) return undefined;
-  const choice = choices.find((each) => each === text);
-  if (choice !== undefined) return choice;
-  throw new UsageError(`--${name} ${text}: it must be ${choices.join(' or ')}`);
-}
-
-function optionsOrUsage(): TortureOptions | undefined {
-  try {
-    return parse(process.argv.slice(2));
-  } catch (error) {
-    console.error(`${error instanceof Error ? error.message : error}\n${USAGE}`);
-    return undefined;
-  }
 }
 
 function describe({ rounds, seed, threads, mode, durability, folder }: TortureOptions): string {
@@ -76,10 +55,7 @@ async function main(options: TortureOptions): Promise<number> {
   const { rounds, findings, counts, kept } = await torture({ ...options, onRound });
   const told = Object.entries(counts).map(([what, count]) => `${what} ${count}`);
   console.log(`${rounds} rounds: ${told.join(', ')}`);
-  if (findings.length === 0) {
-    console.log('Nothing was lost.');
-    return 0;
-  }
+  if (findings.length === 0) return say('Nothing was lost.');
   console.log(`${findings.length} findings:`);
   for (const finding of findings) console.log(`  ${finding}`);
   if (kept !== undefined) console.log(`The store as its process left it: ${kept}, and what was done: ${kept}.log`);
@@ -87,10 +63,4 @@ async function main(options: TortureOptions): Promise<number> {
   return 1;
 }
 
-if (process.argv.includes('--help')) {
-  console.log(USAGE);
-  process.exit(0);
-}
-const options = optionsOrUsage();
-// What hangs must not keep the process.
-process.exit(options === undefined ? 2 : await main(options));
+await runCommand(USAGE, parse, main);

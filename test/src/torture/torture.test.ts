@@ -1,7 +1,5 @@
 /** A short torture in each mode, and that the oracle finds what is lost. `npm run torture` goes on for longer. */
 
-import { spawnSync } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { type FoundBlob, Oracle } from './oracle.js';
 import { putPattern } from './pattern.js';
@@ -105,13 +103,4 @@ describe('the oracle', () => {
     oracle.compare(found(content(first)));
     expect(oracle.findings).toEqual([expect.stringMatching(/xattr x: found undefined, not y/)]);
   });
-});
-
-test('the command refuses what it does not know', () => {
-  const main = fileURLToPath(new URL('../../dist/torture/main.js', import.meta.url));
-  for (const args of [['--mode', 'none'], ['--threads', '0'], ['--seed', 'x'], ['--unknown'], ['--rounds', '']]) {
-    const { status, stderr } = spawnSync(process.execPath, [main, ...args], { encoding: 'utf8' });
-    expect(status).toBe(2);
-    expect(stderr).toMatch(/Usage: npm run torture/);
-  }
 });

@@ -1,0 +1,27 @@
+/** Runs a built command of this package, as its users do, for its tests. */
+
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+export interface Ran {
+  /** The exit status; null when a signal ended the command. */
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** @param main The built file, seen from `test/dist`. */
+export function runCommandOf(main: string, args: readonly string[]): Promise<Ran> {
+  const file = fileURLToPath(new URL(`../dist/${main}`, import.meta.url));
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const ran: Ran = { code: null, stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream].setEncoding('utf8').on('data', (text: string) => {
+        ran[stream] += text;
+      });
+    }
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ ...ran, code }));
+  });
+}
