@@ -1,28 +1,35 @@
 /**
- * Buffers whose memory begins at a page, as direct I/O wants them. JavaScript shows no addresses; a growable
- * SharedArrayBuffer is the kind that Node always maps by whole pages, and the only one that can be told from the
- * others.
+ * Page-aligned buffers, which direct I/O needs. JavaScript does not show the address of a buffer. Node maps a growable
+ * SharedArrayBuffer by whole pages, so it always begins at a page; no other kind of buffer can be recognised as
+ * aligned.
  */
 
 import { types } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
 import { checkInteger } from './option-checks.js';
 
-/** What direct I/O asks of addresses, positions and lengths: multiples of this many bytes. */
+/** In direct I/O, addresses, positions and lengths must be multiples of this many bytes. */
 export const DIRECT_ALIGNMENT_BYTES = 512;
 
-/** A buffer of zeroes that begins at a page. ENOMEM when there is none so long. It is shared memory, and can be posted to other threads. */
+/**
+ * Allocates a page-aligned buffer of `lengthBytes` zeroes, for direct I/O. It is shared memory, and can be posted to
+ * other threads. Any thread. Throws EINVAL for a negative or fractional length, ENOMEM when it cannot be allocated.
+ */
 export function allocateAligned(lengthBytes: number): Uint8Array {
   checkInteger('the length of a buffer', lengthBytes, 0, Number.MAX_SAFE_INTEGER);
   try {
-    // A view without an explicit length would follow the buffer's growth, and be slow.
+    // Without an explicit length the view would track the length of the buffer, which makes every access slow.
     return new Uint8Array(new SharedArrayBuffer(lengthBytes, { maxByteLength: lengthBytes }), 0, lengthBytes);
   } catch (cause) {
-    throw new BlobstoreError('ENOMEM', `there is no shared memory of ${lengthBytes} bytes: ask for less`, { cause });
+    throw new BlobstoreError('ENOMEM', `cannot allocate ${lengthBytes} bytes of shared memory: ask for less`, {
+      cause,
+    });
   }
 }
 
-/** True when direct I/O can use the buffer from `bufferOffset` on; false also when that cannot be known. */
+/**
+ * True when direct I/O can use the buffer from byte `bufferOffset` on; false when it cannot, or when that is unknown.
+ */
 export function isAligned(buffer: Uint8Array, bufferOffset: number): boolean {
   if (!types.isUint8Array(buffer)) return false;
   const memory = buffer.buffer;
@@ -34,7 +41,7 @@ export function isAligned(buffer: Uint8Array, bufferOffset: number): boolean {
   );
 }
 
-/** True when direct I/O can use all the buffers, one after another. */
+/** True when direct I/O can use every buffer of the list as it is. */
 export function areAligned(buffers: readonly Uint8Array[]): boolean {
   return buffers.every((buffer) => isAligned(buffer, 0) && buffer.byteLength % DIRECT_ALIGNMENT_BYTES === 0);
 }

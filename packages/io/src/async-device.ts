@@ -1,7 +1,7 @@
 /**
- * A device around another whose operations all happen later: asynchronous, however synchronous the other is. Operations
- * that are in flight together happen in the order of their calls, or, given a seed, in another that the seed decides.
- * An operation's whole effect is at the moment it happens, just before its promise resolves.
+ * Wraps a device, synchronous or not, into an asynchronous one: every operation runs later, one at a time. Operations
+ * in flight run in the order of their calls, or, with a seed, in a shuffled order that the seed determines. The wrapped
+ * device sees an operation only when its turn comes, just before the promise resolves.
  */
 
 import type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from '@blobyard/core';
@@ -10,16 +10,16 @@ import { checkBlockDevice } from './block-device-check.js';
 import { checkChoice, checkInteger, checkObject } from './option-checks.js';
 
 export interface AsyncDeviceOptions {
-  /** Later in the same turn of the event loop, or in a later one. 'macrotask' unless given. */
+  /** When operations run: later in the same turn of the event loop, or in a later turn. Default: 'macrotask'. */
   readonly when?: 'microtask' | 'macrotask';
   /**
-   * Shuffles: any whole number; the same seed and the same calls give the same order. Without it: first come, first
-   * served.
+   * Shuffles the operations in flight; any safe integer. The same seed and the same calls give the same order. Default:
+   * no shuffling, operations run in the order of their calls.
    */
   readonly seed?: number;
 }
 
-/** Wraps a device; close the wrapper, not the device. */
+/** Wraps a device. Close the wrapper, which closes the device. Throws EINVAL for invalid options or no device. */
 export function asyncDevice(device: BlockDevice, options: AsyncDeviceOptions = {}): BlockDevice {
   const given = checkObject('options of asyncDevice', options, ['when', 'seed']);
   const when = checkChoice('when', given.when, ['macrotask', 'microtask']);
@@ -28,7 +28,7 @@ export function asyncDevice(device: BlockDevice, options: AsyncDeviceOptions = {
   return new AsyncDevice(checkBlockDevice(device), new LaterQueue({ when, seed: seed as number | undefined }));
 }
 
-/** Runs what it is given one at a time, each in a task of its own. */
+/** Runs the queued operations one at a time, each in a task of its own. */
 class LaterQueue {
   readonly #waiting: (() => Promise<void>)[] = [];
   readonly #defer: (task: () => void) => void;
@@ -49,7 +49,7 @@ class LaterQueue {
     });
   }
 
-  /** Resolves once nothing waits or runs. */
+  /** Resolves when the queue is empty and no operation runs. */
   idle(): Promise<void> {
     if (!this.#isRunning) return Promise.resolve();
     return new Promise((resolve) => {
@@ -122,7 +122,7 @@ class AsyncDevice implements BlockDevice {
     await this.#inner.refresh?.();
   }
 
-  /** Waits for the operations under way, then closes the device. */
+  /** Waits for the operations in flight, then closes the wrapped device. */
   close(): Promise<void> {
     this.#closing ??= this.#queue.idle().then(() => this.#inner.close());
     return this.#closing;
@@ -171,7 +171,7 @@ class AsyncChannel implements DeviceChannel {
     return this.#later(() => this.#inner.flush());
   }
 
-  /** Operations under way still happen: the inner channel stays open until the device is closed. */
+  /** Operations in flight still run: the inner channel stays open until the device is closed. */
   close(): void {
     this.#isOpen = false;
   }
@@ -182,7 +182,7 @@ class AsyncChannel implements DeviceChannel {
   }
 }
 
-/** The generator mulberry32: numbers from 0 up to 1. */
+/** The random number generator mulberry32: numbers from 0 (included) to 1 (excluded). */
 function randomNumbers(seed: number): () => number {
   let state = seed | 0;
   return () => {

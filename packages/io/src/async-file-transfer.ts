@@ -1,6 +1,6 @@
 /**
- * The transfers of `file-transfer.ts`, for a thread that does other things meanwhile: Node's threads make the calls.
- * The callback calls are used, because those of `fs.promises` cost five times as much.
+ * The transfers of `file-transfer.ts` as promises: Node's thread pool makes the system calls, and the calling thread
+ * goes on. They use the callback functions of `fs`, because those of `fs.promises` cost five times as much.
  */
 
 import { allocateAligned, areAligned, isAligned } from './aligned-buffer.js';
@@ -18,7 +18,7 @@ import {
 import type { OpenFile } from './open-file.js';
 import { gather, scatter } from './scatter-list.js';
 
-/** Detour buffers that are kept for the next transfer; more are made while more are needed. */
+/** Bounce buffers that are kept for later transfers. More are allocated while more transfers need one. */
 const DETOURS_KEPT_MAX = 8;
 
 const freeDetours: Uint8Array[] = [];
@@ -79,7 +79,7 @@ export async function writevAtAsync(
   }
 }
 
-/** Makes the range read as zeroes, and gives its file system blocks back where the file system can take them. */
+/** Makes the range read as zeroes: punches a hole where the file system supports it, writes zeroes elsewhere. */
 export async function zeroAtAsync(file: OpenFile, length: number, position: number): Promise<void> {
   if (length === 0) return;
   if (file.punchesHoles && (await punchHole(file, length, position))) return;
@@ -90,7 +90,7 @@ export async function zeroAtAsync(file: OpenFile, length: number, position: numb
   }
 }
 
-/** Brings everything that was written before to the medium. As `flushFile`. */
+/** As `flushFile`, with a promise. */
 export async function flushFileAsync(file: OpenFile): Promise<void> {
   file.checkFlushable();
   file.requireLength('flush', Number.POSITIVE_INFINITY);
@@ -123,10 +123,10 @@ async function writeAll(file: OpenFile, buffer: Uint8Array, offset: number, leng
   }
 }
 
-/** What the calls of `fs` end with. */
+/** The callback of an `fs` function. */
 type Settle<T> = (error: Error | null, result: T) => void;
 
-/** One call, tried again while the system asks for it. */
+/** Makes one system call, and repeats it while it fails with EINTR or EAGAIN. */
 function once<T = number>(
   file: OpenFile,
   operation: string,
@@ -148,7 +148,7 @@ function once<T = number>(
   });
 }
 
-/** Answers false where zeroes have to be written instead. */
+/** Returns false when zeroes must be written instead. */
 async function punchHole(file: OpenFile, length: number, position: number): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -1,9 +1,9 @@
-/** What can be taken for a device. */
+/** Checks whether a value is a device. */
 
 import type { BlockDevice } from '@blobyard/core';
 import { invalid } from './option-checks.js';
 
-/** True for what has all that a device must have. */
+/** True for an object with the properties and methods that a device must have. */
 export function isBlockDevice(value: unknown): value is BlockDevice {
   if (typeof value !== 'object' || value === null) return false;
   try {
@@ -12,11 +12,11 @@ export function isBlockDevice(value: unknown): value is BlockDevice {
     const isDescribed = typeof synchronous === 'boolean' && typeof canCopy === 'boolean';
     return isMeasured && isDescribed && typeof openChannel === 'function' && typeof close === 'function';
   } catch {
-    return false; // looking at it throws
+    return false; // reading its properties throws
   }
 }
 
-/** The value, if it is a device; EINVAL otherwise. */
+/** Returns the value if it is a device. Throws EINVAL otherwise. */
 export function checkBlockDevice(value: unknown): BlockDevice {
   if (isBlockDevice(value)) return value;
   throw invalid('the device', value, 'an open BlockDevice');

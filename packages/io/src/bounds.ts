@@ -1,6 +1,6 @@
 /**
- * The checks that every device makes before it touches anything: a range that is not all on the device is EIO, as on a
- * disk; numbers and buffers that cannot be meant are EINVAL. They allocate nothing unless they throw.
+ * The argument checks of all devices, made before an operation changes anything. A range that is not wholly on the
+ * device is EIO, as on a disk; invalid numbers and buffers are EINVAL. The checks allocate nothing unless they throw.
  */
 
 import { types } from 'node:util';
@@ -9,14 +9,14 @@ import { describeValue } from './describe-value.js';
 
 const { isUint8Array } = types;
 
-/** Throws EIO unless all the blocks are on the device, EINVAL unless both numbers are whole. */
+/** Throws EINVAL unless both numbers are safe integers, EIO unless all the blocks are on the device. */
 export function checkRange(operation: string, lba: number, blockCount: number, deviceBlocks: number): void {
   const isWhole = Number.isSafeInteger(lba) && Number.isSafeInteger(blockCount);
   if (isWhole && lba >= 0 && blockCount >= 0 && lba + blockCount <= deviceBlocks) return;
   throw rangeError(operation, lba, blockCount, deviceBlocks);
 }
 
-/** Throws EINVAL unless `lengthBytes` bytes of the buffer follow `bufferOffset`. */
+/** Throws EINVAL unless the buffer has `lengthBytes` bytes from `bufferOffset` on. */
 export function checkBuffer(operation: string, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
   if (!isUint8Array(buffer)) throw noBytes(operation, buffer);
   const isWhole = Number.isSafeInteger(bufferOffset);
@@ -36,7 +36,7 @@ export function checkList(operation: string, buffers: readonly Uint8Array[], len
   );
 }
 
-/** Both ranges of a copy: EIO unless they are on the device, EINVAL if they overlap. */
+/** Checks both ranges of a copy. Throws EIO unless they are on the device, EINVAL if they overlap. */
 export function checkCopy(target: number, source: number, blockCount: number, deviceBlocks: number): void {
   checkRange('copy to', target, blockCount, deviceBlocks);
   checkRange('copy from', source, blockCount, deviceBlocks);
@@ -49,7 +49,7 @@ export function checkOpen(operation: string, isOpen: boolean): void {
   if (!isOpen) throw new BlobstoreError('EBADF', `${operation} on a channel or device that is closed; open another`);
 }
 
-/** Bytes of the buffers taken together. */
+/** The sum of the lengths of the buffers, in bytes. */
 export function totalBytes(buffers: readonly Uint8Array[]): number {
   let total = 0;
   for (let index = 0; index < buffers.length; index++) total += buffers[index].byteLength;

@@ -1,10 +1,10 @@
 /**
- * Copying and zeroing of shared memory at the speed of the C library.
+ * Copies and zeroes shared memory at the speed of the C library.
  *
- * JavaScript's own ways (`set`, `copyWithin`, `fill`) go word by word on a SharedArrayBuffer, because another thread
- * may look at it meanwhile. The bulk instructions of WebAssembly make no such promise; they need a memory of
- * WebAssembly's, and a function that executes them. The module below is that function, twice. It has no text source:
- * its bytes are the source.
+ * On a SharedArrayBuffer, JavaScript's `set`, `copyWithin` and `fill` go word by word, because other threads may read
+ * it at the same time. WebAssembly's bulk instructions need not. They work on a `WebAssembly.Memory`, and only
+ * WebAssembly code can execute them, so the small module below exports one function for each. It was written as bytes;
+ * it has no other source.
  */
 
 import { BlobstoreError } from '@blobyard/core';
@@ -15,7 +15,10 @@ export interface SharedWasmMemory {
   readonly buffer: ArrayBufferLike;
 }
 
-/** Positions and lengths are unsigned 32-bit bytes of the memory; as `number | 0` they need no conversion. */
+/**
+ * Positions and lengths are in bytes of the memory, unsigned 32-bit. Pass them as signed 32-bit integers (`value | 0`),
+ * which need no conversion. Both throw a `WebAssembly.RuntimeError` beyond the end of the memory.
+ */
 export interface BulkMemory {
   /** Copies bytes within the memory; the ranges may overlap. */
   copy(targetByte: number, sourceByte: number, lengthBytes: number): void;
@@ -23,10 +26,10 @@ export interface BulkMemory {
   fill(targetByte: number, value: number, lengthBytes: number): void;
 }
 
-/** Bytes in a page of WebAssembly, the unit in which its memory is measured. */
+/** Bytes in a WebAssembly page, the unit of the size of a memory. */
 export const WASM_PAGE_BYTES = 65536;
 
-/** The largest memory that 32-bit addresses reach: 4 GiB. */
+/** The largest memory, in bytes: 4 GiB, the range of 32-bit addresses. */
 export const WASM_MEMORY_MAX_BYTES = 65536 * WASM_PAGE_BYTES;
 
 const I32 = 0x7f;
@@ -46,7 +49,7 @@ const MODULE_BYTES = new Uint8Array([
   0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0, // "\0asm", version 1
   // Types: one, of three i32 to nothing.
   ...section(1, [1, 0x60, 3, I32, I32, I32, 0]),
-  // Imports: "shared" "memory", a shared memory of 1 to 65536 pages, which fits every memory there is.
+  // Imports: "shared" "memory", a shared memory of 1 to 65536 pages: any size is accepted.
   ...section(2, [1, ...name('shared'), ...name('memory'), MEMORY, SHARED_WITH_MAXIMUM, 1, ...PAGES_MAX]),
   // Functions: two, both of type 0.
   ...section(3, [2, 0, 0]),
@@ -56,7 +59,7 @@ const MODULE_BYTES = new Uint8Array([
   ...section(10, [2, ...body(MEMORY_COPY), ...body(MEMORY_FILL)]),
 ]);
 
-/** Lengths are LEB128 numbers, which below 128 are the byte itself; nothing here is longer. */
+/** Lengths are LEB128 numbers. All lengths here are below 128, where LEB128 is the byte itself. */
 function section(id: number, content: readonly number[]): number[] {
   return [id, content.length, ...content];
 }
@@ -70,7 +73,7 @@ function body(instruction: readonly number[]): number[] {
   return [code.length, ...code];
 }
 
-/** The part of WebAssembly's JavaScript interface that is used here; Node's own types leave it out. */
+/** The part of WebAssembly's JavaScript interface that is used here; Node's type definitions do not have it. */
 interface WebAssemblyApi {
   Memory: new (limits: { initial: number; maximum: number; shared: boolean }) => SharedWasmMemory;
   Module: new (bytes: Uint8Array) => object;
@@ -79,19 +82,19 @@ interface WebAssemblyApi {
 
 const { Memory, Module, Instance } = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
 
-/** Compiled when first needed, once in each thread. */
+/** The compiled module of this thread; compiled on first use. */
 let compiled: object | undefined;
 
-/** Binds the two functions to a memory, for the calling thread. */
+/** Returns the two functions for a memory. They are for the calling thread only; each thread calls this itself. */
 export function bulkMemory(memory: SharedWasmMemory): BulkMemory {
   compiled ??= new Module(MODULE_BYTES);
   return new Instance(compiled, { shared: { memory } }).exports as BulkMemory;
 }
 
 /**
- * A shared memory of at least `sizeBytes` zeroes, 4 GiB at most, that never grows, so that its buffer stays the same
- * object. The system gives it real memory as pages are first touched. Throws EINVAL for more, ENOMEM when there is no room even for its
- * addresses.
+ * Creates a shared memory of at least `sizeBytes` zeroes, rounded up to WebAssembly pages, 4 GiB at most. It never
+ * grows, so `buffer` stays the same object. Pages take physical memory when they are first touched. Throws EINVAL for
+ * an invalid size, ENOMEM when the address space cannot be reserved.
  */
 export function createSharedMemory(sizeBytes: number): SharedWasmMemory {
   checkInteger('the size of a shared memory', sizeBytes, 0, WASM_MEMORY_MAX_BYTES);
@@ -99,7 +102,7 @@ export function createSharedMemory(sizeBytes: number): SharedWasmMemory {
   try {
     return new Memory({ initial: pages, maximum: pages, shared: true });
   } catch (cause) {
-    throw new BlobstoreError('ENOMEM', `no room for a shared memory of ${sizeBytes} bytes`, { cause });
+    throw new BlobstoreError('ENOMEM', `cannot allocate ${sizeBytes} bytes of shared memory: ask for less`, { cause });
   }
 }
 
@@ -108,6 +111,6 @@ export function isSharedMemory(value: unknown): value is SharedWasmMemory {
   try {
     return value instanceof Memory && value.buffer instanceof SharedArrayBuffer;
   } catch {
-    return false; // it merely inherits from Memory, or is a proxy
+    return false; // it inherits from Memory without being one, or is a proxy
   }
 }

@@ -1,4 +1,4 @@
-/** Who keeps what was written to a file and not flushed: the running system. */
+/** Identifies the running system, whose page cache keeps what was written to a file and not flushed. */
 
 import { readFileSync } from 'node:fs';
 
@@ -7,7 +7,10 @@ const BOOT_ID_BYTES = 16;
 
 let known: { readonly bootId: Uint8Array | undefined } | undefined;
 
-/** Linux's boot id, 16 bytes: another one after each start of the system. Undefined on other systems, or where it cannot be read. */
+/**
+ * Linux's boot id, 16 bytes; it changes with each start of the system. Undefined on other systems, or where it cannot
+ * be read. Any thread; read once in each.
+ */
 export function bootId(): Uint8Array | undefined {
   known ??= { bootId: readBootId() };
   return known.bootId;

@@ -1,8 +1,8 @@
-/** How a value that a user passed is shown in a message. */
+/** Shows a value that a user passed, for error messages. */
 
 import { inspect, types } from 'node:util';
 
-/** A value for a message. Of arrays and memory only what they are: what is in them may be nobody else's business. */
+/** A value as text for a message. Of arrays and memory it shows only type and length: their contents may be private. */
 export function describeValue(value: unknown): string {
   if (typeof value === 'object' && value !== null) return describeObject(value);
   return inspect(value, { breakLength: Number.POSITIVE_INFINITY, maxStringLength: 100 });
@@ -22,6 +22,6 @@ function describeObject(value: object): string {
       customInspect: false,
     });
   } catch {
-    return 'an object that cannot be looked at';
+    return 'an object that cannot be inspected';
   }
 }

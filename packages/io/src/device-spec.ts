@@ -1,6 +1,6 @@
 /**
- * How devices are named: plain objects that every thread can be sent, and that open the device there. Everything in
- * them is checked, because they come from users.
+ * Device specs: plain objects that describe a device, and can be posted to any thread, which opens the device there.
+ * They come from users, so every property is checked.
  */
 
 import path from 'node:path';
@@ -13,27 +13,27 @@ import { MemoryDevice, type MemoryDeviceOptions, type SharedMemoryDeviceOptions 
 import { checkAnyObject, checkObject, checkText, invalid } from './option-checks.js';
 import { SparseMemoryDevice, type SparseMemoryDeviceOptions } from './sparse-memory-device.js';
 
-/** A device in memory: a new one, or with `memory` one that exists. */
+/** A device in shared memory: a new one, or with `memory` an existing one. */
 export type MemoryDeviceSpec = { readonly kind: 'memory' } & (MemoryDeviceOptions | SharedMemoryDeviceOptions);
 
-/** A new device in the memory of one thread, of any size. */
+/** A new device of any size, in the memory of one thread; other threads cannot open it. */
 export type SparseMemoryDeviceSpec = { readonly kind: 'sparse-memory' } & SparseMemoryDeviceOptions;
 
 /** A file or block device node. */
 export type FileDeviceSpec = { readonly kind: 'file' } & FileDeviceOptions;
 
-/** A device of the user's own. */
+/** A device that the user's own module implements. */
 export interface CustomDeviceSpec {
   readonly kind: 'custom';
-  /** The ES module that has it: an absolute path, or a URL (`import.meta.resolve('a-package')` gives one). */
+  /** The ES module that exports `openDevice`: an absolute path or a URL, as from `import.meta.resolve('a-package')`. */
   readonly module: string;
-  /** What the module's `openDevice` is called with; anything that can be posted to a thread. */
+  /** The argument for the module's `openDevice`: any value that can be posted to a thread. */
   readonly options?: unknown;
 }
 
 export type DeviceSpec = MemoryDeviceSpec | SparseMemoryDeviceSpec | FileDeviceSpec | CustomDeviceSpec;
 
-/** What the module of a custom device exports. It is called once in each thread that uses the device. */
+/** The exports of a custom device's module. Each thread that uses the device calls `openDevice` once. */
 export interface CustomDeviceModule {
   openDevice(options: unknown): BlockDevice | Promise<BlockDevice>;
 }
@@ -54,14 +54,14 @@ const FILE_OPTIONS = [
 ];
 
 /**
- * Opens the device that a spec names, for the calling thread. Throws EINVAL for a spec that cannot be, saying what
- * would do, and what the kind of device throws.
+ * Opens the device that a spec describes, for the calling thread. Throws EINVAL for an invalid spec; ENOENT when the
+ * module of a custom device cannot be loaded; and what opening that kind of device throws.
  */
 export async function openDevice(spec: DeviceSpec): Promise<BlockDevice> {
   return openDeviceNowOrLater(spec);
 }
 
-/** As `openDevice`, in this same call unless it has to load the module of a custom device. */
+/** As `openDevice`, but without a promise, except for custom devices, whose module must be loaded. */
 export function openDeviceNowOrLater(given: DeviceSpec): MaybePromise<BlockDevice> {
   const spec = checkAnyObject('a device spec', given, 'an object with a kind') as unknown as DeviceSpec;
   switch (spec.kind) {
@@ -83,13 +83,14 @@ export function openDeviceNowOrLater(given: DeviceSpec): MaybePromise<BlockDevic
 }
 
 /**
- * The spec by which other threads open a device that this thread has opened: without the making of it, and with the
- * memory that it lies in. Throws ENOTSUP for a device that other threads cannot reach.
+ * The spec by which other threads open a device that this thread has opened. It does not create the device again, and
+ * it contains the memory of a memory device. Throws EINVAL for arguments that are no spec or no device, ENOTSUP for a
+ * device that other threads cannot reach.
  */
 export function sharedSpec(spec: DeviceSpec, device: BlockDevice): DeviceSpec {
   const { kind } = checkAnyObject('a device spec', spec);
   checkBlockDevice(device);
-  if (kind === 'custom') return spec; // whatever its module makes of it
+  if (kind === 'custom') return spec; // its module decides what other threads open
   if (device instanceof MemoryDevice || device instanceof FileDevice) return device.spec;
   throw new BlobstoreError(
     'ENOTSUP',
@@ -120,16 +121,16 @@ async function openCustom(spec: CustomDeviceSpec): Promise<BlockDevice> {
     throw toBlobstoreError(cause, `open the custom device of ${spec.module}`);
   }
   if (isBlockDevice(device)) return device;
-  throw invalid(`what openDevice of ${spec.module} gave`, device, 'a BlockDevice');
+  throw invalid(`the result of openDevice of ${spec.module}`, device, 'a BlockDevice');
 }
 
-/** What Node says of a module that is not there names this package's own files, which is nobody's business. */
+/** Replaces Node's error for a module that cannot be loaded: it names this package's own files, which does not help. */
 async function importModule(given: string, address: string): Promise<Partial<CustomDeviceModule>> {
   try {
     return (await import(address)) as Partial<CustomDeviceModule>;
   } catch (cause) {
     const code = (cause as { code?: unknown } | null | undefined)?.code;
-    if (typeof code !== 'string' || !code.startsWith('ERR_')) throw cause; // the module's own
+    if (typeof code !== 'string' || !code.startsWith('ERR_')) throw cause; // thrown by the module itself
     const advice = 'give the absolute path or the URL of an ES module that Node.js can load';
     throw new BlobstoreError(
       'ENOENT',

@@ -1,5 +1,5 @@
 /**
- * What every device must do, as tests: run it on each kind of device, your own included.
+ * Tests of what every device must do. Run the suite on each kind of device, your own included.
  *
  *     import { describe, expect, it } from 'vitest';
  *     deviceSuite('my device', () => ({ device: new MyDevice() }), { describe, expect, it });
@@ -9,7 +9,11 @@ import type { DeviceChannel, MaybePromise } from '@blobyard/core';
 import { isResizable } from './resizable-device.js';
 import { BLOCKS, cut, type DeviceFactory, growable, pattern, SuiteBench, type SuiteTestApi } from './suite-bench.js';
 
-/** Registers the tests under a name. */
+/**
+ * Registers the tests in a `describe` of the given name. The factory is called for each test, and makes a new device.
+ *
+ * @param testApi - `describe`, `it` and `expect` of the test framework
+ */
 export function deviceSuite(name: string, factory: DeviceFactory, testApi: SuiteTestApi): void {
   const bench = new SuiteBench(factory, testApi);
   testApi.describe(name, () => {
@@ -25,18 +29,18 @@ export function deviceSuite(name: string, factory: DeviceFactory, testApi: Suite
 }
 
 function geometryCases(bench: SuiteBench): void {
-  bench.case('has a geometry', async ({ device, channel }) => {
+  bench.case('has a valid geometry', async ({ device, channel }) => {
     bench.equal(Number.isSafeInteger(device.blockLengthBytes) && device.blockLengthBytes > 0, true, 'block length');
     bench.equal(Number.isSafeInteger(device.blockCount) && device.blockCount >= BLOCKS, true, 'block count');
     bench.equal(typeof channel.copy === 'function', device.canCopy, 'copy is there exactly if canCopy');
     bench.equal(device.isDegraded?.() ?? false, false, 'not degraded');
   });
 
-  bench.case('is all zeroes at first', async (setting) => {
+  bench.case('reads as zeroes when it is new', async (setting) => {
     bench.sameBytes(await bench.image(setting), new Uint8Array(BLOCKS * setting.blockLength), 'fresh device');
   });
 
-  bench.case('answers nothing if it is synchronous', async ({ device, channel, blockLength }) => {
+  bench.case('returns no promises if it is synchronous', async ({ device, channel, blockLength }) => {
     const buffer = new Uint8Array(blockLength);
     const results = [
       channel.write(buffer, 0, 0, 1),
@@ -76,7 +80,7 @@ function transferCases(bench: SuiteBench): void {
     bench.sameBytes(back, content, 'last block');
   });
 
-  bench.case('takes scatter lists of odd lengths', async (setting) => {
+  bench.case('accepts scatter lists of buffers of odd lengths', async (setting) => {
     const { channel, blockLength } = setting;
     const blocks = 5;
     const content = pattern(blocks * blockLength, 3);
@@ -89,7 +93,7 @@ function transferCases(bench: SuiteBench): void {
     bench.sameBytes(await bench.image(setting), model, 'neighbours');
   });
 
-  bench.case('takes a scatter list longer than systems do', async ({ channel, blockLength }) => {
+  bench.case('accepts scatter lists of more buffers than one system call takes', async ({ channel, blockLength }) => {
     const content = pattern(BLOCKS * blockLength, 4);
     const lengths = new Array<number>(3000).fill(Math.floor(content.byteLength / 3001));
     await channel.writev(cut(content, lengths), 0, BLOCKS);
@@ -98,7 +102,7 @@ function transferCases(bench: SuiteBench): void {
     bench.sameBytes(back, content, '3001 buffers');
   });
 
-  bench.case('does nothing for no blocks', async (setting) => {
+  bench.case('does nothing for zero blocks', async (setting) => {
     const { channel, device } = setting;
     const before = await bench.fill(setting, 5);
     const nothing = new Uint8Array(0);
@@ -114,7 +118,7 @@ function transferCases(bench: SuiteBench): void {
     bench.sameBytes(await bench.image(setting), before, 'unchanged');
   });
 
-  bench.case('copies, if it can', async (setting) => {
+  bench.case('copies blocks, if canCopy', async (setting) => {
     const { channel, blockLength } = setting;
     if (!channel.copy) return;
     const model = await bench.fill(setting, 6);
@@ -161,7 +165,7 @@ function bufferCases(bench: SuiteBench): void {
 }
 
 function refusalCases(bench: SuiteBench): void {
-  bench.case('refuses with EIO what is not all on the device, and changes nothing', async (setting) => {
+  bench.case('rejects ranges that are not wholly on the device with EIO, and changes nothing', async (setting) => {
     const { device, channel, blockLength } = setting;
     const end = device.blockCount;
     const buffer = new Uint8Array(3 * blockLength).fill(0x5a);
@@ -184,7 +188,7 @@ function refusalCases(bench: SuiteBench): void {
     bench.sameBytes(lastAfter, last, 'last block');
   });
 
-  bench.case('refuses with EINVAL numbers and buffers that cannot be meant', async (setting) => {
+  bench.case('rejects invalid numbers and buffers with EINVAL', async (setting) => {
     const { channel, blockLength } = setting;
     const before = await bench.fill(setting, 8);
     const buffer = new Uint8Array(2 * blockLength);
@@ -205,7 +209,7 @@ function refusalCases(bench: SuiteBench): void {
 
 function zeroCases(bench: SuiteBench): void {
   for (const operation of ['writeZeroes', 'unmap'] as const) {
-    bench.case(`${operation} leaves zeroes, and the neighbours as they were`, async (setting) => {
+    bench.case(`${operation} leaves zeroes, and does not change the blocks around`, async (setting) => {
       const { channel, blockLength } = setting;
       const model = await bench.fill(setting, 10);
       for (const [lba, blocks] of [
@@ -225,7 +229,7 @@ function zeroCases(bench: SuiteBench): void {
     });
   }
 
-  bench.case('knows zeroes only where there are zeroes', async (setting) => {
+  bench.case('isZeroes is true only for blocks that read as zeroes', async (setting) => {
     const { device, channel, blockLength } = setting;
     await bench.fill(setting, 12);
     await channel.unmap(0, BLOCKS / 2);
@@ -238,7 +242,7 @@ function zeroCases(bench: SuiteBench): void {
 }
 
 function concurrencyCases(bench: SuiteBench): void {
-  bench.case('does many operations at once', async (setting) => {
+  bench.case('handles many operations in flight', async (setting) => {
     const { channel, blockLength } = setting;
     const model = pattern(BLOCKS * blockLength, 13);
     const lbas = Array.from({ length: BLOCKS }, (_, index) => (index * 37) % BLOCKS);
@@ -258,7 +262,7 @@ function concurrencyCases(bench: SuiteBench): void {
     bench.sameBytes(await bench.image(setting), model, 'mixed');
   });
 
-  bench.case('shows one channel what another wrote', async (setting) => {
+  bench.case('reads through one channel what was written through another', async (setting) => {
     const other = setting.device.openChannel();
     const content = await bench.fill(setting, 14);
     await setting.channel.flush();
@@ -269,20 +273,20 @@ function concurrencyCases(bench: SuiteBench): void {
 }
 
 function sizeCases(bench: SuiteBench): void {
-  bench.case('looks its size up, if it can', async ({ device }) => {
+  bench.case('keeps its size in refresh, if it has refresh', async ({ device }) => {
     const before = device.blockCount;
     await device.refresh?.();
     bench.equal(device.blockCount, before);
   });
 
-  bench.case('shrinks, and grows by zeroes, if it can', async (setting) => {
+  bench.case('shrinks, and grows by blocks of zeroes, if it is resizable', async (setting) => {
     const { device, channel, blockLength } = setting;
     if (!isResizable(device)) return;
     const before = device.blockCount;
     const content = await bench.fill(setting, 15);
     await device.resize(20);
     bench.equal(device.blockCount, 20);
-    await bench.fails('EIO', () => channel.read(new Uint8Array(blockLength), 0, 20, 1), 'read of what has gone');
+    await bench.fails('EIO', () => channel.read(new Uint8Array(blockLength), 0, 20, 1), 'read of removed blocks');
     await device.resize(before);
     bench.equal(device.blockCount, before);
     content.fill(0, 20 * blockLength);
@@ -305,7 +309,7 @@ function closingCases(bench: SuiteBench): void {
     ['flush', () => channel.flush()],
   ];
 
-  bench.case('refuses with EBADF what comes after a channel is closed', async ({ device, channel, blockLength }) => {
+  bench.case('rejects operations on a closed channel with EBADF', async ({ device, channel, blockLength }) => {
     const other = device.openChannel();
     channel.close();
     channel.close();
@@ -314,7 +318,7 @@ function closingCases(bench: SuiteBench): void {
     await other.read(buffer, 0, 0, 1);
   });
 
-  bench.case('refuses with EBADF what comes after it is closed itself', async ({ device, channel, blockLength }) => {
+  bench.case('rejects operations on a closed device with EBADF', async ({ device, channel, blockLength }) => {
     await device.close();
     await device.close();
     const buffer = new Uint8Array(blockLength);
@@ -322,7 +326,7 @@ function closingCases(bench: SuiteBench): void {
     await bench.fails('EBADF', () => device.openChannel() && undefined, 'openChannel');
   });
 
-  bench.case('finishes what is under way when it is closed', async ({ device, channel, blockLength }) => {
+  bench.case('finishes the operations in flight when it is closed', async ({ device, channel, blockLength }) => {
     const content = pattern(BLOCKS * blockLength, 16);
     const writes = Array.from({ length: BLOCKS }, (_, lba) => channel.write(content, lba * blockLength, lba, 1));
     const closed = device.close();

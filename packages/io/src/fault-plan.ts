@@ -1,40 +1,43 @@
-/** What a faulty device is to do at which operation: the rules that a test sets, and the counts that they go by. */
+/** The faults and gates that a test has planned for a faulty device, and the counters that decide when they apply. */
 
 import { BlobstoreError, type ErrorCode } from '@blobyard/core';
 import { describeValue } from './describe-value.js';
 
-/** Scatter lists count as what they are: `readv` as a read, `writev` as a write. */
+/** The kinds of operation. `readv` counts as a read, `writev` as a write. */
 export const OPERATION_KINDS = ['read', 'write', 'writeZeroes', 'unmap', 'flush', 'copy'] as const;
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 
-/** What happens to writes while the power is off: they fail with EIO, or they say that they are done and are not. */
+/** What happens to writes while the power is off: they fail with EIO, or they report success and are lost. */
 export type PowerlessWrites = 'fail' | 'drop';
 
-/** What goes wrong with one operation. */
+/** How one operation fails. */
 export type Fault =
   | { readonly what: 'error'; readonly code: ErrorCode }
-  /** The first `sectors` sectors of 512 bytes land; then the operation fails with the code, or the power is cut. */
+  /**
+   * A torn write: the first `sectors` sectors of 512 bytes are written; then it fails with the code, or the power is
+   * cut.
+   */
   | { readonly what: 'tear'; readonly sectors: number; readonly after: ErrorCode | PowerlessWrites };
 
-/** An operation that is held up. */
+/** Holds one operation back until the test releases it. */
 export interface Gate {
   /** Resolves when the operation has arrived. */
   readonly reached: Promise<void>;
-  /** Lets the operation go on; it may be called before the operation arrives. */
+  /** Lets the operation go on. May be called before the operation arrives; it then does not wait. */
   release(): void;
 }
 
 interface Rule {
   readonly kinds: readonly OperationKind[];
-  /** Operations of these kinds until the rule applies; it applies at 1. */
+  /** Operations of these kinds until the rule applies: 1 means that it applies to the next one. */
   countdown: number;
-  /** Operations that it goes on applying to. */
+  /** How many more operations the rule applies to. */
   times: number;
   readonly fault?: Fault;
   readonly gate?: { readonly arrive: () => void; readonly released: Promise<void> };
 }
 
-/** What to do with one operation: wait for these gates, then go wrong if there is a fault. */
+/** What to do with one operation: wait for these gates, then apply the fault, if there is one. */
 export interface Verdict {
   readonly gates: readonly Promise<void>[];
   readonly fault: Fault | undefined;
@@ -44,12 +47,12 @@ export class FaultPlan {
   readonly counters: Record<OperationKind, number> = { read: 0, write: 0, writeZeroes: 0, unmap: 0, flush: 0, copy: 0 };
   #rules: Rule[] = [];
 
-  /** From now on the k-th operation of the kinds (1 is the next), and `times - 1` after it, go wrong. */
+  /** The fault applies to the k-th operation of the kinds from now on (1 is the next), and to `times - 1` after it. */
   addFault(k: number, kinds: readonly OperationKind[], fault: Fault, times: number): void {
     this.#add({ kinds, countdown: k, times, fault });
   }
 
-  /** From now on the k-th operation of the kinds (1 is the next) waits for the gate's release. */
+  /** The k-th operation of the kinds from now on (1 is the next) waits until the gate is released. */
   addGate(k: number, kinds: readonly OperationKind[]): Gate {
     const arrival = deferred();
     const release = deferred();
@@ -57,12 +60,14 @@ export class FaultPlan {
     return { reached: arrival.promise, release: release.resolve };
   }
 
-  /** Forgets all rules. Operations that wait at a gate go on waiting for it. */
+  /** Removes all rules. Operations that already wait at a gate still wait for its release. */
   clear(): void {
     this.#rules = [];
   }
 
-  /** Counts an operation, and says what is to happen to it. Of several faults the one set first wins. */
+  /**
+   * Counts an operation, and returns what is to happen to it. Of several faults, the one that was added first applies.
+   */
   next(kind: OperationKind): Verdict {
     this.counters[kind]++;
     let fault: Fault | undefined;

@@ -1,9 +1,8 @@
 /**
- * A device around another that goes wrong where a test wants it to: an operation fails, waits at a gate, is torn, or is
- * the last one before the power goes. It counts operations, so that a test can first see how many there are, then fail
- * each.
+ * Wraps a device, and injects faults where a test plans them: an operation fails, waits at a gate, is torn, or is the
+ * last one before a power cut. It counts operations, so that a test can first count them, and then fail each in turn.
  *
- * Every `k` counts from the call that names it: 1 is the next operation.
+ * Every `k` counts from the call that plans the fault: 1 is the next operation.
  */
 
 import {
@@ -27,24 +26,24 @@ import { afterwards } from './maybe-promise.js';
 import { checkBoolean, checkObject } from './option-checks.js';
 import { gather } from './scatter-list.js';
 
-/** What a torn write keeps or loses as a whole. */
+/** A torn write keeps or loses a sector as a whole. */
 const SECTOR_BYTES = 512;
 
-/** The kinds that a power cut can come at: reads leave no trace on the medium. */
+/** The kinds at which a power cut makes a difference: reads change nothing on the medium. */
 const CHANGING_KINDS = OPERATION_KINDS.filter((kind) => kind !== 'read');
 const WRITING_KINDS = CHANGING_KINDS.filter((kind) => kind !== 'flush');
 
 export interface FaultyDeviceOptions {
-  /** Whether the device says that it is asynchronous, as it must if it is to have gates. False unless given. */
+  /** Makes the device asynchronous, even over a synchronous one. Gates need it. Default: false. */
   readonly asynchronous?: boolean;
 }
 
-/** One operation as a channel is asked for it. */
+/** One operation that a channel was called for. */
 interface Operation {
   readonly kind: OperationKind;
-  /** Does it, all of it. */
+  /** Executes it on the wrapped device. */
   readonly run: () => MaybePromise<void>;
-  /** For operations that change bytes: where, and which bytes they leave there. */
+  /** For operations that change bytes: the first block, and the bytes that it leaves there. */
   readonly change?: { readonly lba: number; readonly content: () => MaybePromise<Uint8Array> };
 }
 
@@ -80,46 +79,52 @@ export class FaultyDevice implements BlockDevice {
     return this.#inner.cacheOwner;
   }
 
-  /** Operations so far, by kind, those that failed included. */
+  /** Operations so far, by kind, including failed ones. */
   get counters(): Readonly<Record<OperationKind, number>> {
     return this.#plan.counters;
   }
 
-  /** Operations so far, of all kinds or of one. */
+  /** Operations so far, of one kind or of all, including failed ones. */
   count(kind?: OperationKind): number {
     let sum = 0;
     for (const each of OPERATION_KINDS) if (kind === undefined || kind === each) sum += this.#plan.counters[each];
     return sum;
   }
 
-  /** The k-th operation of a kind, or of any, fails with a code (EIO unless given), and so do `times - 1` after it. */
+  /**
+   * Makes the k-th operation of a kind (default: of any) fail with a code (default: EIO), and `times - 1` operations
+   * after it (default: none). Throws EINVAL unless `k` and `times` are whole numbers from 1.
+   */
   failAt(k: number, options: { kind?: OperationKind; code?: ErrorCode; times?: number } = {}): void {
     const { kind, code = 'EIO', times = 1 } = checkFault(options);
     this.#plan.addFault(k, kind === undefined ? OPERATION_KINDS : [kind], { what: 'error', code }, times);
   }
 
-  /** Of the k-th operation that changes bytes only the first `sectors` sectors of 512 bytes land; then it fails. */
+  /**
+   * Tears the k-th operation that changes bytes: its first `sectors` sectors of 512 bytes are written, then it fails
+   * with a code (default: EIO). Throws EINVAL as `failAt`.
+   */
   tearAt(k: number, sectors: number, options: { kind?: OperationKind; code?: ErrorCode } = {}): void {
     const { kind, code = 'EIO' } = checkFault(options);
     this.#plan.addFault(k, kind === undefined ? WRITING_KINDS : [kind], { what: 'tear', sectors, after: code }, 1);
   }
 
   /**
-   * The power goes at the k-th operation that is not a read: of it only the first `sectors` sectors of 512 bytes land,
-   * none unless given, and nothing of those after it. They fail, unless `writes` is 'drop'. Reads go on working, so
-   * that a test can look.
+   * Cuts the power at the k-th operation that is not a read. Of that operation, the first `sectors` sectors of 512
+   * bytes are written (default: 0); of those after it, nothing. All of them fail with EIO, or with `writes: 'drop'`
+   * report success. Reads go on working, so that a test can look at the medium. Throws EINVAL as `failAt`.
    */
   cutPowerAt(k: number, options: { kind?: OperationKind; writes?: PowerlessWrites; sectors?: number } = {}): void {
     const { kind, writes = 'fail', sectors = 0 } = checkFault(options);
     this.#plan.addFault(k, kind === undefined ? CHANGING_KINDS : [kind], { what: 'tear', sectors, after: writes }, 1);
   }
 
-  /** The power goes now. Operations that wait at a gate do not land either. */
+  /** Cuts the power now. Operations that wait at a gate are lost too. */
   cutPower(writes: PowerlessWrites = 'fail'): void {
     this.#powerless = writes;
   }
 
-  /** The power comes back; the medium is as it was when it went. */
+  /** Restores the power. The medium is as it was at the power cut. */
   restorePower(): void {
     this.#powerless = undefined;
   }
@@ -129,14 +134,15 @@ export class FaultyDevice implements BlockDevice {
   }
 
   /**
-   * The k-th operation of a kind (of any, if undefined) waits until released. Only on a device that is not synchronous.
+   * Makes the k-th operation of a kind (of any, if undefined) wait until the gate is released. Throws EINVAL on a
+   * synchronous device, and as `failAt`.
    */
   gate(kind: OperationKind | undefined, k: number): Gate {
     if (!this.synchronous) return this.#plan.addGate(k, kind === undefined ? OPERATION_KINDS : [kind]);
     throw new BlobstoreError('EINVAL', 'a synchronous device cannot wait at a gate; make it with asynchronous: true');
   }
 
-  /** Forgets every fault and gate to come. The counters stay, and so does a power cut. */
+  /** Removes the faults and gates that have not applied yet. Counters and a power cut stay. */
   clearFaults(): void {
     this.#plan.clear();
   }
@@ -179,7 +185,7 @@ export class FaultyDevice implements BlockDevice {
     await carryOut();
   }
 
-  /** Looks at the power only now: what waited at a gate while it went does not land. */
+  /** Checks the power only now: an operation that waited at a gate during the power cut is lost. */
   #carryOut(operation: Operation, fault: Fault | undefined, inner: DeviceChannel): MaybePromise<void> {
     if (this.#powerless !== undefined && operation.kind !== 'read') return withoutPower(operation, this.#powerless);
     if (fault === undefined) return operation.run();
@@ -192,7 +198,7 @@ export class FaultyDevice implements BlockDevice {
     });
   }
 
-  /** Writes the first sectors of what the operation would leave: whole blocks, and the last one with its old end. */
+  /** Writes the first sectors of an operation. The rest of the last block keeps its old bytes. */
   #land(operation: Operation, sectors: number, inner: DeviceChannel): MaybePromise<void> {
     const { change } = operation;
     if (change === undefined || sectors === 0) return;
@@ -292,7 +298,7 @@ class FaultyChannel implements DeviceChannel {
   }
 }
 
-/** What a fault is given, each read once. */
+/** The options of a fault, each property read once. */
 function checkFault<T extends object>(options: T): T {
   return checkObject('options of a fault', options, ['kind', 'code', 'times', 'writes', 'sectors']) as T;
 }

@@ -1,4 +1,4 @@
-/** The two kinds of channel of a file device: one whose calls are over when they return, and one that promises. */
+/** The two kinds of channel of a file device: synchronous, and with promises. */
 
 import type { DeviceChannel } from '@blobyard/core';
 import {
@@ -14,7 +14,7 @@ import { transferError } from './file-errors.js';
 import { flushFile, readAt, readvAt, writeAt, writevAt, zeroAt } from './file-transfer.js';
 import type { OpenFile } from './open-file.js';
 
-/** What both kinds check before they act. */
+/** The checks that both kinds make before a transfer. */
 class ChannelGate {
   readonly #file: OpenFile;
   readonly #onClose: () => void;
@@ -25,7 +25,7 @@ class ChannelGate {
     this.#onClose = onClose;
   }
 
-  /** Refuses what cannot be done; answers how many bytes it is. */
+  /** Checks a transfer, and returns its length in bytes. Throws EBADF, EIO or EINVAL. */
   admit(operation: string, lba: number, blockCount: number): number {
     const file = this.#file;
     this.checkOpen(operation);
@@ -51,7 +51,7 @@ class ChannelGate {
     this.#onClose();
   }
 
-  /** Another thread may have made the file longer. */
+  /** Looks the size up again: another thread may have extended the file. */
   #lookAgain(operation: string): void {
     try {
       this.#file.lookUpSize();
@@ -112,7 +112,7 @@ export class SyncFileChannel implements DeviceChannel {
   }
 }
 
-/** Its methods are async functions, so that a refused operation is a rejection too. */
+/** Its methods are async functions, so that errors of the checks reject the promise too. */
 export class AsyncFileChannel implements DeviceChannel {
   readonly #file: OpenFile;
   readonly #gate: ChannelGate;

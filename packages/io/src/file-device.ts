@@ -1,13 +1,12 @@
 /**
  * A device on a file or on a block device node.
  *
- * Synchronous unless asked otherwise: the calling thread makes the system call, which for data in the page cache costs
- * less than a promise, and threads are how this project does many things at once. With `mode: 'async'` Node's threads
- * make the calls.
+ * By default it is synchronous: the calling thread makes the system calls. For data in the page cache a system call
+ * costs less than a promise, and this project gets its concurrency from threads. With `mode: 'async'` Node's thread
+ * pool makes the system calls.
  *
- * `unmap` and `writeZeroes` punch holes in the file. A range that was punched has to be allocated again when it is
- * next written, and may then meet ENOSPC. Where there is no hole punching, which the file tells at the first try,
- * zeroes are written.
+ * `unmap` and `writeZeroes` punch holes in the file. The next write to a hole allocates space again, and can fail with
+ * ENOSPC. Where hole punching is not supported, which the first attempt shows, zeroes are written.
  */
 
 import { constants } from 'node:fs';
@@ -33,33 +32,33 @@ import {
 } from './option-checks.js';
 import type { ResizableDevice } from './resizable-device.js';
 
-/** How a file is opened as a device. */
+/** Options for opening or creating a file as a device. */
 export interface FileDeviceOptions {
-  /** A regular file or a block device. Relative paths begin at the working directory of the process. */
+  /** A regular file or a block device. A relative path starts at the working directory of the process. */
   readonly path: string;
-  /** Makes the file, which must not exist: sparse, all zeroes, `sizeBytes` long. False unless given. */
+  /** Creates the file, sparse, `sizeBytes` long; EEXIST if it exists. Default: false. */
   readonly create?: boolean;
-  /** The size of the file that is made, a multiple of the block length. Only with `create`. */
+  /** The size of the new file in bytes, a multiple of the block length. Only with `create`. */
   readonly sizeBytes?: number;
   /**
-   * Bytes in a block: a power of two from 512 to 65536, of which a store takes those up to 4096. Unless given: 4096, or what the
-   * store in the file says, where one is opened or checked.
+   * Bytes in a block: a power of two from 512 to 65536; a store accepts up to 4096. Default: 4096; where an existing
+   * store is opened or checked, the block length of that store.
    */
   readonly blockLengthBytes?: number;
   /**
-   * Goes past the page cache (O_DIRECT). Buffers from `allocateAligned` are read and written in place, others are
-   * copied on the way. False unless given.
+   * Bypasses the page cache (O_DIRECT). Buffers from `allocateAligned` are transferred in place, others through a
+   * bounce buffer. Default: false.
    */
   readonly direct?: boolean;
-  /** Whether the calling thread waits for each operation ('sync', unless given) or gets a promise ('async'). */
+  /** Whether the calling thread waits for each operation ('sync') or gets a promise ('async'). Default: 'sync'. */
   readonly mode?: 'sync' | 'async';
-  /** How messages name the file; by `path` as it was given, unless given. */
+  /** The name of the file in messages. Default: `path` as it was given. */
   readonly label?: string;
-  /** Refuses all writes with EPERM. False unless given. */
+  /** Opens the file for reading only; all writes fail with EPERM. Default: false. */
   readonly readOnly?: boolean;
   /**
-   * The file that this process has open already, as `spec` of a device names it: it is opened also when its path leads to
-   * another one by now, and no other is (ENOENT). Not with `create`. Any file, unless given.
+   * A file that this process has open already, from the `spec` of its device. That file is opened, even if `path` leads
+   * to another one by now; ENOENT if it cannot be reached. Not with `create`. Default: whichever file `path` leads to.
    */
   readonly sameAs?: SameFile;
 }
@@ -68,14 +67,17 @@ const DEFAULT_BLOCK_LENGTH_BYTES = 4096;
 const BLOCK_LENGTH_BYTES_MIN = 512;
 const BLOCK_LENGTH_BYTES_MAX = 65536;
 const DESCRIPTOR_MAX = 2 ** 31 - 1;
-/** For a file that is made: its owner and its group may read it, its owner may write it. */
+/** Permissions of a new file: owner and group may read it, the owner may write it. */
 const FILE_MODE = 0o640;
 
 export class FileDevice implements ResizableDevice {
   readonly blockLengthBytes: number;
   readonly synchronous: boolean;
   readonly canCopy = false;
-  /** The options that open this same file again, and no other, in this thread or another of the process; they do not make it. */
+  /**
+   * The spec that opens this same file again, and never another one, in any thread of this process. It does not create
+   * the file.
+   */
   readonly spec: { readonly kind: 'file' } & FileDeviceOptions;
   readonly #file: OpenFile;
   readonly #identity: string;
@@ -91,10 +93,11 @@ export class FileDevice implements ResizableDevice {
   }
 
   /**
-   * Opens, or makes, a file. Throws EINVAL for options that cannot be, ENOENT and EEXIST as the file system does, EPERM
-   * without the rights, ENOSPC when a new file does not fit, ENOTSUP where direct I/O is not to be had.
+   * Opens or creates a file. Throws EINVAL for invalid options, for anything but a file or block device, or where
+   * direct I/O needs larger blocks; ENOENT if there is no such file; EEXIST if the file to create exists; EPERM without
+   * permission; ENOSPC if a new file does not fit; ENOTSUP where direct I/O is not supported.
    *
-   * @param fs - the system's calls, for tests.
+   * @param fs - the system calls; tests replace them
    */
   static open(options: FileDeviceOptions, fs: FileSystem = nodeFileSystem): FileDevice {
     const checked = checkOptions(checkAnyObject('a file device', options) as unknown as FileDeviceOptions);
@@ -121,25 +124,25 @@ export class FileDevice implements ResizableDevice {
     }
   }
 
-  /** Which file is open: two devices with one identity are on the same, by whichever names. */
+  /** Identifies the open file: two open devices with the same identity are on the same file, under whatever names. */
   get identity(): string {
     return this.#identity;
   }
 
-  /** The number under which the file is open in this process, until `close`. */
+  /** The file descriptor, valid in this process until `close`. */
   get descriptor(): number {
     return this.#file.fd;
   }
 
   /**
-   * Whole blocks of the file when its size was last looked up: when it was opened, by `refresh`, and before an operation past
-   * the end that was known fails, since another thread may have made the file longer.
+   * Whole blocks of the file when its size was last looked up. That is when the file is opened, in `refresh` and
+   * `resize`, and when an operation goes beyond the known end, since another thread may have extended the file.
    */
   get blockCount(): number {
     return this.#file.blockCount;
   }
 
-  /** The running system keeps what was written, whatever becomes of the process. */
+  /** The page cache of the running system keeps what was written, even if the process dies. */
   get cacheOwner(): Uint8Array | undefined {
     return bootId();
   }
@@ -152,13 +155,16 @@ export class FileDevice implements ResizableDevice {
     return channel;
   }
 
-  /** Looks the size of the file up again. */
+  /** Looks the size of the file up again. Throws EBADF on a closed device, and the errors of the system. */
   refresh(): void {
     checkOpen('refresh', this.#file.isOpen);
     this.#file.lookUpSize();
   }
 
-  /** Truncates or extends the file; a block device has the size it has (ENOTSUP). */
+  /**
+   * Truncates or extends the file. Throws EBADF on a closed device, EPERM on one opened with `readOnly`, EINVAL for an
+   * invalid count, ENOTSUP for a block device, ENOSPC if the file cannot be that long.
+   */
   resize(blockCount: number): void {
     this.#file.checkWritable('resize');
     const blocksMax = Math.floor(Number.MAX_SAFE_INTEGER / this.blockLengthBytes);
@@ -166,10 +172,10 @@ export class FileDevice implements ResizableDevice {
     const { fs, fd } = this.#file;
     const stats = fs.fstatSync(fd);
     if (!stats.isFile()) {
-      throw new BlobstoreError('ENOTSUP', `${this.#file.path} is a block device, and cannot be resized from here`);
+      throw new BlobstoreError('ENOTSUP', `${this.#file.path} is a block device, which cannot be resized here`);
     }
     try {
-      // Bytes after the last whole block were never part of the device, and must not come to be in it.
+      // Bytes after the last whole block are not part of the device; growing it must not make them part of it.
       fs.ftruncateSync(fd, stats.size - (stats.size % this.blockLengthBytes));
       fs.ftruncateSync(fd, blockCount * this.blockLengthBytes);
     } catch (cause) {
@@ -178,7 +184,7 @@ export class FileDevice implements ResizableDevice {
     this.#file.lookUpSize();
   }
 
-  /** Closes the file, once the operations that are under way have ended. Does not flush. */
+  /** Closes the file when the operations in flight have ended. Does not flush. May be called again. */
   close(): void | Promise<void> {
     if (this.#file.isOpen) {
       for (const channel of this.#channels) channel.close();
@@ -187,11 +193,11 @@ export class FileDevice implements ResizableDevice {
     return this.#closing;
   }
 
-  /** Blocks shorter than the medium's cannot be read directly; better to say so now than at the first read. */
+  /** Direct I/O fails for blocks shorter than those of the medium. Throws EINVAL now, instead of at the first read. */
   #tryDirect(): void {
     const { fs, fd, blockLengthBytes, blockCount, path } = this.#file;
     if (blockCount === 0 || hasBlock(fs, fd, 0, blockLengthBytes)) return;
-    const found = `${path} has no direct I/O in blocks of ${blockLengthBytes} bytes`;
+    const found = `${path} does not support direct I/O in blocks of ${blockLengthBytes} bytes`;
     throw new BlobstoreError('EINVAL', `${found}; use a larger blockLengthBytes, or direct: false`);
   }
 }
@@ -206,10 +212,10 @@ function checkOptions(options: FileDeviceOptions): CheckedOptions {
   const create = checkBoolean('create', options.create, false);
   const readOnly = checkBoolean('readOnly', options.readOnly, false);
   const sameAs = checkSameFile(options.sameAs);
-  if (create && sameAs !== undefined) throw invalid('sameAs', sameAs, 'left out for a file that is made (create)');
-  if (create && readOnly) throw invalid('readOnly', readOnly, 'false for a file that is made (create)');
+  if (create && sameAs !== undefined) throw invalid('sameAs', sameAs, 'left out for a new file (create: true)');
+  if (create && readOnly) throw invalid('readOnly', readOnly, 'false for a new file (create: true)');
   if (!create && options.sizeBytes !== undefined) {
-    throw invalid('sizeBytes', options.sizeBytes, 'left out for a file that exists, or come with create: true');
+    throw invalid('sizeBytes', options.sizeBytes, 'left out for an existing file, or given with create: true');
   }
   const given = checkText('path', options.path);
   return {
@@ -262,12 +268,12 @@ function openFile(options: CheckedOptions, path: string, fs: FileSystem): number
     return fs.openSync(path, openFlags(options));
   } catch (cause) {
     if (!options.direct || codeOf(cause) !== 'EINVAL') throw openError(cause, `open ${options.label}`);
-    const message = `the file system of ${options.label} has no O_DIRECT; open the device with direct: false`;
+    const message = `the file system of ${options.label} does not support O_DIRECT; open the device with direct: false`;
     throw new BlobstoreError('ENOTSUP', message, { cause: withoutPath(cause) });
   }
 }
 
-/** Makes the file; nothing of it is left behind when that fails half way. */
+/** Creates the file. Removes it again when a later step fails. */
 function createFile(options: CheckedOptions, fs: FileSystem): number {
   const doing = `create ${options.label} of ${options.sizeBytes} bytes`;
   let made: number;
@@ -281,7 +287,7 @@ function createFile(options: CheckedOptions, fs: FileSystem): number {
     fs.ftruncateSync(made, options.sizeBytes);
     fs.fsyncSync(made);
     syncFolder(path.dirname(options.path), fs);
-    // Opened anew rather than with these flags above, so that a file system without O_DIRECT is told like any other's.
+    // Opened a second time, so that a missing O_DIRECT gives the same error as for an existing file.
     return openSame(options, { identity: identityOf(fs, made), descriptor: made }, fs);
   } catch (cause) {
     fs.unlinkSync(options.path);
@@ -291,7 +297,7 @@ function createFile(options: CheckedOptions, fs: FileSystem): number {
   }
 }
 
-/** Brings the new name to the medium, where the system lets a folder be flushed. */
+/** Makes the new directory entry durable, where the system can flush a folder. */
 function syncFolder(folder: string, fs: FileSystem): void {
   let fd: number | undefined;
   try {

@@ -1,11 +1,11 @@
-/** What the system says when a file cannot be opened or used, as this project's errors. */
+/** Turns the system's errors of file operations into this project's errors. */
 
 import { BlobstoreError, ERRNO, type ErrorCode } from '@blobyard/core';
 
-/** A transfer is tried again so many times without a byte moving, before it fails. */
+/** A transfer that moves no byte is tried this many times before it fails. */
 const ATTEMPTS_MAX = 1000;
 
-/** Codes of the system that mean, for a transfer, one of ours; all others mean EIO. */
+/** System error codes of transfers, and the codes of this project for them; all others become EIO. */
 const TRANSFER_CODES: Readonly<Record<string, ErrorCode>> = {
   EBADF: 'EBADF',
   EDQUOT: 'ENOSPC',
@@ -15,7 +15,7 @@ const TRANSFER_CODES: Readonly<Record<string, ErrorCode>> = {
   EPERM: 'EPERM',
 };
 
-/** Codes of the system that mean, for opening a file, one of ours. */
+/** System error codes of opening a file that become another code of this project. */
 const OPEN_CODES: Readonly<Record<string, ErrorCode>> = {
   EACCES: 'EPERM',
   EDQUOT: 'ENOSPC',
@@ -25,25 +25,23 @@ const OPEN_CODES: Readonly<Record<string, ErrorCode>> = {
   EROFS: 'EPERM',
 };
 
-/**
- * How file systems and kernels say that they have no hole punching, and this package where its native part is missing.
- */
+/** Codes for missing hole punching: of file systems and kernels, and of this package without its native part. */
 const UNSUPPORTED_CODES = new Set(['ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'ENODEV']);
 
-/** The error's code, if it is one of the system or of this project. */
+/** The `code` of an error of the system or of this project; undefined for others. */
 export function codeOf(cause: unknown): string | undefined {
   const code = (cause as { code?: unknown } | null)?.code;
   return typeof code === 'string' ? code : undefined;
 }
 
-/** A failed read, write, zeroing or flush. */
+/** The error for a failed read, write, zeroing or flush. */
 export function transferError(cause: unknown, doing: string): BlobstoreError {
   if (cause instanceof BlobstoreError) return cause;
   const code = TRANSFER_CODES[codeOf(cause) ?? ''] ?? 'EIO';
   return failure(code, cause, doing);
 }
 
-/** A file that could not be opened or made. */
+/** The error for a file that could not be opened or created. */
 export function openError(cause: unknown, doing: string): BlobstoreError {
   if (cause instanceof BlobstoreError) return cause;
   const given = codeOf(cause) ?? '';
@@ -56,8 +54,8 @@ function failure(code: ErrorCode, thrown: unknown, doing: string): BlobstoreErro
 }
 
 /**
- * The system's error without the path that Node puts into it: with links resolved, or a folder before it, that is more than the
- * user has named.
+ * The system's error without the path that Node puts into it. That path may be absolute or have its links resolved, and
+ * so show more than the user has named.
  */
 export function withoutPath(cause: unknown): unknown {
   if (!(cause instanceof Error) || !('path' in cause)) return cause;
@@ -66,30 +64,31 @@ export function withoutPath(cause: unknown): unknown {
   return Object.assign(new Error(`${reason}, ${syscall}`), { code, errno, syscall });
 }
 
-/** The file ended inside the device. */
+/** The error for a read that reached the end of the file inside the device. */
 export function truncatedError(path: string, position: number, lengthBytes: number, doneBytes: number): BlobstoreError {
   const asked = `read of ${lengthBytes} bytes at byte ${position} of ${path}`;
-  return new BlobstoreError('EIO', `${asked} met its end after ${doneBytes}: the file was truncated while it was open`);
+  const found = `reached the end of the file after ${doneBytes} bytes: it was truncated while it was open`;
+  return new BlobstoreError('EIO', `${asked} ${found}`);
 }
 
-/** The file is shorter than the device that it is open as. */
+/** The error for a file that has become shorter than its device. */
 export function cutError(path: string, operation: string, wholeBytes: number, foundBytes: number): BlobstoreError {
   const found = `the file was truncated while it was open, from ${wholeBytes} bytes to ${foundBytes}`;
-  return new BlobstoreError('EIO', `${operation} of ${path}: ${found}; what was beyond is lost`);
+  return new BlobstoreError('EIO', `${operation} of ${path}: ${found}; the data beyond is lost`);
 }
 
-/** The system took no byte of a write and gave no reason. */
+/** The error for a write of which the system took no byte, without an error. */
 export function stuckWriteError(path: string, position: number, lengthBytes: number): BlobstoreError {
   return new BlobstoreError('EIO', `write of ${lengthBytes} bytes at byte ${position} of ${path} makes no progress`);
 }
 
-/** Whether to try the call again: a signal came, or the system said "again". @param attempt - from 1. */
+/** Whether to repeat a call: a signal interrupted it, or the system asks to try again. @param attempt - from 1 */
 export function mayRetry(cause: unknown, attempt: number): boolean {
   const code = codeOf(cause);
   return (code === 'EINTR' || code === 'EAGAIN') && attempt < ATTEMPTS_MAX;
 }
 
-/** Whether the error means that the file system will never do this. */
+/** Whether the error means that the file system does not support the operation. */
 export function isUnsupported(cause: unknown): boolean {
   return UNSUPPORTED_CODES.has(codeOf(cause) ?? '');
 }

@@ -1,27 +1,30 @@
-/** Which file it is that a name or a descriptor leads to: names come to mean other files, by a rename for one. */
+/** Identifies the file behind a path or a descriptor: after a rename, a path leads to another file. */
 
 import { BlobstoreError } from '@blobyard/core';
 import type { FileSystem } from './file-system.js';
 
-/** A file that a thread of this process has open, for others to open the same. */
+/** A file that a thread of this process has open, described so that other threads can open the same file. */
 export interface SameFile {
-  /** What `identityOf` says of it. While it is open no other file is that. */
+  /** Its `identityOf`. No other file has the same identity while it is open. */
   readonly identity: string;
-  /** The number under which it is open: a way to it when its path leads elsewhere. It may be closed, or used anew, by now. */
+  /**
+   * The descriptor under which it was open: another way to the file when its path leads elsewhere. By now the number
+   * may be closed, or used for another file.
+   */
   readonly descriptor: number;
 }
 
-/** The file that a descriptor is of, as a text: its file system, its number there, and for a block device which it is. */
+/** The identity of the file of a descriptor: file system, inode and, for a block device, its device number. */
 export function identityOf(fs: Pick<FileSystem, 'fstatSync'>, fd: number): string {
   return identityIn(fs.fstatSync(fd, { bigint: true }));
 }
 
 /**
- * Opens a file by its path or, where that leads to another one by now, by the descriptor under which it is open (on Linux).
- * Throws ENOENT when neither leads to it, and never opens another: it is looked at before it is opened (to open a pipe would be
- * to wait for its other end), and again afterwards.
+ * Opens a file by its path or, if that leads to another file by now, through the descriptor under which it is open (on
+ * Linux). Throws ENOENT when neither leads to it. The identity is checked before opening, since opening a pipe would
+ * wait for its other end, and again afterwards, since the path may have been changed in between.
  *
- * @param label - how messages name it
+ * @param label - the name of the file in messages
  */
 export function openSameFile(
   fs: FileSystem,
@@ -36,15 +39,15 @@ export function openSameFile(
     if (identityOf(fs, fd) === same.identity) return fd;
     fs.closeSync(fd);
   }
-  const found = `${label} is another file by now, or none, and the one that is meant cannot be reached`;
-  throw new BlobstoreError('ENOENT', `${found}: close what has it open, and open it anew where it is`);
+  const found = `${label} is another file by now, or missing, and the file that is open cannot be reached`;
+  throw new BlobstoreError('ENOENT', `${found}: close it where it is open, and open it again under its present name`);
 }
 
 function leadsTo(fs: FileSystem, path: string, identity: string): boolean {
   try {
     return identityIn(fs.statSync(path, { bigint: true })) === identity;
   } catch {
-    return false; // whatever is there cannot be the one that somebody has open
+    return false; // no file there that could be the open one
   }
 }
 

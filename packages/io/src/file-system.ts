@@ -1,6 +1,6 @@
 /**
- * The calls that files are used by, as one object, so that a test can give a file system that moves fewer bytes than
- * asked, fails, or has no hole punching.
+ * The system calls for files, as one object. Tests replace it by one that moves fewer bytes than asked, fails, or does
+ * not support hole punching.
  */
 
 import fs from 'node:fs';
@@ -31,38 +31,41 @@ type NodeCalls = Pick<
 
 /** What the package fs-native-extensions adds to Node's `fs`; positions and lengths are in bytes. */
 interface NativeCalls {
-  /** Punches a hole: the bytes read as zeroes, and whole file system blocks go back to the medium. */
+  /** Punches a hole: the bytes read as zeroes, and whole file system blocks are freed. */
   trimSync(fd: number, position: number, lengthBytes: number): void;
   trim(fd: number, position: number, lengthBytes: number): Promise<void>;
-  /** Allows holes in a file; Windows alone wants to be asked. */
+  /** Makes a file sparse, which only Windows needs. */
   sparseSync(fd: number): void;
 }
 
 export type FileSystem = NodeCalls & NativeCalls;
 
-/** The bytes that a lock is on; they need not be there. */
+/** The bytes that are locked; they may lie beyond the end of the file. */
 export interface LockRange {
   readonly start: number;
-  /** 0: all from `start` on. */
+  /** 0 means all bytes from `start` on. */
   readonly lengthBytes: number;
 }
 
 export interface FileLockOptions {
-  /** Excludes only exclusive locks. False unless given. */
+  /** A shared lock excludes only exclusive locks. Default: false. */
   readonly shared?: boolean;
-  /** All of the file unless given; anything else needs `hasByteLocks`. */
+  /** Default: the whole file. A part of it needs `hasByteLocks`. */
   readonly range?: LockRange;
 }
 
-/** Locks on open files, of the same package. They are on the open file, and go with it, however its process ends. */
+/**
+ * Locks on open files, also of fs-native-extensions. The system drops a lock when the open file is closed, and when its
+ * process ends in any way.
+ */
 export interface FileLocks {
-  /** Takes the lock, or answers false if another open file has one there that excludes it. */
+  /** Takes the lock. Returns false if another open file holds a lock there that excludes it. Does not wait. */
   tryLock(fd: number, options?: FileLockOptions): boolean;
-  /** Gives back what the open file has locked there. */
+  /** Releases the locks that the open file holds there. */
   unlock(fd: number, range?: LockRange): void;
 }
 
-/** Whether parts of a file can be locked: macOS locks files as a whole. */
+/** Whether parts of a file can be locked; macOS, for one, locks only whole files. */
 export const hasByteLocks = process.platform === 'linux' || process.platform === 'android';
 
 const ALL_BYTES: LockRange = { start: 0, lengthBytes: 0 };
@@ -72,7 +75,7 @@ interface NativeLocks {
   unlock(fd: number, start: number, lengthBytes: number): void;
 }
 
-/** The native calls, or why they did not load: fs-native-extensions is prebuilt for many platforms, but not for all. */
+/** The native calls, or why they did not load: fs-native-extensions is not prebuilt for all platforms. */
 let loaded: { readonly calls: NativeCalls & NativeLocks } | { readonly failure: BlobstoreError } | undefined;
 
 function load(): NonNullable<typeof loaded> {
@@ -85,7 +88,7 @@ function load(): NonNullable<typeof loaded> {
   }
 }
 
-/** The native calls. Throws ENOTSUP where they are missing, which for hole punching means that zeroes are written. */
+/** The native calls. Throws ENOTSUP where they are missing; instead of punching holes, callers then write zeroes. */
 function native(): NativeCalls & NativeLocks {
   const result = binding();
   if ('failure' in result) throw result.failure;
@@ -97,18 +100,18 @@ function binding(): NonNullable<typeof loaded> {
   return loaded;
 }
 
-/** The calls of this machine. */
+/** The system calls of this machine. */
 export const nodeFileSystem: FileSystem = {
   ...fs,
   trimSync: (fd, position, lengthBytes) => native().trimSync(fd, position, lengthBytes),
   trim: async (fd, position, lengthBytes) => native().trim(fd, position, lengthBytes),
   sparseSync: (fd) => {
-    // Without it the file takes all its room at once, and works.
+    // Without it the file works, but takes all its space at once.
     if (process.platform === 'win32' && 'calls' in binding()) native().sparseSync(fd);
   },
 };
 
-/** The locks of this machine. Each call throws ENOTSUP where they are missing. */
+/** The file locks of this machine. Each call throws ENOTSUP where they are not supported. */
 export const fileLocks: FileLocks = {
   tryLock: (fd, { shared = false, range = ALL_BYTES } = {}) =>
     native().tryLock(fd, range.start, range.lengthBytes, { shared }),

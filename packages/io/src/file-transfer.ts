@@ -1,9 +1,10 @@
 /**
- * Transfers between buffers and an open file that move all their bytes or fail, while the calling thread waits. Systems
- * may move fewer bytes than asked, or ask to be asked again; both is seen to here. The caller's buffer goes to the
- * system as it is, unless the file is open for direct I/O and the buffer is not aligned: then its bytes take a detour.
+ * Transfers between buffers and an open file. The calling thread waits; a transfer moves all its bytes or throws. A
+ * system call may move fewer bytes than asked, or be interrupted (EINTR, EAGAIN); it is then repeated for the rest. The
+ * system gets the caller's buffer as it is, except for direct I/O with an unaligned buffer: its bytes are copied
+ * through a bounce buffer, here called a detour.
  *
- * Lengths and positions are in bytes, checked by the caller. `async-file-transfer.ts` has the same for promises.
+ * Lengths and positions are in bytes, checked by the caller. `async-file-transfer.ts` has the same with promises.
  */
 
 import { allocateAligned, areAligned, DIRECT_ALIGNMENT_BYTES, isAligned } from './aligned-buffer.js';
@@ -11,20 +12,20 @@ import { codeOf, isUnsupported, mayRetry, stuckWriteError, transferError, trunca
 import type { OpenFile } from './open-file.js';
 import { afterBytes, gather, scatter } from './scatter-list.js';
 
-/** The most that one system call is asked to move; Node and Linux stop just below 2 GiB. */
+/** The most bytes of one system call; the limit of Node and Linux is just below 2 GiB. */
 export const CALL_BYTES_MAX = 1024 * 1024 * 1024;
 
-/** The most buffers that one system call takes; Linux has 1024. */
+/** The most buffers of one system call: Linux's limit. */
 export const CALL_BUFFERS_MAX = 1024;
 
-/** Length of the buffers for detours and for zeroes. */
+/** Length of the bounce buffers and of the buffer of zeroes, in bytes. */
 export const DETOUR_BYTES = 1024 * 1024;
 
-/** This thread's buffer for detours: a transfer is over before the next begins. */
+/** This thread's bounce buffer. One is enough: a synchronous transfer ends before the next begins. */
 let detour: Uint8Array | undefined;
 let zeroes: Uint8Array | undefined;
 
-/** This thread's buffer of zeroes, `DETOUR_BYTES` long; never written to. */
+/** This thread's buffer of zeroes, `DETOUR_BYTES` long. Read only. */
 export function zeroBuffer(): Uint8Array {
   zeroes ??= allocateAligned(DETOUR_BYTES);
   return zeroes;
@@ -66,7 +67,7 @@ export function writevAt(file: OpenFile, buffers: readonly Uint8Array[], length:
   }
 }
 
-/** Makes the range read as zeroes, and gives its file system blocks back where the file system can take them. */
+/** Makes the range read as zeroes: punches a hole where the file system supports it, writes zeroes elsewhere. */
 export function zeroAt(file: OpenFile, length: number, position: number): void {
   if (length === 0) return;
   if (file.punchesHoles && punchHole(file, length, position)) return;
@@ -77,7 +78,10 @@ export function zeroAt(file: OpenFile, length: number, position: number): void {
   }
 }
 
-/** Brings everything that was written to the medium. After a failure it fails for good; of a file that was cut while it is. */
+/**
+ * Makes everything that was written durable. After one failed flush, every later flush fails (see `checkFlushable`).
+ * Throws EIO while the file is shorter than the device.
+ */
 export function flushFile(file: OpenFile): void {
   file.checkFlushable();
   file.requireLength('flush', Number.POSITIVE_INFINITY);
@@ -88,20 +92,23 @@ export function flushFile(file: OpenFile): void {
   }
 }
 
-/** A read has met the end of the file: the device's writes are told. */
+/** The error for a read that reached the end of the file. From now on, writes check the length of the file. */
 export function endOfFile(file: OpenFile, position: number, length: number, done: number): Error {
   file.noteCut();
   return truncatedError(file.path, position, length, done);
 }
 
-/** Whether a read that moved so many bytes has met the end of the file: direct reads stop between blocks only there. */
+/**
+ * Whether a read that moved `moved` of `asked` bytes reached the end of the file. A direct read moves a part of a
+ * sector only there.
+ */
 export function isEndOfFile(file: OpenFile, moved: number, asked: number): boolean {
   return moved === 0 || (file.direct && moved < asked && moved % DIRECT_ALIGNMENT_BYTES !== 0);
 }
 
 /**
- * What is to be done about a hole that could not be punched: 'again', 'write' zeroes this time, 'never' try again, or
- * 'fail'. EINVAL is about this range: some systems punch only whole blocks.
+ * What to do when a hole could not be punched: try 'again', 'write' zeroes for this range, write zeroes from now on and
+ * 'never' punch again, or 'fail'. EINVAL concerns this range only: some systems punch only whole blocks.
  */
 export function afterFailedPunch(cause: unknown, attempt: number): 'again' | 'write' | 'never' | 'fail' {
   if (mayRetry(cause, attempt)) return 'again';
@@ -109,7 +116,7 @@ export function afterFailedPunch(cause: unknown, attempt: number): 'again' | 'wr
   return codeOf(cause) === 'EINVAL' ? 'write' : 'fail';
 }
 
-/** The buffers that follow the first `doneBytes` bytes, as many as one call takes. */
+/** The list without its first `doneBytes` bytes, limited to the buffers of one system call. */
 export function restOfList(buffers: readonly Uint8Array[], doneBytes: number): readonly Uint8Array[] {
   const rest = doneBytes === 0 ? buffers : afterBytes(buffers, doneBytes);
   return rest.length <= CALL_BUFFERS_MAX ? rest : rest.slice(0, CALL_BUFFERS_MAX);
@@ -143,7 +150,7 @@ function writeAll(file: OpenFile, buffer: Uint8Array, offset: number, length: nu
   }
 }
 
-/** One call, tried again while the system asks for it. */
+/** Makes one system call, and repeats it while it fails with EINTR or EAGAIN. */
 function once<T>(file: OpenFile, operation: string, position: number | undefined, call: () => T): T {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -154,7 +161,7 @@ function once<T>(file: OpenFile, operation: string, position: number | undefined
   }
 }
 
-/** Answers false where zeroes have to be written instead. */
+/** Returns false when zeroes must be written instead. */
 function punchHole(file: OpenFile, length: number, position: number): boolean {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -189,7 +196,7 @@ function writevByDetour(file: OpenFile, buffers: readonly Uint8Array[], length: 
   }
 }
 
-/** The beginning of an error message. */
+/** The start of an error message: what was done where. */
 export function describe(file: OpenFile, operation: string, position?: number): string {
   return position === undefined ? `${operation} of ${file.path}` : `${operation} at byte ${position} of ${file.path}`;
 }

@@ -2,7 +2,7 @@
 
 import type { MaybePromise } from '@blobyard/core';
 
-/** Calls `next` when `result` is done: at once if it is not a promise, so that what is synchronous stays so. */
+/** Calls `next` after `result`: at once if `result` is not a promise, so that synchronous code stays synchronous. */
 export function afterwards<T>(result: MaybePromise<void>, next: () => MaybePromise<T>): MaybePromise<T> {
   return result instanceof Promise ? result.then(next) : next();
 }

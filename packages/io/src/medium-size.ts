@@ -1,6 +1,6 @@
 /**
- * How large a file or a block device is. `stat` tells the size of a file, but says 0 for a block device; for that Linux
- * has a number in /sys, and elsewhere the last block is found by reading.
+ * The size of a file or a block device. `stat` gives the size of a file, but 0 for a block device. The size of a block
+ * device is in /sys on Linux; elsewhere, reads find the last block.
  */
 
 import type { Stats } from 'node:fs';
@@ -8,10 +8,10 @@ import { BlobstoreError } from '@blobyard/core';
 import { allocateAligned } from './aligned-buffer.js';
 import type { FileSystem } from './file-system.js';
 
-/** The unit of the sizes in /sys, whatever the device's own block length. */
+/** The unit of the sizes in /sys; it does not depend on the device's block length. */
 const SYS_SECTOR_BYTES = 512;
 
-/** Bytes in an open file or block device. Throws EINVAL for any other kind of file. */
+/** The size of an open file or block device, in bytes. Throws EINVAL for any other kind of file. */
 export function mediumSizeBytes(fs: FileSystem, fd: number, blockLengthBytes: number): number {
   const stats = fs.fstatSync(fd);
   if (stats.isFile()) return stats.size;
@@ -24,8 +24,8 @@ export function mediumSizeBytes(fs: FileSystem, fd: number, blockLengthBytes: nu
 }
 
 /**
- * Bytes of a medium about which nothing is known but whether a block can be read: doubles a block number until it lies
- * outside, then halves the distance. About a hundred reads for the largest device.
+ * Finds the size of a medium, in bytes, only by reading blocks: doubles a block number until it is beyond the end, then
+ * searches by bisection. About a hundred reads for the largest device.
  */
 export function probeSizeBytes(hasBlockAt: (block: number) => boolean, blockLengthBytes: number): number {
   if (!hasBlockAt(0)) return 0;
@@ -45,8 +45,8 @@ export function probeSizeBytes(hasBlockAt: (block: number) => boolean, blockLeng
 }
 
 /**
- * Whether a whole block can be read. Past the end systems read nothing or refuse the position; any other failure is of
- * the medium, says nothing about its size, and is thrown.
+ * Whether a whole block can be read. Beyond the end, systems read nothing, or fail with EINVAL or ENXIO. Other failures
+ * say nothing about the size, and are thrown.
  */
 export function hasBlock(fs: FileSystem, fd: number, block: number, blockLengthBytes: number): boolean {
   const buffer = allocateAligned(blockLengthBytes);
@@ -69,7 +69,7 @@ function sysSizeBytes(fs: FileSystem, stats: Stats): number | undefined {
   }
 }
 
-/** The two numbers that Linux packs into `rdev`: 12 + 20 bits in its lower half, with more of each above them. */
+/** Unpacks the major and minor number from Linux's `rdev`, where the bits of both are interleaved. */
 export function deviceNumbers(rdev: number): { major: number; minor: number } {
   const packed = BigInt(rdev);
   const major = ((packed >> 8n) & 0xfffn) | ((packed >> 32n) & 0xffff_f000n);

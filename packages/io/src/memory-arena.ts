@@ -1,10 +1,10 @@
 /**
- * Hands out runs of pages of a shared memory, to any thread, without a lock: a thread that dies half way through can
- * leave a few pages taken, but nothing that others would wait for.
+ * Allocates runs of pages in a shared memory, for any thread, without a lock. A thread that dies in the middle can leak
+ * a few pages, but leaves nothing that blocks other threads.
  *
- * One shared word for each page: 0 free, n > 0 the first page of a run of n, -1 taken otherwise. A thread looks for
- * free words, then takes them one by one with compare-and-exchange; if another was faster it gives back what it took
- * and looks on.
+ * There is one shared word for each page: 0 when free, n > 0 in the first page of a run of n pages, -1 in the others of
+ * a run. A thread looks for free words, then takes them one by one with compare-and-exchange. If another thread takes
+ * one of them first, it gives back those that it took, and looks further.
  */
 
 import { BlobstoreError } from '@blobyard/core';
@@ -12,13 +12,13 @@ import { BlobstoreError } from '@blobyard/core';
 const FREE = 0;
 const TAKEN = -1;
 
-/** What `allocate` answers when no run is long enough. */
+/** The result of `allocate` when no free run is long enough. */
 export const NO_PAGES = -1;
 
 export class MemoryArena {
   readonly #words: Int32Array;
 
-  /** @param words - a shared word for each page, all 0 at first. */
+  /** @param words - a shared word for each page, all 0 in a new arena */
   constructor(words: Int32Array) {
     this.#words = words;
   }
@@ -28,14 +28,14 @@ export class MemoryArena {
     return this.#words.length;
   }
 
-  /** Pages not handed out now. Any thread: the count may be old by the time it is looked at. */
+  /** Pages that are free now. Any thread; other threads may change it at any time. */
   get freePageCount(): number {
     let free = 0;
     for (let page = 0; page < this.#words.length; page++) if (Atomics.load(this.#words, page) === FREE) free++;
     return free;
   }
 
-  /** Takes the first run of `pageCount` free pages. Answers its first page, or `NO_PAGES`. Any thread. */
+  /** Takes the first run of `pageCount` free pages. Returns its first page, or `NO_PAGES`. Any thread. */
   allocate(pageCount: number): number {
     let first = 0;
     let length = 0;
@@ -55,12 +55,12 @@ export class MemoryArena {
   }
 
   /**
-   * Gives back the run that begins at `first`, after `clear(pageCount)` while it is nobody's. Any thread. Throws EINVAL
-   * if no run begins there, as after a second release.
+   * Frees the run that begins at `first`. Calls `clear(pageCount)` before, while no thread owns the pages. Any thread.
+   * Throws EINVAL if no run begins there, as after a second release.
    */
   release(first: number, clear: (pageCount: number) => void): void {
     const pageCount = this.runLength(first);
-    // Of two releases of one run only one gets past here.
+    // If two threads release the same run, only one gets past this line.
     if (Atomics.compareExchange(this.#words, first, pageCount, TAKEN) !== pageCount) throw notARun();
     clear(pageCount);
     for (let page = first; page < first + pageCount; page++) Atomics.store(this.#words, page, FREE);

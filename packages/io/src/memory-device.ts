@@ -1,14 +1,14 @@
 /**
- * A device in shared memory, the fastest there is. Other threads open it from the same memory, and see each other's
- * writes. Buffers from its arena lie in that memory too, and are copied by its bulk instructions without an object
- * being allocated; other buffers work, at about twice the time.
+ * A device in shared memory, the fastest kind. Other threads open it from the same memory, and see each other's writes.
+ * Buffers from its arena lie in the same memory, so bulk instructions copy them, and nothing is allocated. Other
+ * buffers work too, and take about twice the time.
  *
- * The memory:
+ * Layout of the memory:
  *
- *     0         header: the words below
+ *     0         header: the words of `HEADER`
  *     4096      arena map: a word for each page of the arena (memory-arena.ts)
  *     …         arena
- *     …         the device's bytes, up to its capacity; zero from its end on
+ *     …         the bytes of the device, up to its capacity; beyond its size they are zero
  */
 
 import { types } from 'node:util';
@@ -27,33 +27,34 @@ import { MemoryArena, NO_PAGES } from './memory-arena.js';
 import { checkAnyObject, checkBoolean, checkImage, checkInteger, checkMultiple, invalid } from './option-checks.js';
 import type { ResizableDevice } from './resizable-device.js';
 
-/** How a memory device is made. */
+/** Options for a new memory device. */
 export interface MemoryDeviceOptions {
-  /** Bytes of the device: a multiple of the block length. */
+  /** Size in bytes: a multiple of the block length. */
   readonly sizeBytes: number;
-  /** Bytes in a block, 1 to 65536; 4096 unless given. (A store takes only powers of two from 512 to 4096.) */
+  /** Bytes in a block, 1 to 65536; a store accepts only powers of two from 512 to 4096. Default: 4096. */
   readonly blockLengthBytes?: number;
-  /** Bytes up to which `resize` can grow it; `sizeBytes` unless given. With the arena less than 4 GiB. */
+  /** The size in bytes up to which `resize` can grow it. With the arena, less than 4 GiB. Default: `sizeBytes`. */
   readonly maxSizeBytes?: number;
   /**
-   * Bytes of the arena for callers' buffers, rounded up to pages; 16 MiB unless given. Memory is used as it is touched.
+   * Bytes of the arena for callers' buffers, rounded up to pages of 4096. Pages take physical memory when they are
+   * first touched. Default: 16 MiB.
    */
   readonly arenaBytes?: number;
-  /** Whether channels have `copy`; true unless given. */
+  /** Whether channels have `copy`. Default: true. */
   readonly canCopy?: boolean;
 }
 
-/** How a memory device is opened again, in this thread or another to which the memory was posted. */
+/** Options for opening an existing memory device, in this thread or in another one that got the memory posted. */
 export interface SharedMemoryDeviceOptions {
   readonly memory: SharedWasmMemory;
 }
 
-/** The words of the header; all but `BLOCK_COUNT` stay as they are made, so that they need no lock. */
+/** The words of the header. Only `BLOCK_COUNT` ever changes, and it is atomic, so no lock is needed. */
 const HEADER = {
-  /** Tells a memory of ours from any other. */
+  /** Marks a memory that holds a device. */
   MAGIC: 0,
   BLOCK_LENGTH_BYTES: 1,
-  /** Blocks now, unsigned. Written by `resize`, read by every operation; atomic. */
+  /** Current number of blocks, unsigned, atomic. Written by `resize`, read by every operation. */
   BLOCK_COUNT: 2,
   CAPACITY_BYTES: 3,
   DATA_OFFSET_BYTES: 4,
@@ -70,7 +71,7 @@ const BLOCK_LENGTH_BYTES_MAX = 65536;
 const DEFAULT_ARENA_BYTES = 16 * 1024 * 1024;
 
 export class MemoryDevice implements ResizableDevice {
-  /** The whole of the device; post it to another thread and open it there with `new MemoryDevice({ memory })`. */
+  /** Holds the whole device. Post it to another thread, and open it there with `new MemoryDevice({ memory })`. */
   readonly memory: SharedWasmMemory;
   readonly blockLengthBytes: number;
   readonly synchronous = true;
@@ -83,7 +84,7 @@ export class MemoryDevice implements ResizableDevice {
   readonly #channels = new Set<MemoryChannel>();
   #isOpen = true;
 
-  /** Opens the device that lies in a memory. Throws EINVAL if none does. */
+  /** Opens the device in an existing memory, for the calling thread. Throws EINVAL if there is none. */
   constructor(options: SharedMemoryDeviceOptions) {
     const { memory } = checkAnyObject('a memory device', options) as Partial<SharedMemoryDeviceOptions>;
     const header = deviceHeader(memory);
@@ -97,7 +98,7 @@ export class MemoryDevice implements ResizableDevice {
     this.#arenaOffset = header[HEADER.ARENA_OFFSET_BYTES];
   }
 
-  /** A new device, all zeroes. Throws EINVAL for options that cannot be, ENOMEM where there is no room for it. */
+  /** Creates a device of zeroes. Throws EINVAL for invalid options, ENOMEM if the memory cannot be allocated. */
   static create(options: MemoryDeviceOptions): MemoryDevice {
     const layout = layOut(checkAnyObject('a memory device', options) as unknown as MemoryDeviceOptions);
     const memory = createSharedMemory(layout.dataOffset + layout.capacityBytes);
@@ -113,7 +114,7 @@ export class MemoryDevice implements ResizableDevice {
     return new MemoryDevice({ memory });
   }
 
-  /** A new device that holds a copy of `image`, which is whole blocks. */
+  /** Creates a device with a copy of `image`, which must be whole blocks. Throws as `create`. */
   static fromBytes(image: Uint8Array, options: Omit<MemoryDeviceOptions, 'sizeBytes'> = {}): MemoryDevice {
     checkImage(image);
     const device = MemoryDevice.create({ ...checkAnyObject('a memory device', options), sizeBytes: image.byteLength });
@@ -125,7 +126,7 @@ export class MemoryDevice implements ResizableDevice {
     return Atomics.load(this.#header, HEADER.BLOCK_COUNT) >>> 0;
   }
 
-  /** What another thread opens the device by. */
+  /** The spec by which other threads open the device. */
   get spec(): { readonly kind: 'memory'; readonly memory: SharedWasmMemory } {
     return { kind: 'memory', memory: this.memory };
   }
@@ -137,28 +138,28 @@ export class MemoryDevice implements ResizableDevice {
     return channel;
   }
 
-  /** The device's bytes as they are now, not a copy: what is written later shows. Any number of threads. */
+  /** A view of the device's bytes, not a copy: later writes of any thread show in it. Any thread. */
   bytes(): Uint8Array {
     return this.#view.data(0, this.blockCount * this.blockLengthBytes);
   }
 
   /**
-   * A page-aligned buffer of zeroes in the device's memory, from which and into which transfers are fastest. Any
-   * thread. Throws ENOMEM when the arena has no such run of pages left.
+   * Allocates a page-aligned buffer of `lengthBytes` zeroes in the device's memory, where transfers are fastest. Any
+   * thread. Throws EINVAL for an invalid length, ENOMEM when the arena has no free run of pages that is long enough.
    */
   allocateBuffer(lengthBytes: number): Uint8Array {
     checkInteger('the length of a buffer', lengthBytes, 1, WASM_MEMORY_MAX_BYTES);
     const page = this.#arena.allocate(Math.ceil(lengthBytes / PAGE_BYTES));
     if (page !== NO_PAGES) return this.bufferAt(this.#arenaOffset + page * PAGE_BYTES, lengthBytes);
     const freeBytes = this.#arena.freePageCount * PAGE_BYTES;
-    const found = `the arena has ${freeBytes} bytes free, maybe not in one piece`;
+    const found = `the arena has ${freeBytes} bytes free, possibly not contiguous`;
     const advice = 'release buffers, or make the device with a larger arenaBytes';
     throw new BlobstoreError('ENOMEM', `no room for a buffer of ${lengthBytes} bytes: ${found}; ${advice}`);
   }
 
   /**
-   * Gives back a buffer that `allocateBuffer` gave, here or in another thread. Throws EINVAL if it did not, or not any
-   * more.
+   * Frees a buffer of `allocateBuffer`, from this thread or another one. Any thread. Throws EINVAL for any other
+   * buffer, and for one that was released before.
    */
   releaseBuffer(buffer: Uint8Array): void {
     if (!types.isUint8Array(buffer)) throw invalid('the buffer to release', buffer, 'one that allocateBuffer gave');
@@ -166,11 +167,14 @@ export class MemoryDevice implements ResizableDevice {
     if (buffer.buffer !== this.memory.buffer || offset % PAGE_BYTES !== 0) {
       throw new BlobstoreError('EINVAL', "releaseBuffer of a buffer that is not from this device's arena");
     }
-    // The next owner expects zeroes, and has no business with these bytes.
+    // The next owner expects zeroes, and must not see the bytes of this one.
     this.#arena.release(offset / PAGE_BYTES, (pages) => this.#view.zero(buffer.byteOffset, pages * PAGE_BYTES));
   }
 
-  /** This thread's view of a buffer that another thread has allocated; its `byteOffset` and `byteLength` tell it. */
+  /**
+   * This thread's view of a buffer that another thread has allocated, by the `byteOffset` and `byteLength` of that
+   * buffer. Any thread. Throws EINVAL for a range outside the memory.
+   */
   bufferAt(byteOffset: number, lengthBytes: number): Uint8Array {
     const memoryBytes = this.memory.buffer.byteLength;
     checkInteger('the offset of a buffer', byteOffset, 0, memoryBytes);
@@ -178,7 +182,10 @@ export class MemoryDevice implements ResizableDevice {
     return new Uint8Array(this.memory.buffer, byteOffset, lengthBytes);
   }
 
-  /** Grows up to `maxSizeBytes`, or shrinks. Every thread's device sees it. One thread at a time. */
+  /**
+   * Grows the device up to `maxSizeBytes`, or shrinks it, for all threads. Only one thread may call it at a time.
+   * Throws EBADF on a closed device, EINVAL for an invalid count.
+   */
   resize(blockCount: number): void {
     checkOpen('resize', this.#isOpen);
     const blocksMax = Math.floor((this.#header[HEADER.CAPACITY_BYTES] >>> 0) / this.blockLengthBytes);
@@ -191,12 +198,12 @@ export class MemoryDevice implements ResizableDevice {
     }
   }
 
-  /** The size is looked at in every operation; there is nothing to look up. */
+  /** Does nothing: every operation reads the current size. Throws EBADF on a closed device. */
   refresh(): void {
     checkOpen('refresh', this.#isOpen);
   }
 
-  /** Closes this thread's device; the memory and the bytes in it stay, for whoever else has it. */
+  /** Closes this thread's device. The memory and its contents stay for other threads. */
   close(): void {
     this.#isOpen = false;
     for (const channel of this.#channels) channel.close();
@@ -204,19 +211,19 @@ export class MemoryDevice implements ResizableDevice {
 }
 
 /**
- * Bytes that are copied at once. The C library changes its way of copying for longer ones, which here is slower: 1 MiB takes
- * 68 to 71 us at once, and 60 to 62 us in pieces (`Buffer.copy`: 65).
+ * Longer copies are cut into pieces of this many bytes. For long copies, the C library changes to another method, which
+ * is slower here: 1 MiB takes 68 to 71 us in one piece, and 60 to 62 us in these pieces (`Buffer.copy`: 65 us).
  */
 const PIECE_BYTES = 16384;
 
 /**
- * One thread's ways to reach the memory; positions are bytes of the device unless they are said to be of the memory.
+ * One thread's access to the memory. Positions are in bytes of the device, except where they are bytes of the memory.
  */
 class MemoryView {
-  /** Where in the memory the device's first byte is. */
+  /** The byte of the memory where the device begins. */
   readonly dataOffset: number;
   readonly #buffer: ArrayBufferLike;
-  /** All of the memory; of explicit length, because a length-tracking view is slow. */
+  /** All of the memory; with an explicit length, because a length-tracking view is slow. */
   readonly #all: Uint8Array;
   readonly #bulk: BulkMemory;
 
@@ -254,7 +261,7 @@ class MemoryView {
     return types.isUint8Array(buffer) && buffer.buffer === this.#buffer;
   }
 
-  /** Copies bytes of the memory; both places are bytes of the memory. They may overlap. */
+  /** Copies within the memory; both positions are bytes of the memory. The ranges may overlap. */
   move(target: number, source: number, lengthBytes: number): void {
     if (lengthBytes > PIECE_BYTES && Math.abs(target - source) >= lengthBytes)
       this.#moveInPieces(target, source, lengthBytes);
@@ -272,7 +279,7 @@ class MemoryView {
     this.move(this.dataOffset + target, this.dataOffset + source, lengthBytes);
   }
 
-  /** @param memoryOffset - a byte of the memory. */
+  /** @param memoryOffset - in bytes of the memory */
   zero(memoryOffset: number, lengthBytes: number): void {
     this.#bulk.fill(memoryOffset | 0, 0, lengthBytes | 0);
   }
@@ -286,7 +293,7 @@ class MemoryChannel implements DeviceChannel {
   readonly #header: Int32Array;
   readonly #onClose: () => void;
   #isOpen = true;
-  /** The buffer of the last transfer that lay in the device's own memory, and where: such a place never changes. */
+  /** The last transfer's buffer in the device's memory, with its position and length, which can never change. */
   #ownBuffer: Uint8Array | undefined;
   #ownOffset = 0;
   #ownLength = 0;
@@ -325,8 +332,8 @@ class MemoryChannel implements DeviceChannel {
   }
 
   /**
-   * True for a transfer that is right in every way, with the buffer that was remembered. Asking a typed array where it lies
-   * costs more than all of this.
+   * True for a valid transfer with the remembered buffer. All these checks together cost less than reading `byteOffset`
+   * and `buffer` of a typed array.
    */
   #isPlain(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): boolean {
     return (
@@ -373,7 +380,7 @@ class MemoryChannel implements DeviceChannel {
     this.#view.zero(this.#view.dataOffset + lba * this.#blockLengthBytes, lengthBytes);
   }
 
-  /** The memory stays the device's: pages of a shared memory cannot be given back to the system. */
+  /** Only zeroes the blocks: the pages of a shared memory cannot be returned to the system. */
   unmap(lba: number, blockCount: number): void {
     const lengthBytes = this.#admit('unmap', lba, blockCount);
     this.#view.zero(this.#view.dataOffset + lba * this.#blockLengthBytes, lengthBytes);
@@ -395,7 +402,7 @@ class MemoryChannel implements DeviceChannel {
     this.#view.copyWithin(target * length, source * length, blockCount * length);
   }
 
-  /** Refuses what cannot be done; answers how many bytes it is. */
+  /** Checks a transfer, and returns its length in bytes. Throws EBADF, EIO or EINVAL. */
   #admit(operation: string, lba: number, blockCount: number): number {
     checkOpen(operation, this.#isOpen);
     checkRange(operation, lba, blockCount, this.#device.blockCount);
@@ -403,7 +410,7 @@ class MemoryChannel implements DeviceChannel {
   }
 }
 
-/** Where the parts of a new device lie in its memory, from options that are checked here. */
+/** Checks the options of a new device, and computes the layout of its memory. */
 function layOut(options: MemoryDeviceOptions) {
   const { blockLengthBytes = DEFAULT_BLOCK_LENGTH_BYTES, arenaBytes = DEFAULT_ARENA_BYTES } = options;
   checkInteger('blockLengthBytes', blockLengthBytes, 1, BLOCK_LENGTH_BYTES_MAX);

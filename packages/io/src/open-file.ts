@@ -1,4 +1,4 @@
-/** An open file and what is known about it: shared by a file device, its channels and the transfers they make. */
+/** The state of an open file, shared by a file device, its channels and their transfers. */
 
 import type { Stats } from 'node:fs';
 import { BlobstoreError } from '@blobyard/core';
@@ -10,10 +10,10 @@ import { mediumSizeBytes } from './medium-size.js';
 export interface OpenFileFields {
   readonly fs: FileSystem;
   readonly fd: number;
-  /** For messages: as its user has named it; the file may have been renamed since. */
+  /** For messages: the path that the user gave. The file may have been renamed since. */
   readonly path: string;
   readonly blockLengthBytes: number;
-  /** Opened with O_DIRECT: addresses, positions and lengths must be aligned. */
+  /** Opened with O_DIRECT: buffer addresses, positions and lengths must be aligned. */
   readonly direct: boolean;
   readonly readOnly: boolean;
 }
@@ -27,9 +27,9 @@ export class OpenFile implements OpenFileFields {
   readonly readOnly: boolean;
   /** Blocks of the file when its size was last looked up. */
   blockCount = 0;
-  /** False once the file system has refused to punch a hole; from then on zeroes are written. */
+  /** False after the file system has shown that it does not support hole punching; zeroes are written instead. */
   punchesHoles = true;
-  /** True once a read or a flush has found the file shorter than the device; see `checkLength`. */
+  /** True while the file is known to be shorter than the device (truncated by somebody); see `checkLength`. */
   #isCut = false;
   #flushFailure: BlobstoreError | undefined;
   #inFlight = 0;
@@ -55,27 +55,28 @@ export class OpenFile implements OpenFileFields {
     this.blockCount = Math.floor(sizeBytes / this.blockLengthBytes);
   }
 
-  /** Throws EBADF when closed, EPERM when the file may not be written. */
+  /** Throws EBADF when the file is closed, EPERM when it was opened for reading only. */
   checkWritable(operation: string): void {
     checkOpen(operation, this.#isOpen);
     if (!this.readOnly) return;
     throw new BlobstoreError('EPERM', `${operation} to ${this.path}, which was opened with readOnly`);
   }
 
-  /** A read has met the end of the file inside the device. */
+  /** Notes that a read reached the end of the file inside the device. */
   noteCut(): void {
     this.#isCut = true;
   }
 
   /**
-   * Throws EIO when the file is known to be cut, and a write up to byte `end` would make it longer again: what was cut off would
-   * then read as zeroes, and nobody be told. Looks again each time, since the file may have its length back.
+   * Throws EIO when the file is known to be truncated, and a write up to byte `end` would extend it again: the lost
+   * data would then read as zeroes, without an error. Looks the length up each time, since the file may have been
+   * restored.
    */
   checkLength(operation: string, end: number): void {
     if (this.#isCut) this.requireLength(operation, end);
   }
 
-  /** Throws EIO when the file is shorter than the device, and than `end` bytes. */
+  /** Throws EIO when the file is shorter than the device and shorter than `end` bytes. */
   requireLength(operation: string, end: number): void {
     const stats = this.#stats(operation);
     const wholeBytes = this.blockCount * this.blockLengthBytes;
@@ -92,14 +93,14 @@ export class OpenFile implements OpenFileFields {
   }
 
   /**
-   * Throws the failure of an earlier flush. Linux reports lost writes once, and forgets them; so a flush that succeeds
-   * after one that failed does not mean that the data is on the medium.
+   * Throws the failure of an earlier flush. Linux reports lost writes only once. So a flush that succeeds after a
+   * failed one does not mean that the data is on the medium.
    */
   checkFlushable(): void {
     if (this.#flushFailure !== undefined) throw this.#flushFailure;
   }
 
-  /** Keeps a flush's failure, for every flush to come. */
+  /** Keeps the failure of a flush; every later flush throws it. */
   rememberFlushFailure(cause: unknown): BlobstoreError {
     const { code, message } = transferError(cause, `flush of ${this.path}`);
     this.#flushFailure ??= new BlobstoreError(code, `${message}; what was written may be lost, reopen the device`, {
@@ -109,8 +110,8 @@ export class OpenFile implements OpenFileFields {
   }
 
   /**
-   * Counts an operation as under way until it settles: the descriptor must not be closed under it, and its number used
-   * again.
+   * Counts an operation as in flight until it settles. `close` waits for it: if the descriptor were closed and its
+   * number used again, the operation would go to another file.
    */
   async track<T>(operation: Promise<T>): Promise<T> {
     this.#inFlight++;
@@ -122,7 +123,7 @@ export class OpenFile implements OpenFileFields {
     }
   }
 
-  /** Refuses new operations, and closes the file once those under way have ended. Call it once. */
+  /** Rejects new operations, and closes the file when those in flight have ended. Call it only once. */
   close(): void | Promise<void> {
     this.#isOpen = false;
     if (this.#inFlight === 0) return this.fs.closeSync(this.fd);

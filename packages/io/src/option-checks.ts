@@ -1,30 +1,30 @@
-/** Checks of what a user passes as options: each failure is EINVAL, says what was given and what would do. */
+/** Checks of users' options. Each failure is EINVAL, and says what was given and what is allowed. */
 
 import { types } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
 import { describeValue } from './describe-value.js';
 
-/** The value, if it is a whole number from `least` to `most`; both bounds are allowed values. */
+/** Returns the value if it is a whole number from `least` to `most`, both included. */
 export function checkInteger(name: string, value: unknown, least: number, most: number): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
   throw invalid(name, value, `a whole number from ${least} to ${most}`);
 }
 
-/** The value, if it is a whole number from 0 to `most` that `unit` divides. */
+/** Returns the value if it is a multiple of `unit` from 0 to `most`. */
 export function checkMultiple(name: string, value: unknown, unit: number, most: number): number {
   const whole = checkInteger(name, value, 0, most);
   if (whole % unit === 0) return whole;
   throw invalid(name, value, `a multiple of the block length, ${unit}, such as ${whole - (whole % unit) + unit}`);
 }
 
-/** The value, if it is a boolean; `fallback` if it is not given. */
+/** Returns the value if it is a boolean; `fallback` if it is undefined. */
 export function checkBoolean(name: string, value: unknown, fallback: boolean): boolean {
   if (value === undefined) return fallback;
   if (typeof value === 'boolean') return value;
   throw invalid(name, value, 'true or false');
 }
 
-/** The value, if it is one of the choices; the first of them if it is not given. */
+/** Returns the value if it is one of the choices; the first choice if it is undefined. */
 export function checkChoice<T extends string>(name: string, value: unknown, choices: readonly [T, ...T[]]): T {
   if (value === undefined) return choices[0];
   const choice = choices.find((candidate) => candidate === value);
@@ -32,13 +32,13 @@ export function checkChoice<T extends string>(name: string, value: unknown, choi
   throw invalid(name, value, choices.map((candidate) => `'${candidate}'`).join(' or '));
 }
 
-/** The value, if it is a string with something in it, and without the zero character that ends a path early. */
+/** Returns the value if it is a string that is not empty and has no zero character, which would end a path early. */
 export function checkText(name: string, value: unknown): string {
   if (typeof value === 'string' && value.length > 0 && !value.includes('\0')) return value;
   throw invalid(name, value, 'a string that is not empty');
 }
 
-/** The value, if it is an object whose properties all have a known name: a misspelt option must not pass unseen. */
+/** Returns a copy of the value if it is an object with only known properties: a misspelt option must not be ignored. */
 export function checkObject(name: string, value: unknown, known: readonly string[]): Record<string, unknown> {
   const object = checkAnyObject(name, value);
   for (const key of Object.keys(object)) {
@@ -48,17 +48,17 @@ export function checkObject(name: string, value: unknown, known: readonly string
   return object;
 }
 
-/** A copy of the value, if it is an object and no array: what is checked then is what is used. */
+/** Returns a copy of the value if it is an object and not an array. A copy cannot change between check and use. */
 export function checkAnyObject(name: string, value: unknown, wanted = 'an object'): Record<string, unknown> {
   try {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value };
   } catch (cause) {
-    throw new BlobstoreError('EINVAL', `${name} cannot be read: looking at it throws`, { cause });
+    throw new BlobstoreError('EINVAL', `${name} cannot be read: reading its properties throws`, { cause });
   }
   throw invalid(name, value, wanted);
 }
 
-/** True for an array whose memory is gone, or has become too small for it; such an array looks like an empty one. */
+/** True for an array whose buffer is detached, or has become too small for it. Such an array has length 0. */
 export function isDetached(array: Uint8Array): boolean {
   try {
     array.at(0);
@@ -68,12 +68,12 @@ export function isDetached(array: Uint8Array): boolean {
   }
 }
 
-/** EINVAL unless it is bytes that are there. */
+/** Throws EINVAL unless the image is a Uint8Array that is not detached. */
 export function checkImage(image: unknown): void {
   if (!types.isUint8Array(image) || isDetached(image)) throw invalid('the image', image, 'a Uint8Array');
 }
 
-/** The error for an option that cannot be used. */
+/** The error for an invalid option. */
 export function invalid(name: string, value: unknown, wanted: string): BlobstoreError {
   return new BlobstoreError('EINVAL', `${name} is ${describeValue(value)}; it must be ${wanted}`);
 }

@@ -1,6 +1,7 @@
 /**
- * A device over another one that never changes it: what is written stays in memory, and goes with the device. For a look at a
- * store that opening would repair, and for trying out what would be done to it. It belongs to the thread that made it.
+ * A copy-on-write device: writes stay in memory, are lost when it is closed, and never change the device below. It
+ * serves to look at a store that opening would recover, and to try out a repair. Only the thread that made it can use
+ * it.
  */
 
 import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
@@ -11,7 +12,7 @@ import { SparseMemoryDevice } from './sparse-memory-device.js';
 
 export class OverlayDevice implements BlockDevice {
   readonly blockLengthBytes: number;
-  /** As the device below had when this one was made. */
+  /** The block count of the device below when this one was made. */
   readonly blockCount: number;
   readonly synchronous: boolean;
   readonly canCopy = false;
@@ -20,7 +21,7 @@ export class OverlayDevice implements BlockDevice {
   readonly #channels = new Set<OverlayChannel>();
   #isOpen = true;
 
-  /** @param base - only read from now on; closed with this device */
+  /** @param base - the device below; this device only reads it, and closes it in `close` */
   constructor(base: BlockDevice) {
     const { blockLengthBytes, blockCount } = base;
     this.#base = base;
@@ -31,7 +32,7 @@ export class OverlayDevice implements BlockDevice {
     this.#written = { memory, blocks: new RangeSet() };
   }
 
-  /** Bytes of memory that what was written takes now; zeroes take none. */
+  /** Bytes of memory that the written blocks take now. Blocks that were zeroed take none. */
   get allocatedBytes(): number {
     return this.#written.memory.allocatedBytes;
   }
@@ -60,7 +61,7 @@ export class OverlayDevice implements BlockDevice {
   }
 }
 
-/** What was written: the blocks, and what is in them. */
+/** The written blocks: which they are, and their contents. */
 interface Written {
   readonly blocks: RangeSet;
   readonly memory: SparseMemoryDevice;
@@ -124,7 +125,7 @@ class OverlayChannel implements DeviceChannel {
     return this.#answer(() => this.#zero('unmap', lba, blockCount));
   }
 
-  /** There is nothing that could survive. */
+  /** Does nothing: the written blocks are lost when the device is closed. */
   flush(): MaybePromise<void> {
     return this.#answer(() => checkOpen('flush', this.#isOpen));
   }
@@ -136,7 +137,7 @@ class OverlayChannel implements DeviceChannel {
     this.#onClose();
   }
 
-  /** Reads each part from where it is. */
+  /** Reads each part from where its current contents are: memory, or the device below. */
   #read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): MaybePromise<void> {
     const { blockLengthBytes } = this.#device;
     const readings: Promise<void>[] = [];
@@ -154,12 +155,12 @@ class OverlayChannel implements DeviceChannel {
     return this.#above.unmap(lba, blockCount);
   }
 
-  /** Over an asynchronous device everything is answered by a promise, refusals too. */
+  /** Over an asynchronous device, every operation returns a promise, and failed checks reject it. */
   #answer(operation: () => MaybePromise<void>): MaybePromise<void> {
     return this.#device.synchronous ? operation() : (async () => operation())();
   }
 
-  /** Refuses what cannot be done; answers how many bytes it is. */
+  /** Checks a transfer, and returns its length in bytes. Throws EBADF, EIO or EINVAL. */
   #admit(operation: string, lba: number, blockCount: number): number {
     checkOpen(operation, this.#isOpen);
     checkRange(operation, lba, blockCount, this.#device.blockCount);

@@ -1,6 +1,6 @@
-/** A set of whole numbers that is kept as ranges: whatever their length, a range costs the same. */
+/** A set of whole numbers, stored as ranges: the cost of a range does not depend on its length. */
 
-/** A part of a range that is wholly inside the set or wholly outside. */
+/** A part of a range that is entirely inside the set or entirely outside. */
 export interface RangePart {
   readonly start: number;
   readonly count: number;
@@ -14,10 +14,10 @@ interface Range {
 }
 
 export class RangeSet {
-  /** In order; they neither overlap nor touch. */
+  /** In ascending order; no two overlap or touch. */
   #ranges: Range[] = [];
 
-  /** Puts `count` numbers from `start` on into the set. */
+  /** Adds the `count` numbers from `start` on. */
   add(start: number, count: number): void {
     if (count === 0) return;
     const from = this.#firstEndingFrom(start);

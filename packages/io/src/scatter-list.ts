@@ -1,4 +1,6 @@
-/** Lists of buffers that are one run of bytes: what is left of them after a part, and copies to and from one buffer. */
+/**
+ * Scatter lists, that is lists of buffers that form one run of bytes: skipping bytes, copying to and from one buffer.
+ */
 
 import { copyBytes } from './copy-bytes.js';
 
@@ -13,7 +15,7 @@ export function afterBytes(buffers: readonly Uint8Array[], skipBytes: number): U
   return rest;
 }
 
-/** Fills the first `lengthBytes` bytes of `target` from the list, of which `skipBytes` are passed over. */
+/** Copies `lengthBytes` bytes of the list, after its first `skipBytes`, to the start of `target`. */
 export function gather(
   buffers: readonly Uint8Array[],
   skipBytes: number,
@@ -25,7 +27,7 @@ export function gather(
   });
 }
 
-/** Copies the first `lengthBytes` bytes of `source` into the list, of which `skipBytes` are passed over. */
+/** Copies the first `lengthBytes` bytes of `source` into the list, after its first `skipBytes`. */
 export function scatter(
   source: Uint8Array,
   lengthBytes: number,
@@ -37,7 +39,7 @@ export function scatter(
   });
 }
 
-/** The bytes of a range of the list, buffer by buffer; `done` counts those already visited. */
+/** Visits the bytes of a range of the list, buffer by buffer; `done` is the number of bytes already visited. */
 function forEachPart(
   buffers: readonly Uint8Array[],
   skipBytes: number,

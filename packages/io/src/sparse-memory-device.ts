@@ -1,6 +1,6 @@
 /**
- * A device of any size that remembers only the chunks that were written: for simulated disks of many terabytes, and for
- * what is larger than one shared memory. It belongs to the thread that made it.
+ * A device of any size that allocates memory only for chunks that were written. It simulates disks of many terabytes,
+ * and devices that are larger than one shared memory. Only the thread that made it can use it.
  */
 
 import type { DeviceChannel } from '@blobyard/core';
@@ -9,20 +9,20 @@ import { copyBytes } from './copy-bytes.js';
 import { checkAnyObject, checkBoolean, checkImage, checkInteger, checkMultiple, invalid } from './option-checks.js';
 import type { ResizableDevice } from './resizable-device.js';
 
-/** How a sparse memory device is made. */
+/** Options for a sparse memory device. */
 export interface SparseMemoryDeviceOptions {
-  /** Bytes of the device: a multiple of the block length, up to 2^53 - 1. */
+  /** Size in bytes: a multiple of the block length, up to 2^53 - 1. */
   readonly sizeBytes: number;
-  /** Bytes in a block, 1 to 65536; 4096 unless given. (A store takes only powers of two from 512 to 4096.) */
+  /** Bytes in a block, 1 to 65536; a store accepts only powers of two from 512 to 4096. Default: 4096. */
   readonly blockLengthBytes?: number;
-  /** Whether channels have `copy`; true unless given. */
+  /** Whether channels have `copy`. Default: true. */
   readonly canCopy?: boolean;
 }
 
 const DEFAULT_BLOCK_LENGTH_BYTES = 4096;
 const BLOCK_LENGTH_BYTES_MAX = 65536;
 const CHUNK_BYTES = 65536;
-/** The largest image that `bytes` gives in one piece. */
+/** The largest device of which `bytes` returns a copy. */
 const IMAGE_BYTES_MAX = 2 ** 31;
 
 export class SparseMemoryDevice implements ResizableDevice {
@@ -35,7 +35,7 @@ export class SparseMemoryDevice implements ResizableDevice {
   #blockCount: number;
   #isOpen = true;
 
-  /** A new device, all zeroes. Throws EINVAL for options that cannot be. */
+  /** Creates a device of zeroes. Throws EINVAL for invalid options. */
   constructor(options: SparseMemoryDeviceOptions) {
     const given = checkAnyObject('a sparse memory device', options) as unknown as SparseMemoryDeviceOptions;
     const { sizeBytes, blockLengthBytes = DEFAULT_BLOCK_LENGTH_BYTES } = given;
@@ -46,7 +46,7 @@ export class SparseMemoryDevice implements ResizableDevice {
     this.#blockCount = sizeBytes / blockLengthBytes;
   }
 
-  /** A new device that holds a copy of `image`, which is whole blocks. */
+  /** Creates a device with a copy of `image`, which must be whole blocks. Throws EINVAL for invalid options. */
   static fromBytes(image: Uint8Array, options: Omit<SparseMemoryDeviceOptions, 'sizeBytes'> = {}): SparseMemoryDevice {
     checkImage(image);
     const given = checkAnyObject('a sparse memory device', options);
@@ -59,7 +59,7 @@ export class SparseMemoryDevice implements ResizableDevice {
     return this.#blockCount;
   }
 
-  /** Bytes of memory that the device's contents take now. */
+  /** Bytes of memory that the contents take now, a multiple of 64 KiB. */
   get allocatedBytes(): number {
     return this.#chunks.size * CHUNK_BYTES;
   }
@@ -72,18 +72,15 @@ export class SparseMemoryDevice implements ResizableDevice {
   }
 
   /**
-   * True when nothing was written to the blocks since they were last dropped; false does not say that they are not
-   * zero.
+   * True when the chunks of these blocks are not allocated, so that they read as zeroes. False does not mean that they
+   * do not. Throws EIO or EINVAL for a range that is not on the device.
    */
   isZeroes(lba: number, blockCount: number): boolean {
     checkRange('isZeroes', lba, blockCount, this.#blockCount);
     return this.#chunks.isEmpty(lba * this.blockLengthBytes, blockCount * this.blockLengthBytes);
   }
 
-  /**
-   * The device's bytes one piece after another, for hashing: views of up to 64 KiB, good until the device is written
-   * to.
-   */
+  /** The device's bytes in order, for hashing: views of up to 64 KiB, valid until the next write to the device. */
   *chunks(): Generator<Uint8Array, void, undefined> {
     const sizeBytes = this.#blockCount * this.blockLengthBytes;
     const zeroes = new Uint8Array(CHUNK_BYTES);
@@ -93,7 +90,7 @@ export class SparseMemoryDevice implements ResizableDevice {
     }
   }
 
-  /** A copy of the device's bytes. Throws EINVAL above 2 GiB; there use `chunks`. */
+  /** A copy of the device's bytes. Throws EINVAL above 2 GiB; use `chunks` there. */
   bytes(): Uint8Array {
     const sizeBytes = this.#blockCount * this.blockLengthBytes;
     if (sizeBytes > IMAGE_BYTES_MAX) throw invalid('the size of the image', sizeBytes, '2 GiB or less; use chunks()');
@@ -111,28 +108,28 @@ export class SparseMemoryDevice implements ResizableDevice {
     this.#blockCount = blockCount;
   }
 
-  /** `blockCount` is always right; there is nothing to look up. */
+  /** Does nothing: `blockCount` is always current. Throws EBADF on a closed device. */
   refresh(): void {
     checkOpen('refresh', this.#isOpen);
   }
 
-  /** Closes the device; `bytes` and `chunks` go on working. */
+  /** Closes the device. `bytes` and `chunks` still work. */
   close(): void {
     this.#isOpen = false;
     for (const channel of this.#channels) channel.close();
   }
 }
 
-/** The bytes that were written, by chunk; everything else is zero. Positions and lengths are in bytes, and trusted. */
+/** The written bytes, by chunk; all others are zero. Positions and lengths are in bytes, and are not checked. */
 class ChunkMap {
   readonly #chunks = new Map<number, Uint8Array>();
 
-  /** Chunks that are there. */
+  /** The number of allocated chunks. */
   get size(): number {
     return this.#chunks.size;
   }
 
-  /** The chunk that begins at a position, if it is there. */
+  /** The chunk that begins at a position, if it is allocated. */
   at(position: number): Uint8Array | undefined {
     return this.#chunks.get(position / CHUNK_BYTES);
   }
@@ -161,7 +158,7 @@ class ChunkMap {
     }
   }
 
-  /** Drops the chunks that lie wholly in the range, and clears the parts of the others. */
+  /** Frees the chunks that lie entirely in the range, and zeroes the parts of the others. */
   zero(position: number, lengthBytes: number): void {
     const end = position + lengthBytes;
     for (const index of this.#presentIn(position, end)) {
@@ -172,12 +169,12 @@ class ChunkMap {
     }
   }
 
-  /** True when no chunk of the range is there. */
+  /** True when no chunk of the range is allocated. */
   isEmpty(position: number, lengthBytes: number): boolean {
     return this.#presentIn(position, position + lengthBytes).next().done === true;
   }
 
-  /** Copies a range to another that it does not overlap; what is not there is not made there. */
+  /** Copies a range to another that it does not overlap. Does not allocate chunks for parts that are not allocated. */
   copy(target: number, source: number, lengthBytes: number): void {
     for (let done = 0; done < lengthBytes; ) {
       const { index, offset, length } = pieceAt(source + done, lengthBytes - done);
@@ -188,7 +185,7 @@ class ChunkMap {
     }
   }
 
-  /** The indices of the chunks that are there and touch the range, by whichever way looks at less. */
+  /** The indices of the allocated chunks that touch the range. Visits the range or all chunks, whichever is fewer. */
   *#presentIn(position: number, end: number): Generator<number, void, undefined> {
     if (end === position) return;
     const first = Math.floor(position / CHUNK_BYTES);
@@ -278,7 +275,7 @@ class SparseChannel implements DeviceChannel {
     this.#chunks.copy(target * length, source * length, blockCount * length);
   }
 
-  /** Refuses what cannot be done; answers how many bytes it is. */
+  /** Checks a transfer, and returns its length in bytes. Throws EBADF, EIO or EINVAL. */
   #admit(operation: string, lba: number, blockCount: number): number {
     checkOpen(operation, this.#isOpen);
     checkRange(operation, lba, blockCount, this.#device.blockCount);

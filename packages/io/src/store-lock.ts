@@ -1,26 +1,28 @@
 /**
- * The lock that lets one process at a time have a store. It ends with its holder, however that ends.
+ * The lock of a store: only one process at a time can have a store open. The kernel drops the lock when its process
+ * ends in any way.
  *
- * *What is locked* is the file of the store itself: a lock beside it would miss the same file under another name, and
- * could be deleted. The lock belongs to the open file (on Linux an "open file description lock" over all of it), so the
- * kernel drops it when the process dies, and another descriptor of the same process is refused like a stranger's. It is
- * advisory: it keeps out those who ask, among them qemu's tools. A block device is opened exclusively as well (O_EXCL),
- * which the kernel knows under all of its names, and refuses while it is mounted.
+ * *What is locked:* the file of the store itself. A separate lock file could be deleted, and would not protect the
+ * store under another name. The lock belongs to the open file (on Linux it is an "open file description lock" over all
+ * of it). So a second descriptor is refused, even in the same process. The lock is advisory: it stops only programs
+ * that lock too, among them qemu's tools. A block device is also opened exclusively (O_EXCL), which the kernel enforces
+ * under all names of the device, and refuses while it is mounted.
  *
- * *Who holds it* stands in a note, for the message that the second one gets: `PATH.lock` beside the file, or
- * `blobyard-block-MAJOR-MINOR.lock` in /run/lock or the folder for temporary files, if the store is a block device. The
- * note is locked too while it is true, because the text of a holder that was killed stays:
+ * *Who holds it:* the holder writes its process, host and time into a note, for the error message of the next opener.
+ * The note is `PATH.lock` beside the file; for a block device it is `blobyard-block-MAJOR-MINOR.lock` in /run/lock or
+ * in the folder for temporary files. A killed holder leaves its note behind, so the note itself is locked while it is
+ * valid:
  *
  *     holder   lock the store → empty the note → lock the note → write it …       … delete the note → unlock the store
- *     other    the store is locked → is the note locked? then it is true; if not, it is old, or not written yet
+ *     other    the store is locked → is the note locked? yes: it is valid; no: it is old, or not written yet
  *
- * A note that cannot be written or read only costs the message its names.
+ * If the note cannot be written or read, the error message does not name the holder. Nothing else depends on it.
  *
- * *Threads* of the process that use the store hold shares of its lock, so that it outlives the one that took it while they live:
- * see `store-share.ts`.
+ * *Threads* of the process that use the store hold shares of its lock. While they live, the file stays locked, even if
+ * the thread that took the lock has ended: see `store-share.ts`.
  *
- * *Who only reads* takes the lock together with others who do. Such a lock asks for no more than the right to read, and
- * leaves no note: nothing is written for it anywhere.
+ * *Readers* take a shared lock, together with other readers. It needs only read permission, and leaves no note: nothing
+ * is written for it.
  */
 
 import fs, { constants } from 'node:fs';
@@ -33,7 +35,7 @@ import { deviceNumbers } from './medium-size.js';
 import { checkText } from './option-checks.js';
 import { chooseShareWindow, SHARES_FROM, windowRange } from './store-share.js';
 
-/** Who has a store. */
+/** The process that holds the lock of a store. */
 export interface StoreLockHolder {
   readonly pid: number;
   readonly host: string;
@@ -42,38 +44,41 @@ export interface StoreLockHolder {
 }
 
 export interface StoreLockOptions {
-  /** Only keeps out who writes: others may have it shared, too. False unless given. */
+  /** Takes a shared lock, for reading: it excludes only exclusive locks. Default: false. */
   readonly shared?: boolean;
 }
 
-/** A lock that is held, until `release` or the end of the process. */
+/** A held lock. It is held until `release` or the end of the process. */
 export interface StoreLock {
-  /** The file that is locked, with symbolic links resolved. */
+  /** The path of the locked file, with symbolic links resolved. */
   readonly path: string;
-  /** Which file that is: the `identity` of a device that is open on it. */
+  /** Identifies the locked file; equals the `identity` of a device that is open on it. */
   readonly identity: string;
-  /** Where other threads of this process take their shares of the lock; undefined where there are none. */
+  /** The position where threads of this process lock their shares; undefined where shares are not supported. */
   readonly shareWindow: number | undefined;
   /**
-   * Gives the store free. A second call does nothing. Any thread that has the object; closing the device first is the
-   * caller's part.
+   * Releases the lock. A second call does nothing. Only the thread that took the lock; close the device of the store
+   * first.
    */
   release(): void;
 }
 
-/** A reader of the note has it locked for microseconds; after so many tries the note is done without. */
+/** A reader locks the note for microseconds. After this many attempts to lock it, the holder goes without a note. */
 const NOTE_ATTEMPTS_MAX = 100;
 const NOTE_BYTES_MAX = 4096;
 const NOTE_FILE_MODE = 0o644;
-/** Folders for the notes of block devices: /dev is no place for them. The first that can be written is used. */
+/**
+ * Folders for the notes of block devices; /dev must not hold other files. The first one that can be written is used.
+ */
 const NOTE_FOLDERS = ['/run/lock', os.tmpdir()];
-/** The folder may be everybody's: a link that someone has put there must not be followed, nor a pipe waited for. */
+/** Anyone may write to such a folder: do not follow a symbolic link that is there, and do not wait for a pipe. */
 const CAUTIOUS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /**
- * Takes the lock of the store in a file or block device. Throws EBUSY, naming the holder, if someone has it, this
- * process included, or if threads still have shares of a lock whose taker has ended; ENOENT or EPERM if the file cannot be opened for writing, or for reading if that is all that is wanted;
- * ENOTSUP on platforms without such locks.
+ * Takes the lock of the store in a file or block device. Does not wait. Throws EBUSY, with the name of the holder, if
+ * the lock is held, by another process or this one, or if threads still hold shares of a lock whose thread has ended;
+ * ENOENT or EPERM if the file cannot be opened for writing (for reading, if `shared`); ENOTSUP on platforms without
+ * such locks.
  */
 export function acquireStoreLock(devicePath: string, { shared = false }: StoreLockOptions = {}): StoreLock {
   const target = lockTarget(devicePath);
@@ -93,13 +98,16 @@ export function acquireStoreLock(devicePath: string, { shared = false }: StoreLo
     release() {
       if (!isHeld) return;
       isHeld = false;
-      removeNote?.(); // while the store is still locked, so that it cannot be the next holder's note that goes
+      removeNote?.(); // before unlocking the store, so that it cannot delete the next holder's note
       fs.closeSync(fd);
     },
   };
 }
 
-/** Locks the file; answers the window in which shares of an exclusive lock can be taken, where there are any. Throws EBUSY. */
+/**
+ * Locks the file. Returns the window for the shares of an exclusive lock, or undefined where there are no shares.
+ * Throws EBUSY.
+ */
 function lockAll(target: LockTarget, fd: number, shared: boolean): number | undefined {
   if (!hasByteLocks) {
     if (!fileLocks.tryLock(fd, { shared })) throw busyError(target);
@@ -114,7 +122,10 @@ function lockAll(target: LockTarget, fd: number, shared: boolean): number | unde
   return window;
 }
 
-/** Who has the store, as far as a note tells; undefined if nobody does, or its holder could not write a note. */
+/**
+ * The process that holds the exclusive lock of a store, from its note; undefined if nobody does, or if there is no
+ * note. Throws ENOENT or EPERM if the file cannot be reached.
+ */
 export function storeLockHolder(devicePath: string): StoreLockHolder | undefined {
   return readNote(lockTarget(devicePath));
 }
@@ -124,7 +135,7 @@ interface LockTarget {
   /** The path as it was given, for messages. */
   readonly given: string;
   readonly isBlockDevice: boolean;
-  /** Where the note is or could be, the best first. */
+  /** Possible places of the note, the preferred one first. */
   readonly notePaths: readonly string[];
 }
 
@@ -162,26 +173,26 @@ function busyError(target: LockTarget, cause?: unknown): BlobstoreError {
   });
 }
 
-/** Only shares are held: the lock that they are of has gone with its taker. */
+/** The error when only shares are held: the thread that held the lock itself has ended. */
 function orphanedError(target: LockTarget): BlobstoreError {
   const holders = 'threads that were attached to it when the thread that had opened it ended';
-  const advice = 'detach them or end them; each also lets go when it finds that the store has failed';
+  const advice = 'detach them or end them; each also releases the store when it finds that the store has failed';
   return new BlobstoreError('EBUSY', `the store in ${target.given} is in use by ${holders}: ${advice}`);
 }
 
 function describeHolder(target: LockTarget, holder: StoreLockHolder | undefined): string {
   if (holder === undefined) {
-    const orMounted = target.isBlockDevice ? ', or mounted' : '';
-    return `another process that has left no name${orMounted}; end that use first`;
+    const orMounted = target.isBlockDevice ? ', or is mounted' : '';
+    return `another process, which left no note${orMounted}; end that use first`;
   }
   const isHere = holder.host === os.hostname();
   if (isHere && holder.pid === process.pid) {
-    return `this very process (pid ${holder.pid}) since ${holder.since}; close it there before it is opened again`;
+    return `this process (pid ${holder.pid}) since ${holder.since}; close it there before it is opened again`;
   }
   return `process ${holder.pid}${isHere ? '' : ` on ${holder.host}`} since ${holder.since}; close it there first`;
 }
 
-/** Writes who has the store. Answers the function that removes the note, or undefined if there is none. */
+/** Writes the note. Returns the function that removes it, or undefined if it could not be written. */
 function writeNote(target: LockTarget): (() => void) | undefined {
   const holder: StoreLockHolder = { pid: process.pid, host: os.hostname(), since: new Date().toISOString() };
   for (const notePath of target.notePaths) {
@@ -209,13 +220,13 @@ function removeNote(notePath: string, fd: number): void {
   try {
     fs.unlinkSync(notePath);
   } catch {
-    // Somebody else has tidied up, or the note stays: without its lock it is known to be old.
+    // It was deleted by somebody else, or it stays: without its lock, readers know that it is old.
   } finally {
     fs.closeSync(fd);
   }
 }
 
-/** The holder that a note names, if the note is there and true. */
+/** The holder from the note, if there is a valid one. */
 function readNote(target: LockTarget): StoreLockHolder | undefined {
   for (const notePath of target.notePaths) {
     let fd: number | undefined;
@@ -226,7 +237,7 @@ function readNote(target: LockTarget): StoreLockHolder | undefined {
       const length = fs.readSync(fd, text, 0, NOTE_BYTES_MAX, 0);
       return parseHolder(JSON.parse(text.toString('utf8', 0, length)));
     } catch {
-      // No note, or one that is being written: nothing is known.
+      // There is no note, or it is just being written: the holder is not known.
     } finally {
       if (fd !== undefined) fs.closeSync(fd);
     }

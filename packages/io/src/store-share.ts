@@ -1,29 +1,34 @@
 /**
- * How the threads of a store keep its file locked, whatever becomes of the thread that has opened it.
+ * Shares of the lock of a store: they keep the file locked while threads use it, even if the thread that opened the
+ * store has ended.
  *
- * The lock of a store (`store-lock.ts`) goes with the thread that took it. Other threads of its process use the file by
- * descriptors of their own, and must not outlive it. So each of them holds a *share*: an exclusive lock on one byte, by the very
- * descriptor that it writes by, so that none is left without the other. Far behind the data, the opener leaves bytes for them:
+ * The lock of a store (`store-lock.ts`) belongs to a descriptor of the thread that opened the store, and ends with that
+ * thread. Other threads of the process use the file through descriptors of their own. If one of them went on writing
+ * after the lock has ended, it would damage the store of the next opener. So each of them holds a *share*: an exclusive
+ * lock on one byte, on the same descriptor that it writes through, so that descriptor and share end together. Far
+ * beyond the data, the opener leaves a window of bytes unlocked for them:
  *
  *     byte       0 …         SHARES_FROM …    window … window + 1024    … to the end
- *     opener     exclusive   exclusive        left free                 exclusive
- *     thread     –           –                one of them, exclusive    –
- *     who opens  wants all of it, in this order; who reads wants it shared
+ *     opener     exclusive   exclusive        not locked                exclusive
+ *     thread     –           –                one byte, exclusive       –
  *
- * Who opens gets none of it while a share is held by anyone. The window is chosen by chance for each opening: a thread that comes
- * too late, when somebody else has the file, finds its window locked, and not one that is meant for other threads. Each way in
- * which a thread T can meet the end of its opener O and a new opener N:
+ * A new opener locks all bytes, in this order, and fails while any thread holds a share. A reader locks them shared.
+ * Each opener chooses its window at random, so that the windows of two openers differ. A thread that is too late, when
+ * a new opener has the file, finds its window locked, and cannot take a share that is meant for threads of the new
+ * opener.
  *
- *     T: takes a share (t1)     O: its lock goes (o)     N: locks 0 … (n1)
- *     T: is 0 locked? (t2)                               N: locks SHARES_FROM … (n2), opens its window
+ * The races of a thread T with the end of its opener O and with a new opener N:
  *
- * - n2 before t1: T's window is locked (or, n1 and n2 failing for another share, it is as if there were no N). T fails.
- * - t1 before n2: N fails. o before t2: T sees that nobody has 0 locked, gives its share back, and fails; or it sees N, which is
- *   between n1 and its failing n2, and goes on with a store that is lost: its share keeps the file locked all the same, and it
- *   finds out soon (`threads/store-life.ts` of the workers).
- * - t2 before o: T has its share before the lock goes. N fails until T has given it back.
+ *     T: takes a share (t1)     O: its lock ends (o)     N: locks 0 … (n1)
+ *     T: is 0 locked? (t2)                               N: locks SHARES_FROM … (n2), unlocks its window
  *
- * The locks are Linux's. Elsewhere there are no shares.
+ * - n2 before t1: T's window is locked, and T fails. (If n2 fails because of another share, N does not count.)
+ * - t1 before n2: N fails, because T holds a share. If o comes before t2, there are two cases. T finds byte 0 unlocked,
+ *   releases its share, and fails. Or T finds byte 0 locked by N, between n1 and the failing n2. T then goes on with a
+ *   store that has failed. Its share keeps the file locked, and T soon notices (`threads/store-life.ts` of the workers).
+ * - t2 before o: T holds its share before the lock ends. N fails until T has released it.
+ *
+ * This needs Linux's locks. On other systems there are no shares.
  */
 
 import { randomInt } from 'node:crypto';
@@ -32,15 +37,15 @@ import type { FileDevice } from './file-device.js';
 import { openError } from './file-errors.js';
 import { type FileLocks, fileLocks, type LockRange } from './file-system.js';
 
-/** All windows lie from here on. The largest position in a file is 2^63 - 1, the largest number that is exact here 2^53 - 1. */
+/** All windows begin here or later. Positions in a file go up to 2^63 - 1, safe integers up to 2^53 - 1. */
 export const SHARES_FROM = 2 ** 52;
-/** Shares of one store: more than it can have channels. */
+/** Bytes of a window, one for each share: more than a store can have channels. */
 const WINDOW_BYTES = 1024;
 const WINDOWS = 2 ** 32;
-/** Locked by every opener, and never by a share. */
+/** Every opener locks this byte; no share does. */
 const OPENERS_BYTE: LockRange = { start: 0, lengthBytes: 1 };
 
-/** A place for the shares of a store that is being opened. */
+/** Chooses, at random, the window for the shares of a store that is being opened. */
 export function chooseShareWindow(): number {
   return SHARES_FROM + randomInt(WINDOWS) * WINDOW_BYTES;
 }
@@ -51,17 +56,17 @@ export function windowRange(window: number): LockRange {
 }
 
 /**
- * Takes a share for the calling thread, on the descriptor of its device, with which it goes. Throws EIO when the store has lost
- * its opener.
+ * Takes a share for the calling thread, on the descriptor of its device. The share ends when the device is closed.
+ * Throws EIO when the thread that opened the store has ended.
  *
- * @param window - of the opener's lock
- * @param locks - the system's, for tests
+ * @param window - the `shareWindow` of the store's lock
+ * @param locks - the system's file locks; tests replace them
  */
 export function takeStoreShare(device: FileDevice, window: number, locks: FileLocks = fileLocks): void {
   const { descriptor, spec } = device;
   const { label = spec.path, readOnly = false } = spec;
   try {
-    // Who cannot write cannot lock exclusively, and need not keep out others who only read.
+    // An exclusive lock needs write permission. A thread that only reads need not exclude other readers.
     const isTaken = hasTaken(
       (start) => locks.tryLock(descriptor, { shared: readOnly, range: { start, lengthBytes: 1 } }),
       window,
@@ -73,15 +78,15 @@ export function takeStoreShare(device: FileDevice, window: number, locks: FileLo
   } catch (cause) {
     throw openError(cause, `lock ${label} for one more thread`);
   }
-  const found = `the store in ${label} has lost the thread that had opened it, and its lock`;
-  throw new BlobstoreError('EIO', `${found}: open it again, which recovers it`);
+  const found = `the thread that had opened the store in ${label} has ended, and the store's lock with it`;
+  throw new BlobstoreError('EIO', `${found}: open the store again, which recovers it`);
 }
 
 /**
- * Gives a share back. Any thread of the process, as long as the caller has the store's lock, or a share: then nobody can have
- * opened the file anew under a number that was used again.
+ * Releases a share. Any thread of the process that holds the store's lock or a share: while it does, no new opener can
+ * have locked the file, so the descriptor cannot hold somebody else's lock.
  *
- * @param descriptor - of the device that it was taken for
+ * @param descriptor - the descriptor of the device that the share was taken for
  */
 export function dropStoreShare(descriptor: number, window: number, locks: FileLocks = fileLocks): void {
   locks.unlock(descriptor, windowRange(window));

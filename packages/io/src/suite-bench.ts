@@ -1,8 +1,8 @@
-/** What the device suite's tests stand on: a fresh device for each, comparisons that say where, and bytes to write. */
+/** The base of the device suite's tests: a new device for each test, comparisons, and test data. */
 
 import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
 
-/** The part of a test framework that the suite needs; vitest, jest and others have it. */
+/** The part of a test framework that the suite needs. Vitest and Jest, among others, have it. */
 export interface SuiteTestApi {
   describe(name: string, body: () => void): unknown;
   it(name: string, body: () => Promise<void>): unknown;
@@ -11,18 +11,19 @@ export interface SuiteTestApi {
 
 /** A device for one test. */
 export interface SuiteDevice {
-  /** Fresh: every block reads as zeroes. It has at least 64 blocks, can be written to, and is closed by the suite. */
+  /** A new, writable device of at least 64 blocks that read as zeroes. The suite closes it. */
   readonly device: BlockDevice;
-  /** Takes away what else was made for it. */
+  /** Removes what else was made for the device, such as a file. Called after the device is closed. */
   dispose?(): MaybePromise<void>;
 }
 
+/** Makes a new device for one test. */
 export type DeviceFactory = () => MaybePromise<SuiteDevice>;
 
-/** The blocks that the suite uses from the beginning of the device; it also uses the last ones. */
+/** How many blocks from the beginning of the device the suite uses; it also uses the last ones. */
 export const BLOCKS = 64;
 
-/** A device under test, with a channel, and the means to compare. */
+/** A device under test, with a channel. */
 export interface Setting {
   readonly device: BlockDevice;
   readonly channel: DeviceChannel;
@@ -38,7 +39,7 @@ export class SuiteBench {
     this.#api = api;
   }
 
-  /** A test on a fresh device. */
+  /** Registers a test on a new device. */
   case(name: string, body: (setting: Setting) => Promise<void>): void {
     this.#api.it(name, async () => {
       const { device, dispose } = await this.#factory();
@@ -61,7 +62,7 @@ export class SuiteBench {
     this.equal(different, -1, `${message}: first byte that differs`);
   }
 
-  /** The operation fails with the code, whether it throws or rejects. */
+  /** Expects that the operation fails with the code, by throwing or by rejecting. */
   async fails(code: string, operation: () => MaybePromise<void> | undefined, message: string): Promise<void> {
     let found: unknown = 'success';
     try {
@@ -72,14 +73,14 @@ export class SuiteBench {
     this.equal(found, code, message);
   }
 
-  /** The blocks from the beginning of the device on. */
+  /** The contents of the first blocks of the device. */
   async image({ channel, blockLength }: Setting, blocks = BLOCKS): Promise<Uint8Array> {
     const image = new Uint8Array(blocks * blockLength).fill(0xee);
     await channel.read(image, 0, 0, blocks);
     return image;
   }
 
-  /** Fills the blocks that the suite uses, and answers what is there now. */
+  /** Fills the blocks that the suite uses, and returns their new contents. */
   async fill({ channel, blockLength }: Setting, seed: number): Promise<Uint8Array> {
     const content = pattern(BLOCKS * blockLength, seed);
     await channel.write(content, 0, 0, BLOCKS);
@@ -98,7 +99,7 @@ export function pattern(lengthBytes: number, seed: number): Uint8Array {
   return bytes;
 }
 
-/** The bytes as a list of views: of the given lengths, and the rest. */
+/** Cuts the bytes into views of the given lengths, and one of the rest. */
 export function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
   const parts: Uint8Array[] = [];
   let offset = 0;

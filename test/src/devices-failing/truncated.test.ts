@@ -38,7 +38,9 @@ describe.each(MODES)('a file that is cut, %s', (_, threads) => {
     truncateSync(file, DEVICE_BYTES / 2);
 
     const error = await failure('EIO', () => last.read(0, CLUSTER_BYTES));
-    expect(error.message).toMatch(/store met its end after 0: the file was truncated while it was open/);
+    expect(error.message).toMatch(
+      /store reached the end of the file after 0 bytes: it was truncated while it was open/,
+    );
     await failure('EIO', () => last.write(new Uint8Array(10), 5));
     await expectBytes(first, 1);
     await first.write(patterned(3, CLUSTERS * CLUSTER_BYTES), 0);

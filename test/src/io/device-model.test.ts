@@ -1,4 +1,4 @@
-/** Random operations on each kind of device against a plain array of bytes, which is what a device should be. */
+/** Random operations on each kind of device checked against a plain array of bytes as the model. */
 
 import type { BlockDevice, DeviceChannel } from '@blobyard/core';
 import { FileDevice, isResizable, MemoryDevice, OverlayDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -29,7 +29,7 @@ const devices: [string, () => BlockDevice][] = [
 ];
 
 describe.each(devices)('a device in %s', (_name, open) => {
-  it('is an array of bytes', async () => {
+  it('behaves as an array of bytes', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(operation, { maxLength: 30 }), async (operations) => {
         const device = open();

@@ -28,7 +28,7 @@ describe('openDevice', () => {
     for (const device of devices) await device.close();
   });
 
-  it('opens a device of a module that the user names', async () => {
+  it('opens a device that a module of the user implements', async () => {
     const module = `${newPath()}.mjs`;
     writeFileSync(
       module,
@@ -52,7 +52,7 @@ describe('openDevice', () => {
     expect(error.message).toContain(message);
   });
 
-  it('passes on why a module failed', async () => {
+  it('passes on the error of a module', async () => {
     const text = "export const openDevice = () => { throw new Error('no such thing') }";
     const module = `data:text/javascript,${encodeURIComponent(text)}`;
     expect((await failure('EIO', () => open({ kind: 'custom', module }))).message).toContain('no such thing');
@@ -96,7 +96,7 @@ describe('openDevice', () => {
 });
 
 describe('sharedSpec', () => {
-  it('opens the same device again, and makes nothing', async () => {
+  it('opens the same device again, and does not create it', async () => {
     const path = newPath();
     const specs = [
       { kind: 'memory', sizeBytes: 8192 },
@@ -115,7 +115,7 @@ describe('sharedSpec', () => {
     }
   });
 
-  it('says where there is nothing to share', async () => {
+  it('fails with ENOTSUP for devices that cannot be shared', async () => {
     const spec = { kind: 'sparse-memory', sizeBytes: 4096 } as const;
     const device = await openDevice(spec);
     await failure('ENOTSUP', () => sharedSpec(spec, device));

@@ -84,7 +84,7 @@ function fileSuite(options: Partial<FileDeviceOptions>): void {
   );
 }
 
-/** Why there is no direct I/O in the folder for temporary files, if there is none. */
+/** Why the folder for temporary files does not support direct I/O; undefined if it does. */
 async function directRefusal(): Promise<string | undefined> {
   const path = newPath();
   try {

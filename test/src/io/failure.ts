@@ -1,9 +1,9 @@
-/** Errors as a test looks at them. */
+/** Catches the errors that a test expects. */
 
 import { BlobstoreError } from '@blobyard/core';
 import { expect } from 'vitest';
 
-/** The error that an operation fails with, whether it throws or rejects; it must be one of ours with this code. */
+/** Returns the error of an operation that throws or rejects. It must be a BlobstoreError with this code. */
 export async function failure(code: string, operation: () => unknown): Promise<BlobstoreError> {
   let caught: unknown;
   try {

@@ -11,7 +11,7 @@ function setUp(options: { asynchronous?: boolean } = {}) {
   return { medium, device, channel: device.openChannel(), filled };
 }
 
-/** The values of the device's sectors, which must each hold one. */
+/** The value of each sector of the device; all bytes of a sector must be the same. */
 function sectors(medium: MemoryDevice, first: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => {
     const sector = medium.bytes().subarray((first + index) * 512, (first + index + 1) * 512);
@@ -51,7 +51,7 @@ describe('FaultyDevice', () => {
     await channel.flush();
   });
 
-  it('tears an operation at a sector, and goes on', async () => {
+  it('tears one operation at a sector, and not the next', async () => {
     const { medium, device, channel, filled } = setUp();
     await channel.write(filled(1, 4), 0, 0, 4);
     device.tearAt(1, 11);
@@ -94,7 +94,7 @@ describe('FaultyDevice', () => {
     },
   );
 
-  it('holds an operation at a gate, while others pass', async () => {
+  it('holds one operation at a gate, while others run', async () => {
     const { medium, device, channel, filled } = setUp({ asynchronous: true });
     expect(device.synchronous).toBe(false);
     const gate = device.gate('write', 2);
@@ -111,7 +111,7 @@ describe('FaultyDevice', () => {
     expect(sectors(medium, 7, 2)).toEqual([2, 3]);
   });
 
-  it('loses what is held at a gate when the power goes, and fails what is to fail behind it', async () => {
+  it('loses the operations at a gate in a power cut, and applies the faults of those behind it', async () => {
     const { medium, device, channel, filled } = setUp({ asynchronous: true });
     const gates = [device.gate('write', 1), device.gate('read', 1)];
     device.failAt(1, { kind: 'read', code: 'ENXIO' });
@@ -124,7 +124,7 @@ describe('FaultyDevice', () => {
     expect(sectors(medium, 0, 1)).toEqual([0]);
   });
 
-  it('says of its blocks what the device within says, as does asyncDevice', () => {
+  it('forwards isDegraded, isZeroes and translateLba to the wrapped device, as asyncDevice does', () => {
     const { medium } = setUp();
     const described = Object.assign(medium, {
       isDegraded: () => true,
@@ -154,7 +154,7 @@ describe('FaultyDevice', () => {
 });
 
 describe('asyncDevice', () => {
-  /** The order in which 20 writes to one block are done, and what is in it in the end. */
+  /** Makes 20 writes to one block. Returns the order in which they ran, and the final contents. */
   async function order(options: { when?: 'microtask' | 'macrotask'; seed?: number }): Promise<number[]> {
     const medium = MemoryDevice.create({ sizeBytes: BLOCK });
     const device = asyncDevice(medium, options);
@@ -173,7 +173,7 @@ describe('asyncDevice', () => {
 
   const inOrder = Array.from({ length: 20 }, (_, index) => index);
 
-  it('keeps the order, unless there is a seed, which decides it', async () => {
+  it('keeps the order without a seed, and shuffles it with one', async () => {
     expect(await order({})).toEqual(inOrder);
     expect(await order({ when: 'microtask' })).toEqual(inOrder);
     const shuffled = await order({ seed: 1 });
@@ -183,7 +183,7 @@ describe('asyncDevice', () => {
     expect(await order({ seed: 2 })).not.toEqual(shuffled);
   });
 
-  it('does what is under way before it closes', async () => {
+  it('finishes the operations in flight before it closes', async () => {
     const medium = MemoryDevice.create({ sizeBytes: BLOCK });
     const device = asyncDevice(medium, { seed: 3 });
     const channel = device.openChannel();

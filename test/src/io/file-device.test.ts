@@ -8,7 +8,7 @@ const KIB = 1024;
 const SIZE = 256 * KIB;
 const modes = ['sync', 'async'] as const;
 
-/** A new device on a file system whose calls may be replaced, and what its file is called. */
+/** A new device on a file system of which calls can be replaced, and the path of its file. */
 function make(options: Partial<Parameters<typeof FileDevice.open>[0]> = {}, calls: Partial<FileSystem> = {}) {
   const path = newPath();
   const device = FileDevice.open({ path, create: true, sizeBytes: SIZE, ...options }, { ...nodeFileSystem, ...calls });
@@ -24,7 +24,7 @@ function failing(code: string): never {
 }
 
 describe('the file of a FileDevice', () => {
-  it('is made sparse, of the size asked for, once', async () => {
+  it('is created sparse, with the given size, and only once', async () => {
     const { path, device } = make({ sizeBytes: 1024 * SIZE });
     const stats = fs.statSync(path);
     expect([stats.size, stats.blocks]).toEqual([1024 * SIZE, 0]);
@@ -34,7 +34,7 @@ describe('the file of a FileDevice', () => {
     await device.close();
   });
 
-  it('is on the medium when it is made, and so is its name', async () => {
+  it('is durable when it is created, and so is its name', async () => {
     const flushed: boolean[] = [];
     const fsyncSync = (fd: number) => {
       flushed.push(fs.fstatSync(fd).isDirectory());
@@ -45,21 +45,21 @@ describe('the file of a FileDevice', () => {
     await device.close();
   });
 
-  it('must be there, and be a file or a block device', async () => {
+  it('must exist, and be a file or a block device', async () => {
     await failure('ENOENT', () => FileDevice.open({ path: newPath() }));
     await failure('EINVAL', () => FileDevice.open({ path: import.meta.dirname }));
     await failure('EINVAL', () => FileDevice.open({ path: '/dev/null' }));
     await failure('ENOENT', () => FileDevice.open({ path: `${newPath()}/x`, create: true, sizeBytes: SIZE }));
   });
 
-  it('is not left behind when it cannot be made', async () => {
+  it('is not left behind when creating it fails', async () => {
     const path = newPath();
     const full: FileSystem = { ...nodeFileSystem, ftruncateSync: () => failing('EFBIG') };
     await failure('ENOSPC', () => FileDevice.open({ path, create: true, sizeBytes: SIZE }, full));
     expect(fs.existsSync(path)).toBe(false);
   });
 
-  it('may end in part of a block, which is not used', async () => {
+  it('may end in a partial block, which is not used', async () => {
     const path = newPath();
     fs.writeFileSync(path, new Uint8Array(4096 + 600));
     const counts = [4096, 512].map((blockLengthBytes) => FileDevice.open({ path, blockLengthBytes }).blockCount);
@@ -86,7 +86,7 @@ describe('the file of a FileDevice', () => {
     await device.close();
   });
 
-  it('may grow and shrink: seen after refresh', async () => {
+  it('may grow and shrink; refresh sees it', async () => {
     const { path, device, channel } = make();
     fs.truncateSync(path, 2 * SIZE);
     expect(device.blockCount).toBe(64);
@@ -98,39 +98,39 @@ describe('the file of a FileDevice', () => {
     await failure('EIO', () => channel.read(new Uint8Array(4096), 0, 1, 1));
   });
 
-  it.each(modes)('may be truncated under the device: reads say so (%s)', async (mode) => {
+  it.each(modes)('fails reads after it was truncated (%s)', async (mode) => {
     const { path, channel } = make({ mode });
     fs.truncateSync(path, 10_000);
     const buffer = new Uint8Array(3 * 4096);
     await channel.read(buffer, 0, 0, 2);
     const error = await failure('EIO', () => channel.read(buffer, 0, 1, 3));
-    expect(error.message).toMatch(/after 5904: the file was truncated/);
+    expect(error.message).toMatch(/after 5904 bytes: it was truncated/);
     await failure('EIO', () => channel.readv([buffer.subarray(0, 100), buffer.subarray(100, 4096)], 50, 1));
   });
 
-  it.each(modes)('may be truncated under the device: no flush says that all is well (%s)', async (mode) => {
+  it.each(modes)('fails every flush after it was truncated (%s)', async (mode) => {
     const { path, channel } = make({ mode });
     fs.truncateSync(path, SIZE - 1);
     const error = await failure('EIO', () => channel.flush());
-    expect(error.message).toMatch(/truncated while it was open, from 262144 bytes to 262143; what was beyond is lost/);
+    expect(error.message).toMatch(/truncated while it was open, from 262144 bytes to 262143; the data beyond is lost/);
     await failure('EIO', () => channel.flush());
     fs.truncateSync(path, SIZE);
     await channel.flush();
   });
 
-  it.each(modes)('is not made longer by a write, once it is known to be truncated (%s)', async (mode) => {
+  it.each(modes)('is not extended by a write when it is known to be truncated (%s)', async (mode) => {
     const { path, channel } = make({ mode });
     const block = new Uint8Array(4096).fill(1);
     fs.truncateSync(path, 8192);
     await failure('EIO', () => channel.read(block, 0, 2, 1));
     await failure('EIO', () => channel.write(block, 0, 9, 1));
     await failure('EIO', () => channel.writev([block], 2, 1));
-    await channel.write(block, 0, 1, 1); // there
+    await channel.write(block, 0, 1, 1); // within the file
     expect(fs.statSync(path).size).toBe(8192);
     fs.truncateSync(path, SIZE);
     await channel.write(block, 0, 9, 1);
     fs.truncateSync(path, 8192);
-    await channel.write(block, 0, 3, 1); // not known
+    await channel.write(block, 0, 3, 1); // the truncation is not known yet
     expect(fs.statSync(path).size).toBe(4 * 4096);
   });
 });
@@ -153,7 +153,7 @@ describe('holes', () => {
     await device.close();
   });
 
-  it.each(modes)('are replaced by zeroes where the file system has none, which is asked once (%s)', async (mode) => {
+  it.each(modes)('are replaced by zeroes where they are not supported, which is tried once (%s)', async (mode) => {
     let asked = 0;
     const refuse = () => {
       asked++;
@@ -198,7 +198,7 @@ describe('holes', () => {
   );
 });
 
-describe('a system that does not do all at once', () => {
+describe('a system that moves fewer bytes than asked', () => {
   /** Calls that move at most 1000 bytes, and every third time none. */
   function stingy(): Partial<FileSystem> {
     let calls = 0;
@@ -242,8 +242,8 @@ describe('a system that does not do all at once', () => {
     return stubs as Partial<FileSystem>;
   }
 
-  it.each(modes)('is asked until all is done (%s)', async (mode) => {
-    const blocks = 300; // more calls than the system may say "again" without a byte moving
+  it.each(modes)('is called until all bytes have moved (%s)', async (mode) => {
+    const blocks = 300; // more calls than attempts without a byte moving are allowed
     const { path, device, channel } = make({ mode, sizeBytes: 1024 * 4096 }, stingy());
     const content = new Uint8Array(blocks * 4096).map((_, index) => index % 253);
     await channel.write(content, 0, 1, blocks);
@@ -261,7 +261,7 @@ describe('a system that does not do all at once', () => {
     await device.close();
   });
 
-  it.each(modes)('fails in the end if nothing ever moves (%s)', async (mode) => {
+  it.each(modes)('causes an error if no byte ever moves (%s)', async (mode) => {
     const again = { readSync: () => failing('EAGAIN'), writeSync: () => 0 };
     const later = {
       read: (...args: unknown[]) => (args.at(-1) as (e: Error) => void)(systemError('EAGAIN')),
@@ -287,7 +287,7 @@ describe('failures of the medium', () => {
     expect((error.cause as NodeJS.ErrnoException).code).toBe(code);
   });
 
-  it.each(modes)('make every later flush fail, because what was written may be gone (%s)', async (mode) => {
+  it.each(modes)('make every later flush fail, because writes may be lost (%s)', async (mode) => {
     let failures = 1;
     const flush = (fd: number) => (failures-- > 0 ? failing('EIO') : fs.fdatasyncSync(fd));
     const later = (fd: number, settle: (error: Error | null) => void) => {
@@ -303,7 +303,7 @@ describe('failures of the medium', () => {
 });
 
 describe('closing', () => {
-  it('waits for operations under way, so that their descriptor is not used again under them', async () => {
+  it('waits for operations in flight, so that their descriptor is not used for another file', async () => {
     const order: string[] = [];
     let release = (): void => failing('EINVAL');
     const calls = {
@@ -330,7 +330,7 @@ describe('closing', () => {
 });
 
 describe('direct I/O', () => {
-  it.each(modes)('takes aligned buffers as they are, and others by a detour (%s)', async (mode) => {
+  it.each(modes)('uses aligned buffers in place, and others through a bounce buffer (%s)', async (mode) => {
     const seen: Uint8Array[] = [];
     const calls: Partial<FileSystem> = {
       readSync: ((fd: number, buffer: Uint8Array, ...rest: [number, number, number]) => {
@@ -342,7 +342,7 @@ describe('direct I/O', () => {
         fs.read(fd, buffer, ...rest);
       }) as unknown as FileSystem['read'],
     };
-    // Opened without O_DIRECT, to run on every file system: what is looked at is which buffer goes to the system.
+    // Opened without O_DIRECT, to run on every file system: the test checks which buffer the system call gets.
     const openSync = ((path: string, flags: number, fileMode?: number) =>
       fs.openSync(path, flags & ~fs.constants.O_DIRECT, fileMode)) as FileSystem['openSync'];
     const { device, channel } = make({ mode, direct: true, sizeBytes: 3 * 1024 * KIB }, { ...calls, openSync });
@@ -366,7 +366,7 @@ describe('direct I/O', () => {
     await device.close();
   });
 
-  it('says so where it is not to be had', async () => {
+  it('fails with ENOTSUP where it is not supported', async () => {
     const openSync = ((path: string, flags: number, mode?: number) =>
       flags & fs.constants.O_DIRECT ? failing('EINVAL') : fs.openSync(path, flags, mode)) as FileSystem['openSync'];
     const error = await failure('ENOTSUP', () => make({ direct: true }, { openSync }));
@@ -396,7 +396,7 @@ describe('probeSizeBytes', () => {
     fs.closeSync(fd);
   });
 
-  it('finds the size of a device that says 0, and is not deceived by a failing read', async () => {
+  it('finds the size of a device that reports 0, and passes on a failing read', async () => {
     const path = newPath();
     fs.writeFileSync(path, new Uint8Array(77 * 4096));
     const asBlockDevice = (readSync: FileSystem['readSync']): FileSystem => ({
@@ -417,7 +417,7 @@ describe('probeSizeBytes', () => {
     await failure('EIO', () => FileDevice.open({ path }, broken));
   });
 
-  it('believes the number in /sys', () => {
+  it('uses the size in /sys', () => {
     const path = newPath();
     fs.writeFileSync(path, new Uint8Array(4096));
     let asked = '';

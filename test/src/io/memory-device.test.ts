@@ -10,7 +10,7 @@ const GIB = 1024 ** 3;
 const ioUrl = pathToFileURL(createRequire(import.meta.url).resolve('@blobyard/io')).href;
 
 describe('MemoryDevice', () => {
-  it('holds and gives an image', () => {
+  it('is made from an image, and returns it', () => {
     const image = new Uint8Array(8192).map((_, index) => index % 251);
     const device = MemoryDevice.fromBytes(image, { blockLengthBytes: 512 });
     expect(device.blockCount).toBe(16);
@@ -19,7 +19,7 @@ describe('MemoryDevice', () => {
     expect(digest(device.bytes())).toBe(digest(image));
   });
 
-  it('moves bytes to and from buffers of its arena, next to which nothing changes', async () => {
+  it('transfers bytes to and from buffers of its arena, and changes nothing around them', async () => {
     const device = MemoryDevice.create({ sizeBytes: 64 * 4096, arenaBytes: 65536 });
     const channel = device.openChannel();
     const buffers = [1, 2, 3].map(() => device.allocateBuffer(8192));
@@ -40,7 +40,7 @@ describe('MemoryDevice', () => {
     expect([buffers[0], buffers[2]].every((other) => other.every((byte) => byte === 0))).toBe(true);
   });
 
-  it('hands the arena out once, and again when it is given back, zeroed', async () => {
+  it('allocates each buffer of the arena once, and again after its release, zeroed', async () => {
     const device = MemoryDevice.create({ sizeBytes: 4096, arenaBytes: 8 * 4096 });
     const buffers = [1, 4096, 4097, 4 * 4096].map((length) => device.allocateBuffer(length).fill(0xff));
     const pages = buffers.flatMap((buffer) =>
@@ -90,7 +90,7 @@ describe('MemoryDevice', () => {
     expect(back.every((byte) => byte === 4)).toBe(true);
   });
 
-  it('hands no page of the arena to two threads', async () => {
+  it('never gives a page of the arena to two threads', async () => {
     const device = MemoryDevice.create({ sizeBytes: 4096, arenaBytes: 64 * 4096 });
     const workers = [1, 2, 3].map((id) => {
       return new Worker(
@@ -121,7 +121,7 @@ describe('MemoryDevice', () => {
     expect(device.allocateBuffer(64 * 4096).every((byte) => byte === 0)).toBe(true);
   });
 
-  it('reaches the end of the largest memory', async () => {
+  it('works up to the end of the largest memory', async () => {
     const sizeBytes = 4 * GIB - 1024 * 1024;
     const device = MemoryDevice.create({ sizeBytes, arenaBytes: 65536 });
     const channel = device.openChannel();
@@ -140,7 +140,7 @@ describe('MemoryDevice', () => {
     expect(device.bytes()[0]).toBe(2);
   });
 
-  it('refuses options that cannot be', async () => {
+  it('rejects invalid options', async () => {
     const refused = [
       { sizeBytes: Number.NaN },
       { sizeBytes: -4096 },
@@ -159,7 +159,7 @@ describe('MemoryDevice', () => {
 });
 
 describe('SparseMemoryDevice', () => {
-  it('takes memory only for what was written', async () => {
+  it('allocates memory only for written chunks', async () => {
     const device = new SparseMemoryDevice({ sizeBytes: 64 * 1024 * GIB });
     const channel = device.openChannel();
     const block = new Uint8Array(4096).fill(1);
@@ -179,7 +179,7 @@ describe('SparseMemoryDevice', () => {
     await failure('EINVAL', () => device.resize(2 ** 42));
   });
 
-  it('holds and gives an image, whole or in pieces', async () => {
+  it('is made from an image, and returns it whole or in pieces', async () => {
     const image = new Uint8Array(200_000).map((_, index) => index % 241);
     const device = SparseMemoryDevice.fromBytes(image, { blockLengthBytes: 1000 });
     await device.openChannel().unmap(70, 80);

@@ -20,7 +20,7 @@ const change = fc.record({
 });
 
 describe('an overlay', () => {
-  it.each(['synchronous', 'asynchronous'])('shows what is below and what was written, %s', async (form) => {
+  it.each(['synchronous', 'asynchronous'])('reads written blocks from memory, others from below, %s', async (form) => {
     await fc.assert(
       fc.asyncProperty(fc.array(change, { maxLength: 20 }), async (changes) => {
         const below = SparseMemoryDevice.fromBytes(CONTENT, { blockLengthBytes: BLOCK });
@@ -55,7 +55,7 @@ describe('an overlay', () => {
     expect(device.allocatedBytes).toBe(0);
   });
 
-  it('works on a file that may only be read', async () => {
+  it('works on a read-only file', async () => {
     const path = newPath();
     writeFileSync(path, CONTENT, { mode: 0o444 });
     const device = new OverlayDevice(FileDevice.open({ path, blockLengthBytes: BLOCK, readOnly: true }));
@@ -71,7 +71,7 @@ describe('an overlay', () => {
   });
 });
 
-it('a set of ranges has what was put into it', () => {
+it('a set of ranges contains exactly what was added', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(60), fc.nat(12)), { maxLength: 12 }),

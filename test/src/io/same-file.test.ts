@@ -1,4 +1,4 @@
-/** A device that is opened by the spec of another one: the same file, whatever has become of its path. */
+/** A device that is opened by the spec of another one is on the same file, even if the path leads elsewhere by now. */
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -36,7 +36,7 @@ describe("a device by another one's spec", () => {
     expect(FileDevice.open(device.spec).identity).toBe(device.identity);
   });
 
-  it('is the same file when that was renamed, replaced, deleted', async () => {
+  it('is the same file after that was renamed, replaced or deleted', async () => {
     const [renamed, replaced, deleted] = await Promise.all([1, 2, 3].map(newDevice));
     fs.renameSync(renamed.spec.path, `${renamed.spec.path}.moved`);
     replace(replaced.spec.path);
@@ -44,7 +44,7 @@ describe("a device by another one's spec", () => {
     expect(await Promise.all([renamed, replaced, deleted].map(({ spec }) => byteOf(spec)))).toEqual([1, 2, 3]);
   });
 
-  it('is the same file when its path leads to what one would wait for', async () => {
+  it('is the same file when its path leads to a pipe', async () => {
     const device = await newDevice(1);
     const { path } = device.spec;
     fs.unlinkSync(path);
@@ -52,21 +52,21 @@ describe("a device by another one's spec", () => {
     expect(await byteOf({ ...device.spec, readOnly: true })).toBe(1);
   });
 
-  it('is none when that cannot be reached any more, and the other file is as it was', async () => {
+  it('fails when the file cannot be reached any more, and does not change the other file', async () => {
     const device = await newDevice(1);
     const { spec } = device;
     replace(spec.path);
     await device.close();
     const { message } = await failure('ENOENT', () => openDevice(spec));
     expect(message).toContain(`${spec.path} is another file by now`);
-    const other = FileDevice.open({ path: newPath(), create: true, sizeBytes: SIZE }); // is likely to have the descriptor
+    const other = FileDevice.open({ path: newPath(), create: true, sizeBytes: SIZE }); // probably the same descriptor
     await failure('ENOENT', () =>
       openDevice({ ...spec, sameAs: { ...nonNull(spec.sameAs), descriptor: other.descriptor } }),
     );
     await other.close();
   });
 
-  it('is none when it is replaced between the look and the opening', async () => {
+  it('fails when the path is replaced between check and opening', async () => {
     const device = await newDevice(1);
     const { spec } = device;
     const opened: number[] = [];
@@ -85,7 +85,7 @@ describe("a device by another one's spec", () => {
     await same.close();
   });
 
-  it('is the one that was made, when its path is replaced while it is made', async () => {
+  it('is the created file, when its path is replaced during creation', async () => {
     const path = newPath();
     const fsThatIsLate: FileSystem = {
       ...nodeFileSystem,
@@ -112,7 +112,7 @@ describe("a device by another one's spec", () => {
     await failure('EINVAL', () => openDevice({ kind: 'file', path, sameAs } as never));
   });
 
-  it('is not made', async () => {
+  it('is not created again', async () => {
     const { sameAs } = (await newDevice(1)).spec;
     await failure('EINVAL', () => FileDevice.open({ path: newPath(), create: true, sizeBytes: SIZE, sameAs }));
   });

@@ -16,7 +16,7 @@ function newFile(): string {
   return path;
 }
 
-/** A process that takes the lock, says so or why not, and then waits for its end. */
+/** A process that takes the lock, reports success or the error, and then waits until it is killed. */
 async function lockingChild(path: string): Promise<{ child: ChildProcess; said: string }> {
   const script = `
     import { acquireStoreLock } from ${JSON.stringify(ioUrl)};
@@ -43,12 +43,12 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 describe('the lock of a store', () => {
-  it('refuses this process a second time, naming it, and frees the store when released', async () => {
+  it('is refused to this process a second time, with its name, and is free after release', async () => {
     const path = newFile();
     const before = Date.now();
     const lock = acquireStoreLock(path);
     const error = await failure('EBUSY', () => acquireStoreLock(path));
-    expect(error.message).toContain(`this very process (pid ${process.pid}) since `);
+    expect(error.message).toContain(`in use by this process (pid ${process.pid}) since `);
     const holder = storeLockHolder(path);
     expect(holder?.pid).toBe(process.pid);
     expect(Date.parse(holder?.since ?? '')).toBeGreaterThanOrEqual(before);
@@ -57,18 +57,18 @@ describe('the lock of a store', () => {
     expect(fs.existsSync(`${path}.lock`)).toBe(false);
     expect(storeLockHolder(path)).toBeUndefined();
     const next = acquireStoreLock(path);
-    lock.release(); // the first one's: must not free the second
+    lock.release(); // a second release of the first lock must not release the second
     await failure('EBUSY', () => acquireStoreLock(path));
     next.release();
   });
 
-  it('is of the file, whatever name it is reached by, and not of the note', async () => {
+  it('is on the file, under all its names, and not on the note', async () => {
     const path = newFile();
     const lock = acquireStoreLock(path);
     const [hard, soft] = [`${path}.hard`, `${path}.soft`];
     fs.linkSync(path, hard);
     fs.symlinkSync(path, soft);
-    expect((await failure('EBUSY', () => acquireStoreLock(hard))).message).toContain('has left no name');
+    expect((await failure('EBUSY', () => acquireStoreLock(hard))).message).toContain('which left no note');
     expect((await failure('EBUSY', () => acquireStoreLock(soft))).message).toContain(`pid ${process.pid}`);
     fs.unlinkSync(`${path}.lock`);
     await failure('EBUSY', () => acquireStoreLock(path));
@@ -113,7 +113,7 @@ describe('the lock of a store', () => {
     lock.release();
   });
 
-  it('is not confused by the text of a dead holder, by other text, or by a note that cannot be written', async () => {
+  it('ignores the note of a dead holder, other text, and a note that cannot be written', async () => {
     const path = newFile();
     const stale = JSON.stringify({ pid: 1, host: 'elsewhere', since: '2001-01-01T00:00:00.000Z' });
     fs.writeFileSync(`${path}.lock`, `${stale}${' '.repeat(1000)}`);
@@ -124,18 +124,18 @@ describe('the lock of a store', () => {
 
     fs.mkdirSync(`${path}.lock`);
     const unnamed = acquireStoreLock(path);
-    expect((await failure('EBUSY', () => acquireStoreLock(path))).message).toContain('has left no name');
+    expect((await failure('EBUSY', () => acquireStoreLock(path))).message).toContain('which left no note');
     unnamed.release();
     acquireStoreLock(path).release();
     expect(fs.statSync(`${path}.lock`).isDirectory()).toBe(true);
   });
 
-  it('is shared by those who only read, who leave no note', async () => {
+  it('is shared by readers, which leave no note', async () => {
     const path = newFile();
     const readers = [acquireStoreLock(path, { shared: true }), acquireStoreLock(path, { shared: true })];
     const { child, said } = await lockingChild(path);
     expect(said).toContain('EBUSY');
-    expect(said).toContain('has left no name');
+    expect(said).toContain('which left no note');
     await kill(child);
     expect(fs.existsSync(`${path}.lock`)).toBe(false);
     readers[0].release();

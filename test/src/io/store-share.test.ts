@@ -1,6 +1,6 @@
 /**
- * Shares of a store's lock: every order in which a thread that takes one can meet the end of the opener's lock, and another opener.
- * Locks belong to open files, so that one thread can play all of them, step by step.
+ * Shares of a store's lock: all races of a thread that takes one with the end of the opener's lock and with a new
+ * opener. Locks belong to open files, so one thread can play all of them, step by step.
  */
 
 import fs from 'node:fs';
@@ -25,7 +25,7 @@ function lockedFile(): Yard {
   return { path, opener, window: opener.shareWindow };
 }
 
-/** A device as another thread would have it. */
+/** A device on the file, as another thread would open it. */
 function anotherDevice(path: string, readOnly = false): FileDevice {
   const device = FileDevice.open({ path, readOnly });
   onTestFinished(() => device.close());
@@ -38,7 +38,7 @@ async function expectOrphaned(path: string): Promise<void> {
   await failure('EBUSY', () => acquireStoreLock(path, { shared: true }));
 }
 
-/** The system's locks, with something that happens between two of their calls. */
+/** The system's locks, with an action between two of their calls. */
 function locksWith(happens: () => void, atCall: number): FileLocks {
   let calls = 0;
   return {
@@ -51,11 +51,11 @@ function locksWith(happens: () => void, atCall: number): FileLocks {
 }
 
 describe('a share of a lock', () => {
-  it('keeps the file locked when the lock itself has gone, until the last share has', async () => {
+  it('keeps the file locked after the lock itself has ended, until the last share is released', async () => {
     const { path, opener, window } = lockedFile();
     const devices = [anotherDevice(path), anotherDevice(path), anotherDevice(path)];
     for (const device of devices) takeStoreShare(device, window);
-    expect((await failure('EBUSY', () => acquireStoreLock(path))).message).toContain('this very process');
+    expect((await failure('EBUSY', () => acquireStoreLock(path))).message).toContain('in use by this process (pid ');
     opener.release();
     await expectOrphaned(path);
     await devices[0].close();
@@ -66,7 +66,7 @@ describe('a share of a lock', () => {
     acquireStoreLock(path).release();
   });
 
-  it('does not disturb the lock, which still excludes all others', async () => {
+  it('does not change the lock, which still excludes all other openers', async () => {
     const { path, opener, window } = lockedFile();
     const device = anotherDevice(path);
     takeStoreShare(device, window);
@@ -77,7 +77,7 @@ describe('a share of a lock', () => {
     acquireStoreLock(path).release();
   });
 
-  it('can be had by a device that only reads, and then keeps out who writes', async () => {
+  it('can be taken by a read-only device, and then excludes writers', async () => {
     const { path, opener, window } = lockedFile();
     const device = anotherDevice(path, true);
     takeStoreShare(device, window);
@@ -87,15 +87,17 @@ describe('a share of a lock', () => {
     acquireStoreLock(path).release();
   });
 
-  it('is not to be had after the lock has gone, and nothing stays locked', async () => {
+  it('cannot be taken after the lock has ended, and nothing stays locked', async () => {
     const { path, opener, window } = lockedFile();
     opener.release();
     const { message } = await failure('EIO', () => takeStoreShare(anotherDevice(path), window));
-    expect(message).toContain('has lost the thread that had opened it');
+    expect(message).toMatch(
+      /^the thread that had opened the store in .* has ended, and the store's lock with it: open the store again/,
+    );
     acquireStoreLock(path).release();
   });
 
-  it('is not to be had when somebody else has the file by now, or reads it', async () => {
+  it('cannot be taken when a new opener or a reader has the file', async () => {
     const { path, opener, window } = lockedFile();
     opener.release();
     for (const shared of [false, true]) {
@@ -107,14 +109,14 @@ describe('a share of a lock', () => {
     acquireStoreLock(path).release();
   });
 
-  it('is given back when the lock goes before the thread has seen it', async () => {
+  it('is released when the lock ends before the thread has checked it', async () => {
     const { path, opener, window } = lockedFile();
     const locks = locksWith(() => opener.release(), 2); // the first call takes the share
     await failure('EIO', () => takeStoreShare(anotherDevice(path), window, locks));
     acquireStoreLock(path).release();
   });
 
-  it('keeps out an opener who comes between the end of the lock and the look at it', async () => {
+  it('excludes an opener that comes between the end of the lock and the check of it', async () => {
     const { path, opener, window } = lockedFile();
     const locks = locksWith(() => {
       opener.release();
@@ -124,7 +126,7 @@ describe('a share of a lock', () => {
     acquireStoreLock(path).release();
   });
 
-  it('finds its window taken by an opener who comes just before it', async () => {
+  it('finds its window locked by an opener that comes just before it', async () => {
     const { path, opener, window } = lockedFile();
     let next: StoreLock | undefined;
     const locks = locksWith(() => {
@@ -138,7 +140,7 @@ describe('a share of a lock', () => {
     acquireStoreLock(path).release();
   });
 
-  it('makes way for a share of the next opener, whose window is another', async () => {
+  it('cannot be taken in an old window when a new opener has chosen another', async () => {
     const { path, opener, window } = lockedFile();
     const old = anotherDevice(path);
     takeStoreShare(old, window);

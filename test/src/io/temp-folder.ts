@@ -1,4 +1,4 @@
-/** A folder of a test's own in the system's folder for temporary files; it goes when the test file is done. */
+/** A new folder for each test file, in the system's folder for temporary files; removed when the test file is done. */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
@@ -10,7 +10,7 @@ let count = 0;
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A path in the folder at which there is nothing yet. */
+/** A path in the folder at which no file exists yet. */
 export function newPath(): string {
   count++;
   return path.join(folder, `device-${count}.img`);
