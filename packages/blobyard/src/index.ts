@@ -1,6 +1,6 @@
 /**
- * Blobyard: a blobstore on one device. `createStore` and `openStore` are where to begin; the rest is for those who bring a
- * device of their own, or go on in clusters and io units through `Store.engine`.
+ * Blobyard: a blobstore on one device. Start with `createStore` and `openStore`. The rest is for programs that
+ * implement their own devices, or use `Store.engine`, which works in clusters and io units.
  */
 
 export {

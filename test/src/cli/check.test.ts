@@ -6,7 +6,7 @@ import { closedImage, damageBlob, damageMask, dirtyImage, editSuper, makeStore }
 
 const MiB = 1024 * 1024;
 
-/** Expects a check, in both forms, to end with a status, and to leave the image as it is. */
+/** Expects that a check, as text and as JSON, ends with a status and does not change the image. */
 function expectChecked(path: string, status: number, text: RegExp): Record<string, unknown> {
   let report: Record<string, unknown> = {};
   const isSame = staysSame(path, () => {
@@ -56,7 +56,7 @@ test('a damaged mask is repaired', async () => {
   expectChecked(path, 0, /^Nothing is wrong: /);
 });
 
-test('a damaged blob is left', async () => {
+test('a damaged blob is reported and not repaired', async () => {
   const { path, ids } = await closedImage();
   damageBlob(path, ids.thick);
   const { findings } = expectChecked(path, 2, /^damage: /) as { findings: Record<string, unknown>[] };
@@ -70,7 +70,7 @@ test('a damaged blob is left', async () => {
   expect(status).toBe(2);
 });
 
-test('where there is no store, that is what is found, and no damage', () => {
+test('an image without a store is unchecked, not damaged', () => {
   const path = newPath();
   writeFileSync(path, '');
   expectChecked(path, 2, /^note: the device has 0 bytes[^\n]*\nNot checked: there is no store here\.\n$/);
@@ -80,7 +80,7 @@ test('where there is no store, that is what is found, and no damage', () => {
   expect(staysSame(path, () => expect(blobyard('check', '--repair', path).status).toBe(2))).toBe(true);
 });
 
-test('a store of a newer version is not called damaged, one with a damaged super block is; neither is repaired', async () => {
+test('a newer version is not reported as damage, a damaged super block is; neither is repaired', async () => {
   const { path } = await closedImage();
   editSuper(path, (bytes) => bytes.set([4], 8));
   expectChecked(path, 2, /^note: [^\n]* version 4; [^\n]*\nNot checked: this version cannot read the store\.\n$/);
@@ -96,7 +96,7 @@ test('a store of a newer version is not called damaged, one with a damaged super
   expect(staysSame(path, () => expect(blobyard('check', '--repair', path).status).toBe(2))).toBe(true);
 });
 
-test('what cannot be checked ends as what is left', async () => {
+test('an image that cannot be read ends with the status of remaining damage', async () => {
   const { store, path } = await makeStore();
   for (const args of [[path], ['--repair', path], ['--json', path]]) {
     const { status, stdout, stderr } = blobyard('check', ...args);

@@ -1,4 +1,4 @@
-/** The command `blobyard` as users run it: a process of its own. */
+/** Runs the command `blobyard` in a process, as users do. */
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -13,7 +13,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Who a process runs as; this process unless given. */
+/** The user and group of a process. Default: those of this process. */
 export interface Identity {
   readonly uid?: number;
   readonly gid?: number;
@@ -28,7 +28,7 @@ export function blobyardAs(identity: Identity, ...args: readonly string[]): Ende
   return { status, stdout, stderr };
 }
 
-/** Does something, and answers whether a file is the same afterwards, byte by byte. */
+/** Executes an action. Returns true if a file has the same bytes afterwards. */
 export function staysSame(path: string, action: () => void): boolean {
   const before = hashOf(path);
   action();

@@ -9,31 +9,34 @@ import { newPath } from '../io/temp-folder.js';
 import { blobyard, MAIN, staysSame } from './command.js';
 import { CLUSTER, closedImage, damageBlob, damageMask, dirtyImage } from './images.js';
 
-/** Bytes from the disk, as one character each, with their control characters escaped. */
+/** Bytes from the disk with control characters escaped, one character for each byte. */
 function escaped(text: string): string {
   const decoded = Buffer.from(text, 'latin1').toString();
   const harmless = decoded.replace(/\p{Cc}/gu, (each) => `\\u{${each.charCodeAt(0).toString(16)}}`);
   return Buffer.from(harmless).toString('latin1');
 }
 
-test.each([closedImage, dirtyImage])('dump prints the metadata as the engine does, but harmless', async (make) => {
-  const { path, ids } = await make();
-  damageBlob(path, ids.thick);
-  const pieces: Buffer[] = [];
-  const device = SparseMemoryDevice.fromBytes(readFileSync(path), { blockLengthBytes: 512 });
-  const write = (text: string) => pieces.push(Buffer.from(text, 'latin1'));
-  await run(dumpStore(device, write, (_, value) => escaped(Buffer.from(value).toString('latin1')), escaped));
-  const isSame = staysSame(path, () => {
-    const { status, stdout, stderr } = blobyard('dump', path);
-    expect([status, stderr]).toEqual([0, '']);
-    expect(stdout).toBe(Buffer.concat(pieces).toString());
-    expect(stdout).toContain('(Mismatch)');
-    expect(stdout).toContain('value = "red\\u{1b}[31m\\u{a}and more"');
-  });
-  expect(isSame).toBe(true);
-});
+test.each([closedImage, dirtyImage])(
+  'dump prints the metadata as the engine does, with control characters escaped',
+  async (make) => {
+    const { path, ids } = await make();
+    damageBlob(path, ids.thick);
+    const pieces: Buffer[] = [];
+    const device = SparseMemoryDevice.fromBytes(readFileSync(path), { blockLengthBytes: 512 });
+    const write = (text: string) => pieces.push(Buffer.from(text, 'latin1'));
+    await run(dumpStore(device, write, (_, value) => escaped(Buffer.from(value).toString('latin1')), escaped));
+    const isSame = staysSame(path, () => {
+      const { status, stdout, stderr } = blobyard('dump', path);
+      expect([status, stderr]).toEqual([0, '']);
+      expect(stdout).toBe(Buffer.concat(pieces).toString());
+      expect(stdout).toContain('(Mismatch)');
+      expect(stdout).toContain('value = "red\\u{1b}[31m\\u{a}and more"');
+    });
+    expect(isSame).toBe(true);
+  },
+);
 
-test('dump prints what it can before what it cannot', async () => {
+test('dump prints what precedes a damaged part, then fails', async () => {
   const { path } = await closedImage();
   damageMask(path);
   const { status, stdout, stderr } = blobyard('dump', path);
@@ -42,7 +45,7 @@ test('dump prints what it can before what it cannot', async () => {
   expect(stderr).toMatch(/^blobyard: EILSEQ: [^\n]*\n$/);
 });
 
-test('a reader that goes away is no failure', async () => {
+test('a closed pipe is not an error', async () => {
   const path = newPath();
   const device = { kind: 'file', path, create: true, sizeBytes: 4096 * CLUSTER } as const;
   const store = await createStore({ device, clusterSizeBytes: CLUSTER });

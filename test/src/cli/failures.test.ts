@@ -1,4 +1,4 @@
-/** What the command says, and ends with, where there is nothing to be looked at. */
+/** Error messages and exit statuses of the command where it cannot read a store. */
 
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { closedImage, dirtyImage, makeStore } from './images.js';
 const COMMANDS = ['info', 'ls', 'dump'];
 const MiB = 1024 * 1024;
 
-/** Expects that a command ends with one line of complaint. */
+/** Expects that a command fails with an error message of one line. */
 function expectFailure(command: string, image: string, reason: RegExp): void {
   const { status, stderr } = blobyard(command, image);
   expect(stderr).toMatch(/^blobyard: [A-Z]+: [^\n]+\n$/);
@@ -44,14 +44,14 @@ test.each(COMMANDS)('%s does not wait for the other end of a pipe', async (comma
   expectFailure(command, pipe, /EINVAL: .* is neither a file nor a block device/);
 });
 
-test.each(COMMANDS)('%s keeps away from a store that is open, and names who has it', async (command) => {
+test.each(COMMANDS)('%s refuses a store that is open, and names the process', async (command) => {
   const { store, path } = await makeStore();
   expectFailure(command, path, new RegExp(`EBUSY: .* in use by process ${process.pid} since`));
   await store.close();
   expect(blobyard(command, path).status).toBe(0);
 });
 
-/** Somebody who is not root, and can run the command. */
+/** A user other than root who can run the command. */
 function anybody(context: TestContext): Identity {
   const who = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
   if (blobyardAs(who, '--version').status !== 0) context.skip('nobody but root can run the command here');

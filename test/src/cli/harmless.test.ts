@@ -1,4 +1,4 @@
-/** What an image holds is anybody's, and what the command prints of it goes to a terminal: nothing in it may be obeyed there. */
+/** Text from an image is not trusted: printed on a terminal, it must not contain control characters. */
 
 import { run } from '@blobyard/core';
 import { createStore } from '@blobyard/workers';
@@ -7,11 +7,11 @@ import { newPath } from '../io/temp-folder.js';
 import { blobyard } from './command.js';
 import { CLUSTER, damageBlob, damageMask } from './images.js';
 
-/** Escape sequences (in 7 bits, and in 8), a title, a bell, marks of direction, other ends of lines, a deletion. */
+/** Escape sequences (7-bit and 8-bit), a title, a bell, direction marks, line separators, a delete character. */
 const EVIL = 'a\u001b[2J\u009b31m\u001b]0;t\u0007\u202egnp.exe\u2066\u200f\u2028\u2029\u007f\u0085\r\nb';
 const OBEYED = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
-/** An image in which all text is evil. */
+/** An image in which all text contains control characters. */
 async function evilImage(): Promise<{ path: string; id: bigint }> {
   const path = newPath();
   const device = { kind: 'file', path, create: true, sizeBytes: 256 * CLUSTER } as const;
@@ -33,7 +33,7 @@ function expectHarmless(path: string, ...commands: readonly string[]): void {
   }
 }
 
-test('names, xattrs, types and ids of external snapshots are escaped, whoever prints them', async () => {
+test('names, xattrs, types and ids of external snapshots are escaped by every command', async () => {
   const { path } = await evilImage();
   expectHarmless(path, 'ls', 'ls -l', 'ls --json', 'info', 'check');
   const dump = blobyard('dump', path).stdout;
@@ -46,7 +46,7 @@ test('names, xattrs, types and ids of external snapshots are escaped, whoever pr
   expect(blobs[0].name).toBe(EVIL);
 });
 
-test('so are they in what is said of damage', async () => {
+test('they are escaped in messages about damage too', async () => {
   const { path, id } = await evilImage();
   damageBlob(path, id);
   expectHarmless(path, 'ls', 'info', 'check --json', 'dump');
@@ -54,7 +54,7 @@ test('so are they in what is said of damage', async () => {
   expectHarmless(path, 'info --json', 'check', 'dump');
 });
 
-test('text that is only not English is printed as it is', async () => {
+test('text in other languages is printed as it is', async () => {
   const path = newPath();
   const device = { kind: 'file', path, create: true, sizeBytes: 256 * CLUSTER } as const;
   const store = await createStore({ device, clusterSizeBytes: CLUSTER, bstype: 'größe' });

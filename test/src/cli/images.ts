@@ -23,10 +23,10 @@ export interface TestImage {
   readonly ids: Ids;
 }
 
-/** A name that a terminal would take for a command to turn red, and to begin a line anew. */
+/** A name with an escape sequence for red text and a carriage return. */
 export const EVIL_NAME = 'red\u001b[31m\nand more';
 
-/** A new store with a thin blob, its snapshot and another clone of that, and a thick blob without a name. */
+/** A new store with a thin blob, its snapshot, another clone of the snapshot, and a thick blob without a name. */
 export async function makeStore(blockLengthBytes = 4096): Promise<{ store: Store } & TestImage> {
   const path = newPath();
   const device = { kind: 'file', path, create: true, sizeBytes: IMAGE_BYTES, blockLengthBytes } as const;
@@ -50,7 +50,7 @@ export async function closedImage(blockLengthBytes?: number): Promise<TestImage>
   return { path, ids };
 }
 
-/** An image of a store whose process went away. */
+/** An image of a store that was not closed. */
 export async function dirtyImage(blockLengthBytes?: number): Promise<TestImage> {
   const { store, path, ids } = await makeStore(blockLengthBytes);
   await run(store.engine.blobstore.abandon());
@@ -65,18 +65,18 @@ export function patch(path: string, position: number, bytes: Uint8Array): void {
   writeFileSync(path, image);
 }
 
-/** Makes the first page of a blob's metadata unreadable. */
+/** Damages the first page of a blob's metadata. */
 export function damageBlob(path: string, id: bigint): void {
   const { metadata } = superBlockOf(path);
   patch(path, (metadata.start + pageOfBlobId(id)) * PAGE + 100, new Uint8Array(8).fill(0xee));
 }
 
-/** Makes the mask of used clusters unreadable. */
+/** Damages the mask of used clusters. */
 export function damageMask(path: string): void {
   patch(path, superBlockOf(path).clusterMask.start * PAGE, new Uint8Array(16).fill(0xee));
 }
 
-/** Changes bytes of the super block, and makes its crc fit unless told otherwise. */
+/** Changes bytes of the super block, and updates its crc unless told otherwise. */
 export function editSuper(path: string, change: (bytes: Uint8Array) => void, isSealed = true): void {
   const block = superBlockOf(path);
   change(block.bytes);

@@ -43,7 +43,7 @@ describe.each([512, 4096])('info, of a store with io units of %d bytes', (ioUnit
   });
 });
 
-test('info for people', async () => {
+test('info prints text for people', async () => {
   const { path, ids } = await dirtyImage();
   const { status, stdout } = blobyard('info', path);
   expect(status).toBe(0);
@@ -54,7 +54,7 @@ test('info for people', async () => {
   expect(stdout).toContain(`Super blob:     ${ids.disk}\n`);
 });
 
-test('info says which blobs are damaged', async () => {
+test('info lists the damaged blobs', async () => {
   const { path, ids } = await closedImage();
   damageBlob(path, ids.disk);
   const isSame = staysSame(path, () => {
@@ -66,7 +66,7 @@ test('info says which blobs are damaged', async () => {
   expect(isSame).toBe(true);
 });
 
-test('info finds what is used without the masks when these are damaged', async () => {
+test('info finds the used clusters without the masks when these are damaged', async () => {
   const { path } = await closedImage();
   const whole = infoOf(path);
   damageMask(path);

@@ -26,7 +26,7 @@ test.each([closedImage, dirtyImage])('ls shows clones below their snapshots', as
   expect(isSame).toBe(true);
 });
 
-test('ls --long says all of each blob', async () => {
+test('ls --long prints all properties of each blob', async () => {
   const { path, ids } = await closedImage();
   const { status, stdout } = blobyard('ls', '--long', path);
   expect(status).toBe(0);
@@ -59,7 +59,7 @@ test('ls --json', async () => {
   expect(blobs[2]).toMatchObject({ name: EVIL_NAME, parentId: String(ids.snapshot) });
 });
 
-test('ls names the external snapshot behind a blob, which it does not need', async () => {
+test('ls names the external snapshot of a blob without opening it', async () => {
   const path = newPath();
   const device = { kind: 'file', path, create: true, sizeBytes: 256 * CLUSTER } as const;
   const store = await createStore({ device, clusterSizeBytes: CLUSTER, openExternalSnapshot: () => null });
@@ -70,7 +70,7 @@ test('ls names the external snapshot behind a blob, which it does not need', asy
   expect(blobs[0].externalSnapshotId).toBe(Buffer.from('golden').toString('hex'));
 });
 
-test('ls shows names of SPDK’s volumes without the zeroes behind them', () => {
+test('ls shows names of SPDK’s volumes without trailing zeroes', () => {
   const path = newPath();
   writeFileSync(path, gunzipSync(readFileSync(new URL('../../spdk-images/lvol/head-clean.img.gz', import.meta.url))));
   const { status, stdout, stderr } = blobyard('ls', path);
@@ -89,7 +89,7 @@ test('ls shows names of SPDK’s volumes without the zeroes behind them', () => 
   for (const name of names) expect(shown).toContain(name);
 });
 
-test('ls leaves damaged blobs out, and says so', async () => {
+test('ls omits damaged blobs, with a note', async () => {
   const { path, ids } = await closedImage();
   damageBlob(path, ids.snapshot);
   const isSame = staysSame(path, () => {
@@ -116,7 +116,7 @@ test('a store without blobs has an empty list', async () => {
   expect(blobyard('ls', path)).toEqual({ status: 0, stdout: 'ID  SIZE  ALLOCATED  NAME\n', stderr: '' });
 });
 
-test('the tree goes as deep as snapshots of snapshots do', () => {
+test('the tree is as deep as the chain of snapshots', () => {
   const chain = Array.from({ length: 2000 }, (_, at) => ({
     id: BigInt(at),
     parentId: at === 0 ? undefined : BigInt(at - 1),

@@ -16,10 +16,10 @@ function textOf(outcome: CheckReport['outcome'], ...findings: string[][]): strin
   });
 }
 
-/** What is found instead of a store. */
+/** The finding for an image without a store. */
 const ABOUT_ALL = ['no-store', 'unsupported', 'super-block'];
 
-test('a report has a line for each finding, and a sentence', () => {
+test('a report has a line for each finding, and a summary', () => {
   expect(textOf('clean')).toBe(`Nothing is wrong: ${contents}\n`);
   expect(textOf('clean', ['leak', 'note', 'odd', 'found'])).toBe(`note: odd\nNothing is wrong: ${contents}\n`);
   expect(textOf('left', ['leak', 'damage', 'bad\nand\u001b[1m', 'found'])).toBe(
@@ -46,7 +46,7 @@ test('a repair is advised only where it helps', () => {
   expect(advice('chain', 'leak'), 'a damaged blob may have what seems to be nobody’s').toBe(none);
 });
 
-test('what could not be checked is neither damaged nor repaired', () => {
+test('an unchecked image is neither damaged nor repaired', () => {
   expect(textOf('unchecked', ['no-store', 'note', 'nothing', 'found'])).toBe(
     'note: nothing\nNot checked: there is no store here.\n',
   );
@@ -54,7 +54,7 @@ test('what could not be checked is neither damaged nor repaired', () => {
     'note: too new\nNot checked: this version cannot read the store.\n',
   );
   expect(textOf('left', ['super-block', 'damage', 'bad', 'found'])).toBe(
-    'damage: bad\nDamaged: 1 finding; without its super block nothing of the store can be found, or repaired.\n',
+    'damage: bad\nDamaged: 1 finding; without its super block the store can be neither read nor repaired.\n',
   );
 });
 

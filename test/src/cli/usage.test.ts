@@ -4,20 +4,20 @@ import { blobyard } from './command.js';
 
 const COMMANDS = ['info', 'ls', 'dump', 'check'];
 
-test('says its version', () => {
+test('prints its version', () => {
   const { version } = JSON.parse(
     readFileSync(new URL('../../../packages/blobyard/package.json', import.meta.url), 'utf8'),
   );
   expect(blobyard('--version')).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' });
 });
 
-test('says how it is used', () => {
+test('prints its help', () => {
   const { status, stdout, stderr } = blobyard('--help');
   expect([status, stderr]).toEqual([0, '']);
   for (const command of COMMANDS) expect(stdout).toMatch(new RegExp(`^ {2}${command} `, 'm'));
 });
 
-test.each(COMMANDS)('says how %s is used, with an example', (command) => {
+test.each(COMMANDS)('prints the help of %s, with an example', (command) => {
   const { status, stdout, stderr } = blobyard(command, '--help');
   expect([status, stderr]).toEqual([0, '']);
   expect(stdout).toMatch(new RegExp(`^Usage: blobyard ${command} `));
@@ -32,7 +32,7 @@ test.each([
   [['check'], /missing required argument 'image'/],
   [['ls', 'a', 'b'], /too many arguments/],
   [['check', '--repare', 'a'], /unknown option '--repare'/],
-])('wrong usage ends with a status of its own: %j', (args, reason) => {
+])('wrong usage has its own exit status: %j', (args, reason) => {
   const { status, stdout, stderr } = blobyard(...args);
   expect([status, stdout]).toEqual([64, '']);
   expect(stderr).toMatch(reason);

@@ -2,14 +2,14 @@
 
 import type { BlobInfo } from '@blobyard/workers';
 
-/** A blob, and how it hangs in the tree. */
+/** A blob, and its place in the tree. */
 export interface TreeLine {
   readonly blob: BlobInfo;
-  /** Lines that lead from the snapshot above to the blob. */
+  /** The line characters that connect the blob with the snapshot above it. */
   readonly branch: string;
 }
 
-/** All blobs, each clone below its snapshot. What is behind a blob may be missing: then it stands by itself. */
+/** All blobs, each clone below its snapshot. A clone whose snapshot is missing is a root of the tree. */
 export function treeLines(blobs: readonly BlobInfo[]): TreeLine[] {
   const byId = new Map(blobs.map((blob) => [blob.id, blob]));
   const clonesOf = new Map<bigint, BlobInfo[]>();
@@ -19,7 +19,7 @@ export function treeLines(blobs: readonly BlobInfo[]): TreeLine[] {
     clonesOf.set(blob.parentId, [...(clonesOf.get(blob.parentId) ?? []), blob]);
   }
   const lines: TreeLine[] = [];
-  // A stack of our own: snapshots of snapshots may go deeper than calls can.
+  // An explicit stack: chains of snapshots can be deeper than the call stack allows.
   const waiting = blobs.filter((blob) => !isClone(blob)).map((blob) => ({ blob, branch: '', below: '' }));
   waiting.reverse();
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {

@@ -1,4 +1,4 @@
-/** `blobyard check`: what is wrong with a store, and its repair. */
+/** `blobyard check`: checks a store, and repairs it. */
 
 import { type CheckReport, isRepairable } from '@blobyard/core';
 import { check } from '@blobyard/workers';
@@ -14,7 +14,7 @@ const HELP = `
 Exit status:
   0  nothing is wrong
   1  something was wrong, and all of it is repaired
-  2  something is wrong still, or the image could not be checked: it holds no store, or one of a newer sort
+  2  something is still wrong, or the image could not be checked: it holds no store, or one of a newer version
 
 Examples:
   blobyard check yard.img
@@ -23,7 +23,7 @@ Examples:
 export function addCheck(program: Command): void {
   program
     .command('check')
-    .description('Verify the metadata of a store without trusting any of it. Nothing is written without --repair.')
+    .description('Verify all metadata of a store. Nothing is written without --repair.')
     .argument('<image>', 'a file or block device with a store')
     .option('--repair', 'repair what can be repaired without losing anything')
     .option('--json', 'print a JSON document')

@@ -1,4 +1,4 @@
-/** `blobyard dump`: a store's metadata as text. */
+/** `blobyard dump`: prints the metadata of a store as text. */
 
 import { dumpStore, run } from '@blobyard/core';
 import type { Command } from 'commander';
@@ -6,14 +6,14 @@ import { whileLocked, withView } from './image.js';
 import { endWith, print, printed } from './output.js';
 import { printable } from './text.js';
 
-/** Pages of metadata after which it waits until what was printed has gone its way. */
+/** After this many pages of metadata, the command waits until its output is written. */
 const PAGES_AT_ONCE = 256;
 
 export function addDump(program: Command): void {
   program
     .command('dump')
     .description(
-      'Print the metadata of a store page by page, damaged or not, as SPDK prints it, control characters escaped.',
+      'Print all metadata pages of a store, also damaged ones, in the format of SPDK, with control characters escaped.',
     )
     .argument('<image>', 'a file or block device with a store')
     .addHelpText('after', '\nExample:\n  blobyard dump yard.img | less')
@@ -31,7 +31,10 @@ function dump(path: string): Promise<void> {
   });
 }
 
-/** Text from the disk, one character a byte, with nothing in it that a terminal would obey; values are also there in hex. */
+/**
+ * Escapes control characters in text from the disk. The dump also has values in hex. Returns one character for each
+ * byte.
+ */
 function escaped(bytes: Buffer): string {
   return Buffer.from(printable(bytes.toString())).toString('latin1');
 }

@@ -1,6 +1,6 @@
 /**
- * The image that a command looks at. Opening a store that was not closed recovers it, and writes; so the store is opened on a
- * view whose writes stay in memory, and the image is the same afterwards, byte by byte.
+ * Access to the image of a command. Opening a store that was not closed runs recovery, which writes. So the commands
+ * open the store on a view that keeps writes in memory, and do not change a byte of the image.
  */
 
 import { type Stats, statSync } from 'node:fs';
@@ -8,22 +8,22 @@ import { BlobstoreError, PAGE_BYTES, SuperBlock } from '@blobyard/core';
 import { acquireStoreLock, FileDevice, OverlayDevice, type StoreLock } from '@blobyard/io';
 import { note } from './output.js';
 
-/** Blocks that divide the io units of every store. */
+/** The block length of the view. It divides the io units of every store. */
 export const BLOCK_BYTES = 512;
 
-/** An image, while nobody else has the store in it. */
+/** A locked image. */
 export interface Image {
   readonly path: string;
   readonly sizeBytes: number;
   readonly superBlock: SuperBlock;
 }
 
-/** Opens a view of an image: what is written to it is forgotten when it is closed. */
+/** Opens a view of an image. Writes to it stay in memory, and are lost when it is closed. */
 export function openView(path: string): OverlayDevice {
   return new OverlayDevice(FileDevice.open({ path, blockLengthBytes: BLOCK_BYTES, readOnly: true }));
 }
 
-/** Does something with a view of an image. */
+/** Opens a view of an image, calls `use`, and closes the view. */
 export async function withView<T>(path: string, use: (view: OverlayDevice) => Promise<T>): Promise<T> {
   const view = openView(path);
   try {
@@ -34,8 +34,9 @@ export async function withView<T>(path: string, use: (view: OverlayDevice) => Pr
 }
 
 /**
- * Looks at an image while nobody writes to it.
- * @throws EBUSY somebody has the store open, who is named; ENOENT, EPERM and EINVAL where there is no image that can be read.
+ * Calls `look` while the image is locked against writers.
+ * @throws EBUSY, naming the process, if another one has the store open; ENOENT, EPERM or EINVAL if the image cannot be
+ * read
  */
 export async function whileLocked<T>(path: string, look: () => Promise<T>): Promise<T> {
   requireMedium(path);
@@ -47,12 +48,14 @@ export async function whileLocked<T>(path: string, look: () => Promise<T>): Prom
   }
 }
 
-/** As `whileLocked`, with what the image's super block says, which may be anything. EILSEQ when there is no room for one. */
+/**
+ * As `whileLocked`, with the super block of the image, not validated. Throws EILSEQ if the image is too short for one.
+ */
 export function readImage<T>(path: string, look: (image: Image) => Promise<T>): Promise<T> {
   return whileLocked(path, async () => look(await withView(path, (view) => imageOf(path, view))));
 }
 
-/** Throws unless there is a file or a block device: to open a pipe, for one, would be to wait for its other end. */
+/** Throws unless the path is a file or a block device. Opening a pipe, for example, would wait for its other end. */
 export function requireMedium(path: string): void {
   let stats: Stats | undefined;
   try {
@@ -61,7 +64,7 @@ export function requireMedium(path: string): void {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw new BlobstoreError('ENOENT', `there is no file ${path}`, { cause });
-    return; // whatever it is, opening it says it
+    return; // opening the file reports the error
   }
   if (stats.isDirectory())
     throw new BlobstoreError('EINVAL', `${path} is a folder; a store is in a file or block device`);
@@ -69,14 +72,14 @@ export function requireMedium(path: string): void {
   throw new BlobstoreError('EINVAL', `${path} is neither a file nor a block device`);
 }
 
-/** Keeps out who writes. Where there are no locks, that is only said. */
+/** Locks the image against writers. Where locks are not supported, prints a note instead. */
 function lockIfPossible(path: string): StoreLock | undefined {
   try {
     return acquireStoreLock(path, { shared: true });
   } catch (error) {
     const isMissing = error instanceof BlobstoreError && (error.code === 'ENOTSUP' || error.code === 'EIO');
     if (!isMissing) throw error;
-    note(`${path} cannot be locked: what is said of it is wrong if somebody has it open (${error.message})`);
+    note(`${path} cannot be locked: the output may be wrong if another process has it open (${error.message})`);
     return undefined;
   }
 }

@@ -1,4 +1,4 @@
-/** `blobyard info`: what an image is, and how full. */
+/** `blobyard info`: properties and space of the store in an image. */
 
 import type { BlobInfo, Damage } from '@blobyard/workers';
 import type { Command } from 'commander';
@@ -7,13 +7,13 @@ import { type OpenedStore, wasClosed, withStore } from './open-store.js';
 import { endWith, print } from './output.js';
 import { countText, json, printable, sizeText } from './text.js';
 
-/** What is printed; as JSON just so. */
+/** What is printed; also the JSON document. */
 interface StoreFacts {
   readonly image: string;
   readonly version: number;
   readonly type: string;
   readonly wasClean: boolean;
-  /** What is wrong with the masks of a clean store; null when nothing is. */
+  /** The damage of the masks of a cleanly closed store; null when there is none. */
   readonly maskDamage: string | null;
   readonly imageBytes: number;
   readonly storeBytes: number;
@@ -37,7 +37,7 @@ interface StoreFacts {
 export function addInfo(program: Command): void {
   program
     .command('info')
-    .description('Say what an image is: type, version, sizes, space, blobs. Nothing is written.')
+    .description('Show type, version, sizes, space and blobs of a store. Nothing is written.')
     .argument('<image>', 'a file or block device with a store')
     .option('--json', 'print a JSON document')
     .addHelpText('after', '\nExample:\n  blobyard info yard.img')
@@ -113,9 +113,9 @@ function textOf(facts: StoreFacts): string {
 }
 
 function stateText({ wasClean, maskDamage }: StoreFacts): string {
-  if (!wasClean) return 'not closed; opening it recovers it, to what is said here';
+  if (!wasClean) return 'not closed; opening it runs recovery, which finds what is shown here';
   if (maskDamage === null) return 'closed cleanly';
-  return `closed, but its masks are damaged (${maskDamage}); what is said here was found without them`;
+  return `closed, but its masks are damaged (${maskDamage}); what is shown here was found without them`;
 }
 
 function exactText(bytes: number): string {

@@ -19,7 +19,7 @@ export function addLs(program: Command): void {
     .command('ls')
     .description('List the blobs of a store, clones below their snapshots. Nothing is written.')
     .argument('<image>', 'a file or block device with a store')
-    .option('-l, --long', 'print all that is known of each blob, in the order of ids')
+    .option('-l, --long', 'print all properties of each blob, in the order of ids')
     .option('--json', 'print a JSON document')
     .addHelpText('after', '\nExample:\n  blobyard ls --long yard.img')
     .action((path: string, { json: asJson, long }: { json?: boolean; long?: boolean }) =>

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The command `blobyard`: a look at stores in files and block devices, and their repair. */
+/** The command `blobyard`: inspects, checks and repairs stores in files and block devices. */
 
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
@@ -8,7 +8,7 @@ import { addDump } from './dump.js';
 import { addInfo } from './info.js';
 import { addLs } from './ls.js';
 
-/** Wrong usage, as sysexits.h has it: apart from what the commands themselves end with. */
+/** Exit status for wrong usage: EX_USAGE of sysexits.h, which no command uses for anything else. */
 const EXIT_USAGE = 64;
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -16,7 +16,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 };
 
 const HELP = `
-Images are only read, except by check --repair, and not while another process has the store open.
+Only check --repair writes to an image. No command opens an image while another process has the store open.
 
 Examples:
   blobyard info yard.img
@@ -25,16 +25,16 @@ Examples:
 
 async function main(args: readonly string[]): Promise<void> {
   const program = new Command('blobyard')
-    .description('Look at, check and repair blobstores (Blobyard or SPDK) in files and block devices.')
+    .description('Inspect, check and repair blobstores (Blobyard or SPDK) in files and block devices.')
     .version(version)
     .addHelpText('after', HELP)
-    .showHelpAfterError('(blobyard --help says how it is used)')
+    .showHelpAfterError('(for help: blobyard --help)')
     .exitOverride();
   for (const add of [addInfo, addLs, addDump, addCheck]) add(program);
   try {
     await program.parseAsync(args, { from: 'user' });
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error; // what is wrong has been said
+    if (!(error instanceof CommanderError)) throw error; // commander has printed its own errors
     process.exitCode = error.exitCode === 0 ? 0 : EXIT_USAGE;
   }
 }

@@ -1,4 +1,4 @@
-/** The store in an image, opened for a look on a view of it. */
+/** Opens the store in an image for reading, on a view that keeps all writes in memory. */
 
 import { BlobstoreError, run } from '@blobyard/core';
 import type { OverlayDevice } from '@blobyard/io';
@@ -7,16 +7,19 @@ import { type Image, withView } from './image.js';
 
 export interface OpenedStore {
   readonly store: Store;
-  /** What is wrong with the masks of a store that was closed, and nothing else; what is used was found without them then. */
+  /**
+   * The error of damaged masks, if nothing else of a closed store is damaged. Used clusters were then found without
+   * them.
+   */
   readonly maskDamage: BlobstoreError | undefined;
 }
 
-/** True when the store was closed: its masks say what is used. Stores of the first versions do not have them all. */
+/** True when the store was closed cleanly, with all masks. Stores of the first versions do not have all of them. */
 export function wasClosed({ superBlock }: Image): boolean {
   return superBlock.clean !== 0 && superBlock.blobIdMask.count > 0;
 }
 
-/** Opens the store of an image, damaged blobs set aside, and lets go of it afterwards. Throws as `openStore`. */
+/** Opens the store in an image, sets damaged blobs aside, and closes it after `look`. Throws as `openStore`. */
 export function withStore<T>(image: Image, look: (opened: OpenedStore) => Promise<T>): Promise<T> {
   return withView(image.path, async (view) => {
     const opened = await openSomehow(image, view);
@@ -32,7 +35,7 @@ export function withStore<T>(image: Image, look: (opened: OpenedStore) => Promis
 async function openSomehow(image: Image, device: OverlayDevice): Promise<OpenedStore> {
   const options: OpenStoreOptions = {
     device,
-    durability: 'process-crash', // leftovers of a crash are of no interest here, and clearing them takes time
+    durability: 'process-crash', // clearing what a crash left over takes time, and nobody reads it here
     openExternalSnapshot: () => null,
   };
   try {

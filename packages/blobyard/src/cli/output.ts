@@ -1,10 +1,10 @@
-/** Standard output and standard error of the commands. A reader that goes away, as `head` does, is no failure. */
+/** Standard output and standard error of the commands. A closed pipe, as after `head`, is not an error. */
 
 import { once } from 'node:events';
 import { BlobstoreError } from '@blobyard/core';
 import { printable } from './text.js';
 
-/** Nobody reads the output any more: what is left of a command need not be done. */
+/** The reader has closed the pipe; the command can stop. */
 class OutputClosed extends Error {}
 
 let isClosed = false;
@@ -14,31 +14,33 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') failure ??= error;
   isClosed = true;
 });
-process.stderr.on('error', () => undefined); // there is nowhere to say it
+process.stderr.on('error', () => undefined); // there is no other place to report it
 
 /** Prints to standard output. */
 export function print(text: string | Uint8Array): void {
   if (!isClosed) process.stdout.write(text);
 }
 
-/** Waits until what was printed has gone its way. Throws when it cannot go anywhere; `endWith` knows what that means. */
+/**
+ * Waits until all output is written. Throws EIO if writing fails, `OutputClosed` if the pipe is closed (see `endWith`).
+ */
 export async function printed(): Promise<void> {
   while (!isClosed && process.stdout.writableLength > 0) {
     if (process.stdout.writableNeedDrain) await once(process.stdout, 'drain').catch(() => undefined);
     else await new Promise((resolve) => process.stdout.write('', resolve));
   }
-  await new Promise((resolve) => setImmediate(resolve)); // a write that failed says so a turn later
+  await new Promise((resolve) => setImmediate(resolve)); // a failed write emits its error one turn later
   if (failure !== undefined)
     throw new BlobstoreError('EIO', `writing to standard output failed: ${failure.message}`, { cause: failure });
   if (isClosed) throw new OutputClosed();
 }
 
-/** Says something beside the output. */
+/** Prints a note to standard error. */
 export function note(text: string): void {
   process.stderr.write(`blobyard: note: ${printable(text)}\n`);
 }
 
-/** Does a command's work; when it fails, says why in one line, and ends the process with `status`. */
+/** Does the work of a command. If it fails, prints the error in one line, and sets the exit status. */
 export async function endWith(status: number, work: () => Promise<void>): Promise<void> {
   try {
     await work();

@@ -1,9 +1,9 @@
-/** What a check found, for people. */
+/** Formats the report of a check for people. */
 
 import { type CheckReport, type Finding, isRepairable } from '@blobyard/core';
 import { countText, printable } from './text.js';
 
-/** One line for each finding, and then a sentence about all. */
+/** One line for each finding, then one sentence as the summary. */
 export function reportText(report: CheckReport): string {
   return [...report.findings.map(findingText), summaryText(report), ''].join('\n');
 }
@@ -21,7 +21,7 @@ function summaryText(report: CheckReport): string {
   }
   const left = findings.filter((each) => each.severity === 'damage' && each.outcome !== 'repaired').length;
   const damaged = `Damaged: ${countText(left, 'finding')}`;
-  if (!summary) return `${damaged}; without its super block nothing of the store can be found, or repaired.`;
+  if (!summary) return `${damaged}; without its super block the store can be neither read nor repaired.`;
   const { blobCount, usedClusters, freeClusters, mdPagesUsed } = summary;
   const has = `${countText(blobCount, 'blob')} with ${countText(usedClusters, 'cluster')} and ${countText(mdPagesUsed, 'metadata page')}`;
   const contents = `${has}; ${countText(freeClusters, 'cluster')} free.`;

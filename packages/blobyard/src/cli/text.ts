@@ -1,8 +1,11 @@
-/** What the commands print, as people read it. What comes from an image is not trusted to be text for a terminal. */
+/**
+ * Formats the output of the commands. Text from an image is escaped, because it may contain terminal control
+ * characters.
+ */
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** A number of bytes in the largest unit of which there is one or more, to a tenth. */
+/** A number of bytes, in the largest unit that gives at least 1, with one decimal. */
 export function sizeText(bytes: number): string {
   let value = bytes;
   let unit = 0;
@@ -18,15 +21,15 @@ export function countText(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
-/** What a terminal obeys, or what changes how the text around it looks: controls, marks of direction, ends of lines. */
+/** Characters that control a terminal, or change the text around them: control and format characters, line ends. */
 const COMMANDS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
-/** Text in one line, without anything that a terminal would obey. */
+/** Text on one line, with the characters that control a terminal escaped. */
 export function printable(text: string): string {
   return text.replace(COMMANDS, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 }
 
-/** Rows below a head, in columns that are as wide as they need to be; all but the last are padded. */
+/** A table with a head and aligned columns. The last column is not padded. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [head, ...rows];
   const widths = head.map((_, column) => all.reduce((widest, row) => Math.max(widest, row[column].length), 0));
@@ -36,8 +39,8 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 }
 
 /**
- * A JSON document for programs; ids are decimal strings, because they are larger than a JSON number can be trusted with. It may
- * be printed on a terminal: what JSON itself leaves as it is, is escaped as well.
+ * A JSON document for programs. Ids are decimal strings, because they do not fit into a JSON number without loss. The
+ * document may be printed on a terminal, so control characters that JSON allows in strings are escaped too.
  */
 export function json(value: unknown): string {
   const text = JSON.stringify(value, (_, each) => (typeof each === 'bigint' ? each.toString() : each), 2);

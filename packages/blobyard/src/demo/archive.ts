@@ -1,10 +1,10 @@
-/** A file tree in a blob: files one after another, and an index that says where each is and what its hash is. */
+/** A file tree in a blob: the files one after another, and an index with the place and hash of each. */
 
 import { createHash } from 'node:crypto';
 import type { Blob } from '@blobyard/workers';
 import type { SourceFile } from './source-tree.js';
 
-/** Writes that are under way at once. */
+/** Writes in flight. */
 const WRITES_MAX = 32;
 
 export interface ArchivedFile {
@@ -14,7 +14,7 @@ export interface ArchivedFile {
   readonly sha256: string;
 }
 
-/** Where each file will be: right behind the one before, so that most begin and end within an io unit. */
+/** Computes the place of each file: directly after the previous one, so that most begin and end within an io unit. */
 export function layOut(files: readonly SourceFile[]): ArchivedFile[] {
   let offset = 0;
   return files.map(({ path, bytes }) => {
@@ -24,7 +24,7 @@ export function layOut(files: readonly SourceFile[]): ArchivedFile[] {
   });
 }
 
-/** Writes all files, many at once. */
+/** Writes all files, with several writes in flight. */
 export async function writeFiles(
   blob: Blob,
   files: readonly SourceFile[],
@@ -37,7 +37,7 @@ export async function writeFiles(
   await Promise.all(Array.from({ length: WRITES_MAX }, writer));
 }
 
-/** Paths of the files whose bytes in the blob are not those of the index. */
+/** Paths of the files whose bytes in the blob do not match the hash in the index. */
 export async function differingFiles(blob: Blob, index: readonly ArchivedFile[]): Promise<string[]> {
   const differing: string[] = [];
   for (const { path, offset, length, sha256: expected } of index) {

@@ -1,4 +1,4 @@
-/** A drawing of the device: a character for each cluster, or for some, that says whose it is. */
+/** Draws the device: one character for each cluster, or for several, shows which blob owns it. */
 
 import type { Blob, Store } from '@blobyard/workers';
 import { coloured, say } from './narrator.js';
@@ -9,7 +9,7 @@ const METADATA = 'M';
 const FREE = '·';
 const GREY = 90;
 
-/** A blob to be drawn, by the first letter of its name. */
+/** A blob in the drawing, shown as the first letter of its name. */
 interface Owner {
   readonly letter: string;
   readonly label: string;
@@ -18,7 +18,7 @@ interface Owner {
 
 const COLOURS = [32, 36, 35, 33, 34, 31];
 
-/** Draws who has which clusters; of a device with many of them, a character stands for several. */
+/** Draws which blob owns which clusters. On a large device, one character stands for several clusters. */
 export async function drawClusters(store: Store): Promise<void> {
   const { blobstore } = store.engine;
   const clusterCount = blobstore.shared.clusters.capacity;
@@ -46,7 +46,7 @@ export async function drawClusters(store: Store): Promise<void> {
   say(`${legend.join('   ')}   (${scale})`);
 }
 
-/** Clusters of the device that a blob has itself. */
+/** The clusters of the device that a blob itself owns, not those of its snapshot. */
 function* clustersOf(blob: Blob): Generator<number> {
   const { engine } = blob;
   for (let index = 0; index < engine.clusterCount; index++) {

@@ -1,12 +1,12 @@
-/** Kills a process in the middle of its writing. */
+/** Kills a process while it writes. */
 
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-/** Records that are to be durable before the process is killed. */
+/** The process is killed when at least this many records are durable. */
 const DURABLE_MIN = 1000;
 
-/** Starts the writer, kills it (SIGKILL) while it goes on writing, and answers how many records it had said were durable. */
+/** Starts the writer, and kills it (SIGKILL) while it writes. Returns how many records it had reported as durable. */
 export async function crashWriter(storePath: string): Promise<number> {
   const program = fileURLToPath(new URL('./writer-process.js', import.meta.url));
   const writer = fork(program, [storePath], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
@@ -21,7 +21,7 @@ export async function crashWriter(storePath: string): Promise<number> {
   }
 }
 
-/** Resolves when enough is durable; answers how many are by then, also those of messages still to come. */
+/** Resolves when enough records are durable. The function that it gives returns the latest reported number. */
 function durableRecords(writer: ChildProcess, ended: Promise<unknown>): Promise<() => number> {
   let durable = 0;
   return new Promise((resolve, reject) => {

@@ -1,12 +1,15 @@
-/** Records that a process writes until it is killed. What a record holds follows from its number, so that anyone can check. */
+/**
+ * The records that a process writes until it is killed. Their contents follow from their number, so they can be
+ * verified.
+ */
 
 import { createHash } from 'node:crypto';
 import type { Blob } from '@blobyard/workers';
 
 export const LEDGER = 'ledger';
-/** Not a multiple of anything: every record shares io units with its neighbours. */
+/** Not a multiple of the io unit, so that records share io units with their neighbours. */
 export const RECORD_BYTES = 1000;
-/** Records between two flushes; even. */
+/** Records between two flushes; an even number. */
 export const RECORDS_PER_FLUSH = 100;
 
 export function recordBytes(number: number): Uint8Array {
@@ -18,7 +21,7 @@ export function recordBytes(number: number): Uint8Array {
   return record;
 }
 
-/** True when a record is in the ledger as it was written. */
+/** True when the ledger contains a record as it was written. */
 export async function hasRecord(ledger: Blob, number: number): Promise<boolean> {
   const bytes = await ledger.read(number * RECORD_BYTES, RECORD_BYTES);
   return Buffer.compare(bytes, recordBytes(number)) === 0;

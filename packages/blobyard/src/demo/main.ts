@@ -1,4 +1,7 @@
-/** The demo: a store in a file, from its making to a killed process, with everything verified by hash. */
+/**
+ * The demo: a store in a file, from its creation to recovery after a killed process, with all contents verified by
+ * hash.
+ */
 
 import { rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
@@ -14,11 +17,11 @@ import { readSourceTree, type SourceFile } from './source-tree.js';
 
 const CLUSTER_BYTES = 64 << 10;
 const STORE_BYTES_MIN = 48 << 20;
-/** Bytes of each write that is under way while the snapshot is made; odd, to cross io units and clusters. */
+/** Bytes of each write around the snapshot; an odd number, so that writes cross io units and clusters. */
 const MARK_BYTES = 3001;
 const MARKS = 400;
 
-/** What of the demo lives through all chapters. */
+/** The data that all chapters share. */
 interface Scene {
   readonly storePath: string;
   readonly files: readonly SourceFile[];
@@ -46,7 +49,7 @@ async function makeStore({ storePath, files }: Scene): Promise<Store> {
   return timed(
     () =>
       createStore({
-        // Asynchronous, so that writes can be under way while something else happens.
+        // Asynchronous, so that writes can be in flight while the snapshot is made.
         device: { kind: 'file', path: storePath, create: true, sizeBytes, mode: 'async' },
         clusterSizeBytes: CLUSTER_BYTES,
         bstype: 'DEMO',
@@ -56,28 +59,29 @@ async function makeStore({ storePath, files }: Scene): Promise<Store> {
 }
 
 async function importTree(scene: Scene, store: Store): Promise<Blob> {
-  chapter('A file tree goes into a thin blob');
+  chapter('A file tree in a thin blob');
   const index = layOut(scene.files);
   const total = index.reduce((sum, file) => sum + file.length, 0);
   const blob = await store.create({ sizeBytes: total + MARKS * MARK_BYTES, thin: true, name: 'tree' });
   await timed(
     () => writeFiles(blob, scene.files, index),
-    () =>
-      `${index.length} files of this repository, ${bytesText(total)}, are written side by side, 32 writes at a time.`,
+    () => `${index.length} files of this repository, ${bytesText(total)}, are written, with 32 writes in flight.`,
   );
   scene.expected.set('tree', index);
   await verifyFiles(blob, index);
   await timed(
     () => blob.flush(),
-    () => 'A flush: from here on they would survive a power cut.',
+    () => 'Flushed: now the files would survive a power cut.',
   );
   await drawClusters(store);
   return blob;
 }
 
-/** Writes marks behind the files, and makes a snapshot when a part of them was answered and the rest is under way. */
+/**
+ * Writes marks after the files, and makes a snapshot while half of the writes are complete and the rest is in flight.
+ */
 async function snapshotWhileWriting(scene: Scene, tree: Blob): Promise<{ snapshot: Blob; marks: string }> {
-  chapter('A snapshot while writes are under way');
+  chapter('A snapshot while writes are in flight');
   const start = tree.sizeBytes - MARKS * MARK_BYTES;
   const mark = (number: number) => new Uint8Array(MARK_BYTES).fill(1 + (number % 255));
   const write = (number: number) => tree.write(mark(number), start + number * MARK_BYTES);
@@ -86,7 +90,7 @@ async function snapshotWhileWriting(scene: Scene, tree: Blob): Promise<{ snapsho
   const underWay = Array.from({ length: MARKS - answered }, (_, number) => write(answered + number));
   const snapshot = await timed(
     () => tree.snapshot({ name: 'snapshot' }),
-    () => `With ${answered} writes answered and ${underWay.length} under way, a snapshot was made.`,
+    () => `A snapshot was made, with ${answered} writes complete and ${underWay.length} in flight.`,
   );
   const marks = sha256(await snapshot.read(start, MARKS * MARK_BYTES));
   await Promise.all(underWay);
@@ -96,23 +100,23 @@ async function snapshotWhileWriting(scene: Scene, tree: Blob): Promise<{ snapsho
     const isThere = Buffer.compare(await tree.read(offset, MARK_BYTES), mark(number)) === 0;
     verify(isThere, `write ${number} is in the blob`);
     const isInSnapshot = Buffer.compare(await snapshot.read(offset, MARK_BYTES), mark(number)) === 0;
-    verify(isInSnapshot || number >= answered, `write ${number}, answered before, is in the snapshot`);
+    verify(isInSnapshot || number >= answered, `write ${number}, complete before, is in the snapshot`);
     if (isInSnapshot && number >= answered) inTime++;
   }
-  say(`All ${MARKS} writes are in the blob, and the ${answered} that were answered before are in the snapshot.`);
-  say(`Of those that were under way, ${inTime} came in time to be in it, too.`);
+  say(`All ${MARKS} writes are in the blob, and the ${answered} that were complete before are in the snapshot.`);
+  say(`Of those in flight, ${inTime} are in the snapshot too.`);
   const files = scene.expected.get('tree') ?? [];
   await verifyFiles(snapshot, files);
   scene.expected.set('snapshot', files);
   return { snapshot, marks };
 }
 
-/** The original changes the first third of the files, and a clone of the snapshot the last. */
+/** Changes the first third of the files in the original, and the last third in a clone of the snapshot. */
 async function diverge(scene: Scene, store: Store, tree: Blob, snapshot: Blob): Promise<void> {
-  chapter('A clone, and two histories');
+  chapter('A clone that differs from its original');
   const clone = await timed(
     () => snapshot.clone({ name: 'clone' }),
-    () => 'A clone of the snapshot can be written, and shares everything until it is.',
+    () => 'A clone of the snapshot is writable. It shares all clusters that were not written since.',
   );
   for (const [blob, name, third] of [
     [tree, 'tree', 'first'],
@@ -121,7 +125,7 @@ async function diverge(scene: Scene, store: Store, tree: Blob, snapshot: Blob): 
     const index = await timed(
       () => changeFiles(scene, blob, third),
       (changed) =>
-        `The ${third} third of the files become others in '${name}', which now has ${bytesText(changed.ownBytes)} of its own.`,
+        `The ${third} third of the files is changed in '${name}', which now has ${bytesText(changed.ownBytes)} of its own.`,
     );
     scene.expected.set(name, index.files);
   }
@@ -149,7 +153,7 @@ async function deleteSnapshot(
   marks: string,
   freeAtFirst: number,
 ): Promise<void> {
-  chapter('The snapshot goes');
+  chapter('Deleting the snapshot');
   const now = sha256(await snapshot.read(tree.sizeBytes - MARKS * MARK_BYTES, MARKS * MARK_BYTES));
   verify(now === marks, 'the snapshot is as it was when it was made');
   await snapshot.close();
@@ -157,13 +161,13 @@ async function deleteSnapshot(
   let steps = 0;
   await timed(
     () => clone.decouple({ onProgress: () => steps++ }),
-    () => `The clone is decoupled, in ${steps} steps: it has copies of all that it shared with the snapshot.`,
+    () => `The clone is decoupled, in ${steps} steps: it has its own copies of all that it shared with the snapshot.`,
   );
   await clone.close();
   const before = (await store.stats()).freeBytes;
   await timed(
     () => store.delete(snapshot.id),
-    () => 'The snapshot is deleted, and its clusters are the blob’s again.',
+    () => 'The snapshot is deleted, and its clusters belong to the blob again.',
   );
   await tree.close();
   const after = (await store.stats()).freeBytes;
@@ -177,7 +181,7 @@ async function closeAndReopen(scene: Scene, store: Store): Promise<void> {
   await store.create({ name: LEDGER, sizeBytes: CLUSTER_BYTES, thin: true });
   await timed(
     () => store.close(),
-    () => 'The store is closed: all handles, then a clean mark on the disk.',
+    () => 'The store is closed: first all handles, then the super block is marked clean.',
   );
   const again = await timed(
     () => openAgain(scene),
@@ -192,8 +196,8 @@ async function crash(scene: Scene): Promise<void> {
   const start = performance.now();
   const durable = await crashWriter(scene.storePath);
   const took = milliseconds(performance.now() - start);
-  say(`A process of its own wrote records of ${RECORD_BYTES} bytes, said that ${durable} were durable, and was killed`);
-  say(`(SIGKILL, ${took} after its start) while it went on writing.`);
+  say(`Another process wrote records of ${RECORD_BYTES} bytes, reported ${durable} as durable, and was killed`);
+  say(`(SIGKILL, ${took} after its start) while it was still writing.`);
   const store = await timed(
     () => openAgain(scene),
     () => 'Opening the store recovers it from the blobs’ own metadata.',
@@ -208,7 +212,7 @@ async function crash(scene: Scene): Promise<void> {
   );
   let more = 0;
   while ((durable + more + 1) * RECORD_BYTES <= ledger.sizeBytes && (await hasRecord(ledger, durable + more))) more++;
-  say(`Of those that it was still writing, ${more} are there as well.`);
+  say(`Of the records that it was still writing, ${more} are there too.`);
   await verifyAll(scene, store);
   await drawClusters(store);
   const { freeBytes, totalBytes } = await store.stats();

@@ -1,9 +1,9 @@
-/** What the demo says: plain sentences, each with the time that it took, and colour only where a person looks. */
+/** Prints the output of the demo: sentences with the time that a step took, in colour only on a terminal. */
 
 const IS_COLOURED = process.stdout.isTTY === true && !process.env.NO_COLOR;
 const INDENT = '   ';
 
-/** Text in a colour of the terminal, if there is one. */
+/** Text in a colour, if the output is a terminal. */
 export function coloured(text: string, sgr: number | undefined): string {
   return IS_COLOURED && sgr !== undefined ? `\u001b[${sgr}m${text}\u001b[0m` : text;
 }
@@ -19,7 +19,7 @@ export function say(sentence: string): void {
   console.log(INDENT + sentence);
 }
 
-/** Does something, then says what it was and how long it took. */
+/** Executes an action, then prints what it did and how long it took. */
 export async function timed<T>(action: () => T | Promise<T>, sentence: (result: T) => string): Promise<T> {
   const start = performance.now();
   const result = await action();
@@ -27,7 +27,7 @@ export async function timed<T>(action: () => T | Promise<T>, sentence: (result: 
   return result;
 }
 
-/** Ends the demo unless what was to be verified is so. */
+/** Ends the demo with an error unless the condition holds. */
 export function verify(isSo: boolean, what: string): void {
   if (!isSo) throw new Error(`not verified: ${what}`);
 }

@@ -15,7 +15,7 @@ export interface SourceFile {
   readonly bytes: Uint8Array;
 }
 
-/** Reads the tree, up to 24 MiB of it, in the order of paths. */
+/** Reads the files of the tree in the order of paths: up to 8 MiB each, 24 MiB in all. Skips larger and empty files. */
 export async function readSourceTree(): Promise<SourceFile[]> {
   const root = treeRoot();
   const files: SourceFile[] = [];
@@ -29,7 +29,7 @@ export async function readSourceTree(): Promise<SourceFile[]> {
   return files;
 }
 
-/** The repository that the demo was built in; where there is none, the folder of the built files. */
+/** The repository that the demo was built in; in an installed package, the folder of the built files. */
 function treeRoot(): string {
   const here = path.dirname(fileURLToPath(import.meta.url));
   const repository = path.resolve(here, '../../../..');

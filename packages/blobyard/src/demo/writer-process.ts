@@ -1,11 +1,13 @@
-/** A process of its own that writes records, says from time to time how many are durable, and does not stop by itself. */
+/**
+ * The process that is killed: writes records without end, and reports from time to time how many of them are durable.
+ */
 
 import { openStore } from '@blobyard/workers';
 import { LEDGER, RECORD_BYTES, RECORDS_PER_FLUSH, recordBytes } from './ledger.js';
 
 const store = await openStore({ device: { kind: 'file', path: process.argv[2], mode: 'async' } });
 const ledger = await store.open({ name: LEDGER });
-process.on('disconnect', () => process.exit(1)); // nobody is there to end it any more
+process.on('disconnect', () => process.exit(1)); // the parent has ended, and can no longer kill this process
 
 for (let first = 0; ; first += RECORDS_PER_FLUSH) {
   const writes: Promise<void>[] = [];
@@ -14,7 +16,7 @@ for (let first = 0; ; first += RECORDS_PER_FLUSH) {
     writes.push(ledger.write(recordBytes(number), number * RECORD_BYTES));
   }
   await writes[RECORDS_PER_FLUSH / 2];
-  process.send?.({ durable: first }); // said in the middle of writing
+  process.send?.({ durable: first }); // reported while other writes are in flight
   await Promise.all(writes);
   await ledger.flush();
 }
