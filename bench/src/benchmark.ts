@@ -1,19 +1,26 @@
-/** What a benchmark is: a subject, mostly beside a baseline that does the same without the engine, and what it is to reach. */
+/** A benchmark: a subject, usually a baseline that does the same without the engine, and a target. */
 
-/** How much work a run does: the sizes that the names and targets speak of, or tiny ones that only show that it works. */
+/**
+ * The amount of work: the sizes that names and targets refer to, or tiny sizes that only test that the benchmark runs.
+ */
 export type Scale = 'full' | 'smoke';
 
 /** One side of a comparison. */
 export interface Side {
-  /** Executes `operationsPerCall` operations; what it answers depends on the bytes that they moved. This is what is timed. */
+  /**
+   * Executes `operationsPerCall` operations; this is timed. Returns a checksum that depends on the bytes they moved.
+   */
   run(): number | Promise<number>;
-  /** What the last call took in milliseconds, where the side measures it: on other threads, or something else than its length. */
+  /**
+   * The time of the last call in milliseconds, if the side measures it itself: on other threads, or as a pause or
+   * delay.
+   */
   lastMilliseconds?(): number;
-  /** Prepares a call, off the clock. */
+  /** Prepares a call; not timed. */
   before?(): void | Promise<void>;
-  /** Clears up after a call, off the clock. */
+  /** Cleans up after a call; not timed. */
   after?(): void | Promise<void>;
-  /** A number that depends on what calls have left behind. */
+  /** A checksum of the state that the calls have left. */
   digest?(): number | Promise<number>;
 }
 
@@ -22,11 +29,11 @@ export interface Workload {
   readonly operationsPerCall: number;
   readonly subject: Side;
   readonly baseline?: Side;
-  /** True when both sides must answer the same, call by call; else only the subject's answers are printed. */
+  /** True when both sides must return the same checksums. Otherwise only the checksum of the subject is printed. */
   readonly sidesAgree?: boolean;
-  /** Undoes what calls have left behind, so that both sides begin with the same. */
+  /** Resets the state, so that both sides begin with the same. */
   reset?(): void | Promise<void>;
-  /** What else was found in the timed calls, by the words for it. */
+  /** Further results of the timed calls, by their description. */
   figures?(): Readonly<Record<string, number>>;
   dispose?(): void | Promise<void>;
 }
@@ -34,27 +41,30 @@ export interface Workload {
 /** How often and how long each side runs. */
 export interface Schedule {
   readonly rounds: number;
-  /** Least time of a side in a round, and of its warm-up before the first. */
+  /** Minimum time of a side in a round. `warmupMs`: of its warm-up before the first round. */
   readonly roundMs: number;
   readonly warmupMs: number;
-  /** Least calls of a side in a round. */
+  /** Minimum number of calls of a side in a round. */
   readonly calls: number;
 }
 
-/** Speed that someone else measured elsewhere; it says how far away a goal is, not more. */
+/** A speed that others measured on another machine. It shows only roughly how far away a goal is. */
 export interface QuotedBaseline {
   readonly label: string;
   readonly nanosecondsPerOperation: number;
 }
 
-/** What is aimed at: a speed, relative to the baseline or not; or a time for one operation, or how much more than the baseline's. */
+/**
+ * The target: a speed, relative to the baseline or absolute; or the time of an operation, absolute or the difference
+ * from the baseline.
+ */
 export type Target =
   | { readonly ratioMin: number }
   | { readonly perSecondMin: number }
   | { readonly millisecondsMax: number }
   | { readonly millisecondsMoreMax: number };
 
-/** The place of a benchmark in a table of speed by threads. */
+/** The point of a benchmark in a table of speed by number of threads. */
 export interface CurvePoint {
   readonly curve: string;
   readonly threads: number;
@@ -64,25 +74,25 @@ export interface Benchmark {
   readonly name: string;
   /** What one operation is. */
   readonly operation: string;
-  /** What the measured baseline does, or whose speed is quoted; undefined without either. */
+  /** What the measured baseline does, or a quoted speed; undefined without a baseline. */
   readonly baseline?: string | QuotedBaseline;
   readonly target?: Target;
-  /** Bytes that an operation moves, where its speed is better said in bytes. */
+  /** Bytes that an operation moves, if its speed is shown in bytes. */
   readonly bytesPerOperation?: number;
   readonly curvePoint?: CurvePoint;
-  /** True where sides answer with promises. */
+  /** True when the sides return promises. */
   readonly isAsync?: boolean;
-  /** What differs from the schedule of most. */
+  /** What differs from the default schedule. */
   readonly schedule?: Partial<Schedule>;
   prepare(scale: Scale): Workload | Promise<Workload>;
 }
 
-/** SPDK's blobstore in C on a machine such as the one that our numbers are from, its device in memory. */
+/** SPDK's blobstore in C on a device in memory, on a machine similar to the one of our figures. */
 export function spdkPerSecond(operationsPerSecond: number): QuotedBaseline {
   return { label: 'SPDK in C', nanosecondsPerOperation: 1e9 / operationsPerSecond };
 }
 
-/** As `spdkPerSecond`, for what takes milliseconds. */
+/** As `spdkPerSecond`, from the time of an operation in milliseconds. */
 export function spdkMilliseconds(milliseconds: number): QuotedBaseline {
   return { label: 'SPDK in C', nanosecondsPerOperation: milliseconds * 1e6 };
 }

@@ -1,4 +1,6 @@
-/** Stores to measure on: in memory, and in a file of the system's folder for temporary files, hence mostly in the page cache. */
+/**
+ * Stores for benchmarks: in memory, or in a file in the system's folder for temporary files, mostly in the page cache.
+ */
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -18,7 +20,7 @@ import type { Scale } from './benchmark.js';
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
 
-/** The size that the scale asks for. */
+/** The size for the scale. */
 export function sized(scale: Scale, full: number, smoke: number): number {
   return scale === 'full' ? full : smoke;
 }
@@ -46,16 +48,17 @@ export function newBlob(store: Blobstore, options: CreateOptions): Blob {
   return runSync(store.openBlob(runSync(store.createBlob(options))));
 }
 
-/** Where a blob's first byte is on its device. Throws unless its clusters follow one another there. */
+/** The position of a blob's first byte on its device. Throws unless the clusters of the blob are contiguous. */
 export function contiguousStart(store: Blobstore, blob: Blob): number {
   const first = blob.clusterAt(0);
   for (let index = 0; index < blob.clusterCount; index++) {
-    if (blob.clusterAt(index) !== first + index) throw new Error('the blob is not in one piece on its device');
+    if (blob.clusterAt(index) !== first + index)
+      throw new Error('the clusters of the blob are not contiguous on its device');
   }
   return first * store.geometry.clusterBytes;
 }
 
-/** A file that is removed with its folder when it is disposed of, or else when the process ends. */
+/** A file that is removed, with its folder, by `dispose` or when the process ends. */
 export interface TemporaryFile {
   readonly path: string;
   dispose(): void;
@@ -68,7 +71,7 @@ export function temporaryFile(): TemporaryFile {
   return { path: path.join(folder, 'yard.img'), dispose };
 }
 
-/** A device on a new file, sparse and of zeroes. */
+/** A device on a new, sparse file of zeroes. */
 export function newFileDevice(file: TemporaryFile, sizeBytes: number): FileDevice {
   return FileDevice.open({ path: file.path, create: true, sizeBytes });
 }

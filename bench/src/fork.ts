@@ -6,11 +6,11 @@ import type { Scale } from './benchmark.js';
 import type { Measurement } from './measure.js';
 
 const CHILD = fileURLToPath(new URL('./child.js', import.meta.url));
-/** No benchmark takes so long; one that hangs must not hang all. */
+/** Time limit in milliseconds. No benchmark takes so long; one that hangs must not block the others. */
 const CHILD_MS_MAX = 180_000;
 const STDERR = 2;
 
-/** Measures a benchmark. What the process prints goes to standard error. */
+/** Measures a benchmark in a child process. The output of that process goes to standard error. */
 export function measureInChild(name: string, scale: Scale): Promise<Measurement> {
   return new Promise((resolve, reject) => {
     const child = fork(CHILD, [name, scale], { stdio: ['ignore', STDERR, STDERR, 'ipc'], timeout: CHILD_MS_MAX });

@@ -9,9 +9,9 @@ import { curveTable, jsonDocument, type Outcome, tableHead, tableRow } from './r
 const USAGE = `npm run bench -- [--smoke] [--json] [--list] [NAME...]
 
   NAME     only the benchmarks whose names contain one of these
-  --smoke  tiny sizes and few rounds: shows that they work, not how fast
-  --json   one JSON document on standard output
-  --list   the names, and what an operation of each is`;
+  --smoke  tiny sizes and few rounds: tests that the benchmarks run, measures nothing
+  --json   print one JSON document on standard output
+  --list   print the names, with the operation that each measures`;
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -54,7 +54,7 @@ function parse(args: readonly string[]) {
   }
 }
 
-/** The benchmarks that any of the names is part of; all of them without names. */
+/** The benchmarks whose names contain one of the given names; all benchmarks if none is given. */
 function select(names: readonly string[]): readonly Benchmark[] {
   const unknown = names.filter((name) => !BENCHMARKS.some((benchmark) => benchmark.name.includes(name)));
   if (unknown.length > 0) {

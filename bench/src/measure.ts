@@ -1,7 +1,7 @@
 /**
- * Measuring one benchmark in this process. Subject and baseline take turns in short rounds, and change places every round, so
- * that whatever else the machine does meets both. tinybench times the calls of a round; a round's time is the median of its
- * calls, its ratio that of its two times, and the result is the median of the rounds.
+ * Measures one benchmark in this process. Subject and baseline take turns in short rounds, in alternating order, so
+ * that other load on the machine affects both equally. tinybench times the calls of a round. The time of a round is the
+ * median of its calls; its ratio is baseline time to subject time; the result is the median of the rounds.
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -10,20 +10,20 @@ import type { Benchmark, Scale, Schedule, Side, Workload } from './benchmark.js'
 import { CHECKSUM_START, fold } from './random.js';
 import { median, type Quartiles, quartiles } from './statistics.js';
 
-/** Nanoseconds per operation, and how the subject's speed relates to the baseline's: 2 is twice as fast. */
+/** Nanoseconds per operation, and the ratio of subject speed to baseline speed: 2 means twice as fast. */
 export interface Round {
   readonly subjectNanoseconds: number;
   readonly baselineNanoseconds?: number;
   readonly ratio?: number;
 }
 
-/** What was measured of a benchmark; goes through JSON. */
+/** The result of a benchmark; sent between processes as JSON. */
 export interface Measurement {
   readonly name: string;
   readonly subjectNanoseconds: number;
   readonly baselineNanoseconds?: number;
   readonly ratio?: Quartiles;
-  /** Bytes that an operation leaves to the garbage collector; absent where it always came in between. */
+  /** Heap bytes that an operation allocates; absent if a garbage collection came during every call. */
   readonly subjectHeapBytes?: number;
   readonly baselineHeapBytes?: number;
   readonly checksum: string;
@@ -36,13 +36,13 @@ const SCHEDULES: Readonly<Record<Scale, Schedule>> = {
   smoke: { rounds: 2, roundMs: 0, warmupMs: 0, calls: 1 },
 };
 
-/** Calls of each side that the checksum is made of; their number is fixed, that of the timed calls is not. */
+/** Calls of each side for the checksum. Their number is fixed, unlike that of the timed calls. */
 const CHECKED_CALLS = 2;
 const HEAP_CALLS = 5;
-/** tinybench counts in milliseconds. */
+/** Nanoseconds in a millisecond, the unit of tinybench. */
 const NANOSECONDS = 1e6;
 
-/** What timed calls answered, all together: nothing that they do is for nothing. */
+/** Combines the results of all timed calls, so that the compiler cannot remove their work as unused. */
 let sink = 0;
 
 export async function measure(benchmark: Benchmark, scale: Scale): Promise<Measurement> {
@@ -69,7 +69,9 @@ function scheduleOf(benchmark: Benchmark, scale: Scale): Schedule {
   return scale === 'smoke' ? SCHEDULES.smoke : { ...SCHEDULES.full, ...benchmark.schedule };
 }
 
-/** Runs a fixed number of calls of each side, and answers the subject's checksum. Throws when the sides do not agree. */
+/**
+ * Runs a fixed number of calls of each side. Returns the subject's checksum; throws if the sides must agree and do not.
+ */
 async function check(workload: Workload): Promise<string> {
   const { subject, baseline, sidesAgree } = workload;
   const found = await checksumOf(workload, subject);
@@ -124,7 +126,7 @@ async function runRounds(benchmark: Benchmark, workload: Workload, schedule: Sch
     if (!baselineFirst && baseline) baselineNanoseconds = await time(baseline);
     if (baselineNanoseconds === undefined) rounds.push({ subjectNanoseconds });
     else rounds.push({ subjectNanoseconds, baselineNanoseconds, ratio: baselineNanoseconds / subjectNanoseconds });
-    await nextTurn(); // signals, and the end of the parent, are seen here
+    await nextTurn(); // lets the event loop handle signals and the end of the parent
   }
   return rounds;
 }
@@ -149,7 +151,7 @@ function addTask(bench: Bench, name: string, side: Side, isAsync: boolean): Task
   return task;
 }
 
-/** The nanoseconds of an operation in a round that has been run through. */
+/** The nanoseconds per operation in a completed round. */
 function timeRound({ result }: Task, operationsPerCall: number): number {
   if (result.state !== 'completed') throw new Error(`a round ended as '${result.state}'`);
   return (result.latency.p50 * NANOSECONDS) / operationsPerCall;
@@ -168,7 +170,10 @@ function summarise(benchmark: Benchmark, rounds: readonly Round[]) {
   return { subjectNanoseconds, baselineNanoseconds: nanosecondsPerOperation, ratio };
 }
 
-/** Calls in which the heap shrank met a collection, and say nothing; undefined when all did, or it is other threads' heaps. */
+/**
+ * Heap bytes that an operation allocates. A call in which the heap shrank had a garbage collection, and is ignored.
+ * Undefined if all calls had one, or if other threads do the work.
+ */
 async function heapBytes(workload: Workload, side: Side): Promise<number | undefined> {
   if (side.lastMilliseconds) return undefined;
   const found: number[] = [];
@@ -184,7 +189,7 @@ async function heapBytes(workload: Workload, side: Side): Promise<number | undef
   return found.length > 0 ? median(found) / workload.operationsPerCall : undefined;
 }
 
-/** Keeps the answers of timed calls alive to the end. */
+/** The combined results of all timed calls; reading them keeps the calls from being optimised away. */
 export function answersOfTimedCalls(): number {
   return sink;
 }

@@ -1,10 +1,10 @@
-/** What is printed: a table for people, a document for programs. */
+/** Formats the results: a table for people, a JSON document for programs. */
 
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Benchmark, Scale, Target } from './benchmark.js';
 import type { Measurement } from './measure.js';
 
-/** A benchmark with what came of it. */
+/** A benchmark with its result or its error. */
 export interface Outcome {
   readonly benchmark: Benchmark;
   readonly measurement?: Measurement;
@@ -39,13 +39,13 @@ const WIDTHS = [34, 13, 12, 30, 19, 11, 6, 9, 8];
 
 export function tableHead(scale: Scale): string {
   const machine = `Node ${process.version}, ${cpuName()}, ${availableParallelism()} cores`;
-  const warning = scale === 'smoke' ? '\nSmoke: tiny sizes and few rounds; these numbers mean nothing.' : '';
+  const warning = scale === 'smoke' ? '\nSmoke run: tiny sizes and few rounds; the figures are not measurements.' : '';
   return `${machine}${warning}\n${row(COLUMNS)}\n${row(WIDTHS.map((width) => '-'.repeat(width)))}`;
 }
 
-/** The line of one benchmark. */
+/** The table row of one benchmark. */
 export function tableRow({ benchmark, measurement, error }: Outcome, scale: Scale): string {
-  if (!measurement) return row([benchmark.name, `failed: ${error ?? 'it is not known why'}`]);
+  if (!measurement) return row([benchmark.name, `failed: ${error ?? 'unknown error'}`]);
   const { target } = benchmark;
   const met = scale === 'smoke' ? undefined : isMet(target, measurement);
   const cells = row([
@@ -81,7 +81,7 @@ export function jsonDocument(outcomes: readonly Outcome[], scale: Scale, started
   return JSON.stringify(document, undefined, 2);
 }
 
-/** Speed by threads: a line for each curve of which there is more than one point. */
+/** The table of speed by threads: a line for each curve with more than one point. */
 export function curveTable(outcomes: readonly Outcome[]): string {
   const lines = [...curvesOf(outcomes)]
     .filter(([, points]) => points.length > 1)
@@ -93,7 +93,7 @@ export function curveTable(outcomes: readonly Outcome[]): string {
     });
   return lines.length === 0
     ? ''
-    : `operations a second by threads (times those of one thread in the same run)\n${lines.join('\n')}`;
+    : `operations per second by number of threads (ratio to one thread in the same run)\n${lines.join('\n')}`;
 }
 
 /** The points of all curves, by their names. */

@@ -1,4 +1,4 @@
-/** Order statistics: on a noisy machine a mean says how long the disturbances were. */
+/** Order statistics: on a noisy machine, disturbances dominate a mean. */
 
 export interface Quartiles {
   readonly low: number;

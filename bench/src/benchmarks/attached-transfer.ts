@@ -1,6 +1,6 @@
 /**
- * Transfers by attached threads, each by its own calls, of a store whose metadata is on a thread of its own. The baseline does
- * the same without a store on those same threads, or on one of them with it.
+ * Transfers that attached threads execute themselves, on a store with a metadata thread. The baseline is the same on
+ * the same threads without the engine, or one attached thread.
  */
 
 import type { Benchmark, CurvePoint, Scale, Side, Target, Workload } from '../benchmark.js';

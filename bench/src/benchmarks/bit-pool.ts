@@ -1,4 +1,4 @@
-/** Taking clusters from the shared pool, each under the used lock, until half of it is taken. */
+/** Allocates clusters from the shared pool, each under the used lock, until half of them are allocated. */
 
 import { NONE_U32, SharedStore } from '@blobyard/core';
 import type { Benchmark, Scale, Side, Workload } from '../benchmark.js';
@@ -43,7 +43,7 @@ function poolSide(clusterCount: number, taken: number): Side {
   return { run, after };
 }
 
-/** The least that finds the lowest clear bit and sets it. */
+/** The minimal code that finds the lowest clear bit and sets it. */
 function bareSide(clusterCount: number, taken: number): Side {
   const words = new Int32Array(clusterCount / 32);
   let lowest = 0;

@@ -1,6 +1,6 @@
 /**
- * The first write to each cluster of a thin blob, which allocates it, and of a clone, which also copies its snapshot's
- * cluster. In memory, and on a file, clusters of 64 KiB. Every call begins with none of them allocated.
+ * The first write to each cluster: of a thin blob, where it allocates the cluster, and of a clone, where it also copies
+ * the snapshot's cluster. In memory and on a file, with clusters of 64 KiB. No cluster is allocated when a call begins.
  */
 
 import { type Blob, type BlockDevice, runSync } from '@blobyard/core';
@@ -30,7 +30,7 @@ type Durability = 'power-loss' | 'process-crash';
 export const FIRST_WRITES: readonly Benchmark[] = [
   {
     name: 'first-write-thin',
-    operation: 'first write of 4 KiB to a cluster of a thin blob; its map waits for a sync',
+    operation: 'first write of 4 KiB to a cluster of a thin blob; its cluster map is written by a later sync',
     baseline: 'same writes again',
     prepare: (scale) => prepareThin(scale, 'power-loss'),
   },
@@ -42,7 +42,7 @@ export const FIRST_WRITES: readonly Benchmark[] = [
   },
   {
     name: 'first-write-file',
-    operation: 'as first-write-thin, on a file: each is noted in the insertion log, so that it outlives the process',
+    operation: 'as first-write-thin, on a file: each is logged in the insertion log, so that it survives the process',
     baseline: 'the same without the log',
     target: { ratioMin: 0.6 },
     prepare: prepareFile,
@@ -114,7 +114,7 @@ function fileSide(clusters: number, change: (device: BlockDevice) => BlockDevice
   return { side, dispose };
 }
 
-/** A device of which nobody expects that it outlives the process: then there is no log. */
+/** The device without a `cacheOwner`: the store then has no insertion log, since nothing survives the process. */
 function withoutOwner(device: BlockDevice): BlockDevice {
   return {
     blockLengthBytes: device.blockLengthBytes,
@@ -161,7 +161,7 @@ function closeAndDelete({ store }: OpenStore, blob: Blob): void {
   runSync(store.deleteBlob(id));
 }
 
-/** Writes a block of each cluster, in order, and reads the last one back with what surrounds it. */
+/** Writes one block of each cluster, in order, and reads the last one back with the blocks around it. */
 function writeSide(
   { channel, device }: OpenStore,
   clusters: number,
@@ -181,7 +181,7 @@ function writeSide(
   return { run };
 }
 
-/** The copies that a copy on write cannot do without, from one half of a shared memory to the other. */
+/** The bare copies of a copy-on-write, from one half of a shared memory to the other. */
 function bareCopies(clusters: number): Side {
   const half = clusters * CLUSTER_BYTES;
   const memory = Buffer.from(new SharedArrayBuffer(2 * half));

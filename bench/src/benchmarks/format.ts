@@ -1,4 +1,4 @@
-/** The codecs of the metadata region, in memory. Their baselines are what no codec can do without. */
+/** The codecs of the metadata region, in memory. The baselines are the minimal work of a codec. */
 
 import zlib from 'node:zlib';
 import { crc32c } from '@blobyard/core';
@@ -13,7 +13,7 @@ import type { Benchmark, Scale, Side, Workload } from '../benchmark.js';
 import { sized } from '../fixtures.js';
 import { fillRandomly, fold } from '../random.js';
 
-/** Bytes of a page that its crc is of. */
+/** Bytes of a page that its crc covers. */
 const CRC_BYTES = PAGE_BYTES - 4;
 const PAGES = 256;
 const PAGES_SMOKE = 16;
@@ -28,21 +28,21 @@ export const FORMAT: readonly Benchmark[] = [
   },
   {
     name: 'md-page-decode',
-    operation: 'the same page checked, and all that is on it decoded',
+    operation: 'checking the same page, and decoding all its descriptors',
     baseline: 'its crc',
     bytesPerOperation: PAGE_BYTES,
     prepare: prepareDecode,
   },
   {
     name: 'crc32c-4k',
-    operation: 'CRC-32C of 4 KiB of random bytes; beside it, native, another crc',
+    operation: 'CRC-32C of 4 KiB of random bytes; baseline: the native CRC-32 (another polynomial)',
     baseline: 'zlib.crc32 (native)',
     bytesPerOperation: PAGE_BYTES,
     prepare: prepareCrc,
   },
 ];
 
-/** The metadata of a blob with 4000 clusters, as its page `number` holds it. */
+/** The metadata of a blob with 4000 clusters, in page `number`. */
 function contentOf(number: number): ChainContent {
   const name = new Uint8Array(16);
   const value = new Uint8Array(64);
@@ -96,9 +96,9 @@ function prepareDecode(scale: Scale): Workload {
   return { operationsPerCall: count, subject: { run }, baseline: crcSide(region, count, CRC_BYTES) };
 }
 
-/** Decodes all descriptors of a page; answers a number that depends on each. */
+/** Decodes all descriptors of a page. Returns a checksum that depends on each. */
 function decode(page: MdPageView): number {
-  if (!page.isSealed) throw new Error('the crc of a page does not fit');
+  if (!page.isSealed) throw new Error('the crc of a page is wrong');
   let found = page.sequence + page.next;
   for (const { type, payloadAt, payloadBytes } of descriptorsOf(page.view)) {
     switch (type) {
@@ -119,7 +119,7 @@ function decode(page: MdPageView): number {
   return found;
 }
 
-/** @param byteCount - bytes of each page that the crc is of */
+/** @param byteCount - bytes of each page that the crc covers */
 function crcSide(region: Uint8Array, count: number, byteCount: number): Side {
   const run = () => {
     let sum = 0;

@@ -1,6 +1,7 @@
 /**
- * Opening a store of 10,000 blobs, each of one cluster, with an xattr and an extent page: after it was unloaded, and after it
- * was abandoned, when recovery has to find out from the metadata pages what is used. The file is in the page cache.
+ * Opening a store of 10,000 blobs, each with one cluster, an xattr and an extent page. It was unloaded cleanly, or it
+ * was abandoned: then recovery finds the used pages and clusters from the metadata pages. The file is in the page
+ * cache.
  */
 
 import { Blobstore, type BlockDevice, runSync } from '@blobyard/core';
@@ -19,7 +20,7 @@ const BLOBS = 10_000;
 const BLOBS_SMOKE = 100;
 const CLUSTER_BYTES = 16 * KIB;
 const PAGE_BYTES = 4 * KIB;
-/** A blob's root and its extent page, and some that are free. */
+/** The first page and the extent page of each blob, and some free pages. */
 const PAGES_PER_BLOB = 2.1;
 
 interface Load {
@@ -77,7 +78,7 @@ function prepare(scale: Scale, medium: 'memory' | 'file', isClean: boolean): Wor
   return { operationsPerCall: 1, subject: loadSide(device, blobs), dispose };
 }
 
-/** Leaves a store of blobs on a device. Nothing has to survive a power cut here, and barriers would take minutes. */
+/** Creates a store of blobs on a device. Without write barriers, which would take minutes and serve no purpose here. */
 function makeBlobs(device: BlockDevice, blobs: number, mdPageCount: number, isClean: boolean): void {
   const { store } = newStore(device, { clusterBytes: CLUSTER_BYTES, mdPageCount, durability: 'process-crash' });
   for (let count = 0; count < blobs; count++) {
@@ -87,7 +88,7 @@ function makeBlobs(device: BlockDevice, blobs: number, mdPageCount: number, isCl
   runSync(isClean ? store.unload() : store.abandon());
 }
 
-/** Loading changes nothing that would make the next load another one: it is abandoned each time, and recovers each time. */
+/** Loads the store again and again. Each time it is abandoned, so that the next load does the same work. */
 function loadSide(device: BlockDevice, blobs: number) {
   let store: Blobstore | undefined;
   const run = () => {
@@ -96,7 +97,7 @@ function loadSide(device: BlockDevice, blobs: number) {
   };
   const after = () => {
     if (!store) return;
-    if (store.damaged.length > 0 || store.blobIds().length !== blobs) throw new Error('not all blobs are there');
+    if (store.damaged.length > 0 || store.blobIds().length !== blobs) throw new Error('blobs are missing or damaged');
     runSync(store.abandon());
   };
   return { run, after };

@@ -1,4 +1,6 @@
-/** The used lock around the least that has to be guarded: by one thread, and by two that want nothing else. */
+/**
+ * The used lock around a minimal critical section: by one thread, and by two threads that contend for it all the time.
+ */
 
 import { UsedLock } from '@blobyard/core';
 import type { Benchmark, Scale, Side, Workload } from '../benchmark.js';
@@ -14,13 +16,13 @@ const WORD = 0;
 export const LOCKS: readonly Benchmark[] = [
   {
     name: 'lock-uncontended',
-    operation: 'taking the used lock and giving it back',
+    operation: 'taking and releasing the used lock',
     baseline: 'bare exchange',
     prepare: prepareUncontended,
   },
   {
     name: 'lock-contended',
-    operation: 'the same by 2 threads at once; time for each of all acquisitions',
+    operation: 'the same by 2 threads at once; time per acquisition of either thread',
     baseline: 'by 1 thread',
     isAsync: true,
     prepare: prepareContended,
@@ -66,7 +68,7 @@ async function prepareContended(scale: Scale): Promise<Workload> {
       milliseconds = result.milliseconds;
       if (threads > 1) shares.push(leastShare(result, operations));
       if (words[GUARDED] !== operations)
-        throw new Error(`${words[GUARDED]} of ${operations} acquisitions were counted`);
+        throw new Error(`the guarded word counts ${words[GUARDED]} of ${operations} acquisitions`);
       return result.sum;
     };
     return { run, lastMilliseconds: () => milliseconds };
@@ -79,7 +81,7 @@ async function prepareContended(scale: Scale): Promise<Workload> {
   return { operationsPerCall: operations, subject: side(2), baseline: side(1), sidesAgree: true, figures, dispose };
 }
 
-/** What part of the acquisitions the thread had that had fewest; half of them, if the lock is fair. */
+/** The smallest share of a thread in the acquisitions. With two threads and a fair lock it is one half. */
 function leastShare({ figures }: TeamResult, operations: number): number {
   return Math.min(...figures.map(({ taken }) => taken)) / operations;
 }

@@ -1,6 +1,6 @@
 /**
- * How long the main thread's event loop is held up while others use stores: the delay of its timers, of a hundred the longest,
- * beside that of an idle loop. Here "an operation" is a sample, and its time is that delay.
+ * The delay of the main thread's event loop while threads use stores: the 99th percentile of the delay of its timers,
+ * compared with an idle loop. Here an "operation" is one sample, and its time is that delay.
  */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -15,10 +15,10 @@ import { BLOCK_BYTES, TransferPlan } from '../threads/transfer-plan.js';
 
 const SAMPLE_MS = 500;
 const SAMPLE_MS_SMOKE = 30;
-/** Load that is there before a sample begins. */
+/** Time under load before a sample begins, in milliseconds. */
 const LEAD_MS = 20;
 const PERCENTILE = 99;
-/** More operations than there is time for. */
+/** More operations than can be executed: the load runs until it is stopped. */
 const WITHOUT_END = 2 ** 29;
 const IN_FLIGHT = 32;
 const SCHEDULE = { rounds: 9, roundMs: 0, warmupMs: 0 };
@@ -54,7 +54,7 @@ export const LOOP_DELAYS: readonly Benchmark[] = [
   },
 ];
 
-/** Something that keeps threads busy; answers the operations that it has done when it ends. */
+/** A load on threads. `start` resolves, when the load has ended, with the number of executed operations. */
 interface Load {
   start(): Promise<number>;
   stop(): void;
@@ -106,7 +106,7 @@ function delayWorkload(scale: Scale, load: Load, dispose: () => Promise<void>): 
       await sleep(LEAD_MS);
       delayMs = await sample(sampleMs);
       under?.stop();
-      if ((await ended) === 0) throw new Error('the load has read nothing');
+      if ((await ended) === 0) throw new Error('the load executed no operation');
       return 1;
     };
     return { run, lastMilliseconds: () => delayMs };

@@ -1,4 +1,7 @@
-/** Requests of an attached thread to the metadata thread that have nothing to do: while that is awake, and while it sleeps. */
+/**
+ * Requests of an attached thread that the metadata thread completes without work: while it is awake, and while it
+ * sleeps.
+ */
 
 import { MemoryDevice } from '@blobyard/io';
 import { createStore } from '@blobyard/workers';
@@ -9,19 +12,19 @@ import { Team } from '../threads/team.js';
 const OPERATIONS = 1000;
 const OPERATIONS_ASLEEP = 20;
 const OPERATIONS_SMOKE = 10;
-/** Longer than the metadata thread stays awake. */
+/** Longer than the metadata thread stays awake after a request. */
 const PAUSE_MS = 4;
 
 export const MAILBOXES: readonly Benchmark[] = [
   {
     name: 'mailbox',
-    operation: 'a request to the metadata thread and its answer, one after another',
+    operation: 'a request to the metadata thread and its reply, one at a time',
     isAsync: true,
     prepare: (scale) => prepare(scale, sized(scale, OPERATIONS, OPERATIONS_SMOKE), 0),
   },
   {
     name: 'mailbox-asleep',
-    operation: 'the same when the metadata thread is asleep each time',
+    operation: 'the same, with a wake-up of the metadata thread each time',
     isAsync: true,
     schedule: { rounds: 11, roundMs: 0, warmupMs: 100 },
     prepare: (scale) => prepare(scale, sized(scale, OPERATIONS_ASLEEP, OPERATIONS_SMOKE), PAUSE_MS),

@@ -1,4 +1,4 @@
-/** Opening and closing a store, of a hundred blobs in memory, with the threads that it starts and ends. */
+/** Opening and closing a store of a hundred blobs in memory, including the start and end of its threads. */
 
 import { MemoryDevice } from '@blobyard/io';
 import { createStore, openStore } from '@blobyard/workers';

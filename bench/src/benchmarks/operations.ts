@@ -1,4 +1,4 @@
-/** Metadata operations on a store in memory, one after another on the calling thread, beside what SPDK does in C. */
+/** Metadata operations on a store in memory, one at a time on the calling thread, compared with SPDK in C. */
 
 import { type Blobstore, runSync } from '@blobyard/core';
 import { type Benchmark, type Scale, spdkPerSecond, type Workload } from '../benchmark.js';
@@ -6,7 +6,7 @@ import { KIB, MIB, newBlob, newMemoryStore, sized } from '../fixtures.js';
 import { CHECKSUM_START, fold } from '../random.js';
 
 const CLUSTER_BYTES = 64 * KIB;
-/** Blobs that are there beside the one that is worked on. */
+/** Further blobs in the store. */
 const OTHER_BLOBS = 1000;
 const OTHER_BLOBS_SMOKE = 10;
 const SNAPSHOT_CLUSTERS = 1000;

@@ -1,6 +1,6 @@
 /**
- * Transfers of the main thread through a store's I/O workers, so many in flight. The baseline does the same with what Node has
- * for that, on the same bytes, or with a store of one I/O worker.
+ * Transfers of the main thread through the I/O workers of a store, with several in flight. The baseline moves the same
+ * bytes with Node's own functions, or through a store with one I/O worker.
  */
 
 import fs from 'node:fs';
@@ -25,14 +25,14 @@ interface PoolTransfer {
   readonly medium: Medium;
   readonly threads: number;
   readonly inFlight: number;
-  /** From `store.allocate`, or each in plain memory. */
+  /** Buffers from `store.allocate`, or in plain memory. */
   readonly buffer: 'shared' | 'plain';
   readonly baseline: 'FileHandle' | 'callbacks' | 'Buffer.copy' | 'one thread' | undefined;
   readonly target?: Target;
   readonly curvePoint?: CurvePoint;
 }
 
-/** Does the operations of a share; answers the sum. */
+/** Executes the operations of a share. Returns the checksum. */
 type Run = (share: Share) => number | Promise<number>;
 
 interface Means {
@@ -84,7 +84,7 @@ async function prepare(transfer: PoolTransfer, scale: Scale): Promise<Workload> 
   };
 }
 
-/** Every check of the sides begins with the same operations, as the calls of both are counted from their own first one. */
+/** Counts the calls of each side separately, so that the checks of both sides execute the same operations. */
 function sideOf(run: Run, operations: number): Side {
   let call = 0;
   return { run: () => run(wholeShare(operations, call++)) };

@@ -1,4 +1,4 @@
-/** Round trips through the rings of an I/O worker that has nothing to do but to answer. */
+/** Round trips through the rings of an I/O worker that completes each request at once. */
 
 import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
@@ -15,7 +15,7 @@ const IN_FLIGHT = [1, 32, 128];
 
 export const RINGS: readonly Benchmark[] = IN_FLIGHT.map((inFlight) => ({
   name: `ring-${inFlight}`,
-  operation: `a request through the rings of an idle I/O worker and its answer, ${inFlight} in flight`,
+  operation: `a round trip through the rings of an I/O worker that does no work, ${inFlight} in flight`,
   isAsync: true,
   prepare: (scale: Scale) => prepare(scale, inFlight),
 }));

@@ -1,7 +1,7 @@
 /**
- * The longest pause that writers see while their blob gets a snapshot under full load, beside the longest of the same load
- * without one: on a busy machine that is not short either. In memory, 10,000 clusters. Here "an operation" is a snapshot, and
- * its time is that pause; what the load wrote is checked as it is written, and in the snapshot.
+ * The longest pause of writers while a snapshot of their blob is made under full load. The baseline is the longest
+ * pause of the same load without a snapshot, which is not zero on a busy machine. In memory, 10,000 clusters. Here an
+ * "operation" is a snapshot, and its time is that pause. Blob and snapshot are verified after each call.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,16 +16,16 @@ import { BLOCK_BYTES, stampBlocks, TransferPlan, type TransferWork, wordsOf } fr
 const CLUSTER_BYTES = 16 * KIB;
 const CLUSTERS = 10_000;
 const CLUSTERS_SMOKE = 64;
-/** Clusters that are written: a power of two of blocks, so that a plan can go round. */
+/** Bytes that are written: a power of two of blocks, as a transfer plan needs. */
 const REGION_BYTES = 128 * MIB;
 const REGION_BYTES_SMOKE = 512 * KIB;
 const ATTACHED_THREADS = 2;
 const IN_FLIGHT = 32;
-/** Load before and after the snapshot. */
+/** Time under load before and after the snapshot, in milliseconds. */
 const LEAD_MS = 50;
 const LEAD_MS_SMOKE = 5;
 const WITHOUT_END = 2 ** 29;
-/** The argument by which an attached thread is asked how long its transfers take. */
+/** The argument that makes an attached thread measure its longest pause. */
 const WATCHED = 1n;
 const SCHEDULE = { rounds: 11, roundMs: 0, warmupMs: 0 };
 const COMMON = {
@@ -38,13 +38,13 @@ const COMMON = {
 export const SNAPSHOT_PAUSES: readonly Benchmark[] = [
   {
     name: 'snapshot-pause-attached',
-    operation: `longest pause that ${ATTACHED_THREADS} attached threads see in their writes while their blob gets a snapshot`,
+    operation: `longest pause in the writes of ${ATTACHED_THREADS} attached threads while a snapshot of their blob is made`,
     ...COMMON,
     prepare: prepareAttached,
   },
   {
     name: 'snapshot-pause-pool',
-    operation: `longest time without an answer, of ${IN_FLIGHT} writes in flight, while their blob gets a snapshot`,
+    operation: `longest time without a completed write, ${IN_FLIGHT} in flight, while a snapshot of their blob is made`,
     ...COMMON,
     prepare: preparePool,
   },
@@ -57,7 +57,7 @@ interface Ground {
   readonly leadMs: number;
 }
 
-/** Writes without an end, and how to make an end of it; answers the longest pause in milliseconds. */
+/** Writes until `stop` is called. `start` then resolves with the longest pause in milliseconds. */
 interface Load {
   start(): Promise<number>;
   stop(): void;
@@ -147,7 +147,7 @@ function pauseWorkload(ground: Ground, load: Load, end: () => Promise<void>): Wo
   return { operationsPerCall: 1, subject: side(true), baseline: side(false), figures, dispose };
 }
 
-/** Throws unless every block of a blob is what it always is. */
+/** Throws unless every block of a blob has its stamps. */
 function verify(blob: Blob): void {
   const expected = new Uint8Array(CLUSTER_BYTES);
   const found = new Uint8Array(CLUSTER_BYTES);
@@ -157,7 +157,8 @@ function verify(blob: Blob): void {
     blob.readSync(offset, found);
     const wanted = wordsOf(expected);
     for (let at = 0; at < words.length; at += BLOCK_BYTES / 4) {
-      if (words[at] !== wanted[at]) throw new Error(`byte ${offset + at * 4} of blob ${blob.id} has changed`);
+      if (words[at] !== wanted[at])
+        throw new Error(`byte ${offset + at * 4} of blob ${blob.id} has the wrong contents`);
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
- * First writes into the clusters of a thin blob where the metadata is on another thread, which puts each cluster into the map.
- * In memory, clusters of 64 KiB. Every call begins with a new blob, of which everything that was written is read back after.
+ * First writes to the clusters of a thin blob by threads other than the metadata thread, which inserts each cluster
+ * into the cluster map. In memory, with clusters of 64 KiB. Every call begins with a new blob, and verifies it
+ * afterwards.
  */
 
 import { MemoryDevice } from '@blobyard/io';
@@ -101,7 +102,7 @@ function writeSide(store: Store, clusters: number, write: (blob: Blob) => Promis
   };
 }
 
-/** Throws unless all that was written is there. */
+/** Throws unless everything that was written can be read back. */
 async function verify(blob: Blob, clusters: number): Promise<void> {
   const expected = new Uint8Array(BLOCK_BYTES);
   const found = new Uint8Array(BLOCK_BYTES);

@@ -1,4 +1,4 @@
-/** The reads and writes by several threads that are measured, and what they are to reach. */
+/** The benchmarks of reads and writes by several threads, with their targets. */
 
 import type { Benchmark } from '../benchmark.js';
 import { KIB, MIB } from '../fixtures.js';
@@ -11,7 +11,7 @@ const SEQUENTIAL_64K = { transferBytes: 64 * KIB, isRandom: false } as const;
 const SEQUENTIAL_1M = { transferBytes: MIB, isRandom: false } as const;
 
 const ALONE = { threads: 1, baseline: 'bare' } as const;
-/** I/O workers of the store, unless it is about their number. */
+/** The parameters of most benchmarks through I/O workers. */
 const POOL = { threads: 1, inFlight: 32, buffer: 'shared' } as const;
 const POOL_LARGE = { ...POOL, inFlight: 4 } as const;
 const MORE_THREADS = [2, 4, 8];
@@ -132,7 +132,7 @@ const THROUGH_POOL: readonly Benchmark[] = [
   }),
 ];
 
-/** By the number of threads; the point of one thread is its own baseline, and shows the noise. */
+/** Speed by number of threads. The baseline is one thread; for the point of one thread, the ratio shows the noise. */
 const CURVES: readonly Benchmark[] = [
   ...[1, ...MORE_THREADS].map((threads) =>
     attachedTransfer({

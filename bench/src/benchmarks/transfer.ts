@@ -1,7 +1,7 @@
 /**
- * Reads and writes of a thick blob, inline: on the calling thread, while it waits. The baseline moves the same bytes from and
- * to the same places with nothing between: `Buffer.copy` within the device's own memory, or `fs.readSync` and `fs.writeSync`
- * on the device's own file, which is in the page cache. Both sides use the same buffer and the same offsets.
+ * Reads and writes of a thick blob, synchronous, on the calling thread. The baseline moves the same bytes from and to
+ * the same places without the engine: `Buffer.copy` within the device's memory, or `fs.readSync` and `fs.writeSync` on
+ * the device's file, which is in the page cache. Both sides use the same buffer and the same offsets.
  */
 
 import fs from 'node:fs';
@@ -21,27 +21,27 @@ const METADATA_BYTES = 8 * MIB;
 const CALL_BYTES = 4 * MIB;
 const CALL_BYTES_FILE = MIB;
 
-/** What a transfer benchmark varies. */
+/** The parameters of a transfer benchmark. */
 interface Transfer {
   readonly name: string;
   readonly direction: 'read' | 'write';
   readonly transferBytes: number;
-  /** Random offsets, or one after the other. */
+  /** Random or sequential offsets. */
   readonly isRandom: boolean;
   readonly medium: 'memory' | 'file';
-  /** From the memory device's arena, as `allocateBuffer` gives it, or a plain one. Files: always plain. */
+  /** A buffer of the memory device's arena (`allocateBuffer`), or a plain one. Files: always plain. */
   readonly buffer: 'arena' | 'plain';
   readonly target?: Target;
 }
 
-/** What both sides of a transfer benchmark work on. */
+/** The store, the buffer and the offsets of both sides. */
 interface Ground {
   readonly store: Blobstore;
   readonly blob: Blob;
   readonly channel: Channel;
   /** The caller's buffer. */
   readonly buffer: Buffer;
-  /** The block of the blob at which each transfer begins; a power of two of them, each side goes round. */
+  /** The first block of each transfer in the blob. Their number is a power of two; each side cycles through them. */
   readonly blocks: Int32Array;
   readonly transferBytes: number;
   readonly operationsPerCall: number;
@@ -86,7 +86,7 @@ function prepareFile(transfer: Transfer, scale: Scale): Workload {
   const ground = layOut(transfer, store, blob, channel, caller, regionBytes, CALL_BYTES_FILE);
   fillBlob(ground);
   const fd = fs.openSync(file.path, 'r+');
-  fs.fsyncSync(fd); // writing it to the medium would go on beside the measurement
+  fs.fsyncSync(fd); // so that the system does not write it during the measurement
   const start = contiguousStart(store, blob);
   const dispose = () => {
     fs.closeSync(fd);
@@ -121,7 +121,7 @@ function layOut(
   };
 }
 
-/** Overwrites the whole blob: a file has no holes then, and is in the page cache. */
+/** Overwrites the whole blob, so that a file has no holes, and is in the page cache. */
 function fillBlob({ channel, blob, regionBytes }: Ground): void {
   const piece = new Uint8Array(MIB);
   for (let at = 0; at < regionBytes; at += MIB) {
@@ -232,7 +232,7 @@ function bareWrite(ground: Ground, fd: number, start: number): Side {
   return { run, digest: () => digestOfBlob(ground) };
 }
 
-/** Of all bytes of the blob, as another buffer reads them. */
+/** A checksum of all bytes of the blob, read with another buffer. */
 function digestOfBlob({ channel, blob, regionBytes }: Ground): number {
   const piece = new Uint8Array(MIB);
   const words = new Int32Array(piece.buffer);

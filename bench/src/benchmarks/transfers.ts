@@ -1,4 +1,4 @@
-/** The reads and writes that are measured, and what they are to reach. */
+/** The benchmarks of inline reads and writes, with their targets. */
 
 import type { Benchmark } from '../benchmark.js';
 import { KIB, MIB } from '../fixtures.js';

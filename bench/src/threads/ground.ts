@@ -1,4 +1,4 @@
-/** A store with threads to measure on, and a thick blob in it that is full of what `stampBlocks` writes. */
+/** A store with I/O workers for a benchmark, with a thick blob that `stampBlocks` has filled. */
 
 import fs from 'node:fs';
 import { MemoryDevice } from '@blobyard/io';
@@ -20,19 +20,19 @@ export interface Ground {
   readonly store: Store;
   readonly blob: Blob;
   readonly regionBytes: number;
-  /** The same bytes without the store: in the device's memory, or its file, from `start` on. */
+  /** The place of the blob's bytes without the engine: in the device's memory or file, from byte `start` on. */
   readonly bare: BarePlace;
   dispose(): Promise<void>;
 }
 
-/** Goes to other threads. */
+/** Posted to other threads. */
 export interface BarePlace {
   readonly start: number;
   readonly memory?: SharedArrayBuffer;
   readonly path?: string;
 }
 
-/** @param threads - I/O workers */
+/** @param threads - number of I/O workers */
 export async function newGround(scale: Scale, medium: Medium, threads: number): Promise<Ground> {
   const regionBytes = sized(scale, REGION_BYTES, REGION_BYTES_SMOKE);
   const sizeBytes = regionBytes + METADATA_BYTES;
@@ -57,7 +57,9 @@ export async function newGround(scale: Scale, medium: Medium, threads: number): 
   return { store, blob, regionBytes, bare, dispose };
 }
 
-/** Makes the store and the blob; inline, where it can be seen where the blob lies. */
+/**
+ * Creates the store and the blob. It runs inline, because only then the position of the blob's clusters can be read.
+ */
 async function fill(device: Parameters<typeof createStore>[0]['device'], regionBytes: number) {
   const store = await createStore({ device, clusterSizeBytes: MIB, clearMethod: 'none' });
   const blob = await store.create({ sizeBytes: regionBytes });
@@ -74,7 +76,7 @@ async function fill(device: Parameters<typeof createStore>[0]['device'], regionB
   return { id, start };
 }
 
-/** Writing it to the medium would go on beside the measurement. */
+/** Flushes the file, so that the system does not write it to the medium during the measurement. */
 function sync(path: string): void {
   const fd = fs.openSync(path, 'r+');
   fs.fsyncSync(fd);

@@ -1,19 +1,19 @@
-/** Transfers of one thread, so many in flight at a time: by promises, or by callbacks. */
+/** Transfers of one thread with a fixed number in flight, with promises or callbacks. */
 
 import fs from 'node:fs';
 import type { Share } from './job.js';
 import { type TransferPlan, wordsOf } from './transfer-plan.js';
 
-/** What moves bytes; a blob does. */
+/** The part of a blob that the transfers use. */
 export interface Mover {
   read(offset: number, into: Uint8Array): Promise<unknown>;
   write(data: Uint8Array, offset: number): Promise<unknown>;
 }
 
-/** Told of each transfer that has ended. */
+/** Called after each transfer. */
 export type OnEnd = () => void;
 
-/** As many transfers are in flight as there are buffers. Answers the sum. */
+/** Executes a share, with one transfer in flight for each buffer. Returns the checksum. */
 export async function transferInFlight(
   plan: TransferPlan,
   buffers: readonly Uint8Array[],
@@ -39,7 +39,7 @@ export async function transferInFlight(
   return sum;
 }
 
-/** The same with `fs.read` and `fs.write`, from byte `start` of a file on. */
+/** As `transferInFlight`, with `fs.read` and `fs.write`, from byte `start` of a file on. */
 export function callbacksInFlight(
   plan: TransferPlan,
   buffers: readonly Uint8Array[],
@@ -78,7 +78,7 @@ export function callbacksInFlight(
   });
 }
 
-/** The share of a thread that does all of a call. */
+/** The share of a thread that executes a whole call alone. */
 export function wholeShare(operations: number, call: number): Share {
   let isTaken = false;
   const take = () => {
@@ -89,7 +89,7 @@ export function wholeShare(operations: number, call: number): Share {
   return { operations, chunk: operations, call, take };
 }
 
-/** The operations of a share one by one, and then -1. */
+/** Returns the operations of a share one by one, then -1. */
 function operationsOf({ operations, chunk, call, take }: Share): () => number {
   let next = 0;
   let end = 0;

@@ -1,10 +1,10 @@
-/** What a thread of a team does, and what it is told about it. */
+/** The jobs of a team's threads, and their descriptions. */
 
 import type { StoreHandle } from '@blobyard/workers';
 import type { BarePlace } from './ground.js';
 import type { TransferWork } from './transfer-plan.js';
 
-/** Work by its kind; goes to the thread. Blobs are named by their ids. */
+/** Describes a job; posted to the threads. Blobs are given by their ids. */
 export type JobSpec =
   | { readonly kind: 'attached'; readonly handle: StoreHandle; readonly blobId: bigint; readonly work: TransferWork }
   | { readonly kind: 'bare'; readonly bare: BarePlace; readonly work: TransferWork }
@@ -13,31 +13,31 @@ export type JobSpec =
   | { readonly kind: 'mailbox'; readonly handle: StoreHandle; readonly pauseMs: number }
   | { readonly kind: 'lock'; readonly words: SharedArrayBuffer };
 
-/** The operations of a call, from 0 on, handed out in chunks to the threads that take part in it. */
+/** One thread's view of a call. The threads take its operations, numbered from 0, in chunks. */
 export interface Share {
   /** Operations in the call. */
   readonly operations: number;
-  /** The first operation of the next chunk, or -1 when none is left. */
+  /** Takes the next chunk. Returns its first operation, or -1 when none is left. */
   take(): number;
-  /** Operations in a chunk; the last may have fewer. */
+  /** Operations in a chunk; the last chunk may have fewer. */
   readonly chunk: number;
-  /** Counts the calls before this one. */
+  /** The number of earlier calls. */
   readonly call: number;
 }
 
 export type Figures = Readonly<Record<string, number>>;
 
 export interface Job {
-  /** Prepares a call, off the clock. */
+  /** Prepares a call; not timed. */
   begin?(argument: bigint): void;
-  /** Does a share of a call; answers its part of the sum. */
+  /** Executes a share of a call. Returns its part of the checksum. */
   run(share: Share): number | Promise<number>;
-  /** Clears up after a call, off the clock. Answers what else was found. */
+  /** Cleans up after a call; not timed. Returns further results. */
   end?(): Figures | undefined | Promise<Figures | undefined>;
   close(): void | Promise<void>;
 }
 
-/** Calls `each` for the operations of a share. */
+/** Calls `each` for every operation of a share, with its number counted over all calls. */
 export function forEachOperation(share: Share, each: (operation: number) => void): void {
   const { operations, chunk } = share;
   const base = share.call * operations;

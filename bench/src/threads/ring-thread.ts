@@ -1,4 +1,4 @@
-/** The entry of a thread that serves a ring, and answers at once: a read gets its offset as its first word. */
+/** The entry of a thread that serves a ring and completes each read at once, with the offset as the first word. */
 
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { RingBuffers } from '../../../packages/workers/dist/threads/rings/ring-layout.js';
@@ -7,7 +7,7 @@ import { type RingChannel, RingServer } from '../../../packages/workers/dist/thr
 const { ring, port } = workerData as { ring: RingBuffers; port: MessagePort };
 
 const unexpected = async () => {
-  throw new Error('only reads are asked for here');
+  throw new Error('this thread serves only reads');
 };
 const channel: RingChannel = {
   tryReadNow: (_blob, buffer, offset, _count, bufferOffset = 0) => {

@@ -1,4 +1,4 @@
-/** The entry of a team's threads. */
+/** The entry of the threads of a team. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Job, JobSpec, Share } from './job.js';
@@ -54,7 +54,7 @@ function now(): number {
 }
 
 const port = parentPort;
-if (port === null) throw new Error('this is to run as a thread');
+if (port === null) throw new Error('this module must run as a worker thread');
 port.on('message', async (order: Order | undefined) => {
   if (order !== undefined) port.postMessage(await carryOut(order));
   else {

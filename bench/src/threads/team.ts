@@ -1,6 +1,6 @@
 /**
- * A team of threads that do one job together: the operations of a call are handed out to them in chunks, so that they end at the
- * same time. The time of a call runs from where the first one begins to where the last one ends, by the system's one clock.
+ * A team of threads that execute a job together. They take the operations of a call in chunks, so that all end at about
+ * the same time. A call lasts from the begin of the first thread to the end of the last one; all use the same clock.
  */
 
 import { once } from 'node:events';
@@ -8,10 +8,10 @@ import { Worker } from 'node:worker_threads';
 import type { JobSpec } from './job.js';
 
 const THREAD = new URL('./team-thread.js', import.meta.url);
-/** More operations than any call has. */
+/** More than the operations of any call: no chunk is left. */
 const ALL_TAKEN = 2 ** 30;
 
-/** What a thread is told to do. */
+/** One thread's order for a call. */
 export interface Order {
   readonly job: number;
   readonly operations: number;
@@ -20,7 +20,7 @@ export interface Order {
   readonly argument: bigint;
 }
 
-/** What a thread answers. Times are milliseconds of the system's clock. */
+/** The result of a thread. Times are in milliseconds of the system's monotonic clock. */
 export interface Done {
   readonly begin: number;
   readonly end: number;
@@ -29,30 +29,30 @@ export interface Done {
 }
 
 export interface TeamWork {
-  /** By its place in the list that the team was started with. */
+  /** Index in the list of jobs that the team was started with. */
   readonly job: number;
   readonly operations: number;
-  /** Threads that take part; all, unless given. */
+  /** Number of threads that take part. Default: all. */
   readonly threads?: number;
-  /** Operations that a thread takes at once; 64 unless given. */
+  /** Operations in a chunk. Default: 64. */
   readonly chunk?: number;
-  /** What the job is given. */
+  /** The argument for the job's `begin`. */
   readonly argument?: bigint;
 }
 
-/** What came of a call. */
+/** The result of a call. */
 export interface TeamResult {
   readonly milliseconds: number;
-  /** Does not depend on who did what. */
+  /** The checksum; it does not depend on which thread executed which operations. */
   readonly sum: number;
   readonly figures: readonly Readonly<Record<string, number>>[];
 }
 
 export class Team {
   readonly #workers: readonly Worker[];
-  /** The next operation that nobody has taken. */
+  /** The next operation that no thread has taken. */
   readonly #next: Int32Array;
-  /** Calls of each job. */
+  /** The number of calls of each job so far. */
   readonly #calls: number[];
 
   private constructor(workers: readonly Worker[], next: Int32Array, jobs: number) {
@@ -68,7 +68,7 @@ export class Team {
     return new Team(workers, next, jobs.length);
   }
 
-  /** Has a job done. One call at a time. */
+  /** Executes a call of a job. Only one call at a time. */
   async run({
     job,
     operations,
@@ -92,7 +92,7 @@ export class Team {
     };
   }
 
-  /** Ends the call that is under way, after the chunks that threads have. */
+  /** Ends the current call after the chunks that the threads have already taken. */
   halt(): void {
     Atomics.store(this.#next, 0, ALL_TAKEN);
   }

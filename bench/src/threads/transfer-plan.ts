@@ -1,26 +1,27 @@
 /**
- * Which bytes the transfers of a benchmark move, the same for everyone who takes part. Each transfer's first and last word say
- * where it belongs. All reads check both, and writes put them there again: whoever comes in which order, what is read is
- * known, and the sum over all transfers of a call does not depend on who did which.
+ * The offsets and contents of a benchmark's transfers, the same in all threads. The first and last word of each block
+ * are a stamp that depends on its offset. Reads check the stamps at both ends of a transfer; writes write the same
+ * stamps again. So contents and checksum of a call do not depend on which thread executes which transfer, or in which
+ * order.
  */
 
 import { randomIndices } from '../random.js';
 
-/** The unit of offsets, and the smallest transfer. */
+/** The unit of offsets, and the smallest transfer, in bytes. */
 export const BLOCK_BYTES = 4096;
 const WORD_BYTES = 4;
-/** Of ten transfers of a mix, so many are reads. */
+/** Reads in ten transfers of a mix. */
 const READS_OF_TEN = 7;
 
 export type Mix = 'read' | 'write' | 'mixed';
 
-/** Goes to other threads. */
+/** Posted to other threads. */
 export interface TransferWork {
   readonly mix: Mix;
   readonly transferBytes: number;
-  /** Bytes that the transfers are spread over. Transfers in it: a power of two. */
+  /** Bytes that the transfers are spread over: `transferBytes` times a power of two. */
   readonly regionBytes: number;
-  /** Random offsets, or one after the other. */
+  /** Random or sequential offsets. */
   readonly isRandom: boolean;
 }
 
@@ -36,7 +37,7 @@ export class TransferPlan {
     this.#places = isRandom ? randomIndices(count, count) : Int32Array.from({ length: count }, (_, index) => index);
   }
 
-  /** Where the transfer of an operation begins, in bytes of the blob. */
+  /** The offset of an operation's transfer, in bytes of the blob. */
   offsetOf(operation: number): number {
     return this.#places[operation & (this.#places.length - 1)] * this.transferBytes;
   }
@@ -45,29 +46,29 @@ export class TransferPlan {
     return this.#mix !== 'read' && (this.#mix === 'write' || operation % 10 >= READS_OF_TEN);
   }
 
-  /** Makes a buffer what is to be written at `offset`. */
+  /** Fills in the stamps of a buffer that is to be written at `offset`. */
   stamp(words: Int32Array, offset: number): void {
     const last = this.transferBytes / WORD_BYTES - 1;
     words[0] = stampOf(offset);
     words[last] = stampOf(offset + this.transferBytes - BLOCK_BYTES);
   }
 
-  /** Throws unless a buffer holds what belongs to `offset`; answers a part of the sum. */
+  /** Throws unless a buffer has the stamps of `offset`. Returns its part of the checksum. */
   check(words: Int32Array, offset: number): number {
     const last = this.transferBytes / WORD_BYTES - 1;
     if (words[0] !== stampOf(offset) || words[last] !== stampOf(offset + this.transferBytes - BLOCK_BYTES)) {
-      throw new Error(`what was moved at byte ${offset} is not what belongs there`);
+      throw new Error(`the transfer at byte ${offset} has the wrong contents`);
     }
     return words[0];
   }
 }
 
-/** What the block at a byte begins and ends with. */
+/** The first and last word of the block at a byte offset. */
 function stampOf(offset: number): number {
   return Math.imul(offset / BLOCK_BYTES + 1, 0x9e37_79b1);
 }
 
-/** Makes bytes what belongs to `offset` and after: a stamp at either end of each block. */
+/** Stamps both ends of each block in `bytes`, which begin at `offset`. */
 export function stampBlocks(bytes: Uint8Array, offset: number): void {
   const words = wordsOf(bytes);
   const each = BLOCK_BYTES / WORD_BYTES;

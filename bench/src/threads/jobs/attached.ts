@@ -1,4 +1,4 @@
-/** Transfers by an attached thread's own calls. */
+/** Transfers that an attached thread executes itself. */
 
 import { attach, type StoreHandle } from '@blobyard/workers';
 import { forEachOperation, type Job } from '../job.js';
@@ -11,7 +11,7 @@ export async function attachedJob(handle: StoreHandle, blobId: bigint, work: Tra
   const buffer = store.allocate(work.transferBytes);
   const words = wordsOf(buffer);
   let longest = 0;
-  /** For a call that asks how long writes take. */
+  /** True in calls that also measure the longest pause between transfers. */
   let isWatched = false;
   const transfer = (operation: number): number => {
     const offset = plan.offsetOf(operation);

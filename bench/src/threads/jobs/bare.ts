@@ -1,4 +1,4 @@
-/** The same transfers without a store: system calls on its file, or copies within its memory. */
+/** The same transfers without the engine: system calls on the store's file, or copies within its memory. */
 
 import fs from 'node:fs';
 import type { BarePlace } from '../ground.js';
@@ -32,7 +32,7 @@ function onFile(path: string, start: number): { move: Move; close: () => void } 
     const moved = isWrite
       ? fs.writeSync(fd, buffer, 0, buffer.length, start + offset)
       : fs.readSync(fd, buffer, 0, buffer.length, start + offset);
-    if (moved !== buffer.length) throw new Error(`${moved} bytes were moved at once`);
+    if (moved !== buffer.length) throw new Error(`a call moved ${moved} bytes instead of ${buffer.length}`);
   };
   return { move, close: () => fs.closeSync(fd) };
 }

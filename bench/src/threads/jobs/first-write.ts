@@ -1,4 +1,4 @@
-/** First writes to the clusters of a thin blob, from an attached thread, which waits for each. */
+/** First writes to the clusters of a thin blob by an attached thread, one at a time. */
 
 import { type AttachedBlob, attach, type StoreHandle } from '@blobyard/workers';
 import { forEachOperation, type Job } from '../job.js';

@@ -1,10 +1,10 @@
-/** The used lock: taken and given back around the least that has to be guarded, as often as there are operations, by whoever gets it. */
+/** Takes and releases the used lock once for each operation, around the increment of one word. */
 
 import { threadId } from 'node:worker_threads';
 import { UsedLock } from '@blobyard/core';
 import type { Job } from '../job.js';
 
-/** Word of the memory that the lock guards; far from those of the lock. */
+/** Index of the word that the lock guards; on another cache line than the lock. */
 export const GUARDED = 512;
 
 export function lockJob(memory: SharedArrayBuffer): Job {

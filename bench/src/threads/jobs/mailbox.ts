@@ -1,4 +1,4 @@
-/** Round trips through a mailbox: requests that have nothing to do. */
+/** Round trips through a mailbox, by requests that do no work. */
 
 import { threadId } from 'node:worker_threads';
 import { ChannelTable } from '@blobyard/core';
@@ -9,7 +9,7 @@ import { RemoteHost } from '../../../../packages/workers/dist/threads/remote-hos
 import { thisThread } from '../../../../packages/workers/dist/threads/thread-life.js';
 import { forEachOperation, type Job } from '../job.js';
 
-/** @param pauseMs - before each request: the metadata thread sleeps then */
+/** @param pauseMs - pause before each request, in which the metadata thread goes to sleep */
 export async function mailboxJob(handle: StoreHandle, pauseMs: number): Promise<Job> {
   const device = await openDevice(handle.device);
   const table = new ChannelTable(handle.buffers.channels);

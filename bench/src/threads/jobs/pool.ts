@@ -1,4 +1,4 @@
-/** A store of this thread's own with one I/O worker in memory, which it gives as much to read as that can do. */
+/** Saturates the I/O worker of a store in memory, which this thread opens, with reads. */
 
 import { newGround } from '../ground.js';
 import { transferInFlight } from '../in-flight.js';
