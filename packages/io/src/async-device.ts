@@ -9,6 +9,7 @@ import { BlobstoreError } from '@blobyard/core';
 import { checkBlockDevice } from './block-device-check.js';
 import { checkChoice, checkInteger, checkObject } from './option-checks.js';
 
+/** Options for `asyncDevice`. */
 export interface AsyncDeviceOptions {
   /** When operations run: later in the same turn of the event loop, or in a later turn. Default: 'macrotask'. */
   readonly when?: 'microtask' | 'macrotask';

@@ -43,4 +43,5 @@ const copyBySet: CopyBytes = (source, sourceOffset, target, targetOffset, length
 
 const nodeMajor = Number(process.versions.node.split('.')[0]);
 
+/** Copies bytes in the way that is fastest on this version of Node.js. */
 export const copyBytes: CopyBytes = nodeMajor >= NATIVE_COPY_SINCE_MAJOR ? copyByBuffer : copyBySet;

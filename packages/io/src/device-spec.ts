@@ -31,6 +31,7 @@ export interface CustomDeviceSpec {
   readonly options?: unknown;
 }
 
+/** Describes a device, which `openDevice` opens. It can be posted to other threads. */
 export type DeviceSpec = MemoryDeviceSpec | SparseMemoryDeviceSpec | FileDeviceSpec | CustomDeviceSpec;
 
 /** The exports of a custom device's module. Each thread that uses the device calls `openDevice` once. */

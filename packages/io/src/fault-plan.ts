@@ -43,6 +43,7 @@ export interface Verdict {
   readonly fault: Fault | undefined;
 }
 
+/** The planned faults and gates of one faulty device. */
 export class FaultPlan {
   readonly counters: Record<OperationKind, number> = { read: 0, write: 0, writeZeroes: 0, unmap: 0, flush: 0, copy: 0 };
   #rules: Rule[] = [];

@@ -33,6 +33,7 @@ const SECTOR_BYTES = 512;
 const CHANGING_KINDS = OPERATION_KINDS.filter((kind) => kind !== 'read');
 const WRITING_KINDS = CHANGING_KINDS.filter((kind) => kind !== 'flush');
 
+/** Options for a faulty device. */
 export interface FaultyDeviceOptions {
   /** Makes the device asynchronous, even over a synchronous one. Gates need it. Default: false. */
   readonly asynchronous?: boolean;
@@ -47,6 +48,7 @@ interface Operation {
   readonly change?: { readonly lba: number; readonly content: () => MaybePromise<Uint8Array> };
 }
 
+/** A device for tests that injects faults into the operations of another one. */
 export class FaultyDevice implements BlockDevice {
   readonly #inner: BlockDevice;
   readonly #plan = new FaultPlan();

@@ -70,6 +70,10 @@ const DESCRIPTOR_MAX = 2 ** 31 - 1;
 /** Permissions of a new file: owner and group may read it, the owner may write it. */
 const FILE_MODE = 0o640;
 
+/**
+ * A device on a file or block device. Only the thread that opened it can use it; other threads open its `spec`. Make it
+ * with `FileDevice.open`.
+ */
 export class FileDevice implements ResizableDevice {
   readonly blockLengthBytes: number;
   readonly synchronous: boolean;

@@ -15,6 +15,7 @@ const TAKEN = -1;
 /** The result of `allocate` when no free run is long enough. */
 export const NO_PAGES = -1;
 
+/** Allocates runs of pages; any number of threads can share the words of one arena. */
 export class MemoryArena {
   readonly #words: Int32Array;
 

@@ -70,6 +70,10 @@ const DEFAULT_BLOCK_LENGTH_BYTES = 4096;
 const BLOCK_LENGTH_BYTES_MAX = 65536;
 const DEFAULT_ARENA_BYTES = 16 * 1024 * 1024;
 
+/**
+ * A synchronous device in shared memory. The object belongs to one thread; other threads open the same memory. Make a
+ * new one with `MemoryDevice.create` or `fromBytes`.
+ */
 export class MemoryDevice implements ResizableDevice {
   /** Holds the whole device. Post it to another thread, and open it there with `new MemoryDevice({ memory })`. */
   readonly memory: SharedWasmMemory;

@@ -10,6 +10,7 @@ import { RangeSet } from './range-set.js';
 import { scatter } from './scatter-list.js';
 import { SparseMemoryDevice } from './sparse-memory-device.js';
 
+/** A copy-on-write device over another one, which it only reads. Only the thread that made it can use it. */
 export class OverlayDevice implements BlockDevice {
   readonly blockLengthBytes: number;
   /** The block count of the device below when this one was made. */

@@ -13,6 +13,7 @@ interface Range {
   readonly end: number;
 }
 
+/** A set of whole numbers from 0 on, stored as ranges. */
 export class RangeSet {
   /** In ascending order; no two overlap or touch. */
   #ranges: Range[] = [];

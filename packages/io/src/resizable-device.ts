@@ -2,6 +2,7 @@
 
 import type { BlockDevice, MaybePromise } from '@blobyard/core';
 
+/** A device whose size can be changed. */
 export interface ResizableDevice extends BlockDevice {
   /**
    * Makes the device `blockCount` blocks long. New blocks read as zeroes; the contents of removed blocks are lost. No

@@ -25,6 +25,7 @@ const CHUNK_BYTES = 65536;
 /** The largest device of which `bytes` returns a copy. */
 const IMAGE_BYTES_MAX = 2 ** 31;
 
+/** A synchronous device of any size in the memory of one thread, which alone can use it. */
 export class SparseMemoryDevice implements ResizableDevice {
   readonly blockLengthBytes: number;
   readonly synchronous = true;

@@ -43,6 +43,7 @@ export interface StoreLockHolder {
   readonly since: string;
 }
 
+/** Options for `acquireStoreLock`. */
 export interface StoreLockOptions {
   /** Takes a shared lock, for reading: it excludes only exclusive locks. Default: false. */
   readonly shared?: boolean;
