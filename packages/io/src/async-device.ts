@@ -1,44 +1,44 @@
 /**
  * A device around another whose operations all happen later: asynchronous, however synchronous the other is. Operations
- * that are in flight together happen in the order of their calls, or, given a seed, in another that the seed decides.
+ * that are in flight together happen in the order of their calls, or, given random numbers, in another that those decide.
  * An operation's whole effect is at the moment it happens, just before its promise resolves.
  */
 
 import type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from '@blobyard/core';
 import { BlobstoreError } from '@blobyard/core';
 import { checkBlockDevice } from './block-device-check.js';
-import { checkChoice, checkInteger, checkObject } from './option-checks.js';
+import { checkChoice, checkObject, invalid } from './option-checks.js';
 
 export interface AsyncDeviceOptions {
   /** Later in the same turn of the event loop, or in a later one. 'macrotask' unless given. */
   readonly when?: 'microtask' | 'macrotask';
   /**
-   * Shuffles: any whole number; the same seed and the same calls give the same order. Without it: first come, first
-   * served.
+   * Shuffles: answers a number from 0 up to 1 at each call, and so decides which operation happens next; `Math.random`, or a
+   * generator with a seed, which gives the same order for the same calls. Without it: first come, first served.
    */
-  readonly seed?: number;
+  readonly random?: () => number;
 }
 
 /** Wraps a device; close the wrapper, not the device. */
 export function asyncDevice(device: BlockDevice, options: AsyncDeviceOptions = {}): BlockDevice {
-  const given = checkObject('options of asyncDevice', options, ['when', 'seed']);
+  const given = checkObject('options of asyncDevice', options, ['when', 'random']);
   const when = checkChoice('when', given.when, ['macrotask', 'microtask']);
-  const { seed } = given;
-  if (seed !== undefined) checkInteger('seed', seed, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
-  return new AsyncDevice(checkBlockDevice(device), new LaterQueue({ when, seed: seed as number | undefined }));
+  const { random } = given;
+  if (random !== undefined && typeof random !== 'function') throw invalid('random', random, 'a function');
+  return new AsyncDevice(checkBlockDevice(device), new LaterQueue(when, random as AsyncDeviceOptions['random']));
 }
 
 /** Runs what it is given one at a time, each in a task of its own. */
 class LaterQueue {
   readonly #waiting: (() => Promise<void>)[] = [];
   readonly #defer: (task: () => void) => void;
-  readonly #random: (() => number) | undefined;
+  readonly #random: () => number;
   #isRunning = false;
   #onIdle: (() => void) | undefined;
 
-  constructor(options: AsyncDeviceOptions) {
-    this.#defer = options.when === 'microtask' ? queueMicrotask : setImmediate;
-    this.#random = options.seed === undefined ? undefined : randomNumbers(options.seed);
+  constructor(when: AsyncDeviceOptions['when'], random: AsyncDeviceOptions['random']) {
+    this.#defer = when === 'microtask' ? queueMicrotask : setImmediate;
+    this.#random = random ?? (() => 0);
   }
 
   run(operation: () => MaybePromise<void>): Promise<void> {
@@ -64,7 +64,8 @@ class LaterQueue {
   }
 
   #runNext(): void {
-    const index = this.#random === undefined ? 0 : Math.floor(this.#random() * this.#waiting.length);
+    const last = this.#waiting.length - 1;
+    const index = Math.max(0, Math.min(last, Math.floor(this.#random() * (last + 1)))); // whatever it answers
     const [operation] = this.#waiting.splice(index, 1);
     void operation().then(() => {
       this.#isRunning = false;
@@ -180,15 +181,4 @@ class AsyncChannel implements DeviceChannel {
     if (this.#isOpen && this.#isDeviceOpen()) return this.#queue.run(operation);
     return Promise.reject(new BlobstoreError('EBADF', 'the channel or its device is closed; open another'));
   }
-}
-
-/** The generator mulberry32: numbers from 0 up to 1. */
-function randomNumbers(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }
