@@ -1,45 +1,46 @@
 /**
  * Wraps a device, synchronous or not, into an asynchronous one: every operation runs later, one at a time. Operations
- * in flight run in the order of their calls, or, with a seed, in a shuffled order that the seed determines. The wrapped
- * device sees an operation only when its turn comes, just before the promise resolves.
+ * in flight run in the order of their calls, or in the order that a function `random` chooses. The wrapped device sees an
+ * operation only when its turn comes, just before the promise resolves.
  */
 
 import type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from '@blobyard/core';
 import { BlobstoreError } from '@blobyard/core';
 import { checkBlockDevice } from './block-device-check.js';
-import { checkChoice, checkInteger, checkObject } from './option-checks.js';
+import { checkChoice, checkObject, invalid } from './option-checks.js';
 
 /** Options for `asyncDevice`. */
 export interface AsyncDeviceOptions {
   /** When operations run: later in the same turn of the event loop, or in a later turn. Default: 'macrotask'. */
   readonly when?: 'microtask' | 'macrotask';
   /**
-   * Shuffles the operations in flight; any safe integer. The same seed and the same calls give the same order. Default:
-   * no shuffling, operations run in the order of their calls.
+   * Shuffles the operations in flight: each call returns a number from 0 (included) to 1 (excluded), which chooses the
+   * operation that runs next. `Math.random`, or a seeded generator, which gives the same order for the same calls.
+   * Default: no shuffling, operations run in the order of their calls.
    */
-  readonly seed?: number;
+  readonly random?: () => number;
 }
 
 /** Wraps a device. Close the wrapper, which closes the device. Throws EINVAL for invalid options or no device. */
 export function asyncDevice(device: BlockDevice, options: AsyncDeviceOptions = {}): BlockDevice {
-  const given = checkObject('options of asyncDevice', options, ['when', 'seed']);
+  const given = checkObject('options of asyncDevice', options, ['when', 'random']);
   const when = checkChoice('when', given.when, ['macrotask', 'microtask']);
-  const { seed } = given;
-  if (seed !== undefined) checkInteger('seed', seed, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
-  return new AsyncDevice(checkBlockDevice(device), new LaterQueue({ when, seed: seed as number | undefined }));
+  const { random } = given;
+  if (random !== undefined && typeof random !== 'function') throw invalid('random', random, 'a function');
+  return new AsyncDevice(checkBlockDevice(device), new LaterQueue(when, random as AsyncDeviceOptions['random']));
 }
 
 /** Runs the queued operations one at a time, each in a task of its own. */
 class LaterQueue {
   readonly #waiting: (() => Promise<void>)[] = [];
   readonly #defer: (task: () => void) => void;
-  readonly #random: (() => number) | undefined;
+  readonly #random: () => number;
   #isRunning = false;
   #onIdle: (() => void) | undefined;
 
-  constructor(options: AsyncDeviceOptions) {
-    this.#defer = options.when === 'microtask' ? queueMicrotask : setImmediate;
-    this.#random = options.seed === undefined ? undefined : randomNumbers(options.seed);
+  constructor(when: AsyncDeviceOptions['when'], random: AsyncDeviceOptions['random']) {
+    this.#defer = when === 'microtask' ? queueMicrotask : setImmediate;
+    this.#random = random ?? (() => 0);
   }
 
   run(operation: () => MaybePromise<void>): Promise<void> {
@@ -65,7 +66,8 @@ class LaterQueue {
   }
 
   #runNext(): void {
-    const index = this.#random === undefined ? 0 : Math.floor(this.#random() * this.#waiting.length);
+    const last = this.#waiting.length - 1;
+    const index = Math.max(0, Math.min(last, Math.floor(this.#random() * (last + 1)))); // whatever it returns
     const [operation] = this.#waiting.splice(index, 1);
     void operation().then(() => {
       this.#isRunning = false;
@@ -181,15 +183,4 @@ class AsyncChannel implements DeviceChannel {
     if (this.#isOpen && this.#isDeviceOpen()) return this.#queue.run(operation);
     return Promise.reject(new BlobstoreError('EBADF', 'the channel or its device is closed; open another'));
   }
-}
-
-/** The random number generator mulberry32: numbers from 0 (included) to 1 (excluded). */
-function randomNumbers(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
-  };
 }

@@ -6,11 +6,12 @@ import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { asyncDevice, FaultyDevice } from 'blobyard';
 import { describe, expect, test } from 'vitest';
+import { shuffled } from '../random.js';
 import { bytes, CLUSTER, expectCode, expectSame, KiB, MiB, memory, temporaryFolder, testStore } from './support.js';
 
 const DEVICES = [
   ['synchronous', () => memory(16 * MiB)],
-  ['asynchronous', () => asyncDevice(memory(16 * MiB), { seed: 5 })],
+  ['asynchronous', () => asyncDevice(memory(16 * MiB), shuffled(5))],
 ] as const;
 
 describe.each(DEVICES)('on a device that is %s', (_, makeDevice) => {

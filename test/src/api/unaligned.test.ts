@@ -2,6 +2,7 @@
 
 import { asyncDevice, type Blob, type BlockDevice, FaultyDevice, MemoryDevice } from 'blobyard';
 import { describe, expect, test } from 'vitest';
+import { shuffled } from '../random.js';
 import {
   bytes,
   CLUSTER,
@@ -20,9 +21,12 @@ const DEVICES: [string, (seed: number) => BlockDevice][] = [
   ['synchronous', () => memory(8 * MiB)],
   ['in shared memory', () => MemoryDevice.create({ sizeBytes: 8 * MiB, blockLengthBytes: 512 })],
   ['asynchronous, in order', () => asyncDevice(memory(8 * MiB))],
-  ['asynchronous, shuffled', (seed) => asyncDevice(memory(8 * MiB), { seed })],
-  ['asynchronous, shuffled, in microtasks', (seed) => asyncDevice(memory(8 * MiB), { seed, when: 'microtask' })],
-  ['asynchronous, blocks of 4 KiB', (seed) => asyncDevice(memory(8 * MiB, 4096), { seed })],
+  ['asynchronous, shuffled', (seed) => asyncDevice(memory(8 * MiB), shuffled(seed))],
+  [
+    'asynchronous, shuffled, in microtasks',
+    (seed) => asyncDevice(memory(8 * MiB), { ...shuffled(seed), when: 'microtask' }),
+  ],
+  ['asynchronous, blocks of 4 KiB', (seed) => asyncDevice(memory(8 * MiB, 4096), shuffled(seed))],
 ];
 
 describe.each(DEVICES)('%s', (name, makeDevice) => {

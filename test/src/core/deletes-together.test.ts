@@ -3,13 +3,14 @@
 import { type BlobId, Blobstore, run } from '@blobyard/core';
 import { asyncDevice, SparseMemoryDevice } from '@blobyard/io';
 import { expect, test } from 'vitest';
+import { shuffled } from '../random.js';
 
 const CLUSTER_BYTES = 8192;
 const UNITS = 16;
 
 async function makeStore(seed: number): Promise<Blobstore> {
   const device = new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 });
-  return run(Blobstore.init(asyncDevice(device, { seed }), { clusterBytes: CLUSTER_BYTES }));
+  return run(Blobstore.init(asyncDevice(device, shuffled(seed)), { clusterBytes: CLUSTER_BYTES }));
 }
 
 /** A snapshot with one clone, both with data. */

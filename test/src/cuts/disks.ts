@@ -1,7 +1,7 @@
 /** The disks that a recording may have left, had the power gone, or the process been killed, at a moment of it. */
 
+import type { Random } from '../random.js';
 import { type Change, chooseFate, keptPieces, put, shuffle } from '../sim/tearing.js';
-import type { Random } from '../stress/random.js';
 import { REQUEST, type RecordedRequest } from './recording.js';
 
 /** How it ended: the power went, or only the process was killed, and the device goes on. */

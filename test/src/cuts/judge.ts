@@ -1,6 +1,6 @@
 /** Makes disks of a recording, for moments and fates that its seed draws, and judges each. */
 
-import { Random } from '../stress/random.js';
+import { Random } from '../random.js';
 import { type Cut, Disks } from './disks.js';
 import { inspect } from './inspect.js';
 import { Model } from './model.js';

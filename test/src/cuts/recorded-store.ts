@@ -3,8 +3,8 @@
 import type { Durability } from '@blobyard/core';
 import { type CustomDeviceSpec, MemoryDevice } from '@blobyard/io';
 import { createStore } from '@blobyard/workers';
+import { Random } from '../random.js';
 import type { Medium } from '../stress/medium.js';
-import { Random } from '../stress/random.js';
 import { type CarriedBlob, Round, type RoundResult, type StressMode } from '../stress/round.js';
 import { DATA_WEIGHTS, METADATA_WEIGHTS, type Weights } from '../stress/schedule.js';
 import { allocateLog, SharedLog } from '../stress/shared-log.js';

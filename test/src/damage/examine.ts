@@ -4,7 +4,7 @@
  */
 
 import { Blobstore, BlobstoreError, DamagedStoreError, dumpStore, type LoadOptions, runSync } from '@blobyard/core';
-import type { Random } from '../stress/random.js';
+import type { Choices } from '../random.js';
 import { type BaseImage, CLUSTER_BYTES, type KnownBlob, loadOptions, PAGE_BYTES, readAll } from './base-image.js';
 import { checkImage, needsSmallerBlocks, repairImage, requireNotRepaired } from './check-image.js';
 import { Expectations } from './expectations.js';
@@ -24,7 +24,7 @@ const DUMP_FACTOR = 40;
 
 export type Outcome = 'opened' | 'opened, nothing damaged' | 'refused' | 'no store';
 
-export function examine(victim: Victim, random: Random): Outcome {
+export function examine(victim: Victim, random: Choices): Outcome {
   const image = victim.bytes.slice();
   const expected = new Expectations(victim);
   dump(image, victim.base);
@@ -137,7 +137,7 @@ function setAside(
   image: Uint8Array,
   expected: Expectations,
   refused: BlobstoreError | undefined,
-  random: Random,
+  random: Choices,
 ): Outcome {
   const device = copyOf(image);
   const failure = codedFailure(() => {
@@ -168,7 +168,7 @@ function requireUnavailable(store: Blobstore): void {
 }
 
 /** Reads what is sound, deletes some of what can be, and takes all that is free. */
-function useAll(store: Blobstore, expected: Expectations, random: Random): void {
+function useAll(store: Blobstore, expected: Expectations, random: Choices): void {
   expected.requireSound(store);
   const kept: KnownBlob[] = [];
   const deletes = random.below(2) === 0;
@@ -217,7 +217,7 @@ function unload(store: Blobstore): boolean {
 }
 
 /** What was set aside stays so after a clean unload. */
-function reload(device: ImageDevice, expected: Expectations, damaged: readonly bigint[], random: Random): void {
+function reload(device: ImageDevice, expected: Expectations, damaged: readonly bigint[], random: Choices): void {
   const refused = codedFailure(() =>
     open(new ImageDevice(device.bytes.slice()), expected.base, { onDamage: 'refuse' }),
   );

@@ -1,6 +1,6 @@
 /** Damaged images by number: the same number is the same image, and the same is done to it. */
 
-import { Random } from '../stress/random.js';
+import { type Choices, Random } from '../random.js';
 import { baseImages, laterImages } from './base-image.js';
 import { examine, type Outcome } from './examine.js';
 import { leaveBehind } from './leftovers.js';
@@ -20,15 +20,17 @@ export type Counts = Partial<Record<Outcome, number>>;
 
 const buffers = new Map<number, Uint8Array>();
 
+/** Makes an image, and does all that is done with it. Throws `ImageFailure`. */
+export function tryImage(image: number): Outcome {
+  return tryChosen(image, new Random(image, 'damage'), new Random(image, 'leftovers'));
+}
+
 /**
- * Makes an image, and does all that is done with it. Throws `ImageFailure`.
- * @param hasLeftovers - it is one of those that have something left behind in them; every second one, unless said
+ * As `tryImage`, of an image that was made before, with another generator of random numbers.
+ * @param later - decides whether something is left behind in the image, and what
  */
-export function tryImage(image: number, hasLeftovers?: boolean): Outcome {
-  const random = new Random(image, 'damage');
-  const later = new Random(image, 'leftovers');
-  const isLater = later.below(2) === 0;
-  const leavesSome = hasLeftovers ?? isLater;
+export function tryChosen(image: number, random: Choices, later: Choices): Outcome {
+  const leavesSome = later.below(2) === 0;
   const bases = leavesSome ? laterImages() : baseImages();
   const base = bases[random.below(bases.length)];
   const bytes = buffers.get(base.bytes.length) ?? new Uint8Array(base.bytes.length);

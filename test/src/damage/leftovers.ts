@@ -1,6 +1,6 @@
 /** What may be left of deleted blobs and of copied pages, in places that nobody has; and masks that lie where data is. */
 
-import type { Random } from '../stress/random.js';
+import type { Choices } from '../random.js';
 import { PAGE_BYTES } from './base-image.js';
 import type { Victim } from './mutations.js';
 
@@ -8,7 +8,7 @@ import type { Victim } from './mutations.js';
 const MASK_STARTS = [32, 40, 72];
 
 /** Leaves one to three things behind. */
-export function leaveBehind(victim: Victim, random: Random): void {
+export function leaveBehind(victim: Victim, random: Choices): void {
   for (let left = 1 + random.below(3); left > 0; left--) {
     const what = random.below(12);
     if (what === 0) moveMask(victim, random);
@@ -18,7 +18,7 @@ export function leaveBehind(victim: Victim, random: Random): void {
 }
 
 /** The root of a blob that was deleted, and maybe its other pages: the writes that zeroed them were lost. */
-function revive(victim: Victim, random: Random): void {
+function revive(victim: Victim, random: Choices): void {
   const { base, bytes, log } = victim;
   const isWhole = random.below(2) === 0;
   for (const [page, content] of base.deleted) {
@@ -31,7 +31,7 @@ function revive(victim: Victim, random: Random): void {
 }
 
 /** A blob's root once more in a free page, as that page's own. */
-function copyRoot(victim: Victim, random: Random): void {
+function copyRoot(victim: Victim, random: Choices): void {
   const { base, bytes, view, log } = victim;
   const isZero = (page: number) =>
     bytes.subarray(victim.at(page), victim.at(page) + PAGE_BYTES).every((byte) => byte === 0);
@@ -48,7 +48,7 @@ function copyRoot(victim: Victim, random: Random): void {
 }
 
 /** A mask that begins in a blob's data. */
-function moveMask(victim: Victim, random: Random): void {
+function moveMask(victim: Victim, random: Choices): void {
   const { base, view, log } = victim;
   const clusters = base.blobs.flatMap((blob) => blob.clusters);
   const page = clusters[random.below(clusters.length)];

@@ -1,7 +1,7 @@
 /** What is done to an image: everything that bytes of metadata can say and should not. Each is drawn from a random sequence. */
 
 import { crc32c } from '@blobyard/core';
-import type { Random } from '../stress/random.js';
+import type { Choices } from '../random.js';
 import { type BaseImage, PAGE_BYTES } from './base-image.js';
 
 /** An image that is being damaged. */
@@ -29,7 +29,7 @@ export class Victim {
   }
 }
 
-type Mutate = (victim: Victim, random: Random) => string;
+type Mutate = (victim: Victim, random: Choices) => string;
 
 const HOSTILE_U32 = [
   0, 1, 2, 3, 5, 511, 512, 513, 4096, 0xffff, 0x1_0000, 0xf_ffff, 0x10_0001, 0x7fff_ffff, 0x8000_0000,
@@ -37,24 +37,24 @@ const HOSTILE_U32 = [
 const DESCRIPTORS_AT = 16;
 const DESCRIPTORS_END = 4088;
 
-function hostile(random: Random, victim: Victim): number {
+function hostile(random: Choices, victim: Victim): number {
   const { mdPageCount, bytes } = victim.base;
   const near = [mdPageCount, mdPageCount - 1, bytes.length / PAGE_BYTES, bytes.length / PAGE_BYTES - 1];
   const choices = [...HOSTILE_U32, ...near, 0xffff_fffe, 0xffff_ffff, random.below(mdPageCount), random.next()];
   return pick(random, choices);
 }
 
-function pick<T>(random: Random, list: readonly T[]): T {
+function pick<T>(random: Choices, list: readonly T[]): T {
   return list[random.below(list.length)];
 }
 
 /** A page that a blob has, most of the time. */
-function somePage(random: Random, { base }: Victim): number {
+function somePage(random: Choices, { base }: Victim): number {
   if (random.below(10) === 0) return random.below(base.mdPageCount);
   return pick(random, pick(random, base.blobs).pages);
 }
 
-function someCluster(random: Random, { base }: Victim): number {
+function someCluster(random: Choices, { base }: Victim): number {
   const owners = base.blobs.filter((blob) => blob.clusters.length > 0);
   return pick(random, pick(random, owners).clusters);
 }
@@ -224,17 +224,17 @@ const MUTATIONS: readonly Mutate[] = [
 ];
 
 /** Damages an image by one to four mutations. */
-export function mutate(victim: Victim, random: Random): void {
+export function mutate(victim: Victim, random: Choices): void {
   const count = 1 + random.below(4);
   for (let done = 0; done < count; done++) victim.log.push(pick(random, MUTATIONS)(victim, random));
 }
 
-function sealMaybe(victim: Victim, random: Random, page: number, what: string): string {
+function sealMaybe(victim: Victim, random: Choices, page: number, what: string): string {
   if (random.below(3) === 0) return what;
   victim.seal(victim.at(page));
   return `${what}, sealed`;
 }
 
-function scatter(bytes: Uint8Array, random: Random, start: number, end: number): void {
-  for (let at = start; at < end; at++) bytes[at] = random.next() & 0xff;
+function scatter(bytes: Uint8Array, random: Choices, start: number, end: number): void {
+  for (let at = start; at < end; at++) bytes[at] = random.below(256);
 }

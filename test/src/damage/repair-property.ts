@@ -5,7 +5,7 @@
  */
 
 import { Blobstore, BlobstoreError, checkStore, isRepairable, type LoadOptions, runSync } from '@blobyard/core';
-import type { Random } from '../stress/random.js';
+import type { Choices } from '../random.js';
 import { type BaseImage, loadOptions, readAll } from './base-image.js';
 import { ImageDevice } from './image-device.js';
 
@@ -13,7 +13,7 @@ import { ImageDevice } from './image-device.js';
 type Contents = ReadonlyMap<bigint, Buffer | string>;
 type OnDamage = LoadOptions['onDamage'];
 
-export function holdRepair(image: Uint8Array, base: BaseImage, random: Random): void {
+export function holdRepair(image: Uint8Array, base: BaseImage, random: Choices): void {
   const found = runSync(checkStore(new ImageDevice(image.slice())));
   const device = new ImageDevice(image.slice());
   const report = runSync(checkStore(device, { repair: true }));
@@ -92,7 +92,7 @@ function cutOff(
   base: BaseImage,
   before: Contents | undefined,
   writes: number,
-  random: Random,
+  random: Choices,
 ): void {
   if (writes === 0) return;
   const device = new ImageDevice(image.slice());

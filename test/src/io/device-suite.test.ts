@@ -11,6 +11,7 @@ import {
   SparseMemoryDevice,
 } from '@blobyard/io';
 import { describe, expect, it } from 'vitest';
+import { shuffled } from '../random.js';
 import { newPath } from './temp-folder.js';
 
 const api = { describe, expect, it };
@@ -57,7 +58,7 @@ deviceSuite(
 );
 deviceSuite('asynchronous by microtasks', () => ({ device: asyncDevice(memory(), { when: 'microtask' }) }), api);
 deviceSuite('asynchronous by macrotasks', () => ({ device: asyncDevice(memory()) }), api);
-deviceSuite('asynchronous, shuffled', () => ({ device: asyncDevice(memory(), { seed: 7 }) }), api);
+deviceSuite('asynchronous, shuffled', () => ({ device: asyncDevice(memory(), shuffled(7)) }), api);
 
 deviceSuite('overlay', () => ({ device: new OverlayDevice(memory()) }), api);
 deviceSuite('overlay, asynchronous', () => ({ device: new OverlayDevice(asyncDevice(memory())) }), api);

@@ -1,5 +1,6 @@
 import { asyncDevice, FaultyDevice, MemoryDevice } from '@blobyard/io';
 import { describe, expect, it } from 'vitest';
+import { shuffled } from '../random.js';
 import { failure } from './failure.js';
 
 const BLOCK = 4096;
@@ -185,7 +186,7 @@ describe('asyncDevice', () => {
 
   it('finishes the operations in flight before it closes', async () => {
     const medium = MemoryDevice.create({ sizeBytes: BLOCK });
-    const device = asyncDevice(medium, { seed: 3 });
+    const device = asyncDevice(medium, shuffled(3));
     const channel = device.openChannel();
     const write = channel.write(new Uint8Array(BLOCK).fill(1), 0, 0, 1);
     channel.close();

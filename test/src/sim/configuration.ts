@@ -1,7 +1,7 @@
 /** What a seed decides before anything runs: the device, the store, and how lively the workload is. */
 
 import type { ClearMethod, Durability } from '@blobyard/core';
-import { Random } from '../stress/random.js';
+import { Random } from '../random.js';
 
 export interface SimConfiguration {
   readonly durability: Durability;

@@ -2,7 +2,7 @@
 
 import type { BlockDevice } from '@blobyard/core';
 import { asyncDevice, SparseMemoryDevice } from '@blobyard/io';
-import { Random } from '../stress/random.js';
+import { Random, shuffled } from '../random.js';
 import type { SimConfiguration } from './configuration.js';
 import { ModelBlob } from './model-blob.js';
 import { putSectors, ZERO } from './sectors.js';
@@ -48,6 +48,6 @@ export class ExternalSnapshot {
   /** Its device for one clone; the reads of one are done in any order. */
   open(): BlockDevice {
     const device = SparseMemoryDevice.fromBytes(this.#image, { blockLengthBytes: SECTOR_BYTES });
-    return asyncDevice(device, { when: 'microtask', seed: this.#seed });
+    return asyncDevice(device, { when: 'microtask', ...shuffled(this.#seed) });
   }
 }

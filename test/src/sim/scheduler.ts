@@ -5,7 +5,8 @@
  */
 
 import { BlobstoreError, type ErrorCode, type Pause, run, type Steps } from '@blobyard/core';
-import { mix, type Random } from '../stress/random.js';
+import { mix } from '../hash.js';
+import type { Random } from '../random.js';
 import type { SimDevice } from './sim-device.js';
 
 /** Something was found that must not be. */

@@ -5,7 +5,7 @@
  */
 
 import { BlobstoreError, type BlockDevice, type DeviceChannel, type MaybePromise } from '@blobyard/core';
-import type { Random } from '../stress/random.js';
+import type { Random } from '../random.js';
 import { type Change, chooseFate, keptPieces, put, shuffle } from './tearing.js';
 
 export interface SimDeviceOptions {

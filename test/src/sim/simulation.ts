@@ -5,7 +5,7 @@
  */
 
 import { Blobstore, BlobstoreError, INVALID_BLOB_ID } from '@blobyard/core';
-import { Random } from '../stress/random.js';
+import { Random } from '../random.js';
 import { closeForCertain } from './blob-operations.js';
 import { checkAfterCut, checkAtRest } from './check.js';
 import { drawConfiguration, type SimConfiguration } from './configuration.js';

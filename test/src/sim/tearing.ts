@@ -3,7 +3,7 @@
  * the format needs to land whole; inside data clusters between sectors of 512.
  */
 
-import type { Random } from '../stress/random.js';
+import type { Random } from '../random.js';
 
 const PAGE_BYTES = 4096;
 export const SECTOR_BYTES = 512;

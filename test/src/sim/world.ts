@@ -1,7 +1,7 @@
 /** A store that is being simulated, and beside it what must hold of it. */
 
 import type { BlobId, Blobstore, Channel } from '@blobyard/core';
-import type { Random } from '../stress/random.js';
+import type { Random } from '../random.js';
 import type { SimConfiguration } from './configuration.js';
 import type { ExternalSnapshot } from './external-snapshot.js';
 import type { ModelBlob } from './model-blob.js';

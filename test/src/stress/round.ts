@@ -6,6 +6,7 @@
 import { Worker } from 'node:worker_threads';
 import { type BlockDevice, run } from '@blobyard/core';
 import { openStore, type Store, type StoreHandle } from '@blobyard/workers';
+import { Random } from '../random.js';
 import { Actor, type ActorReport, textOf } from './actor.js';
 import type { AttachedThreadData } from './attached-thread.js';
 import { checkRound } from './check.js';
@@ -14,7 +15,6 @@ import { findLeftOver, rowsTaken } from './left-over.js';
 import type { Medium, MediumKind } from './medium.js';
 import { logged, NO_BLOB, THE_STORE } from './metadata-log.js';
 import { MetadataSide, type RoundBlobs, readContents, type TrackedBlob } from './metadata-side.js';
-import { Random } from './random.js';
 import { dataSchedule, metadataSchedule, type Weights } from './schedule.js';
 import { allocateLog, BLOB_STATE, type LogBuffers, SharedLog } from './shared-log.js';
 import type { BlockContent } from './stamp.js';

@@ -3,7 +3,7 @@
  * alone. Operations name blobs and places by any numbers, since what is there to be named depends on how the threads interleave.
  */
 
-import { Random } from './random.js';
+import { Random } from '../random.js';
 
 /** Operations of a thread on data, and how often each is drawn. */
 export const DATA_WEIGHTS = {

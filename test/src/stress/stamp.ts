@@ -5,7 +5,7 @@
  * because its thread was descheduled there.
  */
 
-import { mix } from './random.js';
+import { mix } from '../hash.js';
 
 /** What is checked at once, and the unit of places and lengths here. */
 export const BLOCK_BYTES = 4096;

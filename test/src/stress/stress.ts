@@ -2,8 +2,8 @@
 
 import { availableParallelism } from 'node:os';
 import { createStore } from '@blobyard/workers';
+import { Random } from '../random.js';
 import { type MediumKind, makeMedium } from './medium.js';
-import { Random } from './random.js';
 import { addAll, type CarriedBlob, Round, type StressMode } from './round.js';
 
 export interface StressOptions {

@@ -48,12 +48,3 @@ export const PLAIN_UNIT_BYTES = 64;
 /** Units of the plain medium that fail, and how. */
 export const FAILING = { EIO: 1_000_000, LONG: 1_000_001, BUG: 1_000_002, FOREIGN: 1_000_003 } as const;
 export const LONG_MESSAGE = 'ä'.repeat(5000);
-
-/** Numbers from 0 to 1 that a seed decides. */
-export function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-    return (state >>> 8) / 2 ** 24;
-  };
-}

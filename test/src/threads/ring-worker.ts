@@ -8,13 +8,14 @@ import { type BlobRef, Blobstore, BlobstoreError, InvariantError, run } from '@b
 import { asyncDevice, MemoryDevice } from '@blobyard/io';
 import type { BellHooks } from '../../../packages/workers/dist/threads/rings/bell.js';
 import { type RingChannel, RingServer } from '../../../packages/workers/dist/threads/rings/ring-server.js';
-import { FAILING, GATE, LONG_MESSAGE, PLAIN_UNIT_BYTES, type RingWorkerData, randomOf } from './ring-gates.js';
+import { Random, shuffled } from '../random.js';
+import { FAILING, GATE, LONG_MESSAGE, PLAIN_UNIT_BYTES, type RingWorkerData } from './ring-gates.js';
 
 const data = workerData as RingWorkerData;
 const { gates } = data;
 
 function plainChannel({ medium, answers, seed }: NonNullable<RingWorkerData['plain']>): RingChannel {
-  const random = randomOf(seed);
+  const random = new Random(seed);
   const move = (isWrite: boolean, buffers: readonly Uint8Array[], offset: number) => {
     fail(offset);
     let at = offset * PLAIN_UNIT_BYTES;
@@ -30,8 +31,8 @@ function plainChannel({ medium, answers, seed }: NonNullable<RingWorkerData['pla
   };
   const part = (buffer: Uint8Array, count: number, at = 0) => [buffer.subarray(at, at + count * PLAIN_UNIT_BYTES)];
   const now = (isWrite: boolean) => (_: BlobRef, buffer: Uint8Array, offset: number, count: number, at: number) => {
-    if (answers === 'promises' || (answers !== 'now' && random() < 0.5)) return false;
-    if (answers === 'slow' && random() < 0.05) pause(random() * 0.3);
+    if (answers === 'promises' || (answers !== 'now' && random.fraction() < 0.5)) return false;
+    if (answers === 'slow' && random.fraction() < 0.05) pause(random.fraction() * 0.3);
     begin();
     move(isWrite, part(buffer, count, at), offset);
     end();
@@ -40,7 +41,7 @@ function plainChannel({ medium, answers, seed }: NonNullable<RingWorkerData['pla
   const later = async (work: () => void) => {
     begin();
     try {
-      if (random() < 0.5) await new Promise((resolve) => setImmediate(resolve));
+      if (random.fraction() < 0.5) await new Promise((resolve) => setImmediate(resolve));
       while (Atomics.load(gates, GATE.HOLD_PROMISES) === 1) await new Promise((resolve) => setImmediate(resolve));
       work();
     } finally {
@@ -85,7 +86,7 @@ function pause(milliseconds: number): void {
 
 async function storeChannel({ memory, asynchronous }: NonNullable<RingWorkerData['store']>): Promise<RingChannel> {
   const plain = new MemoryDevice({ memory });
-  const device = asynchronous ? asyncDevice(plain, { seed: 1 }) : plain;
+  const device = asynchronous ? asyncDevice(plain, shuffled(1)) : plain;
   const store = await run(Blobstore.init(device, { clusterBytes: 65_536, mdPageCount: 64 }));
   const blob = await run(store.openBlob(await run(store.createBlob({ clusterCount: 64, thin: true }))));
   gates[GATE.SLOT] = blob.slot;

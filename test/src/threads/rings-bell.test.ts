@@ -3,8 +3,9 @@
 import { expect, test } from 'vitest';
 import type { BellHooks } from '../../../packages/workers/dist/threads/rings/bell.js';
 import { RING } from '../../../packages/workers/dist/threads/rings/ring-layout.js';
+import { Random } from '../random.js';
 import { ANY_BLOB, open, RingBench, sharedBytes } from './ring-bench.js';
-import { GATE, randomOf } from './ring-gates.js';
+import { GATE } from './ring-gates.js';
 
 const POINTS = ['announced', 'looked'] as const;
 
@@ -56,18 +57,18 @@ test.each(POINTS)('a client sees an answer that comes when it has %s on its way 
 test('wake-ups are not lost when both sides sleep again and again', async () => {
   const bench = new RingBench({ entries: 4 });
   const workers = [bench.add({ answers: 'slow' }), bench.add({ answers: 'slow' })];
-  const random = randomOf(5);
+  const random = new Random(5);
   const buffer = sharedBytes(64 * 64);
   const rounds = 3000;
   let requests = 0;
   for (let round = 0; round < rounds; round++) {
-    const burst = 1 + Math.floor(random() * random() * 12);
+    const burst = 1 + Math.floor(random.fraction() * random.fraction() * 12);
     requests += burst;
     await Promise.all(
       Array.from({ length: burst }, (_, index) => bench.client.read(ANY_BLOB, buffer, index, 1, index * 64)),
     );
     if (round % 2 === 0) continue;
-    const until = performance.now() + random() * 0.15;
+    const until = performance.now() + random.fraction() * 0.15;
     while (performance.now() < until);
   }
   expect(workers.reduce((sum, { gates }) => sum + gates[GATE.BEGUN], 0)).toBe(requests);

@@ -1,8 +1,9 @@
 /** Rings of many shapes between real threads, played on by many at once, against a model in plain memory. */
 
 import { describe, expect, test } from 'vitest';
+import { Random } from '../random.js';
 import { ANY_BLOB, RingBench } from './ring-bench.js';
-import { type Answers, GATE, PLAIN_UNIT_BYTES, randomOf } from './ring-gates.js';
+import { type Answers, GATE, PLAIN_UNIT_BYTES } from './ring-gates.js';
 
 interface Shape {
   entries: number;
@@ -41,7 +42,7 @@ describe.each(SHAPES)('$actors actors, $entries entries, $workers, pool of $pool
 class Actor {
   readonly #bench: RingBench;
   readonly #first: number;
-  readonly #random: () => number;
+  readonly #random: Random;
   readonly #model = new Uint8Array(MEMORY_BYTES);
   readonly #shared = new Uint8Array(new SharedArrayBuffer(MEMORY_BYTES + 8), 8);
   readonly #growing = new SharedArrayBuffer(PLAIN_UNIT_BYTES, { maxByteLength: MEMORY_BYTES });
@@ -49,7 +50,7 @@ class Actor {
   constructor(bench: RingBench, index: number, seed: number) {
     this.#bench = bench;
     this.#first = index * UNITS_PER_ACTOR;
-    this.#random = randomOf(seed);
+    this.#random = new Random(seed);
   }
 
   async play(): Promise<void> {
@@ -126,6 +127,6 @@ class Actor {
   }
 
   #below(limit: number): number {
-    return Math.floor(this.#random() * limit);
+    return this.#random.below(limit);
   }
 }

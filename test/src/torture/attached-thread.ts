@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { attach, type StoreHandle } from 'blobyard';
-import { Random } from '../stress/random.js';
+import { Random } from '../random.js';
 import { changeAtOnce, changeInOrder } from './data-work.js';
 import { Reporter } from './protocol.js';
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { openStore, type Store, type StoreHandle } from 'blobyard';
-import { Random } from '../stress/random.js';
+import { Random } from '../random.js';
 import type { AttachedTask, AttachedThreadData } from './attached-thread.js';
 import { Lane } from './lane.js';
 import { type Order, Reporter } from './protocol.js';

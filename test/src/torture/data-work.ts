@@ -2,7 +2,7 @@
 
 import type { AttachedBlob, Blob } from 'blobyard';
 import { BlobstoreError } from 'blobyard';
-import type { Random } from '../stress/random.js';
+import type { Random } from '../random.js';
 import { putPattern } from './pattern.js';
 import type { ClusterMap, DataOperation, Reporter } from './protocol.js';
 

@@ -4,7 +4,7 @@
  */
 
 import type { Blob, BlobInfo, Store } from 'blobyard';
-import type { Random } from '../stress/random.js';
+import type { Random } from '../random.js';
 import { changeAtOnce, changeInOrder, type DataWork } from './data-work.js';
 import { checksum } from './pattern.js';
 import type { Reporter } from './protocol.js';

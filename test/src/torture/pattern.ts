@@ -1,7 +1,7 @@
 /** The bytes that a write leaves: its token and the place in the blob give each of them, so that both processes know them. */
 
 import { crc32c } from '@blobyard/core';
-import { mix } from '../stress/random.js';
+import { mix } from '../hash.js';
 
 /** Fills `length` bytes of `target` from `at` on with what the write `token` has at byte `position` of its blob. */
 export function putPattern(target: Uint8Array, at: number, length: number, token: number, position: number): void {

@@ -4,7 +4,7 @@ import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createStore } from 'blobyard';
-import { Random } from '../stress/random.js';
+import { Random } from '../random.js';
 import { inspect } from './inspect.js';
 import { Oracle } from './oracle.js';
 import type { Durability, TortureMode } from './protocol.js';
