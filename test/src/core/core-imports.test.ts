@@ -23,8 +23,8 @@ function importsOf(file: string): string[] {
 test('the scan sees the imports that there are', () => {
   const files = builtFiles();
   expect(files.length).toBeGreaterThan(40);
-  const blobstore = files.find((file) => file.endsWith(path.join('store', 'blobstore.js')));
-  expect(importsOf(blobstore ?? '')).toContain('../metadata/steps.js');
+  const blobstore = files.find((file) => file.endsWith(path.join('engine', 'blobstore.js')));
+  expect(importsOf(blobstore ?? '')).toContain('../steps/steps.js');
 });
 
 test('core imports only its own files', () => {

@@ -1,6 +1,5 @@
 /** A blob's metadata in memory: what the metadata thread knows of it, and the words by which channels know it. */
 
-import { assert, BlobstoreError } from '../error.js';
 import type { ChainContent } from '../format/blob-chain.js';
 import {
   type BlobFlags,
@@ -10,9 +9,10 @@ import {
   INVALID_FLAG,
 } from '../format/flags.js';
 import { XATTR_DESCRIPTOR_BYTES_MAX, xattrDescriptorBytes } from '../format/xattr.js';
-import { Coalescer } from '../metadata/steps.js';
 import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
 import type { SharedStore } from '../shared/shared-store.js';
+import { Coalescer } from '../steps/steps.js';
+import { assert, BlobstoreError } from '../units/error.js';
 import {
   type BlobId,
   type DeviceCluster,

@@ -3,8 +3,8 @@
  * takes its original's map over as a whole.
  */
 
-import type { Coalescer, Deferred } from '../metadata/steps.js';
 import type { MapArena } from '../shared/map-arena.js';
+import type { Coalescer, Deferred } from '../steps/steps.js';
 import type { DeviceCluster } from '../units/units.js';
 import { ArenaRun } from './arena-run.js';
 

@@ -4,9 +4,9 @@
  */
 
 import type { DeviceChannel, MaybePromise } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
-import { type Steps, wait } from '../metadata/steps.js';
 import { BACK, BLOB } from '../shared/layout.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import type { BlobCluster } from '../units/units.js';
 import { type BlobGate, FrozenBehind } from './blob-gate.js';
 import type { ExternalChannel, ExternalChannels } from './external-channels.js';

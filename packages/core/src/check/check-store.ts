@@ -5,8 +5,8 @@
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import { SuperBlock } from '../format/super-block.js';
-import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
+import { type Steps, wait } from '../steps/steps.js';
 import { requireBlockLength } from '../store/options.js';
 import { isUnknown } from '../store/strays.js';
 import type { Geometry } from '../units/geometry.js';

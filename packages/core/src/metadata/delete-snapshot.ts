@@ -13,12 +13,13 @@
 import type { Backing } from '../blob/backing.js';
 import { showsData, ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
-import { BlobstoreError } from '../error.js';
 import type { BlobFlags } from '../format/flags.js';
 import { INVALID_FLAG } from '../format/flags.js';
-import type { StoreState } from '../store/store-state.js';
+import { claimCluster, extentPagesFor, unclaimCluster } from '../shared/claim-cluster.js';
+import type { StoreState } from '../state/store-state.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import { type BlobCluster, type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
-import { claimCluster, extentPagesFor, unclaimCluster } from './allocation.js';
 import { withBlobLocked } from './blob-lock.js';
 import {
   clustersInPage,
@@ -33,7 +34,6 @@ import { insertCluster } from './insert-cluster.js';
 import { dropReference, openBlob } from './open-close.js';
 import { persist, persistUnsettled, sync } from './persist.js';
 import { noteUnsettled, settle, trySettle } from './settle.js';
-import { type Steps, wait } from './steps.js';
 
 /**
  * Makes the sole clone of `snapshot` independent of it. The snapshot keeps what the clone does not need, and must be deleted

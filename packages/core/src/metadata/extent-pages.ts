@@ -10,11 +10,11 @@
 import type { Blob } from '../blob/blob.js';
 import { encodeExtentPage } from '../format/extent-page.js';
 import type { MdPageView } from '../format/md-page.js';
-import type { StoreState } from '../store/store-state.js';
-import { markDirty } from '../store/super-block-io.js';
+import { FIRST_EXTENT_PAGE } from '../shared/claim-cluster.js';
+import type { StoreState } from '../state/store-state.js';
+import { markDirty } from '../state/super-block-io.js';
+import { Coalescer, type Steps, wait } from '../steps/steps.js';
 import { CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
-import { FIRST_EXTENT_PAGE } from './allocation.js';
-import { Coalescer, type Steps, wait } from './steps.js';
 
 /** The extent page that maps a cluster, by its number in the blob. */
 export function extentPageIndex(cluster: number): number {

@@ -3,13 +3,13 @@
 import type { Blob } from '../blob/blob.js';
 import { INTERNAL_XATTR } from '../blob/blob.js';
 import type { BlockDevice } from '../device/block-device.js';
-import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../error.js';
 import { BLOB } from '../shared/layout.js';
-import type { ExternalSnapshotRequest, OpenExternalSnapshot, StoreState } from '../store/store-state.js';
+import type { ExternalSnapshotRequest, OpenExternalSnapshot, StoreState } from '../state/store-state.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../units/error.js';
 import { EXTERNAL_SNAPSHOT_ID } from '../units/units.js';
 import { withBlobLocked } from './blob-lock.js';
 import { frozen } from './freeze.js';
-import { type Steps, wait } from './steps.js';
 
 /**
  * Opens what is behind an external clone, through the user's callback.

@@ -7,19 +7,19 @@ import type { Backing } from '../blob/backing.js';
 import { showsData, ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import type { Channel } from '../channel/channel.js';
-import { BlobstoreError } from '../error.js';
 import { INVALID_FLAG } from '../format/flags.js';
-import type { StoreState } from '../store/store-state.js';
+import { noCluster } from '../shared/claim-cluster.js';
+import type { StoreState } from '../state/store-state.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { throwIfAborted, type Watched } from '../steps/watched.js';
+import { BlobstoreError } from '../units/error.js';
 import { type BlobCluster, type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
-import { noCluster } from './allocation.js';
 import { withBlobLocked } from './blob-lock.js';
 import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { dropReference, openBlob } from './open-close.js';
 import { sync } from './persist.js';
 import { settle } from './settle.js';
-import { type Steps, wait } from './steps.js';
-import { throwIfAborted, type Watched } from './watched.js';
 
 /**
  * Allocates every cluster of a thin blob, which is thick then and has no parent. A thick blob stays as it is.

@@ -1,7 +1,7 @@
 /** A store's metadata as text, line by line as the reference prints it; for people who look for what is wrong with a disk. */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
+import { checkDevice, unusable } from '../engine/argument-checks.js';
 import { DESCRIPTOR, type Descriptor, descriptorsOf } from '../format/descriptor.js';
 import { decodeExtentPage } from '../format/extent-page.js';
 import { decodeExtentRle } from '../format/extent-rle.js';
@@ -10,12 +10,12 @@ import { decodeFlags } from '../format/flags.js';
 import { MdPageView, pageCrc } from '../format/md-page.js';
 import { SuperBlock } from '../format/super-block.js';
 import { decodeXattr } from '../format/xattr.js';
-import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
+import { type Masks, readMasks } from '../state/masks.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
-import { checkDevice, unusable } from './argument-checks.js';
-import { type Masks, readMasks } from './masks.js';
 import { CLUSTER_BYTES_DEFAULT, requireBlockLength, requireDeviceSize } from './options.js';
 import { parseGeometry } from './super-geometry.js';
 

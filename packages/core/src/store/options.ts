@@ -1,9 +1,9 @@
 /** Options of initialising and loading a store, and their checks. */
 
-import { BlobstoreError } from '../error.js';
 import { BSTYPE_BYTES } from '../format/super-block.js';
+import type { Durability, OpenExternalSnapshot } from '../state/store-state.js';
+import { BlobstoreError } from '../units/error.js';
 import { PAGE_BYTES } from '../units/units.js';
-import type { Durability, OpenExternalSnapshot } from './store-state.js';
 
 /** Bytes of a cluster unless told otherwise. */
 export const CLUSTER_BYTES_DEFAULT = 1 << 20;

@@ -6,21 +6,21 @@
  */
 
 import type { DeviceChannel } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
 import { DESCRIPTOR, descriptorsOf } from '../format/descriptor.js';
 import { decodeExtentPage, isExtentPage } from '../format/extent-page.js';
 import { decodeExtentRle, RUN_BYTES } from '../format/extent-rle.js';
 import { decodeExtentTable, type ExtentTableEntry } from '../format/extent-table.js';
 import type { MdPageView } from '../format/md-page.js';
-import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
+import { refusal } from '../state/damage.js';
+import type { Masks } from '../state/masks.js';
+import { BATCH_PAGES, RegionReader } from '../state/region-reader.js';
+import type { DamagedBlob, SharedByBlobs } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
-import { refusal } from './damage.js';
 import { type KilledDelete, readKilledDelete } from './killed-delete.js';
-import type { Masks } from './masks.js';
-import { BATCH_PAGES, RegionReader } from './region-reader.js';
-import type { DamagedBlob, SharedByBlobs } from './store-state.js';
 
 /** What recovery found. */
 export interface Recovered extends Masks {

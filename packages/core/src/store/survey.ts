@@ -19,21 +19,21 @@
  */
 
 import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
-import { BlobstoreError, UnavailableBlobError } from '../error.js';
 import { DESCRIPTOR } from '../format/descriptor.js';
 import { DESCRIPTORS_AT, type MdPageView } from '../format/md-page.js';
 import { requireExternalId } from '../metadata/external.js';
 import { HalfDeletedError, readMetadata } from '../metadata/load-blob.js';
-import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
+import { damageAt } from '../state/damage.js';
+import type { Masks } from '../state/masks.js';
+import { BATCH_PAGES, RegionReader } from '../state/region-reader.js';
+import type { DamagedBlob, SharedByBlobs, StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { BlobstoreError, UnavailableBlobError } from '../units/error.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, pageOfBlobId } from '../units/units.js';
 import { ClaimReader, type ClaimSink } from './claims.js';
-import { damageAt } from './damage.js';
 import { type KilledDelete, readKilledDelete } from './killed-delete.js';
-import type { Masks } from './masks.js';
 import { Owners, Sharers } from './owners.js';
-import { BATCH_PAGES, RegionReader } from './region-reader.js';
-import type { DamagedBlob, SharedByBlobs, StoreState } from './store-state.js';
 import { areStrays, isUnknown } from './strays.js';
 
 /** What a survey found. Of `pages` and `clusters` those are set that must not be handed out. */

@@ -7,7 +7,7 @@
  */
 
 import type { MaybePromise } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
+import { BlobstoreError } from '../units/error.js';
 
 /** Something that another thread will do. One of the two methods is called, once. */
 export interface Waitable<T> {

@@ -1,6 +1,6 @@
 /** What is told of damage that was found when a store was opened. */
 
-import { BlobstoreError, DamagedStoreError } from '../error.js';
+import { BlobstoreError, DamagedStoreError } from '../units/error.js';
 import { blobIdOfPage, type MdPage } from '../units/units.js';
 import type { DamagedBlob } from './store-state.js';
 

@@ -1,8 +1,7 @@
 /** Taking clusters, and the extent pages that they need, out of what is free. */
 
-import { BlobstoreError, UnavailableBlobError } from '../error.js';
-import type { SharedStore } from '../shared/shared-store.js';
-import type { StoreState } from '../store/store-state.js';
+import type { StoreState } from '../state/store-state.js';
+import { BlobstoreError, UnavailableBlobError } from '../units/error.js';
 import {
   type BlobId,
   CLUSTERS_PER_EXTENT_PAGE,
@@ -11,6 +10,7 @@ import {
   NONE_U32,
   UNALLOCATED,
 } from '../units/units.js';
+import type { SharedStore } from './shared-store.js';
 
 /** The lowest page that an extent page can have: 0 in an extent table means "none". */
 export const FIRST_EXTENT_PAGE = 1;

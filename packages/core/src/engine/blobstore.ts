@@ -8,7 +8,6 @@ import { nameToBytes, nameToText } from '../blob/xattr-list.js';
 import { Channel } from '../channel/channel.js';
 import type { BlobRef } from '../channel/host.js';
 import type { BlockDevice } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
 import { bstypeToText } from '../format/super-block.js';
 import type { Xattr } from '../format/xattr.js';
 import { createClone } from '../metadata/clone.js';
@@ -30,9 +29,18 @@ import { sync } from '../metadata/persist.js';
 import { resizeBlob } from '../metadata/resize.js';
 import { shallowCopyBlob } from '../metadata/shallow-copy.js';
 import { createSnapshot } from '../metadata/snapshot.js';
-import { Attempts, type Steps, wait } from '../metadata/steps.js';
-import type { Watched } from '../metadata/watched.js';
 import type { SharedStore } from '../shared/shared-store.js';
+import type { DamagedBlob, Durability, StoreState } from '../state/store-state.js';
+import { updateSuper } from '../state/super-block-io.js';
+import { Attempts, type Steps, wait } from '../steps/steps.js';
+import type { Watched } from '../steps/watched.js';
+import { growLive } from '../store/grow.js';
+import { initStore } from '../store/init.js';
+import { growStore, loadStore } from '../store/load.js';
+import type { InitOptions, LoadOptions } from '../store/options.js';
+import { abandonStore, destroyStore, unloadStore } from '../store/unload.js';
+import { auditStore, verifyStore } from '../store/verify.js';
+import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, blobIdOfPage, INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
 import {
@@ -48,15 +56,7 @@ import {
   checkXattrs,
   unusable,
 } from './argument-checks.js';
-import { growLive } from './grow.js';
-import { initStore } from './init.js';
 import { InlinePort, inlineHost } from './inline-port.js';
-import { growStore, loadStore } from './load.js';
-import type { InitOptions, LoadOptions } from './options.js';
-import type { DamagedBlob, Durability, StoreState } from './store-state.js';
-import { updateSuper } from './super-block-io.js';
-import { abandonStore, destroyStore, unloadStore } from './unload.js';
-import { auditStore, verifyStore } from './verify.js';
 
 /** Xattrs by name, as users give them. */
 export type Xattrs = Readonly<Record<string, Uint8Array>>;
