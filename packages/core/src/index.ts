@@ -12,12 +12,11 @@ export {
   isRepairable,
   type Severity,
 } from './check/report.js';
-export type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from './device/block-device.js';
+export type { BlockDevice, DeviceChannel, RequestOptions } from './device/block-device.js';
 export { Blobstore, type CreateOptions, type Xattrs } from './engine/blobstore.js';
 export type { InlinePort } from './engine/inline-port.js';
 export { crc32c } from './format/crc32c.js';
-export type { ClearMethod } from './format/flags.js';
-export { isClearMethod } from './format/flags.js';
+export { type ClearMethod, isClearMethod } from './format/flags.js';
 export { bstypeFromText, bstypeToText, SuperBlock } from './format/super-block.js';
 export { XATTR_BYTES_MAX } from './format/xattr.js';
 export type { InsertionOutcome } from './metadata/insert-cluster.js';
@@ -34,7 +33,8 @@ export type { StoreLife } from './shared/store-life.js';
 export { rowOfThread, UsedLock } from './shared/used-lock.js';
 export { UsedPages } from './shared/used-pages.js';
 export type { DamagedBlob, Durability, ExternalSnapshotRequest, OpenExternalSnapshot } from './state/store-state.js';
-export { type Pause, run, runNowOrLater, runSync, type Steps, type Waitable, wait, waitFor } from './steps/steps.js';
+export { type Pause, run, runNowOrLater, runSync } from './steps/run.js';
+export { type MaybePromise, type Steps, type Waitable, wait, waitFor } from './steps/steps.js';
 export type { AbortSignalLike, Watched } from './steps/watched.js';
 export { dumpStore, type PrintText, type PrintXattr } from './store/dump.js';
 export type { InitOptions, LoadedBlob, LoadOptions } from './store/options.js';

@@ -11,7 +11,7 @@ import {
 import { XATTR_DESCRIPTOR_BYTES_MAX, xattrDescriptorBytes } from '../format/xattr.js';
 import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
 import type { SharedStore } from '../shared/shared-store.js';
-import { Coalescer } from '../steps/steps.js';
+import { Coalescer } from '../steps/coalescer.js';
 import { assert, BlobstoreError } from '../units/error.js';
 import {
   type BlobId,

@@ -4,7 +4,8 @@
  */
 
 import type { MapArena } from '../shared/map-arena.js';
-import type { Coalescer, Deferred } from '../steps/steps.js';
+import type { Coalescer } from '../steps/coalescer.js';
+import type { Deferred } from '../steps/deferred.js';
 import type { DeviceCluster } from '../units/units.js';
 import { ArenaRun } from './arena-run.js';
 

@@ -7,12 +7,11 @@
  * thread are inside blobs: the freezer may be waiting for them, and they for this thread.
  */
 
-import type { MaybePromise } from '../device/block-device.js';
 import type { BlobBlocks } from '../shared/blob-blocks.js';
 import type { ChannelTable, Counters } from '../shared/channel-table.js';
 import { BLOB } from '../shared/layout.js';
 import type { SharedStore } from '../shared/shared-store.js';
-import type { Steps, Waitable } from '../steps/steps.js';
+import type { MaybePromise, Steps, Waitable } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 import type { ChannelHost } from './host.js';
 

@@ -10,11 +10,9 @@
  * none of its clusters that the clone has.
  */
 
-import type { Backing } from '../blob/backing.js';
-import { showsData, ZEROES } from '../blob/backing.js';
+import { type Backing, showsData, ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
-import type { BlobFlags } from '../format/flags.js';
-import { INVALID_FLAG } from '../format/flags.js';
+import { type BlobFlags, INVALID_FLAG } from '../format/flags.js';
 import { claimCluster, extentPagesFor, unclaimCluster } from '../shared/claim-cluster.js';
 import type { StoreState } from '../state/store-state.js';
 import { type Steps, wait } from '../steps/steps.js';

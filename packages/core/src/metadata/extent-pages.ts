@@ -13,7 +13,8 @@ import type { MdPageView } from '../format/md-page.js';
 import { FIRST_EXTENT_PAGE } from '../shared/claim-cluster.js';
 import type { StoreState } from '../state/store-state.js';
 import { markDirty } from '../state/super-block-io.js';
-import { Coalescer, type Steps, wait } from '../steps/steps.js';
+import { Coalescer } from '../steps/coalescer.js';
+import { type Steps, wait } from '../steps/steps.js';
 import { CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
 
 /** The extent page that maps a cluster, by its number in the blob. */

@@ -1,7 +1,6 @@
 /** External snapshots: devices outside the store behind clones of them. */
 
-import type { Blob } from '../blob/blob.js';
-import { INTERNAL_XATTR } from '../blob/blob.js';
+import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import type { BlockDevice } from '../device/block-device.js';
 import { BLOB } from '../shared/layout.js';
 import type { ExternalSnapshotRequest, OpenExternalSnapshot, StoreState } from '../state/store-state.js';

@@ -3,8 +3,7 @@
  * allocates only what its parent has, and leaves the blob thin, a clone of its parent's parent if there is one.
  */
 
-import type { Backing } from '../blob/backing.js';
-import { showsData, ZEROES } from '../blob/backing.js';
+import { type Backing, showsData, ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import type { Channel } from '../channel/channel.js';
 import { INVALID_FLAG } from '../format/flags.js';

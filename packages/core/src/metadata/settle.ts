@@ -8,7 +8,8 @@
 
 import type { Blob } from '../blob/blob.js';
 import type { StoreState } from '../state/store-state.js';
-import { Coalescer, type Steps } from '../steps/steps.js';
+import { Coalescer } from '../steps/coalescer.js';
+import type { Steps } from '../steps/steps.js';
 import type { MdPage } from '../units/units.js';
 import { persist } from './persist.js';
 

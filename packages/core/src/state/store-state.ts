@@ -2,11 +2,13 @@
 
 import type { Blob } from '../blob/blob.js';
 import type { Channel } from '../channel/channel.js';
-import type { BlockDevice, DeviceChannel, MaybePromise } from '../device/block-device.js';
+import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import type { PageRange } from '../format/super-block.js';
 import type { BitArray } from '../shared/bit-array.js';
 import type { SharedStore } from '../shared/shared-store.js';
-import { Coalescer, type Deferred, type Steps, type Waitable, wait } from '../steps/steps.js';
+import { Coalescer } from '../steps/coalescer.js';
+import type { Deferred } from '../steps/deferred.js';
+import { type MaybePromise, type Steps, type Waitable, wait } from '../steps/steps.js';
 import { BlobstoreError, type Damage } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, type DeviceCluster, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
