@@ -1,5 +1,4 @@
-export type { Backing } from './blob/backing.js';
-export { Blob } from './blob/blob.js';
+export { type Backing, Blob } from './blob/blob.js';
 export { Channel } from './channel/channel.js';
 export type { BlobRef, ChannelHost, MetadataPort } from './channel/host.js';
 export { bufferGone } from './channel/scatter.js';
@@ -13,8 +12,11 @@ export {
   type Severity,
 } from './check/report.js';
 export type { BlockDevice, DeviceChannel, RequestOptions } from './device/block-device.js';
-export { Blobstore, type CreateOptions, type Xattrs } from './engine/blobstore.js';
+export { Blobstore } from './engine/blobstore.js';
+export type { CreateOptions } from './engine/create-options.js';
+export { dumpStore } from './engine/dump-store.js';
 export type { InlinePort } from './engine/inline-port.js';
+export type { Xattrs } from './engine/xattrs.js';
 export { crc32c } from './format/crc32c.js';
 export { type ClearMethod, isClearMethod } from './format/flags.js';
 export { bstypeFromText, bstypeToText, SuperBlock } from './format/super-block.js';
@@ -32,11 +34,12 @@ export { SharedStore, type SharedStoreBuffers } from './shared/shared-store.js';
 export type { StoreLife } from './shared/store-life.js';
 export { rowOfThread, UsedLock } from './shared/used-lock.js';
 export { UsedPages } from './shared/used-pages.js';
-export type { DamagedBlob, Durability, ExternalSnapshotRequest, OpenExternalSnapshot } from './state/store-state.js';
+export type { DamagedBlob } from './state/damage.js';
+export type { Durability, ExternalSnapshotRequest, OpenExternalSnapshot } from './state/store-state.js';
 export { type Pause, run, runNowOrLater, runSync } from './steps/run.js';
 export { type MaybePromise, type Steps, type Waitable, wait, waitFor } from './steps/steps.js';
 export type { AbortSignalLike, Watched } from './steps/watched.js';
-export { dumpStore, type PrintText, type PrintXattr } from './store/dump.js';
+export type { PrintText, PrintXattr } from './store/dump.js';
 export type { InitOptions, LoadedBlob, LoadOptions } from './store/options.js';
 export { blockLengthOfStore } from './store/super-geometry.js';
 export {

@@ -24,7 +24,7 @@ test('the scan sees the imports that there are', () => {
   const files = builtFiles();
   expect(files.length).toBeGreaterThan(40);
   const blobstore = files.find((file) => file.endsWith(path.join('engine', 'blobstore.js')));
-  expect(importsOf(blobstore ?? '')).toContain('../steps/steps.js');
+  expect(importsOf(blobstore ?? '')).toContain('../store/load.js');
 });
 
 test('core imports only its own files', () => {

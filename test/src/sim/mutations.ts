@@ -146,8 +146,8 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
   {
     name: 'flush-device',
-    file: 'engine/blobstore.js',
-    snippet: 'yield* attempts.attempt(() => flushDevice(state));',
+    file: 'metadata/flush.js',
+    snippet: 'yield* attempts.attempt(() => flushDevice(store));',
     replacement: '',
   },
 ];

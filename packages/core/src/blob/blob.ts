@@ -1,5 +1,6 @@
 /** A blob's metadata in memory: what the metadata thread knows of it, and the words by which channels know it. */
 
+import type { BlockDevice } from '../device/block-device.js';
 import type { ChainContent } from '../format/blob-chain.js';
 import {
   type BlobFlags,
@@ -22,7 +23,6 @@ import {
   NONE_U32,
   pageOfBlobId,
 } from '../units/units.js';
-import type { Backing } from './backing.js';
 import { ClusterMap } from './cluster-map.js';
 import { XattrList } from './xattr-list.js';
 
@@ -39,6 +39,15 @@ export const INTERNAL_XATTR = {
 } as const;
 
 const NO_SLOT = -1;
+
+/** What answers reads of a cluster that a thin blob has not allocated. */
+export type Backing =
+  /** Nothing was there: zeroes. */
+  | { kind: 'zeroes' }
+  /** A snapshot in the same store, which this reference holds open. */
+  | { kind: 'blob'; blob: Blob }
+  /** A read-only device outside the store. */
+  | { kind: 'external'; device: BlockDevice };
 
 export class Blob {
   readonly id: BlobId;

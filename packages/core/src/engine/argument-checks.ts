@@ -11,7 +11,6 @@ import { isClearMethod } from '../format/flags.js';
 import type { StoreState } from '../state/store-state.js';
 import { BlobstoreError } from '../units/error.js';
 import type { BlobId } from '../units/units.js';
-import type { Xattrs } from './blobstore.js';
 
 const ID_MAX = 0xffff_ffff_ffff_ffffn;
 
@@ -62,14 +61,6 @@ function isThere(bytes: Uint8Array): boolean {
   } catch {
     return false;
   }
-}
-
-/** A copy. */
-export function checkXattrs(xattrs: unknown): Xattrs {
-  if (xattrs === undefined) return {};
-  const copy = { ...checkObject('xattrs', xattrs) };
-  for (const value of Object.values(copy)) checkBytes('the value of an xattr', value);
-  return copy as Xattrs;
 }
 
 /** A copy of options, or none. Only that they are an object is checked. */

@@ -80,6 +80,15 @@ export function closeExternalChannels(store: StoreState, blob: Blob): void {
   for (const channel of store.channels) channel.closeExternal(blob.slot);
 }
 
+/** True when the store's device, or what is behind the blob, is degraded. */
+export function isDegraded(store: StoreState, blob: Blob): boolean {
+  if (store.device.isDegraded?.()) return true;
+  for (let back = blob.back; back !== undefined; back = back.kind === 'blob' ? back.blob.back : undefined) {
+    if (back.kind === 'external') return back.device.isDegraded?.() ?? false;
+  }
+  return false;
+}
+
 function requireFittingBlocks(store: StoreState, blob: Blob, device: BlockDevice): void {
   const { ioUnitBytes } = store.geometry;
   if (ioUnitBytes % device.blockLengthBytes === 0) return;

@@ -16,9 +16,10 @@ import { markDirty } from '../state/super-block-io.js';
 import { Deferred } from '../steps/deferred.js';
 import type { Steps } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
+import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobCluster, type MdPage, UNALLOCATED } from '../units/units.js';
 import { releasePages } from './clearing.js';
-import { extentPageIndex, writeExtentPage } from './extent-pages.js';
+import { writeExtentPage } from './extent-pages.js';
 import { noteInsertions, type WantedInsertion } from './note-insertions.js';
 import { sync } from './persist.js';
 

@@ -1,7 +1,6 @@
 /** Opening and closing of blobs, by reference count. */
 
-import type { Backing } from '../blob/backing.js';
-import { Blob } from '../blob/blob.js';
+import { type Backing, Blob } from '../blob/blob.js';
 import type { ClearMethod } from '../format/flags.js';
 import type { Loading, StoreState } from '../state/store-state.js';
 import { Attempts } from '../steps/batch.js';

@@ -23,16 +23,16 @@ import type { ClusterMap, UncertainCluster } from '../blob/cluster-map.js';
 import { encodeChain, sealChain } from '../format/blob-chain.js';
 import { DATA_RO_FLAG_READ_ONLY } from '../format/flags.js';
 import type { MdPageView } from '../format/md-page.js';
-import { extentPagesFor } from '../shared/claim-cluster.js';
 import type { NotedInsertion } from '../state/insertion-log.js';
 import type { StoreState } from '../state/store-state.js';
 import { markDirty } from '../state/super-block-io.js';
 import { Batch } from '../steps/batch.js';
 import { type Steps, wait } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
+import { clustersInPage, extentPagesFor } from '../units/extent-pages.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
 import { clearStale, eraseNoted, releaseClusters, releasePages } from './clearing.js';
-import { clustersInPage, encodeBlobExtentPage, renewExtentPage, writeExtentPage } from './extent-pages.js';
+import { encodeBlobExtentPage, renewExtentPage, writeExtentPage } from './extent-pages.js';
 
 /** Writes what memory has and the disk has not; nothing if there is nothing. */
 export function* persist(store: StoreState, blob: Blob): Steps<void> {

@@ -4,7 +4,6 @@
 
 import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { finishDelete, hide } from '../metadata/delete.js';
-import { extentPageIndex } from '../metadata/extent-pages.js';
 import { readMetadata } from '../metadata/load-blob.js';
 import { persistTakenOver } from '../metadata/note-insertions.js';
 import { closeBlob, dropReference, openBlob } from '../metadata/open-close.js';
@@ -12,6 +11,7 @@ import { persist } from '../metadata/persist.js';
 import type { StoreState } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
 import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../units/error.js';
+import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, pageOfBlobId } from '../units/units.js';
 import { HeldClones } from './held-clones.js';
 import type { Census } from './load-census.js';
