@@ -23,6 +23,7 @@ const PACKAGES = [
       ['state'],
       ['channel'],
       ['metadata'],
+      ['survey'],
       ['store'],
       ['check'],
       ['engine'],

@@ -8,9 +8,9 @@ import { readMetadata } from '../metadata/load-blob.js';
 import type { Masks } from '../state/masks.js';
 import type { StoreState } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
+import { Owners } from '../survey/owners.js';
+import { mayHaveClones } from '../survey/survey.js';
 import type { BlobId } from '../units/units.js';
-import { Owners } from './owners.js';
-import { mayHaveClones } from './survey.js';
 
 export class Census {
   readonly #store: StoreState;

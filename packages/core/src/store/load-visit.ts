@@ -10,13 +10,13 @@ import { closeBlob, dropReference, openBlob } from '../metadata/open-close.js';
 import { persist } from '../metadata/persist.js';
 import type { StoreState } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
+import { otherOf } from '../survey/survey.js';
 import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../units/error.js';
 import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, pageOfBlobId } from '../units/units.js';
 import { HeldClones } from './held-clones.js';
 import type { Census } from './load-census.js';
 import type { LoadedBlob } from './options.js';
-import { otherOf } from './survey.js';
 
 type OnBlob = (blob: LoadedBlob) => void;
 

@@ -16,11 +16,12 @@ import { type Masks, readMaskPages, readMasks, writeMasks } from '../state/masks
 import { StoreState } from '../state/store-state.js';
 import { markDirty } from '../state/super-block-io.js';
 import { type Steps, wait } from '../steps/steps.js';
+import { finishKilledDeletes, type KilledDelete } from '../survey/killed-delete.js';
+import { type Survey, surveyStore } from '../survey/survey.js';
 import { assert, BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
 import { growSuper } from './grow.js';
-import { finishKilledDeletes, type KilledDelete } from './killed-delete.js';
 import { Census } from './load-census.js';
 import { isMetadataDamage, visitBlobs } from './load-visit.js';
 import {
@@ -34,7 +35,6 @@ import {
 } from './options.js';
 import { recover } from './recover.js';
 import { clusterMaskRoom, parseGeometry } from './super-geometry.js';
-import { type Survey, surveyStore } from './survey.js';
 import { abandonStore } from './unload.js';
 
 /**

@@ -55,7 +55,7 @@ export interface LoadOptions extends StoreOptions {
   /**
    * What to do with a damaged store. `refuse`: it is not opened (EILSEQ, a `DamagedStoreError`). `set-aside`: the other blobs
    * can be used, and what belongs, or may belong, to damaged ones stays reserved; where that cannot be told, all of the free
-   * space (see `survey.ts`). By default as the specification does: recovery refuses, if it happens to meet damage; after a clean
+   * space (see `survey/survey.ts`). By default as the specification does: recovery refuses, if it happens to meet damage; after a clean
    * unload damaged blobs are listed, and the masks are believed.
    */
   onDamage?: 'refuse' | 'set-aside';
