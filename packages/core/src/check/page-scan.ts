@@ -4,7 +4,7 @@ import type { DeviceChannel } from '../device/block-device.js';
 import { MdPageView } from '../format/md-page.js';
 import { BitArray } from '../shared/bit-array.js';
 import { type Steps, wait } from '../steps/steps.js';
-import { isMisplaced } from '../survey/survey.js';
+import { isMisplaced } from '../survey/page-survey.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, type MdPage, PAGE_BYTES } from '../units/units.js';
 

@@ -4,12 +4,12 @@
  */
 
 import { Blob } from '../blob/blob.js';
+import { mayHaveClones } from '../blob/snapshot-mark.js';
 import { readMetadata } from '../metadata/load-blob.js';
 import type { Masks } from '../state/masks.js';
 import type { StoreState } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
 import { Owners } from '../survey/owners.js';
-import { mayHaveClones } from '../survey/survey.js';
 import type { BlobId } from '../units/units.js';
 
 export class Census {

@@ -3,6 +3,7 @@
  */
 
 import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
+import { otherOf } from '../blob/snapshot-mark.js';
 import { finishDelete, hide } from '../metadata/delete.js';
 import { readMetadata } from '../metadata/load-blob.js';
 import { persistTakenOver } from '../metadata/note-insertions.js';
@@ -10,7 +11,6 @@ import { closeBlob, dropReference, openBlob } from '../metadata/open-close.js';
 import { persist } from '../metadata/persist.js';
 import type { StoreState } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
-import { otherOf } from '../survey/survey.js';
 import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../units/error.js';
 import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, pageOfBlobId } from '../units/units.js';
