@@ -31,11 +31,15 @@ const TASKS = {
   test,
   lint: (args) => {
     install();
-    biome('ci', args);
+    lint(args);
   },
   format: (args) => {
     install();
     biome('check', ['--write', ...args]);
+  },
+  map: () => {
+    install();
+    imports(['--write']);
   },
   publint: () => {
     build('.');
@@ -71,7 +75,7 @@ function main([name, ...args]) {
 /** Everything that a change has to pass. Without built files nothing can be checked; of the checks, all are run. */
 function test(args) {
   build('.');
-  const checks = { lint: () => biome('ci', []), publint, tests: () => vitest(args) };
+  const checks = { lint: () => biome('ci', []), imports, publint, tests: () => vitest(args) };
   const failed = Object.keys(checks).filter((name) => !succeeds(checks[name]));
   if (failed.length > 0) throw new CommandFailed(`Failed: ${failed.join(', ')}.`, 1);
 }
@@ -121,6 +125,17 @@ function biome(command, args) {
     ...args,
     ...everything,
   ]);
+}
+
+/** Style and faults in the files that are named, or in all; and who imports what. */
+function lint(args) {
+  biome('ci', args);
+  imports();
+}
+
+/** Which package and which folder imports which, and the maps of that in the docs. */
+function imports(args = []) {
+  run('The check of imports', process.execPath, [path.join(__dirname, 'imports/check.cjs'), ...args]);
 }
 
 function publint() {

@@ -1,4 +1,4 @@
-/** Runs a built command of this package, as its users do, for its tests. */
+/** Runs commands of the workspace, as their users do, for their tests. */
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -12,7 +12,11 @@ export interface Ran {
 
 /** @param main The built file, seen from `test/dist`. */
 export function runCommandOf(main: string, args: readonly string[]): Promise<Ran> {
-  const file = fileURLToPath(new URL(`../dist/${main}`, import.meta.url));
+  return runFile(fileURLToPath(new URL(`../dist/${main}`, import.meta.url)), args);
+}
+
+/** Runs a file by this Node.js. */
+export function runFile(file: string, args: readonly string[]): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
     const ran: Ran = { code: null, stdout: '', stderr: '' };

@@ -1,5 +1,4 @@
-export type { Backing } from './blob/backing.js';
-export { Blob } from './blob/blob.js';
+export { type Backing, Blob } from './blob/blob.js';
 export { Channel } from './channel/channel.js';
 export type { BlobRef, ChannelHost, MetadataPort } from './channel/host.js';
 export { bufferGone } from './channel/scatter.js';
@@ -12,7 +11,37 @@ export {
   isRepairable,
   type Severity,
 } from './check/report.js';
-export type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from './device/block-device.js';
+export type { BlockDevice, DeviceChannel, RequestOptions } from './device/block-device.js';
+export { Blobstore } from './engine/blobstore.js';
+export type { CreateOptions } from './engine/create-options.js';
+export { dumpStore } from './engine/dump-store.js';
+export type { InlinePort } from './engine/inline-port.js';
+export type { Xattrs } from './engine/xattrs.js';
+export { crc32c } from './format/crc32c.js';
+export { type ClearMethod, isClearMethod } from './format/flags.js';
+export { bstypeFromText, bstypeToText, SuperBlock } from './format/super-block.js';
+export { XATTR_BYTES_MAX } from './format/xattr.js';
+export type { InsertionOutcome } from './metadata/insert-cluster.js';
+export type { WantedInsertion } from './metadata/note-insertions.js';
+export type { OpenBlobOptions } from './metadata/open-close.js';
+export { BitArray } from './shared/bit-array.js';
+export { BitPool } from './shared/bit-pool.js';
+export { ChannelTable, type ThreadIdentity } from './shared/channel-table.js';
+export { type ClaimedCluster, claimCluster, unclaimCluster } from './shared/claim-cluster.js';
+export { ClaimLog } from './shared/claim-log.js';
+export { BACK, BLOB, BLOB_FLAG, CHANNELS_MAX, CLAIMS_MAX, STORE_END } from './shared/layout.js';
+export { SharedStore, type SharedStoreBuffers } from './shared/shared-store.js';
+export type { StoreLife } from './shared/store-life.js';
+export { rowOfThread, UsedLock } from './shared/used-lock.js';
+export { UsedPages } from './shared/used-pages.js';
+export type { DamagedBlob } from './state/damage.js';
+export type { Durability, ExternalSnapshotRequest, OpenExternalSnapshot } from './state/store-state.js';
+export { type Pause, run, runNowOrLater, runSync } from './steps/run.js';
+export { type MaybePromise, type Steps, type Waitable, wait, waitFor } from './steps/steps.js';
+export type { AbortSignalLike, Watched } from './steps/watched.js';
+export type { PrintText, PrintXattr } from './store/dump.js';
+export type { InitOptions, LoadedBlob, LoadOptions } from './store/options.js';
+export { blockLengthOfStore } from './store/super-geometry.js';
 export {
   assert,
   BlobstoreError,
@@ -23,32 +52,6 @@ export {
   type ErrorCode,
   InvariantError,
   toBlobstoreError,
-} from './error.js';
-export { crc32c } from './format/crc32c.js';
-export type { ClearMethod } from './format/flags.js';
-export { isClearMethod } from './format/flags.js';
-export { bstypeFromText, bstypeToText, SuperBlock } from './format/super-block.js';
-export { XATTR_BYTES_MAX } from './format/xattr.js';
-export { type ClaimedCluster, claimCluster, unclaimCluster } from './metadata/allocation.js';
-export type { InsertionOutcome } from './metadata/insert-cluster.js';
-export type { WantedInsertion } from './metadata/note-insertions.js';
-export type { OpenBlobOptions } from './metadata/open-close.js';
-export { type Pause, run, runNowOrLater, runSync, type Steps, type Waitable, wait, waitFor } from './metadata/steps.js';
-export type { AbortSignalLike, Watched } from './metadata/watched.js';
-export { BitArray } from './shared/bit-array.js';
-export { BitPool } from './shared/bit-pool.js';
-export { ChannelTable, type ThreadIdentity } from './shared/channel-table.js';
-export { ClaimLog } from './shared/claim-log.js';
-export { BACK, BLOB, BLOB_FLAG, CHANNELS_MAX, CLAIMS_MAX, STORE_END } from './shared/layout.js';
-export { SharedStore, type SharedStoreBuffers } from './shared/shared-store.js';
-export type { StoreLife } from './shared/store-life.js';
-export { rowOfThread, UsedLock } from './shared/used-lock.js';
-export { UsedPages } from './shared/used-pages.js';
-export { Blobstore, type CreateOptions, type Xattrs } from './store/blobstore.js';
-export { dumpStore, type PrintText, type PrintXattr } from './store/dump.js';
-export type { InlinePort } from './store/inline-port.js';
-export type { InitOptions, LoadedBlob, LoadOptions } from './store/options.js';
-export type { DamagedBlob, Durability, ExternalSnapshotRequest, OpenExternalSnapshot } from './store/store-state.js';
-export { blockLengthOfStore } from './store/super-geometry.js';
+} from './units/error.js';
 export { Geometry, type GeometryFields } from './units/geometry.js';
 export * from './units/units.js';

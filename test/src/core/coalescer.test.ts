@@ -3,7 +3,7 @@
 import { run, runSync, type Steps } from '@blobyard/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Coalescer } from '../../../packages/core/dist/metadata/steps.js';
+import { Coalescer } from '../../../packages/core/dist/steps/coalescer.js';
 
 const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
 

@@ -2,7 +2,7 @@
 
 import { BlobstoreError, run, runSync, type Steps, wait } from '@blobyard/core';
 import { describe, expect, test, vi } from 'vitest';
-import { Batch } from '../../../packages/core/dist/metadata/steps.js';
+import { Batch } from '../../../packages/core/dist/steps/batch.js';
 
 const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
 

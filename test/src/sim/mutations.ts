@@ -48,7 +48,7 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
   {
     name: 'super-block-barrier',
-    file: 'store/super-block-io.js',
+    file: 'state/super-block-io.js',
     snippet: 'PAGE_BYTES / store.device.blockLengthBytes));\n    yield* store.barrier();',
     replacement: 'PAGE_BYTES / store.device.blockLengthBytes));',
   },
@@ -66,13 +66,13 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
   {
     name: 'high-water-dirty-mark',
-    file: 'store/high-water.js',
+    file: 'state/high-water.js',
     snippet: 'yield* markDirty(store); // a store that is clean on disk means its mask',
     replacement: '',
   },
   {
     name: 'high-water-barrier',
-    file: 'store/high-water.js',
+    file: 'state/high-water.js',
     snippet: 'geometry.pageToLba(pageCount)));\n    yield* store.barrier();',
     replacement: 'geometry.pageToLba(pageCount)));',
   },
@@ -96,7 +96,7 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
   {
     name: 'recovery-clearing-barrier',
-    file: 'store/high-water.js',
+    file: 'state/high-water.js',
     snippet: 'first = used.findFirstClear(end);\n    }\n    yield* store.barrier();',
     replacement: 'first = used.findFirstClear(end);\n    }',
   },
@@ -146,8 +146,8 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
   {
     name: 'flush-device',
-    file: 'store/blobstore.js',
-    snippet: 'yield* attempts.attempt(() => flushDevice(state));',
+    file: 'metadata/flush.js',
+    snippet: 'yield* attempts.attempt(() => flushDevice(store));',
     replacement: '',
   },
 ];
@@ -338,7 +338,7 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
   {
     name: 'super-updates-overlap',
-    file: 'store/super-block-io.js',
+    file: 'state/super-block-io.js',
     snippet: `    yield* store.superUpdates.alone(function* () {
         const block = yield* readSuper(store);
         if (change(block))
@@ -391,7 +391,7 @@ const LOG: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
   {
     name: 'oldest-noted-wins',
-    file: 'store/insertion-log.js',
+    file: 'state/insertion-log.js',
     snippet: 'b.order - a.order',
     replacement: 'a.order - b.order',
   },

@@ -1,6 +1,6 @@
 import { BlobstoreError, DamagedStoreError } from 'blobyard';
 import { describe, expect, test } from 'vitest';
-import { InvariantError } from '../../../packages/core/dist/error.js';
+import { InvariantError } from '../../../packages/core/dist/units/error.js';
 import { CauseElsewhere, fromWire, toWire } from '../../../packages/workers/dist/threads/wire-error.js';
 
 /** An error as it arrives on another thread. */

@@ -3,8 +3,8 @@
  * the metadata thread, read by all.
  */
 
-import { InvariantError } from '../error.js';
 import { MapArena } from '../shared/map-arena.js';
+import { InvariantError } from '../units/error.js';
 
 export class ArenaRun {
   readonly #arena: MapArena;

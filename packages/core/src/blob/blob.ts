@@ -1,6 +1,6 @@
 /** A blob's metadata in memory: what the metadata thread knows of it, and the words by which channels know it. */
 
-import { assert, BlobstoreError } from '../error.js';
+import type { BlockDevice } from '../device/block-device.js';
 import type { ChainContent } from '../format/blob-chain.js';
 import {
   type BlobFlags,
@@ -10,9 +10,10 @@ import {
   INVALID_FLAG,
 } from '../format/flags.js';
 import { XATTR_DESCRIPTOR_BYTES_MAX, xattrDescriptorBytes } from '../format/xattr.js';
-import { Coalescer } from '../metadata/steps.js';
 import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
 import type { SharedStore } from '../shared/shared-store.js';
+import { Coalescer } from '../steps/coalescer.js';
+import { assert, BlobstoreError } from '../units/error.js';
 import {
   type BlobId,
   type DeviceCluster,
@@ -22,7 +23,6 @@ import {
   NONE_U32,
   pageOfBlobId,
 } from '../units/units.js';
-import type { Backing } from './backing.js';
 import { ClusterMap } from './cluster-map.js';
 import { XattrList } from './xattr-list.js';
 
@@ -39,6 +39,15 @@ export const INTERNAL_XATTR = {
 } as const;
 
 const NO_SLOT = -1;
+
+/** What answers reads of a cluster that a thin blob has not allocated. */
+export type Backing =
+  /** Nothing was there: zeroes. */
+  | { kind: 'zeroes' }
+  /** A snapshot in the same store, which this reference holds open. */
+  | { kind: 'blob'; blob: Blob }
+  /** A read-only device outside the store. */
+  | { kind: 'external'; device: BlockDevice };
 
 export class Blob {
   readonly id: BlobId;

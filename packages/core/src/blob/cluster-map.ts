@@ -3,8 +3,9 @@
  * takes its original's map over as a whole.
  */
 
-import type { Coalescer, Deferred } from '../metadata/steps.js';
 import type { MapArena } from '../shared/map-arena.js';
+import type { Coalescer } from '../steps/coalescer.js';
+import type { Deferred } from '../steps/deferred.js';
 import type { DeviceCluster } from '../units/units.js';
 import { ArenaRun } from './arena-run.js';
 

@@ -1,7 +1,7 @@
 /** A blob's xattrs in the order in which they were first set; names are strings of one character a byte. */
 
-import { BlobstoreError } from '../error.js';
 import type { Xattr } from '../format/xattr.js';
+import { BlobstoreError } from '../units/error.js';
 
 export class XattrList {
   readonly #entries: Xattr[] = [];

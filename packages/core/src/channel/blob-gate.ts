@@ -7,13 +7,12 @@
  * thread are inside blobs: the freezer may be waiting for them, and they for this thread.
  */
 
-import type { MaybePromise } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
-import type { Steps, Waitable } from '../metadata/steps.js';
 import type { BlobBlocks } from '../shared/blob-blocks.js';
 import type { ChannelTable, Counters } from '../shared/channel-table.js';
 import { BLOB } from '../shared/layout.js';
 import type { SharedStore } from '../shared/shared-store.js';
+import type { MaybePromise, Steps, Waitable } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import type { ChannelHost } from './host.js';
 
 /** An operation that met a frozen blob. */

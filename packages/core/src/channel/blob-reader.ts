@@ -3,10 +3,10 @@
  * of snapshots. Makes no object where devices are synchronous and no blob is frozen.
  */
 
-import type { DeviceChannel, MaybePromise } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
-import { type Steps, wait } from '../metadata/steps.js';
+import type { DeviceChannel } from '../device/block-device.js';
 import { BACK, BLOB } from '../shared/layout.js';
+import { type MaybePromise, type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import type { BlobCluster } from '../units/units.js';
 import { type BlobGate, FrozenBehind } from './blob-gate.js';
 import type { ExternalChannel, ExternalChannels } from './external-channels.js';

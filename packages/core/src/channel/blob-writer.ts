@@ -1,9 +1,10 @@
 /** Changing of a part of a blob, within one cluster: writes, zeroes and unmaps. */
 
-import type { DeviceChannel, MaybePromise } from '../device/block-device.js';
-import { assert } from '../error.js';
-import { run, runSync, type Steps, wait } from '../metadata/steps.js';
+import type { DeviceChannel } from '../device/block-device.js';
 import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
+import { run, runSync } from '../steps/run.js';
+import { type MaybePromise, type Steps, wait } from '../steps/steps.js';
+import { assert } from '../units/error.js';
 import type { BlobCluster, DeviceCluster } from '../units/units.js';
 import { type BlobGate, FrozenBehind } from './blob-gate.js';
 import type { ClusterAllocator } from './cluster-allocator.js';

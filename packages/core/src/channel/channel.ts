@@ -6,13 +6,13 @@
  * Offsets and lengths are in io units. One thread uses a channel.
  */
 
-import type { DeviceChannel, MaybePromise, RequestOptions } from '../device/block-device.js';
-import { assert, BlobstoreError, coded } from '../error.js';
-import { type Steps, wait } from '../metadata/steps.js';
+import type { DeviceChannel, RequestOptions } from '../device/block-device.js';
 import { type BlobBlocks, NOT_ADMITTED } from '../shared/blob-blocks.js';
 import { BLOB, BLOB_FLAG } from '../shared/layout.js';
 import type { MapArena } from '../shared/map-arena.js';
 import type { StoreLife } from '../shared/store-life.js';
+import { type MaybePromise, type Steps, wait } from '../steps/steps.js';
+import { assert, BlobstoreError, coded } from '../units/error.js';
 import type { BlobCluster } from '../units/units.js';
 import { BlobGate, FrozenBehind } from './blob-gate.js';
 import { BlobReader } from './blob-reader.js';

@@ -5,11 +5,11 @@
  */
 
 import type { DeviceChannel } from '../device/block-device.js';
-import { assert } from '../error.js';
-import { type ClaimedCluster, claimCluster, unclaimCluster } from '../metadata/allocation.js';
-import { extentPageIndex } from '../metadata/extent-pages.js';
-import { type Steps, wait } from '../metadata/steps.js';
+import { type ClaimedCluster, claimCluster, unclaimCluster } from '../shared/claim-cluster.js';
 import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { assert } from '../units/error.js';
+import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobCluster, type DeviceCluster, NONE_U32 } from '../units/units.js';
 import type { BlobGate } from './blob-gate.js';
 import type { BlobReader } from './blob-reader.js';

@@ -1,7 +1,8 @@
 /** A channel's own channels to the devices behind external clones: opened when first needed, one for each such blob. */
 
-import type { BlockDevice, DeviceChannel, MaybePromise } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
+import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
+import type { MaybePromise } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import type { ChannelHost } from './host.js';
 
 export interface ExternalChannel {

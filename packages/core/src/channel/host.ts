@@ -1,9 +1,9 @@
 /** What a channel needs of the store that it belongs to, wherever the metadata thread is. */
 
-import type { BlockDevice, MaybePromise } from '../device/block-device.js';
-import type { ClaimedCluster } from '../metadata/allocation.js';
-import type { Steps } from '../metadata/steps.js';
+import type { BlockDevice } from '../device/block-device.js';
+import type { ClaimedCluster } from '../shared/claim-cluster.js';
 import type { SharedStore } from '../shared/shared-store.js';
+import type { MaybePromise, Steps } from '../steps/steps.js';
 import type { Geometry } from '../units/geometry.js';
 import type { BlobCluster } from '../units/units.js';
 

@@ -1,8 +1,8 @@
 /** The operations of a channel, and what their parts have in common. */
 
-import { BlobstoreError } from '../error.js';
 import { BLOB } from '../shared/layout.js';
 import type { SharedStore } from '../shared/shared-store.js';
+import { BlobstoreError } from '../units/error.js';
 import type { ScatterList } from './scatter.js';
 
 /** Reads first, then what changes a blob. */

@@ -1,7 +1,7 @@
 /** Scatter lists, and taking them apart at cluster boundaries. */
 
 import type { RequestOptions } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
+import { BlobstoreError } from '../units/error.js';
 
 /** Buffers that follow one another, and what the user hands to the device with them. */
 export interface ScatterList {

@@ -3,9 +3,9 @@
 import type { DeviceChannel } from '../device/block-device.js';
 import { decodeMask, MASK, type MaskType, maskBitsMax } from '../format/mask.js';
 import type { PageRange, SuperBlock } from '../format/super-block.js';
-import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
-import { readMaskPages } from '../store/masks.js';
+import { readMaskPages } from '../state/masks.js';
+import type { Steps } from '../steps/steps.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
 import { type FindingKind, type Findings, rangeText } from './report.js';

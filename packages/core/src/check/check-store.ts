@@ -5,10 +5,10 @@
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import { SuperBlock } from '../format/super-block.js';
-import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
+import { type Steps, wait } from '../steps/steps.js';
 import { requireBlockLength } from '../store/options.js';
-import { isUnknown } from '../store/strays.js';
+import { isUnknown } from '../survey/strays.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
 import { compareMasks, type FoundMasks, readFoundMasks } from './check-masks.js';

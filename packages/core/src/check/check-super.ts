@@ -1,9 +1,9 @@
 /** What the super block says by itself: a usable store, and a clean flag that is one. */
 
 import type { BlockDevice } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
 import { BSTYPE_BYTES, SUPER_VERSION, type SuperBlock } from '../format/super-block.js';
 import { parseGeometry } from '../store/super-geometry.js';
+import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import type { Findings } from './report.js';
 

@@ -2,9 +2,9 @@
 
 import type { DeviceChannel } from '../device/block-device.js';
 import { MdPageView } from '../format/md-page.js';
-import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
-import { isMisplaced } from '../store/survey.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { isMisplaced } from '../survey/page-survey.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, type MdPage, PAGE_BYTES } from '../units/units.js';
 

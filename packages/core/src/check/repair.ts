@@ -6,10 +6,10 @@
  */
 
 import type { BlockDevice } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
-import type { Steps } from '../metadata/steps.js';
+import type { Steps } from '../steps/steps.js';
 import { loadStore } from '../store/load.js';
 import { abandonStore, unloadStore } from '../store/unload.js';
+import { BlobstoreError } from '../units/error.js';
 import { PAGE_BYTES } from '../units/units.js';
 import type { Finding } from './report.js';
 

@@ -1,6 +1,6 @@
 /** What a check of a store finds, and what became of it. */
 
-import { BlobstoreError } from '../error.js';
+import { BlobstoreError } from '../units/error.js';
 import type { BlobId } from '../units/units.js';
 
 /** What a finding is about; a stable name for programs. */

@@ -1,5 +1,5 @@
 /**
- * Roots in a closed store on pages that its masks do not know, as `store/strays.ts` has it: nobody's, as long as the masks are right about
+ * Roots in a closed store on pages that its masks do not know, as `survey/strays.ts` has it: nobody's, as long as the masks are right about
  * all other blobs and mark nothing else of what these roots name.
  */
 

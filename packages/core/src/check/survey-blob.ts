@@ -11,7 +11,7 @@ import { decodeExtentTable, type ExtentTableEntry } from '../format/extent-table
 import { decodeFlags, INVALID_FLAGS_KNOWN } from '../format/flags.js';
 import type { MdPageView } from '../format/md-page.js';
 import { decodeXattr } from '../format/xattr.js';
-import type { Steps } from '../metadata/steps.js';
+import type { Steps } from '../steps/steps.js';
 import { CLUSTERS_PER_EXTENT_PAGE, divideRoundUp, type MdPage, NONE_U32 } from '../units/units.js';
 import type { PageReader } from './page-scan.js';
 import type { FindingKind, Findings } from './report.js';

@@ -6,8 +6,7 @@
  * read-only device, ENOTSUP for an operation that the device does not have.
  */
 
-/** What an operation gives back: nothing if it is done, a promise if it will be. */
-export type MaybePromise<T> = T | Promise<T>;
+import type { MaybePromise } from '../steps/steps.js';
 
 /** What a user hands to the device with a request, as it is: a priority, a hint, whatever that device understands. */
 export interface RequestOptions {

@@ -3,7 +3,7 @@
  * descriptor never spans pages; lists that do not fit go on in another descriptor on the next page.
  */
 
-import { assert } from '../error.js';
+import { assert } from '../units/error.js';
 import { type BlobId, type MdPage, PAGE_BYTES } from '../units/units.js';
 import { EXTENT_RLE_BYTES_MIN, encodeExtentRle } from './extent-rle.js';
 import { EXTENT_TABLE_BYTES_MIN, encodeExtentTable } from './extent-table.js';

@@ -7,7 +7,7 @@
  * the register by x^n modulo the polynomial, and those powers are in a table.
  */
 
-import { assert } from '../error.js';
+import { assert } from '../units/error.js';
 
 const POLYNOMIAL_REFLECTED = 0x82f6_3b78;
 const SLICES = 16;

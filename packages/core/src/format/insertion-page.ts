@@ -1,5 +1,5 @@
 /**
- * A page of the insertion log (`store/insertion-log.ts`). All numbers are little endian.
+ * A page of the insertion log (`state/insertion-log.ts`). All numbers are little endian.
  *
  * | offset | bytes | field |
  * |---|---|---|

@@ -2,7 +2,7 @@
 
 import { divideRoundUp, PAGE_BYTES } from '../units/units.js';
 
-/** `HIGH_WATER` stands in the place of the used clusters while a store is in use, see `store/high-water.ts`. */
+/** `HIGH_WATER` stands in the place of the used clusters while a store is in use, see `state/high-water.ts`. */
 export const MASK = { USED_PAGES: 0, USED_CLUSTERS: 1, USED_BLOB_IDS: 2, HIGH_WATER: 3 } as const;
 export type MaskType = (typeof MASK)[keyof typeof MASK];
 

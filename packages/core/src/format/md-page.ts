@@ -10,7 +10,7 @@
  * | 4092 | 4 | crc of all before it |
  */
 
-import { assert } from '../error.js';
+import { assert } from '../units/error.js';
 import { type BlobId, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
 import { crc32c } from './crc32c.js';
 

@@ -3,7 +3,7 @@
  * page is written again.
  */
 
-import { BlobstoreError } from '../error.js';
+import { BlobstoreError } from '../units/error.js';
 import { type BlobId, INVALID_BLOB_ID, PAGE_BYTES } from '../units/units.js';
 import { pageCrc } from './md-page.js';
 

@@ -1,10 +1,10 @@
-/** Taking over from the insertion log what a process left there; see `store/insertion-log.ts`. */
+/** Taking over from the insertion log what a process left there; see `state/insertion-log.ts`. */
 
 import type { Blob } from '../blob/blob.js';
-import type { NotedInsertion } from '../store/insertion-log.js';
-import type { StoreState } from '../store/store-state.js';
+import type { NotedInsertion } from '../state/insertion-log.js';
+import type { StoreState } from '../state/store-state.js';
+import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobCluster, type DeviceCluster, UNALLOCATED } from '../units/units.js';
-import { extentPageIndex } from './extent-pages.js';
 
 /**
  * Puts what the log says of a blob into its map, which was read from disk. What cannot be of this blob is passed over. Where the

@@ -1,9 +1,9 @@
 /** The lock of an operation that changes a blob as a whole. It is not waited for: who finds it taken answers EBUSY. */
 
 import type { Blob } from '../blob/blob.js';
-import { BlobstoreError } from '../error.js';
-import type { StoreState } from '../store/store-state.js';
-import type { Steps } from './steps.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 
 /** Runs `body` with the blob locked. EBUSY when another operation has it. */
 export function* withBlobLocked<T>(store: StoreState, blob: Blob, doing: string, body: () => Steps<T>): Steps<T> {

@@ -4,11 +4,11 @@
  */
 
 import type { Blob } from '../blob/blob.js';
-import type { MaybePromise } from '../device/block-device.js';
 import type { ClearMethod } from '../format/flags.js';
-import type { StoreState } from '../store/store-state.js';
+import type { StoreState } from '../state/store-state.js';
+import { Batch } from '../steps/batch.js';
+import type { MaybePromise, Steps } from '../steps/steps.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
-import { Batch, type Steps } from './steps.js';
 
 /** Clears blocks of the device by a blob's clear method. */
 export function clearBlocks(store: StoreState, method: ClearMethod, lba: number, count: number): MaybePromise<void> {

@@ -1,15 +1,15 @@
 /** Making a clone: a thin blob with nothing allocated, in front of a read-only one. */
 
 import { INTERNAL_XATTR, idToBytes } from '../blob/blob.js';
-import { BlobstoreError } from '../error.js';
 import type { Xattr } from '../format/xattr.js';
-import type { StoreState } from '../store/store-state.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import type { BlobId } from '../units/units.js';
 import { withBlobLocked } from './blob-lock.js';
 import { createBlob } from './create.js';
 import { dropReference, openBlob } from './open-close.js';
 import { settle } from './settle.js';
-import type { Steps } from './steps.js';
 
 /**
  * Makes a clone of a read-only blob.

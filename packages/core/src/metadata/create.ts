@@ -2,16 +2,16 @@
 
 import { ZEROES } from '../blob/backing.js';
 import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
-import { BlobstoreError } from '../error.js';
 import { type ClearMethod, INVALID_FLAG } from '../format/flags.js';
 import type { Xattr } from '../format/xattr.js';
-import type { StoreState } from '../store/store-state.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import { type BlobId, blobIdOfPage, type DeviceCluster, type MdPage, NONE_U32 } from '../units/units.js';
 import { releaseClusters, releasePages } from './clearing.js';
 import { discardOpen, finishAllDeletes } from './delete.js';
 import { persist } from './persist.js';
 import { changeSize, coverNewClusters } from './resize.js';
-import type { Steps } from './steps.js';
 
 const EXTERNAL_ID_BYTES_MAX = 0xffff;
 

@@ -7,10 +7,10 @@
 import { ClaimLog } from '../shared/claim-log.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import { threadOfRow } from '../shared/used-lock.js';
-import type { StoreState } from '../store/store-state.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
 import type { DeviceCluster } from '../units/units.js';
 import { clearClusters, releaseClusters } from './clearing.js';
-import type { Steps } from './steps.js';
 
 /**
  * Takes the used lock from a dead thread, if it has it, and makes what it guards consistent again: each step of a critical

@@ -10,30 +10,23 @@
  * none of its clusters that the clone has.
  */
 
-import type { Backing } from '../blob/backing.js';
 import { showsData, ZEROES } from '../blob/backing.js';
-import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
-import { BlobstoreError } from '../error.js';
-import type { BlobFlags } from '../format/flags.js';
-import { INVALID_FLAG } from '../format/flags.js';
-import type { StoreState } from '../store/store-state.js';
+import { type Backing, type Blob, INTERNAL_XATTR } from '../blob/blob.js';
+import { type BlobFlags, INVALID_FLAG } from '../format/flags.js';
+import { claimCluster, unclaimCluster } from '../shared/claim-cluster.js';
+import type { StoreState } from '../state/store-state.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
+import { clustersInPage, extentPageIndex, extentPagesFor } from '../units/extent-pages.js';
 import { type BlobCluster, type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
-import { claimCluster, extentPagesFor, unclaimCluster } from './allocation.js';
 import { withBlobLocked } from './blob-lock.js';
-import {
-  clustersInPage,
-  extentPageIndex,
-  renewExtentPage,
-  restoreExtentPage,
-  writeExtentPage,
-} from './extent-pages.js';
+import { renewExtentPage, restoreExtentPage, writeExtentPage } from './extent-pages.js';
 import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { insertCluster } from './insert-cluster.js';
 import { dropReference, openBlob } from './open-close.js';
 import { persist, persistUnsettled, sync } from './persist.js';
 import { noteUnsettled, settle, trySettle } from './settle.js';
-import { type Steps, wait } from './steps.js';
 
 /**
  * Makes the sole clone of `snapshot` independent of it. The snapshot keeps what the clone does not need, and must be deleted

@@ -5,16 +5,16 @@
 
 import type { Blob } from '../blob/blob.js';
 import { uncertainClusters } from '../blob/cluster-map.js';
-import { BlobstoreError } from '../error.js';
-import type { StoreState } from '../store/store-state.js';
-import { markDirty } from '../store/super-block-io.js';
+import type { StoreState } from '../state/store-state.js';
+import { markDirty } from '../state/super-block-io.js';
+import type { Steps } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import { type BlobId, type DeviceCluster, type MdPage, pageOfBlobId } from '../units/units.js';
 import { requireUnlocked } from './blob-lock.js';
 import { clearStale, zeroPages } from './clearing.js';
 import { adoptBySoleClone } from './delete-snapshot.js';
 import { dropReference, findOpen, freeBacking, openBlob } from './open-close.js';
 import { noteUnsettled, settle } from './settle.js';
-import type { Steps } from './steps.js';
 
 /**
  * Deletes a blob. A snapshot with one clone hands its clusters to the clone.

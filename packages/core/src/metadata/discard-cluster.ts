@@ -1,12 +1,12 @@
 /** Giving back clusters that were claimed and are not needed, and those that only wait for a sync. */
 
 import type { Blob } from '../blob/blob.js';
-import type { StoreState } from '../store/store-state.js';
-import type { ClaimedCluster } from './allocation.js';
+import type { ClaimedCluster } from '../shared/claim-cluster.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
 import { clearClusters, releaseClusters, releasePages } from './clearing.js';
 import { isInUse } from './open-close.js';
 import { persist } from './persist.js';
-import type { Steps } from './steps.js';
 
 /**
  * Gives a claim back; what was copied into the cluster is cleared first, because whoever gets it next expects zeroes. A

@@ -10,21 +10,12 @@
 import type { Blob } from '../blob/blob.js';
 import { encodeExtentPage } from '../format/extent-page.js';
 import type { MdPageView } from '../format/md-page.js';
-import type { StoreState } from '../store/store-state.js';
-import { markDirty } from '../store/super-block-io.js';
-import { CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
-import { FIRST_EXTENT_PAGE } from './allocation.js';
-import { Coalescer, type Steps, wait } from './steps.js';
-
-/** The extent page that maps a cluster, by its number in the blob. */
-export function extentPageIndex(cluster: number): number {
-  return Math.floor(cluster / CLUSTERS_PER_EXTENT_PAGE);
-}
-
-/** Clusters that extent page `index` of a blob with so many clusters maps. */
-export function clustersInPage(clusterCount: number, index: number): number {
-  return Math.max(0, Math.min(CLUSTERS_PER_EXTENT_PAGE, clusterCount - index * CLUSTERS_PER_EXTENT_PAGE));
-}
+import type { StoreState } from '../state/store-state.js';
+import { markDirty } from '../state/super-block-io.js';
+import { Coalescer } from '../steps/coalescer.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { clustersInPage, FIRST_EXTENT_PAGE } from '../units/extent-pages.js';
+import { type MdPage, NONE_U32 } from '../units/units.js';
 
 /**
  * Gives a blob another page for its extent page `index`, which the next persist writes, and whose root is the first to name it. The

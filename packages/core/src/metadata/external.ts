@@ -1,15 +1,14 @@
 /** External snapshots: devices outside the store behind clones of them. */
 
-import type { Blob } from '../blob/blob.js';
-import { INTERNAL_XATTR } from '../blob/blob.js';
+import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import type { BlockDevice } from '../device/block-device.js';
-import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../error.js';
 import { BLOB } from '../shared/layout.js';
-import type { ExternalSnapshotRequest, OpenExternalSnapshot, StoreState } from '../store/store-state.js';
+import type { ExternalSnapshotRequest, OpenExternalSnapshot, StoreState } from '../state/store-state.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../units/error.js';
 import { EXTERNAL_SNAPSHOT_ID } from '../units/units.js';
 import { withBlobLocked } from './blob-lock.js';
 import { frozen } from './freeze.js';
-import { type Steps, wait } from './steps.js';
 
 /**
  * Opens what is behind an external clone, through the user's callback.
@@ -79,6 +78,15 @@ export function* setExternalDevice(store: StoreState, blob: Blob, device: BlockD
 export function closeExternalChannels(store: StoreState, blob: Blob): void {
   store.shared.blobs.add(blob.slot, BLOB.EXTERNAL_EPOCH, 1); // channels on other threads look at it
   for (const channel of store.channels) channel.closeExternal(blob.slot);
+}
+
+/** True when the store's device, or what is behind the blob, is degraded. */
+export function isDegraded(store: StoreState, blob: Blob): boolean {
+  if (store.device.isDegraded?.()) return true;
+  for (let back = blob.back; back !== undefined; back = back.kind === 'blob' ? back.blob.back : undefined) {
+    if (back.kind === 'external') return back.device.isDegraded?.() ?? false;
+  }
+  return false;
 }
 
 function requireFittingBlocks(store: StoreState, blob: Blob, device: BlockDevice): void {

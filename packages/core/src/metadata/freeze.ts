@@ -12,10 +12,10 @@
  */
 
 import type { Blob } from '../blob/blob.js';
-import { assert } from '../error.js';
 import { BLOB } from '../shared/layout.js';
-import type { StoreState } from '../store/store-state.js';
-import type { Steps } from './steps.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { assert } from '../units/error.js';
 
 /**
  * Keeps operations out of a blob from now on, and waits until those that are inside have left, and no cluster of it is being

@@ -3,30 +3,29 @@
  * allocates only what its parent has, and leaves the blob thin, a clone of its parent's parent if there is one.
  */
 
-import type { Backing } from '../blob/backing.js';
 import { showsData, ZEROES } from '../blob/backing.js';
-import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
-import type { Channel } from '../channel/channel.js';
-import { BlobstoreError } from '../error.js';
+import { type Backing, type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { INVALID_FLAG } from '../format/flags.js';
-import type { StoreState } from '../store/store-state.js';
+import { noCluster } from '../shared/claim-cluster.js';
+import type { DataPath } from '../state/data-path.js';
+import type { StoreState } from '../state/store-state.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { throwIfAborted, type Watched } from '../steps/watched.js';
+import { BlobstoreError } from '../units/error.js';
 import { type BlobCluster, type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
-import { noCluster } from './allocation.js';
 import { withBlobLocked } from './blob-lock.js';
 import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { dropReference, openBlob } from './open-close.js';
 import { sync } from './persist.js';
 import { settle } from './settle.js';
-import { type Steps, wait } from './steps.js';
-import { throwIfAborted, type Watched } from './watched.js';
 
 /**
  * Allocates every cluster of a thin blob, which is thick then and has no parent. A thick blob stays as it is.
  * @param channel - copies the clusters
  * @throws ENOSPC not enough free clusters, EBUSY another operation, ECANCELED aborted. What was copied until then stays.
  */
-export function inflateBlob(store: StoreState, channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
+export function inflateBlob(store: StoreState, channel: DataPath, id: BlobId, watched?: Watched): Steps<void> {
   return makeIndependent(store, channel, id, 'inflate', watched);
 }
 
@@ -35,7 +34,7 @@ export function inflateBlob(store: StoreState, channel: Channel, id: BlobId, wat
  * clone is inflated.
  * @throws EINVAL the blob has no parent; ENOENT its parent is an external clone, as with the reference; otherwise as `inflateBlob`.
  */
-export function decoupleBlob(store: StoreState, channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
+export function decoupleBlob(store: StoreState, channel: DataPath, id: BlobId, watched?: Watched): Steps<void> {
   return makeIndependent(store, channel, id, 'decouple', watched);
 }
 
@@ -43,7 +42,7 @@ type Mode = 'inflate' | 'decouple';
 
 function* makeIndependent(
   store: StoreState,
-  channel: Channel,
+  channel: DataPath,
   id: BlobId,
   asked: Mode,
   watched: Watched | undefined,
@@ -70,7 +69,7 @@ function* makeIndependent(
 
 function* allocateAll(
   store: StoreState,
-  channel: Channel,
+  channel: DataPath,
   blob: Blob,
   mode: Mode,
   watched: Watched | undefined,

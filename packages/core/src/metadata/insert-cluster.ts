@@ -9,17 +9,19 @@
 
 import type { Blob } from '../blob/blob.js';
 import type { ClusterMap } from '../blob/cluster-map.js';
-import { BlobstoreError } from '../error.js';
 import { encodeChain } from '../format/blob-chain.js';
-import type { StoreState } from '../store/store-state.js';
-import { markDirty } from '../store/super-block-io.js';
+import type { ClaimedCluster } from '../shared/claim-cluster.js';
+import type { StoreState } from '../state/store-state.js';
+import { markDirty } from '../state/super-block-io.js';
+import { Deferred } from '../steps/deferred.js';
+import type { Steps } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
+import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobCluster, type MdPage, UNALLOCATED } from '../units/units.js';
-import type { ClaimedCluster } from './allocation.js';
 import { releasePages } from './clearing.js';
-import { extentPageIndex, writeExtentPage } from './extent-pages.js';
+import { writeExtentPage } from './extent-pages.js';
 import { noteInsertions, type WantedInsertion } from './note-insertions.js';
 import { sync } from './persist.js';
-import { Deferred, type Steps } from './steps.js';
 
 /** `exists` when another one was faster: the claim is still the caller's, to be cleared and given back. */
 export type InsertionOutcome = 'inserted' | 'exists' | { readonly error: unknown };

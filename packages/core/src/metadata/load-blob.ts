@@ -2,7 +2,6 @@
 
 import { ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
-import { BlobstoreError, UnavailableBlobError } from '../error.js';
 import { DESCRIPTOR, type Descriptor, descriptorsOf } from '../format/descriptor.js';
 import { decodeExtentPage, type ExtentPage, isExtentPage } from '../format/extent-page.js';
 import { decodeExtentRle } from '../format/extent-rle.js';
@@ -17,13 +16,14 @@ import {
 } from '../format/flags.js';
 import type { MdPageView } from '../format/md-page.js';
 import { decodeXattr } from '../format/xattr.js';
-import type { StoreState } from '../store/store-state.js';
+import type { StoreState } from '../state/store-state.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError, UnavailableBlobError } from '../units/error.js';
+import { extentPageIndex, extentPagesFor } from '../units/extent-pages.js';
 import { CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
-import { extentPagesFor, requireMapFits } from './allocation.js';
 import { applyInsertions } from './apply-insertions.js';
-import { extentPageIndex } from './extent-pages.js';
 import { openExternalBacking } from './external.js';
-import { type Steps, wait } from './steps.js';
+import { requireMapFits } from './map-limit.js';
 
 /** What of a blob's chain says how large it is, while the chain is being read. */
 interface Sizing {

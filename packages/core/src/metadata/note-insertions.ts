@@ -1,14 +1,14 @@
-/** Noting insertions in the insertion log; see `store/insertion-log.ts`. */
+/** Noting insertions in the insertion log; see `state/insertion-log.ts`. */
 
 import type { Blob } from '../blob/blob.js';
-import { BlobstoreError } from '../error.js';
-import type { InsertionLog, LogPage } from '../store/insertion-log.js';
-import type { StoreState } from '../store/store-state.js';
+import type { ClaimedCluster } from '../shared/claim-cluster.js';
+import type { InsertionLog, LogPage } from '../state/insertion-log.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import type { BlobCluster, MdPage } from '../units/units.js';
-import type { ClaimedCluster } from './allocation.js';
 import { isInUse } from './open-close.js';
 import { persist } from './persist.js';
-import type { Steps } from './steps.js';
 
 /** A cluster that a channel has claimed, and where it is to be in the blob. */
 export interface WantedInsertion {

@@ -1,16 +1,17 @@
 /** Opening and closing of blobs, by reference count. */
 
-import type { Backing } from '../blob/backing.js';
-import { Blob } from '../blob/blob.js';
-import { assert, BlobstoreError } from '../error.js';
+import { type Backing, Blob } from '../blob/blob.js';
 import type { ClearMethod } from '../format/flags.js';
-import type { Loading, StoreState } from '../store/store-state.js';
+import type { Loading, StoreState } from '../state/store-state.js';
+import { Attempts } from '../steps/batch.js';
+import { Deferred } from '../steps/deferred.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { assert, BlobstoreError } from '../units/error.js';
 import { type BlobId, type MdPage, pageOfBlobId } from '../units/units.js';
 import { closeExternalChannels } from './external.js';
 import { freeze, thaw, unfreeze } from './freeze.js';
 import { loadBlob } from './load-blob.js';
 import { persist } from './persist.js';
-import { Attempts, Deferred, type Steps, wait } from './steps.js';
 
 export interface OpenBlobOptions {
   /** How clusters are cleared as long as the blob is open; `default`: as the blob's metadata says. */

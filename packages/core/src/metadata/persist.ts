@@ -20,18 +20,19 @@
 
 import type { Blob } from '../blob/blob.js';
 import type { ClusterMap, UncertainCluster } from '../blob/cluster-map.js';
-import { BlobstoreError } from '../error.js';
 import { encodeChain, sealChain } from '../format/blob-chain.js';
 import { DATA_RO_FLAG_READ_ONLY } from '../format/flags.js';
 import type { MdPageView } from '../format/md-page.js';
-import type { NotedInsertion } from '../store/insertion-log.js';
-import type { StoreState } from '../store/store-state.js';
-import { markDirty } from '../store/super-block-io.js';
+import type { NotedInsertion } from '../state/insertion-log.js';
+import type { StoreState } from '../state/store-state.js';
+import { markDirty } from '../state/super-block-io.js';
+import { Batch } from '../steps/batch.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
+import { clustersInPage, extentPagesFor } from '../units/extent-pages.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
-import { extentPagesFor } from './allocation.js';
 import { clearStale, eraseNoted, releaseClusters, releasePages } from './clearing.js';
-import { clustersInPage, encodeBlobExtentPage, renewExtentPage, writeExtentPage } from './extent-pages.js';
-import { Batch, type Steps, wait } from './steps.js';
+import { encodeBlobExtentPage, renewExtentPage, writeExtentPage } from './extent-pages.js';
 
 /** Writes what memory has and the disk has not; nothing if there is nothing. */
 export function* persist(store: StoreState, blob: Blob): Steps<void> {

@@ -5,14 +5,14 @@
 
 import type { Blob } from '../blob/blob.js';
 import type { ClusterMap, UncertainCluster } from '../blob/cluster-map.js';
-import type { StoreState } from '../store/store-state.js';
+import type { StoreState } from '../state/store-state.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobCluster, type DeviceCluster, UNALLOCATED } from '../units/units.js';
 import { releaseClusters } from './clearing.js';
-import { extentPageIndex } from './extent-pages.js';
 import { freezeForRelease, isFrozen, unfreeze } from './freeze.js';
 import { noteChanged, writeMapping } from './insert-cluster.js';
 import { settle } from './settle.js';
-import { type Steps, wait } from './steps.js';
 
 /**
  * Unmaps cluster `index` of an open blob, and releases it where nothing behind it could show through. When its metadata cannot

@@ -1,16 +1,17 @@
 /** Changing a blob's size, in memory; the disk learns of it at the next sync. */
 
 import type { Blob } from '../blob/blob.js';
-import { BlobstoreError } from '../error.js';
-import { raiseHighWater } from '../store/high-water.js';
-import type { StoreState } from '../store/store-state.js';
-import { markDirty } from '../store/super-block-io.js';
+import { noCluster, noMetadataPage } from '../shared/claim-cluster.js';
+import { raiseHighWater } from '../state/high-water.js';
+import type { StoreState } from '../state/store-state.js';
+import { markDirty } from '../state/super-block-io.js';
+import type { Steps } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
+import { extentPageIndex, extentPagesFor, FIRST_EXTENT_PAGE } from '../units/extent-pages.js';
 import { type MdPage, NONE_U32 } from '../units/units.js';
-import { extentPagesFor, FIRST_EXTENT_PAGE, noCluster, noMetadataPage, requireMapFits } from './allocation.js';
 import { requireUnlocked, withBlobLocked } from './blob-lock.js';
-import { extentPageIndex } from './extent-pages.js';
 import { freeze, unfreeze } from './freeze.js';
-import type { Steps } from './steps.js';
+import { requireMapFits } from './map-limit.js';
 
 /**
  * Makes an open blob `clusterCount` clusters long.

@@ -7,10 +7,11 @@
  */
 
 import type { Blob } from '../blob/blob.js';
-import type { StoreState } from '../store/store-state.js';
+import type { StoreState } from '../state/store-state.js';
+import { Coalescer } from '../steps/coalescer.js';
+import type { Steps } from '../steps/steps.js';
 import type { MdPage } from '../units/units.js';
 import { persist } from './persist.js';
-import { Coalescer, type Steps } from './steps.js';
 
 /** Notes what is left to be done before the blobs with these first pages may change. */
 export function noteUnsettled(store: StoreState, pages: readonly MdPage[], rest: () => Steps<void>): void {

@@ -2,13 +2,13 @@
 
 import type { Blob } from '../blob/blob.js';
 import type { BlockDevice } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
-import type { StoreState } from '../store/store-state.js';
+import type { StoreState } from '../state/store-state.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { throwIfAborted, type Watched } from '../steps/watched.js';
+import { BlobstoreError } from '../units/error.js';
 import type { BlobId } from '../units/units.js';
 import { withBlobLocked } from './blob-lock.js';
 import { dropReference, openBlob } from './open-close.js';
-import { type Steps, wait } from './steps.js';
-import { throwIfAborted, type Watched } from './watched.js';
 
 /**
  * Copies each allocated cluster of a blob to its place on `target`; the rest of `target` stays as it is.

@@ -13,10 +13,11 @@
 
 import { ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR, idToBytes } from '../blob/blob.js';
-import { BlobstoreError } from '../error.js';
 import { INVALID_FLAG } from '../format/flags.js';
 import type { Xattr } from '../format/xattr.js';
-import type { StoreState } from '../store/store-state.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import { type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
 import { withBlobLocked } from './blob-lock.js';
 import { eraseNoted } from './clearing.js';
@@ -27,7 +28,6 @@ import { frozen } from './freeze.js';
 import { dropReference, openBlob } from './open-close.js';
 import { persist, persistAlone, persistUnsettled, sync, syncAlone } from './persist.js';
 import { noteUnsettled, settle, trySettle } from './settle.js';
-import type { Steps } from './steps.js';
 
 /**
  * Makes a snapshot of a blob, which becomes a clone of it. Operations on the blob wait meanwhile.

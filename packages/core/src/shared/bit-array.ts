@@ -1,6 +1,6 @@
 /** A bit array over 32-bit words, as SPDK's: searches answer `NONE_U32` when nothing is found, reads past the end are false. */
 
-import { assert, InvariantError } from '../error.js';
+import { assert, InvariantError } from '../units/error.js';
 import { NONE_U32 } from '../units/units.js';
 
 /** Words that hold `bitCount` bits. */

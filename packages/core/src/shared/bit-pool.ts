@@ -3,7 +3,7 @@
  * `freeCount` needs the used lock.
  */
 
-import { assert, InvariantError } from '../error.js';
+import { assert, InvariantError } from '../units/error.js';
 import { NONE_U32 } from '../units/units.js';
 import { BitArray, wordsForBits } from './bit-array.js';
 import { STORE } from './layout.js';

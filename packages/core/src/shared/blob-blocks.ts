@@ -4,7 +4,7 @@
  * view when it meets a slot past the end of its own.
  */
 
-import { BlobstoreError } from '../error.js';
+import { BlobstoreError } from '../units/error.js';
 import { BLOB, BLOB_FLAG, OPEN_BLOBS_MAX } from './layout.js';
 
 const BLOCK_BYTES = BLOB.WORDS * 4;

@@ -5,7 +5,7 @@
  * blob wakes the freezers, and no operation waits for one blob's thaw while it is inside another.
  */
 
-import { assert, BlobstoreError } from '../error.js';
+import { assert, BlobstoreError } from '../units/error.js';
 import { CHANNEL, CHANNELS_MAX } from './layout.js';
 
 /** Counters are as many as a power of two. */

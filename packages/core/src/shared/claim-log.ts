@@ -8,7 +8,7 @@
  * happen on the metadata thread, which is also who reads a dead thread's entries.
  */
 
-import { BlobstoreError } from '../error.js';
+import { BlobstoreError } from '../units/error.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
 import { CHANNELS_MAX, CLAIMS_MAX } from './layout.js';
 

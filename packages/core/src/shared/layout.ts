@@ -36,7 +36,7 @@ export const STORE = {
   POOL_LOWEST: 4,
   /** No clear bit of the used-page mask lies below this one. */
   PAGES_LOWEST: 5,
-  /** No cluster from this one on may be given data before the mark is raised; see `store/high-water.ts`. */
+  /** No cluster from this one on may be given data before the mark is raised; see `state/high-water.ts`. */
   HIGH_WATER: 6,
   /** How the store has ended: one of `STORE_END`. */
   END: 7,

@@ -3,7 +3,7 @@
  * powers of two long, from free lists by length. The metadata thread alone allocates and writes; any thread reads.
  */
 
-import { assert, BlobstoreError } from '../error.js';
+import { assert, BlobstoreError } from '../units/error.js';
 import {
   MAP_ARENA_BYTES_MAX,
   MAP_ARENA_BYTES_MIN,

@@ -3,7 +3,7 @@
  * thread from the plain, cloneable `SharedStoreBuffers`.
  */
 
-import { BlobstoreError } from '../error.js';
+import { BlobstoreError } from '../units/error.js';
 import { PAGE_BYTES } from '../units/units.js';
 import { wordsForBits } from './bit-array.js';
 import { BitPool } from './bit-pool.js';

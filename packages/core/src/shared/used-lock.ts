@@ -6,7 +6,7 @@
  * holds the owner it saw; the releaser stores 0 before it looks at the waiters word. Whichever comes second sees the other.
  */
 
-import { assert } from '../error.js';
+import { assert } from '../units/error.js';
 import { STORE } from './layout.js';
 
 /** Threads other than the metadata thread are numbered from here on, by the rows of their channels. */

@@ -1,6 +1,6 @@
 /** The mask of used metadata pages, shared; every call needs the used lock. The lowest free page is handed out. */
 
-import { assert, InvariantError } from '../error.js';
+import { assert, InvariantError } from '../units/error.js';
 import { type MdPage, NONE_U32 } from '../units/units.js';
 import { BitArray, wordsForBits } from './bit-array.js';
 import { STORE } from './layout.js';

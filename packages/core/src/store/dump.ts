@@ -1,7 +1,6 @@
 /** A store's metadata as text, line by line as the reference prints it; for people who look for what is wrong with a disk. */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
 import { DESCRIPTOR, type Descriptor, descriptorsOf } from '../format/descriptor.js';
 import { decodeExtentPage } from '../format/extent-page.js';
 import { decodeExtentRle } from '../format/extent-rle.js';
@@ -10,12 +9,12 @@ import { decodeFlags } from '../format/flags.js';
 import { MdPageView, pageCrc } from '../format/md-page.js';
 import { SuperBlock } from '../format/super-block.js';
 import { decodeXattr } from '../format/xattr.js';
-import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
+import { type Masks, readMasks } from '../state/masks.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
-import { checkDevice, unusable } from './argument-checks.js';
-import { type Masks, readMasks } from './masks.js';
 import { CLUSTER_BYTES_DEFAULT, requireBlockLength, requireDeviceSize } from './options.js';
 import { parseGeometry } from './super-geometry.js';
 
@@ -26,22 +25,18 @@ export type PrintXattr = (name: string, value: Uint8Array) => string;
 /** Prints text that anybody may have put on the disk: a type, the name of an xattr; one character a byte. */
 export type PrintText = (text: string) => string;
 
+export interface Printers {
+  readonly printXattr: PrintXattr;
+  readonly printText: PrintText;
+}
+
 /**
- * Dumps the metadata of an unloaded store, one character a byte. Types, names and values come out as they are, unless told
- * otherwise: on a terminal they would be obeyed.
+ * Prints the metadata of an unloaded store.
  * @param write - is given the text piece by piece, also before an error
  * @throws EILSEQ when the device holds no store, ENOSPC when it is smaller than 1 MiB, EIO of the device.
  */
-export function* dumpStore(
-  device: BlockDevice,
-  write: (text: string) => void,
-  printXattr: PrintXattr = (_, value) => bytesToText(value),
-  printText: PrintText = (text) => text,
-): Steps<void> {
-  checkDevice(device);
-  if (typeof write !== 'function') throw unusable('what the text is written to', 'a function');
-  if (typeof printXattr !== 'function') throw unusable('what prints xattrs', 'a function');
-  if (typeof printText !== 'function') throw unusable('what prints text', 'a function');
+export function* dump(device: BlockDevice, write: (text: string) => void, printers: Printers): Steps<void> {
+  const { printText } = printers;
   requireBlockLength(device.blockLengthBytes);
   requireDeviceSize(CLUSTER_BYTES_DEFAULT, device.blockCount * device.blockLengthBytes);
   const channel = device.openChannel();
@@ -53,15 +48,10 @@ export function* dumpStore(
       throw new BlobstoreError('EILSEQ', 'the device holds no blobstore: its signature is missing');
     if (block.sizeBytes === 0) block.sizeBytes = device.blockCount * device.blockLengthBytes;
     const geometry = parseGeometry(block, device);
-    yield* dumpRegion(channel, geometry, block, write, { printXattr, printText });
+    yield* dumpRegion(channel, geometry, block, write, printers);
   } finally {
     channel.close();
   }
-}
-
-interface Printers {
-  readonly printXattr: PrintXattr;
-  readonly printText: PrintText;
 }
 
 function superText(block: SuperBlock, printText: PrintText): string {
@@ -275,7 +265,8 @@ function hex64(value: bigint): string {
   return `0x${value.toString(16).padStart(16, '0')}`;
 }
 
-function bytesToText(bytes: Uint8Array): string {
+/** One character a byte. */
+export function bytesToText(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes) text += String.fromCharCode(byte);
   return text;

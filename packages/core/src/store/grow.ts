@@ -5,14 +5,14 @@
  */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
 import { maskPages, setMaskLength } from '../format/mask.js';
 import { SuperBlock } from '../format/super-block.js';
-import { type Steps, wait } from '../metadata/steps.js';
+import type { StoreState } from '../state/store-state.js';
+import { updateSuper } from '../state/super-block-io.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import { NONE_U32, PAGE_BYTES } from '../units/units.js';
 import type { LoadOptions } from './options.js';
-import type { StoreState } from './store-state.js';
-import { updateSuper } from './super-block-io.js';
 import { clusterMaskRoom, parseGeometry } from './super-geometry.js';
 
 /**

@@ -5,8 +5,8 @@
 
 import type { Blob } from '../blob/blob.js';
 import { dropReference } from '../metadata/open-close.js';
-import type { Steps } from '../metadata/steps.js';
-import type { StoreState } from './store-state.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
 
 /** Clones that are held, and the entries of their cluster maps: whichever comes first. */
 const HELD_MAX = 4096;

@@ -1,16 +1,18 @@
 /** Making a store on a device. */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
 import { maskBitsMax, maskPages } from '../format/mask.js';
 import { SuperBlock } from '../format/super-block.js';
-import { Batch, type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
 import { SharedStore } from '../shared/shared-store.js';
+import { NO_HIGH_WATER } from '../state/high-water.js';
+import { InsertionLog } from '../state/insertion-log.js';
+import { StoreState } from '../state/store-state.js';
+import { Batch } from '../steps/batch.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import { Geometry } from '../units/geometry.js';
 import { INVALID_BLOB_ID, PAGE_BYTES } from '../units/units.js';
-import { NO_HIGH_WATER } from './high-water.js';
-import { InsertionLog } from './insertion-log.js';
 import {
   CHANNEL_OPS_DEFAULT,
   CLUSTER_BYTES_DEFAULT,
@@ -19,7 +21,6 @@ import {
   keepsHighWater,
   requireBlockLength,
 } from './options.js';
-import { StoreState } from './store-state.js';
 
 /**
  * Clears the device and writes a new, empty store on it. What was there is lost.

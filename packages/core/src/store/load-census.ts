@@ -4,13 +4,13 @@
  */
 
 import { Blob } from '../blob/blob.js';
+import { mayHaveClones } from '../blob/snapshot-mark.js';
 import { readMetadata } from '../metadata/load-blob.js';
-import type { Steps } from '../metadata/steps.js';
+import type { Masks } from '../state/masks.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { Owners } from '../survey/owners.js';
 import type { BlobId } from '../units/units.js';
-import type { Masks } from './masks.js';
-import { Owners } from './owners.js';
-import type { StoreState } from './store-state.js';
-import { mayHaveClones } from './survey.js';
 
 export class Census {
   readonly #store: StoreState;

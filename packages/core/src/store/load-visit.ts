@@ -3,20 +3,20 @@
  */
 
 import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
-import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../error.js';
+import { otherOf } from '../blob/snapshot-mark.js';
 import { finishDelete, hide } from '../metadata/delete.js';
-import { extentPageIndex } from '../metadata/extent-pages.js';
 import { readMetadata } from '../metadata/load-blob.js';
 import { persistTakenOver } from '../metadata/note-insertions.js';
 import { closeBlob, dropReference, openBlob } from '../metadata/open-close.js';
 import { persist } from '../metadata/persist.js';
-import type { Steps } from '../metadata/steps.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../units/error.js';
+import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, pageOfBlobId } from '../units/units.js';
 import { HeldClones } from './held-clones.js';
 import type { Census } from './load-census.js';
 import type { LoadedBlob } from './options.js';
-import type { StoreState } from './store-state.js';
-import { otherOf } from './survey.js';
 
 type OnBlob = (blob: LoadedBlob) => void;
 

@@ -2,25 +2,29 @@
 
 import { Blob } from '../blob/blob.js';
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
-import { assert, BlobstoreError } from '../error.js';
 import { maskBitsMax } from '../format/mask.js';
 import { BSTYPE_BYTES, SuperBlock } from '../format/super-block.js';
 import { zeroPages } from '../metadata/clearing.js';
 import { readMetadata } from '../metadata/load-blob.js';
 import { forgetUnknown } from '../metadata/note-insertions.js';
-import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
 import { SharedStore } from '../shared/shared-store.js';
+import { refusal } from '../state/damage.js';
+import { certainHighWaterOf, clearFreeBelow, highWaterOf, NO_HIGH_WATER, writeHighWater } from '../state/high-water.js';
+import { InsertionLog } from '../state/insertion-log.js';
+import { type Masks, readMaskPages, readMasks, writeMasks } from '../state/masks.js';
+import { StoreState } from '../state/store-state.js';
+import { markDirty } from '../state/super-block-io.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { finishKilledDeletes, type KilledDelete } from '../survey/killed-delete.js';
+import { surveyStore } from '../survey/survey.js';
+import type { Survey } from '../survey/verdict.js';
+import { assert, BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
-import { refusal } from './damage.js';
 import { growSuper } from './grow.js';
-import { certainHighWaterOf, clearFreeBelow, highWaterOf, NO_HIGH_WATER, writeHighWater } from './high-water.js';
-import { InsertionLog } from './insertion-log.js';
-import { finishKilledDeletes, type KilledDelete } from './killed-delete.js';
 import { Census } from './load-census.js';
 import { isMetadataDamage, visitBlobs } from './load-visit.js';
-import { type Masks, readMaskPages, readMasks, writeMasks } from './masks.js';
 import {
   CHANNEL_OPS_DEFAULT,
   CLUSTER_BYTES_DEFAULT,
@@ -31,10 +35,7 @@ import {
   requireDeviceSize,
 } from './options.js';
 import { recover } from './recover.js';
-import { StoreState } from './store-state.js';
-import { markDirty } from './super-block-io.js';
 import { clusterMaskRoom, parseGeometry } from './super-geometry.js';
-import { type Survey, surveyStore } from './survey.js';
 import { abandonStore } from './unload.js';
 
 /**

@@ -1,9 +1,9 @@
 /** Options of initialising and loading a store, and their checks. */
 
-import { BlobstoreError } from '../error.js';
 import { BSTYPE_BYTES } from '../format/super-block.js';
+import type { Durability, OpenExternalSnapshot } from '../state/store-state.js';
+import { BlobstoreError } from '../units/error.js';
 import { PAGE_BYTES } from '../units/units.js';
-import type { Durability, OpenExternalSnapshot } from './store-state.js';
 
 /** Bytes of a cluster unless told otherwise. */
 export const CLUSTER_BYTES_DEFAULT = 1 << 20;
@@ -55,7 +55,7 @@ export interface LoadOptions extends StoreOptions {
   /**
    * What to do with a damaged store. `refuse`: it is not opened (EILSEQ, a `DamagedStoreError`). `set-aside`: the other blobs
    * can be used, and what belongs, or may belong, to damaged ones stays reserved; where that cannot be told, all of the free
-   * space (see `survey.ts`). By default as the specification does: recovery refuses, if it happens to meet damage; after a clean
+   * space (see `survey/survey.ts`). By default as the specification does: recovery refuses, if it happens to meet damage; after a clean
    * unload damaged blobs are listed, and the masks are believed.
    */
   onDamage?: 'refuse' | 'set-aside';

@@ -2,25 +2,25 @@
  * Recovery as the specification does it: finds out, from the metadata pages alone, which pages, clusters and blob ids are used.
  * A page is the root of a blob when it carries the id that belongs to its place, sequence number 0 and a fitting crc; from there
  * its chain and its extent pages are followed. What is damaged there ends it; a page that is not the root of a blob, for whatever
- * reason, is passed over. `survey.ts` looks closer.
+ * reason, is passed over. `survey/survey.ts` looks closer.
  */
 
 import type { DeviceChannel } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
 import { DESCRIPTOR, descriptorsOf } from '../format/descriptor.js';
 import { decodeExtentPage, isExtentPage } from '../format/extent-page.js';
 import { decodeExtentRle, RUN_BYTES } from '../format/extent-rle.js';
 import { decodeExtentTable, type ExtentTableEntry } from '../format/extent-table.js';
 import type { MdPageView } from '../format/md-page.js';
-import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
+import { type DamagedBlob, refusal } from '../state/damage.js';
+import type { Masks } from '../state/masks.js';
+import { BATCH_PAGES, RegionReader } from '../state/region-reader.js';
+import type { SharedByBlobs } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { type KilledDelete, readKilledDelete } from '../survey/killed-delete.js';
+import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
-import { refusal } from './damage.js';
-import { type KilledDelete, readKilledDelete } from './killed-delete.js';
-import type { Masks } from './masks.js';
-import { BATCH_PAGES, RegionReader } from './region-reader.js';
-import type { DamagedBlob, SharedByBlobs } from './store-state.js';
 
 /** What recovery found. */
 export interface Recovered extends Masks {

@@ -1,9 +1,9 @@
 /** What a super block says of where everything lies, believed only when it can be. */
 
 import type { BlockDevice } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
 import { maskPages } from '../format/mask.js';
 import type { PageRange, SuperBlock } from '../format/super-block.js';
+import { BlobstoreError } from '../units/error.js';
 import { Geometry } from '../units/geometry.js';
 import { NONE_U32, PAGE_BYTES } from '../units/units.js';
 

@@ -1,14 +1,14 @@
 /** The end of an open store: unloading, which leaves it clean, and destroying. */
 
 import type { Blob } from '../blob/blob.js';
-import { BlobstoreError } from '../error.js';
 import { finishAllDeletes } from '../metadata/delete.js';
 import { clearUncleared } from '../metadata/discard-cluster.js';
 import { closeLingering } from '../metadata/open-close.js';
-import { type Steps, wait } from '../metadata/steps.js';
-import { writeMasks } from './masks.js';
-import type { StoreState } from './store-state.js';
-import { readSuper, writeSuper } from './super-block-io.js';
+import { writeMasks } from '../state/masks.js';
+import type { StoreState } from '../state/store-state.js';
+import { readSuper, writeSuper } from '../state/super-block-io.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 
 /**
  * Writes the masks, then marks the store as clean.

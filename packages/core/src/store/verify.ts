@@ -2,12 +2,12 @@
 
 import type { Blob } from '../blob/blob.js';
 import { uncertainClusters } from '../blob/cluster-map.js';
-import { assert } from '../error.js';
 import { isHidden } from '../metadata/delete.js';
 import { closeBlob, openBlob } from '../metadata/open-close.js';
-import type { Steps } from '../metadata/steps.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { assert } from '../units/error.js';
 import { blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
-import type { StoreState } from './store-state.js';
 
 /**
  * Throws `InvariantError` when the free count is not what the pool has, a cluster or page of an open blob is free or has

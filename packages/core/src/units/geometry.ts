@@ -1,6 +1,6 @@
 /** The one place that converts between the units of a store, and asserts that they divide. */
 
-import { assert } from '../error.js';
+import { assert } from './error.js';
 import {
   type BlobCluster,
   type DeviceCluster,

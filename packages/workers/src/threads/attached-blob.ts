@@ -8,10 +8,21 @@ import type { BytePort, SyncPort } from '../data/byte-io.js';
 import { operationTurns } from '../data/loop-turns.js';
 import { partSizes } from '../data/parts.js';
 import { InFlight } from '../inline/in-flight.js';
-import type { AttachedStore } from './attach.js';
 import { BlobView } from './blob-view.js';
+import type { KeepAlive } from './keep-alive.js';
+import type { RemoteHost } from './remote-host.js';
 
 const { isUint8Array } = types;
+
+/** What a blob needs of the store that its thread is attached to. */
+interface HomeStore {
+  readonly channel: Channel;
+  readonly clusterSizeBytes: number;
+  readonly host: Pick<RemoteHost, 'shared' | 'geometry' | 'device'> & { readonly keepAlive: KeepAlive };
+  whileAlive<T>(doing: string, operation: () => Promise<T>): Promise<T>;
+  flushBlob(blob: BlobRef): Promise<void>;
+  closeBlob(blob: AttachedBlob): Promise<void>;
+}
 
 /**
  * Offsets and lengths are bytes and need no alignment. Writes of different bytes of one io unit never disturb each other as long
@@ -24,7 +35,7 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
   readonly generation: number;
   protected readonly inFlight: InFlight;
   protected readonly port: BytePort;
-  readonly #store: AttachedStore;
+  readonly #store: HomeStore;
   readonly #channel: Channel;
   readonly #view: BlobView;
   readonly #unitBytes: number;
@@ -32,7 +43,7 @@ export class AttachedBlob extends ByteBlob implements BlobRef, AsyncDisposable {
   #closing: Promise<void> | undefined;
 
   constructor(
-    store: AttachedStore,
+    store: HomeStore,
     opened: BlobRef & { readonly id: bigint },
     means: Pick<BytePort, 'slots' | 'edges' | 'order'>,
   ) {

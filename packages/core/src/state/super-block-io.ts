@@ -1,7 +1,7 @@
 /** Reading and writing of the super block of an open store. */
 
 import { SuperBlock } from '../format/super-block.js';
-import { type Steps, wait } from '../metadata/steps.js';
+import { type Steps, wait } from '../steps/steps.js';
 import { PAGE_BYTES } from '../units/units.js';
 import type { StoreState } from './store-state.js';
 

@@ -1,15 +1,18 @@
-/** What the metadata thread knows of an open store. The operations in `metadata/` and `store/` work on it. */
+/** What the metadata thread knows of an open store. Operations on metadata work on it. */
 
 import type { Blob } from '../blob/blob.js';
-import type { Channel } from '../channel/channel.js';
-import type { BlockDevice, DeviceChannel, MaybePromise } from '../device/block-device.js';
-import { BlobstoreError, type Damage } from '../error.js';
+import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import type { PageRange } from '../format/super-block.js';
-import { Coalescer, type Deferred, type Steps, type Waitable, wait } from '../metadata/steps.js';
 import type { BitArray } from '../shared/bit-array.js';
 import type { SharedStore } from '../shared/shared-store.js';
+import { Coalescer } from '../steps/coalescer.js';
+import type { Deferred } from '../steps/deferred.js';
+import { type MaybePromise, type Steps, type Waitable, wait } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, type DeviceCluster, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
+import type { DamagedBlob } from './damage.js';
+import type { DataPath } from './data-path.js';
 import type { InsertionLog } from './insertion-log.js';
 import { PageBuffers } from './page-buffers.js';
 import type { RegionReader } from './region-reader.js';
@@ -38,12 +41,6 @@ export interface ExternalSnapshotRequest {
  * answered then fail with EIO, until a device is set.
  */
 export type OpenExternalSnapshot = (request: ExternalSnapshotRequest) => MaybePromise<BlockDevice | null>;
-
-/** A blob, or a page that no blob can be told to have, that could not be used, and why. */
-export interface DamagedBlob extends Damage {
-  /** The blob's first page, or the damaged page. */
-  readonly page: MdPage;
-}
 
 /** Clusters and pages that more than one blob names: of a snapshot that was being made or deleted, and of its clone. */
 export interface SharedByBlobs {
@@ -118,7 +115,8 @@ export class StoreState {
   unclearedClusters: DeviceCluster[] = [];
   readonly snapshots = new SnapshotTree();
   readonly pageBuffers = new PageBuffers();
-  readonly channels = new Set<Channel>();
+  /** The channels of this thread. */
+  readonly channels = new Set<DataPath>();
   /** Blobs that could not be opened when the store was loaded. */
   readonly damaged: DamagedBlob[] = [];
   /** Those of them that were set aside, by their first page: they cannot be opened as long as the store is open. */

@@ -1,8 +1,13 @@
 /** What is told of damage that was found when a store was opened. */
 
-import { BlobstoreError, DamagedStoreError } from '../error.js';
+import { BlobstoreError, type Damage, DamagedStoreError } from '../units/error.js';
 import { blobIdOfPage, type MdPage } from '../units/units.js';
-import type { DamagedBlob } from './store-state.js';
+
+/** A blob, or a page that no blob can be told to have, that could not be used, and why. */
+export interface DamagedBlob extends Damage {
+  /** The blob's first page, or the damaged page. */
+  readonly page: MdPage;
+}
 
 /** Damaged blobs and pages that an error message names. */
 const NAMED_MAX = 8;

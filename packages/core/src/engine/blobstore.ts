@@ -6,35 +6,35 @@
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { nameToBytes, nameToText } from '../blob/xattr-list.js';
 import { Channel } from '../channel/channel.js';
-import type { BlobRef } from '../channel/host.js';
 import type { BlockDevice } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
 import { bstypeToText } from '../format/super-block.js';
-import type { Xattr } from '../format/xattr.js';
 import { createClone } from '../metadata/clone.js';
-import { type CreateBlobOptions, createBlob } from '../metadata/create.js';
-import { deleteBlob, isHidden } from '../metadata/delete.js';
+import { createBlob } from '../metadata/create.js';
+import { deleteBlob } from '../metadata/delete.js';
 import { countReclaimable } from '../metadata/discard-cluster.js';
-import { setExternalDevice } from '../metadata/external.js';
-import { drain } from '../metadata/freeze.js';
+import { isDegraded, setExternalDevice } from '../metadata/external.js';
+import { flushBlob, flushStore, isSynced, syncBlob } from '../metadata/flush.js';
 import { decoupleBlob, inflateBlob } from '../metadata/inflate.js';
-import {
-  closeBlob,
-  closeLingering,
-  dropReference,
-  isInUse,
-  type OpenBlobOptions,
-  openBlob,
-} from '../metadata/open-close.js';
-import { sync } from '../metadata/persist.js';
+import { blobIds, visitBlobs } from '../metadata/iterate.js';
+import { closeBlob, dropReference, type OpenBlobOptions, openBlob } from '../metadata/open-close.js';
 import { resizeBlob } from '../metadata/resize.js';
 import { shallowCopyBlob } from '../metadata/shallow-copy.js';
 import { createSnapshot } from '../metadata/snapshot.js';
-import { Attempts, type Steps, wait } from '../metadata/steps.js';
-import type { Watched } from '../metadata/watched.js';
 import type { SharedStore } from '../shared/shared-store.js';
+import type { DamagedBlob } from '../state/damage.js';
+import type { Durability, StoreState } from '../state/store-state.js';
+import { updateSuper } from '../state/super-block-io.js';
+import type { Steps } from '../steps/steps.js';
+import type { Watched } from '../steps/watched.js';
+import { growLive } from '../store/grow.js';
+import { initStore } from '../store/init.js';
+import { growStore, loadStore } from '../store/load.js';
+import type { InitOptions, LoadOptions } from '../store/options.js';
+import { abandonStore, destroyStore, unloadStore } from '../store/unload.js';
+import { auditStore, verifyStore } from '../store/verify.js';
+import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
-import { type BlobId, blobIdOfPage, INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { type BlobId, INVALID_BLOB_ID, PAGE_BYTES } from '../units/units.js';
 import {
   checkBlob,
   checkBytes,
@@ -45,26 +45,11 @@ import {
   checkId,
   checkName,
   checkObject,
-  checkXattrs,
   unusable,
 } from './argument-checks.js';
-import { growLive } from './grow.js';
-import { initStore } from './init.js';
+import { type CreateOptions, checkCreateOptions } from './create-options.js';
 import { InlinePort, inlineHost } from './inline-port.js';
-import { growStore, loadStore } from './load.js';
-import type { InitOptions, LoadOptions } from './options.js';
-import type { DamagedBlob, Durability, StoreState } from './store-state.js';
-import { updateSuper } from './super-block-io.js';
-import { abandonStore, destroyStore, unloadStore } from './unload.js';
-import { auditStore, verifyStore } from './verify.js';
-
-/** Xattrs by name, as users give them. */
-export type Xattrs = Readonly<Record<string, Uint8Array>>;
-
-/** `CreateBlobOptions` with xattrs by name. */
-export interface CreateOptions extends Omit<CreateBlobOptions, 'xattrs'> {
-  xattrs?: Xattrs;
-}
+import { type Xattrs, xattrList } from './xattrs.js';
 
 export class Blobstore {
   readonly #state: StoreState;
@@ -196,8 +181,7 @@ export class Blobstore {
 
   /** True when the disk has the metadata of all blobs, or is being given it. */
   get isSynced(): boolean {
-    for (const blob of this.#state.openBlobs.values()) if (blob.state === 'dirty') return false;
-    return true;
+    return isSynced(this.#state);
   }
 
   /**
@@ -205,16 +189,8 @@ export class Blobstore {
    * from it: the first error is thrown at the end.
    */
   *flush(): Steps<void> {
-    const state = this.#state;
-    state.requireOpen();
-    const attempts = new Attempts();
-    for (const blob of [...state.openBlobs.values()]) {
-      if (isInUse(state, blob)) yield* attempts.attempt(() => sync(state, blob));
-      yield undefined;
-    }
-    yield* attempts.attempt(() => closeLingering(state));
-    yield* attempts.attempt(() => flushDevice(state));
-    attempts.end();
+    this.#state.requireOpen();
+    yield* flushStore(this.#state);
   }
 
   /** Names the blob that `getSuper` answers; the invalid id: none. When writing it fails, memory has the new one all the same. */
@@ -239,11 +215,7 @@ export class Blobstore {
   }
 
   createBlob(options: CreateOptions = {}): Steps<BlobId> {
-    const given = checkObject<CreateOptions>('options of a blob', options);
-    checkCount('the number of clusters', given.clusterCount ?? 0);
-    checkClearMethod(given.clearMethod);
-    if (given.externalSnapshotId !== undefined) checkBytes('the id of an external snapshot', given.externalSnapshotId);
-    return createBlob(this.#state, { ...given, xattrs: xattrList(given.xattrs) });
+    return createBlob(this.#state, checkCreateOptions(options));
   }
 
   openBlob(id: BlobId, options: OpenBlobOptions = {}): Steps<Blob> {
@@ -276,17 +248,13 @@ export class Blobstore {
   /** Writes a blob's metadata if memory has what the disk has not. One that comes to be read-only does not change after that. */
   *syncBlob(blob: Blob): Steps<void> {
     this.#state.requireOpen();
-    if (checkBlob(this.#state, blob).mdRo) return;
-    const couldBeWritten = !blob.dataRo;
-    yield* sync(this.#state, blob);
-    if (couldBeWritten && blob.dataRo) yield* drain(this.#state, blob); // writes that were under way on other threads
+    yield* syncBlob(this.#state, checkBlob(this.#state, blob));
   }
 
   /** Makes what was acknowledged of a blob durable: its metadata, and its data. */
   *flushBlob(blob: Blob): Steps<void> {
     this.#state.requireOpen();
-    yield* sync(this.#state, checkBlob(this.#state, blob));
-    yield* flushDevice(this.#state);
+    yield* flushBlob(this.#state, checkBlob(this.#state, blob));
   }
 
   createSnapshot(id: BlobId, xattrs?: Xattrs): Steps<BlobId> {
@@ -329,12 +297,7 @@ export class Blobstore {
 
   /** True when the store's device, or what is behind the blob, is degraded. */
   isDegraded(blob: Blob): boolean {
-    checkBlob(this.#state, blob);
-    if (this.#state.device.isDegraded?.()) return true;
-    for (let back = blob.back; back !== undefined; back = back.kind === 'blob' ? back.blob.back : undefined) {
-      if (back.kind === 'external') return back.device.isDegraded?.() ?? false;
-    }
-    return false;
+    return isDegraded(this.#state, checkBlob(this.#state, blob));
   }
 
   /** Sets an xattr in memory; the next sync writes it. EPERM read-only, ENOMEM too long for a metadata page. */
@@ -401,31 +364,13 @@ export class Blobstore {
 
   /** The ids of all blobs, in order. */
   blobIds(): BlobId[] {
-    const { usedBlobIds } = this.#state;
-    const ids: BlobId[] = [];
-    for (let page = usedBlobIds.findFirstSet(0); page !== NONE_U32; page = usedBlobIds.findFirstSet(page + 1)) {
-      if (!isHidden(this.#state, page as MdPage)) ids.push(blobIdOfPage(page as MdPage));
-    }
-    return ids;
+    return blobIds(this.#state);
   }
 
   /** Opens every blob in the order of its id, shows it to `visit`, and closes it. One that cannot be opened is passed over. */
   *iterate(visit: (blob: Blob) => void): Steps<void> {
     if (typeof visit !== 'function') throw unusable('what visits the blobs', 'a function');
-    for (const id of this.blobIds()) {
-      let blob: Blob;
-      try {
-        blob = yield* openBlob(this.#state, id);
-      } catch {
-        continue;
-      }
-      try {
-        visit(blob);
-      } finally {
-        yield* dropReference(this.#state, blob);
-      }
-      yield undefined;
-    }
+    yield* visitBlobs(this.#state, visit);
   }
 
   /** Throws `InvariantError` when what memory says of pages and clusters does not add up; for tests. */
@@ -447,18 +392,4 @@ export class Blobstore {
     }
     return undefined;
   }
-}
-
-function* flushDevice(store: StoreState): Steps<void> {
-  yield* wait(store.deviceChannel.flush());
-}
-
-/** Anything that a channel takes as a blob. */
-export type { BlobRef };
-
-function xattrList(xattrs: Xattrs | undefined): Xattr[] {
-  return Object.entries(checkXattrs(xattrs)).map(([name, value]) => ({
-    name: nameToBytes(name),
-    value: value.slice(),
-  }));
 }

@@ -2,7 +2,7 @@
 
 import type { DeviceChannel } from '../device/block-device.js';
 import { MdPageView } from '../format/md-page.js';
-import { type Steps, wait } from '../metadata/steps.js';
+import { type Steps, wait } from '../steps/steps.js';
 import type { Geometry } from '../units/geometry.js';
 import { type MdPage, PAGE_BYTES } from '../units/units.js';
 

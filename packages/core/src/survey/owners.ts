@@ -2,8 +2,8 @@
 
 import type { Blob } from '../blob/blob.js';
 import { BitArray } from '../shared/bit-array.js';
+import type { SharedByBlobs } from '../state/store-state.js';
 import { type BlobId, blobIdOfPage, type MdPage } from '../units/units.js';
-import type { SharedByBlobs } from './store-state.js';
 
 export class Owners {
   readonly pages: BitArray;

@@ -7,11 +7,10 @@ import { Blob } from '../blob/blob.js';
 import { Channel } from '../channel/channel.js';
 import { isBytes } from '../channel/scatter.js';
 import type { BlockDevice } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
 import { isClearMethod } from '../format/flags.js';
+import type { StoreState } from '../state/store-state.js';
+import { BlobstoreError } from '../units/error.js';
 import type { BlobId } from '../units/units.js';
-import type { Xattrs } from './blobstore.js';
-import type { StoreState } from './store-state.js';
 
 const ID_MAX = 0xffff_ffff_ffff_ffffn;
 
@@ -62,14 +61,6 @@ function isThere(bytes: Uint8Array): boolean {
   } catch {
     return false;
   }
-}
-
-/** A copy. */
-export function checkXattrs(xattrs: unknown): Xattrs {
-  if (xattrs === undefined) return {};
-  const copy = { ...checkObject('xattrs', xattrs) };
-  for (const value of Object.values(copy)) checkBytes('the value of an xattr', value);
-  return copy as Xattrs;
 }
 
 /** A copy of options, or none. Only that they are an object is checked. */

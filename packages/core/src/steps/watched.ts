@@ -1,6 +1,6 @@
 /** How a caller watches and ends long work. */
 
-import { BlobstoreError } from '../error.js';
+import { BlobstoreError } from '../units/error.js';
 
 /** What of an `AbortSignal` is used here. */
 export interface AbortSignalLike {

@@ -3,18 +3,18 @@
 import type { Blob } from '../blob/blob.js';
 import type { BlobRef, ChannelHost, MetadataPort } from '../channel/host.js';
 import type { BlockDevice } from '../device/block-device.js';
-import { assert, BlobstoreError } from '../error.js';
-import type { ClaimedCluster } from '../metadata/allocation.js';
 import { freeUsedLock, leaveForDead, takeBackClaims } from '../metadata/dead-channel.js';
 import { discardCluster, reclaimClusters } from '../metadata/discard-cluster.js';
 import { type InsertionOutcome, insertCluster, insertClusters } from '../metadata/insert-cluster.js';
 import type { WantedInsertion } from '../metadata/note-insertions.js';
 import { releaseCluster } from '../metadata/release-cluster.js';
-import type { Steps } from '../metadata/steps.js';
+import type { ClaimedCluster } from '../shared/claim-cluster.js';
 import { BLOB } from '../shared/layout.js';
+import { raiseHighWater } from '../state/high-water.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
+import { assert, BlobstoreError } from '../units/error.js';
 import type { BlobCluster, MdPage } from '../units/units.js';
-import { raiseHighWater } from './high-water.js';
-import type { StoreState } from './store-state.js';
 
 export class InlinePort implements MetadataPort {
   readonly #store: StoreState;

@@ -10,10 +10,10 @@ import { decodeExtentRle, RUN_BYTES } from '../format/extent-rle.js';
 import { decodeExtentTable } from '../format/extent-table.js';
 import type { MdPageView } from '../format/md-page.js';
 import { decodeXattr } from '../format/xattr.js';
-import type { Steps } from '../metadata/steps.js';
+import type { RegionReader } from '../state/region-reader.js';
+import type { Steps } from '../steps/steps.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
-import type { RegionReader } from './region-reader.js';
 
 /** Is told what a blob names: what the store has, and no metadata clusters. `sealed`: by pages whose crcs fit. */
 export interface ClaimSink {

@@ -15,8 +15,8 @@
 
 import { decodeMask, encodeMask, MASK, maskBitsMax, maskPages } from '../format/mask.js';
 import type { PageRange } from '../format/super-block.js';
-import { type Steps, wait } from '../metadata/steps.js';
 import type { BitArray } from '../shared/bit-array.js';
+import { type Steps, wait } from '../steps/steps.js';
 import { type DeviceCluster, NONE_U32 } from '../units/units.js';
 import type { StoreState } from './store-state.js';
 import { markDirty } from './super-block-io.js';

@@ -1,11 +1,11 @@
 /** Reading and writing of the masks that say which pages, clusters and blob ids are used. */
 
 import type { DeviceChannel } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
 import { decodeMask, encodeMask, MASK, type MaskType, maskBitsMax, maskPages } from '../format/mask.js';
 import type { PageRange, SuperBlock } from '../format/super-block.js';
-import { type Steps, wait } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
+import { type Steps, wait } from '../steps/steps.js';
+import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { PAGE_BYTES } from '../units/units.js';
 import type { StoreState } from './store-state.js';

@@ -6,12 +6,12 @@
 
 import { Blob } from '../blob/blob.js';
 import { finishDelete, hide } from '../metadata/delete.js';
-import type { Steps } from '../metadata/steps.js';
+import type { RegionReader } from '../state/region-reader.js';
+import type { StoreState } from '../state/store-state.js';
+import type { Steps } from '../steps/steps.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, type DeviceCluster, type MdPage } from '../units/units.js';
 import { ClaimReader } from './claims.js';
-import type { RegionReader } from './region-reader.js';
-import type { StoreState } from './store-state.js';
 
 /** What is left of a blob that was being deleted. */
 export interface KilledDelete {

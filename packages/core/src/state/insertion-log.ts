@@ -30,7 +30,8 @@ import {
 } from '../format/insertion-page.js';
 import { maskPages } from '../format/mask.js';
 import type { PageRange, SuperBlock } from '../format/super-block.js';
-import { Coalescer, type Steps, wait } from '../metadata/steps.js';
+import { Coalescer } from '../steps/coalescer.js';
+import { type Steps, wait } from '../steps/steps.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobCluster, type DeviceCluster, type MdPage, PAGE_BYTES } from '../units/units.js';
 

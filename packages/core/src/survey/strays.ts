@@ -7,11 +7,11 @@
  * such a page from a blob's: it is zeroed before the store is marked as in use.
  */
 
-import type { Steps } from '../metadata/steps.js';
 import { BitArray } from '../shared/bit-array.js';
+import type { Masks } from '../state/masks.js';
+import type { Steps } from '../steps/steps.js';
 import { type BlobId, type MdPage, pageOfBlobId } from '../units/units.js';
 import type { ClaimSink, Claims } from './claims.js';
-import type { Masks } from './masks.js';
 
 /** True for a page that neither mask knows: a root there is of no blob, if the masks are right. */
 export function isUnknown({ pages, blobIds }: Pick<Masks, 'pages' | 'blobIds'>, page: number): boolean {

@@ -1,0 +1,17 @@
+import type { CreateBlobOptions } from '../metadata/create.js';
+import { checkBytes, checkClearMethod, checkCount, checkObject } from './argument-checks.js';
+import { type Xattrs, xattrList } from './xattrs.js';
+
+/** `CreateBlobOptions` with xattrs by name. */
+export interface CreateOptions extends Omit<CreateBlobOptions, 'xattrs'> {
+  xattrs?: Xattrs;
+}
+
+/** A copy of a new blob's options. EINVAL unless they can be used. */
+export function checkCreateOptions(options: CreateOptions): CreateBlobOptions {
+  const given = checkObject<CreateOptions>('options of a blob', options);
+  checkCount('the number of clusters', given.clusterCount ?? 0);
+  checkClearMethod(given.clearMethod);
+  if (given.externalSnapshotId !== undefined) checkBytes('the id of an external snapshot', given.externalSnapshotId);
+  return { ...given, xattrs: xattrList(given.xattrs) };
+}

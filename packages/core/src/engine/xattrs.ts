@@ -1,0 +1,22 @@
+/** Xattrs as users of the engine give them: by name. */
+
+import { nameToBytes } from '../blob/xattr-list.js';
+import type { Xattr } from '../format/xattr.js';
+import { checkBytes, checkObject } from './argument-checks.js';
+
+export type Xattrs = Readonly<Record<string, Uint8Array>>;
+
+/** Xattrs as a blob keeps them, copied; none when none were given. EINVAL unless names and values can be used. */
+export function xattrList(xattrs: Xattrs | undefined): Xattr[] {
+  return Object.entries(checkXattrs(xattrs)).map(([name, value]) => ({
+    name: nameToBytes(name),
+    value: value.slice(),
+  }));
+}
+
+function checkXattrs(xattrs: unknown): Xattrs {
+  if (xattrs === undefined) return {};
+  const copy = { ...checkObject('xattrs', xattrs) };
+  for (const value of Object.values(copy)) checkBytes('the value of an xattr', value);
+  return copy as Xattrs;
+}
