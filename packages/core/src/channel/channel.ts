@@ -21,7 +21,7 @@ import { ExternalChannels } from './external-channels.js';
 import type { BlobRef, ChannelHost } from './host.js';
 import { OP } from './operation.js';
 import { isRef } from './request-checks.js';
-import { Transfers } from './transfers.js';
+import { type TransferCounts, Transfers } from './transfers.js';
 
 export class Channel {
   readonly #host: ChannelHost;
@@ -67,6 +67,11 @@ export class Channel {
   /** Operations in promise form that have not ended. */
   get outstanding(): number {
     return this.#transfers.outstanding;
+  }
+
+  /** The channel's transfers: while no operation is under way, all of them are free. */
+  get transfers(): TransferCounts {
+    return this.#transfers.counts;
   }
 
   /** Operations that wait for a blob to be unfrozen. */
@@ -254,8 +259,8 @@ export class Channel {
     if (!this.#isCounted)
       return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
     this.#life?.glance();
-    if (!this.#blobs.hasSlot(slot)) return false; // nobody could leave it again
-    if (this.#gate.depth > 0) return false; // what queued for the blob goes first, also when it has just been thawed
+    if (!this.#blobs.hasSlot(slot)) return false; // it has no frozen count to look at
+    if (this.#gate.depth > 0) return false; // a queued transfer of this blob goes first, even if the blob is thawed already
     if (!this.#gate.tryEnter(slot)) return false;
     try {
       return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);

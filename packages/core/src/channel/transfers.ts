@@ -15,12 +15,20 @@ import { DOING, OP, type Op, type Payload, requireSameBlob } from './operation.j
 import { checkRequest } from './request-checks.js';
 import { FreeTransfers, type Transfer } from './transfer.js';
 
+export interface TransferCounts {
+  /** Transfers made so far: as many as were ever under way together. */
+  readonly made: number;
+  /** Of these, those that are not under way now. Up to the channel's limit of requests are kept. */
+  readonly free: number;
+}
+
 export class Transfers {
   readonly #host: ChannelHost;
   readonly #gate: BlobGate;
   readonly #reader: BlobReader;
   readonly #writer: BlobWriter;
   readonly #free: FreeTransfers;
+  readonly #isSynchronous: boolean;
   #outstanding = 0;
   #idleWaiters: (() => void)[] = [];
   #closed = false;
@@ -31,6 +39,7 @@ export class Transfers {
     this.#reader = reader;
     this.#writer = writer;
     this.#free = new FreeTransfers(host.geometry, host.channelOpsMax);
+    this.#isSynchronous = host.device.synchronous;
   }
 
   /** Requests in promise form that have not ended. */
@@ -38,14 +47,14 @@ export class Transfers {
     return this.#outstanding;
   }
 
-  /** The transfers that wait to be used again. */
-  get free(): FreeTransfers {
-    return this.#free;
+  /** Transfers made so far, and those that wait to be used again. */
+  get counts(): TransferCounts {
+    return { made: this.#free.madeCount, free: this.#free.count };
   }
 
   /** Runs a request to its end on this thread, now. ENOTSUP when the device is asynchronous. */
   runSync(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): void {
-    if (!this.#host.device.synchronous) {
+    if (!this.#isSynchronous) {
       throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
     }
     const transfer = this.#begin(op, blob, payload, bufferOffset, offset, count, true);
