@@ -1,7 +1,7 @@
 /** Scatter lists, and taking them apart at cluster boundaries. */
 
 import type { RequestOptions } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
+import { assert, BlobstoreError } from '../error.js';
 
 /** Buffers that follow one another, and what the user hands to the device with them. */
 export interface ScatterList {
@@ -9,18 +9,22 @@ export interface ScatterList {
   readonly options: RequestOptions | undefined;
 }
 
-/** A place in a scatter list; reads on from it. */
+/** A place in a scatter list; reads on from it. Can be set to one list after another. */
 export class ScatterCursor {
-  readonly #list: ScatterList;
+  #list: ScatterList | undefined;
   #index = 0;
   #offset = 0;
 
-  constructor(list: ScatterList) {
+  /** Goes to the begin of a list; without one, lets go of the last. */
+  set(list: ScatterList | undefined): void {
     this.#list = list;
+    this.#index = 0;
+    this.#offset = 0;
   }
 
   /** The next `bytes` bytes as a list of views. The list held that many when the operation began: EINVAL if it does not any more. */
   take(bytes: number): ScatterList {
+    assert(this.#list !== undefined, 'a cursor has no scatter list');
     const { buffers, options } = this.#list;
     const taken: Uint8Array[] = [];
     for (let left = bytes; left > 0; ) {

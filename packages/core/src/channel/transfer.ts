@@ -23,16 +23,18 @@ export class Transfer {
   blocking = false;
   /** Io units after this part. */
   #left = 0;
-  /** Where a scatter list goes on after this part. */
-  #cursor: ScatterCursor | undefined;
+  /** Has a scatter list, which goes on at the cursor after this part. */
+  #isVector = false;
+  readonly #cursor = new ScatterCursor();
 
   // Its part.
   /** The first io unit, counted from the blob's begin. */
   offset = 0;
   /** Io units. */
   count = 0;
-  /** The cluster of the blob in which it lies. */
+  /** The cluster of the blob in which it lies, and how many io units after its begin. */
   cluster = 0 as BlobCluster;
+  #within = 0;
   /** What is read into or written: a buffer, from `bufferOffset` on; or a scatter list of just the part's bytes. */
   payload: Payload;
   /** In bytes. */
@@ -65,9 +67,10 @@ export class Transfer {
     this.#left = count;
     this.offset = offset;
     this.count = 0;
-    this.payload = payload;
+    this.#isVector = op === OP.READV || op === OP.WRITEV;
+    if (this.#isVector) this.#cursor.set(payload as ScatterList);
+    else this.payload = payload;
     this.bufferOffset = bufferOffset;
-    if (op === OP.READV || op === OP.WRITEV) this.#cursor = new ScatterCursor(payload as ScatterList);
     this.isUnderWay = true;
   }
 
@@ -75,13 +78,17 @@ export class Transfer {
   takePart(): boolean {
     if (this.#left === 0) return false;
     const { ioUnitsPerCluster, ioUnitBytes } = this.#geometry;
-    this.offset += this.count;
+    const offset = this.offset + this.count;
     this.bufferOffset += this.count * ioUnitBytes;
-    const cluster = Math.floor(this.offset / ioUnitsPerCluster);
+    const cluster = Math.floor(offset / ioUnitsPerCluster);
+    const within = offset - cluster * ioUnitsPerCluster;
+    const count = Math.min(this.#left, ioUnitsPerCluster - within);
+    this.offset = offset;
     this.cluster = cluster as BlobCluster;
-    this.count = Math.min(this.#left, (cluster + 1) * ioUnitsPerCluster - this.offset);
-    this.#left -= this.count;
-    if (this.#cursor !== undefined) this.payload = this.#cursor.take(this.count * ioUnitBytes);
+    this.#within = within;
+    this.count = count;
+    this.#left -= count;
+    if (this.#isVector) this.payload = this.#cursor.take(count * ioUnitBytes);
     return true;
   }
 
@@ -92,8 +99,7 @@ export class Transfer {
 
   /** Where the part lies on the store's device, in the device cluster that a map entry names. */
   lbaIn(entry: number): number {
-    const { blocksPerCluster, blocksPerIoUnit, ioUnitsPerCluster } = this.#geometry;
-    return entry * blocksPerCluster + (this.offset - this.cluster * ioUnitsPerCluster) * blocksPerIoUnit;
+    return entry * this.#geometry.blocksPerCluster + this.#within * this.#geometry.blocksPerIoUnit;
   }
 
   /** Lets go of the caller's memory. From now on nobody may use it until it begins again. */
@@ -101,7 +107,7 @@ export class Transfer {
     assert(this.isUnderWay, 'a transfer was given back twice');
     this.isUnderWay = false;
     this.payload = undefined;
-    this.#cursor = undefined;
+    if (this.#isVector) this.#cursor.set(undefined);
   }
 }
 
@@ -144,7 +150,7 @@ export class FreeTransfers {
   /** Ends a transfer. */
   giveBack(transfer: Transfer): void {
     transfer.end();
-    if (this.#count >= this.#countMax) return;
+    if (this.#count === this.#countMax) return;
     transfer.next = this.#first;
     this.#first = transfer;
     this.#count++;

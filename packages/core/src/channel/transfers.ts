@@ -57,34 +57,16 @@ export class Transfers {
     if (!this.#isSynchronous) {
       throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
     }
-    const transfer = this.#begin(op, blob, payload, bufferOffset, offset, count, true);
-    try {
-      const pending = this.#runParts(transfer);
-      assert(pending === undefined, 'a synchronous operation has left something to wait for');
-    } catch (error) {
-      throw coded(error, DOING[op]);
-    } finally {
-      this.#end(transfer);
-    }
+    const pending = this.#run(this.#begin(op, blob, payload, bufferOffset, offset, count, true));
+    assert(pending === undefined, 'a synchronous operation has left something to wait for');
   }
 
   /** Runs a request. ENOMEM when the channel has as many as it takes. */
-  async run(
-    op: Op,
-    blob: BlobRef,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-  ): Promise<void> {
-    const transfer = this.#begin(op, blob, payload, bufferOffset, offset, count, false);
+  run(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): Promise<void> {
     try {
-      const pending = this.#runParts(transfer);
-      if (pending !== undefined) await pending;
+      return this.#run(this.#begin(op, blob, payload, bufferOffset, offset, count, false)) ?? Promise.resolve();
     } catch (error) {
-      throw coded(error, DOING[op]);
-    } finally {
-      this.#end(transfer);
+      return Promise.reject(error);
     }
   }
 
@@ -144,12 +126,34 @@ export class Transfers {
     if (!blocking) this.#countOut();
   }
 
-  #runParts(transfer: Transfer): MaybePromise<void> {
-    while (transfer.takePart()) {
-      const pending = this.runPart(transfer);
-      if (pending !== undefined) return this.#runRest(transfer, pending);
+  /** Runs a transfer part by part, and ends it: now, or once what it waits for has ended. */
+  #run(transfer: Transfer): MaybePromise<void> {
+    try {
+      while (transfer.takePart()) {
+        const pending = this.runPart(transfer);
+        if (pending !== undefined) return this.#endAfter(transfer, this.#runRest(transfer, pending));
+      }
+    } catch (error) {
+      throw this.#fail(transfer, error);
     }
+    this.#end(transfer);
     return undefined;
+  }
+
+  async #endAfter(transfer: Transfer, pending: Promise<void>): Promise<void> {
+    try {
+      await pending;
+    } catch (error) {
+      throw this.#fail(transfer, error);
+    }
+    this.#end(transfer);
+  }
+
+  /** Ends a transfer that has failed; answers its error as users are to see it. */
+  #fail(transfer: Transfer, error: unknown): Error {
+    const failure = coded(error, DOING[transfer.op]);
+    this.#end(transfer);
+    return failure;
   }
 
   /** Goes on with a transfer when a part had to be waited for. */
