@@ -4,7 +4,7 @@
  */
 
 import type { DeviceChannel, MaybePromise } from '../device/block-device.js';
-import { BlobstoreError } from '../error.js';
+import { assert, BlobstoreError } from '../error.js';
 import { type Steps, wait } from '../metadata/steps.js';
 import { BACK, BLOB } from '../shared/layout.js';
 import type { BlobCluster } from '../units/units.js';
@@ -12,7 +12,6 @@ import type { BlobGate } from './blob-gate.js';
 import type { ExternalChannel, ExternalChannels } from './external-channels.js';
 import type { ChannelHost } from './host.js';
 import { lookUpCluster, OP } from './operation.js';
-import type { ScatterList } from './scatter.js';
 import { Transfer } from './transfer.js';
 
 export class BlobReader {
@@ -128,16 +127,16 @@ export class BlobReader {
   }
 
   #move(channel: DeviceChannel, transfer: Transfer, lba: number, blocks: number): MaybePromise<void> {
-    const { op, payload, bufferOffset } = transfer;
-    if (op === OP.READ) return channel.read(payload as Uint8Array, bufferOffset, lba, blocks);
-    const { buffers, options } = payload as ScatterList;
+    const { buffer, bufferOffset, buffers, options } = transfer;
+    if (buffer !== undefined) return channel.read(buffer, bufferOffset, lba, blocks);
+    assert(buffers !== undefined, 'a read has nowhere to put its bytes');
     return channel.readv(buffers, lba, blocks, options);
   }
 
-  #zeroFill({ payload, bufferOffset, count }: Transfer): undefined {
+  #zeroFill({ buffer, bufferOffset, buffers, count }: Transfer): undefined {
     const bytes = count * this.#host.geometry.ioUnitBytes;
-    if (payload instanceof Uint8Array) payload.fill(0, bufferOffset, bufferOffset + bytes);
-    else for (const buffer of payload?.buffers ?? []) buffer.fill(0);
+    if (buffer !== undefined) buffer.fill(0, bufferOffset, bufferOffset + bytes);
+    else for (const each of buffers ?? []) each.fill(0);
     return undefined;
   }
 }

@@ -9,7 +9,6 @@ import type { BlobGate } from './blob-gate.js';
 import type { ClusterAllocator } from './cluster-allocator.js';
 import type { ChannelHost } from './host.js';
 import { lookUpCluster, OP, pastTheEnd, readOnly, requireSameBlob } from './operation.js';
-import type { ScatterList } from './scatter.js';
 import type { Transfer } from './transfer.js';
 
 export class BlobWriter {
@@ -52,15 +51,13 @@ export class BlobWriter {
   }
 
   #changeAllocated(transfer: Transfer, entry: number): MaybePromise<void> {
-    const { payload, blockCount } = transfer;
+    const { blockCount } = transfer;
     const lba = transfer.lbaIn(entry);
     switch (transfer.op) {
       case OP.WRITE:
-        return this.#device.write(payload as Uint8Array, transfer.bufferOffset, lba, blockCount);
-      case OP.WRITEV: {
-        const { buffers, options } = payload as ScatterList;
-        return this.#device.writev(buffers, lba, blockCount, options);
-      }
+        return this.#device.write(transfer.buffer as Uint8Array, transfer.bufferOffset, lba, blockCount);
+      case OP.WRITEV:
+        return this.#device.writev(transfer.buffers as readonly Uint8Array[], lba, blockCount, transfer.options);
       case OP.WRITE_ZEROES:
         return this.#device.writeZeroes(lba, blockCount);
       default:

@@ -11,21 +11,21 @@ export interface ScatterList {
 
 /** A place in a scatter list; reads on from it. Can be set to one list after another. */
 export class ScatterCursor {
-  #list: ScatterList | undefined;
+  #buffers: readonly Uint8Array[] | undefined;
   #index = 0;
   #offset = 0;
 
   /** Goes to the begin of a list; without one, lets go of the last. */
-  set(list: ScatterList | undefined): void {
-    this.#list = list;
+  set(buffers: readonly Uint8Array[] | undefined): void {
+    this.#buffers = buffers;
     this.#index = 0;
     this.#offset = 0;
   }
 
   /** The next `bytes` bytes as a list of views. The list held that many when the operation began: EINVAL if it does not any more. */
-  take(bytes: number): ScatterList {
-    assert(this.#list !== undefined, 'a cursor has no scatter list');
-    const { buffers, options } = this.#list;
+  take(bytes: number): readonly Uint8Array[] {
+    const buffers = this.#buffers;
+    assert(buffers !== undefined, 'a cursor has no scatter list');
     const taken: Uint8Array[] = [];
     for (let left = bytes; left > 0; ) {
       const buffer = buffers[this.#index];
@@ -39,7 +39,7 @@ export class ScatterCursor {
         this.#offset = 0;
       }
     }
-    return { buffers: taken, options };
+    return taken;
   }
 }
 

@@ -6,6 +6,7 @@
  * ended: a synchronous call returns, a promise settles. Nothing may hold it longer.
  */
 
+import type { RequestOptions } from '../device/block-device.js';
 import { assert } from '../error.js';
 import type { Geometry } from '../units/geometry.js';
 import type { BlobCluster } from '../units/units.js';
@@ -23,8 +24,10 @@ export class Transfer {
   blocking = false;
   /** Io units after this part. */
   #left = 0;
-  /** Has a scatter list, which goes on at the cursor after this part. */
+  /** Of a request with a scatter list: what the device is given with each part. */
+  options: RequestOptions | undefined;
   #isVector = false;
+  /** Where the scatter list goes on after this part. */
   readonly #cursor = new ScatterCursor();
 
   // Its part.
@@ -35,10 +38,11 @@ export class Transfer {
   /** The cluster of the blob in which it lies, and how many io units after its begin. */
   cluster = 0 as BlobCluster;
   #within = 0;
-  /** What is read into or written: a buffer, from `bufferOffset` on; or a scatter list of just the part's bytes. */
-  payload: Payload;
-  /** In bytes. */
+  /** What is read into or written, from byte `bufferOffset` on. */
+  buffer: Uint8Array | undefined;
   bufferOffset = 0;
+  /** Of a request with a scatter list: the bytes of just this part. */
+  buffers: readonly Uint8Array[] | undefined;
 
   /** False once it was given back. */
   isUnderWay = false;
@@ -68,8 +72,11 @@ export class Transfer {
     this.offset = offset;
     this.count = 0;
     this.#isVector = op === OP.READV || op === OP.WRITEV;
-    if (this.#isVector) this.#cursor.set(payload as ScatterList);
-    else this.payload = payload;
+    if (this.#isVector) {
+      const { buffers, options } = payload as ScatterList;
+      this.#cursor.set(buffers);
+      this.options = options;
+    } else this.buffer = payload as Uint8Array | undefined;
     this.bufferOffset = bufferOffset;
     this.isUnderWay = true;
   }
@@ -88,7 +95,7 @@ export class Transfer {
     this.#within = within;
     this.count = count;
     this.#left -= count;
-    if (this.#isVector) this.payload = this.#cursor.take(count * ioUnitBytes);
+    if (this.#isVector) this.buffers = this.#cursor.take(count * ioUnitBytes);
     return true;
   }
 
@@ -106,8 +113,11 @@ export class Transfer {
   end(): void {
     assert(this.isUnderWay, 'a transfer was given back twice');
     this.isUnderWay = false;
-    this.payload = undefined;
-    if (this.#isVector) this.#cursor.set(undefined);
+    this.buffer = undefined;
+    if (!this.#isVector) return;
+    this.#cursor.set(undefined);
+    this.buffers = undefined;
+    this.options = undefined;
   }
 }
 
