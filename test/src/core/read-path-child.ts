@@ -1,5 +1,5 @@
 /**
- * Reads in many ways and prints, for each, how many bytes of the heap a read took. Run by `read-path.test.ts` with a young
+ * Reads and writes in many ways and prints, for each, how many bytes of the heap a transfer took. Run by `read-path.test.ts` with a young
  * generation so large that nothing is collected meanwhile: what was allocated is then still there to be counted.
  */
 
@@ -7,25 +7,32 @@ import { getHeapStatistics } from 'node:v8';
 import { type Blob, Blobstore, type Channel, runSync } from '@blobyard/core';
 import { MemoryDevice } from '@blobyard/io';
 
-const READS = 200_000;
-const WARM_UP_READS = 60_000;
+const TRANSFERS = 200_000;
+const WARM_UP_TRANSFERS = 60_000;
 const CLUSTER_BYTES = 65_536;
-const READ_BYTES = 4096;
+const TRANSFER_BYTES = 4096;
 
 interface Scenario {
   name: string;
   blob: Blob;
-  /** Io units between one read's offset and the next one's, and where they begin. */
+  /** Io units between one transfer's offset and the next one's, and where they begin. */
   start: number;
   step: number;
   ioUnitsInBlob: number;
-  ioUnitsPerRead: number;
+  ioUnitsPerTransfer: number;
+  transfer: Transfer;
 }
+
+type Transfer = (channel: Channel, blob: Blob, offset: number, count: number) => void;
+const read: Transfer = (channel, blob, offset, count) => channel.readSync(blob, buffer, offset, count);
+const write: Transfer = (channel, blob, offset, count) => channel.writeSync(blob, buffer, offset, count);
+const zero: Transfer = (channel, blob, offset, count) => channel.writeZeroesSync(blob, offset, count);
+const unmap: Transfer = (channel, blob, offset, count) => channel.unmapSync(blob, offset, count);
 
 const device = MemoryDevice.create({ sizeBytes: 16 << 20, blockLengthBytes: 512 });
 const store = runSync(Blobstore.init(device, { clusterBytes: CLUSTER_BYTES, mdPageCount: 64 }));
 const channel = store.openChannel();
-const buffer = device.allocateBuffer(READ_BYTES);
+const buffer = device.allocateBuffer(TRANSFER_BYTES);
 
 function open(clusterCount: number, thin: boolean): Blob {
   return runSync(store.openBlob(runSync(store.createBlob({ clusterCount, thin }))));
@@ -44,36 +51,43 @@ function openChain(depth: number): Blob {
 }
 
 function scenarios(): Scenario[] {
-  const ioUnitsPerRead = READ_BYTES / device.blockLengthBytes;
+  const ioUnitsPerTransfer = TRANSFER_BYTES / device.blockLengthBytes;
   const perCluster = store.geometry.ioUnitsPerCluster;
-  const of = (name: string, blob: Blob, start: number, step: number): Scenario => {
-    return { name, blob, start, step, ioUnitsInBlob: blob.clusterCount * perCluster, ioUnitsPerRead };
+  const across = perCluster - ioUnitsPerTransfer / 2;
+  const of = (name: string, transfer: Transfer, blob: Blob, start: number, step: number): Scenario => {
+    return { name, transfer, blob, start, step, ioUnitsInBlob: blob.clusterCount * perCluster, ioUnitsPerTransfer };
   };
   return [
-    of('allocated clusters', open(16, false), 0, ioUnitsPerRead),
-    of('holes of a thin blob', open(16, true), 0, ioUnitsPerRead),
-    of('through a chain of snapshots', openChain(6), 0, ioUnitsPerRead),
-    of('split over two clusters', open(16, false), perCluster - ioUnitsPerRead / 2, perCluster),
-    of('split over two clusters of a chain', openChain(6), perCluster - ioUnitsPerRead / 2, perCluster),
+    of('reads of allocated clusters', read, open(16, false), 0, ioUnitsPerTransfer),
+    of('reads of holes of a thin blob', read, open(16, true), 0, ioUnitsPerTransfer),
+    of('reads through a chain of snapshots', read, openChain(6), 0, ioUnitsPerTransfer),
+    of('reads split over two clusters', read, open(16, false), across, perCluster),
+    of('reads split over two clusters of a chain', read, openChain(6), across, perCluster),
+    of('writes to allocated clusters', write, open(16, false), 0, ioUnitsPerTransfer),
+    of('writes split over two clusters', write, open(16, false), across, perCluster),
+    of('zeroes split over two clusters', zero, open(16, false), across, perCluster),
+    of('unmaps split over two clusters', unmap, open(16, false), across, perCluster),
   ];
 }
 
-function readMany(reader: Channel, scenario: Scenario, reads: number): void {
-  const { blob, start, step, ioUnitsInBlob, ioUnitsPerRead } = scenario;
+function transferMany(
+  { blob, start, step, ioUnitsInBlob, ioUnitsPerTransfer, transfer }: Scenario,
+  times: number,
+): void {
   let offset = start;
-  for (let read = 0; read < reads; read++) {
-    reader.readSync(blob, buffer, offset, ioUnitsPerRead);
+  for (let time = 0; time < times; time++) {
+    transfer(channel, blob, offset, ioUnitsPerTransfer);
     offset += step;
-    if (offset + ioUnitsPerRead > ioUnitsInBlob) offset = start;
+    if (offset + ioUnitsPerTransfer > ioUnitsInBlob) offset = start;
   }
 }
 
 const all = scenarios();
-for (let round = 0; round < 3; round++) for (const scenario of all) readMany(channel, scenario, WARM_UP_READS);
-const bytesPerRead: Record<string, number> = {};
+for (let round = 0; round < 3; round++) for (const scenario of all) transferMany(scenario, WARM_UP_TRANSFERS);
+const bytesPerTransfer: Record<string, number> = {};
 for (const scenario of all) {
   const before = getHeapStatistics().used_heap_size;
-  readMany(channel, scenario, READS);
-  bytesPerRead[scenario.name] = (getHeapStatistics().used_heap_size - before) / READS;
+  transferMany(scenario, TRANSFERS);
+  bytesPerTransfer[scenario.name] = (getHeapStatistics().used_heap_size - before) / TRANSFERS;
 }
-console.log(JSON.stringify(bytesPerRead));
+console.log(JSON.stringify(bytesPerTransfer));

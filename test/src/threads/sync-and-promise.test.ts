@@ -68,6 +68,23 @@ test('a synchronous call waits where nothing of its own thread is in the way', a
   await yard.store.close();
 });
 
+test('requests over several clusters queue, or stop their thread, and go on part by part after the thaw', async () => {
+  const { yard, blob, actor, its, thaw } = await frozenYard();
+  const queued = actor.together(['write', its, UNIT, 2 * CLUSTER, 3], ['read', its, 8 * CLUSTER + UNIT, 2 * CLUSTER]);
+  const stopped = watched(actor.do('writeSync', its, 4 * CLUSTER + UNIT, 2 * CLUSTER, 4));
+  await manyTurns();
+  expect(stopped.isSettled).toBe(false);
+  const snapshot = await thaw();
+  await stopped.promise;
+  expect(codesOf(await queued)).toEqual(['ok', 'ok']);
+  expectFilled(await blob.read(UNIT, 2 * CLUSTER), 3);
+  expectFilled(await blob.read(4 * CLUSTER + UNIT, 2 * CLUSTER), 4);
+  expectFilled(await snapshot.read(0, 8 * CLUSTER), 1);
+  await snapshot.close();
+  await yard.expectSound();
+  await yard.store.close();
+});
+
 test('a synchronous write to a cluster that the same thread is allocating goes past it', async () => {
   const write = new Gate();
   const yard = await ThreadYard.open({ durability: 'process-crash' }, { write });

@@ -14,12 +14,15 @@ import type { SharedStore } from '../shared/shared-store.js';
 import type { MaybePromise, Steps, Waitable } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 import type { ChannelHost } from './host.js';
+import type { Transfer } from './transfer.js';
 
-/** An operation that met a frozen blob. */
-interface QueuedOperation {
-  slot: number;
-  resume(): void;
-  abort(error: BlobstoreError): void;
+/** Who waits for a blob to be thawed, and the promise of that. */
+interface Queued {
+  readonly slot: number;
+  /** Runs then; without it, steps only want to know. */
+  readonly transfer: Transfer | undefined;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /**
@@ -42,7 +45,8 @@ export class BlobGate {
   readonly #table: ChannelTable;
   readonly #row: number;
   readonly #counters: Counters;
-  #queue: QueuedOperation[] = [];
+  readonly #runPart: (transfer: Transfer) => MaybePromise<void>;
+  #queue: Queued[] = [];
   /** Operations of this channel inside blobs. */
   #insideCount = 0;
   /** With what operations fail that would queue: the channel is closing. */
@@ -50,8 +54,10 @@ export class BlobGate {
   /** Slots of which this channel watches the frozen count. */
   readonly #watched = new Set<number>();
 
-  constructor(host: ChannelHost) {
+  /** @param runPart - runs the part of a transfer that waited here, from outside the blob */
+  constructor(host: ChannelHost, runPart: (transfer: Transfer) => MaybePromise<void>) {
     this.#host = host;
+    this.#runPart = runPart;
     this.#shared = host.shared;
     this.#blobs = host.shared.blobs;
     this.#table = host.shared.channels;
@@ -72,9 +78,9 @@ export class BlobGate {
 
   /** Goes in, or answers false, outside, when the blob is frozen. Those that queued for it before go first. */
   tryEnter(slot: number): boolean {
-    if (this.#queue.length > 0 && this.#blobs.load(slot, BLOB.FROZEN) === 0) this.thaw(slot);
+    if (this.#queue.length > 0 && !this.isFrozen(slot)) this.thaw(slot);
     this.enter(slot);
-    if (this.#blobs.load(slot, BLOB.FROZEN) === 0) return true;
+    if (!this.isFrozen(slot)) return true;
     this.leave(slot);
     return false;
   }
@@ -102,46 +108,30 @@ export class BlobGate {
     slots.length = 0;
   }
 
-  /** Goes out when what is under way has ended; does it `again` where it met a frozen blob behind this one. */
-  async leaveAfter(slot: number, pending: Promise<void>, again: () => MaybePromise<void>): Promise<void> {
-    let behind: FrozenBehind | undefined;
-    try {
-      await pending;
-    } catch (error) {
-      if (!(error instanceof FrozenBehind)) throw error;
-      behind = error;
-    } finally {
-      this.leave(slot);
-    }
-    if (behind) await this.whenThawedBehind(behind, false, again);
+  /** True while a blob is frozen. */
+  isFrozen(slot: number): boolean {
+    return this.#blobs.load(slot, BLOB.FROZEN) !== 0;
   }
 
-  /** As `whenThawed`, of a blob that may have been thawed since it was met; the caller is outside. */
-  whenThawedBehind(behind: FrozenBehind, blocking: boolean, again: () => MaybePromise<void>): MaybePromise<void> {
-    if (this.#blobs.load(behind.slot, BLOB.FROZEN) === 0) return again();
-    return this.whenThawed(behind.slot, blocking, again);
-  }
-
-  /** Does what is to be done once a blob is thawed: queued, or right here. EBUSY when this thread cannot wait. */
-  whenThawed(slot: number, blocking: boolean, start: () => MaybePromise<void>): MaybePromise<void> {
-    if (blocking) {
-      this.#blockUntilThawed(slot);
-      return start();
-    }
+  /**
+   * Waits for a frozen blob to be thawed. The promise of a transfer settles as its part does, which runs then; steps give none.
+   * Rejects when the channel is closed meanwhile.
+   */
+  queue(slot: number, transfer?: Transfer): Promise<void> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    return new Promise<void>((resolve, reject) => {
-      const resume = () => {
-        try {
-          const pending = start();
-          if (pending === undefined) resolve();
-          else pending.then(resolve, reject);
-        } catch (error) {
-          reject(error);
-        }
-      };
-      this.#queue.push({ slot, resume, abort: reject });
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ slot, transfer, resolve, reject });
       this.#watch(slot);
     });
+  }
+
+  /** Stops this thread until a blob is thawed. EBUSY where it must not; throws as the store does when that has ended. */
+  blockUntilThawed(slot: number): void {
+    this.requireMayBlock();
+    while (this.isFrozen(slot)) {
+      this.#shared.requireAlive();
+      this.#blobs.blockWhileFrozen(slot);
+    }
   }
 
   /**
@@ -158,10 +148,10 @@ export class BlobGate {
 
   /** Runs the operations that queued while a blob was frozen, in order. */
   thaw(slot: number): void {
-    const ready = this.#queue.filter((operation) => operation.slot === slot);
+    const ready = this.#queue.filter((queued) => queued.slot === slot);
     if (ready.length === 0) return;
-    this.#queue = this.#queue.filter((operation) => operation.slot !== slot);
-    for (const operation of ready) operation.resume();
+    this.#queue = this.#queue.filter((queued) => queued.slot !== slot);
+    for (const queued of ready) this.#resume(queued);
   }
 
   /** Ends every queued operation with an error, and each that would queue from now on. */
@@ -173,7 +163,17 @@ export class BlobGate {
   #abortQueued(error: BlobstoreError): void {
     const queued = this.#queue;
     this.#queue = [];
-    for (const operation of queued) operation.abort(error);
+    for (const { reject } of queued) reject(error);
+  }
+
+  #resume({ transfer, resolve, reject }: Queued): void {
+    try {
+      const pending = transfer && this.#runPart(transfer);
+      if (pending === undefined) resolve();
+      else pending.then(resolve, reject);
+    } catch (error) {
+      reject(error);
+    }
   }
 
   /** Gives the row back; nothing may be inside. */
@@ -182,18 +182,7 @@ export class BlobGate {
   }
 
   #thawed(slot: number): Waitable<void> {
-    return {
-      promise: () => this.whenThawed(slot, false, () => undefined) as Promise<void>,
-      block: () => this.#blockUntilThawed(slot),
-    };
-  }
-
-  #blockUntilThawed(slot: number): void {
-    this.requireMayBlock();
-    while (this.#blobs.load(slot, BLOB.FROZEN) !== 0) {
-      this.#shared.requireAlive();
-      this.#blobs.blockWhileFrozen(slot);
-    }
+    return { promise: () => this.queue(slot), block: () => this.blockUntilThawed(slot) };
   }
 
   /** Watches the frozen count of a blob for which operations queue, until none does. */
@@ -204,11 +193,11 @@ export class BlobGate {
   }
 
   async #thawLater(slot: number): Promise<void> {
-    while (this.#queue.some((operation) => operation.slot === slot)) {
+    while (this.#queue.some((queued) => queued.slot === slot)) {
       await this.#blobs.waitWhileFrozen(slot);
       const end = this.#ending();
       if (end !== undefined) this.#abortQueued(end);
-      else if (this.#blobs.load(slot, BLOB.FROZEN) === 0) this.thaw(slot);
+      else if (!this.isFrozen(slot)) this.thaw(slot);
     }
     this.#watched.delete(slot);
   }

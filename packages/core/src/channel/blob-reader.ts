@@ -6,13 +6,13 @@
 import type { DeviceChannel } from '../device/block-device.js';
 import { BACK, BLOB } from '../shared/layout.js';
 import { type MaybePromise, type Steps, wait } from '../steps/steps.js';
-import { BlobstoreError } from '../units/error.js';
+import { assert, BlobstoreError } from '../units/error.js';
 import type { BlobCluster } from '../units/units.js';
-import { type BlobGate, FrozenBehind } from './blob-gate.js';
+import type { BlobGate } from './blob-gate.js';
 import type { ExternalChannel, ExternalChannels } from './external-channels.js';
 import type { ChannelHost } from './host.js';
-import { lookUpCluster, OP, type Op, type Payload, requireSameBlob } from './operation.js';
-import type { ScatterList } from './scatter.js';
+import { lookUpCluster, OP } from './operation.js';
+import { Transfer } from './transfer.js';
 
 export class BlobReader {
   readonly #host: ChannelHost;
@@ -27,60 +27,22 @@ export class BlobReader {
     this.#externals = externals;
   }
 
-  /** Reads a part of a blob from outside: goes in, or queues if it is frozen. */
-  readPart(
-    op: Op,
-    slot: number,
-    generation: number,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-    blocking: boolean,
-  ): MaybePromise<void> {
-    if (!this.#gate.tryEnter(slot)) {
-      const again = this.#again(op, slot, generation, payload, bufferOffset, offset, count, blocking);
-      return this.#gate.whenThawed(slot, blocking, again);
-    }
-    let pending: MaybePromise<void>;
-    try {
-      requireSameBlob(this.#host.shared, slot, generation);
-      pending = this.#readInside(op, slot, true, payload, bufferOffset, offset, count, blocking);
-    } catch (error) {
-      this.#gate.leave(slot);
-      if (!(error instanceof FrozenBehind)) throw error;
-      const again = this.#again(op, slot, generation, payload, bufferOffset, offset, count, blocking);
-      return this.#gate.whenThawedBehind(error, blocking, again);
-    }
-    if (pending !== undefined) {
-      const again = this.#again(op, slot, generation, payload, bufferOffset, offset, count, blocking);
-      return this.#gate.leaveAfter(slot, pending, again);
-    }
-    this.#gate.leave(slot);
-    return undefined;
+  /** Reads a transfer's part. Inside the blob; throws `FrozenBehind` when a snapshot on the way to the data is frozen. */
+  readPart(transfer: Transfer): MaybePromise<void> {
+    return this.#read(transfer, true);
   }
 
   /** A new buffer with what a whole cluster reads as that the blob has not allocated. Inside the blob. */
   *readWholeBehind(slot: number, cluster: BlobCluster): Steps<Uint8Array> {
     const { geometry } = this.#host;
     const buffer = new Uint8Array(geometry.clusterBytes);
+    // One of its own: where these steps cannot wait they end, and the read goes on.
+    const transfer = new Transfer(geometry);
     const offset = geometry.clusterToIoUnit(cluster);
-    yield* wait(this.#readInside(OP.READ, slot, false, buffer, 0, offset, geometry.ioUnitsPerCluster, false));
+    transfer.begin(OP.READ, { slot, generation: 0 }, buffer, 0, offset, geometry.ioUnitsPerCluster, false);
+    transfer.takePart();
+    yield* wait(this.#read(transfer, false));
     return buffer;
-  }
-
-  /** What reads a part once more, from outside. */
-  #again(
-    op: Op,
-    slot: number,
-    generation: number,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-    blocking: boolean,
-  ): () => MaybePromise<void> {
-    return () => this.readPart(op, slot, generation, payload, bufferOffset, offset, count, blocking);
   }
 
   /**
@@ -88,19 +50,10 @@ export class BlobReader {
    * them than fit any stack, and is inside all of them until the transfer has ended.
    * @param own - false: what is behind the blob, whether it has the cluster or not
    */
-  #readInside(
-    op: Op,
-    slot: number,
-    own: boolean,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-    blocking: boolean,
-  ): MaybePromise<void> {
-    const { geometry, shared } = this.#host;
+  #read(transfer: Transfer, own: boolean): MaybePromise<void> {
+    const { shared } = this.#host;
     const { blobs } = shared;
-    const cluster = Math.floor(offset / geometry.ioUnitsPerCluster);
+    const { slot, cluster } = transfer;
     let at = slot;
     let entry = 0;
     let depth = 0;
@@ -118,9 +71,9 @@ export class BlobReader {
           depth++;
           continue;
         }
-        if (entry !== 0) pending = this.#readCluster(op, entry, cluster, payload, bufferOffset, offset, count);
-        else if (backKind === BACK.ZEROES) pending = zeroFill(payload, bufferOffset, count * geometry.ioUnitBytes);
-        else pending = this.#readExternal(op, at, payload, bufferOffset, offset, count, blocking);
+        if (entry !== 0) pending = this.#move(this.#device, transfer, transfer.lbaIn(entry), transfer.blockCount);
+        else if (backKind === BACK.ZEROES) pending = this.#zeroFill(transfer);
+        else pending = this.#readExternal(transfer, at);
         break;
       }
     } catch (error) {
@@ -153,69 +106,41 @@ export class BlobReader {
     }
   }
 
-  #readCluster(
-    op: Op,
-    entry: number,
-    cluster: number,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-  ): MaybePromise<void> {
-    const { geometry } = this.#host;
-    const within = offset - cluster * geometry.ioUnitsPerCluster;
-    const lba = entry * geometry.blocksPerCluster + within * geometry.blocksPerIoUnit;
-    const blocks = count * geometry.blocksPerIoUnit;
-    if (op === OP.READ) return this.#device.read(payload as Uint8Array, bufferOffset, lba, blocks);
-    const { buffers, options } = payload as ScatterList;
-    return this.#device.readv(buffers, lba, blocks, options);
+  /** @param at - slot of the external clone that is the blob, or behind it */
+  #readExternal(transfer: Transfer, at: number): MaybePromise<void> {
+    const external = this.#externals.get(at);
+    if (!(external instanceof Promise)) return this.#readFrom(external, transfer);
+    if (transfer.blocking) throw asynchronousExternal();
+    return external.then((found) => this.#readFrom(found, transfer));
   }
 
-  #readExternal(
-    op: Op,
-    slot: number,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-    blocking: boolean,
-  ): MaybePromise<void> {
-    const external = this.#externals.get(slot);
-    if (!(external instanceof Promise))
-      return this.#readFrom(external, op, payload, bufferOffset, offset, count, blocking);
-    if (blocking) throw asynchronousExternal();
-    return external.then((found) => this.#readFrom(found, op, payload, bufferOffset, offset, count, false));
-  }
-
-  #readFrom(
-    { device, channel }: ExternalChannel,
-    op: Op,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-    blocking: boolean,
-  ): MaybePromise<void> {
-    if (blocking && !device.synchronous) throw asynchronousExternal();
+  #readFrom({ device, channel }: ExternalChannel, transfer: Transfer): MaybePromise<void> {
+    if (transfer.blocking && !device.synchronous) throw asynchronousExternal();
     const blocksPerIoUnit = this.#host.geometry.ioUnitBytes / device.blockLengthBytes;
-    const lba = offset * blocksPerIoUnit;
-    const blocks = count * blocksPerIoUnit;
+    const lba = transfer.offset * blocksPerIoUnit;
+    const blocks = transfer.count * blocksPerIoUnit;
     if (lba + blocks > device.blockCount) {
       const asked = `blocks ${lba} to ${lba + blocks} were asked for`;
       throw new BlobstoreError('EIO', `the external snapshot ends at block ${device.blockCount}, ${asked}`);
     }
-    if (op === OP.READ) return channel.read(payload as Uint8Array, bufferOffset, lba, blocks);
-    const { buffers, options } = payload as ScatterList;
+    return this.#move(channel, transfer, lba, blocks);
+  }
+
+  #move(channel: DeviceChannel, transfer: Transfer, lba: number, blocks: number): MaybePromise<void> {
+    const { buffer, bufferOffset, buffers, options } = transfer;
+    if (buffer !== undefined) return channel.read(buffer, bufferOffset, lba, blocks);
+    assert(buffers !== undefined, 'a read has nowhere to put its bytes');
     return channel.readv(buffers, lba, blocks, options);
+  }
+
+  #zeroFill({ buffer, bufferOffset, buffers, count }: Transfer): undefined {
+    const bytes = count * this.#host.geometry.ioUnitBytes;
+    if (buffer !== undefined) buffer.fill(0, bufferOffset, bufferOffset + bytes);
+    else for (const each of buffers ?? []) each.fill(0);
+    return undefined;
   }
 }
 
 function asynchronousExternal(): BlobstoreError {
   return new BlobstoreError('ENOTSUP', 'the external snapshot is asynchronous: use the promise form of this call');
-}
-
-function zeroFill(payload: Payload, bufferOffset: number, bytes: number): undefined {
-  if (payload instanceof Uint8Array) payload.fill(0, bufferOffset, bufferOffset + bytes);
-  else for (const buffer of payload?.buffers ?? []) buffer.fill(0);
-  return undefined;
 }

@@ -6,11 +6,11 @@ import { run, runSync } from '../steps/run.js';
 import { type MaybePromise, type Steps, wait } from '../steps/steps.js';
 import { assert } from '../units/error.js';
 import type { BlobCluster, DeviceCluster } from '../units/units.js';
-import { type BlobGate, FrozenBehind } from './blob-gate.js';
+import type { BlobGate } from './blob-gate.js';
 import type { ClusterAllocator } from './cluster-allocator.js';
 import type { ChannelHost } from './host.js';
-import { lookUpCluster, OP, type Op, type Payload, pastTheEnd, readOnly, requireSameBlob } from './operation.js';
-import type { ScatterList } from './scatter.js';
+import { lookUpCluster, OP, pastTheEnd, readOnly, requireSameBlob } from './operation.js';
+import type { Transfer } from './transfer.js';
 
 export class BlobWriter {
   readonly #host: ChannelHost;
@@ -25,79 +25,25 @@ export class BlobWriter {
     this.#allocator = allocator;
   }
 
-  /** Changes a part of a blob from outside: goes in, or queues if it is frozen. */
-  changePart(
-    op: Op,
-    slot: number,
-    generation: number,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-    blocking: boolean,
-  ): MaybePromise<void> {
-    if (!this.#gate.tryEnter(slot)) {
-      const again = this.#again(op, slot, generation, payload, bufferOffset, offset, count, blocking);
-      return this.#gate.whenThawed(slot, blocking, again);
-    }
-    let pending: MaybePromise<void>;
-    try {
-      requireSameBlob(this.#host.shared, slot, generation);
-      pending = this.#changeInside(op, slot, payload, bufferOffset, offset, count, blocking);
-    } catch (error) {
-      this.#gate.leave(slot);
-      if (!(error instanceof FrozenBehind)) throw error;
-      const again = this.#again(op, slot, generation, payload, bufferOffset, offset, count, blocking);
-      return this.#gate.whenThawedBehind(error, blocking, again);
-    }
-    if (pending !== undefined) {
-      const again = this.#again(op, slot, generation, payload, bufferOffset, offset, count, blocking);
-      return this.#gate.leaveAfter(slot, pending, again);
-    }
-    this.#gate.leave(slot);
-    return undefined;
-  }
-
-  /** What changes a part once more, from outside. */
-  #again(
-    op: Op,
-    slot: number,
-    generation: number,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-    blocking: boolean,
-  ): () => MaybePromise<void> {
-    return () => this.changePart(op, slot, generation, payload, bufferOffset, offset, count, blocking);
-  }
-
   /**
-   * Where the cluster is being allocated for an earlier operation of this channel, a later one waits: the map can have the
-   * cluster before that one has the answer and writes, and would be overtaken.
+   * Makes a transfer's change to the blob. Inside the blob; throws `FrozenBehind` when a snapshot on the way to data that is to
+   * be copied is frozen. Where the cluster is being allocated for an earlier transfer of this channel, a later one waits: the
+   * map can have the cluster before that one has the answer and writes, and would be overtaken.
    */
-  #changeInside(
-    op: Op,
-    slot: number,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-    blocking: boolean,
-  ): MaybePromise<void> {
+  changePart(transfer: Transfer): MaybePromise<void> {
     const { geometry, shared } = this.#host;
-    const cluster = Math.floor(offset / geometry.ioUnitsPerCluster) as BlobCluster;
+    const { op, slot, cluster, blocking } = transfer;
     const clusterCount = shared.blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0;
-    if (cluster >= clusterCount) throw pastTheEnd(offset, count, clusterCount * geometry.ioUnitsPerCluster);
+    if (cluster >= clusterCount) {
+      throw pastTheEnd(transfer.offset, transfer.count, clusterCount * geometry.ioUnitsPerCluster);
+    }
     this.#requireWritable(slot);
     const allocated = blocking ? undefined : this.#allocator.whenEnded(slot, cluster);
-    if (allocated !== undefined)
-      return allocated.then(() => this.#changeInside(op, slot, payload, bufferOffset, offset, count, false));
+    if (allocated !== undefined) return allocated.then(() => this.changePart(transfer));
     const entry = lookUpCluster(shared, slot, cluster);
-    if (entry !== 0)
-      return this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, blocking);
+    if (entry !== 0) return this.#changeAllocated(transfer, entry);
     if (op === OP.UNMAP) return undefined;
-    const steps = this.#allocateAndChange(op, slot, payload, bufferOffset, offset, count, cluster, blocking);
+    const steps = this.#allocateAndChange(transfer);
     return blocking ? runSync(steps) : run(steps);
   }
 
@@ -105,51 +51,28 @@ export class BlobWriter {
     if ((this.#host.shared.blobs.load(slot, BLOB.FLAGS) & BLOB_FLAG.DATA_RO) !== 0) throw readOnly();
   }
 
-  #changeAllocated(
-    op: Op,
-    slot: number,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-    cluster: BlobCluster,
-    entry: number,
-    blocking: boolean,
-  ): MaybePromise<void> {
-    const { geometry, shared } = this.#host;
-    const within = offset - cluster * geometry.ioUnitsPerCluster;
-    const lba = entry * geometry.blocksPerCluster + within * geometry.blocksPerIoUnit;
-    const blocks = count * geometry.blocksPerIoUnit;
-    switch (op) {
+  #changeAllocated(transfer: Transfer, entry: number): MaybePromise<void> {
+    const { blockCount } = transfer;
+    const lba = transfer.lbaIn(entry);
+    switch (transfer.op) {
       case OP.WRITE:
-        return this.#device.write(payload as Uint8Array, bufferOffset, lba, blocks);
-      case OP.WRITEV: {
-        const { buffers, options } = payload as ScatterList;
-        return this.#device.writev(buffers, lba, blocks, options);
-      }
+        return this.#device.write(transfer.buffer as Uint8Array, transfer.bufferOffset, lba, blockCount);
+      case OP.WRITEV:
+        return this.#device.writev(transfer.buffers as readonly Uint8Array[], lba, blockCount, transfer.options);
       case OP.WRITE_ZEROES:
-        return this.#device.writeZeroes(lba, blocks);
+        return this.#device.writeZeroes(lba, blockCount);
       default:
-        if (count === geometry.ioUnitsPerCluster && this.#isOverZeroes(slot)) {
-          const steps = this.#releaseOutside(slot, shared.blobs.peek(slot, BLOB.GENERATION), cluster, blocking);
-          return blocking ? runSync(steps) : run(steps);
+        if (transfer.count === this.#host.geometry.ioUnitsPerCluster && this.#isOverZeroes(transfer.slot)) {
+          const steps = this.#releaseOutside(transfer);
+          return transfer.blocking ? runSync(steps) : run(steps);
         }
-        return this.#device.unmap(lba, blocks);
+        return this.#device.unmap(lba, blockCount);
     }
   }
 
-  *#allocateAndChange(
-    op: Op,
-    slot: number,
-    payload: Payload,
-    bufferOffset: number,
-    offset: number,
-    count: number,
-    cluster: BlobCluster,
-    blocking: boolean,
-  ): Steps<void> {
-    const change = (entry: number) =>
-      this.#changeAllocated(op, slot, payload, bufferOffset, offset, count, cluster, entry, blocking);
+  *#allocateAndChange(transfer: Transfer): Steps<void> {
+    const { slot, cluster, blocking } = transfer;
+    const change = (entry: number) => this.#changeAllocated(transfer, entry);
     if (yield* this.#allocator.allocate(slot, cluster, blocking, change)) return;
     this.#requireWritable(slot); // the insertion may have synced that it no longer is
     const entry = lookUpCluster(this.#host.shared, slot, cluster);
@@ -167,7 +90,7 @@ export class BlobWriter {
    * Asks for a cluster's release from outside the blob, since the metadata thread freezes it for that. Where another operation
    * is in the way it is waited for; where that one counts on the cluster, it is only unmapped.
    */
-  *#releaseOutside(slot: number, generation: number, cluster: BlobCluster, blocking: boolean): Steps<void> {
+  *#releaseOutside({ slot, generation, cluster, blocking }: Transfer): Steps<void> {
     let isInside = false;
     this.#gate.leave(slot);
     try {

@@ -1,7 +1,7 @@
 /** Scatter lists, and taking them apart at cluster boundaries. */
 
 import type { RequestOptions } from '../device/block-device.js';
-import { BlobstoreError } from '../units/error.js';
+import { assert, BlobstoreError } from '../units/error.js';
 
 /** Buffers that follow one another, and what the user hands to the device with them. */
 export interface ScatterList {
@@ -9,19 +9,23 @@ export interface ScatterList {
   readonly options: RequestOptions | undefined;
 }
 
-/** A place in a scatter list; reads on from it. */
+/** A place in a scatter list; reads on from it. Can be set to one list after another. */
 export class ScatterCursor {
-  readonly #list: ScatterList;
+  #buffers: readonly Uint8Array[] | undefined;
   #index = 0;
   #offset = 0;
 
-  constructor(list: ScatterList) {
-    this.#list = list;
+  /** Goes to the begin of a list; without one, lets go of the last. */
+  set(buffers: readonly Uint8Array[] | undefined): void {
+    this.#buffers = buffers;
+    this.#index = 0;
+    this.#offset = 0;
   }
 
   /** The next `bytes` bytes as a list of views. The list held that many when the operation began: EINVAL if it does not any more. */
-  take(bytes: number): ScatterList {
-    const { buffers, options } = this.#list;
+  take(bytes: number): readonly Uint8Array[] {
+    const buffers = this.#buffers;
+    assert(buffers !== undefined, 'a cursor has no scatter list');
     const taken: Uint8Array[] = [];
     for (let left = bytes; left > 0; ) {
       const buffer = buffers[this.#index];
@@ -35,7 +39,7 @@ export class ScatterCursor {
         this.#offset = 0;
       }
     }
-    return { buffers: taken, options };
+    return taken;
   }
 }
 

@@ -1,0 +1,207 @@
+/**
+ * The requests of a channel that do not take its fast path. Each becomes a transfer, which runs part by part: goes into the
+ * blob, or queues while it is frozen; is read or written; goes out. Where it met a frozen snapshot behind the blob it begins
+ * its part anew. Here a transfer begins and ends, waits, is tried again, and gets the text of its error.
+ */
+
+import type { MaybePromise, Steps } from '../steps/steps.js';
+import { assert, BlobstoreError, coded } from '../units/error.js';
+import { type BlobGate, FrozenBehind } from './blob-gate.js';
+import type { BlobReader } from './blob-reader.js';
+import type { BlobWriter } from './blob-writer.js';
+import type { BlobRef, ChannelHost } from './host.js';
+import { DOING, OP, type Op, type Payload, requireSameBlob } from './operation.js';
+import { checkRequest } from './request-checks.js';
+import { FreeTransfers, type Transfer } from './transfer.js';
+
+export interface TransferCounts {
+  /** Transfers made so far: as many as were ever under way together. */
+  readonly made: number;
+  /** Of these, those that are not under way now. Up to the channel's limit of requests are kept. */
+  readonly free: number;
+}
+
+export class Transfers {
+  readonly #host: ChannelHost;
+  readonly #gate: BlobGate;
+  readonly #reader: BlobReader;
+  readonly #writer: BlobWriter;
+  readonly #free: FreeTransfers;
+  readonly #isSynchronous: boolean;
+  #outstanding = 0;
+  #idleWaiters: (() => void)[] = [];
+  #closed = false;
+
+  constructor(host: ChannelHost, gate: BlobGate, reader: BlobReader, writer: BlobWriter) {
+    this.#host = host;
+    this.#gate = gate;
+    this.#reader = reader;
+    this.#writer = writer;
+    this.#free = new FreeTransfers(host.geometry, host.channelOpsMax);
+    this.#isSynchronous = host.device.synchronous;
+  }
+
+  /** Requests in promise form that have not ended. */
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  /** Transfers made so far, and those that wait to be used again. */
+  get counts(): TransferCounts {
+    return { made: this.#free.madeCount, free: this.#free.count };
+  }
+
+  /** Runs a request to its end on this thread, now. ENOTSUP when the device is asynchronous. */
+  runSync(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): void {
+    if (!this.#isSynchronous) {
+      throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
+    }
+    const pending = this.#run(this.#begin(op, blob, payload, bufferOffset, offset, count, true));
+    assert(pending === undefined, 'a synchronous operation has left something to wait for');
+  }
+
+  /** Runs a request. ENOMEM when the channel has as many as it takes. */
+  run(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): Promise<void> {
+    try {
+      return this.#run(this.#begin(op, blob, payload, bufferOffset, offset, count, false)) ?? Promise.resolve();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Runs a transfer's part from outside the blob: goes in, or queues if it is frozen. */
+  runPart(transfer: Transfer): MaybePromise<void> {
+    assert(transfer.isUnderWay, 'a transfer was used after it was given back');
+    const { slot } = transfer;
+    if (!this.#gate.tryEnter(slot)) return this.#runOnceThawed(transfer, slot);
+    let pending: MaybePromise<void>;
+    try {
+      requireSameBlob(this.#host.shared, slot, transfer.generation);
+      pending = transfer.op <= OP.READV ? this.#reader.readPart(transfer) : this.#writer.changePart(transfer);
+    } catch (error) {
+      this.#gate.leave(slot);
+      return this.#retry(transfer, error);
+    }
+    if (pending !== undefined) return this.#leaveAfter(transfer, slot, pending);
+    this.#gate.leave(slot);
+    return undefined;
+  }
+
+  /** From now on requests fail with EBADF. */
+  close(): void {
+    this.#closed = true;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Waits until no request is outstanding. */
+  *ended(): Steps<void> {
+    while (this.#outstanding > 0) yield new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  #begin(
+    op: Op,
+    blob: BlobRef,
+    payload: Payload,
+    bufferOffset: number,
+    offset: number,
+    count: number,
+    blocking: boolean,
+  ): Transfer {
+    if (this.#closed) throw new BlobstoreError('EBADF', 'the channel is closed');
+    checkRequest(this.#host, op, blob, payload, bufferOffset, offset, count);
+    if (!blocking) this.#countIn();
+    const transfer = this.#free.take();
+    transfer.begin(op, blob, payload, bufferOffset, offset, count, blocking);
+    return transfer;
+  }
+
+  /** The only place that gives transfers back. */
+  #end(transfer: Transfer): void {
+    const { blocking } = transfer;
+    this.#free.giveBack(transfer);
+    if (!blocking) this.#countOut();
+  }
+
+  /** Runs a transfer part by part, and ends it: now, or once what it waits for has ended. */
+  #run(transfer: Transfer): MaybePromise<void> {
+    try {
+      while (transfer.takePart()) {
+        const pending = this.runPart(transfer);
+        if (pending !== undefined) return this.#endAfter(transfer, this.#runRest(transfer, pending));
+      }
+    } catch (error) {
+      throw this.#fail(transfer, error);
+    }
+    this.#end(transfer);
+    return undefined;
+  }
+
+  async #endAfter(transfer: Transfer, pending: Promise<void>): Promise<void> {
+    try {
+      await pending;
+    } catch (error) {
+      throw this.#fail(transfer, error);
+    }
+    this.#end(transfer);
+  }
+
+  /** Ends a transfer that has failed; answers its error as users are to see it. */
+  #fail(transfer: Transfer, error: unknown): Error {
+    const failure = coded(error, DOING[transfer.op]);
+    this.#end(transfer);
+    return failure;
+  }
+
+  /** Goes on with a transfer when a part had to be waited for. */
+  async #runRest(transfer: Transfer, pending: Promise<void>): Promise<void> {
+    await pending;
+    while (transfer.takePart()) {
+      const next = this.runPart(transfer);
+      if (next !== undefined) await next;
+    }
+  }
+
+  #countIn(): void {
+    const { channelOpsMax } = this.#host;
+    if (this.#outstanding >= channelOpsMax) {
+      throw new BlobstoreError('ENOMEM', `the channel has ${channelOpsMax} requests under way already: wait for some`);
+    }
+    this.#outstanding++;
+  }
+
+  #countOut(): void {
+    this.#outstanding--;
+    if (this.#outstanding > 0 || this.#idleWaiters.length === 0) return;
+    const waiters = this.#idleWaiters;
+    this.#idleWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  /** Goes out when the part has ended. */
+  async #leaveAfter(transfer: Transfer, slot: number, pending: Promise<void>): Promise<void> {
+    let failure: { readonly error: unknown } | undefined;
+    try {
+      await pending;
+    } catch (error) {
+      failure = { error };
+    }
+    this.#gate.leave(slot);
+    if (failure) await this.#retry(transfer, failure.error);
+  }
+
+  /** Begins a part anew that met a frozen snapshot behind its blob, and throws any other error. The caller is outside. */
+  #retry(transfer: Transfer, error: unknown): MaybePromise<void> {
+    if (!(error instanceof FrozenBehind)) throw error;
+    return this.#gate.isFrozen(error.slot) ? this.#runOnceThawed(transfer, error.slot) : this.runPart(transfer);
+  }
+
+  /** Runs a part once a blob is thawed. EBUSY when this thread would have to stop, and must not. */
+  #runOnceThawed(transfer: Transfer, frozenSlot: number): MaybePromise<void> {
+    if (!transfer.blocking) return this.#gate.queue(frozenSlot, transfer);
+    this.#gate.blockUntilThawed(frozenSlot);
+    return this.runPart(transfer);
+  }
+}
