@@ -1,11 +1,8 @@
 /** Making and opening stores. */
 
 import { rm } from 'node:fs/promises';
+import { coded, throwIfAborted } from './api/failures.js';
 import type { CreateStoreOptions, OpenStoreOptions, Store } from './api/store.js';
-import { requireNoStore } from './existing-store.js';
-import { coded, throwIfAborted } from './failures.js';
-import { type HeldDevice, holdDevice } from './inline/open-device.js';
-import { createInline, type InlineOptions, openInline } from './inline/open-inline.js';
 import {
   checkCreateStore,
   checkOpenStore,
@@ -15,12 +12,15 @@ import {
   requestsMaxOf,
   syncIntervalMsOf,
   threadsOf,
-} from './store-options.js';
-import { startDataPlane } from './threads/data-plane.js';
-import { type OpenPooledOptions, openPooled, type PooledParts } from './threads/open-pooled.js';
+} from './checks/store-options.js';
+import { requireNoStore } from './devices/existing-store.js';
+import { type HeldDevice, holdDevice } from './devices/open-device.js';
+import { startDataPlane } from './io-pool/data-plane.js';
+import { createInline, type InlineOptions, openInline } from './local/open-inline.js';
+import { type OpenPooledOptions, openPooled, type PooledParts } from './metadata-thread/open-pooled.js';
 
 const PARTS: PooledParts = {
-  metadataWorker: new URL('./threads/metadata-worker.js', import.meta.url),
+  metadataWorker: new URL('./metadata-thread/metadata-worker.js', import.meta.url),
   startDataPlane,
 };
 

@@ -3,8 +3,8 @@
 import { type Blobstore, type BlockDevice, run } from '@blobyard/core';
 import type { DeviceSpec, MemoryDevice } from '@blobyard/io';
 import type { StoreHandle } from '@blobyard/workers';
-import { MailboxServer } from '../../../packages/workers/dist/threads/mailbox-server.js';
-import { makeStoreHandle } from '../../../packages/workers/dist/threads/store-handle.js';
+import { MailboxServer } from '../../../packages/workers/dist/mailbox/mailbox-server.js';
+import { makeStoreHandle } from '../../../packages/workers/dist/mailbox/store-handle.js';
 
 export class ServedStore {
   /** What other threads attach by. */

@@ -2,7 +2,7 @@
 
 import { BLOB, CHANNELS_MAX, ChannelTable, ClaimLog, SharedStore } from '@blobyard/core';
 import type { Store, StoreHandle } from '@blobyard/workers';
-import { Mailbox, REQUESTS_MAX, SLOT, STATE } from '../../../packages/workers/dist/threads/mailbox.js';
+import { Mailbox, REQUESTS_MAX, SLOT, STATE } from '../../../packages/workers/dist/mailbox/mailbox.js';
 
 /** How long a dead thread's row may take to be given back, in milliseconds. */
 const ROW_WAIT_MS = 5000;

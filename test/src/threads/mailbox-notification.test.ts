@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { SharedStore } from '@blobyard/core';
 import { expect, onTestFinished, test } from 'vitest';
-import { allocateMailboxes, Mailbox, SLOT, STATE } from '../../../packages/workers/dist/threads/mailbox.js';
+import { allocateMailboxes, Mailbox, SLOT, STATE } from '../../../packages/workers/dist/mailbox/mailbox.js';
 import type { CallerData } from './mailbox-caller.js';
 
 const CALLER = new URL('../../dist/threads/mailbox-caller.js', import.meta.url);

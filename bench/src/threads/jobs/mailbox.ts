@@ -4,8 +4,8 @@ import { threadId } from 'node:worker_threads';
 import { ChannelTable } from '@blobyard/core';
 import { openDevice } from '@blobyard/io';
 import type { StoreHandle } from '@blobyard/workers';
-import { REQUEST } from '../../../../packages/workers/dist/threads/mailbox.js';
-import { RemoteHost } from '../../../../packages/workers/dist/threads/remote-host.js';
+import { RemoteHost } from '../../../../packages/workers/dist/attached/remote-host.js';
+import { REQUEST } from '../../../../packages/workers/dist/mailbox/mailbox.js';
 import { thisThread } from '../../../../packages/workers/dist/threads/thread-life.js';
 import { forEachOperation, type Job } from '../job.js';
 

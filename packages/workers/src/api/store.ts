@@ -3,7 +3,7 @@
 import type { Writable } from 'node:stream';
 import type { Blobstore, BlobstoreError, BlockDevice, Channel, ClearMethod, Durability } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import type { StoreHandle } from '../threads/store-handle.js';
+import type { StoreHandle } from '../mailbox/store-handle.js';
 import type { Blob, BlobInfo, XattrValues } from './blob.js';
 
 /** A blob, by its id or by its name. */

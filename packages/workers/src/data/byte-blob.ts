@@ -2,14 +2,14 @@
 
 import type { Readable, Writable } from 'node:stream';
 import type { Blob, ReadStreamOptions, WriteStreamOptions } from '../api/blob.js';
-import { checkBytes, checkBytesList } from '../checks.js';
-import type { InFlight } from '../inline/in-flight.js';
+import { checkBytes, checkBytesList } from '../checks/checks.js';
+import { checkReadStream, checkWriteStream } from '../checks/stream-options.js';
 import { BlobReadStream } from '../streams/blob-read-stream.js';
 import { BlobWriteStream } from '../streams/blob-write-stream.js';
-import { checkReadStream, checkWriteStream } from '../streams/stream-options.js';
 import { type BytePort, readBytes, type SyncPort, trimBytes, writeBytes, zeroBytes } from './byte-io.js';
 import { readBytesSync, trimBytesSync, writeBytesSync, zeroBytesSync } from './byte-io-sync.js';
 import { checkRange, newArray, totalBytes } from './byte-ranges.js';
+import type { InFlight } from './in-flight.js';
 
 type ByteMethods =
   | 'read'

@@ -1,7 +1,7 @@
 /** The events of a store, and who listens. A listener never ends what the event is about: what it throws is a warning. */
 
 import type { StoreEvents, StoreListener } from '../api/store.js';
-import { checkChoice, checkFunction } from '../checks.js';
+import { checkChoice, checkFunction } from '../checks/checks.js';
 
 type EventName = keyof StoreEvents;
 

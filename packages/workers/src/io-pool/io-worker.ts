@@ -1,0 +1,51 @@
+/** What an I/O worker does: it attaches to the store, and serves a client's ring. Piscina calls these two, `begin` until it answers a row. */
+
+import type { MessagePort } from 'node:worker_threads';
+import { MemoryDevice } from '@blobyard/io';
+import { attach } from '../attached/attach.js';
+import type { StoreHandle } from '../mailbox/store-handle.js';
+import { type Envelope, toWire } from '../threads/wire-error.js';
+import type { RingBuffers } from './rings/ring-layout.js';
+import { RingServer } from './rings/ring-server.js';
+
+/** What a worker is given to begin with. */
+export interface IoWorkerTask {
+  readonly handle: StoreHandle;
+  readonly ring: RingBuffers;
+  readonly port: MessagePort;
+}
+
+/** Resolved when the ring is served no more, and the thread has detached. */
+let ended: Promise<void> = Promise.resolve();
+
+/** Begins to serve; answers the row of the worker's channel, or why it cannot. Serving goes on in the worker's event loop. */
+export async function begin(task: IoWorkerTask): Promise<Envelope<number>> {
+  try {
+    return { ok: await serve(task) };
+  } catch (error) {
+    task.port.close();
+    return { error: toWire(error) };
+  }
+}
+
+async function serve({ handle, ring, port }: IoWorkerTask): Promise<number> {
+  const store = await attach(handle);
+  const { device, row } = store.host;
+  const server = new RingServer(ring, port, {
+    channel: store.channel,
+    deviceMemory: device instanceof MemoryDevice ? device.memory : undefined,
+    promisesMax: handle.channelOpsMax,
+  });
+  ended = server.run().finally(() => store.detach());
+  ended.catch(() => undefined); // `end` may ask only after it has failed
+  return row;
+}
+
+/** Waits until the ring is served no more, which the client has asked for, and the thread has detached; answers if that failed. */
+export async function end(): Promise<Envelope<void>> {
+  try {
+    return { ok: await ended };
+  } catch (error) {
+    return { error: toWire(error) };
+  }
+}

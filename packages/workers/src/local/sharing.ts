@@ -1,0 +1,89 @@
+/** Sharing a store that this thread has with others: it serves them as their metadata thread. */
+
+import { BlobstoreError, run } from '@blobyard/core';
+import { specOfDevice } from '../devices/open-device.js';
+import { MailboxServer } from '../mailbox/mailbox-server.js';
+import { makeStoreHandle, type StoreHandle, servedHere } from '../mailbox/store-handle.js';
+import { shutOut } from '../threads/shut-out.js';
+import type { StoreContext } from './store-context.js';
+
+export class Sharing {
+  readonly #context: StoreContext;
+  readonly #requireListed: (id: bigint) => void;
+  readonly #shareWindow: number | undefined;
+  #shared: { readonly handle: StoreHandle; readonly server: MailboxServer } | undefined;
+
+  /**
+   * @param requireListed - throws ENOENT, or the damage of a damaged blob
+   * @param shareWindow - where other threads take their shares of the lock on the store's file
+   */
+  constructor(context: StoreContext, requireListed: (id: bigint) => void, shareWindow: number | undefined) {
+    this.#context = context;
+    this.#requireListed = requireListed;
+    this.#shareWindow = shareWindow;
+  }
+
+  /** What other threads attach by. ENOTSUP when they cannot reach the device. */
+  get handle(): StoreHandle {
+    this.#shared ??= this.#begin();
+    return this.#shared.handle;
+  }
+
+  /** Tells that the thread that had a channel is dead, where the system does not. */
+  async endDead(row: number): Promise<void> {
+    await this.#shared?.server.endDead(row);
+  }
+
+  /** Closes the blobs that attached threads have open. */
+  async evict(): Promise<void> {
+    await this.#shared?.server.evictAll();
+  }
+
+  /** The store stays open after all. */
+  readmit(): void {
+    this.#shared?.server.readmit();
+  }
+
+  /** Answers nobody any more. The store has ended, or is about to. */
+  stop(): void {
+    this.#shared?.server.stop();
+  }
+
+  /** After `stop`, when the store has ended: resolves when no other thread can write to its device any more. */
+  async shutOut(): Promise<void> {
+    if (this.#shared === undefined) return;
+    servedHere.delete(this.#shared.handle.name);
+    this.#shared = undefined;
+    await shutOut(this.#context.blobstore.shared, this.#shareWindow);
+  }
+
+  #begin(): { handle: StoreHandle; server: MailboxServer } {
+    const { blobstore, device, turns } = this.#context;
+    const spec = specOfDevice(device);
+    if (spec === undefined) {
+      const advice = "open the store on a device spec of kind 'memory', 'file' or 'custom'";
+      throw new BlobstoreError('ENOTSUP', `other threads cannot reach the device of this store: ${advice}`);
+    }
+    const handle = makeStoreHandle(blobstore, spec, this.#shareWindow);
+    const server = new MailboxServer(blobstore, handle.mailboxes, handle.name, {
+      open: (id) =>
+        turns.with(id, {}, () => {
+          this.#requireListed(id);
+          return run(blobstore.openBlob(id));
+        }),
+      close: (blob) => turns.with(blob.id, { state: true }, () => run(blobstore.closeBlob(blob))),
+      drop: (blob) =>
+        turns.with(blob.id, { state: true }, async () => {
+          if (!blobstore.isClosed) await run(blobstore.dropBlob(blob));
+        }),
+      flush: (blob) => turns.withState([blob.id], () => run(blobstore.flushBlob(blob))),
+      specOf: specOfDevice,
+      onBug: (error) => {
+        throw error; // to the process: nothing can be relied on any more
+      },
+    });
+    servedHere.add(handle.name);
+    void server.run();
+    return { handle, server };
+  }
+}

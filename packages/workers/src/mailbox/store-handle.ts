@@ -1,0 +1,105 @@
+/** What a store gives to other threads, to attach by: plain, cloneable any number of times, and small, since it shares memory. */
+
+import { randomUUID } from 'node:crypto';
+import {
+  type Blobstore,
+  BlobstoreError,
+  type GeometryFields,
+  PAGE_BYTES,
+  SharedStore,
+  type SharedStoreBuffers,
+  type ThreadIdentity,
+} from '@blobyard/core';
+import type { DeviceSpec } from '@blobyard/io';
+import { reading } from '../checks/checks.js';
+import { thisThread } from '../threads/thread-life.js';
+import { allocateMailboxes, MAILBOXES_BYTES } from './mailbox.js';
+
+const VERSION = 2;
+
+export interface StoreHandle {
+  readonly blobyard: typeof VERSION;
+  /** Tells stores of a process apart. */
+  readonly name: string;
+  /** How each thread opens the device. */
+  readonly device: DeviceSpec;
+  /** Where each thread takes its share of the lock on the device's file; undefined when there is none. */
+  readonly shareWindow: number | undefined;
+  /** Who answers the mailboxes, as the system knows it. */
+  readonly metadataThread: ThreadIdentity;
+  readonly geometry: GeometryFields;
+  /** Requests in promise form that a channel takes at once. */
+  readonly channelOpsMax: number;
+  readonly buffers: SharedStoreBuffers;
+  readonly mailboxes: SharedArrayBuffer;
+}
+
+/** Names of the stores that this thread serves to others. */
+export const servedHere = new Set<string>();
+
+/**
+ * The handle of an open store. Metadata thread, once.
+ * @param shareWindow - of the lock on the device's file, if somebody of this process has it
+ */
+export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec, shareWindow?: number): StoreHandle {
+  const { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount } = blobstore.geometry;
+  return {
+    blobyard: VERSION,
+    name: `blobyard ${randomUUID()}`,
+    device,
+    shareWindow,
+    metadataThread: thisThread(),
+    geometry: { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount },
+    channelOpsMax: blobstore.channelOpsMax,
+    buffers: blobstore.shared.buffers,
+    mailboxes: allocateMailboxes(),
+  };
+}
+
+/**
+ * A copy of a handle that has kept its shared memory on the way. EINVAL for anything else. (One that was put together by hand out
+ * of memory of the right sizes cannot be told from a true one.)
+ */
+export function checkStoreHandle(handle: StoreHandle): StoreHandle {
+  const isHandle = reading('the handle of a store', () => {
+    if (typeof handle !== 'object' || handle === null || handle.blobyard !== VERSION) return false;
+    const { name, device, shareWindow, metadataThread, geometry, channelOpsMax, buffers, mailboxes } = handle;
+    return (
+      typeof name === 'string' &&
+      typeof device === 'object' &&
+      (shareWindow === undefined || isCount(shareWindow)) &&
+      isCount(metadataThread.id) &&
+      isCount(metadataThread.since) &&
+      Number.isSafeInteger(channelOpsMax) &&
+      hasNumbers(geometry) &&
+      hasMemories(buffers) &&
+      isShared(mailboxes, MAILBOXES_BYTES)
+    );
+  });
+  if (isHandle) return { ...handle };
+  const advice = 'pass what store.share() answered by workerData or postMessage, within one process';
+  throw new BlobstoreError('EINVAL', `this is no handle of an open store: ${advice}`);
+}
+
+function hasNumbers(geometry: GeometryFields): boolean {
+  const { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount } = geometry;
+  const numbers = [blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount];
+  const divide =
+    PAGE_BYTES % blockLengthBytes === 0 && PAGE_BYTES % ioUnitBytes === 0 && clusterBytes % PAGE_BYTES === 0;
+  return (
+    divide && ioUnitBytes % blockLengthBytes === 0 && numbers.every((each) => Number.isSafeInteger(each) && each > 0)
+  );
+}
+
+function hasMemories(buffers: SharedStoreBuffers): boolean {
+  const least = SharedStore.leastBytes(buffers.mdPageCount);
+  return Object.entries(least).every(([name, bytes]) => isShared(buffers[name as keyof typeof least], bytes));
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isShared(memory: unknown, bytes: number): boolean {
+  return memory instanceof SharedArrayBuffer && memory.byteLength >= bytes;
+}
