@@ -5,6 +5,7 @@
 
 import { parentPort } from 'node:worker_threads';
 import { type AttachedBlob, type AttachedStore, attach, type StoreHandle } from '@blobyard/workers';
+import { hostOf } from '../../../packages/workers/dist/internal.js';
 import { Gate } from './gate.js';
 import { type StopStep, stopAt } from './stop-steps.js';
 
@@ -35,7 +36,7 @@ function filled(length: number, value: number): Uint8Array {
 const commands = {
   async attach(handle: StoreHandle): Promise<Attached> {
     const store = await attach(handle);
-    return { store: stores.push(store) - 1, row: store.host.shared.threadId - 1 };
+    return { store: stores.push(store) - 1, row: hostOf(store).shared.threadId - 1 };
   },
   detach: (store = 0): Promise<void> => stores[store].detach(),
   open: async (id: bigint, store = 0): Promise<OpenedBlob> => opened(await stores[store].open(id)),
@@ -59,7 +60,7 @@ const commands = {
   },
   /** Makes the thread stop at a step of the critical sections in which clusters are claimed and given back. */
   stopAt: (step: StopStep, gate: SharedArrayBuffer, store = 0): void => {
-    stopAt(stores[store].host.shared, step, gate);
+    stopAt(hostOf(stores[store]).shared, step, gate);
   },
   /** Writes a byte to one cluster after another until it fails; answers how many writes did not. */
   writeUntilFailure: async (blob: number, stride: number, count: number): Promise<{ done: number; code: string }> => {

@@ -2,8 +2,8 @@
 
 import { threadId } from 'node:worker_threads';
 import { type BlockDevice, Channel, ChannelTable, run, STORE_END } from '@blobyard/core';
+import type { StoreHandle } from '../api/store-handle.js';
 import { REQUEST } from '../mailbox/mailbox.js';
-import type { StoreHandle } from '../mailbox/store-handle.js';
 import { thisThread } from '../threads/thread-life.js';
 import { RemoteHost } from './remote-host.js';
 

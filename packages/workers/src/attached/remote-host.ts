@@ -15,10 +15,10 @@ import {
   waitFor,
 } from '@blobyard/core';
 import { openDeviceNowOrLater } from '@blobyard/io';
+import type { StoreHandle } from '../api/store-handle.js';
 import { SpecReceiver } from '../mailbox/external-specs.js';
 import { NO_ENTRY, REQUEST } from '../mailbox/mailbox.js';
 import { MailboxClient } from '../mailbox/mailbox-client.js';
-import type { StoreHandle } from '../mailbox/store-handle.js';
 import { ThreadLife } from './store-life.js';
 
 const RELEASE_OUTCOMES = ['done', 'frozen', 'locked'] as const;

@@ -15,7 +15,7 @@
 
 import { type SharedStore, STORE_END, type StoreLife } from '@blobyard/core';
 import { dropStoreShare } from '@blobyard/io/store-share';
-import type { StoreHandle } from '../mailbox/store-handle.js';
+import type { StoreHandle } from '../api/store-handle.js';
 import { ThreadProbe } from '../threads/thread-life.js';
 
 /** Shortest time between two looks at the system's list, in milliseconds: one takes 3 us, and where it is rare ten times that. */

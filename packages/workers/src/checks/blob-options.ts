@@ -1,6 +1,6 @@
 /** Options of creating and opening blobs, checked, and as the engine wants them. */
 
-import type { ClearMethod, CreateOptions, OpenBlobOptions as EngineOpenOptions } from '@blobyard/core';
+import type { ClearMethod } from '@blobyard/core';
 import type { BlobAddress, CreateBlobOptions, OpenBlobOptions } from '../api/store.js';
 import {
   checkBooleanOr,
@@ -12,7 +12,7 @@ import {
   invalid,
   reading,
 } from './checks.js';
-import { givenXattrs } from './xattr-values.js';
+import { type GivenXattrs, givenXattrs } from './xattr-values.js';
 
 const CLEAR_METHODS: readonly [ClearMethod, ...ClearMethod[]] = ['default', 'none', 'unmap', 'write_zeroes'];
 const CREATE_OPTIONS = [
@@ -25,21 +25,31 @@ const CREATE_OPTIONS = [
   'externalSnapshotId',
 ] as const;
 
-/** A new blob's name and xattrs, its size, and what else the engine needs to know. Throws EINVAL for options that cannot be. */
-export function checkCreateBlob(options: CreateBlobOptions | undefined, clusterBytes: number) {
+/** A blob to be made, as its options say. */
+export interface NewBlob {
+  readonly clusterCount: number;
+  readonly thin: boolean;
+  readonly clearMethod: ClearMethod;
+  readonly useExtentTable: boolean;
+  readonly externalSnapshotId: Uint8Array | undefined;
+  readonly xattrs: GivenXattrs;
+}
+
+/** Throws EINVAL for options that cannot be. */
+export function checkCreateBlob(options: CreateBlobOptions | undefined, clusterBytes: number): NewBlob {
   const given = checkOptions('options of a blob', options, CREATE_OPTIONS);
   const sizeBytes = checkIntegerOr('sizeBytes', given.sizeBytes, 0, 0, Number.MAX_SAFE_INTEGER);
-  const engineOptions: CreateOptions = {
+  return {
     clusterCount: Math.ceil(sizeBytes / clusterBytes),
     thin: checkBooleanOr('thin', given.thin, false),
     clearMethod: checkChoiceOr('clearMethod', given.clearMethod, CLEAR_METHODS),
     useExtentTable: checkBooleanOr('useExtentTable', given.useExtentTable, true),
     externalSnapshotId: checkExternalId(given.externalSnapshotId),
+    xattrs: givenXattrs(given),
   };
-  return { given: givenXattrs(given), sizeBytes, engineOptions };
 }
 
-export function checkOpenBlob(options: OpenBlobOptions | undefined): EngineOpenOptions {
+export function checkOpenBlob(options: OpenBlobOptions | undefined): OpenBlobOptions {
   const { clearMethod } = checkOptions('options of opening a blob', options, ['clearMethod']);
   return clearMethod === undefined ? {} : { clearMethod: checkChoiceOr('clearMethod', clearMethod, CLEAR_METHODS) };
 }

@@ -38,6 +38,11 @@ export class InFlight {
     return !this.#isClosed && this.#failure === undefined;
   }
 
+  /** True while something is under way. */
+  get isBusy(): boolean {
+    return this.#count > 0;
+  }
+
   requireOpen(): void {
     if (this.#isClosed) throw new BlobstoreError('EBADF', `${this.#what} is closed: open it again first`);
     if (this.#failure !== undefined) throw this.#failure;
@@ -90,6 +95,11 @@ export class InFlight {
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#count > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+  }
+
+  /** As `close`, when nothing is under way. */
+  closeIdle(): void {
+    this.#isClosed = true;
   }
 
   /** Takes `close` back. */

@@ -1,9 +1,9 @@
 /** What moves the bytes of a store in pool mode: I/O workers, and a channel of the calling thread's own for its `…Sync` calls. */
 
 import { BlobstoreError, type BlockDevice, type SharedStore } from '@blobyard/core';
+import type { StoreHandle } from '../api/store-handle.js';
 import { closeRemoteChannel, openRemoteChannel, type RemoteChannel } from '../attached/remote-channel.js';
 import type { PromiseChannel, SyncChannel } from '../data/byte-io.js';
-import type { StoreHandle } from '../mailbox/store-handle.js';
 import type { ServiceClient } from '../metadata-thread/service-client.js';
 import { IoPool, type WorkerEvents } from './io-pool.js';
 

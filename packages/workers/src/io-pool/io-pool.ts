@@ -10,7 +10,7 @@ import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import { MemoryDevice } from '@blobyard/io';
 import { coded } from '../api/failures.js';
 import type { WorkerLost, WorkerReplaced } from '../api/store.js';
-import type { StoreHandle } from '../mailbox/store-handle.js';
+import type { StoreHandle } from '../api/store-handle.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { IoSeat } from './io-seat.js';
 import { RingClient } from './rings/ring-client.js';

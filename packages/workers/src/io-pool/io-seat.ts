@@ -8,7 +8,7 @@ import { setTimeout } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { BlobstoreError, coded, type InvariantError } from '@blobyard/core';
 import { Piscina } from 'piscina';
-import type { StoreHandle } from '../mailbox/store-handle.js';
+import type { StoreHandle } from '../api/store-handle.js';
 import { type Envelope, fromWire } from '../threads/wire-error.js';
 import { execArgvForFiles } from '../threads/worker-options.js';
 import type { IoWorkerTask } from './io-worker.js';

@@ -2,8 +2,9 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import { MemoryDevice } from '@blobyard/io';
-import { attach } from '../attached/attach.js';
-import type { StoreHandle } from '../mailbox/store-handle.js';
+import type { StoreHandle } from '../api/store-handle.js';
+import { attachChannel } from '../attached/attach.js';
+import { closeRemoteChannel, type RemoteChannel } from '../attached/remote-channel.js';
 import { type Envelope, toWire } from '../threads/wire-error.js';
 import type { RingBuffers } from './rings/ring-layout.js';
 import { RingServer } from './rings/ring-server.js';
@@ -29,16 +30,26 @@ export async function begin(task: IoWorkerTask): Promise<Envelope<number>> {
 }
 
 async function serve({ handle, ring, port }: IoWorkerTask): Promise<number> {
-  const store = await attach(handle);
-  const { device, row } = store.host;
+  const remote = await attachChannel(handle);
+  const { device, row, life } = remote.host;
+  life.watch();
   const server = new RingServer(ring, port, {
-    channel: store.channel,
+    channel: remote.channel,
     deviceMemory: device instanceof MemoryDevice ? device.memory : undefined,
     promisesMax: handle.channelOpsMax,
   });
-  ended = server.run().finally(() => store.detach());
+  ended = serveAndLeave(server, remote);
   ended.catch(() => undefined); // `end` may ask only after it has failed
   return row;
+}
+
+async function serveAndLeave(server: RingServer, remote: RemoteChannel): Promise<void> {
+  try {
+    await server.run();
+  } finally {
+    await closeRemoteChannel(remote);
+    await remote.host.device.close();
+  }
 }
 
 /** Waits until the ring is served no more, which the client has asked for, and the thread has detached; answers if that failed. */

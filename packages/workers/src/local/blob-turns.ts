@@ -16,7 +16,7 @@
  * may be deleted meanwhile. `state` is apart from `turn` so that a flush does not wait for a long inflate.
  */
 
-import { type Blobstore, INVALID_BLOB_ID } from '@blobyard/core';
+import { type Blobstore, BlobstoreError, INVALID_BLOB_ID } from '@blobyard/core';
 import type { LockTable, LockWanted } from './lock-table.js';
 
 export interface TurnOptions {
@@ -36,22 +36,22 @@ export class BlobTurns {
 
   /** Runs an operation on a blob that is there, and stays. */
   with<T>(id: bigint, options: TurnOptions, operation: () => Promise<T>): Promise<T> {
-    const wanted = () => {
-      const locks: LockWanted[] = [id, ...this.#ancestors(id)].map((blob) => ({
-        kind: 'presence',
-        blob,
-        shared: true,
-      }));
-      if (options.turn) locks.push({ kind: 'turn', blob: id });
-      if (options.state) locks.push({ kind: 'state', blob: id });
-      return locks;
-    };
-    return this.#run(wanted, options.signal, operation);
+    return this.#run(() => this.#wanted(id, options), options.signal, operation);
+  }
+
+  /** As `with`, in this call. EBUSY when it is not its turn. */
+  now<T>(id: bigint, options: TurnOptions, operation: () => T): T {
+    return this.#runNow(this.#wanted(id, options), operation);
   }
 
   /** Runs an operation on an open blob's metadata that neither adds nor takes anything from other blobs. */
   async withState<T>(ids: readonly bigint[], operation: () => Promise<T>): Promise<T> {
-    return this.#run(() => ids.map((blob) => ({ kind: 'state', blob })), undefined, operation);
+    return this.#run(() => stateOf(ids), undefined, operation);
+  }
+
+  /** As `withState`, in this call. EBUSY when it is not its turn. */
+  nowWithState<T>(ids: readonly bigint[], operation: () => T): T {
+    return this.#runNow(stateOf(ids), operation);
   }
 
   /** Runs the deletion of a blob. */
@@ -83,6 +83,20 @@ export class BlobTurns {
     }
   }
 
+  /** What ends in this same call needs the locks to be free, and nobody can come between. */
+  #runNow<T>(wanted: readonly LockWanted[], operation: () => T): T {
+    if (this.#locks.areFree(wanted)) return operation();
+    const reason = 'another operation on the blob is under way';
+    throw new BlobstoreError('EBUSY', `a synchronous call would have to wait: ${reason}; use the promise form`);
+  }
+
+  #wanted(id: bigint, { turn, state }: TurnOptions): LockWanted[] {
+    const locks: LockWanted[] = [id, ...this.#ancestors(id)].map((blob) => ({ kind: 'presence', blob, shared: true }));
+    if (turn) locks.push({ kind: 'turn', blob: id });
+    if (state) locks.push({ kind: 'state', blob: id });
+    return locks;
+  }
+
   /** The snapshots that a blob reads through to, the nearest first. */
   #ancestors(id: bigint): bigint[] {
     const ancestors: bigint[] = [];
@@ -92,6 +106,10 @@ export class BlobTurns {
     }
     return ancestors;
   }
+}
+
+function stateOf(ids: readonly bigint[]): LockWanted[] {
+  return ids.map((blob) => ({ kind: 'state', blob }));
 }
 
 function sameLocks(one: readonly LockWanted[], other: readonly LockWanted[]): boolean {

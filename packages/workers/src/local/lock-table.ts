@@ -57,8 +57,17 @@ export class LockTable {
     return releaseAll;
   }
 
+  /** True when all could be had at once. */
+  areFree(wanted: readonly LockWanted[]): boolean {
+    return wanted.every(({ kind, blob, shared }) => {
+      const lock = this.#locks.get(nameOf(kind, blob));
+      // Each of those that share it, and nobody else, takes one: so nobody has it alone, or waits.
+      return lock === undefined || (shared === true && lock.users === SHARERS_MAX - lock.semaphore.getValue());
+    });
+  }
+
   async #acquireOne({ kind, blob, shared }: LockWanted): Promise<() => void> {
-    const name = `${kind} ${blob}`;
+    const name = nameOf(kind, blob);
     let lock = this.#locks.get(name);
     if (lock === undefined) {
       lock = { semaphore: new Semaphore(SHARERS_MAX), users: 0 };
@@ -73,6 +82,10 @@ export class LockTable {
       if (taken.users === 0) this.#locks.delete(name);
     };
   }
+}
+
+function nameOf(kind: LockKind, blob: bigint): string {
+  return `${kind} ${blob}`;
 }
 
 function inOrder(wanted: readonly LockWanted[]): LockWanted[] {

@@ -15,7 +15,7 @@ export class SelfSync {
   readonly #flush: () => Promise<void>;
   readonly #forget: (() => void) | undefined;
   readonly #timer: NodeJS.Timeout | undefined;
-  #isFlushing = false;
+  #flushing: Promise<void> | undefined;
 
   /**
    * @param flush - makes everything durable that was acknowledged
@@ -38,17 +38,21 @@ export class SelfSync {
     clearInterval(this.#timer);
   }
 
+  /** Resolves when it is not syncing. */
+  async idle(): Promise<void> {
+    await this.#flushing;
+  }
+
   /** An error is kept for who syncs, flushes or closes: what could not be written stays to be written. */
-  async #flushIfNeeded(): Promise<void> {
-    if (this.#isFlushing || this.#blobstore.isSynced) return;
-    this.#isFlushing = true;
-    try {
-      await this.#flush();
-    } catch {
-      // as said above
-    } finally {
-      this.#isFlushing = false;
-    }
+  #flushIfNeeded(): Promise<void> {
+    if (this.#flushing !== undefined) return this.#flushing;
+    if (this.#blobstore.isClosed || this.#blobstore.isSynced) return Promise.resolve();
+    this.#flushing = this.#flush()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#flushing = undefined;
+      });
+    return this.#flushing;
   }
 
   #flushNow(): void {

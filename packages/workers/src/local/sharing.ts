@@ -1,9 +1,10 @@
 /** Sharing a store that this thread has with others: it serves them as their metadata thread. */
 
 import { BlobstoreError, run } from '@blobyard/core';
+import type { StoreHandle } from '../api/store-handle.js';
 import { specOfDevice } from '../devices/open-device.js';
 import { MailboxServer } from '../mailbox/mailbox-server.js';
-import { makeStoreHandle, type StoreHandle, servedHere } from '../mailbox/store-handle.js';
+import { makeStoreHandle, servedHere } from '../mailbox/store-handle.js';
 import { shutOut } from '../threads/shut-out.js';
 import type { StoreContext } from './store-context.js';
 

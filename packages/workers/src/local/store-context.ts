@@ -1,4 +1,4 @@
-/** What a store and the handles of its blobs have in common, when all of it lives on one thread. */
+/** What a store whose metadata is on this thread, and the references to its blobs, have in common. */
 
 import {
   type Blobstore,
@@ -9,50 +9,33 @@ import {
   INVALID_BLOB_ID,
   type Pause,
   run,
+  runSync,
   type Steps,
   type Watched,
 } from '@blobyard/core';
 import type { BlobInfo } from '../api/blob.js';
 import { callUser } from '../api/failures.js';
 import type { LongWorkOptions } from '../api/long-work.js';
-import { EdgeArrays } from '../data/edge-arrays.js';
 import { longWorkTurns, operationTurns } from '../data/loop-turns.js';
-import { type PartSizes, partSizes } from '../data/parts.js';
-import { RequestSlots } from '../data/request-slots.js';
-import { WriteOrder } from '../data/write-order.js';
 import { type BlobNaming, namingOf } from './blob-naming.js';
 import { BlobTurns } from './blob-turns.js';
 import type { Catalogue } from './catalogue.js';
+import type { LocalBlob } from './local-blob.js';
 import { LockTable } from './lock-table.js';
-
-/** An open handle, as its store knows it. */
-export interface Handle {
-  readonly id: bigint;
-  readonly isClosed: boolean;
-  close(): Promise<void>;
-}
 
 export class StoreContext {
   readonly blobstore: Blobstore;
   /** For all transfers of the API. */
   readonly channel: Channel;
-  readonly slots: RequestSlots;
-  readonly edges: EdgeArrays;
-  readonly parts: PartSizes;
   readonly turns: BlobTurns;
   readonly catalogue: Catalogue;
   readonly naming: BlobNaming;
-  readonly handles = new Set<Handle>();
-  /** Handles of one blob share the order of its writes. */
-  readonly #orders = new WeakMap<EngineBlob, WriteOrder>();
+  /** References that have not been given back. */
+  readonly references = new Set<LocalBlob>();
 
-  constructor(blobstore: Blobstore, catalogue: Catalogue, requestsMax: number) {
+  constructor(blobstore: Blobstore, catalogue: Catalogue) {
     this.blobstore = blobstore;
     this.channel = blobstore.openChannel();
-    this.slots = new RequestSlots(requestsMax);
-    const { clusterBytes, ioUnitBytes } = blobstore.geometry;
-    this.edges = new EdgeArrays(ioUnitBytes);
-    this.parts = partSizes(clusterBytes, ioUnitBytes);
     this.turns = new BlobTurns(blobstore, new LockTable());
     this.catalogue = catalogue;
     this.naming = namingOf(blobstore);
@@ -66,21 +49,25 @@ export class StoreContext {
     return this.blobstore.geometry.clusterBytes;
   }
 
-  orderOf(blob: EngineBlob): WriteOrder {
-    let order = this.#orders.get(blob);
-    if (order === undefined) {
-      order = new WriteOrder();
-      this.#orders.set(blob, order);
-    }
-    return order;
-  }
-
   /**
    * Runs an operation of the engine, when it is time for it, and lets the event loop turn at its pauses.
    * @param pause - in the place of that
    */
   async run<T>(steps: Steps<T>, pause: Pause = pauseForOthers): Promise<T> {
     return operationTurns.tryPass() ? run(steps, pause) : operationTurns.later(() => run(steps, pause));
+  }
+
+  /** Runs an operation of the engine in this call. ENOTSUP with an asynchronous device, EBUSY when it would have to wait. */
+  runNow<T>(steps: Steps<T>): T {
+    if (!this.device.synchronous) {
+      throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
+    }
+    try {
+      return runSync(steps);
+    } catch (error) {
+      if (!(error instanceof BlobstoreError) || error.code !== 'ENOTSUP') throw error;
+      throw new BlobstoreError('EBUSY', error.message, { cause: error.cause });
+    }
   }
 
   /** What is known about an open blob. */

@@ -1,4 +1,4 @@
-/** What a store gives to other threads, to attach by: plain, cloneable any number of times, and small, since it shares memory. */
+/** Makes and checks what a store gives to other threads, to attach by. */
 
 import { randomUUID } from 'node:crypto';
 import {
@@ -8,31 +8,14 @@ import {
   PAGE_BYTES,
   SharedStore,
   type SharedStoreBuffers,
-  type ThreadIdentity,
 } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import type { StoreHandle } from '../api/store-handle.js';
 import { reading } from '../checks/checks.js';
 import { thisThread } from '../threads/thread-life.js';
 import { allocateMailboxes, MAILBOXES_BYTES } from './mailbox.js';
 
 const VERSION = 2;
-
-export interface StoreHandle {
-  readonly blobyard: typeof VERSION;
-  /** Tells stores of a process apart. */
-  readonly name: string;
-  /** How each thread opens the device. */
-  readonly device: DeviceSpec;
-  /** Where each thread takes its share of the lock on the device's file; undefined when there is none. */
-  readonly shareWindow: number | undefined;
-  /** Who answers the mailboxes, as the system knows it. */
-  readonly metadataThread: ThreadIdentity;
-  readonly geometry: GeometryFields;
-  /** Requests in promise form that a channel takes at once. */
-  readonly channelOpsMax: number;
-  readonly buffers: SharedStoreBuffers;
-  readonly mailboxes: SharedArrayBuffer;
-}
 
 /** Names of the stores that this thread serves to others. */
 export const servedHere = new Set<string>();

@@ -2,10 +2,10 @@
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import type { FindExternalSnapshot } from '../api/store.js';
+import type { ExternalAnswer } from '../calls/service-events.js';
 import { checkDevice } from '../devices/open-device.js';
 import { type ShareableDevice, shareable } from '../devices/shareable-device.js';
 import { toWire } from '../threads/wire-error.js';
-import type { ExternalAnswer } from './metadata-protocol.js';
 
 export class ExternalFinder {
   readonly #find: FindExternalSnapshot | undefined;

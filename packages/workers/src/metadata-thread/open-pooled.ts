@@ -1,29 +1,17 @@
 /** Making and opening a store in pool mode: starts its threads, and ends them when something fails. */
 
-import {
-  type BlobstoreError,
-  type BlockDevice,
-  Geometry,
-  type InitOptions,
-  type LoadOptions,
-  SharedStore,
-} from '@blobyard/core';
+import type { BlobstoreError, BlockDevice, InitOptions, LoadOptions } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import { callUser } from '../api/failures.js';
 import type { Damage, FindExternalSnapshot, FoundBlob, Store } from '../api/store.js';
-import { Listeners } from '../data/store-events.js';
 import type { HeldDevice } from '../devices/open-device.js';
 import { specForThreads } from '../devices/shareable-device.js';
-import type { DataPlane, StartDataPlane } from '../io-pool/data-plane.js';
-import type { WorkerEvents } from '../io-pool/io-pool.js';
+import type { StartDataPlane } from '../io-pool/data-plane.js';
+import { StoreFace } from '../store/store-face.js';
 import { fromWire } from '../threads/wire-error.js';
 import type { OpenedStore, StorePlan } from './metadata-protocol.js';
-import { PooledContext } from './pooled-context.js';
-import { PooledStore } from './pooled-store.js';
+import { PoolParts } from './pool-parts.js';
 import { ServiceClient } from './service-client.js';
-
-/** The number under which the client's thread uses shared structures, which it only reads. */
-const CLIENT_THREAD = 0;
 
 /** What pool mode is made of; tests have parts of their own. */
 export interface PooledParts {
@@ -40,7 +28,6 @@ export interface OpenPooledOptions {
   /** The device as the user named it. */
   readonly device: DeviceSpec | BlockDevice;
   readonly threads: number;
-  readonly requestsMax: number;
   readonly lowSpaceBytes: number | undefined;
   readonly syncIntervalMs: number | undefined;
   readonly findExternal: FindExternalSnapshot | undefined;
@@ -60,7 +47,8 @@ export async function openPooled(held: HeldDevice, options: OpenPooledOptions, p
     const opened = await metadata.follow({ signal }, (followed) => metadata.call('openStore', plan, followed));
     try {
       for (const blob of opened.found) if (onBlob) callUser('onBlob', onBlob, blob);
-      return await assemble(held, options, parts, metadata, opened);
+      const beginnings = { client: metadata, held, handle: opened.handle, damaged: damageFrom(opened) };
+      return new StoreFace(await PoolParts.start(beginnings, options.threads, parts.startDataPlane));
     } catch (error) {
       await Promise.allSettled([metadata.call('abandon')]);
       throw error;
@@ -71,38 +59,12 @@ export async function openPooled(held: HeldDevice, options: OpenPooledOptions, p
   }
 }
 
-async function assemble(
-  held: HeldDevice,
-  options: OpenPooledOptions,
-  parts: PooledParts,
-  metadata: ServiceClient,
-  opened: OpenedStore,
-): Promise<Store> {
-  const { handle } = opened;
-  const shared = new SharedStore(handle.buffers, CLIENT_THREAD);
-  const geometry = new Geometry(handle.geometry);
-  const listeners = new Listeners();
-  const events: WorkerEvents = {
-    lost: (event) => listeners.tell('worker-lost', event),
-    replaced: (event) => listeners.tell('worker-replaced', event),
-  };
-  const needs = { threads: options.threads, handle, shared, device: held.device, metadata, events };
-  const plane: DataPlane = await parts.startDataPlane(needs);
-  if (metadata.death !== undefined) {
-    plane.onMetadataDeath(metadata.death);
-    await Promise.allSettled([plane.stop()]);
-    throw metadata.death;
-  }
-  const context = new PooledContext(metadata, plane, held, handle, shared, geometry);
-  return new PooledStore(context, listeners, damageFrom(opened));
-}
-
 function planOf(held: HeldDevice, options: OpenPooledOptions): StorePlan {
-  const { work, requestsMax, lowSpaceBytes, syncIntervalMs, findExternal } = options;
+  const { work, lowSpaceBytes, syncIntervalMs, findExternal } = options;
   const device = specForThreads(options.device, held.device);
   const { shareWindow } = held;
   const findsExternal = findExternal !== undefined;
-  const common = { device, shareWindow, requestsMax, lowSpaceBytes, syncIntervalMs, findsExternal };
+  const common = { device, shareWindow, lowSpaceBytes, syncIntervalMs, findsExternal };
   if (work.kind === 'create') {
     const { openExternalSnapshot: _, ...init } = work.init;
     return { ...common, kind: 'create', init };

@@ -3,17 +3,17 @@
 import { workerData } from 'node:worker_threads';
 import { expose } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
-import type { InlineStore } from '../local/inline-store.js';
-import { ClientCallbacks } from './client-callbacks.js';
-import { enveloped } from './envelopes.js';
+import { ClientCallbacks } from '../calls/client-callbacks.js';
+import { enveloped } from '../calls/envelopes.js';
+import type { LocalStore } from '../local/local-store.js';
 import type { MetadataWorkerData } from './metadata-protocol.js';
-import { MetadataService } from './metadata-service.js';
+import { workerService } from './worker-service.js';
 
 /**
  * Serves the client that has started this thread, until it ends the thread.
  * @param onOpened - called once, with the store, before the client knows that it is open
  */
-export function serveMetadata(onOpened?: (store: InlineStore, service: MetadataService) => void): void {
+export function serveMetadata(onOpened?: (store: LocalStore) => void): void {
   const { service, events } = workerData as MetadataWorkerData;
-  expose(enveloped(new MetadataService(new ClientCallbacks(events), onOpened)), nodeEndpoint(service));
+  expose(enveloped(workerService(new ClientCallbacks(events), onOpened)), nodeEndpoint(service));
 }

@@ -10,13 +10,15 @@ import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { throwIfAborted } from '../api/failures.js';
 import type { LongWorkOptions, Progress } from '../api/long-work.js';
 import type { FindExternalSnapshot, LowSpace } from '../api/store.js';
+import type { Answer, Enveloped, Given, MethodOf } from '../calls/envelopes.js';
+import type { Followed } from '../calls/metadata-calls.js';
+import type { ServiceEvent } from '../calls/service-events.js';
 import type { Busy } from '../data/in-flight.js';
 import { CauseElsewhere, fromWire } from '../threads/wire-error.js';
 import { execArgvForFiles } from '../threads/worker-options.js';
-import type { Answer, Enveloped, Given, MethodOf } from './envelopes.js';
 import { ExternalFinder } from './external-finder.js';
-import type { Followed, MetadataWorkerData, ServiceEvent } from './metadata-protocol.js';
-import type { MetadataService } from './metadata-service.js';
+import type { MetadataWorkerData } from './metadata-protocol.js';
+import type { WorkerService } from './worker-service.js';
 
 /** Long work that goes on in the worker. */
 interface FollowedCall {
@@ -25,7 +27,7 @@ interface FollowedCall {
   thrown: unknown;
 }
 
-type ServiceMethod = MethodOf<MetadataService>;
+type ServiceMethod = MethodOf<WorkerService>;
 
 export class ServiceClient {
   readonly worker: Worker;
@@ -90,8 +92,8 @@ export class ServiceClient {
   /** Calls a method of the metadata service. Throws what it throws, and EIO when the worker has died or dies meanwhile. */
   call<Name extends ServiceMethod>(
     name: Name,
-    ...given: Given<MetadataService, Name>
-  ): Promise<Answer<MetadataService, Name>> {
+    ...given: Given<WorkerService, Name>
+  ): Promise<Answer<WorkerService, Name>> {
     return new Promise((resolve, reject) => {
       if (this.#death !== undefined) return reject(this.#death);
       this.busy.begin();
@@ -102,7 +104,7 @@ export class ServiceClient {
       this.#remote[name](...given).then(
         (envelope) => {
           end();
-          if ('ok' in envelope) resolve(envelope.ok as Answer<MetadataService, Name>);
+          if ('ok' in envelope) resolve(envelope.ok as Answer<WorkerService, Name>);
           else reject(fromWire(envelope.error));
         },
         (error: Error) => {
@@ -149,7 +151,7 @@ export class ServiceClient {
   }
 
   /** A call whose answer is of no interest. */
-  #tell<Name extends ServiceMethod>(name: Name, ...given: Given<MetadataService, Name>): void {
+  #tell<Name extends ServiceMethod>(name: Name, ...given: Given<WorkerService, Name>): void {
     this.call(name, ...given).catch(() => undefined);
   }
 

@@ -1,4 +1,4 @@
-/** Puts what all methods of a service answer, and what they throw, into envelopes, so that errors keep their code. */
+/** Puts what the methods of a service answer, and what they throw, into envelopes, so that errors keep their code. */
 
 import { type Envelope, toWire } from '../threads/wire-error.js';
 
@@ -25,13 +25,10 @@ export type Enveloped = Record<string, (...given: unknown[]) => Promise<Envelope
 /** An object with the methods of a service, each of which resolves to an envelope. */
 export function enveloped(service: object): Enveloped {
   const methods: Enveloped = {};
-  const prototype = Object.getPrototypeOf(service) as Record<string, (...given: unknown[]) => Promise<unknown>>;
-  for (const name of Object.getOwnPropertyNames(prototype)) {
-    if (name === 'constructor') continue;
-    const method = prototype[name];
+  for (const [name, method] of Object.entries(service) as [string, (...given: unknown[]) => Promise<unknown>][]) {
     methods[name] = async (...given) => {
       try {
-        return { ok: await method.apply(service, given) };
+        return { ok: await method(...given) };
       } catch (error) {
         return { error: toWire(error) };
       }

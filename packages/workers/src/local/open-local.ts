@@ -15,19 +15,14 @@ import { pauseUnlessAborted } from '../data/pause.js';
 import type { HeldDevice } from '../devices/open-device.js';
 import { isLvolstore, namingOf } from './blob-naming.js';
 import { Catalogue } from './catalogue.js';
-import { InlineStore, type InlineStoreOptions } from './inline-store.js';
+import { LocalStore, type LocalStoreOptions } from './local-store.js';
 import { StoreContext, superBlobOf } from './store-context.js';
 
-/** What making and opening a store have in common. */
-export interface InlineOptions extends InlineStoreOptions {
-  readonly requestsMax: number;
-}
-
-export interface CreateInlineOptions extends InlineOptions {
+export interface CreateLocalOptions extends LocalStoreOptions {
   readonly init: InitOptions;
 }
 
-export interface OpenInlineOptions extends InlineOptions {
+export interface OpenLocalOptions extends LocalStoreOptions {
   readonly load: LoadOptions;
   readonly grow?: boolean;
   readonly signal?: AbortSignal;
@@ -35,13 +30,13 @@ export interface OpenInlineOptions extends InlineOptions {
 }
 
 /** Makes a store; the device is the store's from then on. Throws as `createStore`. */
-export async function createInline(held: HeldDevice, options: CreateInlineOptions): Promise<InlineStore> {
+export async function createLocal(held: HeldDevice, options: CreateLocalOptions): Promise<LocalStore> {
   const blobstore = await run(Blobstore.init(held.device, options.init));
-  return new InlineStore(new StoreContext(blobstore, newCatalogue(blobstore), options.requestsMax), held, options);
+  return new LocalStore(new StoreContext(blobstore, newCatalogue(blobstore)), held, options);
 }
 
 /** Opens the store on a device, which is the store's from then on. Throws as `openStore`. */
-export async function openInline(held: HeldDevice, options: OpenInlineOptions): Promise<InlineStore> {
+export async function openLocal(held: HeldDevice, options: OpenLocalOptions): Promise<LocalStore> {
   const found: { id: bigint; nameBytes: Uint8Array | undefined; clusterCount: number }[] = [];
   const onBlob = (blob: LoadedBlob) => {
     // The engine shows the blob itself, with its xattrs; they are read only now.
@@ -63,7 +58,7 @@ export async function openInline(held: HeldDevice, options: OpenInlineOptions): 
       const sizeBytes = clusterCount * blobstore.geometry.clusterBytes;
       if (options.onBlob) callUser('onBlob', options.onBlob, { id, name, sizeBytes });
     }
-    return new InlineStore(new StoreContext(blobstore, catalogue, options.requestsMax), held, options);
+    return new LocalStore(new StoreContext(blobstore, catalogue), held, options);
   } catch (error) {
     await run(blobstore.abandon());
     throw error;
