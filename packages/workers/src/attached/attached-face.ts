@@ -37,6 +37,11 @@ export class AttachedFace extends StoreFace implements AttachedStore {
     return this.close();
   }
 
+  /** Once all has been let go, nothing is left that could fail. */
+  override close(): Promise<void> {
+    return this.parts.state === 'ended' ? Promise.resolve() : super.close();
+  }
+
   override async destroy(): Promise<void> {
     throw new BlobstoreError('ENOTSUP', 'an attached thread cannot destroy the store: the thread that opened it can');
   }

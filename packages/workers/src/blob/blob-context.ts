@@ -9,6 +9,7 @@ import type { BlobHandle } from './blob-handle.js';
 
 /** What all handles of one open blob share on this thread. */
 export interface BlobCommons {
+  readonly id: bigint;
   readonly generation: number;
   readonly order: WriteOrder;
   /** As this thread was told last. */
@@ -29,11 +30,16 @@ export class BlobContext {
     this.edges = new EdgeArrays(parts.geometry.ioUnitBytes);
   }
 
+  /** Of the blobs that are open, and of some that were. */
+  get commons(): BlobCommons[] {
+    return [...this.#commons.values()];
+  }
+
   /** Of a blob as long as it is open, by whichever handles: its slot has another generation afterwards. */
-  commonsOf({ slot, generation, name }: OpenedBlob): BlobCommons {
+  commonsOf({ id, slot, generation, name }: OpenedBlob): BlobCommons {
     let commons = this.#commons.get(slot);
     if (commons?.generation !== generation) {
-      commons = { generation, order: new WriteOrder(this.parts.data.isElsewhere), name };
+      commons = { id, generation, order: new WriteOrder(this.parts.data.isElsewhere), name };
       this.#commons.set(slot, commons);
     }
     commons.name = name;

@@ -16,9 +16,14 @@ const NAMES: readonly unknown[] = [
 
 type AnyListener = (...given: never[]) => unknown;
 
-export abstract class StoreEmitter extends EventEmitter<StoreEvents> {
-  /** Throws EBADF when nothing more comes. */
-  protected abstract requireEvents(): void;
+export class StoreEmitter extends EventEmitter<StoreEvents> {
+  readonly #requireOpen: () => void;
+
+  /** @param requireOpen - throws when nothing more comes */
+  constructor(requireOpen: () => void) {
+    super();
+    this.#requireOpen = requireOpen;
+  }
 
   override on(name: never, listener: AnyListener): this {
     this.#check(name, listener);
@@ -34,6 +39,16 @@ export abstract class StoreEmitter extends EventEmitter<StoreEvents> {
     return super.once(name, listener as never);
   }
 
+  override removeListener(name: never, listener: AnyListener): this {
+    checkName(name);
+    checkFunction('the listener', listener);
+    return super.removeListener(name, listener as never);
+  }
+
+  override off(name: never, listener: AnyListener): this {
+    return this.removeListener(name, listener);
+  }
+
   override prependListener(name: never, listener: AnyListener): this {
     this.#check(name, listener);
     return super.prependListener(name, listener as never);
@@ -44,23 +59,36 @@ export abstract class StoreEmitter extends EventEmitter<StoreEvents> {
     return super.prependOnceListener(name, listener as never);
   }
 
-  /** Calls the listeners, in the order in which they were added. What one throws, or rejects with, becomes a warning. */
-  protected tell<Name extends keyof StoreEvents>(name: Name, ...given: StoreEvents[Name]): void {
-    for (const listener of this.rawListeners(name as never)) void this.#call(name, listener as AnyListener, given);
-  }
-
-  /** Begins in this same call; an async function, so that listeners that are async are heard to the end. */
-  async #call(name: string, listener: AnyListener, given: readonly unknown[]): Promise<void> {
-    try {
-      await listener.apply(this, given as never[]);
-    } catch {
-      process.emitWarning(`a listener of '${name}' threw: the store goes on`, 'BlobyardWarning');
-    }
-  }
-
   #check(name: unknown, listener: unknown): void {
-    if (!NAMES.includes(name)) throw invalid('the event', name, "'low-space' or 'worker-lost' or 'worker-replaced'");
+    checkName(name);
     checkFunction('the listener', listener);
-    this.requireEvents();
+    this.#requireOpen();
+  }
+}
+
+function checkName(name: unknown): void {
+  if (!NAMES.includes(name)) throw invalid('the event', name, "'low-space' or 'worker-lost' or 'worker-replaced'");
+}
+
+/** Calls the listeners of a store, in the order in which they were added. What one throws, or rejects with, becomes a warning. */
+export function tellListeners<Name extends keyof StoreEvents>(
+  store: StoreEmitter,
+  name: Name,
+  ...given: StoreEvents[Name]
+): void {
+  for (const listener of store.rawListeners(name as never)) void call(store, name, listener as AnyListener, given);
+}
+
+/** Begins in this same call; an async function, so that listeners that are async are heard to the end. */
+async function call(
+  store: StoreEmitter,
+  name: string,
+  listener: AnyListener,
+  given: readonly unknown[],
+): Promise<void> {
+  try {
+    await listener.apply(store, given as never[]);
+  } catch {
+    process.emitWarning(`a listener of '${name}' threw: the store goes on`, 'BlobyardWarning');
   }
 }

@@ -22,7 +22,7 @@ import { checkWritableOr } from '../checks/checks.js';
 import { InFlight } from '../data/in-flight.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import type { StoreEnding, StoreParts } from '../ports/store-parts.js';
-import { StoreEmitter } from './store-emitter.js';
+import { StoreEmitter, tellListeners } from './store-emitter.js';
 
 /** Bytes of a dump that go into a stream at once. */
 const DUMP_CHUNK_BYTES = 1 << 16;
@@ -36,14 +36,14 @@ export class StoreFace extends StoreEmitter implements Store {
 
   /** @param parts - the store's from now on, to be ended with it */
   constructor(parts: StoreParts) {
-    super();
+    super(() => this.#inFlight.requireOpen());
     this.parts = parts;
     this.damaged = parts.damaged;
     this.#blobs = new BlobContext(parts);
     this.#inFlight = new InFlight(parts.title, parts.busy, parts.turns);
     parts.listen({
       event: (name, ...given) => {
-        if (!this.isClosed) this.tell(name, ...given);
+        if (!this.isClosed) tellListeners(this, name, ...given);
       },
       failed: (error) => {
         this.#inFlight.fail(error);
@@ -91,11 +91,13 @@ export class StoreFace extends StoreEmitter implements Store {
   delete(address: BlobAddress): Promise<void> {
     return this.#inFlight.run('delete a blob', async () => {
       const checked = checkAddress(address);
-      const isMeant = ({ id, name }: BlobHandle) =>
+      const isMeant = ({ id, name }: { readonly id: bigint; readonly name: string | undefined }) =>
         typeof checked === 'bigint' ? id === checked : name === checked.name;
       const closing = [...this.#blobs.handles].filter((handle) => handle.isClosed && isMeant(handle));
       if (closing.length > 0) await Promise.allSettled(closing.map((handle) => handle.close()));
+      const doomed = this.#blobs.commons.filter(isMeant);
       await this.parts.metadata.delete(checked);
+      for (const commons of doomed) commons.name = undefined;
     });
   }
 
@@ -161,10 +163,6 @@ export class StoreFace extends StoreEmitter implements Store {
 
   [asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  protected requireEvents(): void {
-    this.#inFlight.requireOpen();
   }
 
   #end(ending: StoreEnding): Promise<void> {
