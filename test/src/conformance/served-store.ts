@@ -1,9 +1,11 @@
 /** A store that this thread serves to other threads as their metadata thread. */
 
-import { type Blobstore, type BlockDevice, run } from '@blobyard/core';
+import { type Blobstore, type BlockDevice, type Blob as EngineBlob, run } from '@blobyard/core';
 import type { DeviceSpec, MemoryDevice } from '@blobyard/io';
 import type { StoreHandle } from '@blobyard/workers';
 import { MailboxServer } from '../../../packages/workers/dist/threads/mailbox-server.js';
+import { OpenHandles, type Reference } from '../../../packages/workers/dist/threads/open-handles.js';
+import type { RowService } from '../../../packages/workers/dist/threads/row-client.js';
 import { makeStoreHandle } from '../../../packages/workers/dist/threads/store-handle.js';
 
 export class ServedStore {
@@ -14,10 +16,7 @@ export class ServedStore {
   constructor(store: Blobstore, device: MemoryDevice) {
     this.handle = makeStoreHandle(store, device.spec);
     this.#server = new MailboxServer(store, this.handle.mailboxes, this.handle.name, {
-      open: (id) => run(store.openBlob(id)),
-      close: (blob) => run(store.closeBlob(blob)),
-      drop: (blob) => run(store.dropBlob(blob)),
-      flush: (blob) => run(store.flushBlob(blob)),
+      serviceFor: () => serviceOf(store),
       specOf: (opened: BlockDevice & { readonly spec?: DeviceSpec }) => opened.spec,
       onBug: (error) => {
         throw error; // to the process: nothing can be relied on any more
@@ -29,4 +28,26 @@ export class ServedStore {
   stop(): void {
     this.#server.stop();
   }
+}
+
+/** Opens, flushes and closes blobs, and has no methods to be called. */
+function serviceOf(store: Blobstore): RowService {
+  const handles = new OpenHandles<Reference>();
+  const referenceTo = (blob: EngineBlob): Reference => ({
+    close: () => run(store.closeBlob(blob)),
+    drop: () => run(store.dropBlob(blob)),
+    flush: () => run(store.flushBlob(blob)),
+  });
+  return {
+    method: () => undefined,
+    openAt: async (id) => {
+      const blob = await run(store.openBlob(id));
+      handles.add(referenceTo(blob), blob.slot, blob.generation);
+      return blob;
+    },
+    closeAt: (slot, generation) => handles.closeAt(slot, generation),
+    flushAt: (slot, generation) => handles.flushAt(slot, generation),
+    closeAll: () => handles.closeAll(),
+    dropAll: () => handles.dropAll(),
+  };
 }

@@ -1,7 +1,7 @@
 /** A handle of a blob whose store lives on this thread. */
 
 import { types } from 'node:util';
-import { BlobstoreError, type BlockDevice, type Blob as EngineBlob } from '@blobyard/core';
+import { type Blobstore, BlobstoreError, type BlockDevice, type Blob as EngineBlob, type Steps } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo, DerivedBlobOptions, Xattrs } from '../api/blob.js';
@@ -115,7 +115,7 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
     return this.inFlight.run('list clones', async () => [...this.#context.blobstore.clonesOf(this.id)]);
   }
 
-  snapshot(options?: DerivedBlobOptions): Promise<Blob> {
+  snapshot(options?: DerivedBlobOptions): Promise<InlineBlob> {
     return this.inFlight.run(`snapshot blob ${this.id}`, () => {
       const { naming } = this.#context;
       const checked = naming.forNew(givenXattrs(checkOptions('options of a snapshot', options, ['name', 'xattrs'])));
@@ -123,7 +123,7 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
     });
   }
 
-  clone(options?: DerivedBlobOptions): Promise<Blob> {
+  clone(options?: DerivedBlobOptions): Promise<InlineBlob> {
     return this.inFlight.run(`clone blob ${this.id}`, () => {
       const { blobstore, naming } = this.#context;
       const checked = naming.forNew(givenXattrs(checkOptions('options of a clone', options, ['name', 'xattrs'])));
@@ -196,11 +196,32 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
     return this.close();
   }
 
-  async #close(): Promise<void> {
-    const { blobstore, turns, handles } = this.#context;
+  /** The handle is another thread's: who serves that closes it, or drops it when the store closes. */
+  lend(): this {
+    this.#context.handles.delete(this);
+    return this;
+  }
+
+  /** As `close`, of a thread that hears of no error: a blob that cannot be written is the store's then. */
+  async drop(): Promise<void> {
+    try {
+      if (this.#closing !== undefined) return await this.#closing;
+    } catch {
+      // it is dropped instead
+    }
     await this.inFlight.close();
+    await this.#end((blobstore) => blobstore.dropBlob(this.#blob));
+  }
+
+  async #close(): Promise<void> {
+    await this.inFlight.close();
+    await this.#end((blobstore) => blobstore.closeBlob(this.#blob));
+  }
+
+  async #end(letGo: (blobstore: Blobstore) => Steps<void>): Promise<void> {
+    const { blobstore, turns, handles } = this.#context;
     if (!blobstore.isClosed) {
-      await turns.with(this.id, { state: true }, () => this.#context.run(blobstore.closeBlob(this.#blob)));
+      await turns.with(this.id, { state: true }, () => this.#context.run(letGo(blobstore)));
     }
     handles.delete(this);
   }
@@ -229,7 +250,7 @@ export class InlineBlob extends ByteBlob implements Blob, Handle {
   }
 
   /** Makes a blob that has to do with this one, opens and lists it. */
-  #derive(given: NewXattrs, changesState: boolean, make: () => Promise<bigint>): Promise<Blob> {
+  #derive(given: NewXattrs, changesState: boolean, make: () => Promise<bigint>): Promise<InlineBlob> {
     const { blobstore, catalogue, turns } = this.#context;
     return catalogue.promising(given.name, undefined, () =>
       turns.with(this.id, { turn: true, state: changesState }, async () => {

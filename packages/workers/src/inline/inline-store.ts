@@ -12,7 +12,7 @@ import {
   type Steps,
 } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
-import type { Blob, BlobInfo } from '../api/blob.js';
+import type { BlobInfo } from '../api/blob.js';
 import type {
   BlobAddress,
   CreateBlobOptions,
@@ -30,6 +30,7 @@ import { operationTurns } from '../data/loop-turns.js';
 import { Listeners } from '../data/store-events.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import { coded } from '../failures.js';
+import { AttachedService } from '../threads/attached-service.js';
 import type { StoreHandle } from '../threads/store-handle.js';
 import { checkAddress, checkCreateBlob, checkOpenBlob } from './blob-options.js';
 import { InFlight } from './in-flight.js';
@@ -62,7 +63,7 @@ export class InlineStore implements Store {
   constructor(context: StoreContext, held: HeldDevice, { lowSpaceBytes, syncIntervalMs }: InlineStoreOptions = {}) {
     this.#context = context;
     this.#held = held;
-    this.#sharing = new Sharing(context, (id) => this.#requireListed(id), held.shareWindow);
+    this.#sharing = new Sharing(context, (callbacks) => new AttachedService(this, callbacks), held.shareWindow);
     this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
     this.#watchSpace(lowSpaceBytes);
     this.#selfSync = new SelfSync(context.blobstore, () => this.flush(), syncIntervalMs);
@@ -110,7 +111,7 @@ export class InlineStore implements Store {
     return this;
   }
 
-  create(options?: CreateBlobOptions): Promise<Blob> {
+  create(options?: CreateBlobOptions): Promise<InlineBlob> {
     return this.#inFlight.run('create a blob', () => {
       const { blobstore, catalogue, clusterBytes, naming } = this.#context;
       const { given, engineOptions } = checkCreateBlob(options, clusterBytes);
@@ -123,7 +124,7 @@ export class InlineStore implements Store {
     });
   }
 
-  open(address: BlobAddress, options?: OpenBlobOptions): Promise<Blob> {
+  open(address: BlobAddress, options?: OpenBlobOptions): Promise<InlineBlob> {
     return this.#inFlight.run('open a blob', () => {
       const { blobstore, turns } = this.#context;
       const engineOptions = checkOpenBlob(options);
@@ -268,6 +269,7 @@ export class InlineStore implements Store {
 
   async #endOnce(finish: (blobstore: Blobstore) => Steps<void>): Promise<void> {
     const { blobstore, handles } = this.#context;
+    this.#sharing.unpace();
     const idle = this.#inFlight.close();
     const closing = [...handles].map((handle) => handle.close());
     await idle;
@@ -279,7 +281,6 @@ export class InlineStore implements Store {
     } catch (error) {
       if (isCoded(error, 'EBUSY') && !blobstore.isClosed) {
         this.#inFlight.reopen();
-        this.#sharing.readmit();
         throw error;
       }
       await this.#letGo();

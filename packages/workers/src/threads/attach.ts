@@ -98,6 +98,11 @@ export class AttachedStore implements AsyncDisposable {
     return { shared, geometry, device, row, keepAlive: this.#keepAlive };
   }
 
+  /** For this package: by which this thread has the metadata thread do things. */
+  get calls(): RemoteHost['calls'] {
+    return this.#host.calls;
+  }
+
   /**
    * Opens a blob by its id, stopping this thread meanwhile.
    * @throws ENOENT no such blob, EBADF detached, or the store is closed; EBUSY where the answer would have to wait for operations

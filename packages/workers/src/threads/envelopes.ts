@@ -22,13 +22,13 @@ export type Answer<Service, Name extends MethodOf<Service>> = Service[Name] exte
 
 export type Enveloped = Record<string, (...given: unknown[]) => Promise<Envelope<unknown>>>;
 
-/** An object with the methods of a service, each of which resolves to an envelope. */
+type Methods = Record<string, (...given: unknown[]) => Promise<unknown>>;
+
+/** An object with the methods of a service, its class's and those of what that extends, each of which resolves to an envelope. */
 export function enveloped(service: object): Enveloped {
   const methods: Enveloped = {};
-  const prototype = Object.getPrototypeOf(service) as Record<string, (...given: unknown[]) => Promise<unknown>>;
-  for (const name of Object.getOwnPropertyNames(prototype)) {
-    if (name === 'constructor') continue;
-    const method = prototype[name];
+  for (const name of methodNames(service)) {
+    const method = (service as Methods)[name];
     methods[name] = async (...given) => {
       try {
         return { ok: await method.apply(service, given) };
@@ -38,4 +38,14 @@ export function enveloped(service: object): Enveloped {
     };
   }
   return methods;
+}
+
+function methodNames(service: object): string[] {
+  const names: string[] = [];
+  for (let at = Object.getPrototypeOf(service); at !== Object.prototype; at = Object.getPrototypeOf(at)) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
+      if (typeof value === 'function' && name !== 'constructor') names.push(name);
+    }
+  }
+  return names;
 }

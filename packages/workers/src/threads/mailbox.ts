@@ -11,11 +11,14 @@
  * | row | `SUBMITTED` | the row's thread | metadata thread |
  * | row | `RING`… | the row's thread, before `SUBMITTED` says so | metadata thread |
  * | row | `DONE` | metadata thread | the row's thread, which waits on it for answers in promise form |
+ * | row | `POSTED` | the row's thread, after it has posted a message | metadata thread |
+ * | row | `TOLD` | metadata thread, after it has posted a message | the row's thread, which waits on it for answers to calls |
  * | slot | `STATE` | the row's thread makes it `SUBMITTED` and `FREE`, the metadata thread `DONE` | both; a synchronous call waits on it |
  * | slot | all else | whoever has the slot by its state | the other one |
  *
  * No wake-up of the metadata thread is lost: a thread sets its row's bit and then looks at `ASLEEP`; the metadata thread sets
  * `ASLEEP` and then looks at the bits. Whichever comes second sees the other. It waits on the `BELL` that it read before.
+ * Messages, and what their counts are for: `call-port.ts`.
  */
 
 import { CHANNELS_MAX, NONE_U32 } from '@blobyard/core';
@@ -25,7 +28,7 @@ export const HEAD = { BELL: 0, ASLEEP: 16, READY: 32, READY_WORDS: CHANNELS_MAX 
 /** Requests of one channel that can be under way at once; more wait in the channel. A power of two. */
 export const REQUESTS_MAX = 64;
 
-const ROW = { SUBMITTED: 0, DONE: 16, RING: 32, SLOTS: 32 + REQUESTS_MAX } as const;
+const ROW = { SUBMITTED: 0, POSTED: 1, DONE: 16, TOLD: 17, RING: 32, SLOTS: 32 + REQUESTS_MAX } as const;
 
 export const SLOT = {
   STATE: 0,
@@ -65,6 +68,8 @@ export const REQUEST = {
   FLUSH: 10,
   /** The channel is about to close: its blobs are closed. */
   LEAVE: 9,
+  /** The row's thread is about to call methods: the metadata thread opens its side of the messages. */
+  JOIN: 11,
 } as const;
 export type Request = (typeof REQUEST)[keyof typeof REQUEST];
 
@@ -103,6 +108,16 @@ export class Mailbox {
   /** Where the word lies that counts answers; it wraps. */
   get doneAt(): number {
     return this.#base + ROW.DONE;
+  }
+
+  /** Where the word lies that counts messages to the metadata thread; it wraps. */
+  get postedAt(): number {
+    return this.#base + ROW.POSTED;
+  }
+
+  /** Where the word lies that counts messages to the row's thread; it wraps. */
+  get toldAt(): number {
+    return this.#base + ROW.TOLD;
   }
 
   /** Where the ring names the slot of a submission. */

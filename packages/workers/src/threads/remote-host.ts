@@ -15,6 +15,8 @@ import {
   waitFor,
 } from '@blobyard/core';
 import { openDeviceNowOrLater } from '@blobyard/io';
+import type { AttachedCalls } from './attached-service.js';
+import { CallClient } from './call-client.js';
 import { SpecReceiver } from './external-specs.js';
 import { NO_ENTRY, REQUEST } from './mailbox.js';
 import { MailboxClient } from './mailbox-client.js';
@@ -86,6 +88,8 @@ export class RemoteHost implements ChannelHost {
   readonly mailbox: MailboxClient;
   readonly life: ThreadLife;
   readonly #externals = new Map<number, External>();
+  readonly #handle: StoreHandle;
+  #calls: CallClient<AttachedCalls> | undefined;
   readonly #specs: SpecReceiver;
 
   /**
@@ -93,6 +97,7 @@ export class RemoteHost implements ChannelHost {
    * @param row - of the channel table, taken for this thread
    */
   constructor(handle: StoreHandle, device: BlockDevice, row: number) {
+    this.#handle = handle;
     this.shared = SharedStore.ofRow(handle.buffers, row);
     this.life = new ThreadLife(handle, this.shared, row);
     this.shared.life = this.life;
@@ -103,6 +108,14 @@ export class RemoteHost implements ChannelHost {
     this.mailbox = new MailboxClient(this.shared, handle.mailboxes, row);
     this.metadata = new RemotePort(this.mailbox);
     this.#specs = new SpecReceiver(handle.name, row);
+  }
+
+  /** By which this thread calls methods of the metadata thread; from the first use on it has a channel for their messages. */
+  get calls(): CallClient<AttachedCalls> {
+    const { shared, mailbox, row } = this;
+    const { mailboxes, name } = this.#handle;
+    this.#calls ??= new CallClient({ shared, mailbox, mailboxes, row, name });
+    return this.#calls;
   }
 
   /**
@@ -124,8 +137,9 @@ export class RemoteHost implements ChannelHost {
     return device;
   }
 
-  /** Closes the devices behind external clones. */
+  /** Closes the devices behind external clones, and the ways of messages. */
   async close(): Promise<void> {
+    this.#calls?.close();
     this.#specs.close();
     for (const [slot, external] of this.#externals) {
       this.#externals.delete(slot);

@@ -7,23 +7,16 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { BlobstoreError } from '@blobyard/core';
 import { wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
-import type { LongWorkOptions, Progress } from '../api/long-work.js';
+import type { LongWorkOptions } from '../api/long-work.js';
 import type { FindExternalSnapshot, LowSpace } from '../api/store.js';
-import { throwIfAborted } from '../failures.js';
 import type { Busy } from '../inline/in-flight.js';
 import type { Answer, Enveloped, Given, MethodOf } from './envelopes.js';
 import { ExternalFinder } from './external-finder.js';
+import { FollowedCalls } from './followed-calls.js';
 import type { Followed, MetadataWorkerData, ServiceEvent } from './metadata-protocol.js';
 import type { MetadataService } from './metadata-service.js';
-import { CauseElsewhere, fromWire } from './wire-error.js';
+import { fromWire, notPosted } from './wire-error.js';
 import { execArgvForFiles } from './worker-options.js';
-
-/** Long work that goes on in the worker. */
-interface FollowedCall {
-  readonly onProgress: ((progress: Progress) => void) | undefined;
-  /** What the callback threw. */
-  thrown: unknown;
-}
 
 type ServiceMethod = MethodOf<MetadataService>;
 
@@ -36,9 +29,11 @@ export class ServiceClient {
   readonly #finder: ExternalFinder;
   /** Calls under way: how to reject them. */
   readonly #pending = new Set<(error: Error) => void>();
-  readonly #followed = new Map<number, FollowedCall>();
+  readonly #followed = new FollowedCalls({
+    abort: (call) => this.#tell('abort', call),
+    seen: (call, isRefused) => this.#tell('seen', call, isRefused),
+  });
   readonly #exited: Promise<void>;
-  #nextCall = 1;
   #isEnding = false;
   #death: BlobstoreError | undefined;
   /** What the worker told while nobody listened. */
@@ -114,25 +109,8 @@ export class ServiceClient {
   }
 
   /** Runs a call of long work with what the worker needs to know so that it can be followed, and ended. */
-  async follow<T>({ signal, onProgress }: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T> {
-    throwIfAborted(signal);
-    const call = this.#nextCall++;
-    const followed: FollowedCall = { onProgress, thrown: undefined };
-    this.#followed.set(call, followed);
-    const onAbort = () => this.#tell('abort', call);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    try {
-      return await begin({ call, hasProgress: onProgress !== undefined });
-    } catch (error) {
-      const cause = error instanceof Error ? error.cause : undefined;
-      if (cause instanceof CauseElsewhere) {
-        (error as Error).cause = cause.which === 'signal' ? signal?.reason : followed.thrown;
-      }
-      throw error;
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
-      this.#followed.delete(call);
-    }
+  follow<T>(options: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T> {
+    return this.#followed.follow(options, begin);
   }
 
   /** Ends the worker, whatever it is doing. Calls under way fail. */
@@ -154,23 +132,10 @@ export class ServiceClient {
   }
 
   #onEvent(event: ServiceEvent): void {
-    if (event.kind === 'progress') this.#onProgress(event.call, event.progress);
+    if (event.kind === 'progress') this.#followed.progressed(event.call, event.progress);
     else if (event.kind === 'low-space') this.#onLowSpace(event.lowSpace);
     else if (event.kind === 'external') this.#finder.find(event.request, event);
     else this.#finder.close(event.request);
-  }
-
-  #onProgress(call: number, progress: Progress): void {
-    const followed = this.#followed.get(call);
-    if (followed === undefined) return;
-    let isRefused = false;
-    try {
-      followed.onProgress?.(progress);
-    } catch (thrown) {
-      followed.thrown = thrown;
-      isRefused = true;
-    }
-    this.#tell('seen', call, isRefused);
   }
 
   #watch(): Promise<void> {
@@ -216,12 +181,4 @@ function refCounted(worker: Worker): Busy {
       if (--count === 0) worker.unref();
     },
   };
-}
-
-/** A call that could not even be sent. */
-function notPosted(error: Error): Error {
-  if (error.name !== 'DataCloneError') return error;
-  return new BlobstoreError('EINVAL', `an argument cannot be sent to the metadata worker: ${error.message}`, {
-    cause: error,
-  });
 }
