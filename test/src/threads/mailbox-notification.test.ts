@@ -39,5 +39,5 @@ test('a synchronous request sleeps on when it is woken before its answer is ther
   words[slot + SLOT.RESULTS + 1] = 8;
   Atomics.store(words, slot + SLOT.STATE, STATE.DONE);
   Atomics.notify(words, slot + SLOT.STATE);
-  expect(await answered).toEqual([{ first: 7, second: 8 }]);
+  expect(await answered).toMatchObject([{ first: 7, second: 8 }]);
 });

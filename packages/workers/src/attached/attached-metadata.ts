@@ -1,4 +1,7 @@
-/** What the metadata thread answers to a thread that is attached, by its mailbox. */
+/**
+ * What the metadata thread answers to a thread that is attached. Most goes by calls; what is done often (opening a blob by its id,
+ * flushing and closing it) by requests of its mailbox, which are faster.
+ */
 
 import {
   BLOB,
@@ -10,127 +13,113 @@ import {
   STORE_END,
   type Waitable,
 } from '@blobyard/core';
-import type { BlobAddress } from '../api/store.js';
+import type { BlobAddress, OpenBlobOptions } from '../api/store.js';
+import { metadataByCalls } from '../calls/metadata-calls.js';
 import { REQUEST } from '../mailbox/mailbox.js';
+import type { MailboxAnswer } from '../mailbox/mailbox-client.js';
 import type { MetadataPort, OpenedBlob, SyncMetadata } from '../ports/metadata-port.js';
 import type { RemoteHost } from './remote-host.js';
 
-/** Where a handle's blob is in shared memory. */
-interface Place {
-  readonly slot: number;
-  readonly generation: number;
-}
-
 export class AttachedMetadata {
+  /** In promise form. */
+  readonly port: MetadataPort;
+  /** The same, stopping the thread; EBUSY where what is waited for may wait for this thread's operations in promise form. */
+  readonly sync: SyncMetadata;
   readonly #host: RemoteHost;
   readonly #channel: Channel;
-  readonly #places = new Map<number, Place>();
-  #nextHandle = 1;
+  /** Generations of the blobs of handles, and their slots. */
+  readonly #opened = new Map<number, OpenedBlob>();
 
   constructor(host: RemoteHost, channel: Channel) {
     this.#host = host;
     this.#channel = channel;
-  }
-
-  get port(): MetadataPort {
-    const refuse = async () => {
-      throw new BlobstoreError('ENOTSUP', 'attached threads cannot do this: do it on the thread that opened the store');
+    const keep = async (opening: Promise<OpenedBlob>) => this.#keep(await opening);
+    const byCalls = metadataByCalls({
+      call: (name, ...given) => host.calls.call(name, ...given).promise(),
+      follow: (options, begin) => host.calls.follow(options, begin),
+    });
+    this.port = {
+      ...byCalls,
+      create: (blob) => keep(byCalls.create(blob)),
+      snapshot: (handle, xattrs) => keep(byCalls.snapshot(handle, xattrs)),
+      clone: (handle, xattrs) => keep(byCalls.clone(handle, xattrs)),
+      open: async (address, options) => this.#keep(await this.#open(address, options).promise()),
+      flushBlob: (handle) => this.#flush(handle).promise(),
+      closeHandle: (handle) => this.#close(handle).promise(),
     };
-    return {
-      create: refuse,
-      open: async (address) => this.#open(address).promise(),
-      delete: refuse,
-      blobs: refuse,
-      stats: refuse,
-      getSuperBlob: refuse,
-      setSuperBlob: refuse,
-      grow: refuse,
-      flush: refuse,
-      dump: refuse,
-      info: refuse,
-      clones: refuse,
-      snapshot: refuse,
-      clone: refuse,
-      inflate: refuse,
-      decouple: refuse,
-      copyTo: refuse,
-      resize: refuse,
-      setReadOnly: refuse,
-      syncBlob: refuse,
-      flushBlob: async (handle) => this.#flush(handle).promise(),
-      getXattr: refuse,
-      getXattrText: refuse,
-      listXattrs: refuse,
-      changeXattrs: refuse,
-      closeHandle: async (handle) => this.#close(handle).promise(),
-    };
-  }
-
-  get sync(): SyncMetadata {
-    const refuse = () => {
-      throw new BlobstoreError('ENOTSUP', 'attached threads cannot do this: use the promise form of this call');
-    };
-    return {
-      open: (address) => this.#block(this.#open(address)),
-      flush: refuse,
-      syncBlob: refuse,
+    this.sync = {
+      open: (address, options) => this.#keep(this.#block(this.#open(address, options))),
+      flush: () => this.#block(host.calls.call('flush')),
+      syncBlob: (handle) => this.#block(host.calls.call('syncBlob', handle)),
       flushBlob: (handle) => this.#block(this.#flush(handle)),
       closeHandle: (handle) => this.#block(this.#close(handle)),
     };
   }
 
-  /** What the answer waits for may wait for this thread's operations in promise form: then that is EBUSY. */
   #block<T>(waitable: Waitable<T>): T {
     this.#channel.requireMayBlock();
     return waitable.block();
   }
 
-  #open(address: BlobAddress): Waitable<OpenedBlob> {
-    if (typeof address !== 'bigint') throw new BlobstoreError('ENOTSUP', 'attached threads open blobs by their ids');
-    const page = pageOf(address);
-    return mapped(this.#host.mailbox.request(REQUEST.OPEN, page), ({ first, second }) => {
-      const handle = this.#nextHandle++;
-      this.#places.set(handle, { slot: first, generation: second });
-      return { handle, id: address, name: undefined, slot: first, generation: second };
-    });
+  #keep(opened: OpenedBlob): OpenedBlob {
+    this.#opened.set(opened.handle, opened);
+    return opened;
+  }
+
+  #open(address: BlobAddress, options: OpenBlobOptions): Waitable<OpenedBlob> {
+    const { calls, mailbox } = this.#host;
+    if (typeof address !== 'bigint' || options.clearMethod !== undefined) return calls.call('open', address, options);
+    const opening = mailbox.request(REQUEST.OPEN, pageOf(address));
+    return {
+      async promise() {
+        const answer = await opening.promise();
+        return openedBlob(address, answer, answer.text ?? (await calls.call('info', answer.third).promise()).name);
+      },
+      block() {
+        const answer = opening.block();
+        return openedBlob(address, answer, answer.text ?? calls.call('info', answer.third).block().name);
+      },
+    };
   }
 
   #flush(handle: number): Waitable<void> {
-    const { slot, generation } = this.#place(handle);
-    return mapped(this.#host.mailbox.request(REQUEST.FLUSH, slot, generation), () => undefined);
+    const flushing = this.#host.mailbox.request(REQUEST.FLUSH, handle);
+    return {
+      async promise() {
+        await flushing.promise();
+      },
+      block() {
+        flushing.block();
+      },
+    };
   }
 
   /** A blob that the store has closed needs no closing: its own close has heard of errors. */
   #close(handle: number): Waitable<void> {
     const { shared, mailbox } = this.#host;
-    const { slot, generation } = this.#place(handle);
-    const closing = mailbox.request(REQUEST.CLOSE, slot, generation);
-    const isOver = () => shared.blobs.load(slot, BLOB.GENERATION) !== generation;
-    const orClosed = (error: unknown) => {
-      if (shared.end !== STORE_END.CLOSED) throw error;
+    const closing = mailbox.request(REQUEST.CLOSE, handle);
+    const opened = this.#opened.get(handle);
+    const isOver = () => opened === undefined || shared.blobs.load(opened.slot, BLOB.GENERATION) !== opened.generation;
+    const end = (error?: unknown) => {
+      if (error !== undefined && shared.end !== STORE_END.CLOSED) throw error;
+      this.#opened.delete(handle);
     };
     return {
-      async promise() {
-        if (!isOver()) await closing.promise().catch(orClosed);
-      },
-      block() {
-        if (isOver()) return;
+      promise: async () => (isOver() ? end() : closing.promise().then(() => end(), end)),
+      block: () => {
         try {
-          closing.block();
+          if (!isOver()) closing.block();
         } catch (error) {
-          orClosed(error);
+          return end(error);
         }
+        end();
       },
     };
-  }
-
-  #place(handle: number): Place {
-    return this.#places.get(handle) as Place;
   }
 }
 
-function mapped<T, U>(waitable: Waitable<T>, map: (value: T) => U): Waitable<U> {
-  return { promise: async () => map(await waitable.promise()), block: () => map(waitable.block()) };
+function openedBlob(id: bigint, { first, second, third }: MailboxAnswer, name: string | undefined): OpenedBlob {
+  return { handle: third, id, name: name === '' ? undefined : name, slot: first, generation: second };
 }
 
 function pageOf(id: bigint): MdPage {

@@ -72,6 +72,10 @@ export class AttachedParts implements StoreParts {
     return this.#handle;
   }
 
+  beginEnd(): void {
+    // What goes on is this thread's own.
+  }
+
   /** Lets go of the store. While handles cannot be closed it stays this thread's, unless the store has ended. */
   async end(_: StoreEnding, failure: { readonly error: unknown } | undefined): Promise<void> {
     this.#state = 'ending';

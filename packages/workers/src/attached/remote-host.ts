@@ -16,6 +16,8 @@ import {
 } from '@blobyard/core';
 import { openDeviceNowOrLater } from '@blobyard/io';
 import type { StoreHandle } from '../api/store-handle.js';
+import type { MetadataCalls } from '../calls/metadata-calls.js';
+import { CallClient } from '../mailbox/call-client.js';
 import { SpecReceiver } from '../mailbox/external-specs.js';
 import { NO_ENTRY, REQUEST } from '../mailbox/mailbox.js';
 import { MailboxClient } from '../mailbox/mailbox-client.js';
@@ -86,6 +88,8 @@ export class RemoteHost implements ChannelHost {
   readonly mailbox: MailboxClient;
   readonly life: ThreadLife;
   readonly #externals = new Map<number, External>();
+  readonly #handle: StoreHandle;
+  #calls: CallClient<MetadataCalls> | undefined;
   readonly #specs: SpecReceiver;
 
   /**
@@ -93,6 +97,7 @@ export class RemoteHost implements ChannelHost {
    * @param row - of the channel table, taken for this thread
    */
   constructor(handle: StoreHandle, device: BlockDevice, row: number) {
+    this.#handle = handle;
     this.shared = SharedStore.ofRow(handle.buffers, row);
     this.life = new ThreadLife(handle, this.shared, row);
     this.shared.life = this.life;
@@ -103,6 +108,14 @@ export class RemoteHost implements ChannelHost {
     this.mailbox = new MailboxClient(this.shared, handle.mailboxes, row);
     this.metadata = new RemotePort(this.mailbox);
     this.#specs = new SpecReceiver(handle.name, row);
+  }
+
+  /** By which this thread calls methods of the metadata thread; from the first use on it has a channel for their messages. */
+  get calls(): CallClient<MetadataCalls> {
+    const { shared, mailbox, row } = this;
+    const { mailboxes, name } = this.#handle;
+    this.#calls ??= new CallClient({ shared, mailbox, mailboxes, row, name });
+    return this.#calls;
   }
 
   /**
@@ -124,8 +137,9 @@ export class RemoteHost implements ChannelHost {
     return device;
   }
 
-  /** Closes the devices behind external clones. */
+  /** Closes the devices behind external clones, and the ways of messages. */
   async close(): Promise<void> {
+    this.#calls?.close();
     this.#specs.close();
     for (const [slot, external] of this.#externals) {
       this.#externals.delete(slot);

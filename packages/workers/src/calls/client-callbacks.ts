@@ -17,6 +17,8 @@ interface FollowedWork {
   unseen: Gate | undefined;
   /** The client's callback threw. */
   isRefused: boolean;
+  /** The work waits no more for the client to see anything. */
+  isUnpaced: boolean;
 }
 
 interface Gate {
@@ -30,12 +32,12 @@ interface Asked {
 }
 
 export class ClientCallbacks {
-  readonly #events: MessagePort;
+  readonly #events: Pick<MessagePort, 'postMessage'>;
   readonly #work = new Map<number, FollowedWork>();
   readonly #asked = new Map<number, Asked>();
   #nextRequest = 1;
 
-  constructor(events: MessagePort) {
+  constructor(events: Pick<MessagePort, 'postMessage'>) {
     this.#events = events;
   }
 
@@ -44,14 +46,14 @@ export class ClientCallbacks {
    * how far it is: a callback that throws, or aborts, ends it before the next one, as it would on the client's own thread.
    */
   async follow<T>({ call, hasProgress }: Followed, begin: (options: PacedWorkOptions) => Promise<T>): Promise<T> {
-    const work: FollowedWork = { abort: new AbortController(), unseen: undefined, isRefused: false };
+    const work: FollowedWork = { abort: new AbortController(), unseen: undefined, isRefused: false, isUnpaced: false };
     this.#work.set(call, work);
     try {
       if (!hasProgress) return await begin({ signal: work.abort.signal });
       const answer = await begin({
         signal: work.abort.signal,
         onProgress: (progress) => {
-          work.unseen ??= newGate();
+          if (!work.isUnpaced) work.unseen ??= newGate();
           this.#post({ kind: 'progress', call, progress });
         },
         [PAUSE]: () => whenSeen(work),
@@ -73,8 +75,21 @@ export class ClientCallbacks {
     const work = this.#work.get(call);
     if (work === undefined) return;
     work.isRefused ||= isRefused;
-    work.unseen?.open();
-    work.unseen = undefined;
+    goOn(work);
+  }
+
+  /** What is under way waits no more for the client to see how far it is: the store is about to close. */
+  unpace(): void {
+    for (const work of this.#work.values()) {
+      work.isUnpaced = true;
+      goOn(work);
+    }
+  }
+
+  /** Ends all that is under way: the client is gone. */
+  abortAll(): void {
+    for (const { abort } of this.#work.values()) abort.abort();
+    this.unpace();
   }
 
   /** Opens the device of an external snapshot, as the client says where it is. */
@@ -119,6 +134,11 @@ async function whenSeen(work: FollowedWork): Promise<void> {
   if (!work.isRefused) return;
   const cause = new CauseElsewhere('callback');
   throw new BlobstoreError('ECANCELED', 'onProgress threw, which ends the operation', { cause });
+}
+
+function goOn(work: FollowedWork): void {
+  work.unseen?.open();
+  work.unseen = undefined;
 }
 
 function newGate(): Gate {

@@ -113,7 +113,12 @@ export class LocalBlob {
 
   /** As `close`, for a thread that hears of no error: a blob that cannot be written is the store's then. */
   async drop(): Promise<void> {
-    await this.close().catch(() => this.#end((blobstore) => blobstore.dropBlob(this.engine)));
+    try {
+      if (this.#closing !== undefined) return await this.#closing;
+    } catch {
+      // it is dropped instead
+    }
+    await this.#end((blobstore) => blobstore.dropBlob(this.engine));
   }
 
   async #end(letGo: (blobstore: Blobstore) => Steps<void>): Promise<void> {

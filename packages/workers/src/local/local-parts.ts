@@ -63,6 +63,10 @@ class LocalParts implements StoreParts {
     return this.#store.sharing.handle;
   }
 
+  beginEnd(): void {
+    this.#store.sharing.unpace();
+  }
+
   end(ending: StoreEnding, failure: { readonly error: unknown } | undefined): Promise<void> {
     return this.#store.end(ending, failure);
   }

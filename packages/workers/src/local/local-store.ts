@@ -15,6 +15,7 @@ import type { HeldDevice } from '../devices/open-device.js';
 import type { StoreEnding } from '../ports/store-parts.js';
 import { LocalBlob, requireNoReferences } from './local-blob.js';
 import { freeBytesOf, LowSpaceWatch } from './low-space.js';
+import { rowService } from './row-service.js';
 import { SelfSync } from './self-sync.js';
 import { Sharing } from './sharing.js';
 import { type StoreContext, superBlobOf } from './store-context.js';
@@ -40,7 +41,7 @@ export class LocalStore {
   constructor(context: StoreContext, held: HeldDevice, { lowSpaceBytes, syncIntervalMs }: LocalStoreOptions = {}) {
     this.context = context;
     this.held = held;
-    this.sharing = new Sharing(context, (id) => this.#requireListed(id), held.shareWindow);
+    this.sharing = new Sharing(context, (callbacks) => rowService(this, callbacks), held.shareWindow);
     this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
     this.#watchSpace(lowSpaceBytes);
     this.#selfSync = new SelfSync(context.blobstore, () => this.flush(), syncIntervalMs);
@@ -171,7 +172,6 @@ export class LocalStore {
     } catch (error) {
       if (isCoded(error, 'EBUSY') && !blobstore.isClosed) {
         this.#state = 'open';
-        this.sharing.readmit();
         throw error;
       }
       await this.abandon();

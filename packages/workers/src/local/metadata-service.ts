@@ -3,7 +3,7 @@
  * attached thread. Each has handles of its own.
  */
 
-import { BlobstoreError, type BlockDevice, type Blob as EngineBlob } from '@blobyard/core';
+import type { BlockDevice, Blob as EngineBlob } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { BlobInfo } from '../api/blob.js';
 import type { BlobAddress, OpenBlobOptions, StoreStats } from '../api/store.js';
@@ -14,11 +14,12 @@ import type { MetadataPort, OpenedBlob, SyncMetadata, XattrChanges, XattrsChange
 import type { LocalBlob } from './local-blob.js';
 import type { LocalStore } from './local-store.js';
 import { changeXattrs, xattrOf } from './local-xattrs.js';
+import { OpenHandles } from './open-handles.js';
 
 export class MetadataService implements MetadataPort {
+  /** What the client has open. */
+  readonly handles = new OpenHandles<LocalBlob>();
   readonly #store: LocalStore;
-  readonly #blobs = new Map<number, LocalBlob>();
-  #nextHandle = 1;
 
   constructor(store: LocalStore) {
     this.#store = store;
@@ -130,8 +131,7 @@ export class MetadataService implements MetadataPort {
   }
 
   async closeHandle(handle: number): Promise<void> {
-    await this.#blob(handle).close();
-    this.#blobs.delete(handle);
+    await this.handles.close(handle);
   }
 
   /** The same on the calling thread. */
@@ -143,7 +143,7 @@ export class MetadataService implements MetadataPort {
       flushBlob: (handle) => this.#blob(handle).flushNow(),
       closeHandle: (handle) => {
         this.#blob(handle).closeNow();
-        this.#blobs.delete(handle);
+        this.handles.forget(handle);
       },
     };
   }
@@ -158,15 +158,12 @@ export class MetadataService implements MetadataPort {
   }
 
   #keep(blob: LocalBlob): OpenedBlob {
-    const handle = this.#nextHandle++;
-    this.#blobs.set(handle, blob);
     const { slot, generation } = blob.engine;
-    return { handle, id: blob.id, name: this.#store.context.catalogue.nameOf(blob.id), slot, generation };
+    const name = this.#store.context.catalogue.nameOf(blob.id);
+    return { handle: this.handles.add(blob), id: blob.id, name, slot, generation };
   }
 
   #blob(handle: number): LocalBlob {
-    const blob = this.#blobs.get(handle);
-    if (blob !== undefined) return blob;
-    throw new BlobstoreError('EBADF', `the metadata thread has no handle ${handle} open`);
+    return this.handles.get(handle);
   }
 }

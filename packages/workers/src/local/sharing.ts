@@ -1,26 +1,26 @@
 /** Sharing a store that this thread has with others: it serves them as their metadata thread. */
 
-import { BlobstoreError, run } from '@blobyard/core';
+import { BlobstoreError } from '@blobyard/core';
 import type { StoreHandle } from '../api/store-handle.js';
 import { specOfDevice } from '../devices/open-device.js';
-import { MailboxServer } from '../mailbox/mailbox-server.js';
+import { type MailboxHooks, MailboxServer } from '../mailbox/mailbox-server.js';
 import { makeStoreHandle, servedHere } from '../mailbox/store-handle.js';
 import { shutOut } from '../threads/shut-out.js';
 import type { StoreContext } from './store-context.js';
 
 export class Sharing {
   readonly #context: StoreContext;
-  readonly #requireListed: (id: bigint) => void;
+  readonly #serviceFor: MailboxHooks['serviceFor'];
   readonly #shareWindow: number | undefined;
   #shared: { readonly handle: StoreHandle; readonly server: MailboxServer } | undefined;
 
   /**
-   * @param requireListed - throws ENOENT, or the damage of a damaged blob
+   * @param serviceFor - what the store does for another thread
    * @param shareWindow - where other threads take their shares of the lock on the store's file
    */
-  constructor(context: StoreContext, requireListed: (id: bigint) => void, shareWindow: number | undefined) {
+  constructor(context: StoreContext, serviceFor: MailboxHooks['serviceFor'], shareWindow: number | undefined) {
     this.#context = context;
-    this.#requireListed = requireListed;
+    this.#serviceFor = serviceFor;
     this.#shareWindow = shareWindow;
   }
 
@@ -35,14 +35,14 @@ export class Sharing {
     await this.#shared?.server.endDead(row);
   }
 
+  /** Nothing waits for attached threads to see how far long work is: the store is about to close, and they may stand still. */
+  unpace(): void {
+    this.#shared?.server.unpace();
+  }
+
   /** Closes the blobs that attached threads have open. */
   async evict(): Promise<void> {
     await this.#shared?.server.evictAll();
-  }
-
-  /** The store stays open after all. */
-  readmit(): void {
-    this.#shared?.server.readmit();
   }
 
   /** Answers nobody any more. The store has ended, or is about to. */
@@ -59,7 +59,7 @@ export class Sharing {
   }
 
   #begin(): { handle: StoreHandle; server: MailboxServer } {
-    const { blobstore, device, turns } = this.#context;
+    const { blobstore, device } = this.#context;
     const spec = specOfDevice(device);
     if (spec === undefined) {
       const advice = "open the store on a device spec of kind 'memory', 'file' or 'custom'";
@@ -67,17 +67,7 @@ export class Sharing {
     }
     const handle = makeStoreHandle(blobstore, spec, this.#shareWindow);
     const server = new MailboxServer(blobstore, handle.mailboxes, handle.name, {
-      open: (id) =>
-        turns.with(id, {}, () => {
-          this.#requireListed(id);
-          return run(blobstore.openBlob(id));
-        }),
-      close: (blob) => turns.with(blob.id, { state: true }, () => run(blobstore.closeBlob(blob))),
-      drop: (blob) =>
-        turns.with(blob.id, { state: true }, async () => {
-          if (!blobstore.isClosed) await run(blobstore.dropBlob(blob));
-        }),
-      flush: (blob) => turns.withState([blob.id], () => run(blobstore.flushBlob(blob))),
+      serviceFor: this.#serviceFor,
       specOf: specOfDevice,
       onBug: (error) => {
         throw error; // to the process: nothing can be relied on any more

@@ -3,9 +3,10 @@
  * are posted, by broadcast channels, the only ones that can be had by a name. The receiver takes a message without its event loop.
  */
 
-import { BroadcastChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { BroadcastChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import { asPort } from './call-port.js';
 
 interface ExternalSpec {
   /** The external clone's blob slot. */
@@ -43,9 +44,4 @@ export class SpecReceiver {
 
 function nameOf(store: string, row: number): string {
   return `${store} externals ${row}`;
-}
-
-/** Node's own broadcast channels can be read and unref'ed like ports; their type does not say so. */
-function asPort(channel: BroadcastChannel): MessagePort {
-  return channel as unknown as MessagePort;
 }

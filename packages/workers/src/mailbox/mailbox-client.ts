@@ -1,31 +1,21 @@
 /**
  * A channel's side of its mailbox. Requests are `Waitable`: the operation that asks waits by a promise, or stops its thread.
- * Both polls a while before they sleep: when the metadata thread is awake it answers sooner than a thread can be woken.
  */
 
 import { type BlobstoreError, type SharedStore, STORE_END, type Waitable } from '@blobyard/core';
+import { AnswerLoop, blockWhile, LONGEST_SLEEP_MS } from './answer-wait.js';
 import { readError } from './error-text.js';
-import { Mailbox, REQUESTS_MAX, type Request, ring, SLOT, STATE } from './mailbox.js';
+import { Mailbox, REQUEST, REQUESTS_MAX, type Request, ring, SLOT, STATE, TEXT_TOO_LONG } from './mailbox.js';
 
-/**
- * How long a stopped thread looks for its answer before it sleeps, in milliseconds: longer than it takes to wake the metadata
- * thread and be answered, or each would find the other asleep every time.
- */
-const SPIN_MS = 0.1;
-/**
- * The same for promise forms: less than an answer takes. Where threads are more than processors, one that looks keeps another
- * from working; who sleeps until several answers are there wakes once for all of them. (Measured by `first-write-pool`.)
- */
-const POLL_MS = 0.02;
-/** Looks at a slot between two at the clock. */
-const LOOKS = 200;
-/** Longest sleep before the waiter looks whether the store has ended, in milliseconds. */
-const SLEEP_MS = 100;
+const decoder = new TextDecoder();
 
 /** The results of a request. */
 export interface MailboxAnswer {
   readonly first: number;
   readonly second: number;
+  readonly third: number;
+  /** Of an opened blob, its name, or nothing; undefined when the name is too long for a mailbox. */
+  readonly text: string | undefined;
 }
 
 interface Pending {
@@ -44,7 +34,7 @@ export class MailboxClient {
   #pending: Pending[] = [];
   /** Those that wait for a slot, in order. */
   readonly #queue: (() => void)[] = [];
-  #isReaping = false;
+  readonly #reaping: AnswerLoop;
 
   /** @param row - of the channel table, the caller's; nothing of its mailbox may be in use */
   constructor(shared: SharedStore, mailboxes: SharedArrayBuffer, row: number) {
@@ -52,6 +42,11 @@ export class MailboxClient {
     this.#row = row;
     this.#mailbox = new Mailbox(mailboxes, row);
     this.#words = this.#mailbox.words;
+    this.#reaping = new AnswerLoop(shared, this.#words, this.#mailbox.doneAt, {
+      isWaiting: () => this.#pending.length > 0,
+      take: () => this.#reap(),
+      fail: (error) => this.#failAll(error),
+    });
   }
 
   /** Requests that have not been answered, those that wait for a slot included. */
@@ -97,7 +92,7 @@ export class MailboxClient {
       const hasEnded = this.#shared.end !== STORE_END.OPEN; // then no slot becomes free any more
       if (this.#freeSlots.length > 0 || hasEnded) start();
       else this.#queue.push(start);
-      if (!this.#isReaping) void this.#reapUntilIdle();
+      this.#reaping.start();
     });
   }
 
@@ -106,7 +101,7 @@ export class MailboxClient {
     const slot = this.#freeSlots.pop() ?? this.#waitForSlot();
     this.#submit(slot, request, args);
     meanwhile?.();
-    this.#waitForAnswer(slot);
+    blockWhile(this.#shared, this.#words, this.#mailbox.slotAt(slot) + SLOT.STATE, STATE.SUBMITTED);
     return this.#collect(slot);
   }
 
@@ -118,7 +113,7 @@ export class MailboxClient {
       const slot = this.#freeSlots.pop();
       if (slot !== undefined) return slot;
       this.#shared.requireAlive();
-      Atomics.wait(this.#words, this.#mailbox.doneAt, done, SLEEP_MS);
+      Atomics.wait(this.#words, this.#mailbox.doneAt, done, LONGEST_SLEEP_MS);
     }
   }
 
@@ -134,20 +129,6 @@ export class MailboxClient {
     ring(words, this.#row);
   }
 
-  #waitForAnswer(slot: number): void {
-    const state = this.#mailbox.slotAt(slot) + SLOT.STATE;
-    const end = performance.now() + SPIN_MS;
-    do {
-      for (let looks = 0; looks < LOOKS; looks++) {
-        if (Atomics.load(this.#words, state) === STATE.DONE) return;
-      }
-    } while (performance.now() < end);
-    // The notification for the answer before this one may come only now: it ends a sleep, and says nothing.
-    while (Atomics.load(this.#words, state) !== STATE.DONE) {
-      if (Atomics.wait(this.#words, state, STATE.SUBMITTED, SLEEP_MS) === 'timed-out') this.#shared.requireAlive();
-    }
-  }
-
   /** The answer in a slot that is done; the slot is free then. Throws what the metadata thread answered. */
   #collect(slot: number): MailboxAnswer {
     const words = this.#words;
@@ -155,12 +136,20 @@ export class MailboxClient {
     const errno = words[at + SLOT.ERRNO];
     const first = words[at + SLOT.RESULTS] >>> 0;
     const second = words[at + SLOT.RESULTS + 1];
+    const third = words[at + SLOT.RESULTS + 2];
     let error: BlobstoreError | undefined;
+    let text: string | undefined;
     if (errno !== 0) error = readError(errno, this.#mailbox.text(slot), words[at + SLOT.TEXT_BYTES]);
+    else if (words[at + SLOT.OP] === REQUEST.OPEN) text = this.#textOf(slot, words[at + SLOT.TEXT_BYTES]);
     Atomics.store(words, at + SLOT.STATE, STATE.FREE);
     this.#freeSlots.push(slot);
     if (error) throw error;
-    return { first, second };
+    return { first, second, third, text };
+  }
+
+  #textOf(slot: number, bytes: number): string | undefined {
+    if (bytes === 0) return '';
+    return bytes === TEXT_TOO_LONG ? undefined : decoder.decode(this.#mailbox.text(slot).slice(0, bytes));
   }
 
   /** Takes the answers that are there. */
@@ -181,36 +170,10 @@ export class MailboxClient {
     while (this.#queue.length > 0 && this.#freeSlots.length > 0) this.#queue.shift()?.();
   }
 
-  async #reapUntilIdle(): Promise<void> {
-    this.#isReaping = true;
-    let seen: number | undefined; // what was answered before the first look is there
-    let quietSince = performance.now();
-    while (this.#pending.length > 0) {
-      const done = Atomics.load(this.#words, this.#mailbox.doneAt);
-      if (done !== seen) {
-        seen = done;
-        this.#reap();
-        quietSince = performance.now();
-      } else if (performance.now() - quietSince < POLL_MS) {
-        await new Promise((resolve) => setImmediate(resolve));
-      } else {
-        await this.#sleep(done);
-        quietSince = performance.now();
-      }
-    }
-    this.#isReaping = false;
-  }
-
-  async #sleep(done: number): Promise<void> {
-    const waiting = Atomics.waitAsync(this.#words, this.#mailbox.doneAt, done, SLEEP_MS);
-    if (waiting.async) await waiting.value;
-    try {
-      this.#shared.requireAlive();
-    } catch (error) {
-      const pending = this.#pending;
-      this.#pending = [];
-      for (const { reject } of pending) reject(error);
-      for (const start of this.#queue.splice(0)) start(); // which finds the same
-    }
+  #failAll(error: unknown): void {
+    const pending = this.#pending;
+    this.#pending = [];
+    for (const { reject } of pending) reject(error);
+    for (const start of this.#queue.splice(0)) start(); // which finds the same
   }
 }

@@ -12,7 +12,6 @@ import {
   type ClaimedCluster,
   ClaimLog,
   type DeviceCluster,
-  type Blob as EngineBlob,
   type InlinePort,
   type InsertionOutcome,
   InvariantError,
@@ -25,10 +24,12 @@ import {
   type WantedInsertion,
 } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import type { ClientCallbacks } from '../calls/client-callbacks.js';
 import { writeError } from './error-text.js';
 import { sendSpec } from './external-specs.js';
-import { HEAD, Mailbox, NO_ENTRY, REQUEST, SLOT, STATE, TEXT_BYTES_MAX } from './mailbox.js';
+import { HEAD, Mailbox, NO_ENTRY, REQUEST, SLOT, STATE, TEXT_BYTES_MAX, TEXT_TOO_LONG } from './mailbox.js';
 import { Count, type Row } from './row.js';
+import { RowClient, type RowService } from './row-client.js';
 import { ThreadWatch } from './thread-watch.js';
 
 /**
@@ -40,13 +41,8 @@ const POLL_MS = 0.05;
 const LOOKS = 100;
 /** What the mailboxes need of the store around them. */
 export interface MailboxHooks {
-  /** Opens a blob for a row's thread, in turn with the store's own operations. */
-  open(id: bigint): Promise<EngineBlob>;
-  /** Gives a row's reference back, or fails, and then it is the row's still. */
-  close(blob: EngineBlob): Promise<void>;
-  /** Gives a reference back whatever happens, of a thread that hears of no error: what fails is the store's to hear of. */
-  drop(blob: EngineBlob): Promise<void>;
-  flush(blob: EngineBlob): Promise<void>;
+  /** Serves one row: its thread opens blobs and calls methods. @param callbacks - by which it follows long work */
+  serviceFor(callbacks: ClientCallbacks): RowService;
   /** The spec by which other threads open a device that the metadata thread has opened. */
   specOf(device: BlockDevice): DeviceSpec | undefined;
   /** A failure that is a bug of ours. */
@@ -59,10 +55,11 @@ interface Taken {
   readonly slot: number;
 }
 
+const encoder = new TextEncoder();
 const INSIDE: readonly number[] = [REQUEST.INSERT, REQUEST.RAISE_HIGH_WATER, REQUEST.DISCARD, REQUEST.RECLAIM];
 
-type Answer = readonly [first: number, second: number];
-const NOTHING: Answer = [0, 0];
+type Answer = readonly [first: number, second?: number, third?: number];
+const NOTHING: Answer = [0];
 const RELEASE_ANSWERS = { done: 0, frozen: 1, locked: 2 } as const;
 
 export class MailboxServer {
@@ -74,8 +71,6 @@ export class MailboxServer {
   readonly #name: string;
   readonly #rows = new Map<number, Row>();
   readonly #watch: ThreadWatch;
-  /** No blob is opened any more. */
-  #isEvicting = false;
   #isStopped = false;
   #stopping: (() => void) | undefined;
 
@@ -119,6 +114,7 @@ export class MailboxServer {
   stop(): void {
     this.#isStopped = true;
     this.#watch.stop();
+    for (const { client } of this.#rows.values()) client?.end();
     this.#stopping?.();
     Atomics.add(this.#words, HEAD.BELL, 1);
     Atomics.notify(this.#words, HEAD.BELL);
@@ -129,7 +125,7 @@ export class MailboxServer {
    * is about to close. Blobs that cannot be written are the store's then, which writes them as it closes, or fails as that does.
    */
   async evictAll(): Promise<void> {
-    this.#isEvicting = true;
+    this.unpace();
     const rows = () => [...this.#rows.values()];
     for (const row of rows()) await this.#dropAll(row);
     await Promise.all(rows().map((row) => row.underWay.whenZero()));
@@ -137,9 +133,9 @@ export class MailboxServer {
     for (const row of rows()) await this.#dropAll(row); // what was being opened, or could not be closed
   }
 
-  /** The store stays open after all. */
-  readmit(): void {
-    this.#isEvicting = false;
+  /** Long work of rows' threads waits no more for these to see how far it is: they may stand still, and the store is to close. */
+  unpace(): void {
+    for (const { client } of this.#rows.values()) client?.unpace();
   }
 
   /** The thread that has a row is known to be dead: what it had is given back. Twice is once. */
@@ -210,6 +206,7 @@ export class MailboxServer {
       if (together) together.push({ taken, wanted });
       else insertions.set(slot, [{ taken, wanted }]);
     }
+    known.client?.take();
   }
 
   /** Insertions into one blob. Whatever becomes of one, its claim is the blob's then, unless another was faster. */
@@ -223,7 +220,7 @@ export class MailboxServer {
         const outcome = outcomes[at];
         if (outcome !== 'exists') this.#forget(taken.row, wanted.claimed);
         if (typeof outcome === 'object') this.#fail(taken, outcome.error);
-        else this.#answer(taken, [outcome === 'inserted' ? 1 : 0, 0]);
+        else this.#answer(taken, [outcome === 'inserted' ? 1 : 0]);
       });
       announce();
     };
@@ -271,61 +268,37 @@ export class MailboxServer {
         const outcome = await run(
           metadata.releaseCluster({ slot: first, generation: second | 0 }, third as BlobCluster),
         );
-        return [RELEASE_ANSWERS[outcome], 0];
+        return [RELEASE_ANSWERS[outcome]];
       }
       case REQUEST.RECLAIM:
-        return [(await run(metadata.reclaim())) ? 1 : 0, 0];
+        return [(await run(metadata.reclaim())) ? 1 : 0];
       case REQUEST.OPEN: {
-        if (this.#isEvicting) throw new BlobstoreError('EBADF', 'the store is being closed: open it again first');
-        const blob = await this.#hooks.open(blobIdOfPage(first as MdPage));
-        row.opened.push(blob);
-        return [blob.slot, blob.generation];
+        const opened = await this.#client(taken.row).service.open(blobIdOfPage(first as MdPage));
+        this.#writeName(taken, opened.name);
+        return [opened.slot, opened.generation, opened.handle];
       }
       case REQUEST.CLOSE:
-        await this.#close(row, first, second | 0);
+        await row.client?.service.close(first);
         return NOTHING;
-      case REQUEST.FLUSH: {
-        const blob = row.opened.find((each) => isOf(each, first, second | 0));
-        if (blob === undefined) throw new BlobstoreError('EBADF', 'the blob was closed meanwhile');
-        await this.#hooks.flush(blob);
+      case REQUEST.FLUSH:
+        await this.#client(taken.row).service.flush(first);
         return NOTHING;
-      }
       case REQUEST.EXTERNAL:
-        return [this.#broadcastExternal(taken.row, first) ? 1 : 0, 0];
+        return [this.#broadcastExternal(taken.row, first) ? 1 : 0];
       case REQUEST.LEAVE:
-        await this.#closeAll(row);
+        await row.client?.leave();
+        row.client = undefined;
+        return NOTHING;
+      case REQUEST.JOIN:
+        this.#client(taken.row).join();
         return NOTHING;
       default:
         throw new InvariantError(`a mailbox holds request ${op}, which there is not`);
     }
   }
 
-  async #close(row: Row, slot: number, generation: number): Promise<void> {
-    const at = row.opened.findIndex((blob) => isOf(blob, slot, generation));
-    if (at < 0) return; // the store has closed it
-    const [blob] = row.opened.splice(at, 1); // so that nobody else closes it meanwhile
-    await this.#closeOrKeep(row, blob);
-  }
-
-  /** Closes what a row's thread has open; each of them, whether others fail or not. Throws the first error. */
-  async #closeAll(row: Row): Promise<void> {
-    const closed = await Promise.allSettled(row.opened.splice(0).map((blob) => this.#closeOrKeep(row, blob)));
-    const failed = closed.find((each) => each.status === 'rejected');
-    if (failed) throw failed.reason;
-  }
-
-  /** When closing fails the reference is the row's again: its thread can try once more, and when that ends it is dropped. */
-  async #closeOrKeep(row: Row, blob: EngineBlob): Promise<void> {
-    try {
-      await this.#hooks.close(blob);
-    } catch (error) {
-      row.opened.push(blob);
-      throw error;
-    }
-  }
-
-  async #dropAll(row: Row): Promise<void> {
-    for (const blob of row.opened.splice(0)) await this.#hooks.drop(blob);
+  async #dropAll({ client }: Row): Promise<void> {
+    await client?.service.dropAll();
   }
 
   /** Sends a row's thread the spec of what is behind an external clone; it takes it before it looks at the answer. */
@@ -351,10 +324,20 @@ export class MailboxServer {
     new ClaimLog(this.#shared.buffers.claims, row).forget(claimed.entry);
   }
 
-  #answer(taken: Taken, [first, second]: Answer): void {
+  /** The text of an answer without an error: a name, if there is one, and it fits. */
+  #writeName({ row, slot }: Taken, name: string | undefined): void {
+    const { mailbox } = this.#row(row);
+    const bytes = encoder.encode(name ?? '');
+    const fits = bytes.length <= TEXT_BYTES_MAX;
+    if (fits) mailbox.text(slot).set(bytes);
+    this.#words[mailbox.slotAt(slot) + SLOT.TEXT_BYTES] = fits ? bytes.length : TEXT_TOO_LONG;
+  }
+
+  #answer(taken: Taken, [first, second = 0, third = 0]: Answer): void {
     const at = this.#row(taken.row).mailbox.slotAt(taken.slot);
     this.#words[at + SLOT.RESULTS] = first;
     this.#words[at + SLOT.RESULTS + 1] = second;
+    this.#words[at + SLOT.RESULTS + 2] = third;
     this.#words[at + SLOT.ERRNO] = 0;
     this.#done(taken);
   }
@@ -390,10 +373,18 @@ export class MailboxServer {
     let known = this.#rows.get(row);
     if (known === undefined) {
       const mailbox = new Mailbox(this.#buffer, row);
-      known = { mailbox, taken: 0, underWay: new Count(), inside: new Count(), opened: [], ending: undefined };
+      known = { mailbox, taken: 0, underWay: new Count(), inside: new Count(), client: undefined, ending: undefined };
       this.#rows.set(row, known);
     }
     return known;
+  }
+
+  #client(row: number): RowClient {
+    const known = this.#row(row);
+    const { mailbox, underWay } = known;
+    const { serviceFor, onBug } = this.#hooks;
+    known.client ??= new RowClient({ row, mailbox, name: this.#name, underWay, serviceFor, onBug });
+    return known.client;
   }
 
   /**
@@ -403,17 +394,16 @@ export class MailboxServer {
    */
   async #endDead(row: number, known: Row): Promise<void> {
     this.#metadata.freeUsedLock(row);
+    known.client?.abort();
     await known.inside.whenZero();
     this.#metadata.leaveForDead(row);
     await known.underWay.whenZero();
     known.taken = Atomics.load(this.#words, known.mailbox.submittedAt); // what it asked last is not begun
     await run(this.#metadata.takeBackClaims(row));
     await this.#dropAll(known);
+    known.client?.end();
+    known.client = undefined;
     known.mailbox.reset();
     this.#shared.channels.release(row);
   }
-}
-
-function isOf(blob: EngineBlob, slot: number, generation: number): boolean {
-  return blob.isOpen && blob.slot === slot && blob.generation === generation;
 }

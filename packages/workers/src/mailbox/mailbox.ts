@@ -11,11 +11,14 @@
  * | row | `SUBMITTED` | the row's thread | metadata thread |
  * | row | `RING`… | the row's thread, before `SUBMITTED` says so | metadata thread |
  * | row | `DONE` | metadata thread | the row's thread, which waits on it for answers in promise form |
+ * | row | `POSTED` | the row's thread, after it has posted a message | metadata thread |
+ * | row | `TOLD` | metadata thread, after it has posted a message | the row's thread, which waits on it for answers to calls |
  * | slot | `STATE` | the row's thread makes it `SUBMITTED` and `FREE`, the metadata thread `DONE` | both; a synchronous call waits on it |
  * | slot | all else | whoever has the slot by its state | the other one |
  *
  * No wake-up of the metadata thread is lost: a thread sets its row's bit and then looks at `ASLEEP`; the metadata thread sets
  * `ASLEEP` and then looks at the bits. Whichever comes second sees the other. It waits on the `BELL` that it read before.
+ * Messages, and what their counts are for: `call-port.ts`.
  */
 
 import { CHANNELS_MAX, NONE_U32 } from '@blobyard/core';
@@ -25,7 +28,7 @@ export const HEAD = { BELL: 0, ASLEEP: 16, READY: 32, READY_WORDS: CHANNELS_MAX 
 /** Requests of one channel that can be under way at once; more wait in the channel. A power of two. */
 export const REQUESTS_MAX = 64;
 
-const ROW = { SUBMITTED: 0, DONE: 16, RING: 32, SLOTS: 32 + REQUESTS_MAX } as const;
+const ROW = { SUBMITTED: 0, POSTED: 1, DONE: 16, TOLD: 17, RING: 32, SLOTS: 32 + REQUESTS_MAX } as const;
 
 export const SLOT = {
   STATE: 0,
@@ -33,10 +36,10 @@ export const SLOT = {
   /** Six arguments. */
   ARGUMENTS: 2,
   ARGUMENTS_MAX: 6,
-  /** 0, or the errno of a failure; its text is in the slot's text area. */
+  /** 0, or the errno of a failure, whose text is in the slot's text area then. */
   ERRNO: 8,
   TEXT_BYTES: 9,
-  /** Two results. */
+  /** Three results. */
   RESULTS: 10,
   WORDS: 16,
 } as const;
@@ -55,20 +58,24 @@ export const REQUEST = {
   RELEASE: 4,
   /** → 1 something was reclaimed */
   RECLAIM: 5,
-  /** first page → blob slot, generation */
+  /** first page → blob slot, generation, handle; the blob's name as text */
   OPEN: 6,
-  /** blob slot, generation */
+  /** handle */
   CLOSE: 7,
   /** blob slot, generation → 1 its spec has been broadcast, 0 there is no device */
   EXTERNAL: 8,
-  /** blob slot, generation */
+  /** handle */
   FLUSH: 10,
   /** The channel is about to close: its blobs are closed. */
   LEAVE: 9,
+  /** The row's thread is about to call methods: the metadata thread opens its side of the messages. */
+  JOIN: 11,
 } as const;
 export type Request = (typeof REQUEST)[keyof typeof REQUEST];
 
 export const TEXT_BYTES_MAX = 512;
+/** In the place of the bytes of a text that is longer. */
+export const TEXT_TOO_LONG = -1;
 const ROW_WORDS = ROW.SLOTS + REQUESTS_MAX * SLOT.WORDS;
 const ROW_BYTES = ROW_WORDS * 4 + REQUESTS_MAX * TEXT_BYTES_MAX;
 /** The mailboxes of all rows, and their head. */
@@ -103,6 +110,16 @@ export class Mailbox {
   /** Where the word lies that counts answers; it wraps. */
   get doneAt(): number {
     return this.#base + ROW.DONE;
+  }
+
+  /** Where the word lies that counts messages to the metadata thread; it wraps. */
+  get postedAt(): number {
+    return this.#base + ROW.POSTED;
+  }
+
+  /** Where the word lies that counts messages to the row's thread; it wraps. */
+  get toldAt(): number {
+    return this.#base + ROW.TOLD;
   }
 
   /** Where the ring names the slot of a submission. */

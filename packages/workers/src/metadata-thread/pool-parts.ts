@@ -117,6 +117,10 @@ export class PoolParts implements StoreParts {
     return this.#beginnings.handle;
   }
 
+  beginEnd(): void {
+    // The metadata worker does so as it ends the store.
+  }
+
   async end(ending: StoreEnding, failure: { readonly error: unknown } | undefined): Promise<void> {
     const { client } = this.#beginnings;
     this.#state = 'ending';

@@ -7,25 +7,18 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { BlobstoreError } from '@blobyard/core';
 import { wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
-import { throwIfAborted } from '../api/failures.js';
-import type { LongWorkOptions, Progress } from '../api/long-work.js';
+import type { LongWorkOptions } from '../api/long-work.js';
 import type { FindExternalSnapshot, LowSpace } from '../api/store.js';
 import type { Answer, Enveloped, Given, MethodOf } from '../calls/envelopes.js';
+import { FollowedCalls } from '../calls/followed-calls.js';
 import type { Followed } from '../calls/metadata-calls.js';
 import type { ServiceEvent } from '../calls/service-events.js';
 import type { Busy } from '../data/in-flight.js';
-import { CauseElsewhere, fromWire } from '../threads/wire-error.js';
+import { fromWire, notPosted } from '../threads/wire-error.js';
 import { execArgvForFiles } from '../threads/worker-options.js';
 import { ExternalFinder } from './external-finder.js';
 import type { MetadataWorkerData } from './metadata-protocol.js';
 import type { WorkerService } from './worker-service.js';
-
-/** Long work that goes on in the worker. */
-interface FollowedCall {
-  readonly onProgress: ((progress: Progress) => void) | undefined;
-  /** What the callback threw. */
-  thrown: unknown;
-}
 
 type ServiceMethod = MethodOf<WorkerService>;
 
@@ -38,9 +31,11 @@ export class ServiceClient {
   readonly #finder: ExternalFinder;
   /** Calls under way: how to reject them. */
   readonly #pending = new Set<(error: Error) => void>();
-  readonly #followed = new Map<number, FollowedCall>();
+  readonly #followed = new FollowedCalls({
+    abort: (call) => this.#tell('abort', call),
+    seen: (call, isRefused) => this.#tell('seen', call, isRefused),
+  });
   readonly #exited: Promise<void>;
-  #nextCall = 1;
   #isEnding = false;
   #death: BlobstoreError | undefined;
   /** What the worker told while nobody listened. */
@@ -116,25 +111,8 @@ export class ServiceClient {
   }
 
   /** Runs a call of long work with what the worker needs to know so that it can be followed, and ended. */
-  async follow<T>({ signal, onProgress }: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T> {
-    throwIfAborted(signal);
-    const call = this.#nextCall++;
-    const followed: FollowedCall = { onProgress, thrown: undefined };
-    this.#followed.set(call, followed);
-    const onAbort = () => this.#tell('abort', call);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    try {
-      return await begin({ call, hasProgress: onProgress !== undefined });
-    } catch (error) {
-      const cause = error instanceof Error ? error.cause : undefined;
-      if (cause instanceof CauseElsewhere) {
-        (error as Error).cause = cause.which === 'signal' ? signal?.reason : followed.thrown;
-      }
-      throw error;
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
-      this.#followed.delete(call);
-    }
+  follow<T>(options: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T> {
+    return this.#followed.follow(options, begin);
   }
 
   /** Ends the worker, whatever it is doing. Calls under way fail. */
@@ -156,23 +134,10 @@ export class ServiceClient {
   }
 
   #onEvent(event: ServiceEvent): void {
-    if (event.kind === 'progress') this.#onProgress(event.call, event.progress);
+    if (event.kind === 'progress') this.#followed.progressed(event.call, event.progress);
     else if (event.kind === 'low-space') this.#onLowSpace(event.lowSpace);
     else if (event.kind === 'external') this.#finder.find(event.request, event);
     else this.#finder.close(event.request);
-  }
-
-  #onProgress(call: number, progress: Progress): void {
-    const followed = this.#followed.get(call);
-    if (followed === undefined) return;
-    let isRefused = false;
-    try {
-      followed.onProgress?.(progress);
-    } catch (thrown) {
-      followed.thrown = thrown;
-      isRefused = true;
-    }
-    this.#tell('seen', call, isRefused);
   }
 
   #watch(): Promise<void> {
@@ -218,12 +183,4 @@ function refCounted(worker: Worker): Busy {
       if (--count === 0) worker.unref();
     },
   };
-}
-
-/** A call that could not even be sent. */
-function notPosted(error: Error): Error {
-  if (error.name !== 'DataCloneError') return error;
-  return new BlobstoreError('EINVAL', `an argument cannot be sent to the metadata worker: ${error.message}`, {
-    cause: error,
-  });
 }

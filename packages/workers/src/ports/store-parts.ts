@@ -51,6 +51,8 @@ export interface StoreParts {
   /** What other threads attach by. ENOTSUP when they cannot reach the device. */
   share(): StoreHandle;
 
+  /** The store is about to end: nothing that is under way waits for other threads to see how far it is. */
+  beginEnd(): void;
   /** 'open' also after an ending that failed and left all as it was; 'ending' after one that can be gone on with. */
   readonly state: 'open' | 'ending' | 'ended';
   /**

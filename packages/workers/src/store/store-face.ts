@@ -58,7 +58,6 @@ export class StoreFace extends StoreEmitter implements Store {
   }
 
   get engine(): Engine {
-    this.#inFlight.requireOpen();
     return this.parts.engine.store();
   }
 
@@ -180,6 +179,7 @@ export class StoreFace extends StoreEmitter implements Store {
     const { handles } = this.#blobs;
     busy?.begin();
     try {
+      this.parts.beginEnd();
       const idle = this.#inFlight.close();
       const closing = [...handles].map((handle) => handle.close());
       await idle;
