@@ -1,9 +1,10 @@
-/** Requests of an attached thread to the metadata thread that have nothing to do: while that is awake, and while it sleeps. */
+/** Requests and calls of an attached thread to the metadata thread that have nothing to do: while that is awake, or asleep. */
 
 import { MemoryDevice } from '@blobyard/io';
 import { createStore } from '@blobyard/workers';
 import type { Benchmark, Scale, Side, Workload } from '../benchmark.js';
 import { MIB, sized } from '../fixtures.js';
+import type { MailboxAsk } from '../threads/job.js';
 import { Team } from '../threads/team.js';
 
 const OPERATIONS = 1000;
@@ -17,20 +18,26 @@ export const MAILBOXES: readonly Benchmark[] = [
     name: 'mailbox',
     operation: 'a request to the metadata thread and its answer, one after another',
     isAsync: true,
-    prepare: (scale) => prepare(scale, sized(scale, OPERATIONS, OPERATIONS_SMOKE), 0),
+    prepare: (scale) => prepare(scale, sized(scale, OPERATIONS, OPERATIONS_SMOKE), 'request', 0),
+  },
+  {
+    name: 'mailbox-call',
+    operation: 'a call of a method of the metadata thread and its answer, one after another',
+    isAsync: true,
+    prepare: (scale) => prepare(scale, sized(scale, OPERATIONS, OPERATIONS_SMOKE), 'call', 0),
   },
   {
     name: 'mailbox-asleep',
-    operation: 'the same when the metadata thread is asleep each time',
+    operation: 'a request when the metadata thread is asleep each time',
     isAsync: true,
     schedule: { rounds: 11, roundMs: 0, warmupMs: 100 },
-    prepare: (scale) => prepare(scale, sized(scale, OPERATIONS_ASLEEP, OPERATIONS_SMOKE), PAUSE_MS),
+    prepare: (scale) => prepare(scale, sized(scale, OPERATIONS_ASLEEP, OPERATIONS_SMOKE), 'request', PAUSE_MS),
   },
 ];
 
-async function prepare(_scale: Scale, operations: number, pauseMs: number): Promise<Workload> {
+async function prepare(_scale: Scale, operations: number, ask: MailboxAsk, pauseMs: number): Promise<Workload> {
   const store = await createStore({ device: MemoryDevice.create({ sizeBytes: 16 * MIB }), threads: 1 });
-  const team = await Team.start(1, [{ kind: 'mailbox', handle: store.share(), pauseMs }]);
+  const team = await Team.start(1, [{ kind: 'mailbox', handle: store.share(), ask, pauseMs }]);
   let milliseconds = 0;
   const run = async () => {
     const { figures, sum } = await team.run({ job: 0, operations });

@@ -4,13 +4,16 @@ import type { StoreHandle } from '@blobyard/workers';
 import type { BarePlace } from './ground.js';
 import type { TransferWork } from './transfer-plan.js';
 
+/** What a thread asks of the metadata thread: a request in a slot of its mailbox, or a call of a method, by messages. */
+export type MailboxAsk = 'request' | 'call';
+
 /** Work by its kind; goes to the thread. Blobs are named by their ids. */
 export type JobSpec =
   | { readonly kind: 'attached'; readonly handle: StoreHandle; readonly blobId: bigint; readonly work: TransferWork }
   | { readonly kind: 'bare'; readonly bare: BarePlace; readonly work: TransferWork }
   | { readonly kind: 'pool'; readonly isSmoke: boolean }
   | { readonly kind: 'first-write'; readonly handle: StoreHandle; readonly clusterBytes: number }
-  | { readonly kind: 'mailbox'; readonly handle: StoreHandle; readonly pauseMs: number }
+  | { readonly kind: 'mailbox'; readonly handle: StoreHandle; readonly ask: MailboxAsk; readonly pauseMs: number }
   | { readonly kind: 'lock'; readonly words: SharedArrayBuffer };
 
 /** The operations of a call, from 0 on, handed out in chunks to the threads that take part in it. */

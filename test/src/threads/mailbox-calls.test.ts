@@ -129,6 +129,7 @@ test('a row that changes hands brings nothing of its thread before', async () =>
       expect(leaving.isSettled).toBe(false); // it waits for the call
       yard.answerAll();
       await leaving.promise;
+      for (const form of ['call', 'callSync'] as const) await expectCode(actor.do(form, 'echo'), 'EBADF');
       await actor.kill();
     } else {
       await actor.kill();

@@ -44,6 +44,7 @@ export class CallClient<Service> {
   /** Messages of before the metadata thread had joined; undefined since then. */
   #unsent: ToMetadata[] | undefined = [];
   #isJoining = false;
+  #isClosed = false;
   #nextId = 1;
 
   constructor(needs: CallerNeeds) {
@@ -71,11 +72,12 @@ export class CallClient<Service> {
    * an argument cannot be posted; EIO or EBADF once the store has ended, whether the method has done its work or not.
    *
    * `promise` keeps no process alive. `block` stops the thread, and is EBUSY while long work of this thread goes on whose progress it
-   * follows: what the call waits for may wait for this thread to see that. The caller of `block` must see to it that nothing of this
-   * thread is inside a blob (`Channel.requireMayBlock`) for every method that freezes a blob (`snapshot`, `resize`, `delete`,
-   * `inflate`, `decouple`, `closeHandle`), or waits for its turn behind one that does (`open`, `blobs`, `clone`, `copyTo`,
-   * `setReadOnly`, `syncBlob`, `flushBlob`, `flush`, `setXattrs`, `deleteXattr`); no turn is waited for by `stats`, `info`, `clones`,
-   * `getSuperBlob`, `setSuperBlob`, `getXattr`, `getXattrText`, `listXattrs`, `dump`.
+   * follows: what the call waits for may wait for this thread to see that.
+   *
+   * Before `block` the caller must see to it that nothing of this thread is inside a blob (`Channel.requireMayBlock`), but for methods
+   * that wait for no blob: `stats`, `info`, `clones`, `create`, `grow`, `getSuperBlob`, `setSuperBlob`, `getXattr`, `getXattrText`,
+   * `listXattrs`, `dump`. The others freeze a blob until all threads are out of it (`snapshot`, `resize`, `delete`, `inflate`, `decouple`,
+   * `closeHandle`), or wait for their turn behind one that does.
    */
   call<Name extends MethodOf<Service>>(name: Name, ...given: Given<Service, Name>): Waitable<Answer<Service, Name>> {
     type Result = Answer<Service, Name>;
@@ -90,7 +92,9 @@ export class CallClient<Service> {
     return this.#followed.follow(options, begin);
   }
 
+  /** Nothing can be called any more (EBADF); nothing may be under way. */
   close(): void {
+    this.#isClosed = true;
     this.#port.close();
   }
 
@@ -143,8 +147,9 @@ export class CallClient<Service> {
 
   /** Sends a call. What cannot be sent fails. */
   #begin(name: string, given: readonly unknown[], pending: Pending): number {
-    const { shared } = this.#needs;
-    shared.requireAlive();
+    this.#needs.shared.requireAlive();
+    if (this.#isClosed)
+      throw new BlobstoreError('EBADF', 'this thread has detached from the store: attach it again first');
     const id = this.#nextId++;
     this.#pending.set(id, pending);
     try {
