@@ -19,4 +19,6 @@ export interface StoreHandle {
   readonly channelOpsMax: number;
   readonly buffers: SharedStoreBuffers;
   readonly mailboxes: SharedArrayBuffer;
+  /** As `Store.damaged`, as it can be posted. */
+  readonly damaged: readonly { readonly id: bigint; readonly error: unknown }[];
 }

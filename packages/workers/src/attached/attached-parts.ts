@@ -5,6 +5,7 @@ import type { Damage } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 import { operationTurns } from '../data/loop-turns.js';
 import { ownChannelPort } from '../data/own-channel.js';
+import { damagedIn } from '../mailbox/store-handle.js';
 import type { EngineAccess, StoreEnding, StoreParts } from '../ports/store-parts.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { AttachedMetadata } from './attached-metadata.js';
@@ -19,7 +20,7 @@ export class AttachedParts implements StoreParts {
   readonly shared: StoreParts['shared'];
   readonly geometry: StoreParts['geometry'];
   readonly device: StoreParts['device'];
-  readonly damaged: readonly Damage[] = [];
+  readonly damaged: readonly Damage[];
   readonly engine: EngineAccess = { store: () => raise(noEngine('store')), blob: () => raise(noEngine('blob')) };
   readonly busy = new KeepAlive();
   readonly turns = operationTurns;
@@ -41,6 +42,7 @@ export class AttachedParts implements StoreParts {
     this.shared = shared;
     this.geometry = geometry;
     this.device = device;
+    this.damaged = damagedIn(handle);
     this.sync = metadata.sync;
     this.metadata = {
       ...port,

@@ -10,9 +10,11 @@ import {
   type SharedStoreBuffers,
 } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import type { Damage } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 import { reading } from '../checks/checks.js';
 import { thisThread } from '../threads/thread-life.js';
+import { fromWire, toWire, type WireError } from '../threads/wire-error.js';
 import { allocateMailboxes, MAILBOXES_BYTES } from './mailbox.js';
 
 const VERSION = 2;
@@ -36,6 +38,7 @@ export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec, shareW
     channelOpsMax: blobstore.channelOpsMax,
     buffers: blobstore.shared.buffers,
     mailboxes: allocateMailboxes(),
+    damaged: blobstore.damaged.map(({ id, error }) => ({ id, error: toWire(error) })),
   };
 }
 
@@ -46,7 +49,7 @@ export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec, shareW
 export function checkStoreHandle(handle: StoreHandle): StoreHandle {
   const isHandle = reading('the handle of a store', () => {
     if (typeof handle !== 'object' || handle === null || handle.blobyard !== VERSION) return false;
-    const { name, device, shareWindow, metadataThread, geometry, channelOpsMax, buffers, mailboxes } = handle;
+    const { name, device, shareWindow, metadataThread, geometry, channelOpsMax, buffers, mailboxes, damaged } = handle;
     return (
       typeof name === 'string' &&
       typeof device === 'object' &&
@@ -56,12 +59,18 @@ export function checkStoreHandle(handle: StoreHandle): StoreHandle {
       Number.isSafeInteger(channelOpsMax) &&
       hasNumbers(geometry) &&
       hasMemories(buffers) &&
-      isShared(mailboxes, MAILBOXES_BYTES)
+      isShared(mailboxes, MAILBOXES_BYTES) &&
+      Array.isArray(damaged)
     );
   });
   if (isHandle) return { ...handle };
   const advice = 'pass what store.share() answered by workerData or postMessage, within one process';
   throw new BlobstoreError('EINVAL', `this is no handle of an open store: ${advice}`);
+}
+
+/** What was damaged when the store was opened. */
+export function damagedIn({ damaged }: StoreHandle): Damage[] {
+  return damaged.map(({ id, error }) => ({ id, error: fromWire(error as WireError) as BlobstoreError }));
 }
 
 function hasNumbers(geometry: GeometryFields): boolean {

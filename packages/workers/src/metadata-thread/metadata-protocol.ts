@@ -5,7 +5,6 @@ import type { InitOptions, LoadOptions } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { FoundBlob } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
-import type { WireError } from '../threads/wire-error.js';
 
 /** What a metadata worker is started with. */
 export interface MetadataWorkerData {
@@ -35,7 +34,6 @@ export type StorePlan = {
 export interface OpenedStore {
   /** By what threads attach to it. */
   readonly handle: StoreHandle;
-  readonly damaged: readonly { readonly id: bigint; readonly error: WireError }[];
   /** The blobs that were found, in the order of their ids. */
   readonly found: readonly FoundBlob[];
 }

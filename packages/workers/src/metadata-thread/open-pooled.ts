@@ -1,15 +1,14 @@
 /** Making and opening a store in pool mode: starts its threads, and ends them when something fails. */
 
-import type { BlobstoreError, BlockDevice, InitOptions, LoadOptions } from '@blobyard/core';
+import type { BlockDevice, InitOptions, LoadOptions } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import { callUser } from '../api/failures.js';
-import type { Damage, FindExternalSnapshot, FoundBlob, Store } from '../api/store.js';
+import type { FindExternalSnapshot, FoundBlob, Store } from '../api/store.js';
 import type { HeldDevice } from '../devices/open-device.js';
 import { specForThreads } from '../devices/shareable-device.js';
 import type { StartDataPlane } from '../io-pool/data-plane.js';
 import { StoreFace } from '../store/store-face.js';
-import { fromWire } from '../threads/wire-error.js';
-import type { OpenedStore, StorePlan } from './metadata-protocol.js';
+import type { StorePlan } from './metadata-protocol.js';
 import { PoolParts } from './pool-parts.js';
 import { ServiceClient } from './service-client.js';
 
@@ -47,7 +46,7 @@ export async function openPooled(held: HeldDevice, options: OpenPooledOptions, p
     const opened = await metadata.follow({ signal }, (followed) => metadata.call('openStore', plan, followed));
     try {
       for (const blob of opened.found) if (onBlob) callUser('onBlob', onBlob, blob);
-      const beginnings = { client: metadata, held, handle: opened.handle, damaged: damageFrom(opened) };
+      const beginnings = { client: metadata, held, handle: opened.handle };
       return new StoreFace(await PoolParts.start(beginnings, options.threads, parts.startDataPlane));
     } catch (error) {
       await Promise.allSettled([metadata.call('abandon')]);
@@ -71,8 +70,4 @@ function planOf(held: HeldDevice, options: OpenPooledOptions): StorePlan {
   }
   const { openExternalSnapshot: _, onBlob: __, ...load } = work.load;
   return { ...common, kind: 'open', load, grow: work.grow };
-}
-
-function damageFrom({ damaged }: OpenedStore): Damage[] {
-  return damaged.map(({ id, error }) => ({ id, error: fromWire(error) as BlobstoreError }));
 }

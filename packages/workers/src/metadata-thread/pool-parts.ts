@@ -8,6 +8,7 @@ import type { DataPort } from '../data/data-port.js';
 import { RequestWay } from '../data/request-way.js';
 import type { HeldDevice } from '../devices/open-device.js';
 import type { DataPlane, StartDataPlane } from '../io-pool/data-plane.js';
+import { damagedIn } from '../mailbox/store-handle.js';
 import { type MetadataPort, noSyncMetadata } from '../ports/metadata-port.js';
 import type { EngineAccess, StoreEnding, StoreListener, StoreParts } from '../ports/store-parts.js';
 import { atProcessEnd } from '../threads/process-end.js';
@@ -23,7 +24,6 @@ export interface PoolBeginnings {
   readonly client: ServiceClient;
   readonly held: HeldDevice;
   readonly handle: StoreHandle;
-  readonly damaged: readonly Damage[];
 }
 
 export class PoolParts implements StoreParts {
@@ -46,7 +46,7 @@ export class PoolParts implements StoreParts {
   #state: StoreParts['state'] = 'open';
 
   private constructor(beginnings: PoolBeginnings, shared: SharedStore, plane: DataPlane, events: StoreEventQueue) {
-    const { client, held, handle, damaged } = beginnings;
+    const { client, held, handle } = beginnings;
     const calls = metadataByCalls(client);
     this.#beginnings = beginnings;
     this.#plane = plane;
@@ -54,7 +54,7 @@ export class PoolParts implements StoreParts {
     this.shared = shared;
     this.geometry = new Geometry(handle.geometry);
     this.device = held.device;
-    this.damaged = damaged;
+    this.damaged = damagedIn(handle);
     this.busy = client.busy;
     this.metadata = {
       ...calls,

@@ -10,7 +10,6 @@ import type { LocalStore } from '../local/local-store.js';
 import { MetadataService } from '../local/metadata-service.js';
 import { createLocal, openLocal } from '../local/open-local.js';
 import type { StoreEnding } from '../ports/store-parts.js';
-import { toWire } from '../threads/wire-error.js';
 import type { OpenedStore, StorePlan } from './metadata-protocol.js';
 
 /** What the client calls. */
@@ -44,8 +43,7 @@ export function workerService(callbacks: ClientCallbacks, onOpened?: (store: Loc
         client = new MetadataService(store);
         store.onLowSpace((lowSpace) => callbacks.lowSpace(lowSpace));
         onOpened?.(store);
-        const damaged = store.damaged.map(({ id, error }) => ({ id, error: toWire(error) }));
-        return { handle: store.sharing.handle, damaged, found };
+        return { handle: store.sharing.handle, found };
       }),
     endStore: async (ending) => store?.end(ending),
     abandon: async () => store?.abandon(),
