@@ -18,6 +18,10 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: 'inline', include: ['src/**/*.test.ts'] } },
       { extends: true, test: { name: 'pooled', include: [IN_EACH_MODE], env: { BLOBYARD_MODE: 'pooled' } } },
+      {
+        extends: true,
+        test: { name: 'attached', include: ['src/api/**/*.test.ts'], env: { BLOBYARD_MODE: 'attached' } },
+      },
     ],
   },
 });

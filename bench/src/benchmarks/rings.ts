@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { MessageChannel, Worker } from 'node:worker_threads';
-import { RingClient } from '../../../packages/workers/dist/threads/rings/ring-client.js';
+import { RingClient } from '../../../packages/workers/dist/io-pool/rings/ring-client.js';
 import type { Benchmark, Scale, Workload } from '../benchmark.js';
 import { sized } from '../fixtures.js';
 

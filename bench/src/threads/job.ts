@@ -4,13 +4,16 @@ import type { StoreHandle } from '@blobyard/workers';
 import type { BarePlace } from './ground.js';
 import type { TransferWork } from './transfer-plan.js';
 
+/** How a thread asks the metadata thread: by a request in a slot of its mailbox, or by a call of a method. */
+export type MailboxAsk = 'request' | 'call';
+
 /** Describes a job; posted to the threads. Blobs are given by their ids. */
 export type JobSpec =
   | { readonly kind: 'attached'; readonly handle: StoreHandle; readonly blobId: bigint; readonly work: TransferWork }
   | { readonly kind: 'bare'; readonly bare: BarePlace; readonly work: TransferWork }
   | { readonly kind: 'pool'; readonly isSmoke: boolean }
   | { readonly kind: 'first-write'; readonly handle: StoreHandle; readonly clusterBytes: number }
-  | { readonly kind: 'mailbox'; readonly handle: StoreHandle; readonly pauseMs: number }
+  | { readonly kind: 'mailbox'; readonly handle: StoreHandle; readonly ask: MailboxAsk; readonly pauseMs: number }
   | { readonly kind: 'lock'; readonly words: SharedArrayBuffer };
 
 /** One thread's view of a call. The threads take its operations, numbered from 0, in chunks. */

@@ -1,8 +1,8 @@
 /** The entry of a thread that serves a ring and completes each read at once, with the offset as the first word. */
 
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import type { RingBuffers } from '../../../packages/workers/dist/threads/rings/ring-layout.js';
-import { type RingChannel, RingServer } from '../../../packages/workers/dist/threads/rings/ring-server.js';
+import type { RingBuffers } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';
+import { type RingChannel, RingServer } from '../../../packages/workers/dist/io-pool/rings/ring-server.js';
 
 const { ring, port } = workerData as { ring: RingBuffers; port: MessagePort };
 

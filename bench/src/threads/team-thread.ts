@@ -24,7 +24,7 @@ function jobOf(spec: JobSpec): Promise<Job> | Job {
     case 'first-write':
       return firstWriteJob(spec.handle, spec.clusterBytes);
     case 'mailbox':
-      return mailboxJob(spec.handle, spec.pauseMs);
+      return mailboxJob(spec.handle, spec.ask, spec.pauseMs);
     case 'lock':
       return lockJob(spec.words);
   }

@@ -1,11 +1,8 @@
 /** Making and opening stores. */
 
 import { rm } from 'node:fs/promises';
+import { coded, throwIfAborted } from './api/failures.js';
 import type { CreateStoreOptions, OpenStoreOptions, Store } from './api/store.js';
-import { requireNoStore } from './existing-store.js';
-import { coded, throwIfAborted } from './failures.js';
-import { type HeldDevice, holdDevice } from './inline/open-device.js';
-import { createInline, type InlineOptions, openInline } from './inline/open-inline.js';
 import {
   checkCreateStore,
   checkOpenStore,
@@ -15,12 +12,18 @@ import {
   requestsMaxOf,
   syncIntervalMsOf,
   threadsOf,
-} from './store-options.js';
-import { startDataPlane } from './threads/data-plane.js';
-import { type OpenPooledOptions, openPooled, type PooledParts } from './threads/open-pooled.js';
+} from './checks/store-options.js';
+import { requireNoStore } from './devices/existing-store.js';
+import { type HeldDevice, holdDevice } from './devices/open-device.js';
+import { startDataPlane } from './io-pool/data-plane.js';
+import { localParts } from './local/local-parts.js';
+import type { LocalStore, LocalStoreOptions } from './local/local-store.js';
+import { createLocal, openLocal } from './local/open-local.js';
+import { type OpenPooledOptions, openPooled, type PooledParts } from './metadata-thread/open-pooled.js';
+import { StoreFace } from './store/store-face.js';
 
 const PARTS: PooledParts = {
-  metadataWorker: new URL('./threads/metadata-worker.js', import.meta.url),
+  metadataWorker: new URL('./metadata-thread/metadata-worker.js', import.meta.url),
   startDataPlane,
 };
 
@@ -55,7 +58,7 @@ export async function createStoreOf(given: CreateStoreOptions, parts: PooledPart
     throwIfAborted(options.signal);
     return await holding(options, async (held) => {
       if (!options.overwrite) await requireNoStore(held.device, 'no store is made');
-      if (threads === 0) return createInline(held, { init, ...commonOf(options) });
+      if (threads === 0) return localFace(await createLocal(held, { init, ...commonOf(options) }), options);
       return openPooled(held, { ...pooledOptions(options), work: { kind: 'create', init }, onBlob: undefined }, parts);
     });
   } catch (error) {
@@ -72,7 +75,8 @@ export async function openStoreOf(given: OpenStoreOptions, parts: PooledParts): 
     const { grow = false, signal, onBlob } = options;
     throwIfAborted(signal);
     return await holding(options, async (held) => {
-      if (threads === 0) return openInline(held, { load, grow, signal, onBlob, ...commonOf(options) });
+      const local = { load, grow, signal, onBlob, ...commonOf(options) };
+      if (threads === 0) return localFace(await openLocal(held, local), options);
       return openPooled(held, { ...pooledOptions(options), work: { kind: 'open', load, grow }, onBlob }, parts);
     });
   } catch (error) {
@@ -80,12 +84,15 @@ export async function openStoreOf(given: OpenStoreOptions, parts: PooledParts): 
   }
 }
 
+function localFace(store: LocalStore, options: CreateStoreOptions | OpenStoreOptions): Store {
+  return new StoreFace(localParts(store, requestsMaxOf(options)));
+}
+
 function commonOf(options: CreateStoreOptions | OpenStoreOptions) {
   return {
-    requestsMax: requestsMaxOf(options),
     lowSpaceBytes: lowSpaceBytesOf(options),
     syncIntervalMs: syncIntervalMsOf(options),
-  } satisfies InlineOptions;
+  } satisfies LocalStoreOptions;
 }
 
 function pooledOptions(options: CreateStoreOptions | OpenStoreOptions): Omit<OpenPooledOptions, 'work' | 'onBlob'> {

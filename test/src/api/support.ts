@@ -7,6 +7,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import {
+  attach,
   type BlockDevice,
   type CreateStoreOptions,
   type DeviceSpec,
@@ -32,8 +33,11 @@ export const MiB = 1024 * KiB;
 /** Clusters of most tests: small, so that a few bytes cross several. */
 export const CLUSTER = 16 * KiB;
 
+const { BLOBYARD_MODE } = process.env;
+/** The test's thread has attached to a store whose metadata is on another one. */
+export const isAttached = BLOBYARD_MODE === 'attached';
 /** Where stores live: on the test's thread, or on others. */
-export const isPooled = process.env.BLOBYARD_MODE === 'pooled';
+export const isPooled = isAttached || BLOBYARD_MODE === 'pooled';
 
 /** A folder that goes with the test. */
 export async function temporaryFolder(): Promise<string> {
@@ -59,12 +63,35 @@ export function usable(device: BlockDevice | DeviceSpec): BlockDevice | DeviceSp
 
 /** `createStore`, in the mode of this run. */
 export async function createStore(options: CreateStoreOptions): Promise<Store> {
-  return makeStore(inMode(options));
+  return reached(await makeStore(inMode(options)));
 }
 
 /** `openStore`, in the mode of this run. */
 export async function openStore(options: OpenStoreOptions): Promise<Store> {
-  return openAnyStore(inMode(options));
+  return reached(await openAnyStore(inMode(options)));
+}
+
+/** What the tests of a mode see of a store. An attached one is closed with the store itself, which nobody else uses. */
+async function reached(store: Store): Promise<Store> {
+  if (!isAttached) return store;
+  const attached = await attach(store.share());
+  const detach = attached.close.bind(attached);
+  let ending: Promise<void> | undefined;
+  const end = async (how: 'close' | 'destroy') => {
+    const [detached] = await Promise.allSettled([detach()]);
+    try {
+      await store[how]();
+    } finally {
+      await Promise.allSettled([detach()]);
+    }
+    if (detached.status === 'rejected') throw detached.reason;
+  };
+  const endOnce = (how: 'close' | 'destroy') => {
+    ending ??= end(how);
+    return ending;
+  };
+  const close = () => endOnce('close');
+  return Object.assign(attached, { close, destroy: () => endOnce('destroy'), [Symbol.asyncDispose]: close });
 }
 
 function inMode<T extends CreateStoreOptions>(options: T): T {
@@ -77,7 +104,7 @@ function inMode<T extends CreateStoreOptions>(options: T): T {
           const found = await find(wanted);
           return found === null ? null : usable(found);
         };
-  return { threads: 2, ...options, device: usable(options.device), openExternalSnapshot };
+  return { threads: isAttached ? 1 : 2, ...options, device: usable(options.device), openExternalSnapshot };
 }
 
 /** A store that is closed with the test, if it still is open then. */

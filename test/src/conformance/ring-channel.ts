@@ -3,7 +3,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import type { Blob } from '@blobyard/core';
 import type { MemoryDevice } from '@blobyard/io';
-import { RingClient } from '../../../packages/workers/dist/threads/rings/ring-client.js';
+import { RingClient } from '../../../packages/workers/dist/io-pool/rings/ring-client.js';
 import { type DataOperation, perform } from './data-operation.js';
 import type { ServedStore } from './served-store.js';
 import type { ThreadChannel } from './threaded-engine.js';

@@ -1,10 +1,12 @@
 /** A store that this thread serves to other threads as their metadata thread. */
 
-import { type Blobstore, type BlockDevice, run } from '@blobyard/core';
+import { type Blobstore, type BlockDevice, type Blob as EngineBlob, run } from '@blobyard/core';
 import type { DeviceSpec, MemoryDevice } from '@blobyard/io';
 import type { StoreHandle } from '@blobyard/workers';
-import { MailboxServer } from '../../../packages/workers/dist/threads/mailbox-server.js';
-import { makeStoreHandle } from '../../../packages/workers/dist/threads/store-handle.js';
+import { OpenHandles, type Reference } from '../../../packages/workers/dist/local/open-handles.js';
+import { MailboxServer } from '../../../packages/workers/dist/mailbox/mailbox-server.js';
+import type { RowService } from '../../../packages/workers/dist/mailbox/row-client.js';
+import { makeStoreHandle } from '../../../packages/workers/dist/mailbox/store-handle.js';
 
 export class ServedStore {
   /** What other threads attach by. */
@@ -14,10 +16,7 @@ export class ServedStore {
   constructor(store: Blobstore, device: MemoryDevice) {
     this.handle = makeStoreHandle(store, device.spec);
     this.#server = new MailboxServer(store, this.handle.mailboxes, this.handle.name, {
-      open: (id) => run(store.openBlob(id)),
-      close: (blob) => run(store.closeBlob(blob)),
-      drop: (blob) => run(store.dropBlob(blob)),
-      flush: (blob) => run(store.flushBlob(blob)),
+      serviceFor: () => serviceOf(store),
       specOf: (opened: BlockDevice & { readonly spec?: DeviceSpec }) => opened.spec,
       onBug: (error) => {
         throw error; // to the process: nothing can be relied on any more
@@ -29,4 +28,28 @@ export class ServedStore {
   stop(): void {
     this.#server.stop();
   }
+}
+
+/** Opens, flushes and closes blobs, and has no methods to be called. */
+function serviceOf(store: Blobstore): RowService {
+  const handles = new OpenHandles<Reference & { flush(): Promise<void> }>();
+  const referenceTo = (blob: EngineBlob) => ({
+    close: () => run(store.closeBlob(blob)),
+    drop: () => run(store.dropBlob(blob)),
+    flush: () => run(store.flushBlob(blob)),
+  });
+  return {
+    method: () => undefined,
+    open: async (id) => {
+      const blob = await run(store.openBlob(id));
+      const { slot, generation } = blob;
+      return { handle: handles.add(referenceTo(blob)), id, name: undefined, slot, generation };
+    },
+    close: async (handle) => {
+      if (handles.has(handle)) await handles.close(handle);
+    },
+    flush: (handle) => handles.get(handle).flush(),
+    closeAll: () => handles.closeAll(),
+    dropAll: () => handles.dropAll(),
+  };
 }

@@ -60,7 +60,7 @@ function exportedEntries(): Entry[] {
     MemoryDevice: [{ memory: MemoryDevice.create({ sizeBytes: SIZE, arenaBytes: 0 }).memory }],
     SparseMemoryDevice: [{ sizeBytes: SIZE }],
     FaultyDevice: [new SparseMemoryDevice({ sizeBytes: SIZE }), { asynchronous: true }],
-    asyncDevice: [new SparseMemoryDevice({ sizeBytes: SIZE }), { when: 'microtask', seed: 1 }],
+    asyncDevice: [new SparseMemoryDevice({ sizeBytes: SIZE }), { when: 'microtask', random: () => 0.5 }],
     openDevice: [{ kind: 'sparse-memory', sizeBytes: SIZE }],
     sharedSpec: [{ kind: 'memory', sizeBytes: SIZE }, MemoryDevice.create({ sizeBytes: SIZE, arenaBytes: 0 })],
     allocateAligned: [4096],

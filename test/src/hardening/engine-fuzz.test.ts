@@ -6,6 +6,7 @@
 import { Blobstore, type Channel, type Blob as EngineBlob } from '@blobyard/core';
 import { attach, dumpStore, run, runSync, SparseMemoryDevice } from 'blobyard';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { underWayOf } from '../../../packages/workers/dist/internal.js';
 import { bytes, CLUSTER, expectSame, isPooled, MiB, testStore } from '../api/support.js';
 import { callWith, type Entry } from './calls.js';
 import { ODD_NAMES, RIGHT } from './odd-values.js';
@@ -164,6 +165,6 @@ describe.skipIf(!isPooled)('a channel of an attached thread', () => {
     const opened = await attached.open(blob.id);
     expect(await sweep(entriesOf(attached.channel, channelArguments(opened)))).toEqual([]);
     await (await blob.snapshot()).close(); // it would wait for who never left the blob
-    expect(Object.values(attached.underWay)).toEqual([0, 0, 0]);
+    expect(Object.values(underWayOf(attached))).toEqual([0, 0, 0]);
   });
 });

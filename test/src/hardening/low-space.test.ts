@@ -129,7 +129,7 @@ test('a listener that throws, rejects or fills the store hurts nobody; others ar
   expect(told.length).toBe(1);
   expect(warnings).toEqual(['BlobyardWarning', 'BlobyardWarning']);
   expect(blob.sizeBytes).toBe(55 * CLUSTER);
-  await expectCode(() => store.on('no such event' as never, never), 'EINVAL');
+  await expectCode(() => store.on('no such event' as never, never as never), 'EINVAL');
   await expectCode(() => store.on('low-space', 5 as never), 'EINVAL');
   await expectCode(createStore({ device: device(), lowSpaceBytes: -1 }), 'EINVAL');
 });

@@ -1,6 +1,8 @@
 /** What an object offers to its users, found by looking: a method that is added later is found, too. */
 
-/** Names of the methods of an object, its prototypes' included, up to `Object`'s. */
+import { EventEmitter } from 'node:events';
+
+/** Names of the methods of an object, its prototypes' included, up to `Object`'s, and those of Node's emitter, which are its own concern. */
 export function methodsOf(object: object): (string | symbol)[] {
   return namesOf(object, (descriptor) => typeof descriptor.value === 'function');
 }
@@ -12,7 +14,11 @@ export function gettersOf(object: object): (string | symbol)[] {
 
 function namesOf(object: object, isWanted: (descriptor: PropertyDescriptor) => boolean): (string | symbol)[] {
   const names = new Set<string | symbol>();
-  for (let at = object; at !== Object.prototype && at !== null; at = Object.getPrototypeOf(at) as object) {
+  for (
+    let at = object;
+    at !== Object.prototype && at !== EventEmitter.prototype && at !== null;
+    at = Object.getPrototypeOf(at) as object
+  ) {
     for (const name of Reflect.ownKeys(at)) {
       const descriptor = Object.getOwnPropertyDescriptor(at, name);
       if (name !== 'constructor' && descriptor !== undefined && isWanted(descriptor)) names.add(name);

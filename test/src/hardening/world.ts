@@ -18,19 +18,13 @@ const AT_ONCE = new Set([
   'on',
   'once',
   'off',
+  'addListener',
+  'removeListener',
+  'prependListener',
+  'prependOnceListener',
 ]);
 /** Methods of classes that are for this project's own packages. */
-const INTERNAL = new Set([
-  'fail',
-  'leave',
-  'whileAlive',
-  'flushBlob',
-  'closeBlob',
-  'endDead',
-  'idOf',
-  'syncPort',
-  'nextUnit',
-]);
+const INTERNAL = new Set(['fail']);
 const WITNESS_BYTES = 3 * CLUSTER;
 /** Room for the blobs of a few hundred calls. */
 const DEVICE_BYTES = 16 * MiB;
@@ -166,6 +160,7 @@ export class World {
       resize: [2 * CLUSTER],
       create: [{ sizeBytes: CLUSTER, name: 'created', xattrs: { a: 'b' } }],
       open: label === 'store' ? [{ name: 'victim' }, { clearMethod: 'none' }] : [this.#victim.id],
+      openSync: [{ name: 'victim' }],
       blob: [this.#victim.id],
       delete: [{ name: 'created' }],
       setSuperBlob: [this.#victim.id],
@@ -174,6 +169,10 @@ export class World {
       on: ['low-space', () => undefined],
       once: ['low-space', () => undefined],
       off: ['low-space', () => undefined],
+      prependOnceListener: ['low-space', () => undefined],
+      prependListener: ['low-space', () => undefined],
+      removeListener: ['low-space', () => undefined],
+      addListener: ['low-space', () => undefined],
     };
     return table[method] ?? [];
   }

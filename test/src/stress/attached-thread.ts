@@ -2,6 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { attach, type StoreHandle } from '@blobyard/workers';
+import { underWayOf } from '../../../packages/workers/dist/internal.js';
 import { Actor, type ActorReport, textOf } from './actor.js';
 import { dataSchedule, type Weights } from './schedule.js';
 import { type LogBuffers, SharedLog } from './shared-log.js';
@@ -58,7 +59,7 @@ async function work(): Promise<ActorReport> {
   await log.allArrived(together);
   const report = await actor.run();
   for (const buffer of allocated) store.release(buffer);
-  for (const [what, count] of Object.entries(store.underWay)) {
+  for (const [what, count] of Object.entries(underWayOf(store))) {
     if (count !== 0) report.findings.push(`writer ${writer} has left over: ${what} ${count}`);
   }
   if (!leavesAbruptly) await store.detach();

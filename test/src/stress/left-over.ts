@@ -2,7 +2,8 @@
 
 import { BLOB, CHANNELS_MAX, ChannelTable, ClaimLog, SharedStore } from '@blobyard/core';
 import type { Store, StoreHandle } from '@blobyard/workers';
-import { Mailbox, REQUESTS_MAX, SLOT, STATE } from '../../../packages/workers/dist/threads/mailbox.js';
+import { underWayOf } from '../../../packages/workers/dist/internal.js';
+import { Mailbox, REQUESTS_MAX, SLOT, STATE } from '../../../packages/workers/dist/mailbox/mailbox.js';
 
 /** How long a dead thread's row may take to be given back, in milliseconds. */
 const ROW_WAIT_MS = 5000;
@@ -23,7 +24,7 @@ export async function findLeftOver(store: Store, handle: StoreHandle, rowsBefore
   const deadline = Date.now() + ROW_WAIT_MS;
   while (rowsTaken(handle) !== rowsBefore && Date.now() < deadline) await new Promise((done) => setTimeout(done, 20));
   if (rowsTaken(handle) !== rowsBefore) findings.push(`channel rows: ${rowsTaken(handle)} taken, ${rowsBefore} before`);
-  for (const [what, count] of Object.entries((store as { underWay?: Record<string, number> }).underWay ?? {})) {
+  for (const [what, count] of Object.entries(underWayOf(store))) {
     if (count !== 0) findings.push(`the store has left over: ${what} ${count}`);
   }
   const table = new ChannelTable(handle.buffers.channels);

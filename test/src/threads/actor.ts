@@ -3,8 +3,12 @@
  * comes back as bytes; what is written is one byte, many times over.
  */
 
+import assert from 'node:assert/strict';
 import { parentPort } from 'node:worker_threads';
 import { type AttachedBlob, type AttachedStore, attach, type StoreHandle } from '@blobyard/workers';
+import { hostOf } from '../../../packages/workers/dist/internal.js';
+import type { CallClient } from '../../../packages/workers/dist/mailbox/call-client.js';
+import { Random } from '../random.js';
 import { Gate } from './gate.js';
 import { type StopStep, stopAt } from './stop-steps.js';
 
@@ -32,10 +36,61 @@ function filled(length: number, value: number): Uint8Array {
   return new Uint8Array(length).fill(value);
 }
 
+type Untyped = Pick<CallClient<Record<string, (...given: unknown[]) => Promise<unknown>>>, 'call' | 'follow'>;
+
+function callsOf(store: number): Untyped {
+  return hostOf(stores[store]).calls as unknown as Untyped;
+}
+
+/** How long work is followed, and what ends it: a number of calls of `onProgress`. */
+export interface Follow {
+  readonly abortAfter?: number;
+  readonly throwAfter?: number;
+  /** Where the thread stops in `onProgress`. */
+  readonly gate?: SharedArrayBuffer;
+  /** Calls this in its synchronous form, in `onProgress`. */
+  readonly callSync?: string;
+}
+
+export interface FollowOutcome {
+  readonly progress: number;
+  readonly value?: unknown;
+  readonly code?: string | undefined;
+  readonly cause?: unknown;
+  readonly codeOfSync?: string | undefined;
+}
+
+async function follow(name: string, given: readonly unknown[], how: Follow): Promise<FollowOutcome> {
+  const calls = callsOf(0);
+  const abort = new AbortController();
+  let progress = 0;
+  let codeOfSync: string | undefined;
+  const onProgress = () => {
+    progress++;
+    if (how.gate) new Gate(how.gate).pass();
+    try {
+      if (how.callSync) calls.call(how.callSync).block();
+    } catch (error) {
+      codeOfSync = (error as { code: string }).code;
+    }
+    if (progress === how.abortAfter) abort.abort('the test aborts');
+    if (progress === how.throwAfter) throw new Error('the test throws');
+  };
+  try {
+    const value = await calls.follow({ onProgress, signal: abort.signal }, (followed) =>
+      calls.call(name, ...given, followed).promise(),
+    );
+    return { progress, value, codeOfSync };
+  } catch (error) {
+    const { code, cause } = error as { code?: string; cause?: unknown };
+    return { progress, code, cause: posted(cause), codeOfSync };
+  }
+}
+
 const commands = {
   async attach(handle: StoreHandle): Promise<Attached> {
     const store = await attach(handle);
-    return { store: stores.push(store) - 1, row: store.host.shared.threadId - 1 };
+    return { store: stores.push(store) - 1, row: hostOf(store).shared.threadId - 1 };
   },
   detach: (store = 0): Promise<void> => stores[store].detach(),
   open: async (id: bigint, store = 0): Promise<OpenedBlob> => opened(await stores[store].open(id)),
@@ -52,6 +107,51 @@ const commands = {
   trimSync: (blob: number, offset: number, length: number): void => {
     blobs[blob].trimSync(offset, length);
   },
+  /** Calls a method of the metadata thread in promise form. */
+  call: (name: string, ...given: unknown[]): Promise<unknown> =>
+    callsOf(0)
+      .call(name, ...given)
+      .promise(),
+  /** The same, of the actor's second store. */
+  callOther: (name: string, ...given: unknown[]): Promise<unknown> =>
+    callsOf(1)
+      .call(name, ...given)
+      .promise(),
+  /** Calls a method of the metadata thread, and stops meanwhile. */
+  callSync: (name: string, ...given: unknown[]): unknown =>
+    callsOf(0)
+      .call(name, ...given)
+      .block(),
+  /** Calls a function, which cannot be posted. */
+  callUnposted: (isSync: boolean): unknown => {
+    const call = callsOf(0).call('open', () => undefined);
+    return isSync ? call.block() : call.promise();
+  },
+  /** Calls long work, and follows it; answers how often it was told of progress. */
+  follow: (name: string, given: readonly unknown[], how: Follow): Promise<FollowOutcome> => follow(name, given, how),
+  /** Calls, in the form that chance says, with arguments of many sizes; each must be answered with its own. */
+  echoes: async (seed: number, count: number): Promise<void> => {
+    const random = new Random(seed);
+    const underWay = new Set<Promise<void>>();
+    for (let turn = 0; turn < count; turn++) {
+      const sent = {
+        turn,
+        seed,
+        id: BigInt(turn),
+        bytes: filled(Math.floor(random.fraction() ** 8 * 200_000), turn & 255),
+      };
+      const expectSame = (got: unknown) => assert.deepEqual(got, sent);
+      const call = callsOf(0).call('echo', sent);
+      if (random.fraction() < 0.3) expectSame(call.block());
+      else {
+        const answered = call.promise().then(expectSame);
+        underWay.add(answered);
+        void answered.finally(() => underWay.delete(answered));
+        if (underWay.size > 100 || random.fraction() < 0.05) await Promise.all(underWay);
+      }
+    }
+    await Promise.all(underWay);
+  },
   /** What a handle says of its blob. */
   look: (blob: number): { sizeBytes: number; isReadOnly: boolean } => {
     const { sizeBytes, isReadOnly } = blobs[blob];
@@ -59,7 +159,7 @@ const commands = {
   },
   /** Makes the thread stop at a step of the critical sections in which clusters are claimed and given back. */
   stopAt: (step: StopStep, gate: SharedArrayBuffer, store = 0): void => {
-    stopAt(stores[store].host.shared, step, gate);
+    stopAt(hostOf(stores[store]).shared, step, gate);
   },
   /** Writes a byte to one cluster after another until it fails; answers how many writes did not. */
   writeUntilFailure: async (blob: number, stride: number, count: number): Promise<{ done: number; code: string }> => {
@@ -113,12 +213,19 @@ export type Order = { [Name in CommandName]: readonly [Name, ...Parameters<Comma
 /** What became of an order; `place`: how many of those that came with it had ended before. */
 export type Outcome = { readonly place: number } & (
   | { readonly value: unknown }
-  | { readonly code: string; readonly message: string }
+  | { readonly code: string; readonly message: string; readonly cause: unknown }
 );
 
 export interface Answer {
   readonly request: number;
   readonly outcomes: readonly Outcome[];
+}
+
+/** Errors lose their code when they are posted. */
+function posted(cause: unknown): unknown {
+  if (!(cause instanceof Error)) return cause;
+  const { code, message } = cause as { code?: string; message: string };
+  return { code, message };
 }
 
 /** Begins all orders in one turn of the event loop, one after another. */
@@ -130,8 +237,8 @@ async function obey(orders: readonly Order[]): Promise<Outcome[]> {
         const command = commands[name] as (...given: unknown[]) => unknown;
         return { value: await command(...args), place: ended++ };
       } catch (error) {
-        const { code, message } = error as { code?: string; message: string };
-        return { code: code ?? 'no code', message, place: ended++ };
+        const { code, message, cause } = error as { code?: string; message: string; cause?: unknown };
+        return { code: code ?? 'no code', message, cause: posted(cause), place: ended++ };
       }
     }),
   );

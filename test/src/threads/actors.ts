@@ -37,7 +37,10 @@ export class Actor {
   /** Does one thing. Rejects with its error, code and message. */
   async do<Name extends CommandName>(name: Name, ...args: Parameters<Commands[Name]>): Promise<Result<Name>> {
     const [outcome] = await this.together([name, ...args] as unknown as Order);
-    if ('code' in outcome) throw Object.assign(new Error(outcome.message), { code: outcome.code });
+    if ('code' in outcome) {
+      const { code, message, cause } = outcome;
+      throw Object.assign(new Error(message, { cause }), { code });
+    }
     return outcome.value as Result<Name>;
   }
 

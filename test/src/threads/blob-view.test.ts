@@ -1,6 +1,6 @@
 import { BLOB, BLOB_FLAG, SharedStore } from '@blobyard/core';
 import { expect, test } from 'vitest';
-import { BlobView } from '../../../packages/workers/dist/threads/blob-view.js';
+import { BlobView } from '../../../packages/workers/dist/data/blob-view.js';
 
 /** A blob in shared memory as the metadata thread makes it, and another thread's view of it. */
 function opened(clusters: readonly number[]) {

@@ -6,6 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { BlobstoreError, type ClaimedCluster, claimCluster, unclaimCluster } from '@blobyard/core';
 import { attach, type StoreHandle } from '@blobyard/workers';
+import { hostOf } from '../../../packages/workers/dist/internal.js';
 import { numbers } from '../api/numbers.js';
 import { CLAIM_TABLE } from './claim-table.js';
 
@@ -28,7 +29,7 @@ const CLAIMS_MAX = 24;
 const { handle, seed, number, table } = workerData as ClaimFuzzData;
 const random = numbers(seed);
 const store = await attach(handle);
-const { shared } = store.host;
+const { shared } = hostOf(store);
 const claims: ClaimedCluster[] = [];
 
 /** Notes whose something is now; a thread that lives and is not about to be killed must not have it. */

@@ -2,8 +2,8 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { SharedStore, type SharedStoreBuffers } from '@blobyard/core';
-import { REQUEST } from '../../../packages/workers/dist/threads/mailbox.js';
-import { MailboxClient } from '../../../packages/workers/dist/threads/mailbox-client.js';
+import { REQUEST } from '../../../packages/workers/dist/mailbox/mailbox.js';
+import { MailboxClient } from '../../../packages/workers/dist/mailbox/mailbox-client.js';
 
 export interface CallerData {
   readonly buffers: SharedStoreBuffers;

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { SharedStore } from '@blobyard/core';
 import { expect, onTestFinished, test } from 'vitest';
-import { allocateMailboxes, Mailbox, SLOT, STATE } from '../../../packages/workers/dist/threads/mailbox.js';
+import { allocateMailboxes, Mailbox, SLOT, STATE } from '../../../packages/workers/dist/mailbox/mailbox.js';
 import type { CallerData } from './mailbox-caller.js';
 
 const CALLER = new URL('../../dist/threads/mailbox-caller.js', import.meta.url);
@@ -39,5 +39,5 @@ test('a synchronous request sleeps on when it is woken before its answer is ther
   words[slot + SLOT.RESULTS + 1] = 8;
   Atomics.store(words, slot + SLOT.STATE, STATE.DONE);
   Atomics.notify(words, slot + SLOT.STATE);
-  expect(await answered).toEqual([{ first: 7, second: 8 }]);
+  expect(await answered).toMatchObject([{ first: 7, second: 8 }]);
 });

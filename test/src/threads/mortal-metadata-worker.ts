@@ -1,7 +1,7 @@
 /** The metadata worker of tests: it dies when it is told to. */
 
 import { parentPort } from 'node:worker_threads';
-import { serveMetadata } from '../../../packages/workers/dist/threads/serve-metadata.js';
+import { serveMetadata } from '../../../packages/workers/dist/metadata-thread/serve-metadata.js';
 
 export type DeathWish = { readonly die: 'exit' | 'throw' | 'reject' | 'memory' };
 

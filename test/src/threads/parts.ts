@@ -1,8 +1,8 @@
 /** What pool mode is made of in tests. */
 
-import { startDataPlane } from '../../../packages/workers/dist/threads/data-plane.js';
-import type { PooledParts } from '../../../packages/workers/dist/threads/open-pooled.js';
-import type { ServiceClient } from '../../../packages/workers/dist/threads/service-client.js';
+import { startDataPlane } from '../../../packages/workers/dist/io-pool/data-plane.js';
+import type { PooledParts } from '../../../packages/workers/dist/metadata-thread/open-pooled.js';
+import type { ServiceClient } from '../../../packages/workers/dist/metadata-thread/service-client.js';
 import type { DeathWish } from './mortal-metadata-worker.js';
 
 /** As in earnest, with a metadata worker that can be told to die. */

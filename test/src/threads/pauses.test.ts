@@ -1,7 +1,7 @@
 /** Pauses between tries to replace an I/O worker. */
 
 import { expect, test } from 'vitest';
-import { Pauses } from '../../../packages/workers/dist/threads/pauses.js';
+import { Pauses } from '../../../packages/workers/dist/io-pool/pauses.js';
 
 /** The pauses before tries each of which takes so long, in milliseconds. */
 function pausesOf(pauses: Pauses, tries: number, eachMs: number, beginMs = 0): { taken: number[]; endMs: number } {

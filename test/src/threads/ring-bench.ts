@@ -5,9 +5,9 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { BlobRef } from '@blobyard/core';
 import { MemoryDevice, type SharedWasmMemory } from '@blobyard/io';
 import { afterEach } from 'vitest';
-import { RingClient, type RingClientOptions } from '../../../packages/workers/dist/threads/rings/ring-client.js';
-import type { RingBuffers } from '../../../packages/workers/dist/threads/rings/ring-layout.js';
-import type { WorkerLane } from '../../../packages/workers/dist/threads/rings/worker-lane.js';
+import { RingClient, type RingClientOptions } from '../../../packages/workers/dist/io-pool/rings/ring-client.js';
+import type { RingBuffers } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';
+import type { WorkerLane } from '../../../packages/workers/dist/io-pool/rings/worker-lane.js';
 import { type Answers, GATE, PLAIN_UNIT_BYTES, type RingWorkerData } from './ring-gates.js';
 
 const WORKER = new URL('../../dist/threads/ring-worker.js', import.meta.url);

@@ -2,8 +2,8 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import type { SharedWasmMemory } from '@blobyard/io';
-import type { BellHooks } from '../../../packages/workers/dist/threads/rings/bell.js';
-import type { RingBuffers } from '../../../packages/workers/dist/threads/rings/ring-layout.js';
+import type { BellHooks } from '../../../packages/workers/dist/io-pool/rings/bell.js';
+import type { RingBuffers } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';
 
 export interface RingWorkerData {
   ring: RingBuffers;

@@ -6,8 +6,8 @@
 import { workerData } from 'node:worker_threads';
 import { type BlobRef, Blobstore, BlobstoreError, InvariantError, run } from '@blobyard/core';
 import { asyncDevice, MemoryDevice } from '@blobyard/io';
-import type { BellHooks } from '../../../packages/workers/dist/threads/rings/bell.js';
-import { type RingChannel, RingServer } from '../../../packages/workers/dist/threads/rings/ring-server.js';
+import type { BellHooks } from '../../../packages/workers/dist/io-pool/rings/bell.js';
+import { type RingChannel, RingServer } from '../../../packages/workers/dist/io-pool/rings/ring-server.js';
 import { Random, shuffled } from '../random.js';
 import { FAILING, GATE, LONG_MESSAGE, PLAIN_UNIT_BYTES, type RingWorkerData } from './ring-gates.js';
 

@@ -1,8 +1,8 @@
 /** Going to sleep on either side of a ring, with what should wake it at every point of the way. */
 
 import { expect, test } from 'vitest';
-import type { BellHooks } from '../../../packages/workers/dist/threads/rings/bell.js';
-import { RING } from '../../../packages/workers/dist/threads/rings/ring-layout.js';
+import type { BellHooks } from '../../../packages/workers/dist/io-pool/rings/bell.js';
+import { RING } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';
 import { Random } from '../random.js';
 import { ANY_BLOB, open, RingBench, sharedBytes } from './ring-bench.js';
 import { GATE } from './ring-gates.js';

@@ -1,7 +1,7 @@
 /** Which worker gets a request. */
 
 import { expect, test } from 'vitest';
-import { WorkerLanes } from '../../../packages/workers/dist/threads/rings/worker-lanes.js';
+import { WorkerLanes } from '../../../packages/workers/dist/io-pool/rings/worker-lanes.js';
 
 interface Lane {
   hasRoom: boolean;

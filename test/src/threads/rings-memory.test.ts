@@ -5,10 +5,10 @@ import { runInNewContext } from 'node:vm';
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { InvariantError } from '@blobyard/core';
 import { expect, test } from 'vitest';
-import { DEVICE_MEMORY, NO_MEMORY } from '../../../packages/workers/dist/threads/rings/memory-id.js';
-import { MemoryTable } from '../../../packages/workers/dist/threads/rings/memory-table.js';
-import { CLIENT, RING } from '../../../packages/workers/dist/threads/rings/ring-layout.js';
-import { SharedBuffers, tell } from '../../../packages/workers/dist/threads/rings/shared-buffers.js';
+import { DEVICE_MEMORY, NO_MEMORY } from '../../../packages/workers/dist/io-pool/rings/memory-id.js';
+import { MemoryTable } from '../../../packages/workers/dist/io-pool/rings/memory-table.js';
+import { CLIENT, RING } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';
+import { SharedBuffers, tell } from '../../../packages/workers/dist/io-pool/rings/shared-buffers.js';
 import { ANY_BLOB, open, RingBench, reached, sharedBytes } from './ring-bench.js';
 import { GATE, PLAIN_UNIT_BYTES } from './ring-gates.js';
 

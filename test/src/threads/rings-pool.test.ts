@@ -4,7 +4,7 @@ import { BlobstoreError, InvariantError } from '@blobyard/core';
 import { test as fuzz } from '@fast-check/vitest';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { BufferPool } from '../../../packages/workers/dist/threads/rings/buffer-pool.js';
+import { BufferPool } from '../../../packages/workers/dist/io-pool/rings/buffer-pool.js';
 
 const PAGE = 4096;
 const NO_PIECE = -1;

@@ -184,10 +184,16 @@ export interface Blob extends AsyncDisposable {
   sync(): Promise<void>;
   /** Makes everything durable that was acknowledged for this blob. */
   flush(): Promise<void>;
+  /** As `sync`, stopping the thread meanwhile. See `Store.openSync`. */
+  syncSync(): void;
+  /** As `flush`, stopping the thread meanwhile. */
+  flushSync(): void;
 
   /**
    * Ends the handle: new calls fail with EBADF, those under way are waited for. A second call answers as the first. When it
    * fails (EIO, ENOSPC writing metadata), call it again once there is a chance that it works.
    */
   close(): Promise<void>;
+  /** As `close`, stopping the thread meanwhile. EBUSY while calls of the handle are under way. */
+  closeSync(): void;
 }

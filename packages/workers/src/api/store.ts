@@ -1,10 +1,11 @@
 /** A store as its users see it, and the options by which it is made and opened. */
 
+import type { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { Blobstore, BlobstoreError, BlockDevice, Channel, ClearMethod, Durability } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import type { StoreHandle } from '../threads/store-handle.js';
 import type { Blob, BlobInfo, XattrValues } from './blob.js';
+import type { StoreHandle } from './store-handle.js';
 
 /** A blob, by its id or by its name. */
 export type BlobAddress = bigint | { readonly name: string };
@@ -156,7 +157,10 @@ export interface WorkerReplaced {
   readonly tries: number;
 }
 
-/** The events of a store, and what their listeners are given. */
+/**
+ * The events of a store, and what their listeners are given. What a listener throws, or rejects with, hurts nobody: it becomes a
+ * warning of the process.
+ */
 export interface StoreEvents {
   /**
    * Less than `lowSpaceBytes` are free, whichever thread took the rest: it is time to delete blobs, to unmap, or to grow the
@@ -181,9 +185,6 @@ export interface StoreEvents {
   readonly 'worker-replaced': [replaced: WorkerReplaced];
 }
 
-/** What a listener throws, or rejects with, hurts nobody: it becomes a warning of the process. */
-export type StoreListener<Name extends keyof StoreEvents> = (...given: StoreEvents[Name]) => unknown;
-
 /**
  * A blob that could not be read when the store was opened, and why; or a damaged page that no blob can be told to have, with
  * the id of the blob that would begin there.
@@ -207,8 +208,10 @@ export interface Engine {
 /**
  * A store. Operations on one blob's metadata wait for each other, those on different blobs overlap. All methods belong to
  * the thread that opened the store, fail with EBADF once it is closed, and with EIO when the device fails.
+ *
+ * It is an emitter of Node's: `store.on`, `events.once(store, 'low-space')`. Listening to a name that there is not is EINVAL.
  */
-export interface Store extends AsyncDisposable {
+export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
   readonly isClosed: boolean;
   /**
    * Blobs that were damaged when the store was opened, and set aside, and those that could not be opened because something else
@@ -218,17 +221,15 @@ export interface Store extends AsyncDisposable {
   /** Throws ENOTSUP in a store with threads: the engine lives on another one. */
   readonly engine: Engine;
 
-  /** Has a listener called at each event of that name. Throws EINVAL for a name that there is not. */
-  on<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this;
-  /** As `on`, for the next event only. */
-  once<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this;
-  /** Takes back what `on` or `once` did. */
-  off<Name extends keyof StoreEvents>(name: Name, listener: StoreListener<Name>): this;
-
   /** Makes a blob, on disk when this resolves, and opens it. Throws EEXIST, ENOSPC, and ENOMEM without a metadata page. */
   create(options?: CreateBlobOptions): Promise<Blob>;
   /** Opens a blob; more than once is fine. Throws ENOENT, and the damage of a damaged blob. */
   open(blob: BlobAddress, options?: OpenBlobOptions): Promise<Blob>;
+  /**
+   * As `open`, stopping the thread meanwhile. The `…Sync` forms of a store fail with EBUSY where they would have to wait for something
+   * that this same thread is doing, and with ENOTSUP on an asynchronous device, or in a store with `threads`.
+   */
+  openSync(blob: BlobAddress, options?: OpenBlobOptions): Blob;
   /**
    * Deletes a blob. A snapshot with one clone hands its clusters over to it. Throws ENOENT, EBUSY while it has open handles,
    * or more than one clone. After an error of the device, deleting it again goes on.
@@ -249,6 +250,8 @@ export interface Store extends AsyncDisposable {
    * then. Throws the first error (EIO, ENOSPC) when all has been tried.
    */
   flush(): Promise<void>;
+  /** As `flush`, stopping the thread meanwhile. */
+  flushSync(): void;
   /** The store's metadata as text, as it is on disk; given a stream, it goes there, which is not ended. */
   dump(): Promise<string>;
   dump(to: Writable): Promise<void>;

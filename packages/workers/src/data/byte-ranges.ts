@@ -1,7 +1,7 @@
 /** Checks of byte ranges, and the arrays for them. */
 
 import { BlobstoreError } from '@blobyard/core';
-import { checkInteger } from '../checks.js';
+import { checkInteger } from '../checks/checks.js';
 
 /** EINVAL unless the range lies in a blob of `sizeBytes` bytes. An empty one may lie at its end. */
 export function checkRange(doing: string, offset: number, length: number, sizeBytes: number): void {

@@ -2,7 +2,7 @@
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import { allocateAligned, MemoryDevice } from '@blobyard/io';
-import { checkBytes, checkInteger } from '../checks.js';
+import { checkBytes, checkInteger } from '../checks/checks.js';
 
 /** As `Store.allocate`. */
 export function allocateFor(device: BlockDevice, bytes: number): Uint8Array {

@@ -6,6 +6,7 @@ const PERIOD_MS = 0x7fff_ffff;
 export class KeepAlive {
   #count = 0;
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   begin(): void {
     this.#count++;
@@ -16,11 +17,14 @@ export class KeepAlive {
 
   end(): void {
     this.#count--;
-    if (this.#count === 0) this.#timer?.unref();
+    if (this.#count > 0) return;
+    if (this.#isClosed) this.close();
+    else this.#timer?.unref();
   }
 
-  /** Gives the timer back. */
+  /** Gives the timer back; later ones, when they are not needed any more. */
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#timer);
     this.#timer = undefined;
   }

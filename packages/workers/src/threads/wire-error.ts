@@ -60,6 +60,14 @@ export function fromWire(wire: WireError): Error {
   return error;
 }
 
+/** With what a call fails that could not even be sent. */
+export function notPosted(error: Error): Error {
+  if (error.name !== 'DataCloneError') return error;
+  return new BlobstoreError('EINVAL', `an argument cannot be sent to the metadata thread: ${error.message}`, {
+    cause: error,
+  });
+}
+
 function newError({ name, code, message, cause, damaged }: WireError): Error {
   if (damaged) {
     const found = damaged.map(({ id, error }) => ({ id, error: fromWire(error) as BlobstoreError }));

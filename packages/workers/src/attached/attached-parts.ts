@@ -1,0 +1,133 @@
+/** The parts of a store that is open on another thread: that one answers, by a mailbox; this one's own channel moves the bytes. */
+
+import { BlobstoreError, STORE_END } from '@blobyard/core';
+import type { Damage } from '../api/store.js';
+import type { StoreHandle } from '../api/store-handle.js';
+import { operationTurns } from '../data/loop-turns.js';
+import { ownChannelPort } from '../data/own-channel.js';
+import { damagedIn } from '../mailbox/store-handle.js';
+import type { EngineAccess, StoreEnding, StoreParts } from '../ports/store-parts.js';
+import { KeepAlive } from '../threads/keep-alive.js';
+import { AttachedMetadata } from './attached-metadata.js';
+import { endRemoteChannel, leaveStore, type RemoteChannel } from './remote-channel.js';
+import type { RemoteHost } from './remote-host.js';
+
+export class AttachedParts implements StoreParts {
+  readonly title = 'the store that this thread had attached to';
+  readonly metadata: StoreParts['metadata'];
+  readonly sync: StoreParts['sync'];
+  readonly data: StoreParts['data'];
+  readonly shared: StoreParts['shared'];
+  readonly geometry: StoreParts['geometry'];
+  readonly device: StoreParts['device'];
+  readonly damaged: readonly Damage[];
+  readonly engine: EngineAccess = { store: () => raise(noEngine('store')), blob: () => raise(noEngine('blob')) };
+  readonly busy = new KeepAlive();
+  readonly turns = operationTurns;
+  readonly nameOf = undefined;
+  readonly remote: RemoteChannel;
+  readonly #handle: StoreHandle;
+  /** The store knows nothing more of this thread. */
+  #hasLeft = false;
+  #state: StoreParts['state'] = 'open';
+
+  /** @param remote - the store's from now on */
+  constructor(handle: StoreHandle, remote: RemoteChannel) {
+    const { host, channel } = remote;
+    const { shared, geometry, device } = host;
+    const metadata = new AttachedMetadata(host, channel);
+    const port = metadata.port;
+    this.#handle = handle;
+    this.remote = remote;
+    this.shared = shared;
+    this.geometry = geometry;
+    this.device = device;
+    this.damaged = damagedIn(handle);
+    this.sync = metadata.sync;
+    this.metadata = {
+      ...port,
+      closeHandle: async (number) => {
+        if (this.#state !== 'ended') await port.closeHandle(number);
+      },
+    };
+    const { synchronous: isSynchronous } = device;
+    // In promise form this thread must not stop for others: transfers with edges wait where they have to.
+    this.data = ownChannelPort(channel, geometry, { requestsMax: host.channelOpsMax, isSynchronous, isAtOnce: false });
+    leaveAtExit(host);
+    host.life.watch();
+  }
+
+  get underWay(): Readonly<Record<'operations' | 'frozen' | 'requests', number>> {
+    const { host, channel } = this.remote;
+    return { operations: channel.outstanding, frozen: channel.frozenDepth, requests: host.mailbox.underWay };
+  }
+
+  get state(): StoreParts['state'] {
+    return this.#state;
+  }
+
+  listen(): void {
+    // Nothing is told to attached threads.
+  }
+
+  share(): StoreHandle {
+    return this.#handle;
+  }
+
+  beginEnd(): void {
+    // What goes on is this thread's own.
+  }
+
+  /** Lets go of the store. While handles cannot be closed it stays this thread's, unless the store has ended. */
+  async end(_: StoreEnding, failure: { readonly error: unknown } | undefined): Promise<void> {
+    this.#state = 'ending';
+    if (failure && this.shared.end === STORE_END.OPEN) throw failure.error;
+    await this.#letGo();
+    this.#state = 'ended';
+    if (failure) throw failure.error; // of a store that has failed: what was acknowledged may be lost
+  }
+
+  async #letGo(): Promise<void> {
+    const { host } = this.remote;
+    if (!this.#hasLeft) await leaveStore(host);
+    this.#hasLeft = true;
+    stayAtExit(host);
+    await endRemoteChannel(this.remote);
+    await host.device.close();
+    this.busy.close();
+  }
+}
+
+/** The channels of this thread, which are left when it ends. */
+const attached = new Set<RemoteHost>();
+
+function leaveAtExit(host: RemoteHost): void {
+  if (attached.size === 0) process.on('exit', leaveAll);
+  attached.add(host);
+}
+
+function stayAtExit(host: RemoteHost): void {
+  attached.delete(host);
+  if (attached.size === 0) process.removeListener('exit', leaveAll);
+}
+
+/** Says that the thread ends as it is. */
+function leaveAll(): void {
+  for (const { shared, row, mailbox } of attached) {
+    shared.channels.setLeaving(row);
+    mailbox.poke();
+  }
+}
+
+/** What `engine` throws on an attached thread. */
+function noEngine(what: string): BlobstoreError {
+  const advice = 'use `channel` of the attached store, which is a part of it on this thread';
+  return new BlobstoreError(
+    'ENOTSUP',
+    `the engine of this ${what} lives on the thread that has its metadata: ${advice}`,
+  );
+}
+
+function raise(error: BlobstoreError): never {
+  throw error;
+}

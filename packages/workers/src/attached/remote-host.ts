@@ -1,0 +1,168 @@
+/** What a channel on another thread than the metadata thread works with: shared memory, a device of its own, and a mailbox. */
+
+import {
+  BLOB,
+  type BlobCluster,
+  type BlobRef,
+  type BlockDevice,
+  type ChannelHost,
+  type ClaimedCluster,
+  Geometry,
+  type MaybePromise,
+  type MetadataPort,
+  SharedStore,
+  type Steps,
+  waitFor,
+} from '@blobyard/core';
+import { openDeviceNowOrLater } from '@blobyard/io';
+import type { StoreHandle } from '../api/store-handle.js';
+import type { MetadataCalls } from '../calls/metadata-calls.js';
+import { CallClient } from '../mailbox/call-client.js';
+import { SpecReceiver } from '../mailbox/external-specs.js';
+import { NO_ENTRY, REQUEST } from '../mailbox/mailbox.js';
+import { MailboxClient } from '../mailbox/mailbox-client.js';
+import { ThreadLife } from './store-life.js';
+
+const RELEASE_OUTCOMES = ['done', 'frozen', 'locked'] as const;
+
+/** The metadata thread, through a mailbox. */
+export class RemotePort implements MetadataPort {
+  readonly #mailbox: MailboxClient;
+
+  constructor(mailbox: MailboxClient) {
+    this.#mailbox = mailbox;
+  }
+
+  *insertCluster(
+    slot: number,
+    index: BlobCluster,
+    claimed: ClaimedCluster,
+    meanwhile?: () => void,
+  ): Steps<'inserted' | 'exists'> {
+    const { cluster, extentPage, entry = NO_ENTRY } = claimed;
+    const request = [REQUEST.INSERT, slot, index, cluster, extentPage, entry] as const;
+    const { first } = yield* waitFor(this.#mailbox.requestAnd(meanwhile, ...request));
+    return first === 1 ? 'inserted' : 'exists';
+  }
+
+  *raiseHighWater(cluster: number): Steps<void> {
+    yield* waitFor(this.#mailbox.request(REQUEST.RAISE_HIGH_WATER, cluster));
+  }
+
+  *discardCluster(slot: number, claimed: ClaimedCluster, written: boolean): Steps<void> {
+    const { cluster, extentPage, entry = NO_ENTRY } = claimed;
+    const isWritten = written ? 1 : 0;
+    yield* waitFor(this.#mailbox.request(REQUEST.DISCARD, slot, cluster, extentPage, entry, isWritten));
+  }
+
+  *releaseCluster(ref: BlobRef, index: BlobCluster): Steps<'done' | 'frozen' | 'locked'> {
+    const { first } = yield* waitFor(this.#mailbox.request(REQUEST.RELEASE, ref.slot, ref.generation, index));
+    return RELEASE_OUTCOMES[first];
+  }
+
+  *reclaim(): Steps<boolean> {
+    const { first } = yield* waitFor(this.#mailbox.request(REQUEST.RECLAIM));
+    return first === 1;
+  }
+
+  drained(): void {
+    this.#mailbox.poke();
+  }
+}
+
+/** The device behind an external clone, as this thread has opened it. */
+interface External {
+  readonly generation: number;
+  readonly epoch: number;
+  readonly device: MaybePromise<BlockDevice | undefined>;
+}
+
+export class RemoteHost implements ChannelHost {
+  readonly shared: SharedStore;
+  readonly geometry: Geometry;
+  readonly device: BlockDevice;
+  readonly metadata: RemotePort;
+  readonly row: number;
+  readonly isMetadataThread = false;
+  readonly channelOpsMax: number;
+  readonly mailbox: MailboxClient;
+  readonly life: ThreadLife;
+  readonly #externals = new Map<number, External>();
+  readonly #handle: StoreHandle;
+  #calls: CallClient<MetadataCalls> | undefined;
+  readonly #specs: SpecReceiver;
+
+  /**
+   * @param device - the store's, opened on this thread
+   * @param row - of the channel table, taken for this thread
+   */
+  constructor(handle: StoreHandle, device: BlockDevice, row: number) {
+    this.#handle = handle;
+    this.shared = SharedStore.ofRow(handle.buffers, row);
+    this.life = new ThreadLife(handle, this.shared, row);
+    this.shared.life = this.life;
+    this.geometry = new Geometry(handle.geometry);
+    this.device = device;
+    this.row = row;
+    this.channelOpsMax = handle.channelOpsMax;
+    this.mailbox = new MailboxClient(this.shared, handle.mailboxes, row);
+    this.metadata = new RemotePort(this.mailbox);
+    this.#specs = new SpecReceiver(handle.name, row);
+  }
+
+  /** By which this thread calls methods of the metadata thread; from the first use on it has a channel for their messages. */
+  get calls(): CallClient<MetadataCalls> {
+    const { shared, mailbox, row } = this;
+    const { mailboxes, name } = this.#handle;
+    this.#calls ??= new CallClient({ shared, mailbox, mailboxes, row, name });
+    return this.#calls;
+  }
+
+  /**
+   * Asks the metadata thread once for each device, and stops this thread for the answer, which comes at once: the metadata
+   * thread waits for nothing to give it.
+   */
+  externalDevice(slot: number): MaybePromise<BlockDevice | undefined> {
+    const { blobs } = this.shared;
+    const generation = blobs.load(slot, BLOB.GENERATION);
+    const epoch = blobs.load(slot, BLOB.EXTERNAL_EPOCH);
+    const known = this.#externals.get(slot);
+    if (known?.generation === generation && known.epoch === epoch) return known.device;
+    const { first } = this.mailbox.request(REQUEST.EXTERNAL, slot, generation).block();
+    const device = first === 0 ? undefined : openDeviceNowOrLater(this.#specs.take(slot));
+    const external = { generation, epoch, device };
+    this.#externals.set(slot, external);
+    if (device instanceof Promise) this.#settle(slot, external, device);
+    if (known) void closeLater(known);
+    return device;
+  }
+
+  /** Closes the devices behind external clones, and the ways of messages. */
+  async close(): Promise<void> {
+    this.#calls?.close();
+    this.#specs.close();
+    for (const [slot, external] of this.#externals) {
+      this.#externals.delete(slot);
+      await closeLater(external);
+    }
+  }
+
+  /** The next call finds the device itself, so that a synchronous call can use it; or asks again, if opening it failed. */
+  #settle(slot: number, external: External, opening: Promise<BlockDevice>): void {
+    const replace = (device: BlockDevice | undefined) => {
+      if (this.#externals.get(slot) !== external) return;
+      if (device) this.#externals.set(slot, { ...external, device });
+      else this.#externals.delete(slot);
+    };
+    opening.then(replace, () => replace(undefined));
+  }
+}
+
+/** Closes a device once nobody can be in the middle of looking at it. What fails has no more to do with the store. */
+async function closeLater({ device }: External): Promise<void> {
+  try {
+    await (await device)?.close();
+  } catch {
+    // it could not be opened, or not be closed
+  }
+}

@@ -1,0 +1,204 @@
+/** A handle of an open blob: the one implementation of `Blob`, whichever thread the store's metadata is on. */
+
+import { BlobstoreError, type BlockDevice, type Blob as EngineBlob } from '@blobyard/core';
+import type { DeviceSpec } from '@blobyard/io';
+import { asyncDispose } from '../api/async-dispose.js';
+import type { Blob, BlobInfo, DerivedBlobOptions, Xattrs } from '../api/blob.js';
+import { coded } from '../api/failures.js';
+import type { CopyOptions, LongWorkOptions } from '../api/long-work.js';
+import { checkInteger, checkOptions } from '../checks/checks.js';
+import { checkLongWork, type LongWork, type PacedCopyOptions } from '../checks/long-work.js';
+import { givenXattrs } from '../checks/xattr-values.js';
+import { checkDevice } from '../devices/open-device.js';
+import type { OpenedBlob } from '../ports/metadata-port.js';
+import type { BlobContext } from './blob-context.js';
+import { BlobXattrs } from './blob-xattrs.js';
+import { ByteHandle } from './byte-handle.js';
+
+export class BlobHandle extends ByteHandle implements Blob {
+  readonly xattrs: Xattrs;
+  /** By which the metadata thread knows it. */
+  readonly #handle: number;
+  #closing: Promise<void> | undefined;
+  #isGone = false;
+
+  constructor(context: BlobContext, opened: OpenedBlob) {
+    super(context, opened);
+    this.#handle = opened.handle;
+    this.xattrs = new BlobXattrs(context, this.commons, opened, this.inFlight);
+    context.handles.add(this);
+    if (context.failure !== undefined) this.inFlight.fail(context.failure);
+  }
+
+  get name(): string | undefined {
+    const { nameOf } = this.context.parts;
+    return nameOf === undefined ? this.commons.name : nameOf(this.id);
+  }
+
+  get parent(): bigint | undefined {
+    return this.view.parentId;
+  }
+
+  get isReadOnly(): boolean {
+    return this.view.isReadOnly;
+  }
+
+  get isClosed(): boolean {
+    return this.inFlight.isClosed;
+  }
+
+  get engine(): EngineBlob {
+    this.inFlight.requireOpen();
+    return this.context.parts.engine.blob(this.#handle);
+  }
+
+  info(): Promise<BlobInfo> {
+    return this.inFlight.run('describe a blob', () => this.#metadata.info(this.#handle));
+  }
+
+  clones(): Promise<readonly bigint[]> {
+    return this.inFlight.run('list clones', () => this.#metadata.clones(this.#handle));
+  }
+
+  snapshot(options?: DerivedBlobOptions): Promise<BlobHandle> {
+    return this.inFlight.run(`snapshot blob ${this.id}`, async () => {
+      const xattrs = givenXattrs(checkOptions('options of a snapshot', options, ['name', 'xattrs']));
+      return new BlobHandle(this.context, await this.#metadata.snapshot(this.#handle, xattrs));
+    });
+  }
+
+  clone(options?: DerivedBlobOptions): Promise<BlobHandle> {
+    return this.inFlight.run(`clone blob ${this.id}`, async () => {
+      const xattrs = givenXattrs(checkOptions('options of a clone', options, ['name', 'xattrs']));
+      return new BlobHandle(this.context, await this.#metadata.clone(this.#handle, xattrs));
+    });
+  }
+
+  inflate(options?: LongWorkOptions): Promise<void> {
+    return this.#long('inflate', options, (checked) => this.#metadata.inflate(this.#handle, checked));
+  }
+
+  decouple(options?: LongWorkOptions): Promise<void> {
+    return this.#long('decouple', options, (checked) => this.#metadata.decouple(this.#handle, checked));
+  }
+
+  copyTo(device: DeviceSpec | BlockDevice, options?: CopyOptions): Promise<number> {
+    return this.#long('copy', options, (checked) => {
+      const target = checkDevice('device', device);
+      if (target === this.context.parts.device) {
+        const advice = 'name another device';
+        throw new BlobstoreError('EINVAL', `blob ${this.id} cannot be copied over its own store: ${advice}`);
+      }
+      return this.#metadata.copyTo(this.#handle, target, checked);
+    });
+  }
+
+  resize(bytes: number): Promise<void> {
+    return this.inFlight.run(`resize blob ${this.id}`, async () => {
+      const { clusterBytes, ioUnitsPerCluster } = this.context.parts.geometry;
+      const clusterCount = Math.ceil(
+        checkInteger('the size of a blob', bytes, 0, Number.MAX_SAFE_INTEGER) / clusterBytes,
+      );
+      // Writes to what is cut off are waited for; those that come later wait, and then find that it is gone.
+      const first = Math.min(clusterCount, this.view.clusterCount) * ioUnitsPerCluster;
+      const { order } = this.commons;
+      const turn = order.enter({ first, end: Number.POSITIVE_INFINITY, head: -1, tail: -1 }, true);
+      try {
+        const ready = order.whenReady(turn);
+        if (ready !== undefined) await ready; // otherwise it is asked for in this very call, before what comes next
+        await this.#metadata.resize(this.#handle, clusterCount);
+      } finally {
+        order.leave(turn);
+      }
+    });
+  }
+
+  setReadOnly(): Promise<void> {
+    return this.inFlight.run(`make blob ${this.id} read-only`, () => this.#metadata.setReadOnly(this.#handle));
+  }
+
+  sync(): Promise<void> {
+    return this.inFlight.run(`sync blob ${this.id}`, () => this.#metadata.syncBlob(this.#handle));
+  }
+
+  flush(): Promise<void> {
+    return this.inFlight.run(`flush blob ${this.id}`, () => this.#metadata.flushBlob(this.#handle));
+  }
+
+  syncSync(): void {
+    this.inFlight.runSync(`sync blob ${this.id}`, () => this.context.parts.sync.syncBlob(this.#handle));
+  }
+
+  flushSync(): void {
+    this.inFlight.runSync(`flush blob ${this.id}`, () => this.context.parts.sync.flushBlob(this.#handle));
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close().catch((error: unknown) => {
+      this.#closing = undefined;
+      throw coded(error, `close blob ${this.id}`);
+    });
+    return this.#closing;
+  }
+
+  closeSync(): void {
+    if (this.#isGone) return;
+    const doing = `close blob ${this.id}`;
+    if (this.#closing !== undefined || this.inFlight.isBusy) {
+      const reason = this.#closing === undefined ? 'calls of this handle are under way' : 'it is being closed';
+      throw new BlobstoreError('EBUSY', `cannot ${doing} without waiting: ${reason}; use the promise form`);
+    }
+    try {
+      this.view.remember();
+      this.context.parts.turns?.beginWaiting();
+      this.context.parts.sync.closeHandle(this.#handle);
+    } catch (error) {
+      const failure = coded(error, doing);
+      const isUntried = failure instanceof BlobstoreError && (failure.code === 'EBUSY' || failure.code === 'ENOTSUP');
+      if (!isUntried) this.inFlight.closeIdle(); // as after `close`: it does nothing more, and can be closed again
+      throw failure;
+    }
+    this.inFlight.closeIdle();
+    this.#gone();
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** For the store: it works no more, every call fails with this error. */
+  fail(error: BlobstoreError): void {
+    this.inFlight.fail(error);
+  }
+
+  get #metadata() {
+    return this.context.parts.metadata;
+  }
+
+  async #close(): Promise<void> {
+    const { busy, metadata } = this.context.parts;
+    busy?.begin();
+    try {
+      await this.inFlight.close();
+      if (this.#isGone) return;
+      this.view.remember();
+      await metadata.closeHandle(this.#handle);
+      this.#gone();
+    } finally {
+      busy?.end();
+    }
+  }
+
+  #gone(): void {
+    this.#isGone = true;
+    this.context.handles.delete(this);
+  }
+
+  #long<T>(
+    doing: LongWork,
+    options: PacedCopyOptions | undefined,
+    work: (checked: PacedCopyOptions) => Promise<T>,
+  ): Promise<T> {
+    return this.inFlight.run(`${doing} blob ${this.id}`, async () => work(checkLongWork(doing, options)));
+  }
+}

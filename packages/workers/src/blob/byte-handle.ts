@@ -1,0 +1,277 @@
+/** The part of a blob's handle that moves bytes: the same wherever they go. */
+
+import type { Readable, Writable } from 'node:stream';
+import { types } from 'node:util';
+import type { BlobRef } from '@blobyard/core';
+import type { Blob, ReadStreamOptions, WriteStreamOptions } from '../api/blob.js';
+import { checkBytes, checkBytesList } from '../checks/checks.js';
+import { checkReadStream, checkWriteStream } from '../checks/stream-options.js';
+import { BlobView } from '../data/blob-view.js';
+import { type BytePort, readBytes, type SyncPort, trimBytes, writeBytes, zeroBytes } from '../data/byte-io.js';
+import { readBytesSync, trimBytesSync, writeBytesSync, zeroBytesSync } from '../data/byte-io-sync.js';
+import { checkRange, newArray, totalBytes } from '../data/byte-ranges.js';
+import type { ShortWay } from '../data/data-port.js';
+import { InFlight } from '../data/in-flight.js';
+import type { OpenedBlob } from '../ports/metadata-port.js';
+import { BlobReadStream } from '../streams/blob-read-stream.js';
+import { BlobWriteStream } from '../streams/blob-write-stream.js';
+import type { BlobCommons, BlobContext } from './blob-context.js';
+
+const { isUint8Array } = types;
+
+type ByteMethods =
+  | 'read'
+  | 'readv'
+  | 'write'
+  | 'writev'
+  | 'writeZeroes'
+  | 'trim'
+  | 'readSync'
+  | 'readvSync'
+  | 'writeSync'
+  | 'writevSync'
+  | 'writeZeroesSync'
+  | 'trimSync'
+  | 'createReadStream'
+  | 'createWriteStream'
+  | 'nextData'
+  | 'nextHole';
+
+export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
+  readonly id: bigint;
+  /** Slot and generation by which channels know the blob. */
+  readonly slot: number;
+  readonly generation: number;
+  protected readonly context: BlobContext;
+  protected readonly commons: BlobCommons;
+  protected readonly inFlight: InFlight;
+  /** What is in shared memory of the blob. */
+  protected readonly view: BlobView;
+  readonly #port: BytePort;
+  readonly #way: ShortWay | undefined;
+  readonly #unitBytes: number;
+  #syncPort: SyncPort | undefined;
+
+  constructor(context: BlobContext, opened: OpenedBlob) {
+    const { data, geometry, shared, busy, turns } = context.parts;
+    const view = new BlobView(shared, opened.slot, opened.generation);
+    this.id = opened.id;
+    this.slot = opened.slot;
+    this.generation = opened.generation;
+    this.context = context;
+    this.commons = context.commonsOf(opened);
+    this.inFlight = new InFlight(`this handle of blob ${opened.id}`, busy, turns);
+    this.view = view;
+    this.#way = data.way;
+    this.#unitBytes = geometry.ioUnitBytes;
+    const common = {
+      edges: context.edges,
+      order: this.commons.order,
+      unitBytes: geometry.ioUnitBytes,
+      blob: () => view,
+      isAllocated: (unit: number) => view.isAllocated(Math.floor(unit / geometry.ioUnitsPerCluster)),
+    };
+    const atOnce = data.isAtOnce ? { ...common, channel: data.syncChannel() } : undefined;
+    this.#syncPort = atOnce;
+    this.#port = { ...common, channel: data.channel, slots: data.slots, parts: data.parts, atOnce };
+  }
+
+  abstract flush(): Promise<void>;
+
+  /** Bytes in the blob now; as it was last seen, once it is closed. */
+  get sizeBytes(): number {
+    return this.view.clusterCount * this.context.parts.geometry.clusterBytes;
+  }
+
+  read(offset: number, length: number): Promise<Uint8Array>;
+  read(offset: number, into: Uint8Array): Promise<Uint8Array>;
+  read(offset: number, lengthOrInto: number | Uint8Array): Promise<Uint8Array> {
+    if (isUint8Array(lengthOrInto) && this.#isDirect(offset, lengthOrInto.length)) {
+      const unitBytes = this.#unitBytes;
+      const count = lengthOrInto.length / unitBytes;
+      const reading = this.#way?.read(this.view, lengthOrInto, offset / unitBytes, count, this.inFlight);
+      if (reading !== undefined) return reading;
+    }
+    return this.#read(offset, lengthOrInto);
+  }
+
+  readv(offset: number, into: readonly Uint8Array[]): Promise<void> {
+    return this.inFlight.run('read', () => {
+      const list = checkBytesList('into', into);
+      return readBytes(this.#port, list, offset, this.#checkList('read', list, offset));
+    });
+  }
+
+  write(data: Uint8Array, offset: number): Promise<void> {
+    if (isUint8Array(data) && this.#isDirect(offset, data.length)) {
+      const unitBytes = this.#unitBytes;
+      const { order } = this.commons;
+      const count = data.length / unitBytes;
+      const writing = this.#way?.write(this.view, data, offset / unitBytes, count, this.inFlight, order);
+      if (writing !== undefined) return writing;
+    }
+    return this.#write(data, offset);
+  }
+
+  #write(data: Uint8Array, offset: number): Promise<void> {
+    return this.inFlight.run('write', () => {
+      const list = [checkBytes('data', data)];
+      return writeBytes(this.#port, list, offset, this.#checkList('write', list, offset));
+    });
+  }
+
+  writev(data: readonly Uint8Array[], offset: number): Promise<void> {
+    return this.inFlight.run('write', () => {
+      const list = checkBytesList('data', data);
+      return writeBytes(this.#port, list, offset, this.#checkList('write', list, offset));
+    });
+  }
+
+  writeZeroes(offset: number, length: number): Promise<void> {
+    return this.inFlight.run('write zeroes', () => {
+      checkRange('write zeroes', offset, length, this.sizeBytes);
+      return zeroBytes(this.#port, offset, length);
+    });
+  }
+
+  trim(offset: number, length: number): Promise<void> {
+    return this.inFlight.run('trim', () => {
+      checkRange('trim', offset, length, this.sizeBytes);
+      return trimBytes(this.#port, offset, length);
+    });
+  }
+
+  readSync(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
+    if (isUint8Array(lengthOrInto) && this.#isDirect(offset, lengthOrInto.length)) {
+      const unitBytes = this.#unitBytes;
+      const count = lengthOrInto.length / unitBytes;
+      if (this.#way?.readSync(this.view, lengthOrInto, offset / unitBytes, count)) return lengthOrInto;
+    }
+    return this.#readSync(offset, lengthOrInto);
+  }
+
+  #readSync(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
+    return this.inFlight.runSync('read', () => {
+      const into = this.#target(offset, lengthOrInto);
+      readBytesSync(this.#sync(), [into], offset, into.length);
+      return into;
+    });
+  }
+
+  readvSync(offset: number, into: readonly Uint8Array[]): void {
+    this.inFlight.runSync('read', () => {
+      const list = checkBytesList('into', into);
+      readBytesSync(this.#sync(), list, offset, this.#checkList('read', list, offset));
+    });
+  }
+
+  writeSync(data: Uint8Array, offset: number): void {
+    if (isUint8Array(data) && this.#isDirect(offset, data.length)) {
+      const unitBytes = this.#unitBytes;
+      const { order } = this.commons;
+      if (this.#way?.writeSync(this.view, data, offset / unitBytes, data.length / unitBytes, order)) return;
+    }
+    this.#writeSync(data, offset);
+  }
+
+  #writeSync(data: Uint8Array, offset: number): void {
+    this.inFlight.runSync('write', () => {
+      const list = [checkBytes('data', data)];
+      writeBytesSync(this.#sync(), list, offset, this.#checkList('write', list, offset));
+    });
+  }
+
+  writevSync(data: readonly Uint8Array[], offset: number): void {
+    this.inFlight.runSync('write', () => {
+      const list = checkBytesList('data', data);
+      writeBytesSync(this.#sync(), list, offset, this.#checkList('write', list, offset));
+    });
+  }
+
+  writeZeroesSync(offset: number, length: number): void {
+    this.inFlight.runSync('write zeroes', () => {
+      checkRange('write zeroes', offset, length, this.sizeBytes);
+      zeroBytesSync(this.#sync(), offset, length);
+    });
+  }
+
+  trimSync(offset: number, length: number): void {
+    this.inFlight.runSync('trim', () => {
+      checkRange('trim', offset, length, this.sizeBytes);
+      trimBytesSync(this.#sync(), offset, length);
+    });
+  }
+
+  createReadStream(options?: ReadStreamOptions): Readable {
+    this.inFlight.requireOpen();
+    const checked = checkReadStream(options, this.sizeBytes);
+    return new BlobReadStream({ ...checked, read: (into, offset) => this.read(offset, into) });
+  }
+
+  createWriteStream(options?: WriteStreamOptions): Writable {
+    this.inFlight.requireOpen();
+    const { flush, ...checked } = checkWriteStream(options, this.sizeBytes);
+    return new BlobWriteStream({
+      ...checked,
+      writev: (data, offset) => this.writev(data, offset),
+      finish: async () => {
+        if (flush) await this.flush();
+      },
+    });
+  }
+
+  nextData(offset: number): number | undefined {
+    return this.#nextFrom(offset, true);
+  }
+
+  nextHole(offset: number): number | undefined {
+    return this.#nextFrom(offset, false);
+  }
+
+  #read(offset: number, lengthOrInto: number | Uint8Array): Promise<Uint8Array> {
+    return this.inFlight.run('read', async () => {
+      const into = this.#target(offset, lengthOrInto);
+      await readBytes(this.#port, [into], offset, into.length);
+      return into;
+    });
+  }
+
+  /** The way to the data on the calling thread. ENOTSUP when there is none. */
+  #sync(): SyncPort {
+    this.#syncPort ??= { ...this.#port, channel: this.context.parts.data.syncChannel() };
+    return this.#syncPort;
+  }
+
+  /** True for whole io units, on a handle that is in use: the short way is for these. */
+  #isDirect(offset: number, length: number): boolean {
+    const unitBytes = this.#unitBytes;
+    return typeof offset === 'number' && length % unitBytes === 0 && offset % unitBytes === 0 && this.inFlight.isUsable;
+  }
+
+  /** The array to read into. */
+  #target(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
+    if (typeof lengthOrInto !== 'number') {
+      const into = checkBytes('the array to read into, or the length', lengthOrInto);
+      checkRange('read', offset, into.length, this.sizeBytes);
+      return into;
+    }
+    checkRange('read', offset, lengthOrInto, this.sizeBytes);
+    return newArray(lengthOrInto);
+  }
+
+  /** Checks a range given by arrays; answers its length. */
+  #checkList(doing: string, list: readonly Uint8Array[], offset: number): number {
+    const length = totalBytes(list);
+    checkRange(doing, offset, length, this.sizeBytes);
+    return length;
+  }
+
+  #nextFrom(offset: number, isData: boolean): number | undefined {
+    return this.inFlight.runSync('look for data', () => {
+      checkRange('look for data', offset, 0, this.sizeBytes);
+      const { clusterBytes } = this.context.parts.geometry;
+      const cluster = this.view.find(Math.floor(offset / clusterBytes), isData);
+      return cluster === undefined ? undefined : Math.max(offset, cluster * clusterBytes);
+    });
+  }
+}

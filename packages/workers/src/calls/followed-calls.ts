@@ -1,0 +1,69 @@
+/** Long work that goes on elsewhere, as the thread that called it follows it: progress, and its signal. See `ClientCallbacks`. */
+
+import { throwIfAborted } from '../api/failures.js';
+import type { LongWorkOptions, Progress } from '../api/long-work.js';
+import { CauseElsewhere } from '../threads/wire-error.js';
+import type { Followed } from './metadata-calls.js';
+
+interface FollowedCall {
+  readonly onProgress: ((progress: Progress) => void) | undefined;
+  /** What the callback threw. */
+  thrown: unknown;
+}
+
+/** How the other side is told. */
+export interface Followers {
+  abort(call: number): void;
+  seen(call: number, isRefused: boolean): void;
+}
+
+export class FollowedCalls {
+  readonly #tell: Followers;
+  readonly #calls = new Map<number, FollowedCall>();
+  #nextCall = 1;
+
+  constructor(tell: Followers) {
+    this.#tell = tell;
+  }
+
+  /** True while work is under way that waits for this thread to see its progress. */
+  get areWatched(): boolean {
+    return [...this.#calls.values()].some(({ onProgress }) => onProgress !== undefined);
+  }
+
+  /** Runs a call of long work with what the other side needs to know so that it can be followed, and ended. */
+  async follow<T>({ signal, onProgress }: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T> {
+    throwIfAborted(signal);
+    const call = this.#nextCall++;
+    const followed: FollowedCall = { onProgress, thrown: undefined };
+    this.#calls.set(call, followed);
+    const onAbort = () => this.#tell.abort(call);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await begin({ call, hasProgress: onProgress !== undefined });
+    } catch (error) {
+      const cause = error instanceof Error ? error.cause : undefined;
+      if (cause instanceof CauseElsewhere) {
+        (error as Error).cause = cause.which === 'signal' ? signal?.reason : followed.thrown;
+      }
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      this.#calls.delete(call);
+    }
+  }
+
+  /** The other side tells how far a call is, and waits until it hears that this was seen. */
+  progressed(call: number, progress: Progress): void {
+    const followed = this.#calls.get(call);
+    if (followed === undefined) return;
+    let isRefused = false;
+    try {
+      followed.onProgress?.(progress);
+    } catch (thrown) {
+      followed.thrown = thrown;
+      isRefused = true;
+    }
+    this.#tell.seen(call, isRefused);
+  }
+}

@@ -1,0 +1,112 @@
+/** The metadata port by messages, both sides of it: for the client of a metadata worker, and for attached threads. */
+
+import type { BlockDevice } from '@blobyard/core';
+import type { DeviceSpec } from '@blobyard/io';
+import type { LongWorkOptions } from '../api/long-work.js';
+import { isDevice } from '../devices/open-device.js';
+import { shareable } from '../devices/shareable-device.js';
+import type { MetadataPort } from '../ports/metadata-port.js';
+import type { ClientCallbacks } from './client-callbacks.js';
+import type { Answer, Given, MethodOf } from './envelopes.js';
+
+/** Long work that its client follows. */
+export interface Followed {
+  /** By which both sides name it. */
+  readonly call: number;
+  /** The client is told of progress, and the work waits each time until it has seen it. */
+  readonly hasProgress: boolean;
+}
+
+/** Methods that are called as they are. */
+const PLAIN = [
+  'create',
+  'open',
+  'delete',
+  'blobs',
+  'stats',
+  'getSuperBlob',
+  'setSuperBlob',
+  'grow',
+  'flush',
+  'dump',
+  'info',
+  'clones',
+  'snapshot',
+  'clone',
+  'resize',
+  'setReadOnly',
+  'syncBlob',
+  'flushBlob',
+  'getXattr',
+  'getXattrText',
+  'listXattrs',
+  'changeXattrs',
+  'closeHandle',
+] as const satisfies readonly (keyof MetadataPort)[];
+
+type PlainMethods = Pick<MetadataPort, (typeof PLAIN)[number]>;
+
+/** The methods as they are called by messages: long work names what follows it, devices are named by specs. */
+export interface MetadataCalls extends PlainMethods {
+  inflate(handle: number, followed: Followed): Promise<void>;
+  decouple(handle: number, followed: Followed): Promise<void>;
+  copyTo(handle: number, device: DeviceSpec, overwrite: boolean | undefined, followed: Followed): Promise<number>;
+}
+
+/** How a client calls. */
+export interface MetadataCaller {
+  call<Name extends MethodOf<MetadataCalls>>(
+    name: Name,
+    ...given: Given<MetadataCalls, Name>
+  ): Promise<Answer<MetadataCalls, Name>>;
+  /** Runs a call of long work with what the metadata thread needs to know so that it can be followed, and ended. */
+  follow<T>(options: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T>;
+}
+
+type AnyMethod = (...given: unknown[]) => Promise<unknown>;
+
+function methods(make: (name: (typeof PLAIN)[number]) => AnyMethod): PlainMethods {
+  return Object.fromEntries(PLAIN.map((name) => [name, make(name)])) as unknown as PlainMethods;
+}
+
+/**
+ * The side of the metadata thread.
+ * @param port - the client's; asked for at each call
+ */
+export function metadataCalls(port: () => MetadataPort, callbacks: ClientCallbacks): MetadataCalls {
+  return {
+    ...methods(
+      (name) =>
+        async (...given) =>
+          (port()[name] as AnyMethod)(...given),
+    ),
+    inflate: (handle, followed) => callbacks.follow(followed, (options) => port().inflate(handle, options)),
+    decouple: (handle, followed) => callbacks.follow(followed, (options) => port().decouple(handle, options)),
+    copyTo: (handle, device, overwrite, followed) =>
+      callbacks.follow(followed, (options) => port().copyTo(handle, device, { ...options, overwrite })),
+  };
+}
+
+/** The side of the client. */
+export function metadataByCalls(caller: MetadataCaller): MetadataPort {
+  const call = caller.call.bind(caller) as unknown as (name: string, ...given: unknown[]) => Promise<unknown>;
+  return {
+    ...methods(
+      (name) =>
+        (...given) =>
+          call(name, ...given),
+    ),
+    inflate: (handle, options) => caller.follow(options, (followed) => caller.call('inflate', handle, followed)),
+    decouple: (handle, options) => caller.follow(options, (followed) => caller.call('decouple', handle, followed)),
+    copyTo: (handle, device, options) =>
+      caller.follow(options, async (followed) => {
+        const spec = await specOf(device);
+        return caller.call('copyTo', handle, spec, options.overwrite, followed);
+      }),
+  };
+}
+
+/** By what the metadata thread opens a device. */
+async function specOf(device: DeviceSpec | BlockDevice): Promise<DeviceSpec> {
+  return isDevice(device) ? (await shareable(device)).spec : device;
+}

@@ -1,0 +1,73 @@
+/** Options of creating and opening blobs, checked, and as the engine wants them. */
+
+import type { ClearMethod } from '@blobyard/core';
+import type { BlobAddress, CreateBlobOptions, OpenBlobOptions } from '../api/store.js';
+import {
+  checkBooleanOr,
+  checkBytes,
+  checkChoiceOr,
+  checkIntegerOr,
+  checkOptions,
+  checkText,
+  invalid,
+  reading,
+} from './checks.js';
+import { type GivenXattrs, givenXattrs } from './xattr-values.js';
+
+const CLEAR_METHODS: readonly [ClearMethod, ...ClearMethod[]] = ['default', 'none', 'unmap', 'write_zeroes'];
+const CREATE_OPTIONS = [
+  'sizeBytes',
+  'thin',
+  'name',
+  'xattrs',
+  'clearMethod',
+  'useExtentTable',
+  'externalSnapshotId',
+] as const;
+
+/** A blob to be made, as its options say. */
+export interface NewBlob {
+  readonly clusterCount: number;
+  readonly thin: boolean;
+  readonly clearMethod: ClearMethod;
+  readonly useExtentTable: boolean;
+  readonly externalSnapshotId: Uint8Array | undefined;
+  readonly xattrs: GivenXattrs;
+}
+
+/** Throws EINVAL for options that cannot be. */
+export function checkCreateBlob(options: CreateBlobOptions | undefined, clusterBytes: number): NewBlob {
+  const given = checkOptions('options of a blob', options, CREATE_OPTIONS);
+  const sizeBytes = checkIntegerOr('sizeBytes', given.sizeBytes, 0, 0, Number.MAX_SAFE_INTEGER);
+  return {
+    clusterCount: Math.ceil(sizeBytes / clusterBytes),
+    thin: checkBooleanOr('thin', given.thin, false),
+    clearMethod: checkChoiceOr('clearMethod', given.clearMethod, CLEAR_METHODS),
+    useExtentTable: checkBooleanOr('useExtentTable', given.useExtentTable, true),
+    externalSnapshotId: checkExternalId(given.externalSnapshotId),
+    xattrs: givenXattrs(given),
+  };
+}
+
+export function checkOpenBlob(options: OpenBlobOptions | undefined): OpenBlobOptions {
+  const { clearMethod } = checkOptions('options of opening a blob', options, ['clearMethod']);
+  return clearMethod === undefined ? {} : { clearMethod: checkChoiceOr('clearMethod', clearMethod, CLEAR_METHODS) };
+}
+
+export function checkAddress(address: unknown): BlobAddress {
+  if (typeof address === 'bigint') return address;
+  return reading('the blob', () => {
+    if (typeof address !== 'object' || address === null || !('name' in address)) {
+      throw invalid('the blob', address, 'an id (a bigint) or an object with a name');
+    }
+    return { name: checkText('the name of a blob', address.name) };
+  });
+}
+
+function checkExternalId(id: unknown): Uint8Array | undefined {
+  if (id === undefined) return undefined;
+  if (typeof id === 'string') return new TextEncoder().encode(checkText('externalSnapshotId', id));
+  const bytes = checkBytes('externalSnapshotId', id);
+  if (bytes.length === 0) throw invalid('externalSnapshotId', id, 'text or bytes that are not empty');
+  return bytes.slice();
+}

@@ -1,0 +1,145 @@
+/** Options of making and opening a store, checked, and as the engine wants them. */
+
+import { bstypeFromText, type InitOptions, type LoadOptions, PAGE_BYTES } from '@blobyard/core';
+import type { CreateStoreOptions, OpenStoreOptions } from '../api/store.js';
+import { checkDevice, openIfSpec } from '../devices/open-device.js';
+import { asItsStoreSays } from '../devices/store-blocks.js';
+import {
+  checkBooleanOr,
+  checkBytes,
+  checkChoiceOr,
+  checkFunctionOr,
+  checkInteger,
+  checkIntegerOr,
+  checkOptions,
+  checkSignalOr,
+  invalid,
+} from './checks.js';
+
+const BSTYPE_BYTES = 16;
+const REQUESTS_DEFAULT = 512;
+const REQUESTS_MAX = 65536;
+const THREADS_MAX = 64;
+/** What a timer takes. */
+const SYNC_INTERVAL_MS_MAX = 2 ** 31 - 1;
+const COMMON = [
+  'device',
+  'threads',
+  'bstype',
+  'durability',
+  'openExternalSnapshot',
+  'lock',
+  'keepAlive',
+  'requestsMax',
+  'lowSpaceBytes',
+  'syncIntervalMs',
+  'signal',
+] as const;
+const CREATE = [...COMMON, 'clusterSizeBytes', 'mdPageCount', 'clearMethod', 'overwrite'] as const;
+const OPEN = [...COMMON, 'grow', 'recover', 'onDamage', 'onBlob'] as const;
+
+/** Options of making a store, each read once. Throws EINVAL. */
+export function readCreateStore(options: CreateStoreOptions): CreateStoreOptions {
+  requireGiven(options);
+  return withDevice(checkOptions('options of createStore', options, CREATE));
+}
+
+/** Options of opening a store, each read once. Throws EINVAL. */
+export function readOpenStore(options: OpenStoreOptions): OpenStoreOptions {
+  requireGiven(options);
+  const read = withDevice(checkOptions('options of openStore', options, OPEN));
+  return { ...read, device: asItsStoreSays(read.device) };
+}
+
+/** Options of making a store as the engine wants them. Throws EINVAL. */
+export function checkCreateStore(options: CreateStoreOptions): InitOptions {
+  const { clusterSizeBytes, mdPageCount, clearMethod, overwrite } = options;
+  checkBooleanOr('overwrite', overwrite, false);
+  const clusterBytes = checkIntegerOr('clusterSizeBytes', clusterSizeBytes, 1 << 20, PAGE_BYTES, 0xffff_ffff);
+  if (clusterBytes % PAGE_BYTES !== 0) throw invalid('clusterSizeBytes', clusterBytes, `a multiple of ${PAGE_BYTES}`);
+  if (mdPageCount !== undefined) checkInteger('mdPageCount', mdPageCount, 1, 0xffff_fffe);
+  return {
+    ...checkCommon(options),
+    clusterBytes,
+    mdPageCount,
+    clearMethod: checkChoiceOr('clearMethod', clearMethod, ['unmap', 'write_zeroes', 'none']),
+  };
+}
+
+/** Options of opening a store as the engine wants them. Throws EINVAL. */
+export function checkOpenStore(options: OpenStoreOptions): LoadOptions {
+  if (options.recover !== undefined && options.recover !== 'force')
+    throw invalid('recover', options.recover, "'force'");
+  checkBooleanOr('grow', options.grow, false);
+  checkFunctionOr('onBlob', options.onBlob);
+  return {
+    ...checkCommon(options),
+    clusterBytes: PAGE_BYTES, // a store of small clusters may be smaller than the usual one
+    forceRecover: options.recover === 'force',
+    onDamage: checkChoiceOr('onDamage', options.onDamage, ['refuse', 'set-aside']) ?? 'refuse',
+  };
+}
+
+/** Requests that the channel is given at once. */
+export function requestsMaxOf(options: CreateStoreOptions | OpenStoreOptions): number {
+  return checkIntegerOr('requestsMax', options.requestsMax, REQUESTS_DEFAULT, 1, REQUESTS_MAX);
+}
+
+/** The threshold of the event `low-space`; undefined: its default. */
+export function lowSpaceBytesOf(options: CreateStoreOptions | OpenStoreOptions): number | undefined {
+  const { lowSpaceBytes } = options;
+  return lowSpaceBytes === undefined
+    ? undefined
+    : checkInteger('lowSpaceBytes', lowSpaceBytes, 0, Number.MAX_SAFE_INTEGER);
+}
+
+/** Milliseconds between syncs that nobody asked for; undefined: as the device needs it. */
+export function syncIntervalMsOf(options: CreateStoreOptions | OpenStoreOptions): number | undefined {
+  const { syncIntervalMs } = options;
+  return syncIntervalMs === undefined
+    ? undefined
+    : checkInteger('syncIntervalMs', syncIntervalMs, 0, SYNC_INTERVAL_MS_MAX);
+}
+
+/** I/O threads; 0: everything is done on the calling thread. */
+export function threadsOf(options: CreateStoreOptions | OpenStoreOptions): number {
+  return checkIntegerOr('threads', options.threads, 0, 0, THREADS_MAX);
+}
+
+function requireGiven(options: unknown): void {
+  if (options === undefined) throw invalid('the argument', options, 'an object of options, a device among them');
+}
+
+function withDevice<T extends CreateStoreOptions | OpenStoreOptions>(options: T): T {
+  return { ...options, device: checkDevice('device', options.device) };
+}
+
+function checkCommon(options: CreateStoreOptions | OpenStoreOptions) {
+  threadsOf(options);
+  lowSpaceBytesOf(options);
+  syncIntervalMsOf(options);
+  checkBooleanOr('lock', options.lock, true);
+  checkBooleanOr('keepAlive', options.keepAlive, false);
+  checkSignalOr(options.signal);
+  const find = checkFunctionOr('openExternalSnapshot', options.openExternalSnapshot);
+  return {
+    bstype: checkBstype(options.bstype),
+    durability: checkChoiceOr('durability', options.durability, ['power-loss', 'process-crash']),
+    channelOpsMax: requestsMaxOf(options),
+    openExternalSnapshot:
+      find &&
+      (async (request: { blobId: bigint; snapshotId: Uint8Array }) => {
+        const found = await find({ blobId: request.blobId, snapshotId: request.snapshotId });
+        return found === null ? null : openIfSpec(checkDevice('what openExternalSnapshot found', found));
+      }),
+  };
+}
+
+function checkBstype(bstype: unknown): Uint8Array | undefined {
+  if (bstype === undefined) return undefined;
+  const bytes = typeof bstype === 'string' ? bstypeFromText(bstype) : checkBytes('bstype', bstype);
+  if (bytes.length > BSTYPE_BYTES) throw invalid('bstype', bstype, `${BSTYPE_BYTES} bytes or fewer`);
+  const whole = new Uint8Array(BSTYPE_BYTES);
+  whole.set(bytes);
+  return whole;
+}

@@ -1,0 +1,68 @@
+/** Xattrs and names that users give, checked. What of it goes to the disk as which bytes, `blob-naming.ts` knows. */
+
+import { types } from 'node:util';
+import { BlobstoreError, XATTR_BYTES_MAX } from '@blobyard/core';
+import type { XattrValues } from '../api/blob.js';
+import { checkBytes, checkText, invalid, reading } from './checks.js';
+
+const encoder = new TextEncoder();
+
+/** The xattr that holds a blob's name. */
+export const NAME_XATTR = 'name';
+
+/** Text, which is kept as UTF-8, or bytes. */
+export type XattrValue = string | Uint8Array;
+
+/** What a new blob is given: its name may be there, or among the values, or both. */
+export interface GivenXattrs {
+  readonly name: string | undefined;
+  readonly values: Readonly<Record<string, XattrValue>>;
+}
+
+export function xattrBytes(value: XattrValue): Uint8Array {
+  return typeof value === 'string' ? encoder.encode(value) : value;
+}
+
+export function checkXattrName(name: unknown): string {
+  return checkText('the name of an xattr', name);
+}
+
+/** The value, bytes as bytes of its own. EINVAL when it and the name are more than fits a page of metadata. */
+export function checkXattrValue(name: string, value: unknown): XattrValue {
+  const what = `xattr '${name.slice(0, 64)}'`;
+  // The message does not show the value: it may be a secret.
+  if (typeof value === 'string' && !value.isWellFormed()) {
+    throw new BlobstoreError('EINVAL', `${what} must be text that UTF-8 can hold; it has half of a surrogate pair`);
+  }
+  const checked = typeof value === 'string' ? value : checkXattrBytes(what, value).slice();
+  const length = encoder.encode(name).length + xattrBytes(checked).length;
+  if (checked.length > 0 && length <= XATTR_BYTES_MAX) return checked;
+  const wanted = checked.length === 0 ? 'needs a value' : `and its name take ${length} bytes; ${XATTR_BYTES_MAX} fit`;
+  throw new BlobstoreError('EINVAL', `${what} ${wanted}`);
+}
+
+function checkXattrBytes(what: string, value: unknown): Uint8Array {
+  if (types.isUint8Array(value)) return checkBytes(what, value);
+  throw new BlobstoreError('EINVAL', `${what} is of type ${typeof value}; it must be text or a Uint8Array`);
+}
+
+/** Several xattrs by name. */
+export function checkXattrs(values: XattrValues | undefined): Record<string, XattrValue> {
+  if (values === undefined) return {};
+  return reading('xattrs', () => {
+    const isNamed =
+      typeof values === 'object' && values !== null && !Array.isArray(values) && !ArrayBuffer.isView(values);
+    if (!isNamed) throw invalid('xattrs', values, 'an object of values by name');
+    const checked = Object.entries(values).map(([name, value]) => [checkXattrName(name), checkXattrValue(name, value)]);
+    return Object.fromEntries(checked) as Record<string, XattrValue>;
+  });
+}
+
+/** The name and xattrs of a new blob. */
+export function givenXattrs(options: { readonly name?: string; readonly xattrs?: XattrValues }): GivenXattrs {
+  const values = checkXattrs(options.xattrs);
+  if (options.name === undefined) return { name: undefined, values };
+  const name = checkText('the name of a blob', options.name);
+  checkXattrValue(NAME_XATTR, name);
+  return { name, values };
+}

@@ -1,0 +1,74 @@
+/** The ways of data of a thread whose own channel moves it: the metadata thread, and any that is attached. */
+
+import { BlobstoreError, type Channel, type Geometry } from '@blobyard/core';
+import { coded } from '../api/failures.js';
+import type { BlobView } from './blob-view.js';
+import { QUICK_BYTES } from './byte-io.js';
+import type { DataPort, ShortWay } from './data-port.js';
+import type { InFlight } from './in-flight.js';
+import { operationTurns } from './loop-turns.js';
+import { partSizes } from './parts.js';
+import { RequestSlots } from './request-slots.js';
+import type { WriteOrder } from './write-order.js';
+
+/** @param isAtOnce - the channel never stops the thread for another one, and its device is synchronous */
+export function ownChannelPort(
+  channel: Channel,
+  geometry: Geometry,
+  { requestsMax, isSynchronous, isAtOnce }: { requestsMax: number; isSynchronous: boolean; isAtOnce: boolean },
+): DataPort {
+  return {
+    channel,
+    way: isSynchronous ? new OwnChannelWay(channel) : undefined,
+    slots: new RequestSlots(requestsMax),
+    parts: partSizes(geometry.clusterBytes, geometry.ioUnitBytes),
+    isAtOnce,
+    isElsewhere: false,
+    syncChannel() {
+      if (isSynchronous) return channel;
+      throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
+    },
+  };
+}
+
+/** Whole io units that can be moved at once are moved in this very call, when it is no time for others. */
+class OwnChannelWay implements ShortWay {
+  readonly #channel: Channel;
+
+  constructor(channel: Channel) {
+    this.#channel = channel;
+  }
+
+  read(blob: BlobView, into: Uint8Array, first: number, count: number): Promise<Uint8Array> | undefined {
+    if (!operationTurns.tryPass(into.length <= QUICK_BYTES)) return undefined;
+    try {
+      return this.#channel.tryReadNow(blob, into, first, count) ? Promise.resolve(into) : undefined;
+    } catch (error) {
+      return Promise.reject(coded(error, 'read'));
+    }
+  }
+
+  write(
+    blob: BlobView,
+    data: Uint8Array,
+    first: number,
+    count: number,
+    _: InFlight,
+    order: WriteOrder,
+  ): Promise<void> | undefined {
+    if (!order.isUnhindered || !operationTurns.tryPass(data.length <= QUICK_BYTES)) return undefined;
+    try {
+      return this.#channel.tryWriteNow(blob, data, first, count) ? Promise.resolve() : undefined;
+    } catch (error) {
+      return Promise.reject(coded(error, 'write'));
+    }
+  }
+
+  readSync(blob: BlobView, into: Uint8Array, first: number, count: number): boolean {
+    return !operationTurns.isWaiting && this.#channel.tryReadNow(blob, into, first, count);
+  }
+
+  writeSync(blob: BlobView, data: Uint8Array, first: number, count: number, order: WriteOrder): boolean {
+    return !order.isHeld && !operationTurns.isWaiting && this.#channel.tryWriteNow(blob, data, first, count);
+  }
+}

@@ -1,0 +1,71 @@
+/** The short way of whole io units to threads that take requests of any number: they are asked in this very call. */
+
+import { coded } from '../api/failures.js';
+import type { BlobView } from './blob-view.js';
+import type { PromiseChannel } from './byte-io.js';
+import type { ShortWay } from './data-port.js';
+import type { InFlight } from './in-flight.js';
+import type { WriteOrder } from './write-order.js';
+
+export class RequestWay implements ShortWay {
+  readonly #channel: PromiseChannel;
+  readonly #clusterUnits: number;
+
+  /** @param clusterUnits - io units of a cluster */
+  constructor(channel: PromiseChannel, clusterUnits: number) {
+    this.#channel = channel;
+    this.#clusterUnits = clusterUnits;
+  }
+
+  read(blob: BlobView, into: Uint8Array, first: number, count: number, use: InFlight): Promise<Uint8Array> | undefined {
+    if (!this.#isInside(blob, first, count)) return undefined;
+    use.begin();
+    return this.#channel.read(blob, into, first, count).then(
+      () => {
+        use.end();
+        return into;
+      },
+      (error: unknown) => {
+        use.end();
+        throw coded(error, 'read');
+      },
+    );
+  }
+
+  write(
+    blob: BlobView,
+    data: Uint8Array,
+    first: number,
+    count: number,
+    use: InFlight,
+    order: WriteOrder,
+  ): Promise<void> | undefined {
+    if (!this.#isInside(blob, first, count)) return undefined;
+    const turn = order.enterUnhindered(first, first + count);
+    if (turn === undefined) return undefined;
+    use.begin();
+    return this.#channel.write(blob, data, first, count).then(
+      () => {
+        order.leave(turn);
+        use.end();
+      },
+      (error: unknown) => {
+        order.leave(turn);
+        use.end();
+        throw coded(error, 'write');
+      },
+    );
+  }
+
+  readSync(): boolean {
+    return false;
+  }
+
+  writeSync(): boolean {
+    return false;
+  }
+
+  #isInside(blob: BlobView, first: number, count: number): boolean {
+    return count > 0 && first + count <= blob.clusterCount * this.#clusterUnits;
+  }
+}

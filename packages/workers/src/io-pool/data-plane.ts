@@ -1,0 +1,99 @@
+/** What moves the bytes of a store in pool mode: I/O workers, and a channel of the calling thread's own for its `…Sync` calls. */
+
+import { BlobstoreError, type BlockDevice, type SharedStore } from '@blobyard/core';
+import type { StoreHandle } from '../api/store-handle.js';
+import { closeRemoteChannel, openRemoteChannel, type RemoteChannel } from '../attached/remote-channel.js';
+import type { PromiseChannel, SyncChannel } from '../data/byte-io.js';
+import type { ServiceClient } from '../metadata-thread/service-client.js';
+import { IoPool, type WorkerEvents } from './io-pool.js';
+
+/** What a data plane is started with. */
+export interface DataPlaneNeeds {
+  /** I/O threads, from 1. */
+  readonly threads: number;
+  readonly handle: StoreHandle;
+  readonly shared: SharedStore;
+  /** The device as this thread has it open; it stays open until the plane has stopped. */
+  readonly device: BlockDevice;
+  /** The metadata worker, with the store open. */
+  readonly metadata: ServiceClient;
+  readonly events: WorkerEvents;
+}
+
+export interface DataPlane {
+  /** For requests of any number: those that are too many wait. A request never throws, and settles whatever happens. */
+  readonly channel: PromiseChannel;
+  /** What has not ended; each is 0 when nothing is under way. For tests, of planes that count. */
+  readonly underWay?: Readonly<Record<string, number>>;
+  /** A channel on the calling thread, made at the first call. ENOTSUP when the device is asynchronous. */
+  syncChannel(): SyncChannel;
+  /** The metadata worker has died: requests under way, and later ones, fail with `error`. Called once, before calls fail. */
+  onMetadataDeath(error: BlobstoreError): void;
+  /** Ends the threads. Nothing is under way in the channels any more, unless the metadata worker has died. */
+  stop(): Promise<void>;
+}
+
+export type StartDataPlane = (needs: DataPlaneNeeds) => Promise<DataPlane>;
+
+/** Starts the I/O threads of a store. */
+export const startDataPlane: StartDataPlane = async (needs) => {
+  const { handle, threads, device, metadata, events } = needs;
+  const onDead = (row: number) => {
+    metadata.call('endDead', row).catch(() => undefined); // the metadata worker has died too, or finds it out by itself
+  };
+  return new PoolPlane(needs, await IoPool.start({ handle, threads, device, events, onDead }));
+};
+
+class PoolPlane implements DataPlane {
+  readonly #needs: DataPlaneNeeds;
+  readonly #pool: IoPool;
+  #own: RemoteChannel | undefined;
+
+  constructor(needs: DataPlaneNeeds, pool: IoPool) {
+    this.#needs = needs;
+    this.#pool = pool;
+  }
+
+  get channel(): PromiseChannel {
+    return this.#pool.channel;
+  }
+
+  get underWay(): Readonly<Record<string, number>> {
+    const { inFlight, waiting, pooledBytes } = this.#pool.channel;
+    const own = this.#own;
+    return {
+      requests: inFlight,
+      waiting,
+      pooledBytes,
+      operations: own?.channel.outstanding ?? 0,
+      frozen: own?.channel.frozenDepth ?? 0,
+      mailbox: own?.host.mailbox.underWay ?? 0,
+    };
+  }
+
+  syncChannel(): SyncChannel {
+    this.#own ??= this.#attach();
+    return this.#own.channel;
+  }
+
+  onMetadataDeath(error: BlobstoreError): void {
+    this.#needs.shared.markFailed();
+    this.#pool.fail(error);
+  }
+
+  async stop(): Promise<void> {
+    try {
+      await this.#pool.stop();
+    } finally {
+      if (this.#own !== undefined) await closeRemoteChannel(this.#own);
+    }
+  }
+
+  #attach(): RemoteChannel {
+    const { handle, device } = this.#needs;
+    if (!device.synchronous) {
+      throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
+    }
+    return openRemoteChannel(handle, device);
+  }
+}

@@ -1,0 +1,62 @@
+/** What an I/O worker does: it attaches to the store, and serves a client's ring. Piscina calls these two, `begin` until it answers a row. */
+
+import type { MessagePort } from 'node:worker_threads';
+import { MemoryDevice } from '@blobyard/io';
+import type { StoreHandle } from '../api/store-handle.js';
+import { attachChannel } from '../attached/attach.js';
+import { closeRemoteChannel, type RemoteChannel } from '../attached/remote-channel.js';
+import { type Envelope, toWire } from '../threads/wire-error.js';
+import type { RingBuffers } from './rings/ring-layout.js';
+import { RingServer } from './rings/ring-server.js';
+
+/** What a worker is given to begin with. */
+export interface IoWorkerTask {
+  readonly handle: StoreHandle;
+  readonly ring: RingBuffers;
+  readonly port: MessagePort;
+}
+
+/** Resolved when the ring is served no more, and the thread has detached. */
+let ended: Promise<void> = Promise.resolve();
+
+/** Begins to serve; answers the row of the worker's channel, or why it cannot. Serving goes on in the worker's event loop. */
+export async function begin(task: IoWorkerTask): Promise<Envelope<number>> {
+  try {
+    return { ok: await serve(task) };
+  } catch (error) {
+    task.port.close();
+    return { error: toWire(error) };
+  }
+}
+
+async function serve({ handle, ring, port }: IoWorkerTask): Promise<number> {
+  const remote = await attachChannel(handle);
+  const { device, row, life } = remote.host;
+  life.watch();
+  const server = new RingServer(ring, port, {
+    channel: remote.channel,
+    deviceMemory: device instanceof MemoryDevice ? device.memory : undefined,
+    promisesMax: handle.channelOpsMax,
+  });
+  ended = serveAndLeave(server, remote);
+  ended.catch(() => undefined); // `end` may ask only after it has failed
+  return row;
+}
+
+async function serveAndLeave(server: RingServer, remote: RemoteChannel): Promise<void> {
+  try {
+    await server.run();
+  } finally {
+    await closeRemoteChannel(remote);
+    await remote.host.device.close();
+  }
+}
+
+/** Waits until the ring is served no more, which the client has asked for, and the thread has detached; answers if that failed. */
+export async function end(): Promise<Envelope<void>> {
+  try {
+    return { ok: await ended };
+  } catch (error) {
+    return { error: toWire(error) };
+  }
+}

@@ -1,0 +1,281 @@
+/**
+ * An I/O worker's side of a ring: takes requests, has its channel execute them, and answers.
+ *
+ * What the channel can do at once is done at once. Everything else (asynchronous devices, frozen blobs, clusters to be
+ * allocated, vectors) goes by promises, so that a request which has to wait holds up no other one. When the ring is empty the
+ * server polls a while, then sleeps in its event loop. Under unbroken load the event loop gets a turn every few milliseconds.
+ */
+
+import type { MessagePort } from 'node:worker_threads';
+import { assert, type BlobRef, BlobstoreError, type Channel } from '@blobyard/core';
+import type { SharedWasmMemory } from '@blobyard/io';
+import { KeepAlive } from '../../threads/keep-alive.js';
+import type { BellHooks } from './bell.js';
+import { CompletionWriter } from './completion-ring.js';
+import { MemoryTable } from './memory-table.js';
+import { RING_OP, type RingBuffers, requestWeight } from './ring-layout.js';
+import { readTable } from './scatter-list.js';
+import type { WorkerMessage } from './shared-buffers.js';
+import { SubmissionReader } from './submission-ring.js';
+
+/** What is asked of a channel; one of the engine has it all. */
+export type RingChannel = Pick<
+  Channel,
+  'tryReadNow' | 'tryWriteNow' | 'read' | 'write' | 'readv' | 'writev' | 'writeZeroes' | 'unmap'
+>;
+
+export interface RingServerOptions {
+  readonly channel: RingChannel;
+  /** The memory of the store's memory device as this thread's device has it. */
+  readonly deviceMemory?: SharedWasmMemory;
+  /** Requests in promise form that the channel takes at once (`channelOpsMax`); 512 unless given. */
+  readonly promisesMax?: number;
+  /** For tests. */
+  readonly hooks?: BellHooks;
+}
+
+const PROMISES_MAX = 512;
+/** Requests, or their weight, between two looks at the clock. */
+const BATCH_REQUESTS = 32;
+const BATCH_WEIGHT = 64;
+/** What part the last batch has in the pace that the client is told. */
+const PACE_NEW_PART = 1 / 4;
+/** How long the event loop waits for its turn under load. */
+const SLICE_MS = 2;
+/** How long an empty ring is polled: longer pays only where there are processors to spare. */
+const POLL_MS = 0.02;
+/** Looks at the ring between two at the clock. */
+const LOOKS = 64;
+
+export class RingServer {
+  readonly #submissions: SubmissionReader;
+  readonly #completions: CompletionWriter;
+  readonly #port: MessagePort;
+  readonly #channel: RingChannel;
+  readonly #memories: MemoryTable;
+  readonly #promisesMax: number;
+  /** For calls that do not keep it. */
+  readonly #blob = { slot: 0, generation: 0 };
+  /** Promises under way. */
+  #underWay = 0;
+  #isRunning = false;
+  #isScheduled = false;
+  #isAsleep = false;
+  #isClosing = false;
+  #quietSince = 0;
+  /** Milliseconds for a unit of weight, lately. */
+  #pace = 0;
+  #finish: () => void = () => assert(false, 'a ring server has ended that did not run');
+  readonly #ended: Promise<void>;
+
+  /** @param port - the other end of the one that the client was given; the server's alone */
+  constructor(ring: RingBuffers, port: MessagePort, options: RingServerOptions) {
+    this.#submissions = new SubmissionReader(ring, options.hooks);
+    this.#completions = new CompletionWriter(ring);
+    this.#port = port;
+    this.#channel = options.channel;
+    this.#promisesMax = options.promisesMax ?? PROMISES_MAX;
+    this.#memories = new MemoryTable(port, options.deviceMemory?.buffer, () => void this.close());
+    this.#ended = new Promise((resolve) => {
+      this.#finish = resolve;
+    });
+  }
+
+  /** Requests in promise form that have not ended. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  /** Serves until `close`, the client's `removeWorker`, or the signal. Once. */
+  async run(signal?: AbortSignal): Promise<void> {
+    assert(!this.#isRunning, 'a ring server runs twice');
+    this.#isRunning = true;
+    // Neither a sleep nor every device keeps a thread alive.
+    const keepAlive = new KeepAlive();
+    keepAlive.begin();
+    const stop = () => void this.close();
+    if (signal?.aborted) stop();
+    signal?.addEventListener('abort', stop);
+    this.#port.on('message', (message: WorkerMessage) => this.#memories.accept(message));
+    this.#port.once('close', stop);
+    this.#schedule();
+    await this.#ended;
+    signal?.removeEventListener('abort', stop);
+    this.#port.off('close', stop);
+    this.#port.close();
+    this.#submissions.dismiss();
+    keepAlive.close();
+  }
+
+  /** Answers everything that was submitted before, then ends `run`. */
+  close(): Promise<void> {
+    this.#isClosing = true;
+    if (this.#isRunning) this.#schedule();
+    return this.#ended;
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(this.#scheduled);
+  }
+
+  readonly #scheduled = (): void => {
+    this.#isScheduled = false;
+    this.#turn();
+  };
+
+  readonly #wake = (): void => {
+    // A turn that is to come looks at the ring anyway.
+    if (!this.#isScheduled) this.#turn();
+  };
+
+  readonly #hasWork = (): boolean => this.#submissions.available > 0;
+
+  /** Serves until there is nothing to do, or the event loop must have its turn. */
+  #turn(): void {
+    if (this.#isAsleep) {
+      this.#isAsleep = false;
+      this.#submissions.rise();
+    }
+    const end = performance.now() + SLICE_MS;
+    for (;;) {
+      if (this.#hasWork() && this.#serveBatch()) {
+        this.#quietSince = 0;
+        // What goes by promises moves on only when the event loop runs.
+        if (this.#underWay === 0 && performance.now() < end) continue;
+        this.#schedule();
+        return;
+      }
+      if (this.#isHeld) {
+        return; // whatever ends goes on
+      }
+      if (this.#isClosing) {
+        if (this.#underWay === 0) this.#finish();
+        return;
+      }
+      if (this.#isQuiet()) {
+        this.#quietSince = 0;
+        this.#isAsleep = this.#submissions.sleep(this.#hasWork, this.#wake);
+        if (this.#isAsleep) return;
+      } else if (this.#underWay > 0) {
+        this.#schedule();
+        return;
+      } else {
+        for (let looks = 0; looks < LOOKS && !this.#hasWork(); looks++);
+      }
+    }
+  }
+
+  /** As many promises are under way as the channel takes. */
+  get #isHeld(): boolean {
+    return this.#underWay >= this.#promisesMax;
+  }
+
+  #isQuiet(): boolean {
+    const now = performance.now();
+    if (this.#quietSince === 0) this.#quietSince = now;
+    return now - this.#quietSince > POLL_MS;
+  }
+
+  /** Begins with some requests; false when there was none to begin with. */
+  #serveBatch(): boolean {
+    const begin = performance.now();
+    const count = Math.min(this.#submissions.available, BATCH_REQUESTS);
+    let served = 0;
+    let weight = 0;
+    while (served < count && weight < BATCH_WEIGHT && !this.#isHeld) {
+      this.#submissions.take();
+      weight += requestWeight(this.#submissions.byteLength);
+      served++;
+      this.#serve(this.#submissions.tag);
+    }
+    if (served > 0) this.#measure((performance.now() - begin) / weight);
+    return served > 0;
+  }
+
+  /** Takes into account how many milliseconds the last batch took for a unit of weight. */
+  #measure(pace: number): void {
+    this.#pace += (pace - this.#pace) * PACE_NEW_PART;
+    this.#completions.setPace(this.#pace * 1e6);
+  }
+
+  /** Executes the entry that was taken. */
+  #serve(tag: number): void {
+    try {
+      if (this.#tryNow()) this.#completions.succeed(tag);
+      else this.#follow(tag, this.#start());
+    } catch (error) {
+      this.#completions.fail(tag, error);
+    }
+  }
+
+  /** A transfer that the channel can do at once. */
+  #tryNow(): boolean {
+    const entry = this.#submissions;
+    const { op } = entry;
+    if (op !== RING_OP.READ && op !== RING_OP.WRITE) return false;
+    const blob = this.#blob;
+    blob.slot = entry.slot;
+    blob.generation = entry.generation;
+    const { offset, count, byteOffset } = entry;
+    const buffer = this.#memories.view(entry.memory, byteOffset + entry.byteLength);
+    return op === RING_OP.READ
+      ? this.#channel.tryReadNow(blob, buffer, offset, count, byteOffset)
+      : this.#channel.tryWriteNow(blob, buffer, offset, count, byteOffset);
+  }
+
+  /** Begins with the entry in promise form. */
+  #start(): Promise<void> {
+    const entry = this.#submissions;
+    const channel = this.#channel;
+    const { offset, count } = entry;
+    const blob: BlobRef = { slot: entry.slot, generation: entry.generation };
+    switch (entry.op) {
+      case RING_OP.READ:
+        return channel.read(blob, this.#buffer(), offset, count, entry.byteOffset);
+      case RING_OP.WRITE:
+        return channel.write(blob, this.#buffer(), offset, count, entry.byteOffset);
+      case RING_OP.READV:
+        return channel.readv(blob, this.#buffers(), offset, count);
+      case RING_OP.WRITEV:
+        return channel.writev(blob, this.#buffers(), offset, count);
+      case RING_OP.WRITE_ZEROES:
+        return channel.writeZeroes(blob, offset, count);
+      case RING_OP.UNMAP:
+        return channel.unmap(blob, offset, count);
+      default:
+        throw new BlobstoreError('ENOTSUP', `a worker was asked for operation ${entry.op}, which it does not have`);
+    }
+  }
+
+  #buffer(): Uint8Array {
+    const { memory, byteOffset, byteLength } = this.#submissions;
+    return this.#memories.view(memory, byteOffset + byteLength);
+  }
+
+  #buffers(): Uint8Array[] {
+    const { memory, byteOffset, segments } = this.#submissions;
+    const pool = this.#memories.view(memory, byteOffset).buffer;
+    return readTable(pool, byteOffset, segments, (id, end) => this.#memories.view(id, end));
+  }
+
+  #follow(tag: number, request: Promise<void>): void {
+    this.#underWay++;
+    request.then(
+      () => {
+        this.#completions.succeed(tag);
+        this.#leave();
+      },
+      (error: unknown) => {
+        this.#completions.fail(tag, error);
+        this.#leave();
+      },
+    );
+  }
+
+  /** A promise has ended: goes on with what had to wait for it. */
+  #leave(): void {
+    if (this.#underWay-- === this.#promisesMax || (this.#isClosing && this.#underWay === 0)) this.#schedule();
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Who waits for whom among metadata operations. The engine answers EBUSY when two of them meet on a blob; here the later one
+ * waits instead:
+ *
+ * | operation on a blob B | presence | turn | state |
+ * |---|---|---|---|
+ * | open | shares that of B and its ancestors | | |
+ * | look at, close | 〃 | | B |
+ * | snapshot | 〃 | B | B |
+ * | clone, copy, inflate, decouple | 〃 | B | |
+ * | resize, read-only | 〃 | B | B |
+ * | sync, flush, xattrs | (a handle is open) | | B |
+ * | delete | B alone, shares that of its ancestors and its clone | B, its clone | B's clone |
+ *
+ * An ancestor is a snapshot that the blob reads through to, however far behind: opening a blob opens them all, and none
+ * may be deleted meanwhile. `state` is apart from `turn` so that a flush does not wait for a long inflate.
+ */
+
+import { type Blobstore, BlobstoreError, INVALID_BLOB_ID } from '@blobyard/core';
+import type { LockTable, LockWanted } from './lock-table.js';
+
+export interface TurnOptions {
+  readonly turn?: boolean;
+  readonly state?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export class BlobTurns {
+  readonly #blobstore: Blobstore;
+  readonly #locks: LockTable;
+
+  constructor(blobstore: Blobstore, locks: LockTable) {
+    this.#blobstore = blobstore;
+    this.#locks = locks;
+  }
+
+  /** Runs an operation on a blob that is there, and stays. */
+  with<T>(id: bigint, options: TurnOptions, operation: () => Promise<T>): Promise<T> {
+    return this.#run(() => this.#wanted(id, options), options.signal, operation);
+  }
+
+  /** As `with`, in this call. EBUSY when it is not its turn. */
+  now<T>(id: bigint, options: TurnOptions, operation: () => T): T {
+    return this.#runNow(this.#wanted(id, options), operation);
+  }
+
+  /** Runs an operation on an open blob's metadata that neither adds nor takes anything from other blobs. */
+  async withState<T>(ids: readonly bigint[], operation: () => Promise<T>): Promise<T> {
+    return this.#run(() => stateOf(ids), undefined, operation);
+  }
+
+  /** As `withState`, in this call. EBUSY when it is not its turn. */
+  nowWithState<T>(ids: readonly bigint[], operation: () => T): T {
+    return this.#runNow(stateOf(ids), operation);
+  }
+
+  /** Runs the deletion of a blob. */
+  withAlone<T>(id: bigint, operation: () => Promise<T>): Promise<T> {
+    const wanted = () => {
+      const clones = this.#blobstore.clonesOf(id);
+      const heir = clones.length === 1 ? clones : [];
+      const locks: LockWanted[] = [
+        { kind: 'presence', blob: id },
+        { kind: 'turn', blob: id },
+      ];
+      for (const blob of [...heir, ...this.#ancestors(id)]) locks.push({ kind: 'presence', blob, shared: true });
+      for (const blob of heir) locks.push({ kind: 'turn', blob }, { kind: 'state', blob });
+      return locks;
+    };
+    return this.#run(wanted, undefined, operation);
+  }
+
+  /** Takes locks; which ones depends on other blobs, so that it looks again once it has them, and tries again if need be. */
+  async #run<T>(wanted: () => LockWanted[], signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const before = wanted();
+      const release = await this.#locks.acquire(before, signal);
+      try {
+        if (sameLocks(before, wanted())) return await operation();
+      } finally {
+        release();
+      }
+    }
+  }
+
+  /** What ends in this same call needs the locks to be free, and nobody can come between. */
+  #runNow<T>(wanted: readonly LockWanted[], operation: () => T): T {
+    if (this.#locks.areFree(wanted)) return operation();
+    const reason = 'another operation on the blob is under way';
+    throw new BlobstoreError('EBUSY', `a synchronous call would have to wait: ${reason}; use the promise form`);
+  }
+
+  #wanted(id: bigint, { turn, state }: TurnOptions): LockWanted[] {
+    const locks: LockWanted[] = [id, ...this.#ancestors(id)].map((blob) => ({ kind: 'presence', blob, shared: true }));
+    if (turn) locks.push({ kind: 'turn', blob: id });
+    if (state) locks.push({ kind: 'state', blob: id });
+    return locks;
+  }
+
+  /** The snapshots that a blob reads through to, the nearest first. */
+  #ancestors(id: bigint): bigint[] {
+    const ancestors: bigint[] = [];
+    for (let at = this.#blobstore.parentOf(id); at !== INVALID_BLOB_ID; at = this.#blobstore.parentOf(at)) {
+      if (ancestors.includes(at)) break; // a damaged store can have a circle
+      ancestors.push(at);
+    }
+    return ancestors;
+  }
+}
+
+function stateOf(ids: readonly bigint[]): LockWanted[] {
+  return ids.map((blob) => ({ kind: 'state', blob }));
+}
+
+function sameLocks(one: readonly LockWanted[], other: readonly LockWanted[]): boolean {
+  return (
+    one.length === other.length && one.every(({ kind, blob }, at) => kind === other[at].kind && blob === other[at].blob)
+  );
+}

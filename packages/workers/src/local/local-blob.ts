@@ -1,0 +1,183 @@
+/** A reference to a blob that this thread's engine has open, and what is done with the blob's metadata by it. */
+
+import { type Blobstore, BlobstoreError, type BlockDevice, type Blob as EngineBlob, type Steps } from '@blobyard/core';
+import type { DeviceSpec } from '@blobyard/io';
+import type { BlobInfo } from '../api/blob.js';
+import { PAUSE, type PacedCopyOptions, type PacedWorkOptions } from '../checks/long-work.js';
+import type { GivenXattrs } from '../checks/xattr-values.js';
+import type { NewXattrs } from './blob-naming.js';
+import { copyBlob } from './copy-blob.js';
+import { parentOf, type StoreContext } from './store-context.js';
+
+export class LocalBlob {
+  readonly id: bigint;
+  readonly engine: EngineBlob;
+  readonly #context: StoreContext;
+  #closing: Promise<void> | undefined;
+
+  /** @param blob - open, with a reference that becomes this one's */
+  constructor(context: StoreContext, blob: EngineBlob) {
+    this.id = blob.id;
+    this.engine = blob;
+    this.#context = context;
+    context.references.add(this);
+  }
+
+  /** From `close` on, unless that fails. */
+  get isClosing(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  info(): BlobInfo {
+    return this.#context.infoOf(this.engine);
+  }
+
+  clones(): readonly bigint[] {
+    return [...this.#context.blobstore.clonesOf(this.id)];
+  }
+
+  snapshot(given: GivenXattrs): Promise<LocalBlob> {
+    const xattrs = this.#context.naming.forNew(given);
+    return this.#derive(xattrs, true, () => this.#snapshotListed(xattrs));
+  }
+
+  clone(given: GivenXattrs): Promise<LocalBlob> {
+    const { blobstore, naming } = this.#context;
+    const xattrs = naming.forNew(given);
+    return this.#derive(xattrs, false, () => this.#context.run(blobstore.createClone(this.id, xattrs.values)));
+  }
+
+  inflate(options: PacedWorkOptions): Promise<void> {
+    const { blobstore, channel } = this.#context;
+    return this.#long(options, () => blobstore.inflateBlob(channel, this.id, this.#context.watch(options)));
+  }
+
+  decouple(options: PacedWorkOptions): Promise<void> {
+    const { blobstore, channel } = this.#context;
+    return this.#long(options, () => blobstore.decoupleBlob(channel, this.id, this.#context.watch(options)));
+  }
+
+  copyTo(device: DeviceSpec | BlockDevice, options: PacedCopyOptions): Promise<number> {
+    const copy = () => copyBlob(this.#context, this.id, device, options);
+    return this.#context.turns.with(this.id, { turn: true, signal: options.signal }, copy);
+  }
+
+  resize(clusterCount: number): Promise<void> {
+    const { blobstore, turns } = this.#context;
+    return turns.with(this.id, { turn: true, state: true }, async () => {
+      await this.#context.run(blobstore.resizeBlob(this.engine, clusterCount));
+      await this.#context.run(blobstore.syncBlob(this.engine));
+    });
+  }
+
+  setReadOnly(): Promise<void> {
+    const { blobstore, turns } = this.#context;
+    return turns.with(this.id, { turn: true, state: true }, async () => {
+      blobstore.setReadOnly(this.engine);
+      await this.#context.run(blobstore.syncBlob(this.engine));
+    });
+  }
+
+  sync(): Promise<void> {
+    return this.#withState((blobstore) => blobstore.syncBlob(this.engine));
+  }
+
+  flush(): Promise<void> {
+    return this.#withState((blobstore) => blobstore.flushBlob(this.engine));
+  }
+
+  syncNow(): void {
+    this.#nowWithState((blobstore) => blobstore.syncBlob(this.engine));
+  }
+
+  flushNow(): void {
+    this.#nowWithState((blobstore) => blobstore.flushBlob(this.engine));
+  }
+
+  /** Gives the reference back, or fails, and then it is there still. A second call answers as the first, or goes on. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end((blobstore) => blobstore.closeBlob(this.engine)).catch((error: unknown) => {
+      this.#closing = undefined;
+      throw error;
+    });
+    return this.#closing;
+  }
+
+  closeNow(): void {
+    const { blobstore, turns } = this.#context;
+    if (!blobstore.isClosed) {
+      turns.now(this.id, { state: true }, () => this.#context.runNow(blobstore.closeBlob(this.engine)));
+    }
+    this.#gone();
+  }
+
+  /** As `close`, for a thread that hears of no error: a blob that cannot be written is the store's then. */
+  async drop(): Promise<void> {
+    try {
+      if (this.#closing !== undefined) return await this.#closing;
+    } catch {
+      // it is dropped instead
+    }
+    await this.#end((blobstore) => blobstore.dropBlob(this.engine));
+  }
+
+  async #end(letGo: (blobstore: Blobstore) => Steps<void>): Promise<void> {
+    const { blobstore, turns } = this.#context;
+    if (!blobstore.isClosed) {
+      await turns.with(this.id, { state: true }, async () => {
+        if (!blobstore.isClosed) await this.#context.run(letGo(blobstore));
+      });
+    }
+    this.#gone();
+  }
+
+  #gone(): void {
+    this.#context.references.delete(this);
+  }
+
+  async #withState(operation: (blobstore: Blobstore) => Steps<void>): Promise<void> {
+    const { blobstore, turns } = this.#context;
+    await turns.withState([this.id], () => this.#context.run(operation(blobstore)));
+  }
+
+  #nowWithState(operation: (blobstore: Blobstore) => Steps<void>): void {
+    const { blobstore, turns } = this.#context;
+    turns.nowWithState([this.id], () => this.#context.runNow(operation(blobstore)));
+  }
+
+  /** Makes a blob that has to do with this one, opens and lists it. */
+  #derive(given: NewXattrs, changesState: boolean, make: () => Promise<bigint>): Promise<LocalBlob> {
+    const { blobstore, catalogue, turns } = this.#context;
+    return catalogue.promising(given.name, undefined, () =>
+      turns.with(this.id, { turn: true, state: changesState }, async () => {
+        const id = await make();
+        catalogue.add(id, given.name);
+        return new LocalBlob(this.#context, await this.#context.run(blobstore.openBlob(id)));
+      }),
+    );
+  }
+
+  /** Makes a snapshot. When only its very end fails it is there all the same, and is listed before the error goes on. */
+  async #snapshotListed(given: NewXattrs): Promise<bigint> {
+    const { blobstore, catalogue } = this.#context;
+    try {
+      return await this.#context.run(blobstore.createSnapshot(this.id, given.values));
+    } catch (error) {
+      const made = parentOf(this.engine);
+      if (made !== undefined && !catalogue.has(made)) catalogue.add(made, given.name);
+      throw error;
+    }
+  }
+
+  #long(options: PacedWorkOptions, work: () => Steps<void>): Promise<void> {
+    const run = () => this.#context.run(work(), options[PAUSE]);
+    return this.#context.turns.with(this.id, { turn: true, signal: options.signal }, run);
+  }
+}
+
+/** EBUSY is for references that stay open; one that is being closed is waited for. */
+export function requireNoReferences(context: StoreContext, id: bigint): void {
+  const open = [...context.references].filter((each) => each.id === id && !each.isClosing).length;
+  if (open === 0) return;
+  throw new BlobstoreError('EBUSY', `blob ${id} cannot be deleted: ${open} of its handles are open; close them first`);
+}

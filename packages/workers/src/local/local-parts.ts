@@ -1,0 +1,87 @@
+/** The parts of a store all of which is on the calling thread. */
+
+import type { Channel } from '@blobyard/core';
+import type { Engine, StoreEvents } from '../api/store.js';
+import type { StoreHandle } from '../api/store-handle.js';
+import { operationTurns } from '../data/loop-turns.js';
+import { ownChannelPort } from '../data/own-channel.js';
+import type { EngineAccess, StoreEnding, StoreListener, StoreParts } from '../ports/store-parts.js';
+import type { LocalStore } from './local-store.js';
+import { MetadataService } from './metadata-service.js';
+
+/** @param requestsMax - that the channel is given at once */
+export function localParts(store: LocalStore, requestsMax: number): StoreParts {
+  return new LocalParts(store, requestsMax);
+}
+
+class LocalParts implements StoreParts {
+  readonly title = 'the store';
+  readonly metadata: MetadataService;
+  readonly sync: StoreParts['sync'];
+  readonly data: StoreParts['data'];
+  readonly shared: StoreParts['shared'];
+  readonly geometry: StoreParts['geometry'];
+  readonly device: StoreParts['device'];
+  readonly damaged: StoreParts['damaged'];
+  readonly engine: EngineAccess;
+  readonly busy = undefined; // the event loop knows of all that is under way here
+  readonly turns = operationTurns;
+  readonly nameOf: (id: bigint) => string | undefined;
+  readonly #store: LocalStore;
+  #engineChannel: Channel | undefined;
+
+  constructor(store: LocalStore, requestsMax: number) {
+    const { blobstore, channel, catalogue } = store.context;
+    const { geometry, device, shared } = blobstore;
+    const isSynchronous = device.synchronous;
+    this.#store = store;
+    this.metadata = new MetadataService(store);
+    this.sync = this.metadata.sync;
+    this.data = ownChannelPort(channel, geometry, { requestsMax, isSynchronous, isAtOnce: isSynchronous });
+    this.shared = shared;
+    this.geometry = geometry;
+    this.device = device;
+    this.damaged = store.damaged;
+    this.nameOf = (id) => catalogue.nameOf(id);
+    this.engine = { store: () => this.#engine(), blob: (handle) => this.metadata.engineBlob(handle) };
+  }
+
+  get underWay(): Readonly<Record<'operations' | 'frozen', number>> {
+    const { outstanding, frozenDepth } = this.#store.context.channel;
+    return { operations: outstanding, frozen: frozenDepth };
+  }
+
+  get state(): StoreParts['state'] {
+    return this.#store.state;
+  }
+
+  listen(listener: StoreListener): void {
+    this.#store.onLowSpace((...given: StoreEvents['low-space']) => listener.event('low-space', ...given));
+  }
+
+  share(): StoreHandle {
+    return this.#store.sharing.handle;
+  }
+
+  beginEnd(): void {
+    this.#store.sharing.unpace();
+  }
+
+  end(ending: StoreEnding, failure: { readonly error: unknown } | undefined): Promise<void> {
+    return this.#store.end(ending, failure);
+  }
+
+  #engine(): Engine {
+    const { blobstore } = this.#store.context;
+    const openChannel = () => {
+      this.#engineChannel ??= blobstore.openChannel();
+      return this.#engineChannel;
+    };
+    return {
+      blobstore,
+      get channel() {
+        return openChannel();
+      },
+    };
+  }
+}

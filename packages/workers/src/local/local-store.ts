@@ -1,0 +1,272 @@
+/** A store whose metadata is on this thread: what it does for its users, whichever threads they are on. */
+
+import {
+  type Blobstore,
+  BlobstoreError,
+  dumpStore,
+  type Blob as EngineBlob,
+  INVALID_BLOB_ID,
+  type Steps,
+} from '@blobyard/core';
+import type { BlobInfo } from '../api/blob.js';
+import type { BlobAddress, Damage, LowSpace, OpenBlobOptions, StoreStats } from '../api/store.js';
+import type { NewBlob } from '../checks/blob-options.js';
+import type { HeldDevice } from '../devices/open-device.js';
+import type { StoreEnding } from '../ports/store-parts.js';
+import { LocalBlob, requireNoReferences } from './local-blob.js';
+import { freeBytesOf, LowSpaceWatch } from './low-space.js';
+import { rowService } from './row-service.js';
+import { SelfSync } from './self-sync.js';
+import { Sharing } from './sharing.js';
+import { type StoreContext, superBlobOf } from './store-context.js';
+
+export interface LocalStoreOptions {
+  /** Threshold of the event `low-space`. */
+  readonly lowSpaceBytes?: number | undefined;
+  /** Milliseconds between syncs that nobody asked for. */
+  readonly syncIntervalMs?: number | undefined;
+}
+
+export class LocalStore {
+  readonly context: StoreContext;
+  readonly held: HeldDevice;
+  readonly damaged: readonly Damage[];
+  readonly sharing: Sharing;
+  readonly #selfSync: SelfSync;
+  /** Told when the store is about to be full. */
+  #onLowSpace: ((lowSpace: LowSpace) => void) | undefined;
+  #state: 'open' | 'ending' | 'ended' = 'open';
+
+  /** @param held - the store's from now on, to be released with it */
+  constructor(context: StoreContext, held: HeldDevice, { lowSpaceBytes, syncIntervalMs }: LocalStoreOptions = {}) {
+    this.context = context;
+    this.held = held;
+    this.sharing = new Sharing(context, (callbacks) => rowService(this, callbacks), held.shareWindow);
+    this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
+    this.#watchSpace(lowSpaceBytes);
+    this.#selfSync = new SelfSync(context.blobstore, () => this.flush(), syncIntervalMs);
+  }
+
+  /** 'open' also after an ending that failed with EBUSY. */
+  get state(): 'open' | 'ending' | 'ended' {
+    return this.#state;
+  }
+
+  onLowSpace(callback: (lowSpace: LowSpace) => void): void {
+    this.#onLowSpace = callback;
+  }
+
+  create({ xattrs, ...options }: NewBlob): Promise<LocalBlob> {
+    const { blobstore, catalogue, naming } = this.context;
+    const { name, values } = naming.forNew(xattrs);
+    return catalogue.promising(name, undefined, async () => {
+      const id = await this.context.run(blobstore.createBlob({ ...options, xattrs: values }));
+      catalogue.add(id, name);
+      return new LocalBlob(this.context, await this.context.run(blobstore.openBlob(id)));
+    });
+  }
+
+  open(address: BlobAddress, options: OpenBlobOptions): Promise<LocalBlob> {
+    const { blobstore, turns } = this.context;
+    const id = this.#find(address);
+    return turns.with(id, {}, async () => {
+      this.#requireListed(id);
+      return new LocalBlob(this.context, await this.context.run(blobstore.openBlob(id, options)));
+    });
+  }
+
+  openNow(address: BlobAddress, options: OpenBlobOptions): LocalBlob {
+    const { blobstore, turns } = this.context;
+    const id = this.#find(address);
+    return turns.now(id, {}, () => {
+      return new LocalBlob(this.context, this.context.runNow(blobstore.openBlob(id, options)));
+    });
+  }
+
+  /** Answers the id of the blob that was deleted. */
+  async delete(address: BlobAddress): Promise<bigint> {
+    const { blobstore, catalogue, turns, references } = this.context;
+    const id = this.#find(address);
+    requireNoReferences(this.context, id);
+    await Promise.allSettled([...references].filter((each) => each.id === id).map((each) => each.close()));
+    await turns.withAlone(id, async () => {
+      this.#requireListed(id);
+      requireNoReferences(this.context, id);
+      const listing = catalogue.listingOf(id);
+      await this.#withoutTitle(id, () => this.context.run(blobstore.deleteBlob(id)));
+      if (catalogue.listingOf(id) === listing) catalogue.remove(id); // or a new blob has got the id already
+    });
+    return id;
+  }
+
+  async blobs(): Promise<BlobInfo[]> {
+    const infos: BlobInfo[] = [];
+    for (const id of this.context.catalogue.ids()) {
+      const info = await this.context.turns.with(id, { state: true }, () => this.#look(id));
+      if (info !== undefined) infos.push(info);
+    }
+    return infos;
+  }
+
+  stats(): StoreStats {
+    const { blobstore, catalogue, clusterBytes } = this.context;
+    const { geometry } = blobstore;
+    return {
+      freeBytes: freeBytesOf(blobstore),
+      totalBytes: blobstore.dataClusterCount * clusterBytes,
+      clusterSizeBytes: clusterBytes,
+      ioUnitBytes: geometry.ioUnitBytes,
+      mdPageCount: geometry.mdPageCount,
+      blobCount: catalogue.size,
+      bstype: blobstore.bstype,
+    };
+  }
+
+  getSuperBlob(): bigint | undefined {
+    return superBlobOf(this.context.blobstore);
+  }
+
+  async setSuperBlob(address: BlobAddress | undefined): Promise<void> {
+    const id = address === undefined ? INVALID_BLOB_ID : this.#find(address);
+    await this.context.run(this.context.blobstore.setSuper(id));
+  }
+
+  grow(): Promise<void> {
+    return this.context.run(this.context.blobstore.growLive());
+  }
+
+  flush(): Promise<void> {
+    const { blobstore, turns } = this.context;
+    return turns.withState(blobstore.openBlobIds(), () => this.context.run(blobstore.flush()));
+  }
+
+  flushNow(): void {
+    const { blobstore, turns } = this.context;
+    turns.nowWithState(blobstore.openBlobIds(), () => this.context.runNow(blobstore.flush()));
+  }
+
+  /** The store's metadata as the bytes of a text, in memory of their own. */
+  async dump(): Promise<Uint8Array> {
+    const pieces: Buffer[] = [];
+    await this.context.run(dumpStore(this.context.device, (text) => pieces.push(Buffer.from(text, 'latin1'))));
+    return Uint8Array.from(Buffer.concat(pieces));
+  }
+
+  /** EBADF once the store is being closed. */
+  requireOpen(): void {
+    if (this.#state !== 'open') throw new BlobstoreError('EBADF', 'the store is closed: open it again first');
+  }
+
+  /**
+   * Ends the store.
+   * @param failure - an error to be thrown when all has been let go, in the place of writing anything more
+   */
+  async end(ending: StoreEnding, failure?: { readonly error: unknown }): Promise<void> {
+    const { blobstore } = this.context;
+    this.#state = 'ending';
+    try {
+      await this.#selfSync.idle();
+      await this.sharing.evict();
+      if (failure) throw failure.error;
+      if (!blobstore.isClosed) await this.context.run(stepsOf(ending, blobstore));
+    } catch (error) {
+      if (isCoded(error, 'EBUSY') && !blobstore.isClosed) {
+        this.#state = 'open';
+        throw error;
+      }
+      await this.abandon();
+      throw error;
+    }
+    await this.abandon();
+  }
+
+  /**
+   * Frees the device once nobody uses it. A store that has not been closed stays on it as it is: the next to open it recovers it.
+   */
+  async abandon(): Promise<void> {
+    this.#state = 'ending';
+    this.#selfSync.stop();
+    this.sharing.stop();
+    try {
+      await this.context.run(this.context.blobstore.abandon());
+    } finally {
+      try {
+        await this.sharing.shutOut();
+      } finally {
+        this.#state = 'ended';
+        await this.held.release();
+      }
+    }
+  }
+
+  /** Listeners are called when what goes on now is over: it must not meet what they do. */
+  #watchSpace(lowSpaceBytes: number | undefined): void {
+    const tell = (lowSpace: LowSpace) => process.nextTick(() => this.#onLowSpace?.(lowSpace));
+    const watch = new LowSpaceWatch(this.context.blobstore, lowSpaceBytes, tell);
+    setImmediate(() => watch.look()); // once there are listeners
+  }
+
+  /** What is known of a blob; undefined if it was deleted meanwhile, or half way so. */
+  async #look(id: bigint): Promise<BlobInfo | undefined> {
+    const { blobstore, catalogue } = this.context;
+    if (!catalogue.has(id)) return undefined;
+    let blob: EngineBlob;
+    try {
+      blob = await this.context.run(blobstore.openBlob(id));
+    } catch (error) {
+      if (isCoded(error, 'EBUSY')) return undefined;
+      throw error;
+    }
+    try {
+      return this.context.infoOf(blob);
+    } finally {
+      await this.context.run(blobstore.dropBlob(blob)); // a look at a blob is no place to hear that it cannot be written
+    }
+  }
+
+  /** The id of a blob that is there. ENOENT, or the damage of a damaged one. */
+  #find(address: BlobAddress): bigint {
+    this.requireOpen();
+    const id = typeof address === 'bigint' ? address : this.context.catalogue.find(address.name);
+    if (id === undefined) {
+      const { name } = address as { name: string };
+      throw new BlobstoreError(
+        'ENOENT',
+        `there is no blob with the name '${name}'; blobs() lists those that are there`,
+      );
+    }
+    this.#requireListed(id);
+    return id;
+  }
+
+  #requireListed(id: bigint): void {
+    if (this.context.catalogue.has(id)) return;
+    const damage = this.damaged.find((each) => each.id === id);
+    if (damage)
+      throw new BlobstoreError(damage.error.code, `blob ${id} is damaged: ${damage.error.message}`, {
+        cause: damage.error,
+      });
+    throw new BlobstoreError('ENOENT', `there is no blob ${id}; blobs() lists those that are there`);
+  }
+
+  /** Deletes the super blob without its title: a new blob may get its id. When that fails, it has the title again. */
+  async #withoutTitle(id: bigint, deletion: () => Promise<void>): Promise<void> {
+    const { blobstore } = this.context;
+    if (superBlobOf(blobstore) !== id) return deletion();
+    await this.context.run(blobstore.setSuper(INVALID_BLOB_ID));
+    try {
+      await deletion();
+    } catch (error) {
+      await this.context.run(blobstore.setSuper(id));
+      throw error;
+    }
+  }
+}
+
+function stepsOf(ending: StoreEnding, blobstore: Blobstore): Steps<void> {
+  return ending === 'destroy' ? blobstore.destroy() : blobstore.unload();
+}
+
+function isCoded(error: unknown, code: BlobstoreError['code']): boolean {
+  return error instanceof BlobstoreError && error.code === code;
+}

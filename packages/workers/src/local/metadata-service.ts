@@ -1,0 +1,169 @@
+/**
+ * What the metadata thread does for one of its clients: the store on this same thread, that of the client of a metadata worker, or an
+ * attached thread. Each has handles of its own.
+ */
+
+import type { BlockDevice, Blob as EngineBlob } from '@blobyard/core';
+import type { DeviceSpec } from '@blobyard/io';
+import type { BlobInfo } from '../api/blob.js';
+import type { BlobAddress, OpenBlobOptions, StoreStats } from '../api/store.js';
+import type { NewBlob } from '../checks/blob-options.js';
+import type { PacedCopyOptions, PacedWorkOptions } from '../checks/long-work.js';
+import type { GivenXattrs } from '../checks/xattr-values.js';
+import type { MetadataPort, OpenedBlob, SyncMetadata, XattrChanges, XattrsChanged } from '../ports/metadata-port.js';
+import type { LocalBlob } from './local-blob.js';
+import type { LocalStore } from './local-store.js';
+import { changeXattrs, xattrOf } from './local-xattrs.js';
+import { OpenHandles } from './open-handles.js';
+
+export class MetadataService implements MetadataPort {
+  /** What the client has open. */
+  readonly handles = new OpenHandles<LocalBlob>();
+  readonly #store: LocalStore;
+
+  constructor(store: LocalStore) {
+    this.#store = store;
+  }
+
+  async create(blob: NewBlob): Promise<OpenedBlob> {
+    return this.#keep(await this.#opened.create(blob));
+  }
+
+  async open(address: BlobAddress, options: OpenBlobOptions): Promise<OpenedBlob> {
+    return this.#keep(await this.#opened.open(address, options));
+  }
+
+  async delete(address: BlobAddress): Promise<void> {
+    await this.#opened.delete(address);
+  }
+
+  async blobs(): Promise<BlobInfo[]> {
+    return this.#opened.blobs();
+  }
+
+  async stats(): Promise<StoreStats> {
+    return this.#opened.stats();
+  }
+
+  async getSuperBlob(): Promise<bigint | undefined> {
+    return this.#opened.getSuperBlob();
+  }
+
+  async setSuperBlob(address: BlobAddress | undefined): Promise<void> {
+    await this.#opened.setSuperBlob(address);
+  }
+
+  async grow(): Promise<void> {
+    await this.#opened.grow();
+  }
+
+  async flush(): Promise<void> {
+    await this.#opened.flush();
+  }
+
+  async dump(): Promise<Uint8Array> {
+    return this.#opened.dump();
+  }
+
+  async info(handle: number): Promise<BlobInfo> {
+    return this.#blob(handle).info();
+  }
+
+  async clones(handle: number): Promise<readonly bigint[]> {
+    return this.#blob(handle).clones();
+  }
+
+  async snapshot(handle: number, xattrs: GivenXattrs): Promise<OpenedBlob> {
+    return this.#keep(await this.#blob(handle).snapshot(xattrs));
+  }
+
+  async clone(handle: number, xattrs: GivenXattrs): Promise<OpenedBlob> {
+    return this.#keep(await this.#blob(handle).clone(xattrs));
+  }
+
+  async inflate(handle: number, options: PacedWorkOptions): Promise<void> {
+    await this.#blob(handle).inflate(options);
+  }
+
+  async decouple(handle: number, options: PacedWorkOptions): Promise<void> {
+    await this.#blob(handle).decouple(options);
+  }
+
+  async copyTo(handle: number, device: DeviceSpec | BlockDevice, options: PacedCopyOptions): Promise<number> {
+    return this.#blob(handle).copyTo(device, options);
+  }
+
+  async resize(handle: number, clusterCount: number): Promise<void> {
+    await this.#blob(handle).resize(clusterCount);
+  }
+
+  async setReadOnly(handle: number): Promise<void> {
+    await this.#blob(handle).setReadOnly();
+  }
+
+  async syncBlob(handle: number): Promise<void> {
+    await this.#blob(handle).sync();
+  }
+
+  async flushBlob(handle: number): Promise<void> {
+    await this.#blob(handle).flush();
+  }
+
+  async getXattr(handle: number, name: string): Promise<Uint8Array | undefined> {
+    return xattrOf(this.#store.context, this.engineBlob(handle), name);
+  }
+
+  async getXattrText(handle: number, name: string): Promise<string | undefined> {
+    const { context } = this.#store;
+    const value = xattrOf(context, this.engineBlob(handle), name);
+    return value === undefined ? undefined : context.naming.textIn(name, value);
+  }
+
+  async listXattrs(handle: number): Promise<string[]> {
+    return this.#store.context.blobstore.xattrNames(this.engineBlob(handle));
+  }
+
+  async changeXattrs(handle: number, changes: XattrChanges): Promise<XattrsChanged> {
+    const { context } = this.#store;
+    const blob = this.engineBlob(handle);
+    const isChanged = await changeXattrs(context, blob, changes);
+    return { isChanged, name: context.catalogue.nameOf(blob.id) };
+  }
+
+  async closeHandle(handle: number): Promise<void> {
+    await this.handles.close(handle);
+  }
+
+  /** The same on the calling thread. */
+  get sync(): SyncMetadata {
+    return {
+      open: (address, options) => this.#keep(this.#opened.openNow(address, options)),
+      flush: () => this.#opened.flushNow(),
+      syncBlob: (handle) => this.#blob(handle).syncNow(),
+      flushBlob: (handle) => this.#blob(handle).flushNow(),
+      closeHandle: (handle) => {
+        this.#blob(handle).closeNow();
+        this.handles.forget(handle);
+      },
+    };
+  }
+
+  engineBlob(handle: number): EngineBlob {
+    return this.#blob(handle).engine;
+  }
+
+  get #opened(): LocalStore {
+    this.#store.requireOpen();
+    return this.#store;
+  }
+
+  #keep(blob: LocalBlob): OpenedBlob {
+    const { slot, generation } = blob.engine;
+    const name = this.#store.context.catalogue.nameOf(blob.id);
+    return { handle: this.handles.add(blob), id: blob.id, name, slot, generation };
+  }
+
+  #blob(handle: number): LocalBlob {
+    return this.handles.get(handle);
+  }
+}

@@ -1,0 +1,71 @@
+/** Making and opening a store on the calling thread, on a device that is open already. */
+
+import {
+  Blobstore,
+  Blob as EngineBlob,
+  type InitOptions,
+  type LoadedBlob,
+  type LoadOptions,
+  run,
+} from '@blobyard/core';
+import { callUser } from '../api/failures.js';
+import type { FoundBlob } from '../api/store.js';
+import { NAME_XATTR } from '../checks/xattr-values.js';
+import { pauseUnlessAborted } from '../data/pause.js';
+import type { HeldDevice } from '../devices/open-device.js';
+import { isLvolstore, namingOf } from './blob-naming.js';
+import { Catalogue } from './catalogue.js';
+import { LocalStore, type LocalStoreOptions } from './local-store.js';
+import { StoreContext, superBlobOf } from './store-context.js';
+
+export interface CreateLocalOptions extends LocalStoreOptions {
+  readonly init: InitOptions;
+}
+
+export interface OpenLocalOptions extends LocalStoreOptions {
+  readonly load: LoadOptions;
+  readonly grow?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onBlob?: (blob: FoundBlob) => void;
+}
+
+/** Makes a store; the device is the store's from then on. Throws as `createStore`. */
+export async function createLocal(held: HeldDevice, options: CreateLocalOptions): Promise<LocalStore> {
+  const blobstore = await run(Blobstore.init(held.device, options.init));
+  return new LocalStore(new StoreContext(blobstore, newCatalogue(blobstore)), held, options);
+}
+
+/** Opens the store on a device, which is the store's from then on. Throws as `openStore`. */
+export async function openLocal(held: HeldDevice, options: OpenLocalOptions): Promise<LocalStore> {
+  const found: { id: bigint; nameBytes: Uint8Array | undefined; clusterCount: number }[] = [];
+  const onBlob = (blob: LoadedBlob) => {
+    // The engine shows the blob itself, with its xattrs; they are read only now.
+    const nameBytes = blob instanceof EngineBlob ? blob.xattrs.get(NAME_XATTR) : undefined;
+    found.push({ id: blob.id, nameBytes, clusterCount: blob.clusterCount });
+  };
+  const onRestart = () => {
+    found.length = 0;
+  };
+  const load = { ...options.load, onBlob, onRestart };
+  const blobstore = await run(Blobstore.load(held.device, load), pauseUnlessAborted(options.signal));
+  try {
+    if (options.grow) await run(blobstore.growLive());
+    const catalogue = newCatalogue(blobstore);
+    const naming = namingOf(blobstore);
+    for (const { id, nameBytes, clusterCount } of found) {
+      const name = nameBytes && naming.nameIn(nameBytes);
+      catalogue.add(id, name);
+      const sizeBytes = clusterCount * blobstore.geometry.clusterBytes;
+      if (options.onBlob) callUser('onBlob', options.onBlob, { id, name, sizeBytes });
+    }
+    return new LocalStore(new StoreContext(blobstore, catalogue), held, options);
+  } catch (error) {
+    await run(blobstore.abandon());
+    throw error;
+  }
+}
+
+/** The name of an lvolstore, on its super blob, is none of its volumes' names: one of them may have the same. */
+function newCatalogue(blobstore: Blobstore): Catalogue {
+  return new Catalogue(isLvolstore(blobstore) ? (id) => id === superBlobOf(blobstore) : undefined);
+}

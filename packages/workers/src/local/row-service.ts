@@ -1,0 +1,25 @@
+/** What an attached thread can have done on the metadata thread: what any client can. */
+
+import type { ClientCallbacks } from '../calls/client-callbacks.js';
+import { metadataCalls } from '../calls/metadata-calls.js';
+import type { RowService } from '../mailbox/row-client.js';
+import type { LocalStore } from './local-store.js';
+import { MetadataService } from './metadata-service.js';
+
+type Method = (...given: readonly unknown[]) => Promise<unknown>;
+
+/** @param callbacks - by which the thread follows long work */
+export function rowService(store: LocalStore, callbacks: ClientCallbacks): RowService {
+  const service = new MetadataService(store);
+  const calls = metadataCalls(() => service, callbacks) as unknown as Record<string, Method>;
+  return {
+    method: (name) => (Object.hasOwn(calls, name) ? calls[name] : undefined),
+    open: (id) => service.open(id, {}),
+    close: async (handle) => {
+      if (service.handles.has(handle)) await service.closeHandle(handle); // otherwise the store has closed it
+    },
+    flush: (handle) => service.flushBlob(handle),
+    closeAll: () => service.handles.closeAll(),
+    dropAll: () => service.handles.dropAll(),
+  };
+}

@@ -1,0 +1,80 @@
+/** Sharing a store that this thread has with others: it serves them as their metadata thread. */
+
+import { BlobstoreError } from '@blobyard/core';
+import type { StoreHandle } from '../api/store-handle.js';
+import { specOfDevice } from '../devices/open-device.js';
+import { type MailboxHooks, MailboxServer } from '../mailbox/mailbox-server.js';
+import { makeStoreHandle, servedHere } from '../mailbox/store-handle.js';
+import { shutOut } from '../threads/shut-out.js';
+import type { StoreContext } from './store-context.js';
+
+export class Sharing {
+  readonly #context: StoreContext;
+  readonly #serviceFor: MailboxHooks['serviceFor'];
+  readonly #shareWindow: number | undefined;
+  #shared: { readonly handle: StoreHandle; readonly server: MailboxServer } | undefined;
+
+  /**
+   * @param serviceFor - what the store does for another thread
+   * @param shareWindow - where other threads take their shares of the lock on the store's file
+   */
+  constructor(context: StoreContext, serviceFor: MailboxHooks['serviceFor'], shareWindow: number | undefined) {
+    this.#context = context;
+    this.#serviceFor = serviceFor;
+    this.#shareWindow = shareWindow;
+  }
+
+  /** What other threads attach by. ENOTSUP when they cannot reach the device. */
+  get handle(): StoreHandle {
+    this.#shared ??= this.#begin();
+    return this.#shared.handle;
+  }
+
+  /** Tells that the thread that had a channel is dead, where the system does not. */
+  async endDead(row: number): Promise<void> {
+    await this.#shared?.server.endDead(row);
+  }
+
+  /** Nothing waits for attached threads to see how far long work is: the store is about to close, and they may stand still. */
+  unpace(): void {
+    this.#shared?.server.unpace();
+  }
+
+  /** Closes the blobs that attached threads have open. */
+  async evict(): Promise<void> {
+    await this.#shared?.server.evictAll();
+  }
+
+  /** Answers nobody any more. The store has ended, or is about to. */
+  stop(): void {
+    this.#shared?.server.stop();
+  }
+
+  /** After `stop`, when the store has ended: resolves when no other thread can write to its device any more. */
+  async shutOut(): Promise<void> {
+    if (this.#shared === undefined) return;
+    servedHere.delete(this.#shared.handle.name);
+    this.#shared = undefined;
+    await shutOut(this.#context.blobstore.shared, this.#shareWindow);
+  }
+
+  #begin(): { handle: StoreHandle; server: MailboxServer } {
+    const { blobstore, device } = this.#context;
+    const spec = specOfDevice(device);
+    if (spec === undefined) {
+      const advice = "open the store on a device spec of kind 'memory', 'file' or 'custom'";
+      throw new BlobstoreError('ENOTSUP', `other threads cannot reach the device of this store: ${advice}`);
+    }
+    const handle = makeStoreHandle(blobstore, spec, this.#shareWindow);
+    const server = new MailboxServer(blobstore, handle.mailboxes, handle.name, {
+      serviceFor: this.#serviceFor,
+      specOf: specOfDevice,
+      onBug: (error) => {
+        throw error; // to the process: nothing can be relied on any more
+      },
+    });
+    servedHere.add(handle.name);
+    void server.run();
+    return { handle, server };
+  }
+}

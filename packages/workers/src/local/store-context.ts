@@ -1,0 +1,120 @@
+/** What a store whose metadata is on this thread, and the references to its blobs, have in common. */
+
+import {
+  type Blobstore,
+  BlobstoreError,
+  type BlockDevice,
+  type Channel,
+  type Blob as EngineBlob,
+  INVALID_BLOB_ID,
+  type Pause,
+  run,
+  runSync,
+  type Steps,
+  type Watched,
+} from '@blobyard/core';
+import type { BlobInfo } from '../api/blob.js';
+import { callUser } from '../api/failures.js';
+import type { LongWorkOptions } from '../api/long-work.js';
+import { longWorkTurns, operationTurns } from '../data/loop-turns.js';
+import { type BlobNaming, namingOf } from './blob-naming.js';
+import { BlobTurns } from './blob-turns.js';
+import type { Catalogue } from './catalogue.js';
+import type { LocalBlob } from './local-blob.js';
+import { LockTable } from './lock-table.js';
+
+export class StoreContext {
+  readonly blobstore: Blobstore;
+  /** For all transfers of the API. */
+  readonly channel: Channel;
+  readonly turns: BlobTurns;
+  readonly catalogue: Catalogue;
+  readonly naming: BlobNaming;
+  /** References that have not been given back. */
+  readonly references = new Set<LocalBlob>();
+
+  constructor(blobstore: Blobstore, catalogue: Catalogue) {
+    this.blobstore = blobstore;
+    this.channel = blobstore.openChannel();
+    this.turns = new BlobTurns(blobstore, new LockTable());
+    this.catalogue = catalogue;
+    this.naming = namingOf(blobstore);
+  }
+
+  get device(): BlockDevice {
+    return this.blobstore.device;
+  }
+
+  get clusterBytes(): number {
+    return this.blobstore.geometry.clusterBytes;
+  }
+
+  /**
+   * Runs an operation of the engine, when it is time for it, and lets the event loop turn at its pauses.
+   * @param pause - in the place of that
+   */
+  async run<T>(steps: Steps<T>, pause: Pause = pauseForOthers): Promise<T> {
+    return operationTurns.tryPass() ? run(steps, pause) : operationTurns.later(() => run(steps, pause));
+  }
+
+  /** Runs an operation of the engine in this call. ENOTSUP with an asynchronous device, EBUSY when it would have to wait. */
+  runNow<T>(steps: Steps<T>): T {
+    if (!this.device.synchronous) {
+      throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
+    }
+    try {
+      return runSync(steps);
+    } catch (error) {
+      if (!(error instanceof BlobstoreError) || error.code !== 'ENOTSUP') throw error;
+      throw new BlobstoreError('EBUSY', error.message, { cause: error.cause });
+    }
+  }
+
+  /** What is known about an open blob. */
+  infoOf(blob: EngineBlob): BlobInfo {
+    const { blobstore, clusterBytes } = this;
+    return {
+      id: blob.id,
+      name: this.catalogue.nameOf(blob.id),
+      sizeBytes: blob.clusterCount * clusterBytes,
+      allocatedBytes: blob.map.allocatedCount * clusterBytes,
+      thin: blob.isThin,
+      readOnly: blob.dataRo,
+      snapshot: blobstore.isSnapshot(blob.id),
+      clone: blob.isClone || blob.isExternalClone,
+      parentId: parentOf(blob),
+      clones: [...blobstore.clonesOf(blob.id)],
+      externalSnapshotId: blobstore.externalSnapshotId(blob),
+      clearMethod: blob.clearMethod,
+    };
+  }
+
+  /** Options of long work as the engine wants them: it counts clusters. */
+  watch({ signal, onProgress }: LongWorkOptions): Watched {
+    if (onProgress === undefined) return { signal };
+    const { clusterBytes } = this;
+    return {
+      signal,
+      onProgress(done, total) {
+        callUser('onProgress', onProgress, { doneBytes: done * clusterBytes, totalBytes: total * clusterBytes });
+      },
+    };
+  }
+}
+
+const pauseForOthers: Pause = () => longWorkTurns.pass();
+
+/** The snapshot in this store that an open blob is a clone of. */
+export function parentOf(blob: EngineBlob): bigint | undefined {
+  return blob.isClone && blob.parentId !== INVALID_BLOB_ID ? blob.parentId : undefined;
+}
+
+/** The blob that the store's users begin at, if one is named. */
+export function superBlobOf(blobstore: Blobstore): bigint | undefined {
+  try {
+    return blobstore.getSuper();
+  } catch (error) {
+    if (error instanceof BlobstoreError && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Errors in shared memory: the code as an errno, and as UTF-8, cut where it does not fit, the message and what is behind it, which is
+ * what a device threw that is not ours.
+ */
+
+import { BlobstoreError, ERRNO, type ErrorCode } from '@blobyard/core';
+import { fromWire, toWire, type WireError } from '../threads/wire-error.js';
+
+const CODES = new Map<number, ErrorCode>(Object.entries(ERRNO).map(([code, errno]) => [errno, code as ErrorCode]));
+/** Between the parts of a text; in them another sign stands for it. */
+const SEPARATOR = '\0';
+const SEPARATOR_SHOWN = '\u2400';
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Writes an error's message, and name, code and message of its cause; answers the bytes. */
+export function writeError(error: Error, area: Uint8Array): number {
+  const { message, cause } = error;
+  const parts = cause === undefined ? [message] : [message, ...causeParts(cause)];
+  const text = parts.map((part) => part.replaceAll(SEPARATOR, SEPARATOR_SHOWN)).join(SEPARATOR);
+  const bytes = new Uint8Array(area.length); // `encodeInto` does not take shared memory on all versions
+  const { written } = encoder.encodeInto(text, bytes);
+  area.set(bytes.subarray(0, written));
+  return written;
+}
+
+/** The error that an errno and a text area hold. */
+export function readError(errno: number, area: Uint8Array, bytes: number): BlobstoreError {
+  const [message, name, code, text] = decoder.decode(area.slice(0, bytes)).split(SEPARATOR);
+  const options = text === undefined ? undefined : { cause: fromWire(causeOf(name, code, text)) };
+  return new BlobstoreError(CODES.get(errno) ?? 'EIO', message, options);
+}
+
+function causeParts(cause: unknown): string[] {
+  try {
+    const { name, code, message } = toWire(cause);
+    return [name, code ?? '', message].map(String);
+  } catch {
+    return []; // anything can be thrown, also what throws when it is looked at
+  }
+}
+
+function causeOf(name: string, code: string, message: string): WireError {
+  return { name, code: code === '' ? undefined : code, message, stack: undefined, cause: undefined };
+}

@@ -1,0 +1,409 @@
+/**
+ * The metadata thread's side of the mailboxes: it takes what the rows' threads ask, does it, and answers. Insertions that are
+ * found together go to the engine together. It also watches over those threads: what a dead one had is given back.
+ */
+
+import {
+  type BlobCluster,
+  type Blobstore,
+  BlobstoreError,
+  type BlockDevice,
+  blobIdOfPage,
+  type ClaimedCluster,
+  ClaimLog,
+  type DeviceCluster,
+  type InlinePort,
+  type InsertionOutcome,
+  InvariantError,
+  type MdPage,
+  rowOfThread,
+  run,
+  runNowOrLater,
+  type SharedStore,
+  toBlobstoreError,
+  type WantedInsertion,
+} from '@blobyard/core';
+import type { DeviceSpec } from '@blobyard/io';
+import type { ClientCallbacks } from '../calls/client-callbacks.js';
+import { writeError } from './error-text.js';
+import { sendSpec } from './external-specs.js';
+import { HEAD, Mailbox, NO_ENTRY, REQUEST, SLOT, STATE, TEXT_BYTES_MAX, TEXT_TOO_LONG } from './mailbox.js';
+import { Count, type Row } from './row.js';
+import { RowClient, type RowService } from './row-client.js';
+import { ThreadWatch } from './thread-watch.js';
+
+/**
+ * How long the metadata thread looks for requests after the last one, in milliseconds: about as long as it takes to wake the thread
+ * that got the last answer, and to hear of it again. Longer keeps that thread from working where processors are few.
+ */
+const POLL_MS = 0.05;
+/** Looks between two turns of the event loop: some microseconds. */
+const LOOKS = 100;
+/** What the mailboxes need of the store around them. */
+export interface MailboxHooks {
+  /** Serves one row: its thread opens blobs and calls methods. @param callbacks - by which it follows long work */
+  serviceFor(callbacks: ClientCallbacks): RowService;
+  /** The spec by which other threads open a device that the metadata thread has opened. */
+  specOf(device: BlockDevice): DeviceSpec | undefined;
+  /** A failure that is a bug of ours. */
+  onBug(error: unknown): void;
+}
+
+/** A request that has been taken. */
+interface Taken {
+  readonly row: number;
+  readonly slot: number;
+}
+
+const encoder = new TextEncoder();
+const INSIDE: readonly number[] = [REQUEST.INSERT, REQUEST.RAISE_HIGH_WATER, REQUEST.DISCARD, REQUEST.RECLAIM];
+
+type Answer = readonly [first: number, second?: number, third?: number];
+const NOTHING: Answer = [0];
+const RELEASE_ANSWERS = { done: 0, frozen: 1, locked: 2 } as const;
+
+export class MailboxServer {
+  readonly #shared: SharedStore;
+  readonly #metadata: InlinePort;
+  readonly #buffer: SharedArrayBuffer;
+  readonly #words: Int32Array;
+  readonly #hooks: MailboxHooks;
+  readonly #name: string;
+  readonly #rows = new Map<number, Row>();
+  readonly #watch: ThreadWatch;
+  #isStopped = false;
+  #stopping: (() => void) | undefined;
+
+  /** @param name - of the broadcast channels to the rows' threads */
+  constructor(blobstore: Blobstore, mailboxes: SharedArrayBuffer, name: string, hooks: MailboxHooks) {
+    this.#shared = blobstore.shared;
+    this.#metadata = blobstore.metadata;
+    this.#buffer = mailboxes;
+    this.#words = new Int32Array(mailboxes, 0, mailboxes.byteLength / 4); // of explicit length: others are slow on it
+    this.#hooks = hooks;
+    this.#name = name;
+    this.#watch = new ThreadWatch(this.#shared, (row) => void this.endDead(row).catch(hooks.onBug));
+    this.#shared.usedLock.onLongWait = (threadId) => {
+      const row = rowOfThread(threadId); // the metadata thread itself waits: the owner may be dead
+      if (row >= 0 && this.#watch.isDead(row)) this.#metadata.freeUsedLock(row);
+    };
+  }
+
+  /** Serves until `stop`. */
+  async run(): Promise<void> {
+    this.#watch.start();
+    let quietSince = performance.now();
+    while (!this.#isStopped) {
+      const bell = Atomics.load(this.#words, HEAD.BELL);
+      const hasServed = this.#serve();
+      const now = performance.now();
+      if (hasServed) quietSince = now;
+      if (now - quietSince <= POLL_MS) {
+        await new Promise((resolve) => setImmediate(resolve));
+        for (let looks = 0; looks < LOOKS && !this.#hasReady(); looks++);
+        continue;
+      }
+      Atomics.store(this.#words, HEAD.ASLEEP, 1);
+      if (!this.#hasReady() && !this.#isStopped) await this.#sleep(bell);
+      Atomics.store(this.#words, HEAD.ASLEEP, 0);
+      quietSince = performance.now();
+    }
+  }
+
+  /** Ends `run`. What is under way goes on; what comes later is not taken any more. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#watch.stop();
+    for (const { client } of this.#rows.values()) client?.end();
+    this.#stopping?.();
+    Atomics.add(this.#words, HEAD.BELL, 1);
+    Atomics.notify(this.#words, HEAD.BELL);
+  }
+
+  /**
+   * Takes the blobs back that rows' threads have open, and waits for their requests, and for what is done for dead ones: the store
+   * is about to close. Blobs that cannot be written are the store's then, which writes them as it closes, or fails as that does.
+   */
+  async evictAll(): Promise<void> {
+    this.unpace();
+    const rows = () => [...this.#rows.values()];
+    for (const row of rows()) await this.#dropAll(row);
+    await Promise.all(rows().map((row) => row.underWay.whenZero()));
+    await Promise.allSettled(rows().map((row) => row.ending));
+    for (const row of rows()) await this.#dropAll(row); // what was being opened, or could not be closed
+  }
+
+  /** Long work of rows' threads waits no more for these to see how far it is: they may stand still, and the store is to close. */
+  unpace(): void {
+    for (const { client } of this.#rows.values()) client?.unpace();
+  }
+
+  /** The thread that has a row is known to be dead: what it had is given back. Twice is once. */
+  endDead(row: number): Promise<void> {
+    const known = this.#row(row);
+    known.ending ??= this.#endDead(row, known).finally(() => {
+      known.ending = undefined;
+    });
+    return known.ending;
+  }
+
+  async #sleep(bell: number): Promise<void> {
+    const waiting = Atomics.waitAsync(this.#words, HEAD.BELL, bell);
+    if (!waiting.async) return;
+    await Promise.race([
+      waiting.value,
+      new Promise<void>((resolve) => {
+        this.#stopping = resolve;
+      }),
+    ]);
+  }
+
+  #hasReady(): boolean {
+    for (let word = 0; word < HEAD.READY_WORDS; word++) {
+      if (Atomics.load(this.#words, HEAD.READY + word) !== 0) return true;
+    }
+    return false;
+  }
+
+  /** Takes what is there; answers whether there was anything. */
+  #serve(): boolean {
+    let hasServed = false;
+    const insertions = new Map<number, { taken: Taken; wanted: WantedInsertion }[]>();
+    for (let word = 0; word < HEAD.READY_WORDS; word++) {
+      if (Atomics.load(this.#words, HEAD.READY + word) === 0) continue;
+      hasServed = true;
+      const ready = Atomics.exchange(this.#words, HEAD.READY + word, 0);
+      for (let bit = 0; bit < 32; bit++) {
+        if ((ready & (1 << bit)) !== 0) this.#serveRow(word * 32 + bit, insertions);
+      }
+    }
+    if (!hasServed) return false;
+    for (const [slot, together] of insertions) this.#insert(slot, together);
+    this.#metadata.drained();
+    return true;
+  }
+
+  #serveRow(row: number, insertions: Map<number, { taken: Taken; wanted: WantedInsertion }[]>): void {
+    const known = this.#row(row);
+    if (known.ending !== undefined) return;
+    const { mailbox } = known;
+    const submitted = Atomics.load(this.#words, mailbox.submittedAt);
+    for (; known.taken !== submitted; known.taken = (known.taken + 1) | 0) {
+      const taken: Taken = { row, slot: this.#words[mailbox.ringAt(known.taken)] };
+      const op = this.#words[mailbox.slotAt(taken.slot) + SLOT.OP];
+      known.underWay.add();
+      if (INSIDE.includes(op)) known.inside.add();
+      if (op !== REQUEST.INSERT) {
+        void this.#answerOther(taken, known, op);
+        continue;
+      }
+      const [slot, index, cluster, extentPage, entry] = this.#arguments(taken);
+      const wanted: WantedInsertion = {
+        index: index as BlobCluster,
+        claimed: { cluster: cluster as DeviceCluster, extentPage: extentPage as MdPage, entry },
+      };
+      const together = insertions.get(slot);
+      if (together) together.push({ taken, wanted });
+      else insertions.set(slot, [{ taken, wanted }]);
+    }
+    known.client?.take();
+  }
+
+  /** Insertions into one blob. Whatever becomes of one, its claim is the blob's then, unless another was faster. */
+  #insert(slot: number, together: readonly { taken: Taken; wanted: WantedInsertion }[]): void {
+    // Once for each row, when all its answers are there: who is woken by the first one would find only that.
+    const announce = () => {
+      for (const row of new Set(together.map(({ taken }) => taken.row))) this.#announce(row);
+    };
+    const finish = (outcomes: readonly InsertionOutcome[]) => {
+      together.forEach(({ taken, wanted }, at) => {
+        const outcome = outcomes[at];
+        if (outcome !== 'exists') this.#forget(taken.row, wanted.claimed);
+        if (typeof outcome === 'object') this.#fail(taken, outcome.error);
+        else this.#answer(taken, [outcome === 'inserted' ? 1 : 0]);
+      });
+      announce();
+    };
+    const steps = () =>
+      this.#metadata.insertClusters(
+        slot,
+        together.map(({ wanted }) => wanted),
+      );
+    const fail = (error: unknown) => {
+      for (const { taken } of together) this.#fail(taken, error);
+      announce();
+    };
+    try {
+      const outcomes = runNowOrLater(steps());
+      if (outcomes instanceof Promise) void outcomes.then(finish, fail);
+      else finish(outcomes);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  async #answerOther(taken: Taken, row: Row, op: number): Promise<void> {
+    try {
+      this.#answer(taken, await this.#execute(taken, row, op));
+    } catch (error) {
+      this.#fail(taken, error);
+    }
+    this.#announce(taken.row);
+  }
+
+  async #execute(taken: Taken, row: Row, op: number): Promise<Answer> {
+    const metadata = this.#metadata;
+    const [first, second, third, fourth, fifth] = this.#arguments(taken);
+    switch (op) {
+      case REQUEST.RAISE_HIGH_WATER:
+        await run(metadata.raiseHighWater(first));
+        return NOTHING;
+      case REQUEST.DISCARD: {
+        const claimed = { cluster: second as DeviceCluster, extentPage: third as MdPage, entry: fourth };
+        await run(metadata.discardCluster(first, claimed, fifth !== 0));
+        this.#forget(taken.row, claimed);
+        return NOTHING;
+      }
+      case REQUEST.RELEASE: {
+        const outcome = await run(
+          metadata.releaseCluster({ slot: first, generation: second | 0 }, third as BlobCluster),
+        );
+        return [RELEASE_ANSWERS[outcome]];
+      }
+      case REQUEST.RECLAIM:
+        return [(await run(metadata.reclaim())) ? 1 : 0];
+      case REQUEST.OPEN: {
+        const opened = await this.#client(taken.row).service.open(blobIdOfPage(first as MdPage));
+        this.#writeName(taken, opened.name);
+        return [opened.slot, opened.generation, opened.handle];
+      }
+      case REQUEST.CLOSE:
+        await row.client?.service.close(first);
+        return NOTHING;
+      case REQUEST.FLUSH:
+        await this.#client(taken.row).service.flush(first);
+        return NOTHING;
+      case REQUEST.EXTERNAL:
+        return [this.#broadcastExternal(taken.row, first) ? 1 : 0];
+      case REQUEST.LEAVE:
+        await row.client?.leave();
+        row.client = undefined;
+        return NOTHING;
+      case REQUEST.JOIN:
+        this.#client(taken.row).join();
+        return NOTHING;
+      default:
+        throw new InvariantError(`a mailbox holds request ${op}, which there is not`);
+    }
+  }
+
+  async #dropAll({ client }: Row): Promise<void> {
+    await client?.service.dropAll();
+  }
+
+  /** Sends a row's thread the spec of what is behind an external clone; it takes it before it looks at the answer. */
+  #broadcastExternal(row: number, slot: number): boolean {
+    const device = this.#metadata.externalDevice(slot);
+    if (device === undefined) return false;
+    const spec = this.#hooks.specOf(device);
+    if (spec === undefined) {
+      const advice = "give it as a spec of kind 'memory', 'file' or 'custom'";
+      throw new BlobstoreError('ENOTSUP', `the external snapshot can be read on one thread only: ${advice}`);
+    }
+    sendSpec(this.#name, row, { slot, spec });
+    return true;
+  }
+
+  #arguments({ row, slot }: Taken): number[] {
+    const at = this.#row(row).mailbox.slotAt(slot) + SLOT.ARGUMENTS;
+    return Array.from({ length: SLOT.ARGUMENTS_MAX }, (_, index) => this.#words[at + index] >>> 0);
+  }
+
+  #forget(row: number, claimed: ClaimedCluster): void {
+    if (claimed.entry === undefined || claimed.entry === NO_ENTRY) return;
+    new ClaimLog(this.#shared.buffers.claims, row).forget(claimed.entry);
+  }
+
+  /** The text of an answer without an error: a name, if there is one, and it fits. */
+  #writeName({ row, slot }: Taken, name: string | undefined): void {
+    const { mailbox } = this.#row(row);
+    const bytes = encoder.encode(name ?? '');
+    const fits = bytes.length <= TEXT_BYTES_MAX;
+    if (fits) mailbox.text(slot).set(bytes);
+    this.#words[mailbox.slotAt(slot) + SLOT.TEXT_BYTES] = fits ? bytes.length : TEXT_TOO_LONG;
+  }
+
+  #answer(taken: Taken, [first, second = 0, third = 0]: Answer): void {
+    const at = this.#row(taken.row).mailbox.slotAt(taken.slot);
+    this.#words[at + SLOT.RESULTS] = first;
+    this.#words[at + SLOT.RESULTS + 1] = second;
+    this.#words[at + SLOT.RESULTS + 2] = third;
+    this.#words[at + SLOT.ERRNO] = 0;
+    this.#done(taken);
+  }
+
+  #fail(taken: Taken, error: unknown): void {
+    if (error instanceof InvariantError) this.#hooks.onBug(error);
+    const { mailbox } = this.#row(taken.row);
+    const at = mailbox.slotAt(taken.slot);
+    const failure = toBlobstoreError(error, 'the metadata thread');
+    this.#words[at + SLOT.TEXT_BYTES] = writeError(failure, mailbox.text(taken.slot).subarray(0, TEXT_BYTES_MAX));
+    this.#words[at + SLOT.ERRNO] = -failure.errno;
+    this.#done(taken);
+  }
+
+  #done({ row, slot }: Taken): void {
+    const known = this.#row(row);
+    const state = known.mailbox.slotAt(slot) + SLOT.STATE;
+    const isInside = INSIDE.includes(this.#words[known.mailbox.slotAt(slot) + SLOT.OP]);
+    Atomics.store(this.#words, state, STATE.DONE);
+    Atomics.notify(this.#words, state);
+    if (isInside) known.inside.remove();
+    known.underWay.remove();
+  }
+
+  /** Tells who waits for answers in promise form, or for a slot, that a row has some. */
+  #announce(row: number): void {
+    const { doneAt } = this.#row(row).mailbox;
+    Atomics.add(this.#words, doneAt, 1);
+    Atomics.notify(this.#words, doneAt);
+  }
+
+  #row(row: number): Row {
+    let known = this.#rows.get(row);
+    if (known === undefined) {
+      const mailbox = new Mailbox(this.#buffer, row);
+      known = { mailbox, taken: 0, underWay: new Count(), inside: new Count(), client: undefined, ending: undefined };
+      this.#rows.set(row, known);
+    }
+    return known;
+  }
+
+  #client(row: number): RowClient {
+    const known = this.#row(row);
+    const { mailbox, underWay } = known;
+    const { serviceFor, onBug } = this.#hooks;
+    known.client ??= new RowClient({ row, mailbox, name: this.#name, underWay, serviceFor, onBug });
+    return known.client;
+  }
+
+  /**
+   * In this order: the lock is free; insertions that the dead thread asked for end, which nobody may freeze a blob in the middle
+   * of; who waits for it to leave a blob goes on; what else it asked ends; what is left of its claims is given back; its blobs
+   * are closed, and those that cannot be written are the store's; another thread may have the row.
+   */
+  async #endDead(row: number, known: Row): Promise<void> {
+    this.#metadata.freeUsedLock(row);
+    known.client?.abort();
+    await known.inside.whenZero();
+    this.#metadata.leaveForDead(row);
+    await known.underWay.whenZero();
+    known.taken = Atomics.load(this.#words, known.mailbox.submittedAt); // what it asked last is not begun
+    await run(this.#metadata.takeBackClaims(row));
+    await this.#dropAll(known);
+    known.client?.end();
+    known.client = undefined;
+    known.mailbox.reset();
+    this.#shared.channels.release(row);
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Mailboxes: how channels on other threads ask the metadata thread, in shared memory. Each row of the channel table has one.
+ *
+ * The one table of their words (32 bits each; times and orders as in core's `shared/layout.ts`):
+ *
+ * | where | word | written by | read by |
+ * |---|---|---|---|
+ * | head | `BELL` | any thread, atomic add; a sleeping metadata thread waits on it | metadata thread |
+ * | head | `ASLEEP` | metadata thread sets it, any thread clears it by compare and exchange | any thread |
+ * | head | `READY`… | any thread sets its row's bit, the metadata thread takes all by exchange | metadata thread |
+ * | row | `SUBMITTED` | the row's thread | metadata thread |
+ * | row | `RING`… | the row's thread, before `SUBMITTED` says so | metadata thread |
+ * | row | `DONE` | metadata thread | the row's thread, which waits on it for answers in promise form |
+ * | row | `POSTED` | the row's thread, after it has posted a message | metadata thread |
+ * | row | `TOLD` | metadata thread, after it has posted a message | the row's thread, which waits on it for answers to calls |
+ * | slot | `STATE` | the row's thread makes it `SUBMITTED` and `FREE`, the metadata thread `DONE` | both; a synchronous call waits on it |
+ * | slot | all else | whoever has the slot by its state | the other one |
+ *
+ * No wake-up of the metadata thread is lost: a thread sets its row's bit and then looks at `ASLEEP`; the metadata thread sets
+ * `ASLEEP` and then looks at the bits. Whichever comes second sees the other. It waits on the `BELL` that it read before.
+ * Messages, and what their counts are for: `call-port.ts`.
+ */
+
+import { CHANNELS_MAX, NONE_U32 } from '@blobyard/core';
+
+export const HEAD = { BELL: 0, ASLEEP: 16, READY: 32, READY_WORDS: CHANNELS_MAX / 32, WORDS: 64 } as const;
+
+/** Requests of one channel that can be under way at once; more wait in the channel. A power of two. */
+export const REQUESTS_MAX = 64;
+
+const ROW = { SUBMITTED: 0, POSTED: 1, DONE: 16, TOLD: 17, RING: 32, SLOTS: 32 + REQUESTS_MAX } as const;
+
+export const SLOT = {
+  STATE: 0,
+  OP: 1,
+  /** Six arguments. */
+  ARGUMENTS: 2,
+  ARGUMENTS_MAX: 6,
+  /** 0, or the errno of a failure, whose text is in the slot's text area then. */
+  ERRNO: 8,
+  TEXT_BYTES: 9,
+  /** Three results. */
+  RESULTS: 10,
+  WORDS: 16,
+} as const;
+
+export const STATE = { FREE: 0, SUBMITTED: 1, DONE: 2 } as const;
+
+/** What a channel asks for, and its arguments → results. */
+export const REQUEST = {
+  /** blob slot, index, cluster, extent page, claim entry → 1 inserted, 0 exists */
+  INSERT: 1,
+  /** cluster */
+  RAISE_HIGH_WATER: 2,
+  /** blob slot, cluster, extent page, claim entry, written */
+  DISCARD: 3,
+  /** blob slot, generation, index → 0 done, 1 frozen, 2 locked */
+  RELEASE: 4,
+  /** → 1 something was reclaimed */
+  RECLAIM: 5,
+  /** first page → blob slot, generation, handle; the blob's name as text */
+  OPEN: 6,
+  /** handle */
+  CLOSE: 7,
+  /** blob slot, generation → 1 its spec has been broadcast, 0 there is no device */
+  EXTERNAL: 8,
+  /** handle */
+  FLUSH: 10,
+  /** The channel is about to close: its blobs are closed. */
+  LEAVE: 9,
+  /** The row's thread is about to call methods: the metadata thread opens its side of the messages. */
+  JOIN: 11,
+} as const;
+export type Request = (typeof REQUEST)[keyof typeof REQUEST];
+
+export const TEXT_BYTES_MAX = 512;
+/** In the place of the bytes of a text that is longer. */
+export const TEXT_TOO_LONG = -1;
+const ROW_WORDS = ROW.SLOTS + REQUESTS_MAX * SLOT.WORDS;
+const ROW_BYTES = ROW_WORDS * 4 + REQUESTS_MAX * TEXT_BYTES_MAX;
+/** The mailboxes of all rows, and their head. */
+export const MAILBOXES_BYTES = HEAD.WORDS * 4 + CHANNELS_MAX * ROW_BYTES;
+
+/** Index of no claim entry. */
+export const NO_ENTRY = NONE_U32;
+
+/** The mailboxes of a store. Only memory of the growable kind is always taken as it is used, here as rows are. */
+export function allocateMailboxes(): SharedArrayBuffer {
+  return new SharedArrayBuffer(MAILBOXES_BYTES, { maxByteLength: MAILBOXES_BYTES });
+}
+
+/** One row's mailbox, as both sides see it. */
+export class Mailbox {
+  readonly words: Int32Array;
+  readonly #bytes: Uint8Array;
+  readonly #base: number;
+
+  constructor(buffer: SharedArrayBuffer, row: number) {
+    const start = HEAD.WORDS * 4 + row * ROW_BYTES;
+    this.words = new Int32Array(buffer, 0, buffer.byteLength / 4);
+    this.#base = start / 4;
+    this.#bytes = new Uint8Array(buffer, start + ROW_WORDS * 4, REQUESTS_MAX * TEXT_BYTES_MAX);
+  }
+
+  /** Where the word lies that counts submissions; it wraps. */
+  get submittedAt(): number {
+    return this.#base + ROW.SUBMITTED;
+  }
+
+  /** Where the word lies that counts answers; it wraps. */
+  get doneAt(): number {
+    return this.#base + ROW.DONE;
+  }
+
+  /** Where the word lies that counts messages to the metadata thread; it wraps. */
+  get postedAt(): number {
+    return this.#base + ROW.POSTED;
+  }
+
+  /** Where the word lies that counts messages to the row's thread; it wraps. */
+  get toldAt(): number {
+    return this.#base + ROW.TOLD;
+  }
+
+  /** Where the ring names the slot of a submission. */
+  ringAt(submission: number): number {
+    return this.#base + ROW.RING + (submission & (REQUESTS_MAX - 1));
+  }
+
+  /** Where a slot's words begin. */
+  slotAt(slot: number): number {
+    return this.#base + ROW.SLOTS + slot * SLOT.WORDS;
+  }
+
+  /** The text area of a slot. */
+  text(slot: number): Uint8Array {
+    return this.#bytes.subarray(slot * TEXT_BYTES_MAX, (slot + 1) * TEXT_BYTES_MAX);
+  }
+
+  /** Makes all slots free, whatever they were: the row's thread is gone. */
+  reset(): void {
+    for (let slot = 0; slot < REQUESTS_MAX; slot++) {
+      Atomics.store(this.words, this.slotAt(slot) + SLOT.STATE, STATE.FREE);
+    }
+  }
+}
+
+/** Tells the metadata thread that a row has something for it, or that somebody has left a frozen blob. Any thread. */
+export function ring(words: Int32Array, row: number): void {
+  Atomics.or(words, HEAD.READY + (row >>> 5), 1 << (row & 31));
+  if (Atomics.load(words, HEAD.ASLEEP) === 0) return;
+  if (Atomics.compareExchange(words, HEAD.ASLEEP, 1, 0) === 0) return; // another one wakes it
+  Atomics.add(words, HEAD.BELL, 1);
+  Atomics.notify(words, HEAD.BELL);
+}

@@ -1,0 +1,97 @@
+/** Makes and checks what a store gives to other threads, to attach by. */
+
+import { randomUUID } from 'node:crypto';
+import {
+  type Blobstore,
+  BlobstoreError,
+  type GeometryFields,
+  PAGE_BYTES,
+  SharedStore,
+  type SharedStoreBuffers,
+} from '@blobyard/core';
+import type { DeviceSpec } from '@blobyard/io';
+import type { Damage } from '../api/store.js';
+import type { StoreHandle } from '../api/store-handle.js';
+import { reading } from '../checks/checks.js';
+import { thisThread } from '../threads/thread-life.js';
+import { fromWire, toWire, type WireError } from '../threads/wire-error.js';
+import { allocateMailboxes, MAILBOXES_BYTES } from './mailbox.js';
+
+const VERSION = 2;
+
+/** Names of the stores that this thread serves to others. */
+export const servedHere = new Set<string>();
+
+/**
+ * The handle of an open store. Metadata thread, once.
+ * @param shareWindow - of the lock on the device's file, if somebody of this process has it
+ */
+export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec, shareWindow?: number): StoreHandle {
+  const { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount } = blobstore.geometry;
+  return {
+    blobyard: VERSION,
+    name: `blobyard ${randomUUID()}`,
+    device,
+    shareWindow,
+    metadataThread: thisThread(),
+    geometry: { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount },
+    channelOpsMax: blobstore.channelOpsMax,
+    buffers: blobstore.shared.buffers,
+    mailboxes: allocateMailboxes(),
+    damaged: blobstore.damaged.map(({ id, error }) => ({ id, error: toWire(error) })),
+  };
+}
+
+/**
+ * A copy of a handle that has kept its shared memory on the way. EINVAL for anything else. (One that was put together by hand out
+ * of memory of the right sizes cannot be told from a true one.)
+ */
+export function checkStoreHandle(handle: StoreHandle): StoreHandle {
+  const isHandle = reading('the handle of a store', () => {
+    if (typeof handle !== 'object' || handle === null || handle.blobyard !== VERSION) return false;
+    const { name, device, shareWindow, metadataThread, geometry, channelOpsMax, buffers, mailboxes, damaged } = handle;
+    return (
+      typeof name === 'string' &&
+      typeof device === 'object' &&
+      (shareWindow === undefined || isCount(shareWindow)) &&
+      isCount(metadataThread.id) &&
+      isCount(metadataThread.since) &&
+      Number.isSafeInteger(channelOpsMax) &&
+      hasNumbers(geometry) &&
+      hasMemories(buffers) &&
+      isShared(mailboxes, MAILBOXES_BYTES) &&
+      Array.isArray(damaged)
+    );
+  });
+  if (isHandle) return { ...handle };
+  const advice = 'pass what store.share() answered by workerData or postMessage, within one process';
+  throw new BlobstoreError('EINVAL', `this is no handle of an open store: ${advice}`);
+}
+
+/** What was damaged when the store was opened. */
+export function damagedIn({ damaged }: StoreHandle): Damage[] {
+  return damaged.map(({ id, error }) => ({ id, error: fromWire(error as WireError) as BlobstoreError }));
+}
+
+function hasNumbers(geometry: GeometryFields): boolean {
+  const { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount } = geometry;
+  const numbers = [blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount];
+  const divide =
+    PAGE_BYTES % blockLengthBytes === 0 && PAGE_BYTES % ioUnitBytes === 0 && clusterBytes % PAGE_BYTES === 0;
+  return (
+    divide && ioUnitBytes % blockLengthBytes === 0 && numbers.every((each) => Number.isSafeInteger(each) && each > 0)
+  );
+}
+
+function hasMemories(buffers: SharedStoreBuffers): boolean {
+  const least = SharedStore.leastBytes(buffers.mdPageCount);
+  return Object.entries(least).every(([name, bytes]) => isShared(buffers[name as keyof typeof least], bytes));
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isShared(memory: unknown, bytes: number): boolean {
+  return memory instanceof SharedArrayBuffer && memory.byteLength >= bytes;
+}

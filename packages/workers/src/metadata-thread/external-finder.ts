@@ -1,0 +1,53 @@
+/** Where external snapshots are: asked of the user on the client's thread, opened by other threads. */
+
+import { BlobstoreError, type BlockDevice } from '@blobyard/core';
+import type { FindExternalSnapshot } from '../api/store.js';
+import type { ExternalAnswer } from '../calls/service-events.js';
+import { checkDevice } from '../devices/open-device.js';
+import { type ShareableDevice, shareable } from '../devices/shareable-device.js';
+import { toWire } from '../threads/wire-error.js';
+
+export class ExternalFinder {
+  readonly #find: FindExternalSnapshot | undefined;
+  readonly #answer: (request: number, answer: ExternalAnswer) => void;
+  /** Devices that came open from the user, or were made for him: they go when the worker has closed its own. */
+  readonly #devices = new Map<number, BlockDevice>();
+
+  constructor(find: FindExternalSnapshot | undefined, answer: (request: number, answer: ExternalAnswer) => void) {
+    this.#find = find;
+    this.#answer = answer;
+  }
+
+  /** Asks the user, and answers the worker's request. */
+  find(request: number, wanted: { blobId: bigint; snapshotId: Uint8Array }): void {
+    this.#ask(wanted).then(
+      (found) => {
+        if (found?.device !== undefined) this.#devices.set(request, found.device);
+        this.#answer(request, { spec: found?.spec ?? null });
+      },
+      (error: unknown) => this.#answer(request, { error: toWire(error) }),
+    );
+  }
+
+  /** The worker does not use the device of a request any more. */
+  close(request: number): void {
+    const device = this.#devices.get(request);
+    this.#devices.delete(request);
+    // Its error says nothing about the store: nothing was written through it.
+    void (async () => device?.close())().catch(() => undefined);
+  }
+
+  /** The worker is no more. */
+  async closeAll(): Promise<void> {
+    const devices = [...this.#devices.values()];
+    this.#devices.clear();
+    await Promise.allSettled(devices.map(async (device) => device.close()));
+  }
+
+  async #ask(wanted: { blobId: bigint; snapshotId: Uint8Array }): Promise<ShareableDevice | undefined> {
+    const { blobId, snapshotId } = wanted;
+    if (this.#find === undefined) throw new BlobstoreError('ENOTSUP', 'the store has no `openExternalSnapshot`');
+    const found = await this.#find({ blobId, snapshotId });
+    return found === null ? undefined : shareable(checkDevice('what openExternalSnapshot found', found));
+  }
+}

@@ -1,0 +1,73 @@
+/** Making and opening a store in pool mode: starts its threads, and ends them when something fails. */
+
+import type { BlockDevice, InitOptions, LoadOptions } from '@blobyard/core';
+import type { DeviceSpec } from '@blobyard/io';
+import { callUser } from '../api/failures.js';
+import type { FindExternalSnapshot, FoundBlob, Store } from '../api/store.js';
+import type { HeldDevice } from '../devices/open-device.js';
+import { specForThreads } from '../devices/shareable-device.js';
+import type { StartDataPlane } from '../io-pool/data-plane.js';
+import { StoreFace } from '../store/store-face.js';
+import type { StorePlan } from './metadata-protocol.js';
+import { PoolParts } from './pool-parts.js';
+import { ServiceClient } from './service-client.js';
+
+/** What pool mode is made of; tests have parts of their own. */
+export interface PooledParts {
+  /** Entry of the metadata worker. */
+  readonly metadataWorker: URL;
+  readonly startDataPlane: StartDataPlane;
+}
+
+/** Options, checked. */
+export interface OpenPooledOptions {
+  readonly work:
+    | { readonly kind: 'create'; readonly init: InitOptions }
+    | { readonly kind: 'open'; readonly load: LoadOptions; readonly grow: boolean };
+  /** The device as the user named it. */
+  readonly device: DeviceSpec | BlockDevice;
+  readonly threads: number;
+  readonly lowSpaceBytes: number | undefined;
+  readonly syncIntervalMs: number | undefined;
+  readonly findExternal: FindExternalSnapshot | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly onBlob: ((blob: FoundBlob) => void) | undefined;
+}
+
+/**
+ * Makes or opens a store on a device that this thread has open and locked; the device is the store's from then on. When this
+ * fails no thread is left.
+ */
+export async function openPooled(held: HeldDevice, options: OpenPooledOptions, parts: PooledParts): Promise<Store> {
+  const { signal, findExternal, onBlob } = options;
+  const plan = planOf(held, options);
+  const metadata = new ServiceClient(parts.metadataWorker, findExternal);
+  try {
+    const opened = await metadata.follow({ signal }, (followed) => metadata.call('openStore', plan, followed));
+    try {
+      for (const blob of opened.found) if (onBlob) callUser('onBlob', onBlob, blob);
+      const beginnings = { client: metadata, held, handle: opened.handle };
+      return new StoreFace(await PoolParts.start(beginnings, options.threads, parts.startDataPlane));
+    } catch (error) {
+      await Promise.allSettled([metadata.call('abandon')]);
+      throw error;
+    }
+  } catch (error) {
+    await metadata.end();
+    throw error;
+  }
+}
+
+function planOf(held: HeldDevice, options: OpenPooledOptions): StorePlan {
+  const { work, lowSpaceBytes, syncIntervalMs, findExternal } = options;
+  const device = specForThreads(options.device, held.device);
+  const { shareWindow } = held;
+  const findsExternal = findExternal !== undefined;
+  const common = { device, shareWindow, lowSpaceBytes, syncIntervalMs, findsExternal };
+  if (work.kind === 'create') {
+    const { openExternalSnapshot: _, ...init } = work.init;
+    return { ...common, kind: 'create', init };
+  }
+  const { openExternalSnapshot: _, onBlob: __, ...load } = work.load;
+  return { ...common, kind: 'open', load, grow: work.grow };
+}

@@ -1,0 +1,186 @@
+/** The parts of a store in pool mode: a metadata worker answers, I/O workers move the bytes. */
+
+import { BlobstoreError, Geometry, SharedStore } from '@blobyard/core';
+import type { Damage, StoreEvents } from '../api/store.js';
+import type { StoreHandle } from '../api/store-handle.js';
+import { metadataByCalls } from '../calls/metadata-calls.js';
+import type { DataPort } from '../data/data-port.js';
+import { RequestWay } from '../data/request-way.js';
+import type { HeldDevice } from '../devices/open-device.js';
+import type { DataPlane, StartDataPlane } from '../io-pool/data-plane.js';
+import { damagedIn } from '../mailbox/store-handle.js';
+import { type MetadataPort, noSyncMetadata } from '../ports/metadata-port.js';
+import type { EngineAccess, StoreEnding, StoreListener, StoreParts } from '../ports/store-parts.js';
+import { atProcessEnd } from '../threads/process-end.js';
+import { shutOut } from '../threads/shut-out.js';
+import type { ServiceClient } from './service-client.js';
+
+/** The number under which the client's thread uses shared structures, which it only reads. */
+const CLIENT_THREAD = 0;
+
+/** What there is before a store's threads for data are started. All of it ends with the store. */
+export interface PoolBeginnings {
+  /** With the store open. */
+  readonly client: ServiceClient;
+  readonly held: HeldDevice;
+  readonly handle: StoreHandle;
+}
+
+export class PoolParts implements StoreParts {
+  readonly title = 'the store';
+  readonly metadata: MetadataPort;
+  readonly sync = noSyncMetadata('this thread cannot stop for the metadata worker');
+  readonly data: DataPort;
+  readonly shared: SharedStore;
+  readonly geometry: Geometry;
+  readonly device: StoreParts['device'];
+  readonly damaged: readonly Damage[];
+  readonly engine: EngineAccess = { store: () => raise(noEngine('store')), blob: () => raise(noEngine('blob')) };
+  readonly busy: StoreParts['busy'];
+  readonly turns = undefined; // each operation waits for another thread
+  readonly nameOf = undefined;
+  readonly #beginnings: PoolBeginnings;
+  readonly #plane: DataPlane;
+  readonly #events: StoreEventQueue;
+  #forgetAtEnd: (() => void) | undefined;
+  #state: StoreParts['state'] = 'open';
+
+  private constructor(beginnings: PoolBeginnings, shared: SharedStore, plane: DataPlane, events: StoreEventQueue) {
+    const { client, held, handle } = beginnings;
+    const calls = metadataByCalls(client);
+    this.#beginnings = beginnings;
+    this.#plane = plane;
+    this.#events = events;
+    this.shared = shared;
+    this.geometry = new Geometry(handle.geometry);
+    this.device = held.device;
+    this.damaged = damagedIn(handle);
+    this.busy = client.busy;
+    this.metadata = {
+      ...calls,
+      closeHandle: async (number) => {
+        if (this.#state !== 'ended') await calls.closeHandle(number);
+      },
+    };
+    this.data = {
+      channel: plane.channel,
+      way: new RequestWay(plane.channel, this.geometry.ioUnitsPerCluster),
+      slots: undefined,
+      parts: undefined,
+      isAtOnce: false,
+      isElsewhere: true,
+      syncChannel: () => plane.syncChannel(),
+    };
+  }
+
+  /** Starts the threads for data. Throws what starting them throws, and why the metadata worker has died meanwhile. */
+  static async start(beginnings: PoolBeginnings, threads: number, startPlane: StartDataPlane): Promise<PoolParts> {
+    const { client, held, handle } = beginnings;
+    const shared = new SharedStore(handle.buffers, CLIENT_THREAD);
+    const queue = new StoreEventQueue();
+    const events = {
+      lost: (...given: StoreEvents['worker-lost']) => queue.tell('worker-lost', ...given),
+      replaced: (...given: StoreEvents['worker-replaced']) => queue.tell('worker-replaced', ...given),
+    };
+    const plane = await startPlane({ threads, handle, shared, device: held.device, metadata: client, events });
+    if (client.death !== undefined) {
+      plane.onMetadataDeath(client.death);
+      await Promise.allSettled([plane.stop()]);
+      throw client.death;
+    }
+    return new PoolParts(beginnings, shared, plane, queue);
+  }
+
+  get underWay(): Readonly<Record<string, number>> {
+    return this.#plane.underWay ?? {};
+  }
+
+  get state(): StoreParts['state'] {
+    return this.#state;
+  }
+
+  listen(listener: StoreListener): void {
+    const { client } = this.#beginnings;
+    this.#events.listen(listener);
+    client.onLowSpace((lowSpace) => listener.event('low-space', lowSpace));
+    client.onDeath((error) => {
+      this.#plane.onMetadataDeath(error);
+      listener.failed(error);
+    });
+    // The metadata worker ends with the process, and does not hear of it.
+    if (this.device.cacheOwner !== 'process') {
+      this.#forgetAtEnd = atProcessEnd({ beforeExit: () => this.metadata.flush() });
+    }
+  }
+
+  share(): StoreHandle {
+    return this.#beginnings.handle;
+  }
+
+  beginEnd(): void {
+    // The metadata worker does so as it ends the store.
+  }
+
+  async end(ending: StoreEnding, failure: { readonly error: unknown } | undefined): Promise<void> {
+    const { client } = this.#beginnings;
+    this.#state = 'ending';
+    try {
+      if (failure) throw failure.error;
+      await client.call('endStore', ending);
+    } catch (error) {
+      if (error instanceof BlobstoreError && error.code === 'EBUSY') {
+        this.#state = 'open';
+        throw error;
+      }
+      await Promise.allSettled([client.call('abandon')]);
+      await this.#letGo();
+      throw error;
+    }
+    await this.#letGo();
+  }
+
+  /** Ends the threads, keeps out those that it cannot end, and only then frees the device. */
+  async #letGo(): Promise<void> {
+    const { client, held } = this.#beginnings;
+    this.#forgetAtEnd?.();
+    try {
+      await this.#plane.stop();
+    } finally {
+      try {
+        await client.end();
+        await shutOut(this.shared, held.shareWindow);
+      } finally {
+        this.#state = 'ended';
+        await held.release();
+      }
+    }
+  }
+}
+
+/** Keeps events until somebody listens. */
+class StoreEventQueue {
+  #early: ((listener: StoreListener) => void)[] = [];
+  #listener: StoreListener | undefined;
+
+  tell<Name extends keyof StoreEvents>(name: Name, ...given: StoreEvents[Name]): void {
+    if (this.#listener === undefined) this.#early.push((listener) => listener.event(name, ...given));
+    else this.#listener.event(name, ...given);
+  }
+
+  listen(listener: StoreListener): void {
+    this.#listener = listener;
+    const early = this.#early;
+    this.#early = [];
+    if (early.length > 0) setImmediate(() => early.forEach((tell) => void tell(listener)));
+  }
+}
+
+/** What `engine` throws where it is on another thread. */
+function noEngine(what: string): BlobstoreError {
+  const advice = 'open the store with `threads: 0`, or attach to it from a thread of your own to have a channel there';
+  return new BlobstoreError('ENOTSUP', `the engine of this ${what} lives on the metadata worker: ${advice}`);
+}
+
+function raise(error: BlobstoreError): never {
+  throw error;
+}

@@ -1,0 +1,186 @@
+/**
+ * A client's connection to its metadata worker: calls, what is followed of long work, and the worker's end. The worker keeps
+ * no process alive but while calls are under way.
+ */
+
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { BlobstoreError } from '@blobyard/core';
+import { wrap } from 'comlink';
+import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
+import type { LongWorkOptions } from '../api/long-work.js';
+import type { FindExternalSnapshot, LowSpace } from '../api/store.js';
+import type { Answer, Enveloped, Given, MethodOf } from '../calls/envelopes.js';
+import { FollowedCalls } from '../calls/followed-calls.js';
+import type { Followed } from '../calls/metadata-calls.js';
+import type { ServiceEvent } from '../calls/service-events.js';
+import type { Busy } from '../data/in-flight.js';
+import { fromWire, notPosted } from '../threads/wire-error.js';
+import { execArgvForFiles } from '../threads/worker-options.js';
+import { ExternalFinder } from './external-finder.js';
+import type { MetadataWorkerData } from './metadata-protocol.js';
+import type { WorkerService } from './worker-service.js';
+
+type ServiceMethod = MethodOf<WorkerService>;
+
+export class ServiceClient {
+  readonly worker: Worker;
+  /** Keeps the process alive between `begin` and `end`. */
+  readonly busy: Busy;
+  readonly #remote: Enveloped;
+  readonly #ports: readonly MessagePort[];
+  readonly #finder: ExternalFinder;
+  /** Calls under way: how to reject them. */
+  readonly #pending = new Set<(error: Error) => void>();
+  readonly #followed = new FollowedCalls({
+    abort: (call) => this.#tell('abort', call),
+    seen: (call, isRefused) => this.#tell('seen', call, isRefused),
+  });
+  readonly #exited: Promise<void>;
+  #isEnding = false;
+  #death: BlobstoreError | undefined;
+  /** What the worker told while nobody listened. */
+  #earlyLowSpace: LowSpace | undefined;
+  #onLowSpace: (lowSpace: LowSpace) => void = (lowSpace) => {
+    this.#earlyLowSpace = lowSpace;
+  };
+  #onDeath: ((error: BlobstoreError) => void) | undefined;
+
+  /** Starts a metadata worker. */
+  constructor(entry: URL, findExternal: FindExternalSnapshot | undefined) {
+    const [service, events] = [new MessageChannel(), new MessageChannel()];
+    const workerData: MetadataWorkerData = { service: service.port2, events: events.port2 };
+    this.worker = new Worker(entry, {
+      name: 'blobyard metadata',
+      workerData,
+      transferList: [service.port2, events.port2],
+      execArgv: execArgvForFiles(),
+    });
+    this.worker.unref();
+    this.busy = refCounted(this.worker);
+    this.#ports = [service.port1, events.port1];
+    this.#remote = wrap(nodeEndpoint(service.port1)) as unknown as Enveloped;
+    this.#finder = new ExternalFinder(findExternal, (request, answer) => {
+      this.#tell('answerExternal', request, answer);
+    });
+    events.port1.on('message', (event: ServiceEvent) => this.#onEvent(event));
+    for (const port of this.#ports) port.unref();
+    this.#exited = this.#watch();
+  }
+
+  /** Why the worker has died; undefined while it lives, and when it was ended. */
+  get death(): BlobstoreError | undefined {
+    return this.#death;
+  }
+
+  /** Calls back once when the worker dies, before the calls under way fail. */
+  onDeath(callback: (error: BlobstoreError) => void): void {
+    this.#onDeath = callback;
+  }
+
+  /** Calls back when the store is about to be full; if it was told so before, soon. */
+  onLowSpace(callback: (lowSpace: LowSpace) => void): void {
+    const early = this.#earlyLowSpace;
+    this.#onLowSpace = callback;
+    if (early !== undefined) setImmediate(() => callback(early));
+  }
+
+  /** Calls a method of the metadata service. Throws what it throws, and EIO when the worker has died or dies meanwhile. */
+  call<Name extends ServiceMethod>(
+    name: Name,
+    ...given: Given<WorkerService, Name>
+  ): Promise<Answer<WorkerService, Name>> {
+    return new Promise((resolve, reject) => {
+      if (this.#death !== undefined) return reject(this.#death);
+      this.busy.begin();
+      this.#pending.add(reject);
+      const end = () => {
+        if (this.#pending.delete(reject)) this.busy.end();
+      };
+      this.#remote[name](...given).then(
+        (envelope) => {
+          end();
+          if ('ok' in envelope) resolve(envelope.ok as Answer<WorkerService, Name>);
+          else reject(fromWire(envelope.error));
+        },
+        (error: Error) => {
+          end();
+          reject(notPosted(error));
+        },
+      );
+    });
+  }
+
+  /** Runs a call of long work with what the worker needs to know so that it can be followed, and ended. */
+  follow<T>(options: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T> {
+    return this.#followed.follow(options, begin);
+  }
+
+  /** Ends the worker, whatever it is doing. Calls under way fail. */
+  async end(): Promise<void> {
+    this.#isEnding = true;
+    this.busy.begin(); // until it is over: closing a store keeps the process alive
+    try {
+      await this.worker.terminate();
+      await this.#exited;
+      await this.#finder.closeAll();
+    } finally {
+      this.busy.end();
+    }
+  }
+
+  /** A call whose answer is of no interest. */
+  #tell<Name extends ServiceMethod>(name: Name, ...given: Given<WorkerService, Name>): void {
+    this.call(name, ...given).catch(() => undefined);
+  }
+
+  #onEvent(event: ServiceEvent): void {
+    if (event.kind === 'progress') this.#followed.progressed(event.call, event.progress);
+    else if (event.kind === 'low-space') this.#onLowSpace(event.lowSpace);
+    else if (event.kind === 'external') this.#finder.find(event.request, event);
+    else this.#finder.close(event.request);
+  }
+
+  #watch(): Promise<void> {
+    let failure: Error | undefined;
+    this.worker.on('error', (error: Error) => {
+      failure = error;
+    });
+    return new Promise((resolve) => {
+      this.worker.once('exit', (exitCode) => {
+        this.#onExit(failure, exitCode);
+        resolve();
+      });
+    });
+  }
+
+  #onExit(failure: Error | undefined, exitCode: number): void {
+    for (const port of this.#ports) port.close();
+    const error = deathOf(failure, exitCode, this.#isEnding);
+    this.#death = error;
+    if (!this.#isEnding) this.#onDeath?.(error);
+    for (const reject of [...this.#pending]) {
+      this.#pending.delete(reject);
+      this.busy.end();
+      reject(error);
+    }
+  }
+}
+
+function deathOf(failure: Error | undefined, exitCode: number, isEnding: boolean): BlobstoreError {
+  if (isEnding) return new BlobstoreError('EBADF', 'the metadata worker was ended with its store');
+  const why = failure === undefined ? `it exited with code ${exitCode}` : failure.message;
+  const advice = 'what was synced is on the device: close this store, and open it again, which recovers it';
+  return new BlobstoreError('EIO', `the metadata worker died (${why}); ${advice}`, { cause: failure });
+}
+
+function refCounted(worker: Worker): Busy {
+  let count = 0;
+  return {
+    begin() {
+      if (count++ === 0) worker.ref();
+    },
+    end() {
+      if (--count === 0) worker.unref();
+    },
+  };
+}

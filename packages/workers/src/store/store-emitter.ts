@@ -1,0 +1,94 @@
+/** The events of a store, by Node's own emitter, so that `events.once` and `events.on` work. */
+
+import { EventEmitter } from 'node:events';
+import type { StoreEvents } from '../api/store.js';
+import { checkFunction, invalid } from '../checks/checks.js';
+
+/** The store's own, and those of every emitter: `events.once` listens for 'error', too, which never comes. */
+const NAMES: readonly unknown[] = [
+  'low-space',
+  'worker-lost',
+  'worker-replaced',
+  'error',
+  'newListener',
+  'removeListener',
+];
+
+type AnyListener = (...given: never[]) => unknown;
+
+export class StoreEmitter extends EventEmitter<StoreEvents> {
+  readonly #requireOpen: () => void;
+
+  /** @param requireOpen - throws when nothing more comes */
+  constructor(requireOpen: () => void) {
+    super();
+    this.#requireOpen = requireOpen;
+  }
+
+  override on(name: never, listener: AnyListener): this {
+    this.#check(name, listener);
+    return super.on(name, listener as never);
+  }
+
+  override addListener(name: never, listener: AnyListener): this {
+    return this.on(name, listener);
+  }
+
+  override once(name: never, listener: AnyListener): this {
+    this.#check(name, listener);
+    return super.once(name, listener as never);
+  }
+
+  override removeListener(name: never, listener: AnyListener): this {
+    checkName(name);
+    checkFunction('the listener', listener);
+    return super.removeListener(name, listener as never);
+  }
+
+  override off(name: never, listener: AnyListener): this {
+    return this.removeListener(name, listener);
+  }
+
+  override prependListener(name: never, listener: AnyListener): this {
+    this.#check(name, listener);
+    return super.prependListener(name, listener as never);
+  }
+
+  override prependOnceListener(name: never, listener: AnyListener): this {
+    this.#check(name, listener);
+    return super.prependOnceListener(name, listener as never);
+  }
+
+  #check(name: unknown, listener: unknown): void {
+    checkName(name);
+    checkFunction('the listener', listener);
+    this.#requireOpen();
+  }
+}
+
+function checkName(name: unknown): void {
+  if (!NAMES.includes(name)) throw invalid('the event', name, "'low-space' or 'worker-lost' or 'worker-replaced'");
+}
+
+/** Calls the listeners of a store, in the order in which they were added. What one throws, or rejects with, becomes a warning. */
+export function tellListeners<Name extends keyof StoreEvents>(
+  store: StoreEmitter,
+  name: Name,
+  ...given: StoreEvents[Name]
+): void {
+  for (const listener of store.rawListeners(name as never)) void call(store, name, listener as AnyListener, given);
+}
+
+/** Begins in this same call; an async function, so that listeners that are async are heard to the end. */
+async function call(
+  store: StoreEmitter,
+  name: string,
+  listener: AnyListener,
+  given: readonly unknown[],
+): Promise<void> {
+  try {
+    await listener.apply(store, given as never[]);
+  } catch {
+    process.emitWarning(`a listener of '${name}' threw: the store goes on`, 'BlobyardWarning');
+  }
+}

@@ -1,0 +1,199 @@
+/** An open store: the one implementation of `Store`, whichever thread its metadata is on. */
+
+import { Readable, type Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { asyncDispose } from '../api/async-dispose.js';
+import type { BlobInfo } from '../api/blob.js';
+import { coded } from '../api/failures.js';
+import type {
+  BlobAddress,
+  CreateBlobOptions,
+  Damage,
+  Engine,
+  OpenBlobOptions,
+  Store,
+  StoreStats,
+} from '../api/store.js';
+import type { StoreHandle } from '../api/store-handle.js';
+import { BlobContext } from '../blob/blob-context.js';
+import { BlobHandle } from '../blob/blob-handle.js';
+import { checkAddress, checkCreateBlob, checkOpenBlob } from '../checks/blob-options.js';
+import { checkWritableOr } from '../checks/checks.js';
+import { InFlight } from '../data/in-flight.js';
+import { allocateFor, releaseTo } from '../data/store-memory.js';
+import type { StoreEnding, StoreParts } from '../ports/store-parts.js';
+import { StoreEmitter, tellListeners } from './store-emitter.js';
+
+/** Bytes of a dump that go into a stream at once. */
+const DUMP_CHUNK_BYTES = 1 << 16;
+
+export class StoreFace extends StoreEmitter implements Store {
+  readonly damaged: readonly Damage[];
+  protected readonly parts: StoreParts;
+  readonly #blobs: BlobContext;
+  readonly #inFlight: InFlight;
+  #ending: Promise<void> | undefined;
+
+  /** @param parts - the store's from now on, to be ended with it */
+  constructor(parts: StoreParts) {
+    super(() => this.#inFlight.requireOpen());
+    this.parts = parts;
+    this.damaged = parts.damaged;
+    this.#blobs = new BlobContext(parts);
+    this.#inFlight = new InFlight(parts.title, parts.busy, parts.turns);
+    parts.listen({
+      event: (name, ...given) => {
+        if (!this.isClosed) tellListeners(this, name, ...given);
+      },
+      failed: (error) => {
+        this.#inFlight.fail(error);
+        this.#blobs.failure = error;
+        for (const handle of this.#blobs.handles) handle.fail(error);
+      },
+    });
+  }
+
+  get isClosed(): boolean {
+    return this.#inFlight.isClosed;
+  }
+
+  get engine(): Engine {
+    return this.parts.engine.store();
+  }
+
+  /** What has not ended on this thread; each is 0 when nothing is under way. For tests. */
+  get underWay(): Readonly<Record<string, number>> {
+    return this.parts.underWay;
+  }
+
+  create(options?: CreateBlobOptions): Promise<BlobHandle> {
+    return this.#inFlight.run('create a blob', async () => {
+      const { metadata, geometry } = this.parts;
+      return new BlobHandle(this.#blobs, await metadata.create(checkCreateBlob(options, geometry.clusterBytes)));
+    });
+  }
+
+  open(address: BlobAddress, options?: OpenBlobOptions): Promise<BlobHandle> {
+    return this.#inFlight.run('open a blob', async () => {
+      const checked = checkOpenBlob(options);
+      return new BlobHandle(this.#blobs, await this.parts.metadata.open(checkAddress(address), checked));
+    });
+  }
+
+  openSync(address: BlobAddress, options?: OpenBlobOptions): BlobHandle {
+    return this.#inFlight.runSync('open a blob', () => {
+      const checked = checkOpenBlob(options);
+      return new BlobHandle(this.#blobs, this.parts.sync.open(checkAddress(address), checked));
+    });
+  }
+
+  delete(address: BlobAddress): Promise<void> {
+    return this.#inFlight.run('delete a blob', async () => {
+      const checked = checkAddress(address);
+      const isMeant = ({ id, name }: { readonly id: bigint; readonly name: string | undefined }) =>
+        typeof checked === 'bigint' ? id === checked : name === checked.name;
+      const closing = [...this.#blobs.handles].filter((handle) => handle.isClosed && isMeant(handle));
+      if (closing.length > 0) await Promise.allSettled(closing.map((handle) => handle.close()));
+      const doomed = this.#blobs.commons.filter(isMeant);
+      await this.parts.metadata.delete(checked);
+      for (const commons of doomed) commons.name = undefined;
+    });
+  }
+
+  blobs(): Promise<BlobInfo[]> {
+    return this.#inFlight.run('list blobs', () => this.parts.metadata.blobs());
+  }
+
+  stats(): Promise<StoreStats> {
+    return this.#inFlight.run('read the statistics', () => this.parts.metadata.stats());
+  }
+
+  getSuperBlob(): Promise<bigint | undefined> {
+    return this.#inFlight.run('look for the super blob', () => this.parts.metadata.getSuperBlob());
+  }
+
+  setSuperBlob(address: BlobAddress | undefined): Promise<void> {
+    return this.#inFlight.run('name the super blob', async () => {
+      await this.parts.metadata.setSuperBlob(address === undefined ? undefined : checkAddress(address));
+    });
+  }
+
+  grow(): Promise<void> {
+    return this.#inFlight.run('grow the store', () => this.parts.metadata.grow());
+  }
+
+  flush(): Promise<void> {
+    return this.#inFlight.run('flush the store', () => this.parts.metadata.flush());
+  }
+
+  flushSync(): void {
+    this.#inFlight.runSync('flush the store', () => this.parts.sync.flush());
+  }
+
+  dump(): Promise<string>;
+  dump(to: Writable): Promise<void>;
+  dump(to?: Writable): Promise<unknown> {
+    return this.#inFlight.run('dump the store', async () => {
+      checkWritableOr('what to dump to', to);
+      const bytes = Buffer.from((await this.parts.metadata.dump()).buffer);
+      return to === undefined ? bytes.toString() : pipeline(Readable.from(chunksOf(bytes)), to, { end: false });
+    });
+  }
+
+  share(): StoreHandle {
+    return this.#inFlight.runSync('share the store', () => this.parts.share());
+  }
+
+  allocate(bytes: number): Uint8Array {
+    return this.#inFlight.runSync('allocate memory', () => allocateFor(this.parts.device, bytes));
+  }
+
+  release(buffer: Uint8Array): void {
+    this.#inFlight.runSync('release memory', () => releaseTo(this.parts.device, buffer));
+  }
+
+  close(): Promise<void> {
+    return this.#end('close');
+  }
+
+  destroy(): Promise<void> {
+    return this.#end('destroy');
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #end(ending: StoreEnding): Promise<void> {
+    this.#ending ??= this.#endOnce(ending).catch((error: unknown) => {
+      const { state, title } = this.parts;
+      if (state !== 'ended') this.#ending = undefined;
+      if (state === 'open') this.#inFlight.reopen();
+      throw coded(error, `close ${title}`);
+    });
+    return this.#ending;
+  }
+
+  async #endOnce(ending: StoreEnding): Promise<void> {
+    const { busy } = this.parts;
+    const { handles } = this.#blobs;
+    busy?.begin();
+    try {
+      this.parts.beginEnd();
+      const idle = this.#inFlight.close();
+      const closing = [...handles].map((handle) => handle.close());
+      await idle;
+      await Promise.allSettled(closing);
+      // Those that were opened meanwhile, or could not be closed.
+      const closed = await Promise.allSettled([...handles].map((handle) => handle.close()));
+      const failed = closed.find((each) => each.status === 'rejected');
+      await this.parts.end(ending, failed && { error: failed.reason });
+    } finally {
+      busy?.end();
+    }
+  }
+}
+
+function* chunksOf(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += DUMP_CHUNK_BYTES) yield bytes.subarray(at, at + DUMP_CHUNK_BYTES);
+}
