@@ -1,33 +1,32 @@
 /**
- * Blobyard: a blobstore on one device. Start with `createStore` and `openStore`. The rest is for programs that
- * implement their own devices, or use `Store.engine`, which works in clusters and io units.
+ * Blobyard: a blobstore on one device. `createStore` and `openStore` are where to begin, `attach` is for other threads.
+ *
+ * - `blobyard/types`: every type of this API by its name, such as the options and results of each method.
+ * - `blobyard/devices`: to write a device of your own, or to test with one that fails.
+ * - `blobyard/engine`: the engine below, in clusters and io units.
  */
 
 export {
-  type Blob as EngineBlob,
-  type BlobRef,
-  type Blobstore,
   BlobstoreError,
-  type BlockDevice,
-  type Channel,
   type CheckReport,
-  type CheckSummary,
-  type ClearMethod,
   DamagedStoreError,
-  type DeviceChannel,
-  type Durability,
-  dumpStore,
-  ERRNO,
   type ErrorCode,
-  type Finding,
-  type FindingKind,
-  type Geometry,
-  isRepairable,
-  type MaybePromise,
-  run,
-  runSync,
-  type Steps,
-  XATTR_BYTES_MAX,
 } from '@blobyard/core';
-export * from '@blobyard/io';
-export * from '@blobyard/workers';
+export { type DeviceSpec, FileDevice, MemoryDevice, SparseMemoryDevice } from '@blobyard/io';
+export {
+  type AttachedBlob,
+  type AttachedStore,
+  attach,
+  type Blob,
+  type BlobInfo,
+  type CreateBlobOptions,
+  type CreateStoreOptions,
+  check,
+  createStore,
+  type OpenStoreOptions,
+  openStore,
+  type Store,
+  type StoreEvents,
+  type StoreHandle,
+  type StoreStats,
+} from '@blobyard/workers';

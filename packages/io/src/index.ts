@@ -2,20 +2,22 @@
 
 export { allocateAligned, DIRECT_ALIGNMENT_BYTES, isAligned } from './aligned-buffer.js';
 export { type AsyncDeviceOptions, asyncDevice } from './async-device.js';
-export { isBlockDevice } from './block-device-check.js';
-export { type BulkMemory, bulkMemory, createSharedMemory, type SharedWasmMemory } from './bulk-memory.js';
-export { type CopyBytes, copyBytes } from './copy-bytes.js';
-export { describeValue } from './describe-value.js';
-export * from './device-spec.js';
+export {
+  type CustomDeviceModule,
+  type CustomDeviceSpec,
+  type DeviceSpec,
+  type FileDeviceSpec,
+  type MemoryDeviceSpec,
+  openDevice,
+  type SparseMemoryDeviceSpec,
+  sharedSpec,
+} from './device-spec.js';
 export { deviceSuite } from './device-suite.js';
 export { type Gate, OPERATION_KINDS, type OperationKind, type PowerlessWrites } from './fault-plan.js';
 export { FaultyDevice, type FaultyDeviceOptions } from './faulty-device.js';
 export { FileDevice, type FileDeviceOptions } from './file-device.js';
-export type { SameFile } from './file-identity.js';
 export { type FileSystem, nodeFileSystem } from './file-system.js';
-export { mediumSizeBytes, probeSizeBytes } from './medium-size.js';
 export { MemoryDevice, type MemoryDeviceOptions, type SharedMemoryDeviceOptions } from './memory-device.js';
-export { isDetached } from './option-checks.js';
 export { OverlayDevice } from './overlay-device.js';
 export { isResizable, type ResizableDevice } from './resizable-device.js';
 export { SparseMemoryDevice, type SparseMemoryDeviceOptions } from './sparse-memory-device.js';

@@ -1,4 +1,5 @@
-import { asyncDevice, type Blob, type BlockDevice, FaultyDevice, MemoryDevice } from 'blobyard';
+import { type Blob, MemoryDevice } from 'blobyard';
+import { asyncDevice, type BlockDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
 import { bytes, CLUSTER, expectCode, expectSame, KiB, MiB, memory, testStore } from './support.js';
 

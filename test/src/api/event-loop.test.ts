@@ -6,7 +6,8 @@
 import { once } from 'node:events';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type Blob, type BlockDevice, type DeviceChannel, SparseMemoryDevice, type Store } from 'blobyard';
+import { type Blob, SparseMemoryDevice, type Store } from 'blobyard';
+import type { BlockDevice, DeviceChannel } from 'blobyard/devices';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { bytes, CLUSTER, expectCode, isPooled, KiB, MiB, memory, testStore } from './support.js';
 

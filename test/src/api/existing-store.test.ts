@@ -2,7 +2,8 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type BlockDevice, type CreateStoreOptions, type DeviceSpec, MemoryDevice } from 'blobyard';
+import { type CreateStoreOptions, type DeviceSpec, MemoryDevice } from 'blobyard';
+import type { BlockDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
 import {
   bytes,

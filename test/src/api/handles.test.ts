@@ -1,4 +1,5 @@
-import { asyncDevice, type Blob, FaultyDevice } from 'blobyard';
+import type { Blob } from 'blobyard';
+import { asyncDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
 import { bytes, CLUSTER, expectCode, expectSame, memory, testStore, usable } from './support.js';
 

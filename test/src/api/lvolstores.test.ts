@@ -2,7 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { type Blob, type BlockDevice, MemoryDevice, type Store } from 'blobyard';
+import { type Blob, MemoryDevice, type Store } from 'blobyard';
+import type { BlockDevice } from 'blobyard/devices';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { bytes, CLUSTER, createStore, expectCode, expectSame, memory, openStore, testStore } from './support.js';
 

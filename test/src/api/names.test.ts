@@ -1,4 +1,6 @@
-import { createStore as createInline, FaultyDevice, run } from 'blobyard';
+import { createStore as createInline } from 'blobyard';
+import { FaultyDevice } from 'blobyard/devices';
+import { run } from 'blobyard/engine';
 import { describe, expect, test } from 'vitest';
 import { bytes, CLUSTER, createStore, expectCode, leave, memory, openStore, testStore } from './support.js';
 

@@ -1,4 +1,5 @@
-import { type BlockDevice, FaultyDevice, type Progress } from 'blobyard';
+import { type BlockDevice, FaultyDevice } from 'blobyard/devices';
+import type { Progress } from 'blobyard/types';
 import { describe, expect, test } from 'vitest';
 import {
   bytes,

@@ -1,4 +1,5 @@
-import { type BlockDevice, createStore as createInline, DamagedStoreError, FaultyDevice, type Store } from 'blobyard';
+import { createStore as createInline, DamagedStoreError, type Store } from 'blobyard';
+import { type BlockDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
 import {
   bytes,

@@ -2,14 +2,9 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
-import {
-  createStore as createInline,
-  FaultyDevice,
-  MemoryDevice,
-  openStore as openInline,
-  run,
-  SparseMemoryDevice,
-} from 'blobyard';
+import { createStore as createInline, MemoryDevice, openStore as openInline, SparseMemoryDevice } from 'blobyard';
+import { FaultyDevice } from 'blobyard/devices';
+import { run } from 'blobyard/engine';
 import { describe, expect, test } from 'vitest';
 import {
   bytes,

@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { asyncDevice, FaultyDevice } from 'blobyard';
+import { asyncDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
 import { shuffled } from '../random.js';
 import { bytes, CLUSTER, expectCode, expectSame, KiB, MiB, memory, temporaryFolder, testStore } from './support.js';

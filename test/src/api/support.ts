@@ -8,20 +8,20 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import {
   attach,
-  type BlockDevice,
   type CreateStoreOptions,
   type DeviceSpec,
   type ErrorCode,
-  type ExternalSnapshotWanted,
   FileDevice,
   MemoryDevice,
   createStore as makeStore,
   type OpenStoreOptions,
   openStore as openAnyStore,
-  run,
   SparseMemoryDevice,
   type Store,
 } from 'blobyard';
+import type { BlockDevice } from 'blobyard/devices';
+import { run } from 'blobyard/engine';
+import type { ExternalSnapshotWanted } from 'blobyard/types';
 import { expect, onTestFinished } from 'vitest';
 import { bridge } from '../threads/bridge.js';
 import { numbers } from './numbers.js';

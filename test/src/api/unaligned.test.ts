@@ -1,6 +1,7 @@
 /** Writes of any bytes at the same time as others, on all kinds of devices: nobody's bytes may be lost. */
 
-import { asyncDevice, type Blob, type BlockDevice, FaultyDevice, MemoryDevice } from 'blobyard';
+import { type Blob, MemoryDevice } from 'blobyard';
+import { asyncDevice, type BlockDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
 import { shuffled } from '../random.js';
 import {

@@ -4,7 +4,8 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, open, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { type BlobstoreError, check, createStore, type DeviceSpec, openStore, run } from 'blobyard';
+import { type BlobstoreError, check, createStore, type DeviceSpec, openStore } from 'blobyard';
+import { run } from 'blobyard/engine';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 const MiB = 2 ** 20;

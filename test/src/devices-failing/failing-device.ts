@@ -4,7 +4,8 @@
  */
 
 import type { BlockDevice, DeviceChannel } from '@blobyard/core';
-import { type CustomDeviceSpec, FaultyDevice, FileDevice, type OperationKind } from 'blobyard';
+import { FileDevice } from 'blobyard';
+import { type CustomDeviceSpec, FaultyDevice, type OperationKind } from 'blobyard/devices';
 
 interface FailingDeviceOptions {
   readonly path: string;

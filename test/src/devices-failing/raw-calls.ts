@@ -1,7 +1,8 @@
 /** What is called on a device that fails with errors that are none of ours, and how such an error has to look. */
 
 import { pipeline } from 'node:stream/promises';
-import type { Blob, BlobRef, Channel } from 'blobyard';
+import type { Blob } from 'blobyard';
+import type { BlobRef, Channel } from 'blobyard/engine';
 
 /** Calls by their names; each has to fail. */
 export type Calls = Readonly<Record<string, () => unknown>>;

@@ -1,6 +1,7 @@
 /** Threads that fill a store together: each cluster is given to one of them, and the store's owner is told in time. */
 
-import { attach, type LowSpace } from 'blobyard';
+import { attach } from 'blobyard';
+import type { LowSpace } from 'blobyard/types';
 import { describe, expect, test } from 'vitest';
 import { isPooled } from '../api/support.js';
 import { CLUSTER, codesOf, expectCode, expectFilled, ThreadYard, UNIT, until } from '../threads/actors.js';

@@ -1,6 +1,7 @@
 /** Buffers that are transferred elsewhere, or made smaller, while an operation has them. */
 
-import { type Blob, FaultyDevice, type Gate, MemoryDevice, type Store } from 'blobyard';
+import { type Blob, MemoryDevice, type Store } from 'blobyard';
+import { FaultyDevice, type Gate } from 'blobyard/devices';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { bytes, CLUSTER, createStore, expectSame, isPooled, MiB, memory, testStore } from '../api/support.js';
 import { detach, resizable } from './odd-values.js';

@@ -3,7 +3,8 @@
  * rejection, never by a throw; and it ends.
  */
 
-import { BlobstoreError, ERRNO } from 'blobyard';
+import { BlobstoreError } from 'blobyard';
+import { ERRNO } from 'blobyard/engine';
 import { expect } from 'vitest';
 import { ODD, RIGHT, Trapped } from './odd-values.js';
 

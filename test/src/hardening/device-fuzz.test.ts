@@ -5,7 +5,8 @@
 
 import { rm } from 'node:fs/promises';
 import * as blobyard from 'blobyard';
-import { asyncDevice, type BlockDevice, FaultyDevice, FileDevice, MemoryDevice, SparseMemoryDevice } from 'blobyard';
+import { FileDevice, MemoryDevice, SparseMemoryDevice } from 'blobyard';
+import { asyncDevice, type BlockDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { bytes, isPooled, KiB, temporaryFolder } from '../api/support.js';
 import { callWith, type Entry } from './calls.js';

@@ -4,7 +4,8 @@
  */
 
 import { Blobstore, type Channel, type Blob as EngineBlob } from '@blobyard/core';
-import { attach, dumpStore, run, runSync, SparseMemoryDevice } from 'blobyard';
+import { attach, SparseMemoryDevice } from 'blobyard';
+import { dumpStore, run, runSync } from 'blobyard/engine';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { underWayOf } from '../../../packages/workers/dist/internal.js';
 import { bytes, CLUSTER, expectSame, isPooled, MiB, testStore } from '../api/support.js';

@@ -1,6 +1,7 @@
 /** The event that comes before a store is full. */
 
-import { type LowSpace, MemoryDevice, type Store } from 'blobyard';
+import { MemoryDevice, type Store } from 'blobyard';
+import type { LowSpace } from 'blobyard/types';
 import { expect, onTestFinished, test } from 'vitest';
 import { bytes, CLUSTER, createStore, expectCode, MiB, openStore } from '../api/support.js';
 

@@ -2,16 +2,8 @@
 
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import {
-  acquireStoreLock,
-  attach,
-  BlobstoreError,
-  type DeviceSpec,
-  FaultyDevice,
-  FileDevice,
-  openDevice,
-  storeLockHolder,
-} from 'blobyard';
+import { attach, BlobstoreError, type DeviceSpec, FileDevice } from 'blobyard';
+import { acquireStoreLock, FaultyDevice, openDevice, storeLockHolder } from 'blobyard/devices';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   bytes,

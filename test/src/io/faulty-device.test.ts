@@ -1,4 +1,4 @@
-import { asyncDevice, FaultyDevice, MemoryDevice } from '@blobyard/io';
+import { type AsyncDeviceOptions, asyncDevice, FaultyDevice, MemoryDevice } from '@blobyard/io';
 import { describe, expect, it } from 'vitest';
 import { shuffled } from '../random.js';
 import { failure } from './failure.js';
@@ -156,7 +156,7 @@ describe('FaultyDevice', () => {
 
 describe('asyncDevice', () => {
   /** Makes 20 writes to one block. Returns the order in which they ran, and the final contents. */
-  async function order(options: { when?: 'microtask' | 'macrotask'; seed?: number }): Promise<number[]> {
+  async function order(options: AsyncDeviceOptions): Promise<number[]> {
     const medium = MemoryDevice.create({ sizeBytes: BLOCK });
     const device = asyncDevice(medium, options);
     const channel = device.openChannel();
@@ -174,14 +174,18 @@ describe('asyncDevice', () => {
 
   const inOrder = Array.from({ length: 20 }, (_, index) => index);
 
-  it('keeps the order without a seed, and shuffles it with one', async () => {
+  it('keeps the order, or shuffles it as random numbers say', async () => {
     expect(await order({})).toEqual(inOrder);
     expect(await order({ when: 'microtask' })).toEqual(inOrder);
-    const shuffled = await order({ seed: 1 });
-    expect(shuffled).not.toEqual(inOrder);
-    expect([...shuffled].sort((a, b) => a - b)).toEqual(inOrder);
-    expect(await order({ seed: 1 })).toEqual(shuffled);
-    expect(await order({ seed: 2 })).not.toEqual(shuffled);
+    const mixed = await order(shuffled(1));
+    expect(mixed).not.toEqual(inOrder);
+    expect([...mixed].sort((a, b) => a - b)).toEqual(inOrder);
+    expect(await order(shuffled(1))).toEqual(mixed);
+    expect(await order(shuffled(2))).not.toEqual(mixed);
+    for (const number of [Number.NaN, -1, 7]) {
+      expect((await order({ random: () => number })).sort((a, b) => a - b)).toEqual(inOrder);
+    }
+    expect(() => asyncDevice(MemoryDevice.create({ sizeBytes: BLOCK }), { random: 1 as never })).toThrow(/random/);
   });
 
   it('finishes the operations in flight before it closes', async () => {

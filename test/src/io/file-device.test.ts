@@ -1,5 +1,6 @@
 import fs from 'node:fs';
-import { allocateAligned, FileDevice, type FileSystem, nodeFileSystem, probeSizeBytes } from '@blobyard/io';
+import { allocateAligned, FileDevice, type FileSystem, nodeFileSystem } from '@blobyard/io';
+import { probeSizeBytes } from '@blobyard/io/internal';
 import { describe, expect, it } from 'vitest';
 import { failure } from './failure.js';
 import { newPath } from './temp-folder.js';

@@ -4,7 +4,8 @@
  */
 
 import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
-import { MemoryDevice, type SharedWasmMemory } from '@blobyard/io';
+import { MemoryDevice } from '@blobyard/io';
+import type { SharedWasmMemory } from '@blobyard/io/internal';
 
 export interface SlowDeviceOptions {
   readonly memory: SharedWasmMemory;

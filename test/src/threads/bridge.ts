@@ -4,7 +4,8 @@
  */
 
 import { BroadcastChannel } from 'node:worker_threads';
-import { BlobstoreError, type BlockDevice, type CustomDeviceSpec, type DeviceChannel, type ErrorCode } from 'blobyard';
+import { BlobstoreError, type ErrorCode } from 'blobyard';
+import type { BlockDevice, CustomDeviceSpec, DeviceChannel } from 'blobyard/devices';
 
 type Operation = 'read' | 'write' | 'writeZeroes' | 'unmap' | 'flush' | 'copy' | 'refresh';
 

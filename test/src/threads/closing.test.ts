@@ -1,4 +1,5 @@
-import { FaultyDevice, MemoryDevice } from 'blobyard';
+import { MemoryDevice } from 'blobyard';
+import { FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
 import { bytes, CLUSTER, expectCode, MiB } from '../api/support.js';
 import { bridge } from './bridge.js';

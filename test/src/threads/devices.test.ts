@@ -1,6 +1,7 @@
 /** Which devices a store with threads takes, of its own, behind its clones, and to copy to. */
 
-import { asyncDevice, type BlockDevice, FaultyDevice, FileDevice, MemoryDevice, SparseMemoryDevice } from 'blobyard';
+import { FileDevice, MemoryDevice, SparseMemoryDevice } from 'blobyard';
+import { asyncDevice, type BlockDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
 import { bytes, CLUSTER, expectCode, expectSame, MiB } from '../api/support.js';
 import { bridge } from './bridge.js';

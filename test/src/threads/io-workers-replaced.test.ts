@@ -2,7 +2,8 @@
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { type Blob, createStore, openStore, type Store, type WorkerLost, type WorkerReplaced } from 'blobyard';
+import { type Blob, createStore, openStore, type Store } from 'blobyard';
+import type { WorkerLost, WorkerReplaced } from 'blobyard/types';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { bytes, CLUSTER, expectCode, expectSame, MiB } from '../api/support.js';
 import { manyTurns, until, watched } from './actors.js';

@@ -1,7 +1,9 @@
 /** A store as it is found after its process was killed: opened, examined as a whole, every blob read. */
 
 import { copyFileSync, rmSync } from 'node:fs';
-import { acquireStoreLock, check, openStore, run, type Store } from 'blobyard';
+import { check, openStore, type Store } from 'blobyard';
+import { acquireStoreLock } from 'blobyard/devices';
+import { run } from 'blobyard/engine';
 import type { FoundBlob } from './oracle.js';
 import type { Durability } from './protocol.js';
 

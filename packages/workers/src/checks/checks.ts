@@ -2,7 +2,7 @@
 
 import { types } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
-import { describeValue, isDetached } from '@blobyard/io';
+import { describeValue, isDetached } from '@blobyard/io/internal';
 
 const { isUint8Array } = types;
 

@@ -6,11 +6,11 @@ import {
   type DeviceSpec,
   FileDevice,
   type FileDeviceSpec,
-  isBlockDevice,
   MemoryDevice,
   openDevice,
   type StoreLock,
 } from '@blobyard/io';
+import { isBlockDevice } from '@blobyard/io/internal';
 import { invalid, reading } from '../checks/checks.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { openShared } from './shared-device.js';

@@ -11,7 +11,7 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import { type BlobRef, BlobstoreError, bufferGone } from '@blobyard/core';
-import type { SharedWasmMemory } from '@blobyard/io';
+import type { SharedWasmMemory } from '@blobyard/io/internal';
 import type { BellHooks } from './bell.js';
 import { BufferPool } from './buffer-pool.js';
 import { NO_MEMORY } from './memory-id.js';

@@ -1,0 +1,24 @@
+/** `blobyard/types`: every type of the API by its name. It has no values. */
+
+export type {
+  CheckReport,
+  CheckSummary,
+  ClearMethod,
+  Durability,
+  ErrorCode,
+  Finding,
+  FindingKind,
+} from '@blobyard/core';
+export type {
+  CustomDeviceModule,
+  CustomDeviceSpec,
+  DeviceSpec,
+  FileDeviceOptions,
+  FileDeviceSpec,
+  MemoryDeviceOptions,
+  MemoryDeviceSpec,
+  SharedMemoryDeviceOptions,
+  SparseMemoryDeviceOptions,
+  SparseMemoryDeviceSpec,
+} from '@blobyard/io';
+export type * from '@blobyard/workers';
