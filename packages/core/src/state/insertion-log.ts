@@ -2,7 +2,7 @@
  * The insertion log: clusters that were inserted into the maps of blobs, and that no map on disk names yet.
  *
  * With `power-loss` durability, a map is not written before the next sync, because after a power cut it could name a
- * cluster whose content was never written. If only the process ends, no write is lost that it has finished. So each
+ * cluster whose content was never written. When only the process ends, no finished write is lost. So each
  * insertion is recorded here before it is acknowledged, without a write barrier, and the next open of the store applies
  * the records. It trusts the log only if the cache that took the writes is still the same one
  * (`BlockDevice.cacheOwner`): then every write that had finished before the record is there, too. After a power cut the
