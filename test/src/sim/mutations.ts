@@ -67,7 +67,7 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'high-water-dirty-mark',
     file: 'state/high-water.js',
-    snippet: 'yield* markDirty(store); // a store that is clean on disk means its mask',
+    snippet: 'yield* markDirty(store); // while the super block says clean, this place must hold a mask',
     replacement: '',
   },
   {

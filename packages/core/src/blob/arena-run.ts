@@ -1,11 +1,15 @@
 /**
- * A growing list of 32-bit entries in the shared arena: a blob's cluster map, or the numbers of its extent pages. Written by
- * the metadata thread, read by all.
+ * A growing list of 32-bit entries in the shared arena: a blob's cluster map, or the numbers of its extent pages. Only
+ * the metadata thread writes it; any thread reads it.
  */
 
 import { MapArena } from '../shared/map-arena.js';
 import { InvariantError } from '../units/error.js';
 
+/**
+ * A growing list in the arena. The object belongs to the metadata thread; other threads read the entries by their
+ * offset.
+ */
 export class ArenaRun {
   readonly #arena: MapArena;
   #start: number;
@@ -18,7 +22,7 @@ export class ArenaRun {
     this.#room = MapArena.runLength(1);
   }
 
-  /** Where entry 0 lies in the arena; it moves when the list outgrows its place. */
+  /** Where entry 0 lies in the arena. Changes when the list is moved to a longer run. */
   get offset(): number {
     return this.#start;
   }
@@ -37,12 +41,15 @@ export class ArenaRun {
     this.#arena.store(this.#start + index, value);
   }
 
-  /** All entries, to look through; a window that is good until any list grows. Metadata thread. */
+  /** A view of all entries, valid until any list grows. Metadata thread. */
   entries(): Uint32Array {
     return this.#arena.window(this.#start, this.#count);
   }
 
-  /** Makes the list longer; new entries are 0. Readers must be frozen out. ENOMEM when the arena is full. */
+  /**
+   * Makes the list longer; new entries are 0. The blob must be frozen and drained, because the list may move. Throws
+   * ENOMEM when the arena is full.
+   */
   extend(count: number): void {
     if (count <= this.#count) return;
     if (count > this.#room) this.#move(count);
@@ -60,7 +67,7 @@ export class ArenaRun {
     this.#arena.fill(0, this.#start, this.#start + this.#count);
   }
 
-  /** Gives the list's place back; the list must not be used any more. */
+  /** Frees the list's run. The list must not be used any more. */
   free(): void {
     this.#arena.free(this.#start, this.#room);
     this.#count = 0;

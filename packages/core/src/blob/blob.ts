@@ -1,4 +1,7 @@
-/** A blob's metadata in memory: what the metadata thread knows of it, and the words by which channels know it. */
+/**
+ * A blob's metadata in memory: the state that only the metadata thread sees, and the words in shared memory that
+ * channels read.
+ */
 
 import type { BlockDevice } from '../device/block-device.js';
 import type { ChainContent } from '../format/blob-chain.js';
@@ -40,32 +43,33 @@ export const INTERNAL_XATTR = {
 
 const NO_SLOT = -1;
 
-/** What answers reads of a cluster that a thin blob has not allocated. */
+/** What the unallocated clusters of a thin blob read as. */
 export type Backing =
-  /** Nothing was there: zeroes. */
+  /** Zeroes. */
   | { kind: 'zeroes' }
-  /** A snapshot in the same store, which this reference holds open. */
+  /** A snapshot in the same store; this reference keeps it open. */
   | { kind: 'blob'; blob: Blob }
   /** A read-only device outside the store. */
   | { kind: 'external'; device: BlockDevice };
 
+/** The metadata of a blob that is open, or is being loaded or deleted. Metadata thread. */
 export class Blob {
   readonly id: BlobId;
   /** First page of the chain. */
   readonly page: MdPage;
   readonly #shared: SharedStore;
 
-  /** True for a blob, and not for what merely looks like one. */
+  /** True only for a real `Blob`, not for an object of the same shape. */
   static is(value: unknown): value is Blob {
     return typeof value === 'object' && value !== null && #shared in value;
   }
 
-  /** True when it is a blob of the store that these structures are of. */
+  /** True when the blob belongs to the store of these shared structures. */
   isOf(shared: SharedStore): boolean {
     return this.#shared === shared;
   }
 
-  /** `loading` until read from disk; `dirty` while memory holds what the disk does not. */
+  /** `loading` until it is read from disk; `dirty` while memory differs from the disk. */
   state: 'loading' | 'clean' | 'dirty' = 'dirty';
   /** Data cannot be written. */
   dataRo = false;
@@ -80,40 +84,47 @@ export class Blob {
   clusterCount = 0;
   extentPageCount = 0;
   map: ClusterMap;
-  /** Extent pages, by their number, that map more unallocated clusters than their copy on disk: it reads the same without. */
+  /**
+   * Extent pages, by index, that map more clusters than their copy on disk, all of the additional ones unallocated.
+   * They read the same without being written.
+   */
   readonly lengthenedExtentPages = new Set<number>();
 
-  /** Pages of the chain on disk, the first one first. Empty: never written. */
+  /** The pages of the chain on disk, in order. Empty if the blob was never written. */
   chain: MdPage[] = [];
-  /** Clusters in the blob as the root on disk has it. */
+  /** The number of clusters that the root on disk has for the blob. */
   syncedClusterCount = 0;
-  /** While a root is being written: the clusters in the blob as it says. */
+  /** While a root is being written: the number of clusters that it has for the blob. */
   rootClusterCount: number | undefined;
-  /** A write of the root failed: the disk may have the old one or the new. */
+  /** A write of the root has failed: the disk may have the old root or the new one. */
   rootInDoubt = false;
-  /** Extent pages that the root on disk names, and the next one does not. */
+  /** Extent pages that the root on disk names, but the next root will not. */
   replacedPages: MdPage[] = [];
-  /** Pages that no root names any more, still to be zeroed and released. */
+  /** Pages that no root names any more, and that must still be zeroed and freed. */
   stalePages: MdPage[] = [];
-  /** Clusters that nothing on disk names any more, still to be cleared and released. */
+  /** Clusters that nothing on disk names any more, and that must still be cleared and freed. */
   staleClusters: DeviceCluster[] = [];
 
   parentId: BlobId = INVALID_BLOB_ID;
+  /** What unallocated clusters read as; undefined for a thick blob, or if the external snapshot is missing. */
   back: Backing | undefined;
   openRefs = 0;
   /** A snapshot, clone, resize, inflate, copy or delete of this blob is under way. */
   locked = false;
-  /** Releases of clusters that are under way. */
+  /** The number of releases of clusters that are under way. */
   releasing = 0;
-  /** True once the blob is being deleted from disk. */
+  /** True once its deletion from disk has begun. */
   deleting = false;
-  /** Context of the user's for the external snapshot callback, as given at open. */
+  /** The user's context for the external snapshot callback, as given when the blob was opened. */
   externalContext: unknown;
 
   readonly persists = new Coalescer();
-  /** It was closed, or is off the disk for good: nobody may write its metadata any more. */
+  /** The blob was closed, or is permanently deleted: its metadata must not be written any more. */
   isGone = false;
-  /** Steps of its deletion, one after another: also who creates a blob goes on with deletions that have not ended. */
+  /**
+   * Runs the steps of its deletion one after another. Creating a blob also continues deletions that have not ended, so
+   * they could overlap.
+   */
   readonly deletions = new Coalescer();
   #slot = NO_SLOT;
   #generation = 0;
@@ -142,13 +153,13 @@ export class Blob {
     return this.dataRo || this.mdRo;
   }
 
-  /** The blob's block in shared memory. EBADF when the blob is not open. */
+  /** The slot of the blob's block in shared memory. Throws EBADF when the blob is not open. */
   get slot(): number {
     if (this.#slot === NO_SLOT) throw new BlobstoreError('EBADF', `blob ${this.id} is closed`);
     return this.#slot;
   }
 
-  /** The generation of the blob's block, by which channels see that the blob is still the same. */
+  /** The generation of its block, by which channels check that the block still belongs to this blob. */
   get generation(): number {
     return this.#generation;
   }
@@ -157,6 +168,7 @@ export class Blob {
     return this.#slot !== NO_SLOT;
   }
 
+  /** The device cluster of cluster `index`, or 0. */
   clusterAt(index: number): DeviceCluster {
     return this.map.clusters.get(index) as DeviceCluster;
   }
@@ -172,16 +184,16 @@ export class Blob {
     this.state = 'dirty';
   }
 
-  /** Makes the blob read-only at the next sync. */
+  /** Marks the blob as read-only on disk, from its next sync on. */
   setReadOnly(): void {
     this.flags.dataRo |= DATA_RO_FLAG_READ_ONLY;
     this.state = 'dirty';
   }
 
   /**
-   * Sets an xattr.
-   * @param name - one character a byte
-   * @throws EPERM when the metadata is read-only, ENOMEM when name and value do not fit one page.
+   * Sets an xattr in memory.
+   * @param name - one character for each byte
+   * @throws EPERM when the metadata is read-only, ENOMEM when name and value do not fit into one page.
    */
   setXattr(name: string, value: Uint8Array, internal: boolean): void {
     this.#requireWritableMetadata('an xattr');
@@ -195,7 +207,10 @@ export class Blob {
     this.state = 'dirty';
   }
 
-  /** Removes an xattr. EPERM when the metadata is read-only, ENOENT when there is none of that name. */
+  /**
+   * Removes an xattr in memory. Throws EPERM when the metadata is read-only, ENOENT when there is no xattr of that
+   * name.
+   */
   removeXattr(name: string, internal: boolean): void {
     this.#requireWritableMetadata('an xattr');
     if (!(internal ? this.internalXattrs : this.xattrs).remove(name)) {
@@ -205,7 +220,10 @@ export class Blob {
     this.state = 'dirty';
   }
 
-  /** An internal xattr that holds a blob id; undefined when there is none. EINVAL when it is no id. */
+  /**
+   * The blob id in an internal xattr; undefined when there is no such xattr. Throws EINVAL when its value is not 8
+   * bytes long.
+   */
   internalId(name: string): BlobId | undefined {
     const value = this.internalXattrs.get(name);
     if (value === undefined) return undefined;
@@ -222,7 +240,7 @@ export class Blob {
     this.setXattr(name, idToBytes(id), true);
   }
 
-  /** What the chain of this blob is to hold. */
+  /** The content for the chain of this blob on disk. */
   chainContent(): ChainContent {
     return {
       id: this.id,
@@ -235,12 +253,14 @@ export class Blob {
     };
   }
 
-  /** The metadata page of each extent page, or 0. */
+  /** The metadata page of each extent page, or 0 where it is not allocated. */
   extentPageNumbers(): number[] {
     return Array.from({ length: this.extentPageCount }, (_, index) => this.map.extentPages.get(index));
   }
 
-  /** Takes a block in shared memory: channels can find the blob from now on. ENOMEM when too many are open. */
+  /**
+   * Allocates a block in shared memory, so that channels can find the blob. Throws ENOMEM when too many blobs are open.
+   */
   attach(): void {
     assert(this.#slot === NO_SLOT, 'a blob was opened twice');
     this.#slot = this.#shared.blobs.allocate();
@@ -249,13 +269,16 @@ export class Blob {
     this.publish();
   }
 
-  /** Gives the block back. */
+  /** Frees the block. Throws EBADF when there is none. */
   detach(): void {
     this.#shared.blobs.free(this.slot);
     this.#slot = NO_SLOT;
   }
 
-  /** Writes what channels need to know; call after every change of it, with the blob frozen if the map moved. */
+  /**
+   * Writes what channels need to know into the block. Call it after every change of that; if the map has moved, while
+   * the blob is frozen.
+   */
   publish(): void {
     if (this.#slot === NO_SLOT) return;
     const { blobs } = this.#shared;
@@ -273,7 +296,7 @@ export class Blob {
     blobs.store(this.#slot, BLOB.FLAGS, flags);
   }
 
-  /** Gives the lists back; the blob must not be used any more. */
+  /** Frees the block and the lists. The blob must not be used any more. */
   free(): void {
     this.isGone = true;
     if (this.#slot !== NO_SLOT) this.detach();
@@ -285,6 +308,7 @@ export class Blob {
   }
 }
 
+/** A blob id as 8 bytes, little endian. */
 export function idToBytes(id: BlobId): Uint8Array {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, id, true);

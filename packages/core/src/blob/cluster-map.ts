@@ -1,6 +1,6 @@
 /**
- * Where a blob's clusters are: the shared lists that channels read, and what of them the disk does not have yet. A snapshot
- * takes its original's map over as a whole.
+ * The map of a blob's clusters: the shared lists that channels read, and which parts of them are not on disk yet.
+ * Creating a snapshot moves the whole map of the original to the snapshot.
  */
 
 import type { MapArena } from '../shared/map-arena.js';
@@ -9,42 +9,51 @@ import type { Deferred } from '../steps/deferred.js';
 import type { DeviceCluster } from '../units/units.js';
 import { ArenaRun } from './arena-run.js';
 
-/** A cluster that an extent page, or without an extent table the chain, may name on disk. */
+/** A cluster that an extent page on disk may name (without an extent table: that the chain may name). */
 export interface UncertainCluster {
   cluster: DeviceCluster;
-  /** By its number in the blob; undefined without an extent table. */
+  /** The index of the extent page in the blob; undefined without an extent table. */
   extentPage: number | undefined;
 }
 
+/** A cluster that is being inserted into the map. */
 export interface Insertion {
   cluster: DeviceCluster;
-  /** Resolved when it has ended, well or not. */
+  /** Resolved when the insertion has ended, whether it succeeded or failed. */
   ended: Deferred;
 }
 
-/** The clusters in a map's list of uncertain ones. */
+/** The uncertain clusters of a map. */
 export function uncertainClusters(map: ClusterMap): DeviceCluster[] {
   return map.uncertain.map(({ cluster }) => cluster);
 }
 
+/** The cluster map of a blob. Metadata thread. */
 export class ClusterMap {
-  /** Device cluster of each cluster, or 0; longer than the blob after shrinking, until the blob is persisted. */
+  /**
+   * The device cluster of each cluster, or 0. After shrinking it is longer than the blob until the blob is persisted.
+   */
   readonly clusters: ArenaRun;
-  /** Metadata page of each extent page, or 0; longer than needed after shrinking, until the blob is persisted. */
+  /**
+   * The metadata page of each extent page, or 0. After shrinking it is longer than needed until the blob is persisted.
+   */
   readonly extentPages: ArenaRun;
-  /** Entries of `clusters`, within the blob's size, that are not 0. */
+  /** The number of entries of `clusters` within the blob's size that are not 0. */
   allocatedCount = 0;
-  /** Extent pages, by their number in the blob, whose copy on disk is not what memory has. */
+  /** Dirty extent pages, by index: memory differs from the copy on disk. */
   readonly dirtyExtentPages = new Set<number>();
-  /** Extent pages, by their number in the blob, that no root on disk names yet. */
+  /** Extent pages, by index, that no root on disk names yet. */
   readonly unrootedExtentPages = new Set<number>();
-  /** Cleared clusters that the map dropped, but an extent page on disk may still name. */
+  /** Cleared clusters that the map does not have any more, but that an extent page on disk may still name. */
   dropped: DeviceCluster[] = [];
-  /** Clusters that the map does not have because writing it failed; the disk may have them all the same. */
+  /** Clusters that are not in the map, because their write to disk failed. The disk may name them nevertheless. */
   uncertain: UncertainCluster[] = [];
-  /** Insertions that are being written, by the cluster's index in the blob: on disk they come before they come here. */
+  /**
+   * Insertions that are being written to disk, by cluster index in the blob. They come into `clusters` once they are on
+   * disk.
+   */
   readonly inserting = new Map<number, Insertion>();
-  /** Writes of extent pages that are under way. */
+  /** Writes of extent pages that are under way, by index. */
   readonly writes = new Map<number, Coalescer>();
 
   constructor(arena: MapArena) {
@@ -52,13 +61,13 @@ export class ClusterMap {
     this.extentPages = new ArenaRun(arena);
   }
 
-  /** The device cluster of a blob's cluster as the disk is to have it: with what is being inserted. */
+  /** The device cluster of a cluster as it must be written to disk, which includes insertions under way; or 0. */
   clusterForDisk(index: number): number {
     if (this.inserting.size === 0) return this.clusters.get(index);
     return this.inserting.get(index)?.cluster ?? this.clusters.get(index);
   }
 
-  /** Forgets every allocation. */
+  /** Removes all allocations from the map. Does not free the clusters. */
   clear(): void {
     this.clusters.clear();
     this.extentPages.clear();
@@ -67,7 +76,7 @@ export class ClusterMap {
     this.unrootedExtentPages.clear();
   }
 
-  /** Gives the lists back; the map must not be used any more. */
+  /** Frees the lists. The map must not be used any more. */
   free(): void {
     this.clusters.free();
     this.extentPages.free();

@@ -1,8 +1,9 @@
-/** A blob's xattrs in the order in which they were first set; names are strings of one character a byte. */
+/** A blob's xattrs in the order in which they were first set. Names are strings with one character for each byte. */
 
 import type { Xattr } from '../format/xattr.js';
 import { BlobstoreError } from '../units/error.js';
 
+/** A list of xattrs. Metadata thread. */
 export class XattrList {
   readonly #entries: Xattr[] = [];
 
@@ -14,23 +15,24 @@ export class XattrList {
     return this.#entries.length === 0;
   }
 
+  /** The value of an xattr; undefined when there is none of that name. */
   get(name: string): Uint8Array | undefined {
     return this.#find(name)?.value;
   }
 
-  /** Sets or replaces; a replaced xattr keeps its place. */
+  /** Adds an xattr at the end, or replaces its value in place. */
   set(name: string, value: Uint8Array): void {
     const found = this.#find(name);
     if (found) found.value = value;
     else this.#entries.push({ name, value });
   }
 
-  /** Adds at the end, whatever is there: for reading from disk. */
+  /** Adds at the end without a check for duplicates. For reading from disk. */
   append(xattr: Xattr): void {
     this.#entries.push(xattr);
   }
 
-  /** Answers whether the name was there. */
+  /** Removes an xattr. Returns false when there is none of that name. */
   remove(name: string): boolean {
     const index = this.#entries.findIndex((entry) => entry.name === name);
     if (index < 0) return false;
@@ -43,7 +45,10 @@ export class XattrList {
   }
 }
 
-/** A name as it is kept: its UTF-8 bytes, one character each. EINVAL when it holds a zero character. */
+/**
+ * Converts a name to its internal form: its UTF-8 bytes, one character for each. Throws EINVAL when it contains a zero
+ * character.
+ */
 export function nameToBytes(name: string): string {
   if (name.includes('\0')) throw new BlobstoreError('EINVAL', 'an xattr name cannot hold a zero character');
   return String.fromCharCode(...new TextEncoder().encode(name));
@@ -51,7 +56,7 @@ export function nameToBytes(name: string): string {
 
 const STRICT_UTF8 = new TextDecoder('utf-8', { fatal: true });
 
-/** A kept name as text; bytes that are no UTF-8 stay one character each. */
+/** Converts a name from its internal form to text. If its bytes are not UTF-8, each stays one character. */
 export function nameToText(bytes: string): string {
   try {
     return STRICT_UTF8.decode(Uint8Array.from(bytes, (char) => char.charCodeAt(0)));

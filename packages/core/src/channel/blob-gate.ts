@@ -1,10 +1,12 @@
 /**
- * The way into blobs and out of them on one channel: who goes in is counted in the channel's row; who meets a frozen blob
- * queues, in order, until it is thawed. See `metadata/freeze.ts` for the race between the two sides.
+ * Entering and leaving blobs on one channel. An operation that enters a blob is counted in the channel's row. An
+ * operation that finds its blob frozen is queued, in order, until the blob is thawed. See `metadata/freeze.ts` for the
+ * race with the freezer.
  *
- * On the metadata thread whoever thaws a blob tells its channels. Elsewhere the channel watches the frozen count itself while
- * something is queued; and a synchronous call stops its thread there. It must not when promise-form operations of the same
- * thread are inside blobs: the freezer may be waiting for them, and they for this thread.
+ * On the metadata thread, the operation that thaws a blob notifies the channels. On other threads, the channel itself
+ * watches the frozen count while operations are queued, and a synchronous call blocks the thread until the blob is
+ * thawed. A synchronous call must not block while promise-form operations of the same thread are inside blobs. That
+ * would be a deadlock: the freezer may wait for them, and they cannot go on while the thread is blocked.
  */
 
 import type { BlobBlocks } from '../shared/blob-blocks.js';
@@ -16,18 +18,19 @@ import { BlobstoreError } from '../units/error.js';
 import type { ChannelHost } from './host.js';
 import type { Transfer } from './transfer.js';
 
-/** Who waits for a blob to be thawed, and the promise of that. */
+/** An operation that waits for a blob to be thawed, and the functions that settle its promise. */
 interface Queued {
   readonly slot: number;
-  /** Runs then; without it, steps only want to know. */
+  /** The transfer whose part is run after the thaw; undefined for steps, which only wait for the thaw. */
   readonly transfer: Transfer | undefined;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
- * An operation inside a clone has met a frozen snapshot behind it. It must not wait inside the clone: whoever freezes the
- * snapshot may wait for the clone's counter too, which the two can share. It goes out, waits, and begins anew.
+ * Thrown when an operation inside a clone finds a snapshot behind it frozen. The operation must not wait inside the
+ * clone: the freezer of the snapshot may wait for the clone's counter as well, which the two blobs can share. It
+ * leaves, waits, and begins again.
  */
 export class FrozenBehind extends Error {
   readonly slot: number;
@@ -38,6 +41,7 @@ export class FrozenBehind extends Error {
   }
 }
 
+/** The gate of one channel. Only the channel's thread uses it. */
 export class BlobGate {
   readonly #host: ChannelHost;
   readonly #shared: SharedStore;
@@ -47,14 +51,14 @@ export class BlobGate {
   readonly #counters: Counters;
   readonly #runPart: (transfer: Transfer) => MaybePromise<void>;
   #queue: Queued[] = [];
-  /** Operations of this channel inside blobs. */
+  /** The number of operations of this channel that are inside blobs. */
   #insideCount = 0;
-  /** With what operations fail that would queue: the channel is closing. */
+  /** Set once the channel is closing: the error of operations that would be queued. */
   #ended: BlobstoreError | undefined;
-  /** Slots of which this channel watches the frozen count. */
+  /** The slots whose frozen count this channel watches. */
   readonly #watched = new Set<number>();
 
-  /** @param runPart - runs the part of a transfer that waited here, from outside the blob */
+  /** @param runPart - runs the queued part of a transfer; it is outside the blob then */
   constructor(host: ChannelHost, runPart: (transfer: Transfer) => MaybePromise<void>) {
     this.#host = host;
     this.#runPart = runPart;
@@ -65,18 +69,21 @@ export class BlobGate {
     this.#counters = this.#table.counters(host.row);
   }
 
-  /** Operations that wait for a blob to be thawed. */
+  /** The number of operations that wait for a blob to be thawed. */
   get depth(): number {
     return this.#queue.length;
   }
 
-  /** Goes in without a look whether the blob is frozen; the caller looks. */
+  /** Enters a blob without checking whether it is frozen; the caller must check that. */
   enter(slot: number): void {
     this.#insideCount++;
     this.#counters.enter(slot);
   }
 
-  /** Goes in, or answers false, outside, when the blob is frozen. Those that queued for it before go first. */
+  /**
+   * Enters a blob. Returns false, without entering, when it is frozen. If it has been thawed, operations queued for it
+   * run first.
+   */
   tryEnter(slot: number): boolean {
     if (this.#queue.length > 0 && !this.isFrozen(slot)) this.thaw(slot);
     this.enter(slot);
@@ -85,24 +92,24 @@ export class BlobGate {
     return false;
   }
 
-  /** Goes in, waiting while the blob is frozen. */
+  /** Enters a blob, and waits while it is frozen. */
   *enterSteps(slot: number): Steps<void> {
     while (!this.tryEnter(slot)) yield this.#thawed(slot);
   }
 
-  /** Goes into a blob that is behind another one; throws `FrozenBehind` when it is frozen. */
+  /** Enters a blob that is behind another one. Throws `FrozenBehind` when it is frozen. */
   enterBehind(slot: number): void {
     if (!this.tryEnter(slot)) throw new FrozenBehind(slot);
   }
 
-  /** Goes out; wakes who waits for that. */
+  /** Leaves a blob, and wakes the freezers if there are any. */
   leave(slot: number): void {
     this.#insideCount--;
     const left = this.#counters.leave(slot);
     if (left === 0 && this.#table.hasDrainWaiters) this.#host.metadata.drained();
   }
 
-  /** Goes out of all, and empties the list. */
+  /** Leaves all listed blobs, and empties the list. */
   leaveAll(slots: number[]): void {
     for (const slot of slots) this.leave(slot);
     slots.length = 0;
@@ -114,8 +121,9 @@ export class BlobGate {
   }
 
   /**
-   * Waits for a frozen blob to be thawed. The promise of a transfer settles as its part does, which runs then; steps give none.
-   * Rejects when the channel is closed meanwhile.
+   * Queues until a frozen blob is thawed. With a transfer, its part is run after the thaw, and the promise settles as
+   * the part does. Steps pass no transfer; for them the promise resolves at the thaw. Rejects when the channel is
+   * closed or the store has ended.
    */
   queue(slot: number, transfer?: Transfer): Promise<void> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
@@ -125,7 +133,10 @@ export class BlobGate {
     });
   }
 
-  /** Stops this thread until a blob is thawed. EBUSY where it must not; throws as the store does when that has ended. */
+  /**
+   * Blocks this thread until a blob is thawed. Throws EBUSY where the thread must not block; EIO or EBADF when the
+   * store has ended.
+   */
   blockUntilThawed(slot: number): void {
     this.requireMayBlock();
     while (this.isFrozen(slot)) {
@@ -135,18 +146,18 @@ export class BlobGate {
   }
 
   /**
-   * EBUSY unless this thread may stop until the metadata thread has frozen a blob, or thawed one, or waited for who does. The
-   * caller is outside of all.
+   * Throws EBUSY unless this thread may block until the metadata thread has frozen or thawed a blob. The caller must be
+   * outside all blobs.
    */
   requireMayBlock(): void {
     if (!this.#host.isMetadataThread && this.#insideCount === 0) return;
     const reason = this.#host.isMetadataThread
       ? 'an operation of this thread, such as a snapshot, has frozen the blob'
-      : 'what it waits for may wait for operations in promise form of this thread, which are inside a blob';
+      : 'promise-form operations of this thread are inside a blob, and what it waits for may wait for them';
     throw new BlobstoreError('EBUSY', `a synchronous call would wait for ever: ${reason}; use the promise form`);
   }
 
-  /** Runs the operations that queued while a blob was frozen, in order. */
+  /** Runs the operations that were queued while a blob was frozen, in order. */
   thaw(slot: number): void {
     const ready = this.#queue.filter((queued) => queued.slot === slot);
     if (ready.length === 0) return;
@@ -154,7 +165,7 @@ export class BlobGate {
     for (const queued of ready) this.#resume(queued);
   }
 
-  /** Ends every queued operation with an error, and each that would queue from now on. */
+  /** Rejects all queued operations with an error, and all that would be queued from now on. */
   end(error: BlobstoreError): void {
     this.#ended = error;
     this.#abortQueued(error);
@@ -176,7 +187,7 @@ export class BlobGate {
     }
   }
 
-  /** Gives the row back; nothing may be inside. */
+  /** Frees the row. No operation may be inside a blob. */
   close(): void {
     this.#table.release(this.#row);
   }
@@ -185,7 +196,10 @@ export class BlobGate {
     return { promise: () => this.queue(slot), block: () => this.blockUntilThawed(slot) };
   }
 
-  /** Watches the frozen count of a blob for which operations queue, until none does. */
+  /**
+   * Watches the frozen count of a blob while operations are queued for it. On the metadata thread the thaw calls `thaw`
+   * instead.
+   */
   #watch(slot: number): void {
     if (this.#host.isMetadataThread || this.#watched.has(slot)) return;
     this.#watched.add(slot);
@@ -202,7 +216,7 @@ export class BlobGate {
     this.#watched.delete(slot);
   }
 
-  /** With what operations fail, once the store has ended. */
+  /** The error of operations once the store has ended; undefined while it is open. */
   #ending(): BlobstoreError | undefined {
     try {
       this.#shared.requireAlive();

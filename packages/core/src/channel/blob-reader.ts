@@ -1,6 +1,6 @@
 /**
- * Reading of a part of a blob, within one cluster: from the blob's own cluster, or from what is behind it, through any number
- * of snapshots. Makes no object where devices are synchronous and no blob is frozen.
+ * Reads a part of a blob, within one cluster: from the blob's own cluster, or from what is behind it, through any
+ * number of snapshots. Allocates no objects where devices are synchronous and no blob is frozen.
  */
 
 import type { DeviceChannel } from '../device/block-device.js';
@@ -14,6 +14,7 @@ import type { ChannelHost } from './host.js';
 import { lookUpCluster, OP } from './operation.js';
 import { Transfer } from './transfer.js';
 
+/** Runs the read transfers of one channel. */
 export class BlobReader {
   readonly #host: ChannelHost;
   readonly #gate: BlobGate;
@@ -27,16 +28,19 @@ export class BlobReader {
     this.#externals = externals;
   }
 
-  /** Reads a transfer's part. Inside the blob; throws `FrozenBehind` when a snapshot on the way to the data is frozen. */
+  /**
+   * Reads the part of a transfer. The caller is inside the blob. Throws `FrozenBehind` when a snapshot on the way to
+   * the data is frozen.
+   */
   readPart(transfer: Transfer): MaybePromise<void> {
     return this.#read(transfer, true);
   }
 
-  /** A new buffer with what a whole cluster reads as that the blob has not allocated. Inside the blob. */
+  /** Reads what a whole unallocated cluster reads as, into a new buffer. The caller is inside the blob. */
   *readWholeBehind(slot: number, cluster: BlobCluster): Steps<Uint8Array> {
     const { geometry } = this.#host;
     const buffer = new Uint8Array(geometry.clusterBytes);
-    // One of its own: where these steps cannot wait they end, and the read goes on.
+    // Not from the free list: if these steps are run synchronously and cannot wait, they end while the read goes on.
     const transfer = new Transfer(geometry);
     const offset = geometry.clusterToIoUnit(cluster);
     transfer.begin(OP.READ, { slot, generation: 0 }, buffer, 0, offset, geometry.ioUnitsPerCluster, false);
@@ -46,9 +50,9 @@ export class BlobReader {
   }
 
   /**
-   * Reads a part of a blob that the caller is inside. Goes through the snapshots behind it in a loop, since there may be more of
-   * them than fit any stack, and is inside all of them until the transfer has ended.
-   * @param own - false: what is behind the blob, whether it has the cluster or not
+   * Reads a part of a blob; the caller is inside it. Walks the snapshots behind it in a loop, because there may be more
+   * than a recursion has stack for. Is inside all of them until the transfer has ended.
+   * @param own - false to read what is behind the blob, even if the blob has allocated the cluster
    */
   #read(transfer: Transfer, own: boolean): MaybePromise<void> {
     const { shared } = this.#host;
@@ -60,7 +64,7 @@ export class BlobReader {
     let pending: MaybePromise<void>;
     try {
       for (;;) {
-        // A clone may be longer than its snapshot.
+        // A clone may have more clusters than its snapshot.
         const isPastEnd = cluster >= blobs.load(at, BLOB.CLUSTER_COUNT) >>> 0;
         if (!isPastEnd && (own || depth > 0)) entry = lookUpCluster(shared, at, cluster);
         const backKind = isPastEnd ? BACK.ZEROES : blobs.load(at, BLOB.BACK_KIND);
@@ -86,7 +90,7 @@ export class BlobReader {
     return undefined;
   }
 
-  /** Goes out of the `depth` snapshots behind a blob: what is behind one is looked up while still inside. */
+  /** Leaves the `depth` snapshots behind a blob. Looks up what is behind each one before it leaves it. */
   #leaveBehind(slot: number, depth: number): void {
     const { blobs } = this.#host.shared;
     let at = slot;
@@ -106,7 +110,7 @@ export class BlobReader {
     }
   }
 
-  /** @param at - slot of the external clone that is the blob, or behind it */
+  /** @param at - slot of the external clone: the blob itself, or a snapshot behind it */
   #readExternal(transfer: Transfer, at: number): MaybePromise<void> {
     const external = this.#externals.get(at);
     if (!(external instanceof Promise)) return this.#readFrom(external, transfer);

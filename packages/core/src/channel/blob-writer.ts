@@ -1,4 +1,4 @@
-/** Changing of a part of a blob, within one cluster: writes, zeroes and unmaps. */
+/** Changes a part of a blob, within one cluster: writes, zeroes and unmaps. */
 
 import type { DeviceChannel } from '../device/block-device.js';
 import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
@@ -12,6 +12,7 @@ import type { ChannelHost } from './host.js';
 import { lookUpCluster, OP, pastTheEnd, readOnly, requireSameBlob } from './operation.js';
 import type { Transfer } from './transfer.js';
 
+/** Runs the changing transfers of one channel. */
 export class BlobWriter {
   readonly #host: ChannelHost;
   readonly #gate: BlobGate;
@@ -26,9 +27,11 @@ export class BlobWriter {
   }
 
   /**
-   * Makes a transfer's change to the blob. Inside the blob; throws `FrozenBehind` when a snapshot on the way to data that is to
-   * be copied is frozen. Where the cluster is being allocated for an earlier transfer of this channel, a later one waits: the
-   * map can have the cluster before that one has the answer and writes, and would be overtaken.
+   * Applies the change of a transfer's part. The caller is inside the blob. Throws `FrozenBehind` when a snapshot on
+   * the way to data that must be copied is frozen.
+   *
+   * If the cluster is being allocated for an earlier transfer of this channel, a later transfer waits. The cluster can
+   * be in the map before the earlier transfer has the reply and writes, and the later transfer could overtake it.
    */
   changePart(transfer: Transfer): MaybePromise<void> {
     const { geometry, shared } = this.#host;
@@ -74,7 +77,7 @@ export class BlobWriter {
     const { slot, cluster, blocking } = transfer;
     const change = (entry: number) => this.#changeAllocated(transfer, entry);
     if (yield* this.#allocator.allocate(slot, cluster, blocking, change)) return;
-    this.#requireWritable(slot); // the insertion may have synced that it no longer is
+    this.#requireWritable(slot); // the insertion may have synced the blob, and with that made it read-only
     const entry = lookUpCluster(this.#host.shared, slot, cluster);
     assert(entry !== 0, 'an allocated cluster is not in the map');
     yield* wait(change(entry));
@@ -87,8 +90,9 @@ export class BlobWriter {
   }
 
   /**
-   * Asks for a cluster's release from outside the blob, since the metadata thread freezes it for that. Where another operation
-   * is in the way it is waited for; where that one counts on the cluster, it is only unmapped.
+   * Requests the release of a cluster. Leaves the blob for that, because the metadata thread freezes it. If another
+   * operation has the blob frozen, waits and tries again. If another operation relies on the blob's clusters
+   * (`locked`), only unmaps the cluster.
    */
   *#releaseOutside({ slot, generation, cluster, blocking }: Transfer): Steps<void> {
     let isInside = false;
@@ -105,7 +109,7 @@ export class BlobWriter {
         isInside = false;
       }
     } finally {
-      if (!isInside) this.#gate.enter(slot); // the caller leaves it once more
+      if (!isInside) this.#gate.enter(slot); // because the caller leaves the blob
     }
   }
 

@@ -1,9 +1,10 @@
 /**
- * A channel: one thread's way to the data of a store's blobs. Each operation is checked, taken apart at cluster boundaries,
- * and each part looked up in the shared cluster map and sent to the device, right on the calling thread.
+ * A channel: one thread's access to the data of a store's blobs. Each operation is checked and split at cluster
+ * boundaries. Each part is looked up in the shared cluster map and sent to the device, all on the calling thread.
  *
- * The `…Sync` forms need synchronous devices; reading then makes no object and no promise. The promise forms work on all.
- * Offsets and lengths are in io units. One thread uses a channel.
+ * The `…Sync` methods need synchronous devices; a read then allocates no object and no promise. The promise methods
+ * work with all devices. Offsets and counts are in io units, `bufferOffset` is in bytes. Only the thread that made a
+ * channel can use it.
  */
 
 import type { DeviceChannel, RequestOptions } from '../device/block-device.js';
@@ -23,6 +24,7 @@ import { OP } from './operation.js';
 import { isRef } from './request-checks.js';
 import { type TransferCounts, Transfers } from './transfers.js';
 
+/** A channel. Only the thread that made it can use it. */
 export class Channel {
   readonly #host: ChannelHost;
   readonly #device: DeviceChannel;
@@ -33,7 +35,10 @@ export class Channel {
   readonly #blobs: BlobBlocks;
   readonly #maps: MapArena;
   readonly #life: StoreLife | undefined;
-  /** Transfers are counted, because those who freeze blobs run at the same time. */
+  /**
+   * True when the fast path counts its transfers as inside a blob, because freezers run on another thread at the same
+   * time.
+   */
   readonly #isCounted: boolean;
   #hasFastPath: boolean;
   readonly #ioUnitsPerCluster: number;
@@ -59,55 +64,64 @@ export class Channel {
     this.#blocksPerIoUnit = host.geometry.blocksPerIoUnit;
   }
 
-  /** True for a channel, and not for what merely looks like one. */
+  /** True only for a real `Channel`, not for an object of the same shape. */
   static is(value: unknown): value is Channel {
     return typeof value === 'object' && value !== null && #host in value;
   }
 
-  /** Operations in promise form that have not ended. */
+  /** The number of promise-form operations that have not ended. */
   get outstanding(): number {
     return this.#transfers.outstanding;
   }
 
-  /** The channel's transfers: while no operation is under way, all of them are free. */
+  /** Counts of the transfers of this channel. All of them are free while no operation is under way. */
   get transfers(): TransferCounts {
     return this.#transfers.counts;
   }
 
-  /** Operations that wait for a blob to be unfrozen. */
+  /** The number of operations that wait for a blob to be thawed. */
   get frozenDepth(): number {
     return this.#gate.depth;
   }
 
   /**
-   * As `readSync` where that needs to wait for nobody: within one cluster that is allocated, of a blob that is not frozen, on a
-   * synchronous device. Otherwise answers false, with nothing done; `read` finds out what to do, and whether it is an error.
+   * Reads as `readSync`, if that is possible without waiting: within one allocated cluster, of a blob that is not
+   * frozen, on a synchronous device. Otherwise, and for wrong arguments, does nothing and returns false; then `read`
+   * waits where it must, or reports the error. Throws EIO when the device fails.
    */
   tryReadNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
     return isRef(blob) && this.#fastPath(false, blob.slot, blob.generation, buffer, bufferOffset, offset, count);
   }
 
-  /** As `writeSync`; otherwise as `tryReadNow`. */
+  /** Writes as `writeSync`, if that is possible without waiting; see `tryReadNow`. */
   tryWriteNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
     return isRef(blob) && this.#fastPath(true, blob.slot, blob.generation, buffer, bufferOffset, offset, count);
   }
 
   /**
-   * Reads `count` io units from `offset` on into `buffer`, from byte `bufferOffset` on.
-   * @throws EINVAL outside the blob or the buffer, EIO of the device, EBADF closed, ENOTSUP asynchronous device.
+   * Reads `count` io units, starting at io unit `offset`, into `buffer`, starting at byte `bufferOffset`.
+   * @throws EINVAL for a range outside the blob or the buffer, EIO when the device fails or the store has failed, EBADF
+   * when the blob, the channel or the store is closed, ENOTSUP on an asynchronous device, EBUSY when it would have to
+   * wait for an operation of this thread.
    */
   readSync(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): void {
     if (this.tryReadNow(blob, buffer, offset, count, bufferOffset)) return;
     this.#transfers.runSync(OP.READ, blob, buffer, bufferOffset, offset, count);
   }
 
-  /** Writes; otherwise as `readSync`. Also EPERM read-only, ENOSPC no cluster left for a thin blob. */
+  /**
+   * Writes `count` io units, starting at io unit `offset`, from `buffer`, starting at byte `bufferOffset`.
+   * @throws as `readSync`; also EPERM for a read-only blob, ENOSPC when there is no free cluster for a thin blob.
+   */
   writeSync(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): void {
     if (this.tryWriteNow(blob, buffer, offset, count, bufferOffset)) return;
     this.#transfers.runSync(OP.WRITE, blob, buffer, bufferOffset, offset, count);
   }
 
-  /** Reads into buffers one after another; their lengths add up to `count` io units. The device is given `options`. */
+  /**
+   * Reads `count` io units into the buffers, one after another. Their lengths must add up to that. `options` is passed
+   * to the device.
+   */
   readvSync(
     blob: BlobRef,
     buffers: readonly Uint8Array[],
@@ -118,7 +132,10 @@ export class Channel {
     this.#transfers.runSync(OP.READV, blob, { buffers, options }, 0, offset, count);
   }
 
-  /** Writes from buffers one after another; their lengths add up to `count` io units. The device is given `options`. */
+  /**
+   * Writes `count` io units from the buffers, one after another. Their lengths must add up to that. `options` is passed
+   * to the device.
+   */
   writevSync(
     blob: BlobRef,
     buffers: readonly Uint8Array[],
@@ -129,30 +146,33 @@ export class Channel {
     this.#transfers.runSync(OP.WRITEV, blob, { buffers, options }, 0, offset, count);
   }
 
-  /** Makes io units read as zeroes; unallocated clusters are allocated. */
+  /** Makes io units read as zeroes. Allocates unallocated clusters. */
   writeZeroesSync(blob: BlobRef, offset: number, count: number): void {
     this.#transfers.runSync(OP.WRITE_ZEROES, blob, undefined, 0, offset, count);
   }
 
   /**
-   * Makes allocated io units read as zeroes, and gives whole clusters back where nothing behind the blob would show through.
-   * Unallocated clusters stay as they are.
+   * Makes allocated io units read as zeroes. Frees whole clusters of a thin blob with nothing but zeroes behind it.
+   * Unallocated clusters stay as they are, whatever they read as.
    */
   unmapSync(blob: BlobRef, offset: number, count: number): void {
     this.#transfers.runSync(OP.UNMAP, blob, undefined, 0, offset, count);
   }
 
-  /** As `readSync`; waits where it must. ENOMEM when the channel has as many requests as it takes. */
+  /**
+   * As `readSync`, but waits where it must, on any device. Rejects with ENOMEM when the channel has as many requests
+   * under way as it takes.
+   */
   read(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): Promise<void> {
     return this.#transfers.run(OP.READ, blob, buffer, bufferOffset, offset, count);
   }
 
-  /** As `writeSync`; waits where it must. */
+  /** As `writeSync`, but waits where it must, as `read` does. */
   write(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): Promise<void> {
     return this.#transfers.run(OP.WRITE, blob, buffer, bufferOffset, offset, count);
   }
 
-  /** As `readvSync`; waits where it must. */
+  /** As `readvSync`, but waits where it must, as `read` does. */
   readv(
     blob: BlobRef,
     buffers: readonly Uint8Array[],
@@ -163,7 +183,7 @@ export class Channel {
     return this.#transfers.run(OP.READV, blob, { buffers, options }, 0, offset, count);
   }
 
-  /** As `writevSync`; waits where it must. */
+  /** As `writevSync`, but waits where it must, as `read` does. */
   writev(
     blob: BlobRef,
     buffers: readonly Uint8Array[],
@@ -174,17 +194,20 @@ export class Channel {
     return this.#transfers.run(OP.WRITEV, blob, { buffers, options }, 0, offset, count);
   }
 
-  /** As `writeZeroesSync`; waits where it must. */
+  /** As `writeZeroesSync`, but waits where it must, as `read` does. */
   writeZeroes(blob: BlobRef, offset: number, count: number): Promise<void> {
     return this.#transfers.run(OP.WRITE_ZEROES, blob, undefined, 0, offset, count);
   }
 
-  /** As `unmapSync`; waits where it must. */
+  /** As `unmapSync`, but waits where it must, as `read` does. */
   unmap(blob: BlobRef, offset: number, count: number): Promise<void> {
     return this.#transfers.run(OP.UNMAP, blob, undefined, 0, offset, count);
   }
 
-  /** Allocates a cluster with the content that it reads as now; nothing if it is allocated. For inflate. */
+  /**
+   * Allocates a cluster and gives it the content that it reads as. Does nothing if it is allocated already. For
+   * inflate.
+   */
   *allocate(blob: BlobRef, index: BlobCluster): Steps<void> {
     for (;;) {
       let behind: FrozenBehind;
@@ -202,22 +225,28 @@ export class Channel {
     }
   }
 
-  /** EBUSY when this thread must not stop, because what it would wait for may wait for operations of this channel. */
+  /**
+   * Throws EBUSY when this thread must not block, because what it would wait for may wait for operations of this
+   * channel.
+   */
   requireMayBlock(): void {
     this.#gate.requireMayBlock();
   }
 
-  /** Runs the operations that queued while a blob was frozen, in order. */
+  /** Runs the operations that were queued while a blob was frozen, in order. */
   thaw(slot: number): void {
     this.#gate.thaw(slot);
   }
 
-  /** Closes the channel to what is behind an external clone, if there is one. */
+  /** Closes the channel to the device behind an external clone, if there is one. */
   closeExternal(slot: number): void {
     this.#externals.close(slot);
   }
 
-  /** Ends the channel: queued operations fail with EIO, those under way are waited for. Twice is once. */
+  /**
+   * Closes the channel: queued operations fail with EIO, and those under way are waited for. A second call does
+   * nothing.
+   */
   *close(): Steps<void> {
     if (this.#transfers.isClosed) return;
     this.#transfers.close();
@@ -237,9 +266,9 @@ export class Channel {
   }
 
   /**
-   * The shortest way: a transfer within one allocated cluster of a blob that is not frozen. Answers false, with nothing done,
-   * when it is anything else; the long way finds out what, and checks the arguments for errors. The device checks the range
-   * of the buffer.
+   * The fast path: a transfer within one allocated cluster of a blob that is not frozen. Otherwise does nothing and
+   * returns false; the slow path then finds out the reason, and checks the arguments. The device checks that the range
+   * is within the buffer.
    */
   #fastPath(
     isWrite: boolean,
@@ -250,17 +279,17 @@ export class Channel {
     offset: number,
     count: number,
   ): boolean {
-    // What is no number would be taken for one here.
+    // The arithmetic below would convert other types to numbers.
     if (typeof offset !== 'number' || typeof count !== 'number' || typeof slot !== 'number') return false;
     const cluster = Math.floor(offset / this.#ioUnitsPerCluster);
     const within = offset - cluster * this.#ioUnitsPerCluster;
     if (!this.#hasFastPath || !(within >= 0 && count > 0 && within + count <= this.#ioUnitsPerCluster)) return false;
-    // Whoever freezes blobs runs on the metadata thread, and there not before the transfer is over.
+    // Blobs are frozen only on the metadata thread. If this is that thread, none is frozen before this call returns.
     if (!this.#isCounted)
       return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
     this.#life?.glance();
-    if (!this.#blobs.hasSlot(slot)) return false; // it has no frozen count to look at
-    if (this.#gate.depth > 0) return false; // a queued transfer of this blob goes first, even if the blob is thawed already
+    if (!this.#blobs.hasSlot(slot)) return false; // there is no frozen count to check
+    if (this.#gate.depth > 0) return false; // a transfer queued for this blob must run first, even if the blob is thawed already
     if (!this.#gate.tryEnter(slot)) return false;
     try {
       return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);

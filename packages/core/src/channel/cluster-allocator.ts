@@ -1,7 +1,7 @@
 /**
- * Allocation of a blob's cluster when it is first written: a cluster is claimed, gets the content that the blob's cluster
- * reads as (copy on write), and is inserted into the map by the metadata thread. Operations of a channel that want the same
- * cluster wait for one allocation.
+ * Allocates a blob's cluster at its first write: claims a cluster, gives it the content that the blob's cluster reads
+ * as (copy on write), and has the metadata thread insert it into the map. If several operations of a channel need the
+ * same cluster, they wait for one allocation.
  */
 
 import type { DeviceChannel } from '../device/block-device.js';
@@ -16,18 +16,21 @@ import type { BlobReader } from './blob-reader.js';
 import type { ChannelHost } from './host.js';
 import { lookUpCluster } from './operation.js';
 
-/** An allocation that is under way, and who waits for its end. */
+/** An allocation that is under way, and the operations that wait for its end. */
 interface Allocation {
   waiters: (() => void)[];
 }
 
-/** Where the content of a cluster comes from that is about to be allocated. */
+/** The source of the content of a cluster that is being allocated. */
 type ClusterSource = { kind: 'zeroes' } | { kind: 'read' } | { kind: 'device'; lba: number };
 
-/** Puts data into a device cluster, on a synchronous device. */
+/** Writes data to a device cluster, on a synchronous device. */
 export type Fill = (cluster: DeviceCluster) => unknown;
 
-/** Data being put into a cluster that is nobody's yet: whoever gets it next must not find it there. */
+/**
+ * A write of data to a cluster that is not in a map yet. If the cluster is not inserted, it must be cleared, so that
+ * the next blob that gets it cannot read the data.
+ */
 class Filling {
   hasBegun = false;
   readonly #cluster: DeviceCluster;
@@ -39,6 +42,7 @@ class Filling {
     this.#fill = fill;
   }
 
+  /** Runs the write. Keeps its error for `hasEnded`. */
   start(): void {
     this.hasBegun = true;
     try {
@@ -48,7 +52,7 @@ class Filling {
     }
   }
 
-  /** True when the data is there; throws what went wrong. */
+  /** True once the data is written. Throws the error of the write, if it failed. */
   hasEnded(): boolean {
     if (this.#failure) throw this.#failure.error;
     return this.hasBegun;
@@ -59,6 +63,7 @@ function keyOf(slot: number, cluster: BlobCluster): number {
   return slot * 2 ** 32 + cluster;
 }
 
+/** The allocations of one channel. */
 export class ClusterAllocator {
   readonly #host: ChannelHost;
   readonly #gate: BlobGate;
@@ -73,7 +78,10 @@ export class ClusterAllocator {
     this.#reader = reader;
   }
 
-  /** Resolves when the allocation of a cluster that is under way on this channel has ended; undefined when none is. */
+  /**
+   * A promise that resolves when the allocation of a cluster by this channel has ended; undefined when none is under
+   * way.
+   */
   whenEnded(slot: number, cluster: BlobCluster): Promise<void> | undefined {
     if (this.#underWay.size === 0) return undefined;
     const underWay = this.#underWay.get(keyOf(slot, cluster));
@@ -81,11 +89,13 @@ export class ClusterAllocator {
   }
 
   /**
-   * Allocates a cluster unless it is, or waits for who is doing so on this channel. Inside the blob; throws `FrozenBehind`
-   * when a snapshot on the way to the content is frozen. A synchronous call waits for nobody on its own thread: if two allocate
-   * the same cluster, the second to be inserted gives its own back.
-   * @param fill - puts data into the cluster: on another thread than the metadata thread, while that one inserts it
-   * @returns whether `fill` has done so
+   * Allocates a cluster, unless it is allocated already, or waits for the allocation that this channel has under way.
+   * The caller is inside the blob. Throws `FrozenBehind` when a snapshot on the way to the content is frozen. A
+   * synchronous call on a thread other than the metadata thread does not wait for operations of its own thread: if two
+   * of them allocate the same cluster, the second to be inserted releases its cluster.
+   * @param fill - writes data to the new cluster. Called only on threads other than the metadata thread, while that one
+   * inserts the cluster.
+   * @returns whether `fill` has written the data
    */
   *allocate(slot: number, cluster: BlobCluster, blocking: boolean, fill?: Fill): Steps<boolean> {
     const key = keyOf(slot, cluster);
@@ -95,7 +105,7 @@ export class ClusterAllocator {
         if (blocking && !this.#host.isMetadataThread) {
           if (yield* this.#copyOnWrite(slot, cluster, fill)) return true;
         } else yield new Promise<void>((resolve) => underWay.waiters.push(resolve));
-        continue; // if that one failed, this operation tries itself
+        continue; // if that allocation has failed, this operation tries it itself
       }
       const allocation: Allocation = { waiters: [] };
       this.#underWay.set(key, allocation);
@@ -109,7 +119,10 @@ export class ClusterAllocator {
     return false;
   }
 
-  /** Three ways: nothing to copy where zeroes are behind, a copy by the device, or a read and a write. */
+  /**
+   * Gives a claimed cluster its content and inserts it. Three cases: zeroes, with nothing to copy; a copy by the
+   * device; a read and a write.
+   */
   *#copyOnWrite(slot: number, cluster: BlobCluster, fill: Fill | undefined): Steps<boolean> {
     const { metadata, shared } = this.#host;
     const inside: number[] = [];
@@ -130,8 +143,8 @@ export class ClusterAllocator {
         yield* this.#writeWhole(claimed.cluster, buffer);
       }
       this.#gate.leaveAll(inside);
-      inserted = true; // also when it fails: the map may have it then
-      // Without a high-water mark nobody would clear a cluster that has data, and is in no map after a crash.
+      inserted = true; // even if this fails, because the map may have the cluster then
+      // Without a high-water mark, recovery would not clear a cluster that has data but is in no map after a crash.
       const mayFill = !this.#host.isMetadataThread && this.#host.device.synchronous && shared.highWater !== NONE_U32;
       const filling = fill && mayFill ? new Filling(claimed.cluster, fill) : undefined;
       const meanwhile = filling && (() => filling.start());
@@ -163,8 +176,8 @@ export class ClusterAllocator {
   }
 
   /**
-   * Finds what a cluster reads as. Where the device can copy it, the snapshots on the way to it are entered, and listed in
-   * `inside`: none may let go of the cluster before the copy is done.
+   * Finds the source of what a cluster reads as. If the device can copy it, enters the snapshots on the way to it and
+   * lists them in `inside`, so that none of them can release the cluster before the copy has ended.
    */
   *#findSource(slot: number, cluster: BlobCluster, inside: number[]): Steps<ClusterSource> {
     const { geometry, shared, device } = this.#host;

@@ -1,15 +1,20 @@
-/** A channel's own channels to the devices behind external clones: opened when first needed, one for each such blob. */
+/**
+ * The channels to the devices behind external clones, of one channel of the store: one for each such blob, opened on
+ * first use.
+ */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import type { MaybePromise } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 import type { ChannelHost } from './host.js';
 
+/** A device behind an external clone, and the open channel to it. */
 export interface ExternalChannel {
   device: BlockDevice;
   channel: DeviceChannel;
 }
 
+/** The channels to devices behind external clones. */
 export class ExternalChannels {
   readonly #host: ChannelHost;
   readonly #open = new Map<number, ExternalChannel>();
@@ -18,7 +23,10 @@ export class ExternalChannels {
     this.#host = host;
   }
 
-  /** The channel to what is behind the external clone in a slot. EIO when that is missing. */
+  /**
+   * The channel to the device behind the external clone in a slot. Throws (or rejects with) EIO when there is no
+   * device.
+   */
   get(slot: number): MaybePromise<ExternalChannel> {
     const device = this.#host.externalDevice(slot);
     if (device instanceof Promise) return device.then((opened) => this.#of(slot, opened));

@@ -1,4 +1,4 @@
-/** What a channel needs of the store that it belongs to, wherever the metadata thread is. */
+/** What a channel needs from its store, on the metadata thread and on other threads. */
 
 import type { BlockDevice } from '../device/block-device.js';
 import type { ClaimedCluster } from '../shared/claim-cluster.js';
@@ -7,22 +7,24 @@ import type { MaybePromise, Steps } from '../steps/steps.js';
 import type { Geometry } from '../units/geometry.js';
 import type { BlobCluster } from '../units/units.js';
 
-/** An open blob as channels know it. */
+/** A reference to an open blob. */
 export interface BlobRef {
-  /** Its block in shared memory. */
+  /** The slot of its block in shared memory. */
   readonly slot: number;
-  /** What the block's generation must be; otherwise the blob was closed meanwhile. */
+  /** The generation that the block must have; if it has another one, the blob was closed. */
   readonly generation: number;
 }
 
 /**
- * The metadata thread, as a channel asks it. A channel on another thread waits for the answers of its steps by a promise or by
- * stopping its thread, as the operation was called.
+ * The requests of a channel to the metadata thread. A channel on another thread waits for the replies: in promise-form
+ * operations by a promise, in synchronous ones by blocking its thread.
  */
 export interface MetadataPort {
   /**
-   * Makes a claimed cluster part of a blob; `exists` when another one was faster, then the claim is still the caller's.
-   * @param meanwhile - what this thread can do while the metadata thread is about it, if that is another one; it does not throw
+   * Inserts a claimed cluster into the map of a blob. Returns `exists` if the map has another cluster there already;
+   * the caller then still owns the claim.
+   * @param meanwhile - called while the metadata thread, if that is another thread, handles the request; it must not
+   * throw
    */
   insertCluster(
     slot: number,
@@ -30,32 +32,37 @@ export interface MetadataPort {
     claimed: ClaimedCluster,
     meanwhile?: () => void,
   ): Steps<'inserted' | 'exists'>;
-  /** Makes the high-water mark on disk higher than a claimed cluster, which may be given data then. */
+  /** Raises the high-water mark on disk above a claimed cluster, which may be given data then. */
   raiseHighWater(cluster: number): Steps<void>;
-  /** Clears a claimed cluster if it was written, and gives the claim back. */
+  /** Clears a claimed cluster if it was written, and releases the claim. */
   discardCluster(slot: number, claimed: ClaimedCluster, written: boolean): Steps<void>;
   /**
-   * Unmaps a whole cluster of a blob, and gives it back if nothing behind it would show through. Answers `frozen` or `locked`,
-   * with nothing done, when another operation has the blob frozen, or counts on its clusters. EBADF when it was closed.
+   * Unmaps a whole cluster of a blob, and frees it if no data behind the blob would show through. Does nothing and
+   * returns `frozen` when another operation has frozen the blob, `locked` when another operation relies on its
+   * clusters. Throws EBADF when the blob was closed.
    */
   releaseCluster(ref: BlobRef, index: BlobCluster): Steps<'done' | 'frozen' | 'locked'>;
-  /** Gives back clusters that only wait for a sync; answers whether there were any. */
+  /** Frees clusters that only wait for a sync. Returns false when there are none. */
   reclaim(): Steps<boolean>;
-  /** An operation has left a blob that is frozen. */
+  /** Reports that an operation has left a blob that is frozen. */
   drained(): void;
 }
 
+/** The store of a channel, on the thread of the channel. */
 export interface ChannelHost {
   readonly shared: SharedStore;
   readonly geometry: Geometry;
   readonly device: BlockDevice;
   readonly metadata: MetadataPort;
-  /** The channel's row in the channel table: the channel's from now on, which releases it. */
+  /** The row of the channel table. The channel owns it, and frees it when it is closed. */
   readonly row: number;
-  /** The channel lives on the metadata thread. */
+  /** True when the channel is on the metadata thread. */
   readonly isMetadataThread: boolean;
-  /** Asynchronous operations that a channel takes at once. */
+  /** The most promise-form operations of a channel at one time. */
   readonly channelOpsMax: number;
-  /** The device behind an external clone on this thread; undefined when there is none. A promise where it must be opened first. */
+  /**
+   * The device behind an external clone, opened for this thread; undefined when there is none. A promise if it must be
+   * opened first.
+   */
   externalDevice(slot: number): MaybePromise<BlockDevice | undefined>;
 }

@@ -1,15 +1,15 @@
-/** The operations of a channel, and what their parts have in common. */
+/** The operations of a channel, and the checks and errors that they share. */
 
 import { BLOB } from '../shared/layout.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import { BlobstoreError } from '../units/error.js';
 import type { ScatterList } from './scatter.js';
 
-/** Reads first, then what changes a blob. */
+/** The operations: first those that read, then those that change a blob; checks rely on this order. */
 export const OP = { READ: 0, READV: 1, WRITE: 2, WRITEV: 3, WRITE_ZEROES: 4, UNMAP: 5 } as const;
 export type Op = (typeof OP)[keyof typeof OP];
 
-/** What each is doing, for messages. */
+/** The names of the operations in error messages. */
 export const DOING: Readonly<Record<Op, string>> = {
   [OP.READ]: 'read',
   [OP.READV]: 'read',
@@ -19,15 +19,15 @@ export const DOING: Readonly<Record<Op, string>> = {
   [OP.UNMAP]: 'unmap',
 };
 
-/** A buffer, or a scatter list; nothing for zeroes and unmap. */
+/** A buffer or a scatter list; undefined for `WRITE_ZEROES` and `UNMAP`. */
 export type Payload = Uint8Array | ScatterList | undefined;
 
-/** The device cluster of a blob's cluster, or 0. Inside the blob only. */
+/** The device cluster of a cluster of a blob, or 0. The caller is inside the blob. */
 export function lookUpCluster(shared: SharedStore, slot: number, cluster: number): number {
   return shared.maps.load((shared.blobs.load(slot, BLOB.MAP_OFFSET) >>> 0) + cluster);
 }
 
-/** EBADF when a blob's block has another generation than the operation was given. */
+/** Throws EBADF when the generation of a blob's block is not the given one, because the blob was closed. */
 export function requireSameBlob(shared: SharedStore, slot: number, generation: number): void {
   if (shared.blobs.load(slot, BLOB.GENERATION) === generation) return;
   throw new BlobstoreError('EBADF', 'the blob was closed meanwhile');

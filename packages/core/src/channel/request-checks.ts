@@ -1,4 +1,4 @@
-/** What a request must be before it becomes a transfer. */
+/** Checks the arguments of requests. */
 
 import { BLOB, BLOB_FLAG } from '../shared/layout.js';
 import { BlobstoreError } from '../units/error.js';
@@ -6,14 +6,15 @@ import type { BlobRef, ChannelHost } from './host.js';
 import { OP, type Op, type Payload, pastTheEnd, readOnly, requireSameBlob } from './operation.js';
 import { isBytes, requireScatterLength, type ScatterList } from './scatter.js';
 
-/** True for what may be the reference to a blob. */
+/** True for an object, which may be a blob reference. */
 export function isRef(blob: unknown): blob is BlobRef {
   return typeof blob === 'object' && blob !== null;
 }
 
 /**
- * Throws unless a request can be made.
- * @throws EINVAL outside the blob or the buffer, EBADF the blob is not open, EPERM it is read-only, EIO the store has ended.
+ * Checks a request. Does not change anything.
+ * @throws EINVAL for a range outside the blob or the buffer or arguments of wrong types, EBADF when the blob is not
+ * open, EPERM when it is read-only and the operation changes it, EIO when the store has failed.
  */
 export function checkRequest(
   host: ChannelHost,
@@ -38,7 +39,7 @@ export function checkRequest(
   const { ioUnitsPerCluster, ioUnitBytes } = host.geometry;
   const ioUnitCount = (blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0) * ioUnitsPerCluster;
   if (count !== 0 && offset + count > ioUnitCount) {
-    requireSameBlob(shared, slot, blob.generation); // closed since the first look, it has no io units
+    requireSameBlob(shared, slot, blob.generation); // if the blob was closed after the first check, its size reads as 0
     throw pastTheEnd(offset, count, ioUnitCount);
   }
   if (op === OP.READ || op === OP.WRITE) requireInBuffer(payload, bufferOffset, count * ioUnitBytes);

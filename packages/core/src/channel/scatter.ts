@@ -1,28 +1,31 @@
-/** Scatter lists, and taking them apart at cluster boundaries. */
+/** Scatter lists, and splitting them at cluster boundaries. */
 
 import type { RequestOptions } from '../device/block-device.js';
 import { assert, BlobstoreError } from '../units/error.js';
 
-/** Buffers that follow one another, and what the user hands to the device with them. */
+/** Buffers that are filled or written one after another, and the options for the device. */
 export interface ScatterList {
   readonly buffers: readonly Uint8Array[];
   readonly options: RequestOptions | undefined;
 }
 
-/** A place in a scatter list; reads on from it. Can be set to one list after another. */
+/** A position in a scatter list, from which `take` reads on. Reusable for other lists. */
 export class ScatterCursor {
   #buffers: readonly Uint8Array[] | undefined;
   #index = 0;
   #offset = 0;
 
-  /** Goes to the begin of a list; without one, lets go of the last. */
+  /** Moves to the start of a list. Without a list, drops the reference to the last one. */
   set(buffers: readonly Uint8Array[] | undefined): void {
     this.#buffers = buffers;
     this.#index = 0;
     this.#offset = 0;
   }
 
-  /** The next `bytes` bytes as a list of views. The list held that many when the operation began: EINVAL if it does not any more. */
+  /**
+   * Returns views of the next `bytes` bytes. The operation has checked the lengths when it began; throws EINVAL if the
+   * buffers have become shorter since.
+   */
   take(bytes: number): readonly Uint8Array[] {
     const buffers = this.#buffers;
     assert(buffers !== undefined, 'a cursor has no scatter list');
@@ -43,18 +46,23 @@ export class ScatterCursor {
   }
 }
 
-/** Of all typed arrays: asked directly, it makes no object, and what is none has no answer. */
+/**
+ * The getter of a typed array's type name. To call it directly allocates nothing, and it returns undefined for any
+ * other value.
+ */
 const { get: nameOfArray } = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   Symbol.toStringTag,
 ) as { get: () => string | undefined };
 
-/** True for an array of bytes, and not for what merely looks like one. */
+/** True only for a real `Uint8Array`, of any realm, not for an object of the same shape. */
 export function isBytes(value: unknown): value is Uint8Array {
   return nameOfArray.call(value) === 'Uint8Array';
 }
 
-/** What an operation fails with whose buffers have been transferred elsewhere, or made smaller, since it began. */
+/**
+ * The error of an operation whose buffers were transferred to another thread, or made smaller, while it was under way.
+ */
 export function bufferGone(): BlobstoreError {
   return new BlobstoreError(
     'EINVAL',
@@ -66,7 +74,7 @@ function noList(): BlobstoreError {
   return new BlobstoreError('EINVAL', 'the buffers must be an array of Uint8Arrays');
 }
 
-/** EINVAL unless the buffers hold exactly `bytes` bytes. */
+/** Throws EINVAL unless the buffers are `Uint8Array`s with exactly `bytes` bytes in total. */
 export function requireScatterLength(buffers: readonly Uint8Array[], bytes: number): void {
   let total = 0;
   if (!Array.isArray(buffers)) throw noList();

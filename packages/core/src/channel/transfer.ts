@@ -1,9 +1,10 @@
 /**
- * A transfer: one request of a channel from its checks to its end, and the part of it that runs now. A part lies within one
- * cluster. The parts of a request run one after another, so one object serves all of them.
+ * A transfer: one request of a channel, from its checks to its end, and the part of it that runs now. A part lies
+ * within one cluster. The parts of a request run one after another, so one object serves all of them.
  *
- * Transfers come from the channel's free list, so that a request makes no object. A transfer is given back when its request has
- * ended: a synchronous call returns, a promise settles. Nothing may hold it longer.
+ * Transfers come from the free list of the channel, so that a request allocates no object. A transfer returns to the
+ * list when its request has ended, that is, when the synchronous call returns or the promise settles. No reference to
+ * it may be used after that.
  */
 
 import type { RequestOptions } from '../device/block-device.js';
@@ -14,39 +15,40 @@ import type { BlobRef } from './host.js';
 import { OP, type Op, type Payload } from './operation.js';
 import { ScatterCursor, type ScatterList } from './scatter.js';
 
+/** One request and its current part. Counts and offsets are in io units, unless they say bytes. */
 export class Transfer {
   // The request.
   op: Op = OP.READ;
-  /** The blob's slot, and what its generation must be. */
+  /** The slot of the blob, and the generation that its block must have. */
   slot = 0;
   generation = 0;
-  /** A synchronous call: where it must wait it stops its thread. */
+  /** True for a synchronous call, which blocks its thread where it must wait. */
   blocking = false;
-  /** Io units after this part. */
+  /** Io units of the request after this part. */
   #left = 0;
-  /** Of a request with a scatter list: what the device is given with each part. */
+  /** With a scatter list: the options that the device is given with each part. */
   options: RequestOptions | undefined;
   #isVector = false;
-  /** Where the scatter list goes on after this part. */
+  /** The position in the scatter list after this part. */
   readonly #cursor = new ScatterCursor();
 
-  // Its part.
-  /** The first io unit, counted from the blob's begin. */
+  // Its current part.
+  /** The first io unit of the part, counted from the start of the blob. */
   offset = 0;
-  /** Io units. */
+  /** Io units of the part. */
   count = 0;
-  /** The cluster of the blob in which it lies, and how many io units after its begin. */
+  /** The cluster of the blob that contains the part, and the offset of the part in that cluster, in io units. */
   cluster = 0 as BlobCluster;
   #within = 0;
-  /** What is read into or written, from byte `bufferOffset` on. */
+  /** The buffer that is read into or written from, starting at byte `bufferOffset`. */
   buffer: Uint8Array | undefined;
   bufferOffset = 0;
-  /** Of a request with a scatter list: the bytes of just this part. */
+  /** With a scatter list: views of the bytes of this part. */
   buffers: readonly Uint8Array[] | undefined;
 
-  /** False once it was given back. */
+  /** False while the transfer is in the free list. */
   isUnderWay = false;
-  /** The next one in the free list. */
+  /** The next transfer in the free list. */
   next: Transfer | undefined;
   readonly #geometry: Geometry;
 
@@ -54,7 +56,7 @@ export class Transfer {
     this.#geometry = geometry;
   }
 
-  /** Becomes a request, before its first part. Arguments have been checked. */
+  /** Starts a request, before its first part. The arguments must have been checked. */
   begin(
     op: Op,
     blob: BlobRef,
@@ -81,7 +83,10 @@ export class Transfer {
     this.isUnderWay = true;
   }
 
-  /** Goes on to the next part; false when there is none. EINVAL when a scatter list holds less than at first. */
+  /**
+   * Moves to the next part. Returns false when there is none. Throws EINVAL when the buffers of a scatter list have
+   * become shorter.
+   */
   takePart(): boolean {
     if (this.#left === 0) return false;
     const { ioUnitsPerCluster, ioUnitBytes } = this.#geometry;
@@ -99,17 +104,17 @@ export class Transfer {
     return true;
   }
 
-  /** Blocks of the store's device that the part has. */
+  /** The length of the part in blocks of the store's device. */
   get blockCount(): number {
     return this.count * this.#geometry.blocksPerIoUnit;
   }
 
-  /** Where the part lies on the store's device, in the device cluster that a map entry names. */
+  /** The first block of the part on the store's device, if its cluster is the device cluster `entry`. */
   lbaIn(entry: number): number {
     return entry * this.#geometry.blocksPerCluster + this.#within * this.#geometry.blocksPerIoUnit;
   }
 
-  /** Lets go of the caller's memory. From now on nobody may use it until it begins again. */
+  /** Drops the references to the caller's memory. The transfer must not be used until it begins again. */
   end(): void {
     assert(this.isUnderWay, 'a transfer was given back twice');
     this.isUnderWay = false;
@@ -121,7 +126,10 @@ export class Transfer {
   }
 }
 
-/** A channel's transfers that are not under way. As many are kept as the channel takes requests; others are left to the collector. */
+/**
+ * The free list: the transfers of a channel that are not under way. It keeps at most as many as the channel takes
+ * requests at one time; the garbage collector gets the others.
+ */
 export class FreeTransfers {
   readonly #geometry: Geometry;
   readonly #countMax: number;
@@ -134,17 +142,17 @@ export class FreeTransfers {
     this.#countMax = countMax;
   }
 
-  /** Transfers in the list. */
+  /** The number of transfers in the list. */
   get count(): number {
     return this.#count;
   }
 
-  /** Transfers made so far, because the list was empty. */
+  /** The number of transfers made so far. */
   get madeCount(): number {
     return this.#madeCount;
   }
 
-  /** A transfer that is to begin. */
+  /** Takes a transfer from the list, or makes one when the list is empty. */
   take(): Transfer {
     const transfer = this.#first;
     if (transfer === undefined) {
@@ -157,7 +165,7 @@ export class FreeTransfers {
     return transfer;
   }
 
-  /** Ends a transfer. */
+  /** Ends a transfer, and puts it into the list. */
   giveBack(transfer: Transfer): void {
     transfer.end();
     if (this.#count === this.#countMax) return;

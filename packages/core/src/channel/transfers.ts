@@ -1,7 +1,8 @@
 /**
- * The requests of a channel that do not take its fast path. Each becomes a transfer, which runs part by part: goes into the
- * blob, or queues while it is frozen; is read or written; goes out. Where it met a frozen snapshot behind the blob it begins
- * its part anew. Here a transfer begins and ends, waits, is tried again, and gets the text of its error.
+ * The requests of a channel that do not take its fast path. Each becomes a transfer, which runs part by part. To run a
+ * part, the transfer enters the blob, or is queued while it is frozen; reads or writes; and leaves the blob. If it
+ * finds a snapshot behind the blob frozen, it begins the part again. This file is where transfers begin, wait, are
+ * tried again, get the text of their errors, and end.
  */
 
 import type { MaybePromise, Steps } from '../steps/steps.js';
@@ -14,13 +15,15 @@ import { DOING, OP, type Op, type Payload, requireSameBlob } from './operation.j
 import { checkRequest } from './request-checks.js';
 import { FreeTransfers, type Transfer } from './transfer.js';
 
+/** Counts of the transfers of a channel. */
 export interface TransferCounts {
-  /** Transfers made so far: as many as were ever under way together. */
+  /** Transfers made so far: the most that were ever under way together. */
   readonly made: number;
-  /** Of these, those that are not under way now. Up to the channel's limit of requests are kept. */
+  /** Transfers in the free list, which keeps up to the channel's limit of requests. */
   readonly free: number;
 }
 
+/** The transfers of one channel. Only the channel's thread uses it. */
 export class Transfers {
   readonly #host: ChannelHost;
   readonly #gate: BlobGate;
@@ -41,17 +44,20 @@ export class Transfers {
     this.#isSynchronous = host.device.synchronous;
   }
 
-  /** Requests in promise form that have not ended. */
+  /** The number of promise-form requests that have not ended. */
   get outstanding(): number {
     return this.#outstanding;
   }
 
-  /** Transfers made so far, and those that wait to be used again. */
+  /** Counts of the transfers. */
   get counts(): TransferCounts {
     return { made: this.#free.madeCount, free: this.#free.count };
   }
 
-  /** Runs a request to its end on this thread, now. ENOTSUP when the device is asynchronous. */
+  /**
+   * Runs a request to its end in this call. Throws as `checkRequest`; also ENOTSUP when the device is asynchronous,
+   * EBADF when the channel is closed.
+   */
   runSync(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): void {
     if (!this.#isSynchronous) {
       throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
@@ -60,7 +66,10 @@ export class Transfers {
     assert(pending === undefined, 'a synchronous operation has left something to wait for');
   }
 
-  /** Runs a request. ENOMEM when the channel has as many as it takes. */
+  /**
+   * Runs a request. Rejects as `checkRequest` throws; also EBADF when the channel is closed, ENOMEM when it has as many
+   * requests under way as it takes.
+   */
   run(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): Promise<void> {
     try {
       return this.#run(this.#begin(op, blob, payload, bufferOffset, offset, count, false)) ?? Promise.resolve();
@@ -69,7 +78,7 @@ export class Transfers {
     }
   }
 
-  /** Runs a transfer's part from outside the blob: goes in, or queues if it is frozen. */
+  /** Runs the part of a transfer. The caller is outside the blob: this enters it, or is queued while it is frozen. */
   runPart(transfer: Transfer): MaybePromise<void> {
     assert(transfer.isUnderWay, 'a transfer was used after it was given back');
     const { slot } = transfer;
@@ -87,7 +96,7 @@ export class Transfers {
     return undefined;
   }
 
-  /** From now on requests fail with EBADF. */
+  /** Makes all further requests fail with EBADF. */
   close(): void {
     this.#closed = true;
   }
@@ -118,14 +127,14 @@ export class Transfers {
     return transfer;
   }
 
-  /** The only place that gives transfers back. */
+  /** Ends a transfer. The only place that returns transfers to the free list. */
   #end(transfer: Transfer): void {
     const { blocking } = transfer;
     this.#free.giveBack(transfer);
     if (!blocking) this.#countOut();
   }
 
-  /** Runs a transfer part by part, and ends it: now, or once what it waits for has ended. */
+  /** Runs a transfer part by part and ends it: in this call, or, if it must wait, when the returned promise settles. */
   #run(transfer: Transfer): MaybePromise<void> {
     try {
       while (transfer.takePart()) {
@@ -148,14 +157,14 @@ export class Transfers {
     this.#end(transfer);
   }
 
-  /** Ends a transfer that has failed; answers its error as users are to see it. */
+  /** Ends a transfer that has failed. Returns the error for the user. */
   #fail(transfer: Transfer, error: unknown): Error {
     const failure = coded(error, DOING[transfer.op]);
     this.#end(transfer);
     return failure;
   }
 
-  /** Goes on with a transfer when a part had to be waited for. */
+  /** Continues a transfer after a part that had to wait. */
   async #runRest(transfer: Transfer, pending: Promise<void>): Promise<void> {
     await pending;
     while (transfer.takePart()) {
@@ -180,7 +189,7 @@ export class Transfers {
     for (const resolve of waiters) resolve();
   }
 
-  /** Goes out when the part has ended. */
+  /** Leaves the blob when the part has ended, and tries the part again if it found a frozen snapshot. */
   async #leaveAfter(transfer: Transfer, slot: number, pending: Promise<void>): Promise<void> {
     let failure: { readonly error: unknown } | undefined;
     try {
@@ -192,13 +201,19 @@ export class Transfers {
     if (failure) await this.#retry(transfer, failure.error);
   }
 
-  /** Begins a part anew that met a frozen snapshot behind its blob, and throws any other error. The caller is outside. */
+  /**
+   * Begins a part again if it found a snapshot behind its blob frozen; throws any other error. The caller is outside
+   * all blobs.
+   */
   #retry(transfer: Transfer, error: unknown): MaybePromise<void> {
     if (!(error instanceof FrozenBehind)) throw error;
     return this.#gate.isFrozen(error.slot) ? this.#runOnceThawed(transfer, error.slot) : this.runPart(transfer);
   }
 
-  /** Runs a part once a blob is thawed. EBUSY when this thread would have to stop, and must not. */
+  /**
+   * Runs a part once a blob is thawed. Throws EBUSY when a synchronous call would have to block its thread, and must
+   * not.
+   */
   #runOnceThawed(transfer: Transfer, frozenSlot: number): MaybePromise<void> {
     if (!transfer.blocking) return this.#gate.queue(frozenSlot, transfer);
     this.#gate.blockUntilThawed(frozenSlot);

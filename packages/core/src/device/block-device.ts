@@ -1,25 +1,29 @@
 /**
- * What the engine asks of a device. A device answers at once (returns nothing) or later (returns a promise); it says which by
- * `synchronous`, so that the `…Sync` calls know before they start, and the hot path awaits only a real promise.
+ * The interface of devices. A device operation either ends before it returns, and returns nothing, or returns a
+ * promise. `synchronous` says which, so that the `…Sync` calls can check it before they start, and the hot path awaits
+ * only real promises.
  *
- * Failures are thrown (or rejected) as `BlobstoreError`: EIO for a failed or out-of-range operation, EPERM for a write to a
- * read-only device, ENOTSUP for an operation that the device does not have.
+ * Operations throw (or reject with) a `BlobstoreError`: EIO for a failed or out-of-range operation, EPERM for a write
+ * to a read-only device, ENOTSUP for an operation that the device does not have.
  */
 
 import type { MaybePromise } from '../steps/steps.js';
 
-/** What a user hands to the device with a request, as it is: a priority, a hint, whatever that device understands. */
+/**
+ * Options of a request that the engine passes on to the device as they are, such as a priority or a hint. Each device
+ * defines its own.
+ */
 export interface RequestOptions {
   readonly [name: string]: unknown;
 }
 
-/** A device: its geometry, and a channel for each thread or user of it. */
+/** A device: its geometry, and channels to its data. The object belongs to one thread. */
 export interface BlockDevice {
   /** Bytes in a block; a power of two from 512 to 4096 for a store's own device. */
   readonly blockLengthBytes: number;
   /**
-   * Blocks on the device now; it may change while the device is open (see `refresh`). A device that several threads open, each for
-   * itself, must not fail an operation past the end that it knows of before it has looked its size up again.
+   * Blocks on the device now. It may change while the device is open (see `refresh`). If several threads open the same
+   * device, each one's object must look up the current size before it fails an operation that is past the end it knows.
    */
   readonly blockCount: number;
   /** True when every channel operation finishes before it returns. */
@@ -27,36 +31,38 @@ export interface BlockDevice {
   /** True when channels have `copy`. */
   readonly canCopy: boolean;
   /**
-   * Who has what was written and not flushed. 'process': it ends with the process, and so does the device. 16 bytes: somebody else,
-   * of whom they are the identity, as Linux's boot id is of its page cache; a process that meets the same one later finds every
-   * write that had finished. Absent: not known; then a process that ends may lose what was not flushed, or its order.
+   * Identifies the cache that holds what was written and not flushed.
+   * - 'process': the cache, and the device with it, ends with the process.
+   * - 16 bytes: the identity of a cache that outlives the process, such as Linux's boot id for its page cache. A
+   *   process that later finds the same identity finds every write that had finished.
+   * - Absent: not known. When the process ends, unflushed writes may be lost, or be kept in any order.
    */
   readonly cacheOwner?: 'process' | Uint8Array;
-  /** A channel of its own for one user of the device; close it when done. */
+  /** Opens a new channel, for one user of the device. Close it when done. */
   openChannel(): DeviceChannel;
-  /** True when the device works, but not as it should (a missing mirror, a lost path). Absent: never. */
+  /** True when the device works in a degraded state (a missing mirror, a lost path). Absent: never. */
   isDegraded?(): boolean;
   /** True when the device knows, without reading, that all these blocks read as zeroes. Absent: never known. */
   isZeroes?(lba: number, blockCount: number): boolean;
   /**
-   * For an external snapshot: where a block of it lies on the store's own device, if it does, so that the store's device can
-   * copy it. Absent, or undefined: it lies elsewhere.
+   * For the device of an external snapshot that lies on the store's own device: the block there that holds block `lba`,
+   * so that the store's device can copy it. Absent, or undefined: the block is not on the store's device.
    */
   translateLba?(lba: number): number | undefined;
-  /** Looks the size of the medium up again, and from then on says it in `blockCount`. Absent: the size never changes. */
+  /** Looks up the size of the medium and updates `blockCount`. Absent: the size never changes. */
   refresh?(): MaybePromise<void>;
-  /** Gives everything back. Channels still open are closed with it. */
+  /** Closes the device and all its open channels, and releases its resources. */
   close(): MaybePromise<void>;
 }
 
 /**
- * One user's way to a device. Positions and counts are in blocks. A transfer moves exactly `blockCount` blocks or fails.
- * Operations on one channel may be in flight together, and then finish in any order.
+ * One user's channel to a device. Positions and counts are in blocks, `bufferOffset` is in bytes. A transfer moves
+ * exactly `blockCount` blocks, or fails. Operations of one channel may be in flight together, and end in any order.
  */
 export interface DeviceChannel {
-  /** Reads `blockCount` blocks from `lba` on into `buffer`, from byte `bufferOffset` on. */
+  /** Reads `blockCount` blocks, starting at block `lba`, into `buffer`, starting at byte `bufferOffset`. */
   read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): MaybePromise<void>;
-  /** Writes `blockCount` blocks to `lba` on, from byte `bufferOffset` of `buffer` on. */
+  /** Writes `blockCount` blocks, starting at block `lba`, from `buffer`, starting at byte `bufferOffset`. */
   write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): MaybePromise<void>;
   /** Reads into the buffers one after another; their lengths add up to `blockCount` blocks. */
   readv(buffers: readonly Uint8Array[], lba: number, blockCount: number, options?: RequestOptions): MaybePromise<void>;
@@ -64,14 +70,16 @@ export interface DeviceChannel {
   writev(buffers: readonly Uint8Array[], lba: number, blockCount: number, options?: RequestOptions): MaybePromise<void>;
   /** Makes the blocks read as zeroes. */
   writeZeroes(lba: number, blockCount: number): MaybePromise<void>;
-  /** Gives the blocks back to the medium where it can take them; in any case they read as zeroes afterwards. */
+  /** Deallocates the blocks where the medium supports it. In any case they read as zeroes afterwards. */
   unmap(lba: number, blockCount: number): MaybePromise<void>;
   /**
-   * What finished before this call, also on other threads that have opened the same device, is on the medium, and survives a power
-   * cut, once this is done.
+   * A write barrier. Once it is done, every operation that had finished before this call is on the medium and survives
+   * a power cut. That includes operations of other threads that have opened the same device.
    */
   flush(): MaybePromise<void>;
-  /** Copies blocks within the device, without their passing through memory. Only where `canCopy`; ranges never overlap. */
+  /**
+   * Copies blocks within the device, without a transfer through memory. Present if `canCopy`. The ranges never overlap.
+   */
   copy?(targetLba: number, sourceLba: number, blockCount: number): MaybePromise<void>;
   close(): void;
 }

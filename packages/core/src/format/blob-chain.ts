@@ -1,6 +1,6 @@
 /**
- * A blob's metadata as a chain of pages: flags, xattrs, internal xattrs, then the extent table or the runs of clusters. A
- * descriptor never spans pages; lists that do not fit go on in another descriptor on the next page.
+ * Encodes a blob's metadata as a chain of pages: flags, xattrs, internal xattrs, then the extent table or the runs of
+ * clusters. No descriptor spans two pages; a list that does not fit continues in another descriptor on the next page.
  */
 
 import { assert } from '../units/error.js';
@@ -11,19 +11,23 @@ import { type BlobFlags, encodeFlags, FLAGS_DESCRIPTOR_BYTES } from './flags.js'
 import { DESCRIPTORS_AT, DESCRIPTORS_BYTES, MdPageView } from './md-page.js';
 import { encodeXattr, type Xattr, xattrDescriptorBytes } from './xattr.js';
 
-/** What a chain holds. */
+/** The content of a chain. */
 export interface ChainContent {
   id: BlobId;
   flags: BlobFlags;
   xattrs: readonly Xattr[];
   internalXattrs: readonly Xattr[];
   clusterCount: number;
-  /** The extent pages, for a blob with an extent table; otherwise undefined, and `clusterAt` is written as runs. */
+  /**
+   * The metadata page of each extent page, or 0, for a blob with an extent table. Undefined for a blob without one:
+   * then the clusters are written as runs.
+   */
   extentPages: readonly number[] | undefined;
+  /** The device cluster of the blob's cluster `index`, or 0. */
   clusterAt(index: number): number;
 }
 
-/** Makes the pages of a chain; links and crcs are still missing, see `sealChain`. */
+/** Returns the pages of a chain, still without links and crcs; `sealChain` adds them. */
 export function encodeChain(content: ChainContent): MdPageView[] {
   const chain = new ChainWriter(content.id);
   chain.reserve(FLAGS_DESCRIPTOR_BYTES);
@@ -36,7 +40,10 @@ export function encodeChain(content: ChainContent): MdPageView[] {
   return chain.pages;
 }
 
-/** Links the pages of a chain in order, and seals them. `numbers[0]` is where the first page goes, and so on. */
+/**
+ * Links the pages of a chain in order, and writes their crcs. `numbers[0]` is the metadata page of the first page, and
+ * so on.
+ */
 export function sealChain(pages: readonly MdPageView[], numbers: readonly MdPage[]): void {
   assert(pages.length === numbers.length, 'a chain has a page number for each page');
   pages.forEach((page, index) => {
@@ -49,7 +56,7 @@ class ChainWriter {
   readonly pages: MdPageView[] = [];
   readonly #id: BlobId;
   page: MdPageView;
-  /** Where the next descriptor goes, in bytes from the page's start. */
+  /** Where the next descriptor begins, in bytes from the start of the page. */
   at = DESCRIPTORS_AT;
 
   constructor(id: BlobId) {
@@ -62,7 +69,7 @@ class ChainWriter {
     return DESCRIPTORS_AT + DESCRIPTORS_BYTES - this.at;
   }
 
-  /** Goes on to another page unless `bytes` fit on this one. */
+  /** Begins another page unless `bytes` fit on this one. */
   reserve(bytes: number): void {
     assert(bytes <= DESCRIPTORS_BYTES, 'a descriptor is larger than a page');
     if (bytes > this.room) this.nextPage();
@@ -94,7 +101,7 @@ function writeXattrs(chain: ChainWriter, xattrs: readonly Xattr[], internal: boo
 
 function writeExtentTable(chain: ChainWriter, clusterCount: number, extentPages: readonly number[]): void {
   let next = 0;
-  // As the reference does: a blob without clusters goes without a table where a full xattr leaves no room for one.
+  // As SPDK does: a blob without clusters gets no table if its xattrs leave no room for one on the page.
   if (extentPages.length === 0 && chain.room < EXTENT_TABLE_BYTES_MIN) return;
   do {
     chain.reserve(EXTENT_TABLE_BYTES_MIN);

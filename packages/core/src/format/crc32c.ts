@@ -1,10 +1,10 @@
 /**
- * CRC-32C (Castagnoli, reflected, initial value and final xor all ones) by slicing-by-16: sixteen table look-ups consume
- * sixteen bytes at once. Algorithm: M. Kounavis and F. Berry, "A Systematic Approach to Building High Performance,
- * Software-Based, CRC Generators", 2005.
+ * CRC-32C (Castagnoli, reflected, initial value and final xor all ones) by slicing-by-16: sixteen table look-ups
+ * process sixteen bytes at once. Algorithm: M. Kounavis and F. Berry, "A Systematic Approach to Building High
+ * Performance, Software-Based, CRC Generators", 2005.
  *
- * Most metadata pages are mostly zeroes, so the zeroes before the last word are not looked up one by one: n zero bits multiply
- * the register by x^n modulo the polynomial, and those powers are in a table.
+ * Most metadata pages are mostly zeroes, so the zero words before the last word take a shortcut: n zero bits multiply
+ * the register by x^n modulo the polynomial, and a table holds these powers.
  */
 
 import { assert } from '../units/error.js';
@@ -24,7 +24,7 @@ function makeTable(): Int32Array {
   return table;
 }
 
-/** Words of zeroes that one multiplication stands for, at most. */
+/** The most zero words that one multiplication can skip. */
 const ZERO_WORDS_MAX = 1024;
 /** x^0 in reflected order. */
 const ONE = 1 << 31;
@@ -56,8 +56,9 @@ function multiply(a: number, b: number): number {
 }
 
 /**
- * CRC-32C of `byteCount` bytes of `bytes` from `start` on, as an unsigned 32-bit number.
- * @param start - on a multiple of 4 within the underlying buffer
+ * CRC-32C of `byteCount` bytes of `bytes` from `start` on, as an unsigned 32-bit number. Throws an `InvariantError` for
+ * a range that is not aligned.
+ * @param start - a multiple of 4 in the underlying buffer
  * @param byteCount - a multiple of 4
  */
 export function crc32c(bytes: Uint8Array, start: number, byteCount: number): number {
@@ -73,7 +74,7 @@ export function crc32c(bytes: Uint8Array, start: number, byteCount: number): num
   return ~update(crc, words, wordCount - 1, wordCount) >>> 0;
 }
 
-/** How many words of zeroes stand before the last word. */
+/** The number of zero words directly before the last word. */
 function zeroWordsBeforeLast(words: Int32Array): number {
   const last = words.length - 1;
   let at = last;
@@ -82,7 +83,7 @@ function zeroWordsBeforeLast(words: Int32Array): number {
   return last - at;
 }
 
-/** The register after the words from `from` to `to`. */
+/** The CRC register after the words from `from` up to, not including, `to`. */
 function update(register: number, words: Int32Array, from: number, to: number): number {
   const table = TABLE;
   let crc = register;

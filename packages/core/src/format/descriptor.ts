@@ -1,7 +1,11 @@
-/** What all descriptors of a metadata page share: a type, a length of what follows, and the walk over a page's descriptors. */
+/**
+ * The header that all descriptors of a metadata page have (type and length), and the iteration over the descriptors of
+ * a page.
+ */
 
 import { DESCRIPTORS_AT, DESCRIPTORS_BYTES } from './md-page.js';
 
+/** Descriptor types. */
 export const DESCRIPTOR = {
   PADDING: 0,
   EXTENT_RLE: 1,
@@ -20,13 +24,13 @@ export interface Descriptor {
   type: number;
   /** Where the payload begins, in bytes from the page's start. */
   payloadAt: number;
-  /** Bytes of payload as the descriptor says. */
+  /** Bytes of payload, as the header says; not checked. */
   payloadBytes: number;
-  /** False when the payload would reach past the descriptors' part of the page. */
+  /** False when the payload would end past the descriptor area of the page. */
   fits: boolean;
 }
 
-/** Writes a descriptor's type and length; answers where its payload begins. */
+/** Writes a descriptor's type and length. Returns where its payload begins, in bytes from the start of the page. */
 export function writeDescriptorHeader(view: DataView, at: number, type: number, payloadBytes: number): number {
   view.setUint8(at, type);
   view.setUint32(at + 1, payloadBytes, true);
@@ -34,8 +38,8 @@ export function writeDescriptorHeader(view: DataView, at: number, type: number, 
 }
 
 /**
- * The descriptors of a page, in order. A padding of length 0 ends the page, and so does too little room for another header.
- * Padding that has a length is passed over.
+ * Iterates over the descriptors of a page, in order. The page ends at a padding descriptor of length 0, or where no
+ * further header fits. Skips padding that has a length.
  */
 export function* descriptorsOf(view: DataView): Generator<Descriptor, void, undefined> {
   const end = DESCRIPTORS_AT + DESCRIPTORS_BYTES;

@@ -1,6 +1,6 @@
 /**
- * The extent page: a metadata page outside any chain, with one descriptor: the first cluster it maps u32, then a device
- * cluster u32 for each, 0 where nothing is allocated.
+ * The extent page: a metadata page outside any chain. It has one descriptor: the first cluster that it maps (u32), then
+ * the device cluster of each (u32), 0 where nothing is allocated.
  */
 
 import { type BlobId, CLUSTERS_PER_EXTENT_PAGE } from '../units/units.js';
@@ -10,7 +10,7 @@ import { DESCRIPTORS_AT, DESCRIPTORS_BYTES, MdPageView } from './md-page.js';
 const START_BYTES = 4;
 const ENTRY_BYTES = 4;
 
-/** What an extent page maps. */
+/** The mapping in an extent page. */
 export interface ExtentPage {
   /** The first cluster of the blob that the page maps. */
   startCluster: number;
@@ -19,7 +19,7 @@ export interface ExtentPage {
   clusterAt(index: number): number;
 }
 
-/** Makes the sealed extent page with number `index` of a blob of `clusterCount` clusters. */
+/** Returns extent page `index` of a blob of `clusterCount` clusters, with its crc. */
 export function encodeExtentPage(
   id: BlobId,
   index: number,
@@ -40,7 +40,7 @@ export function encodeExtentPage(
   return page;
 }
 
-/** The mapping in a descriptor; undefined when its length is no whole number of entries, or none. */
+/** The mapping in a descriptor. Undefined when the payload is not a whole number of entries, or has none. */
 export function decodeExtentPage(view: DataView, payloadAt: number, payloadBytes: number): ExtentPage | undefined {
   const entriesBytes = payloadBytes - START_BYTES;
   if (entriesBytes <= 0 || entriesBytes % ENTRY_BYTES !== 0) return undefined;
@@ -53,8 +53,8 @@ export function decodeExtentPage(view: DataView, payloadAt: number, payloadBytes
 }
 
 /**
- * True when a page is an extent page from end to end: crc, sequence number 0, and exactly one descriptor, of this type and
- * within the page.
+ * True when a page is a valid extent page: its crc is right, its sequence number is 0, and it has exactly one
+ * descriptor, of this type and within the page.
  */
 export function isExtentPage(page: MdPageView): boolean {
   const { view } = page;

@@ -1,4 +1,7 @@
-/** The extent descriptor of blobs without an extent table: runs of clusters, (first device cluster u32, length u32) each. */
+/**
+ * The extent descriptor of blobs without an extent table: runs of clusters, each a first device cluster (u32) and a
+ * length (u32).
+ */
 
 import type { DeviceCluster } from '../units/units.js';
 import { DESCRIPTOR, DESCRIPTOR_HEADER_BYTES, writeDescriptorHeader } from './descriptor.js';
@@ -6,24 +9,24 @@ import { DESCRIPTOR, DESCRIPTOR_HEADER_BYTES, writeDescriptorHeader } from './de
 /** Bytes of a run. */
 export const RUN_BYTES = 8;
 
-/** Clusters of the blob that follow one another on the device, or are all unallocated (`first` 0). */
+/** Consecutive clusters of a blob that are consecutive on the device, or all unallocated (`first` 0). */
 export interface ClusterRun {
   first: DeviceCluster;
   length: number;
 }
 
-/** Bytes that a descriptor of at least one run needs. */
+/** Bytes of a descriptor with one run. */
 export const EXTENT_RLE_BYTES_MIN = DESCRIPTOR_HEADER_BYTES + RUN_BYTES;
 
 export interface EncodedExtents {
-  /** Bytes that were written. */
+  /** Bytes written. */
   bytes: number;
   /** The first cluster that did not fit. */
   nextCluster: number;
 }
 
 /**
- * Writes as many clusters from `from` on as fit into `room` bytes, at least one run.
+ * Writes a descriptor with as many clusters from `from` on as fit into `room` bytes, at least one run.
  * @param room - at least `EXTENT_RLE_BYTES_MIN`
  */
 export function encodeExtentRle(
@@ -50,7 +53,7 @@ export function encodeExtentRle(
   return { bytes: payload - at, nextCluster: cluster };
 }
 
-/** The runs of a descriptor; undefined when its length is no whole number of runs, or none. */
+/** The runs of a descriptor. Undefined when the payload is not a whole number of runs, or has none. */
 export function decodeExtentRle(view: DataView, payloadAt: number, payloadBytes: number): ClusterRun[] | undefined {
   if (payloadBytes === 0 || payloadBytes % RUN_BYTES !== 0) return undefined;
   const runs: ClusterRun[] = [];

@@ -1,6 +1,7 @@
 /**
- * The extent table descriptor: clusters in the blob u64, then (extent page u32, count u32) each. An entry with page 0 stands
- * for a run of `count` extent pages that are not allocated; any other stands for one extent page.
+ * The extent table descriptor: the number of clusters in the blob (u64), then entries of an extent page (u32) and a
+ * count (u32). An entry with page 0 stands for `count` extent pages that are not allocated; any other entry stands for
+ * one extent page.
  */
 
 import { type MdPage, NONE_U32 } from '../units/units.js';
@@ -9,30 +10,30 @@ import { DESCRIPTOR, DESCRIPTOR_HEADER_BYTES, writeDescriptorHeader } from './de
 const CLUSTER_COUNT_BYTES = 8;
 const ENTRY_BYTES = 8;
 
-/** Bytes that a descriptor without entries needs. */
+/** Bytes of a descriptor without entries. */
 export const EXTENT_TABLE_BYTES_MIN = DESCRIPTOR_HEADER_BYTES + CLUSTER_COUNT_BYTES;
 
 export interface ExtentTableEntry {
-  /** Metadata page of the extent page; 0 for a run without pages. */
+  /** The metadata page of the extent page; 0 for a run of unallocated ones. */
   page: MdPage;
   count: number;
 }
 
 export interface ExtentTable {
-  /** Clusters in the blob, or `Infinity` when the field says more than a number can. */
+  /** Clusters in the blob; `Infinity` when the field is larger than 2^32 - 1. */
   clusterCount: number;
   entries: ExtentTableEntry[];
 }
 
 export interface EncodedTable {
-  /** Bytes that were written. */
+  /** Bytes written. */
   bytes: number;
   /** The first extent page that did not fit. */
   nextExtentPage: number;
 }
 
 /**
- * Writes as many entries from extent page `from` on as fit into `room` bytes.
+ * Writes a descriptor with as many entries from extent page `from` on as fit into `room` bytes.
  * @param room - at least `EXTENT_TABLE_BYTES_MIN`
  */
 export function encodeExtentTable(
@@ -59,7 +60,10 @@ export function encodeExtentTable(
   return { bytes: entry - at, nextExtentPage: index };
 }
 
-/** The table; undefined when its length is no whole number of entries, or an allocated entry stands for more than one page. */
+/**
+ * The table in a descriptor. Undefined when the payload is not a whole number of entries, or an entry of an allocated
+ * page has another count than 1.
+ */
 export function decodeExtentTable(view: DataView, payloadAt: number, payloadBytes: number): ExtentTable | undefined {
   const entriesBytes = payloadBytes - CLUSTER_COUNT_BYTES;
   if (entriesBytes < 0 || entriesBytes % ENTRY_BYTES !== 0) return undefined;

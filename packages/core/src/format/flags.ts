@@ -1,8 +1,11 @@
-/** The flags descriptor: three sets of bits that say what an engine must know before it opens, writes or changes a blob. */
+/**
+ * The flags descriptor: three sets of bits. An engine that does not know a bit must not open the blob, not write its
+ * data, or not change its metadata.
+ */
 
 import { DESCRIPTOR, DESCRIPTOR_HEADER_BYTES, writeDescriptorHeader } from './descriptor.js';
 
-/** Bits that an engine must know, or it may not open the blob. */
+/** `invalid` flags. An engine that does not know all that are set must not open the blob. */
 export const INVALID_FLAG = {
   THIN: 1n,
   INTERNAL_XATTR: 2n,
@@ -10,13 +13,16 @@ export const INVALID_FLAG = {
   EXTERNAL_SNAPSHOT: 8n,
 } as const;
 export const INVALID_FLAGS_KNOWN = 15n;
-/** Bits that an engine must know, or it may not write the blob. */
+/** `data_ro` flags. An engine that does not know all that are set must not write the blob. */
 export const DATA_RO_FLAG_READ_ONLY = 1n;
 export const DATA_RO_FLAGS_KNOWN = 1n;
-/** Bits that an engine must know, or it may not change the blob's metadata: here the clear method. */
+/**
+ * `md_ro` flags. An engine that does not know all that are set must not change the metadata of the blob. Here: the
+ * clear method.
+ */
 export const MD_RO_FLAGS_KNOWN = 3n;
 
-/** How the clusters that a blob gives back are cleared. */
+/** How the clusters that a blob releases are cleared. */
 export type ClearMethod = 'default' | 'none' | 'unmap' | 'write_zeroes';
 const CLEAR_METHODS: readonly ClearMethod[] = ['default', 'none', 'unmap', 'write_zeroes'];
 
@@ -52,7 +58,7 @@ export function encodeFlags(view: DataView, at: number, flags: BlobFlags): void 
   view.setBigUint64(payload + 16, flags.mdRo, true);
 }
 
-/** The flags, or undefined when the descriptor has another length than flags have. */
+/** The flags in a descriptor; undefined when the payload has the wrong length. */
 export function decodeFlags(view: DataView, payloadAt: number, payloadBytes: number): BlobFlags | undefined {
   if (payloadBytes !== PAYLOAD_BYTES) return undefined;
   return {

@@ -3,15 +3,15 @@
  *
  * | offset | bytes | field |
  * |---|---|---|
- * | 0 | 8 | `BYINSLOG`: its first byte is no type of a mask, whose place the page takes |
+ * | 0 | 8 | `BYINSLOG`. The page takes the place of a mask; its first byte is no mask type. |
  * | 8 | 4 | version, 1 |
- * | 12 | 4 | how many records follow |
- * | 16 | 16 | the owner of the cache that took the write (`BlockDevice.cacheOwner`) |
- * | 32 | 24 each | records: first page of the blob, cluster of the blob, cluster of the device, how many of both, page of the extent page or 0, order |
- * | after the last record | 4 | crc of all before it; what follows says nothing |
+ * | 12 | 4 | number of records |
+ * | 16 | 16 | identity of the cache that took the write (`BlockDevice.cacheOwner`) |
+ * | 32 | 24 each | records: first page of the blob, cluster of the blob, cluster of the device, number of clusters, metadata page of the extent page or 0, order |
+ * | after the last record | 4 | crc of everything before it; the bytes after it are not used |
  *
- * A record says that a run of clusters of the blob lies at a run of clusters of the device, all in one extent page. Where two say
- * something of the same cluster of a blob, the one of the higher order is right.
+ * A record says that a run of clusters of the blob lies at a run of clusters of the device. All of them belong to one
+ * extent page. If two records name the same cluster of a blob, the one with the higher order is valid.
  */
 
 import { type BlobCluster, type DeviceCluster, type MdPage, PAGE_BYTES } from '../units/units.js';
@@ -26,36 +26,38 @@ const RECORDS_AT = 32;
 const RECORD_BYTES = 24;
 const CRC_BYTES = 4;
 
-/** Bytes that say who has the cache. */
+/** Bytes of the identity of a cache. */
 export const CACHE_OWNER_BYTES = 16;
 /** Records in a page. */
 export const INSERTIONS_PER_PAGE = Math.floor((PAGE_BYTES - RECORDS_AT - CRC_BYTES) / RECORD_BYTES);
 
-/** Clusters that came into a blob's map. */
+/** A run of clusters that was inserted into a blob's map. */
 export interface InsertionRecord {
   /** The blob's first page. */
   readonly blobPage: MdPage;
   readonly index: BlobCluster;
   readonly cluster: DeviceCluster;
-  /** Clusters, from 1. */
+  /** Clusters in the run, from 1. */
   count: number;
-  /** The extent page that maps them, 0 in a blob without an extent table. */
+  /** The metadata page of the extent page that maps them; 0 in a blob without an extent table. */
   readonly extentPage: MdPage;
+  /** Rises with each record of a log. */
   readonly order: number;
 }
 
-/** A page in memory that is written again and again: only what has changed is encoded anew. */
+/** A page in memory that is written repeatedly. Only changed records are encoded again. */
 export class InsertionPage {
   readonly bytes = new Uint8Array(PAGE_BYTES);
   readonly #view = new DataView(this.bytes.buffer);
 
-  /** @param owner - of the cache that takes the writes */
+  /** @param owner - identity of the cache that takes the writes */
   constructor(owner: Uint8Array) {
     for (let at = 0; at < MAGIC.length; at++) this.bytes[at] = MAGIC.charCodeAt(at);
     this.#view.setUint32(VERSION_AT, VERSION, true);
     this.bytes.set(owner.subarray(0, CACHE_OWNER_BYTES), OWNER_AT);
   }
 
+  /** Encodes a record. */
   put(position: number, { blobPage, index, cluster, count, extentPage, order }: Readonly<InsertionRecord>): void {
     const at = RECORDS_AT + position * RECORD_BYTES;
     this.#view.setUint32(at, blobPage, true);
@@ -66,7 +68,7 @@ export class InsertionPage {
     this.#view.setUint32(at + 20, order, true);
   }
 
-  /** Ends the page after so many records; nothing is put into it before it has been written. */
+  /** Ends the page after `count` records and writes the crc. Write the page before the next `put`. */
   seal(count: number): void {
     this.#view.setUint32(COUNT_AT, count, true);
     const end = RECORDS_AT + count * RECORD_BYTES;
@@ -74,7 +76,10 @@ export class InsertionPage {
   }
 }
 
-/** The records of a page; undefined when it is none, or none that this owner of a cache has taken. */
+/**
+ * The records of a page. Undefined when it is no page of a log, is damaged, or was written through another cache than
+ * `owner`.
+ */
 export function decodeInsertionPage(bytes: Uint8Array, owner: Uint8Array): InsertionRecord[] | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, PAGE_BYTES);
   for (let at = 0; at < MAGIC.length; at++) if (bytes[at] !== MAGIC.charCodeAt(at)) return undefined;

@@ -1,24 +1,26 @@
-/** The masks that a clean unload leaves behind: type u8, length in bits u32, then the bits. */
+/** The masks that a clean unload writes: type (u8), length in bits (u32), then the bits. */
 
 import { divideRoundUp, PAGE_BYTES } from '../units/units.js';
 
-/** `HIGH_WATER` stands in the place of the used clusters while a store is in use, see `state/high-water.ts`. */
+/**
+ * Mask types. While a store is in use, `HIGH_WATER` takes the place of the used clusters; see `state/high-water.ts`.
+ */
 export const MASK = { USED_PAGES: 0, USED_CLUSTERS: 1, USED_BLOB_IDS: 2, HIGH_WATER: 3 } as const;
 export type MaskType = (typeof MASK)[keyof typeof MASK];
 
 const HEADER_BYTES = 5;
 
-/** Pages that a mask of `bitCount` bits needs. */
+/** How many pages a mask of `bitCount` bits needs. */
 export function maskPages(bitCount: number): number {
   return divideRoundUp(HEADER_BYTES + divideRoundUp(bitCount, 8), PAGE_BYTES);
 }
 
-/** Bits that fit a mask of `pageCount` pages. */
+/** How many bits fit into a mask of `pageCount` pages. */
 export function maskBitsMax(pageCount: number): number {
   return (pageCount * PAGE_BYTES - HEADER_BYTES) * 8;
 }
 
-/** A mask of `pageCount` pages; `store` writes the bits. */
+/** Returns a mask of `pageCount` pages. `store` writes the bits into the bytes that it is given. */
 export function encodeMask(
   type: MaskType,
   bitCount: number,
@@ -32,7 +34,7 @@ export function encodeMask(
   return bytes;
 }
 
-/** The type, length and bits of a mask, as its header says. */
+/** The type, length and bits of a mask, as its header says; not checked. */
 export function decodeMask(bytes: Uint8Array): { type: number; bitCount: number; bits: Uint8Array } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return { type: bytes[0], bitCount: view.getUint32(1, true), bits: bytes.subarray(HEADER_BYTES) };

@@ -1,5 +1,6 @@
 /**
- * The frame that every metadata page has, in a chain or an extent page: id, sequence number, descriptors, link, crc.
+ * The frame that every metadata page has, whether it is part of a chain or an extent page: id, sequence number,
+ * descriptors, link, crc.
  *
  * | offset | bytes | field |
  * |---|---|---|
@@ -7,7 +8,7 @@
  * | 8 | 4 | sequence number in the blob's chain, from 0 |
  * | 16 | 4072 | descriptors |
  * | 4088 | 4 | next page of the chain, or `NONE_U32` |
- * | 4092 | 4 | crc of all before it |
+ * | 4092 | 4 | crc of everything before it |
  */
 
 import { assert } from '../units/error.js';
@@ -23,7 +24,7 @@ export const DESCRIPTORS_BYTES = 4072;
 const NEXT_AT = 4088;
 const CRC_AT = 4092;
 
-/** A page in memory; a window on its bytes. */
+/** A view of the bytes of a metadata page in memory; it does not copy them. */
 export class MdPageView {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -57,35 +58,36 @@ export class MdPageView {
     return this.view.getUint32(CRC_AT, true);
   }
 
-  /** Nothing was ever written here, or it was cleared. */
+  /** True when the whole page is zeroes: it was never written, or was cleared. */
   get isZero(): boolean {
     for (let at = 0; at < PAGE_BYTES; at += 4) if (this.view.getUint32(at, true) !== 0) return false;
     return true;
   }
 
-  /** True when the crc fits the bytes. */
+  /** True when the crc matches the bytes. */
   get isSealed(): boolean {
     return this.crc === pageCrc(this.bytes);
   }
 
-  /** Writes the frame of a page that ends its chain; the descriptors are left as they are. */
+  /** Writes the frame of the last page of a chain, without the crc. Leaves the descriptors as they are. */
   start(id: BlobId, sequence: number): void {
     this.view.setBigUint64(ID_AT, id, true);
     this.view.setUint32(SEQUENCE_AT, sequence, true);
     this.view.setUint32(NEXT_AT, NONE_U32, true);
   }
 
+  /** Sets the next page of the chain. */
   link(next: MdPage): void {
     this.view.setUint32(NEXT_AT, next, true);
   }
 
-  /** Writes the crc; the page must not change afterwards. */
+  /** Writes the crc. The page must not change afterwards. */
   seal(): void {
     this.view.setUint32(CRC_AT, pageCrc(this.bytes), true);
   }
 }
 
-/** The crc that the last four bytes of a page should hold; super block and metadata pages alike. */
+/** The crc that belongs into the last four bytes of a page. The same for the super block and metadata pages. */
 export function pageCrc(page: Uint8Array): number {
   return crc32c(page, 0, CRC_AT);
 }

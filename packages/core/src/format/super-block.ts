@@ -1,6 +1,6 @@
 /**
- * The super block, page 0 of the device, as a window on its bytes: what this version does not know stays as it is when the
- * page is written again.
+ * The super block, page 0 of the device. A view of its bytes, so that fields that this version does not know are
+ * preserved when the page is written again.
  */
 
 import { BlobstoreError } from '../units/error.js';
@@ -9,7 +9,7 @@ import { pageCrc } from './md-page.js';
 
 const SIGNATURE = 'SPDKBLOB';
 const VERSION_FIRST = 1;
-/** The version that new stores have. */
+/** The version of new stores. */
 export const SUPER_VERSION = 3;
 /** Bytes of a store type. */
 export const BSTYPE_BYTES = 16;
@@ -42,6 +42,7 @@ export interface PageRange {
   count: number;
 }
 
+/** Reads and changes the fields of a super block in memory. Sizes are in bytes. Call `seal` before it is written. */
 export class SuperBlock {
   readonly bytes: Uint8Array;
   readonly #view: DataView;
@@ -65,7 +66,7 @@ export class SuperBlock {
     return this.signature === SIGNATURE;
   }
 
-  /** The first eight bytes, one character a byte. */
+  /** The first eight bytes of the page, one character for each byte. */
   get signature(): string {
     return String.fromCharCode(...this.bytes.subarray(AT.SIGNATURE, AT.SIGNATURE + SIGNATURE.length));
   }
@@ -104,6 +105,7 @@ export class SuperBlock {
     this.#view.setUint32(AT.CLUSTER_BYTES, value, true);
   }
 
+  /** Where the used-page mask lies. */
   get pageMask(): PageRange {
     return this.#range(AT.PAGE_MASK_START);
   }
@@ -111,6 +113,7 @@ export class SuperBlock {
     this.#setRange(AT.PAGE_MASK_START, range);
   }
 
+  /** Where the used-cluster mask lies. */
   get clusterMask(): PageRange {
     return this.#range(AT.CLUSTER_MASK_START);
   }
@@ -118,7 +121,7 @@ export class SuperBlock {
     this.#setRange(AT.CLUSTER_MASK_START, range);
   }
 
-  /** Count 0 in stores of versions before 3, which have no such mask. */
+  /** Where the used-blob-id mask lies. Count 0 in stores of versions before 3, which have none. */
   get blobIdMask(): PageRange {
     return this.#range(AT.BLOB_ID_MASK_START);
   }
@@ -126,6 +129,7 @@ export class SuperBlock {
     this.#setRange(AT.BLOB_ID_MASK_START, range);
   }
 
+  /** Where the metadata region lies. */
   get metadata(): PageRange {
     return this.#range(AT.MD_START);
   }
@@ -133,7 +137,7 @@ export class SuperBlock {
     this.#setRange(AT.MD_START, range);
   }
 
-  /** The store's type, 16 bytes, copied. */
+  /** The store's type, 16 bytes; a copy. */
   get bstype(): Uint8Array {
     return this.bytes.slice(AT.BSTYPE, AT.BSTYPE + BSTYPE_BYTES);
   }
@@ -141,7 +145,10 @@ export class SuperBlock {
     this.bytes.set(type, AT.BSTYPE);
   }
 
-  /** Bytes of the store; 0 in old stores: the device's size. More than 2^53 loses precision, which no device reaches. */
+  /**
+   * Bytes of the store. 0 in old stores, which take the whole device. Loses precision above 2^53, a size that no device
+   * has.
+   */
   get sizeBytes(): number {
     return Number(this.#view.getBigUint64(AT.SIZE, true));
   }
@@ -149,7 +156,7 @@ export class SuperBlock {
     this.#view.setBigUint64(AT.SIZE, BigInt(value), true);
   }
 
-  /** Bytes of an io unit; 0 in old stores: 4096. */
+  /** Bytes of an io unit. 0 in old stores, where it is 4096. */
   get ioUnitBytes(): number {
     return this.#u32(AT.IO_UNIT_BYTES);
   }
@@ -157,7 +164,7 @@ export class SuperBlock {
     this.#view.setUint32(AT.IO_UNIT_BYTES, value, true);
   }
 
-  /** Bytes of a metadata page as newer stores record it; 0: 4096. */
+  /** Bytes of a metadata page, as newer stores record it. 0 stands for 4096. */
   get mdPageBytes(): number {
     return this.#u32(AT.MD_PAGE_BYTES);
   }
@@ -172,7 +179,8 @@ export class SuperBlock {
 
   /**
    * Checks version, signature, crc, type and size.
-   * @param bstype - the type asked for; all zeroes matches any
+   * @param bstype - the expected type, 16 bytes; all zeroes accepts any
+   * @param deviceBytes - size of the device in bytes
    * @throws EILSEQ when this is no super block that this version can use, ENXIO when the store is of another type.
    */
   validate(bstype: Uint8Array, deviceBytes: number): void {
@@ -205,7 +213,9 @@ export class SuperBlock {
   }
 }
 
-/** A store type from text: its bytes, filled up with zeroes. EINVAL when it is longer than 16 bytes. */
+/**
+ * Converts text to a store type: its UTF-8 bytes, padded with zeroes to 16. Throws EINVAL when they are more than 16.
+ */
 export function bstypeFromText(text: string): Uint8Array {
   const bytes = new TextEncoder().encode(text);
   if (bytes.length > BSTYPE_BYTES) {

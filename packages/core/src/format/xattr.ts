@@ -1,6 +1,6 @@
 /**
- * The xattr descriptors: name length u16, value length u16, name, value. Names are bytes without a zero byte; in memory they
- * are strings of one character a byte, so that any name on a disk keeps its bytes.
+ * The xattr descriptors: name length (u16), value length (u16), name, value. Names are bytes other than zero. In memory
+ * they are strings with one character for each byte, so that any name on a disk keeps its bytes.
  */
 
 import { DESCRIPTOR, DESCRIPTOR_HEADER_BYTES, writeDescriptorHeader } from './descriptor.js';
@@ -8,23 +8,24 @@ import { DESCRIPTORS_BYTES } from './md-page.js';
 
 const LENGTHS_BYTES = 4;
 
-/** Bytes of a descriptor, and of the name and value in it, that a page can hold at most. */
+/** The largest xattr descriptor that fits into a page, in bytes, with its header, name and value. */
 export const XATTR_DESCRIPTOR_BYTES_MAX = DESCRIPTORS_BYTES;
-/** Bytes of name and value together that an xattr can have. */
+/** The most bytes that the name and value of an xattr can have together. */
 export const XATTR_BYTES_MAX = DESCRIPTORS_BYTES - DESCRIPTOR_HEADER_BYTES - LENGTHS_BYTES;
 
+/** A named value of a blob. */
 export interface Xattr {
-  /** One character a byte. */
+  /** One character for each byte. */
   name: string;
   value: Uint8Array;
 }
 
-/** Bytes of the whole descriptor of an xattr. */
+/** Bytes of the whole descriptor of an xattr, with its header. */
 export function xattrDescriptorBytes(xattr: Xattr): number {
   return DESCRIPTOR_HEADER_BYTES + LENGTHS_BYTES + xattr.name.length + xattr.value.length;
 }
 
-/** Writes the descriptor; answers the bytes it took. */
+/** Writes the descriptor. Returns how many bytes it takes. */
 export function encodeXattr(page: Uint8Array, view: DataView, at: number, xattr: Xattr, internal: boolean): number {
   const { name, value } = xattr;
   const type = internal ? DESCRIPTOR.XATTR_INTERNAL : DESCRIPTOR.XATTR;
@@ -37,7 +38,7 @@ export function encodeXattr(page: Uint8Array, view: DataView, at: number, xattr:
   return xattrDescriptorBytes(xattr);
 }
 
-/** The xattr, its value copied out of the page; undefined when the lengths do not add up. */
+/** The xattr in a descriptor, with a copy of its value. Undefined when the lengths do not add up. */
 export function decodeXattr(
   page: Uint8Array,
   view: DataView,
@@ -53,7 +54,7 @@ export function decodeXattr(
   return { name: bytesToName(page, nameAt, valueAt), value: page.slice(valueAt, valueAt + valueBytes) };
 }
 
-/** The name in a range of bytes, which ends early at a zero byte, as a C string does. */
+/** The name in a range of bytes. It ends at the first zero byte, as a C string does. */
 function bytesToName(page: Uint8Array, start: number, end: number): string {
   let name = '';
   for (let at = start; at < end && page[at] !== 0; at++) name += String.fromCharCode(page[at]);

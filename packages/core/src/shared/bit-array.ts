@@ -1,9 +1,12 @@
-/** A bit array over 32-bit words, as SPDK's: searches answer `NONE_U32` when nothing is found, reads past the end are false. */
+/**
+ * A bit array over 32-bit words, with the semantics of SPDK's: a search that finds nothing returns `NONE_U32`, and a
+ * bit past the end reads as false.
+ */
 
 import { assert, InvariantError } from '../units/error.js';
 import { NONE_U32 } from '../units/units.js';
 
-/** Words that hold `bitCount` bits. */
+/** How many words `bitCount` bits need. */
 export function wordsForBits(bitCount: number): number {
   return Math.ceil(bitCount / 32);
 }
@@ -13,18 +16,22 @@ function lowestSetBit(word: number): number {
   return 31 - Math.clz32(word & -word);
 }
 
+/**
+ * A bit array over words that it is given. Setting or clearing a bit past the end throws an `InvariantError`. Not
+ * synchronized.
+ */
 export class BitArray {
   #words: Uint32Array;
   #capacity: number;
 
-  /** @param words - at least as many as `capacity` bits need; bits past the capacity are kept clear. */
+  /** @param words - at least as many as `capacity` bits need; bits past the capacity must be clear, and stay so */
   constructor(words: Uint32Array, capacity: number) {
     assert(words.length >= wordsForBits(capacity), 'too few words for a bit array');
     this.#words = words;
     this.#capacity = capacity;
   }
 
-  /** A bit array in memory of its own, all clear. */
+  /** A bit array in new, unshared memory, all bits clear. */
   static private(capacity: number): BitArray {
     return new BitArray(new Uint32Array(wordsForBits(capacity)), capacity);
   }
@@ -68,7 +75,7 @@ export class BitArray {
     return index < this.#capacity ? index : NONE_U32;
   }
 
-  /** Sets the bits that are set in `other`, as far as both reach. */
+  /** Sets all bits that are set in `other`, up to the smaller of the two capacities. */
   add(other: BitArray): void {
     const bitCount = Math.min(this.#capacity, other.#capacity);
     const whole = bitCount >>> 5;
@@ -77,7 +84,7 @@ export class BitArray {
     if (tailBits !== 0) this.#words[whole] |= other.#words[whole] & ~(-1 << tailBits);
   }
 
-  /** True when all bits are set here that are set in `other`, as far as both reach. */
+  /** True when every bit that is set in `other` is set here, up to the smaller of the two capacities. */
   includes(other: BitArray): boolean {
     const bitCount = Math.min(this.#capacity, other.#capacity);
     const whole = bitCount >>> 5;
@@ -86,14 +93,14 @@ export class BitArray {
     return tailBits === 0 || (other.#words[whole] & ~this.#words[whole] & ~(-1 << tailBits)) === 0;
   }
 
-  /** Sets the bits below `end`. */
+  /** Sets all bits below `end`. */
   setBelow(end: number): void {
     if (end > this.#capacity) throw new InvariantError(`bit ${end - 1} is past the end`);
     this.#words.fill(0xffff_ffff, 0, end >>> 5);
     if ((end & 31) !== 0) this.#words[end >>> 5] |= ~(-1 << (end & 31));
   }
 
-  /** How many bits there are up to the last one that is set. */
+  /** The index of the highest set bit plus 1; 0 when none is set. */
   lengthUsed(): number {
     for (let at = wordsForBits(this.#capacity) - 1; at >= 0; at--) {
       if (this.#words[at] !== 0) return at * 32 + 32 - Math.clz32(this.#words[at]);
@@ -112,7 +119,7 @@ export class BitArray {
     return count;
   }
 
-  /** Takes over words that hold the same bits and maybe more, and covers `capacity` bits from now on. */
+  /** Replaces the words by others that hold the same bits, and maybe more, and sets the capacity. */
   rebase(words: Uint32Array, capacity: number): void {
     assert(words.length >= wordsForBits(capacity), 'too few words for a bit array');
     this.#words = words;
@@ -125,7 +132,7 @@ export class BitArray {
     for (let at = 0; at < byteCount; at++) target[at] = this.#words[at >>> 2] >>> ((at & 3) * 8);
   }
 
-  /** Reads the bits from a mask; bits of the mask past the capacity are left out. */
+  /** Reads the bits from a mask. Ignores bits past the capacity. */
   loadMask(source: Uint8Array): void {
     const byteCount = Math.ceil(this.#capacity / 8);
     this.#words.fill(0, 0, wordsForBits(this.#capacity));

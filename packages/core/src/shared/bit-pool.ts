@@ -1,6 +1,6 @@
 /**
- * The pool of clusters: a shared bit array that hands out its lowest clear bit, with the count of clear bits. Every call but
- * `freeCount` needs the used lock.
+ * The pool of clusters: a shared bit array that allocates its lowest clear bit, and keeps the count of clear bits.
+ * Every call except `capacity` and `freeCount` needs the used lock.
  */
 
 import { assert, InvariantError } from '../units/error.js';
@@ -9,13 +9,14 @@ import { BitArray, wordsForBits } from './bit-array.js';
 import { STORE } from './layout.js';
 import type { UsedLock } from './used-lock.js';
 
+/** The pool of clusters. Any thread, with the used lock. */
 export class BitPool {
   readonly #store: Int32Array;
   readonly #buffer: SharedArrayBuffer;
   readonly #lock: UsedLock;
   readonly #bits: BitArray;
 
-  /** @param buffer - growable, with room for the largest capacity that the pool will ever have. */
+  /** @param buffer - growable; its `maxByteLength` has room for the largest capacity that the pool will ever have */
   constructor(store: Int32Array, buffer: SharedArrayBuffer, lock: UsedLock) {
     this.#store = store;
     this.#buffer = buffer;
@@ -28,38 +29,41 @@ export class BitPool {
     return this.#store[STORE.POOL_CAPACITY] >>> 0;
   }
 
-  /** Clear bits now. Any thread, no lock: a count that may be old by the time it is looked at. */
+  /** The number of clear bits. Any thread, without a lock: the value may be out of date when it is used. */
   get freeCount(): number {
     return Atomics.load(this.#store, STORE.POOL_FREE) >>> 0;
   }
 
-  /** Takes the lowest clear bit, or answers `NONE_U32` when there is none. */
+  /** Takes the lowest clear bit and returns it. Returns `NONE_U32` when there is none. */
   allocate(): number {
     const index = this.findFree();
     if (index !== NONE_U32) this.take(index);
     return index;
   }
 
-  /** The lowest clear bit, or `NONE_U32`; it is not taken. */
+  /** The lowest clear bit, or `NONE_U32`. Does not take it. */
   findFree(): number {
     return this.#guarded().findFirstClear(this.#store[STORE.POOL_LOWEST] >>> 0);
   }
 
-  /** Takes the bit that `findFree` answered. */
+  /** Takes the bit that `findFree` has returned. */
   take(index: number): void {
     this.#guarded().set(index);
     this.#store[STORE.POOL_LOWEST] = index + 1;
     Atomics.sub(this.#store, STORE.POOL_FREE, 1);
   }
 
-  /** Makes count and hint fit the bits again, after a thread has died between changing one and the other. */
+  /**
+   * Corrects the count and the hint (`POOL_LOWEST`), after a thread has died between its changes of the bits and of
+   * these.
+   */
   rebuild(): void {
     const bits = this.#guarded();
     this.#store[STORE.POOL_LOWEST] = 0;
     Atomics.store(this.#store, STORE.POOL_FREE, bits.capacity - bits.countSet());
   }
 
-  /** Gives a bit back. */
+  /** Frees a bit. Throws an `InvariantError` when it was free (double free). */
   free(index: number): void {
     const bits = this.#guarded();
     if (!bits.get(index)) throw new InvariantError(`cluster ${index} was freed twice`);
@@ -68,17 +72,17 @@ export class BitPool {
     Atomics.add(this.#store, STORE.POOL_FREE, 1);
   }
 
-  /** True when the bit is taken; false past the end. */
+  /** True when the bit is taken. False past the end. */
   isAllocated(index: number): boolean {
     return this.#guarded().get(index);
   }
 
-  /** The bits, to look at many of them under one hold of the lock. */
+  /** The bits, to read many of them while the lock is held. */
   bits(): Pick<BitArray, 'get' | 'capacity'> {
     return this.#guarded();
   }
 
-  /** Clear bits, counted anew: must equal `freeCount`. */
+  /** The number of clear bits, by counting them. Must equal `freeCount`. */
   countFree(): number {
     const bits = this.#guarded();
     return bits.capacity - bits.countSet();
@@ -89,7 +93,7 @@ export class BitPool {
     this.#guarded().storeMask(target);
   }
 
-  /** Takes the bits of `source` over: those that lie in this pool's range; its capacity stays. */
+  /** Sets the bits that are set in `source`, up to the capacity, which does not change. */
   load(source: BitArray): void {
     const bits = this.#guarded();
     bits.add(source);
@@ -97,7 +101,7 @@ export class BitPool {
     Atomics.store(this.#store, STORE.POOL_FREE, bits.capacity - bits.countSet());
   }
 
-  /** Makes the pool cover more bits; the new ones are clear. */
+  /** Raises the capacity; the new bits are clear. Metadata thread. */
   grow(capacity: number): void {
     assert(this.#lock.isHeld, 'the pool was used without the used lock');
     const added = capacity - this.capacity;
@@ -109,7 +113,7 @@ export class BitPool {
     this.#guarded();
   }
 
-  /** The bits, after a look whether another thread has grown the pool. */
+  /** The bits. Takes a new view first if another thread has grown the pool. */
   #guarded(): BitArray {
     assert(this.#lock.isHeld, 'the pool was used without the used lock');
     const capacity = this.capacity;

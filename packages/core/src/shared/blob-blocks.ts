@@ -1,7 +1,7 @@
 /**
- * The blob blocks of a store: for each open blob the words that a channel needs to serve it. Slots are given out and written
- * by the metadata thread alone; any thread reads. The table grows in place; a thread that has not seen it grow takes a new
- * view when it meets a slot past the end of its own.
+ * The blob blocks of a store: for each open blob, the words that a channel needs to serve it. Only the metadata thread
+ * allocates and writes slots; any thread reads them. The table grows in place. A thread takes a new view of it when it
+ * gets a slot past the end of its current one.
  */
 
 import { BlobstoreError } from '../units/error.js';
@@ -9,12 +9,16 @@ import { BLOB, BLOB_FLAG, OPEN_BLOBS_MAX } from './layout.js';
 
 const BLOCK_BYTES = BLOB.WORDS * 4;
 const FIRST_SLOTS = 64;
-/** Longest wait for a thaw before the waiter looks around, in milliseconds: a net under the protocol. */
+/**
+ * The longest wait for a thaw before the waiter checks again, in milliseconds. A safety net: wake-ups do not depend on
+ * it.
+ */
 const THAW_WAIT_MS = 100;
 
-/** What `admit` answers when the operation must take the long way. */
+/** The result of `admit` when the operation must take the slow path. */
 export const NOT_ADMITTED = -1;
 
+/** The table of blob blocks. */
 export class BlobBlocks {
   readonly buffer: SharedArrayBuffer;
   #words: Int32Array;
@@ -27,7 +31,7 @@ export class BlobBlocks {
     this.#words = new Int32Array(this.buffer, 0, this.buffer.byteLength / 4);
   }
 
-  /** True for the number of a slot that the table has room for now. Any thread. */
+  /** True for the number of a slot that the table has now. False for any other value. Any thread. */
   hasSlot(slot: number): boolean {
     if (!Number.isInteger(slot) || slot < 0) return false;
     const end = (slot + 1) * BLOB.WORDS;
@@ -42,18 +46,21 @@ export class BlobBlocks {
   }
 
   /**
-   * Reads a word that changes only while its blob is frozen and drained: plainly, because whoever has entered the blob and
-   * seen it not frozen has seen all changes before. Any thread that is inside the blob.
+   * Reads a word that changes only while its blob is frozen and drained. The read is not atomic: a thread that has
+   * entered the blob, and then seen that it is not frozen, has seen all earlier changes. Any thread that is inside the
+   * blob.
    */
   peek(slot: number, word: number): number {
     return this.#words[slot * BLOB.WORDS + word] >>> 0;
   }
 
   /**
-   * Where the map of a blob begins in the arena, if an operation on one of its clusters may go on at once: it is not frozen,
-   * still the same blob, has the cluster, and can be written if the operation writes; otherwise `NOT_ADMITTED`. Metadata
-   * thread; another one once it is inside the blob and has seen it not frozen. Words are read plainly: they change only while the
-   * blob is frozen and drained, but for the flag that makes it read-only.
+   * Checks whether an operation on one cluster of a blob may go on at once: the blob is not frozen, its generation is
+   * still the given one, it has the cluster, and, for a write, it is not read-only. Returns where the blob's map begins
+   * in the arena, otherwise `NOT_ADMITTED`.
+   *
+   * The metadata thread; any other thread once it is inside the blob and has seen that it is not frozen. The reads are
+   * not atomic: the words change only while the blob is frozen and drained, except the flag that makes it read-only.
    */
   admit(slot: number, generation: number, cluster: number, isWrite: boolean): number {
     const at = slot * BLOB.WORDS;
@@ -72,12 +79,15 @@ export class BlobBlocks {
     Atomics.store(this.#words, slot * BLOB.WORDS + word, value);
   }
 
-  /** Adds to a word of a slot, and answers what it holds then. Metadata thread. */
+  /** Adds to a word of a slot, and returns the new value. Metadata thread. */
   add(slot: number, word: number, delta: number): number {
     return Atomics.add(this.#words, slot * BLOB.WORDS + word, delta) + delta;
   }
 
-  /** Takes a slot, all words but the generation 0. Metadata thread. ENOMEM when too many blobs are open. */
+  /**
+   * Allocates a slot. Sets all its words to 0, except the generation, which it raises. Metadata thread. Throws ENOMEM
+   * when too many blobs are open.
+   */
   allocate(): number {
     const slot = this.#freeSlots.pop() ?? this.#slotCount++;
     if ((slot + 1) * BLOCK_BYTES > this.buffer.byteLength) this.#grow(slot);
@@ -89,8 +99,8 @@ export class BlobBlocks {
   }
 
   /**
-   * Gives a slot back; handles that name its old generation no longer fit. That comes first, or another thread would see an
-   * empty blob where there is none any more; and the thaw last. Metadata thread.
+   * Frees a slot. Raises the generation first, so that no thread takes the cleared words for those of an empty blob:
+   * old handles do not match any more. Thaws last. Metadata thread.
    */
   free(slot: number): void {
     this.add(slot, BLOB.GENERATION, 1);
@@ -101,15 +111,15 @@ export class BlobBlocks {
   }
 
   /**
-   * Stops this thread while a blob is frozen, but not for longer than `THAW_WAIT_MS`: the caller looks again, and whether the
-   * store has ended. Any thread but the metadata thread.
+   * Blocks this thread while a blob is frozen, for at most `THAW_WAIT_MS`. The caller must check again then, also
+   * whether the store has ended. Any thread but the metadata thread.
    */
   blockWhileFrozen(slot: number): void {
     const frozen = this.load(slot, BLOB.FROZEN);
     if (frozen !== 0) Atomics.wait(this.#words, slot * BLOB.WORDS + BLOB.FROZEN, frozen, THAW_WAIT_MS);
   }
 
-  /** As `blockWhileFrozen`, without stopping the thread. */
+  /** As `blockWhileFrozen`, but without blocking the thread. */
   async waitWhileFrozen(slot: number): Promise<void> {
     const frozen = this.load(slot, BLOB.FROZEN);
     if (frozen === 0) return;
@@ -117,18 +127,21 @@ export class BlobBlocks {
     if (waiting.async) await waiting.value;
   }
 
-  /** Wakes those who wait until a blob is thawed. Metadata thread, after it has changed the frozen count. */
+  /** Wakes all threads that wait for a blob to be thawed. Metadata thread, after it has changed the frozen count. */
   wakeFrozen(slot: number): void {
     Atomics.notify(this.#words, slot * BLOB.WORDS + BLOB.FROZEN);
   }
 
-  /** Wakes those who wait for any blob. Any thread. */
+  /** Wakes all threads that wait for any blob. Any thread. */
   wakeAll(): void {
     this.#refresh();
     for (let at = BLOB.FROZEN; at < this.#words.length; at += BLOB.WORDS) Atomics.notify(this.#words, at);
   }
 
-  /** Sets a bit above the frozen count of every block: once for all, whoever else does. Any thread, when the store has ended. */
+  /**
+   * Sets a bit above the frozen count in every block. Several threads may do so; the effect is the same. Any thread,
+   * once the store has ended.
+   */
   freezeAll(bit: number): void {
     this.#refresh();
     for (let at = BLOB.FROZEN; at < this.#words.length; at += BLOB.WORDS) Atomics.or(this.#words, at, bit);

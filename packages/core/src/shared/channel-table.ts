@@ -1,24 +1,27 @@
 /**
- * The channel table: a row of words for each channel of a store. A row's counters say how many operations its channel has
- * inside which blobs, so that whoever freezes a blob can wait until none is. Counters are shared by the blobs whose slots are
- * equal modulo their number: a freezer may then wait for a stranger's operation. That is harmless as long as whoever leaves any
- * blob wakes the freezers, and no operation waits for one blob's thaw while it is inside another.
+ * The channel table: a row of words for each channel of a store. The counters of a row say how many operations its
+ * channel has inside which blobs, so that a freezer can wait until a blob has none.
+ *
+ * A counter is shared by all blobs whose slots are equal modulo the number of counters, so a freezer may wait for an
+ * operation in another blob. That is harmless as long as leaving any blob wakes the freezers, and no operation waits
+ * for one blob's thaw while it is inside another.
  */
 
 import { assert, BlobstoreError } from '../units/error.js';
 import { CHANNEL, CHANNELS_MAX } from './layout.js';
 
-/** Counters are as many as a power of two. */
+/** The number of counters is a power of two. */
 const COUNTER_MASK = CHANNEL.INFLIGHT_COUNTERS - 1;
 
-/** A thread as the operating system knows it: numbers come again, but not with the same beginning. */
+/** The identity of a thread to the operating system. Thread ids are reused, but not with the same start time. */
 export interface ThreadIdentity {
-  /** Its number; 0: unknown. */
+  /** The thread id; 0: unknown. */
   readonly id: number;
+  /** When the thread started: a number that the operating system gives; 0: unknown. */
   readonly since: number;
 }
 
-/** How many operations a channel has inside which blobs. The channel's own thread, which alone writes them. */
+/** Counts the operations of a channel inside blobs. Only the channel's own thread uses it, and writes the counters. */
 export class Counters {
   readonly #words: Int32Array;
 
@@ -26,13 +29,13 @@ export class Counters {
     this.#words = words;
   }
 
-  /** An operation goes into a blob. (Exchanging is faster than storing, and as ordered.) */
+  /** Counts an operation that enters a blob. (`exchange` is faster than `store`, and has the same ordering.) */
   enter(slot: number): void {
     const at = slot & COUNTER_MASK;
     Atomics.exchange(this.#words, at, this.#words[at] + 1);
   }
 
-  /** An operation leaves a blob; answers how many are left in the counter. */
+  /** Counts an operation that leaves a blob. Returns the new value of the counter. */
   leave(slot: number): number {
     const at = slot & COUNTER_MASK;
     const left = this.#words[at] - 1;
@@ -41,6 +44,7 @@ export class Counters {
   }
 }
 
+/** The channel table. `BYTES` is the size of its buffer. */
 export class ChannelTable {
   static readonly BYTES = (CHANNELS_MAX * CHANNEL.WORDS + 2) * 4;
   readonly buffer: SharedArrayBuffer;
@@ -51,7 +55,7 @@ export class ChannelTable {
     this.#words = new Int32Array(this.buffer);
   }
 
-  /** Takes a free row for a thread. Any thread. ENOMEM when all are taken. */
+  /** Takes a free row for a thread. Any thread. Throws ENOMEM when all are taken. */
   claim(threadId: number): number {
     for (let row = 0; row < CHANNELS_MAX; row++) {
       const owner = row * CHANNEL.WORDS + CHANNEL.OWNER;
@@ -62,7 +66,7 @@ export class ChannelTable {
     throw new BlobstoreError('ENOMEM', `all ${CHANNELS_MAX} channels of the store are in use: close some first`);
   }
 
-  /** Gives a row back; nothing may be inside it. */
+  /** Frees a row. Its channel must have no operation inside a blob. The owner; the metadata thread for a dead owner. */
   release(row: number): void {
     assert(!this.isInside(row), 'a channel was closed with operations in it');
     const base = row * CHANNEL.WORDS;
@@ -72,7 +76,7 @@ export class ChannelTable {
     Atomics.store(this.#words, base + CHANNEL.OWNER, 0);
   }
 
-  /** The channel of a thread that is dead leaves whatever it was inside of. Metadata thread. */
+  /** Clears the counters of a row whose thread is dead. Metadata thread. */
   leaveAll(row: number): void {
     const base = row * CHANNEL.WORDS;
     for (let counter = 0; counter < CHANNEL.INFLIGHT_COUNTERS; counter++) Atomics.store(this.#words, base + counter, 0);
@@ -87,7 +91,7 @@ export class ChannelTable {
     return false;
   }
 
-  /** Notes by what the operating system knows the row's thread. The row's own thread. */
+  /** Stores the identity of the row's thread. The row's own thread. */
   setThread(row: number, thread: ThreadIdentity): void {
     const base = row * CHANNEL.WORDS;
     Atomics.store(this.#words, base + CHANNEL.THREAD_SINCE, thread.since);
@@ -95,9 +99,9 @@ export class ChannelTable {
   }
 
   /**
-   * What `setThread` noted; id 0: nothing, or it is changing just now. The id is written last and cleared first: what is read
-   * between two equal ids belongs to them, unless the same thread has given the row back and taken it again; then it can be 0.
-   * Any thread.
+   * The identity that `setThread` stored; id 0: none, or it is being changed. The id is written last and cleared first,
+   * so a start time that is read between two equal ids belongs to that id. If the same thread has freed the row and
+   * taken it again in between, the start time can be 0, which counts as none. Any thread.
    */
   thread(row: number): ThreadIdentity {
     const base = row * CHANNEL.WORDS;
@@ -107,27 +111,28 @@ export class ChannelTable {
     return isWhole ? { id, since } : { id: 0, since: 0 };
   }
 
-  /** Says that the row's thread ends as it is. The row's own thread. */
+  /** Marks that the thread of the row ends without closing its channel. The row's own thread. */
   setLeaving(row: number): void {
     Atomics.store(this.#words, row * CHANNEL.WORDS + CHANNEL.LEAVING, 1);
   }
 
+  /** True once `setLeaving` was called. Any thread. */
   isLeaving(row: number): boolean {
     return Atomics.load(this.#words, row * CHANNEL.WORDS + CHANNEL.LEAVING) !== 0;
   }
 
-  /** Notes by which descriptor the row's thread has a share of the lock on the store's file. The row's own thread. */
+  /** Stores the file descriptor that holds the row's share of the lock on the store's file. The row's own thread. */
   setShare(row: number, descriptor: number): void {
     Atomics.store(this.#words, row * CHANNEL.WORDS + CHANNEL.SHARE, descriptor + 1);
   }
 
-  /** What `setShare` noted; undefined when it is given back. Any thread. */
+  /** The descriptor that `setShare` stored; undefined when the share has been released. Any thread. */
   share(row: number): number | undefined {
     const noted = Atomics.load(this.#words, row * CHANNEL.WORDS + CHANNEL.SHARE);
     return noted === 0 ? undefined : noted - 1;
   }
 
-  /** The share that was noted is given back; the row may have noted another since. Any thread. */
+  /** Removes a share that has been released, unless the row has stored another one since. Any thread. */
   clearShare(row: number, descriptor: number): void {
     Atomics.compareExchange(this.#words, row * CHANNEL.WORDS + CHANNEL.SHARE, descriptor + 1, 0);
   }
@@ -151,12 +156,15 @@ export class ChannelTable {
     return true;
   }
 
-  /** Who waits, or is about to, until a blob is drained: 1 more, or 1 less. Metadata thread; before it looks at the counters. */
+  /**
+   * Adds to the number of freezers that wait, or are about to wait, until a blob is drained. Metadata thread, before it
+   * reads the counters.
+   */
   addDrainWaiters(delta: 1 | -1): void {
     Atomics.add(this.#words, DRAIN_WAITERS, delta);
   }
 
-  /** True when somebody may wait until a blob is drained. Any thread; after it has left one. */
+  /** True when a freezer may be waiting until a blob is drained. Any thread, after it has left a blob. */
   get hasDrainWaiters(): boolean {
     return Atomics.load(this.#words, DRAIN_WAITERS) !== 0;
   }
@@ -171,9 +179,9 @@ export class ChannelTable {
   }
 }
 
-/** How many rows, from the first on, have ever been taken. */
+/** The word with the number of rows, from the first on, that were ever taken. */
 const ROWS_SEEN = CHANNELS_MAX * CHANNEL.WORDS;
-/** How many freezers wait until a blob is drained. */
+/** The word with the number of freezers that wait until a blob is drained. */
 const DRAIN_WAITERS = ROWS_SEEN + 1;
 
 function counterAt(row: number, slot: number): number {

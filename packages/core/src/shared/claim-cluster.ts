@@ -1,20 +1,21 @@
-/** Taking clusters, and the extent pages that they need, out of what is free. */
+/** Claims free clusters, and free pages for the extent pages that they need. */
 
 import { BlobstoreError } from '../units/error.js';
 import { FIRST_EXTENT_PAGE } from '../units/extent-pages.js';
 import { type DeviceCluster, type MdPage, NONE_U32, UNALLOCATED } from '../units/units.js';
 import type { SharedStore } from './shared-store.js';
 
-/** A cluster of the device, taken, and a metadata page for its extent page where one is needed, else 0. */
+/** A claimed cluster of the device, and a claimed metadata page for its extent page, or 0 if none is needed. */
 export interface ClaimedCluster {
   cluster: DeviceCluster;
   extentPage: MdPage;
-  /** The entry of the claim log that says so; undefined on the metadata thread. */
+  /** Its entry in the claim log; undefined on the metadata thread. */
   entry?: number;
 }
 
 /**
- * Takes a cluster, and a page for a new extent page if asked. ENOSPC, and nothing taken, when there is none. Any thread.
+ * Claims a cluster and, if asked, a page for a new extent page. Any thread. Throws ENOSPC when there is none, ENOMEM
+ * when the thread's claim log is full; nothing is claimed then.
  */
 export function claimCluster(shared: SharedStore, needsExtentPage: boolean): ClaimedCluster {
   return shared.locked(() => {
@@ -29,7 +30,10 @@ export function claimCluster(shared: SharedStore, needsExtentPage: boolean): Cla
   });
 }
 
-/** Gives back what `claimCluster` took, the cluster last: an entry of the log without its cluster says nothing. Any thread. */
+/**
+ * Releases what `claimCluster` has claimed. The cluster's bit is cleared last, because a log entry whose cluster is
+ * free is void. Any thread.
+ */
 export function unclaimCluster(shared: SharedStore, claimed: ClaimedCluster): void {
   shared.locked(() => {
     if (claimed.extentPage !== UNALLOCATED) shared.pages.release(claimed.extentPage);

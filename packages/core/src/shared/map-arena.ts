@@ -1,6 +1,7 @@
 /**
- * The arena of cluster maps: the map of every open blob is a run of 32-bit entries in one growable shared buffer. Runs are
- * powers of two long, from free lists by length. The metadata thread alone allocates and writes; any thread reads.
+ * The arena of cluster maps: the map of every open blob is a run of 32-bit entries in one growable shared buffer. The
+ * lengths of runs are powers of two; freed runs are kept in a free list for each length. Only the metadata thread
+ * allocates and writes; any thread reads. Positions and counts are in entries.
  */
 
 import { assert, BlobstoreError } from '../units/error.js';
@@ -15,10 +16,11 @@ const FIRST_BYTES = 1 << 16;
 /** log2 of the shortest run. */
 const SHORTEST_RUN_LOG2 = 4;
 
+/** The arena of cluster maps. */
 export class MapArena {
   readonly buffer: SharedArrayBuffer;
   #words: Uint32Array;
-  /** First word that was never given out. */
+  /** The first word that was never allocated. */
   #top = 0;
   readonly #free: number[][] = [];
 
@@ -27,7 +29,7 @@ export class MapArena {
     this.#words = new Uint32Array(this.buffer, 0, this.buffer.byteLength / 4);
   }
 
-  /** An arena for the blobs of a store of this size. */
+  /** A new arena for a store of this size. */
   static forStore(clusterCountMax: number, mdPageCount: number): MapArena {
     const wanted = Math.max(
       MAP_ARENA_BYTES_MIN,
@@ -45,17 +47,20 @@ export class MapArena {
   }
 
   /**
-   * Reads an entry plainly, which is much faster. The metadata thread, which alone writes them; another thread inside the blob,
-   * which has seen it not frozen: an entry that changes from one cluster to another, or to none, does so only while the blob is
-   * frozen and drained, and one that appears is either seen or not. What is read by way of the entry depends on it, and so is
-   * not older than the entry.
+   * Reads an entry without `Atomics`, which is much faster. The metadata thread, which is the only writer; any other
+   * thread inside the blob, once it has seen that it is not frozen. That is safe: an entry changes to another cluster,
+   * or to none, only while the blob is frozen and drained; a new entry is either seen or not; and what is read at the
+   * place that the entry names depends on the entry, so it is not older than the entry.
    */
   peek(at: number): number {
     if (at >= this.#words.length) this.#refresh();
     return this.#words[at];
   }
 
-  /** A window on entries, for the metadata thread, which need not read its own writes atomically. */
+  /**
+   * A view of entries, valid until the arena grows. For the metadata thread, whose reads of its own writes need not be
+   * atomic.
+   */
   window(start: number, count: number): Uint32Array {
     return this.#words.subarray(start, start + count);
   }
@@ -65,22 +70,24 @@ export class MapArena {
     Atomics.store(this.#words, at, cluster);
   }
 
-  /** Sets a range of entries to one value. Metadata thread, and only while no reader can look there. */
+  /** Sets a range of entries to one value. Metadata thread, and only while no other thread can read them. */
   fill(value: number, start: number, end: number): void {
     this.#words.fill(value, start, end);
   }
 
-  /** Copies a range of entries. Metadata thread, and only while no reader can look at the target. */
+  /** Copies a range of entries. Metadata thread, and only while no other thread can read the target. */
   copy(target: number, start: number, end: number): void {
     this.#words.copyWithin(target, start, end);
   }
 
-  /** Entries in a run that holds at least `count`. */
+  /** The length of the run for `count` entries. */
   static runLength(count: number): number {
     return 2 ** runLog2(count);
   }
 
-  /** Takes a run for `count` entries, whatever they hold. Metadata thread. ENOMEM when the arena is full. */
+  /**
+   * Allocates a run for `count` entries, with undefined content. Metadata thread. Throws ENOMEM when the arena is full.
+   */
   allocate(count: number): number {
     const log2 = runLog2(count);
     const reused = this.#free[log2]?.pop();
@@ -92,7 +99,9 @@ export class MapArena {
     return start;
   }
 
-  /** Gives a run back that was taken for `count` entries. Metadata thread, and only while no reader can look there. */
+  /**
+   * Frees a run that was allocated for `count` entries. Metadata thread, and only while no other thread can read it.
+   */
   free(start: number, count: number): void {
     assert(start < this.#top, 'a run was freed that was never given out');
     const log2 = runLog2(count);

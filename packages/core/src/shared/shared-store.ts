@@ -1,6 +1,6 @@
 /**
- * Everything of a store that threads share, in one object: made by the thread that opens the store, taken up by any other
- * thread from the plain, cloneable `SharedStoreBuffers`.
+ * All structures of a store that threads share, in one object. The thread that opens the store creates them; other
+ * threads attach to them by the plain, cloneable `SharedStoreBuffers`.
  */
 
 import { BlobstoreError } from '../units/error.js';
@@ -16,7 +16,7 @@ import type { StoreLife } from './store-life.js';
 import { threadOfRow, UsedLock } from './used-lock.js';
 import { UsedPages } from './used-pages.js';
 
-/** The buffers behind a `SharedStore`; goes through postMessage. */
+/** The buffers of a `SharedStore`. They can be posted to other threads. */
 export interface SharedStoreBuffers {
   store: SharedArrayBuffer;
   pool: SharedArrayBuffer;
@@ -30,15 +30,17 @@ export interface SharedStoreBuffers {
 
 type StoreEnd = (typeof STORE_END)[keyof typeof STORE_END];
 
+/** The sizes of a new store. */
 export interface SharedStoreSizes {
-  /** Clusters on the device now. */
+  /** Clusters on the device. */
   clusterCount: number;
-  /** Clusters that the store can ever have: bits that fit its cluster mask's region. */
+  /** The most clusters that the store can grow to: as many as its cluster mask has room for. */
   clusterCountMax: number;
   /** Pages of the metadata region. */
   mdPageCount: number;
 }
 
+/** The shared structures, as one thread sees them. Each thread makes its own object. */
 export class SharedStore {
   readonly buffers: SharedStoreBuffers;
   readonly usedLock: UsedLock;
@@ -48,13 +50,15 @@ export class SharedStore {
   readonly maps: MapArena;
   readonly channels: ChannelTable;
   readonly threadId: number;
-  /** What this thread has claimed; the metadata thread has no such log. */
+  /** The claim log of this thread; the metadata thread has none. */
   readonly claims: ClaimLog | undefined;
-  /** Of a thread with a channel; the metadata thread need not look whether it lives. */
+  /**
+   * Checks whether the metadata thread lives, on other threads with a channel; undefined on the metadata thread itself.
+   */
   life: StoreLife | undefined;
   readonly #words: Int32Array;
 
-  /** @param threadId - this thread's number, from 0; unique among the threads that use the store */
+  /** @param threadId - the number of this thread, from 0; unique among the threads that use the store */
   constructor(buffers: SharedStoreBuffers, threadId: number, claims?: ClaimLog) {
     const words = new Int32Array(buffers.store);
     this.#words = words;
@@ -69,14 +73,14 @@ export class SharedStore {
     this.claims = claims;
   }
 
-  /** The structures as seen by the thread that has taken a row of the channel table. */
+  /** The structures of a thread that has taken a row of the channel table. */
   static ofRow(buffers: SharedStoreBuffers, row: number): SharedStore {
     const shared = new SharedStore(buffers, threadOfRow(row), new ClaimLog(buffers.claims, row));
-    shared.usedLock.onLongWait = () => shared.requireAlive(); // the metadata thread may have died with the lock
+    shared.usedLock.onLongWait = () => shared.requireAlive(); // the metadata thread may have died while it held the lock
     return shared;
   }
 
-  /** Bytes that each of the buffers has at least, for who is handed buffers by somebody else. */
+  /** The least size in bytes of each buffer, to check buffers that come from another thread. */
   static leastBytes(mdPageCount: number): Record<Exclude<keyof SharedStoreBuffers, 'mdPageCount'>, number> {
     return {
       store: STORE.WORDS * 4,
@@ -89,7 +93,7 @@ export class SharedStore {
     };
   }
 
-  /** New shared structures, everything free. */
+  /** Creates shared structures for a store with no clusters or pages used. */
   static create(sizes: SharedStoreSizes, threadId: number): SharedStore {
     const store = new SharedArrayBuffer(STORE.WORDS * 4);
     const words = new Int32Array(store);
@@ -111,7 +115,10 @@ export class SharedStore {
     return new SharedStore(buffers, threadId);
   }
 
-  /** Clusters from this one on may be given data only once the metadata thread has raised it. Any thread reads. */
+  /**
+   * The high-water mark: clusters from this one on may be given data only once the metadata thread has raised it. Any
+   * thread reads it.
+   */
   get highWater(): number {
     return Atomics.load(this.#words, STORE.HIGH_WATER) >>> 0;
   }
@@ -119,7 +126,7 @@ export class SharedStore {
     Atomics.store(this.#words, STORE.HIGH_WATER, mark);
   }
 
-  /** How the store has ended; `STORE_END.OPEN` while it has not. Any thread. */
+  /** Whether and how the store has ended. Any thread. */
   get end(): StoreEnd {
     return Atomics.load(this.#words, STORE.END) as StoreEnd;
   }
@@ -128,7 +135,7 @@ export class SharedStore {
     return this.end === STORE_END.FAILED;
   }
 
-  /** EIO when the store's metadata thread has died, EBADF when the store is closed. Any thread. */
+  /** Throws EIO when the metadata thread has died, EBADF when the store is closed. Any thread. */
   requireAlive(): void {
     this.life?.look();
     if (this.end === STORE_END.OPEN) return;
@@ -137,30 +144,33 @@ export class SharedStore {
   }
 
   /**
-   * Keeps all threads out of all blobs for good, once the store has ended: those that are inside leave, none goes in, whoever else
-   * says so, or is about to. Any thread; twice is once.
+   * Keeps all threads out of all blobs permanently, once the store has ended. Operations inside blobs still leave; none
+   * can enter. Any thread; several may call it, also at the same time.
    */
   shutOut(): void {
     this.blobs.freezeAll(FROZEN_FOR_GOOD);
     this.blobs.wakeAll();
   }
 
-  /** Says that the store is closed: whoever waits for its metadata thread need not. Metadata thread. */
+  /** Marks the store as closed, and wakes the threads that wait for its metadata thread. Metadata thread. */
   markClosed(): void {
     Atomics.compareExchange(this.#words, STORE.END, STORE_END.OPEN, STORE_END.CLOSED);
     this.blobs.wakeAll();
   }
 
   /**
-   * Says that the metadata thread has died. From now on every operation finds its blob frozen, and then that this is for good.
-   * Whoever saw it die; twice is once.
+   * Marks the store as failed: its metadata thread has died. From now on every operation finds its blob frozen, and
+   * then that the store has failed. Any thread that has found it dead; several may call it.
    */
   markFailed(): void {
     Atomics.store(this.#words, STORE.END, STORE_END.FAILED);
     this.shutOut();
   }
 
-  /** Runs `section` under the used lock. It must not do I/O; if it throws, the lock is given back all the same. */
+  /**
+   * Runs `section` with the used lock held. It must not do I/O. If it throws, the lock is released and the error passed
+   * on.
+   */
   locked<T>(section: () => T): T {
     this.usedLock.acquire();
     try {
@@ -171,10 +181,10 @@ export class SharedStore {
   }
 }
 
-/** What operations fail with once the metadata thread has died. */
+/** The error of operations after the metadata thread has died. */
 function storeFailed(): BlobstoreError {
   const advice = 'close it and open it again, which recovers what was synced';
-  return new BlobstoreError('EIO', `the store has failed, because the thread of its metadata died: ${advice}`);
+  return new BlobstoreError('EIO', `the store has failed, because its metadata thread died: ${advice}`);
 }
 
 function divideUpToPage(bytes: number): number {

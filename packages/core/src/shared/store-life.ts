@@ -1,11 +1,14 @@
-/** What a thread that has a channel does about the life of its store: it may end, by its metadata thread's death, at any moment. */
+/**
+ * How a thread with a channel notices the end of its store. The metadata thread can die at any moment, and the store
+ * ends with it.
+ */
 export interface StoreLife {
-  /** Before each operation: finds out whether the metadata thread lives, at times. Costs next to nothing. */
+  /** Called before each operation. Checks now and then whether the metadata thread lives; costs next to nothing. */
   glance(): void;
-  /** The same while the thread waits for something, or does what takes longer. */
+  /** Does the same check while the thread waits, or during work that takes longer. */
   look(): void;
-  /** An operation has found that the store has ended. */
+  /** Called when an operation has found that the store has ended. */
   ended(): void;
-  /** The channel uses the device no more, and is about to give its row back. */
+  /** Called when the channel no longer uses the device, just before it frees its row. */
   left(): void;
 }

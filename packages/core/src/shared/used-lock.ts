@@ -1,44 +1,53 @@
 /**
- * The lock over the bit pool and the used-page mask. The word holds its owner, so that re-entry and a foreign release are
- * seen. A thread spins a bounded while, then sleeps on the word. Critical sections are short, do no I/O and do not throw.
+ * The used lock, which protects the bit pool and the used-page mask. The lock word holds the owner, so re-entry, and
+ * release by another thread, are detected. A thread spins for a bounded number of tries, then sleeps on the word.
+ * Critical sections are short, do no I/O and do not throw.
  *
- * No wake-up is lost: a sleeper announces itself in the waiters word before it sleeps, and sleeps only while the word still
- * holds the owner it saw; the releaser stores 0 before it looks at the waiters word. Whichever comes second sees the other.
+ * No wake-up is lost. A waiter adds itself to the waiters word before it sleeps, and sleeps only if the lock word still
+ * holds the owner that it saw. The releaser stores 0 in the lock word before it reads the waiters word. Whichever of
+ * the two comes second sees the other one's write.
  */
 
 import { assert } from '../units/error.js';
 import { STORE } from './layout.js';
 
-/** Threads other than the metadata thread are numbered from here on, by the rows of their channels. */
+/**
+ * The number of the first thread other than the metadata thread. These threads are numbered by the rows of their
+ * channels.
+ */
 const FIRST_CHANNEL_THREAD = 1;
 
-/** The number, for its locks, of the thread that has a row of the channel table. */
+/** The thread number, for the used lock, of the thread that has a row of the channel table. */
 export function threadOfRow(row: number): number {
   return FIRST_CHANNEL_THREAD + row;
 }
 
-/** The row of the channel table that a thread has by its number; negative for the metadata thread, which needs none. */
+/** The row of the channel table of a thread number; negative for the metadata thread, which has none. */
 export function rowOfThread(threadId: number): number {
   return threadId - FIRST_CHANNEL_THREAD;
 }
 
 const SPINS_MAX = 200;
-/** Longest sleep before the word is looked at again, in milliseconds; a net under the protocol above. */
+/** The longest sleep before the word is checked again, in milliseconds. A safety net: wake-ups do not depend on it. */
 const SLEEP_MS = 50;
 
+/** The used lock, as one thread uses it. Blocks the thread while it waits. */
 export class UsedLock {
-  /** Called with the owner's number each time that sleeping for it was in vain: it may be dead. What it throws ends the wait. */
+  /**
+   * Called with the owner's thread number each time that a sleep for the lock times out: the owner may be dead. If it
+   * throws, the wait ends with that error.
+   */
   onLongWait: ((threadId: number) => void) | undefined;
   readonly #words: Int32Array;
   readonly #self: number;
 
-  /** @param threadId - this thread's number, from 0; unique among the threads that use the store. */
+  /** @param threadId - the number of this thread, from 0; unique among the threads that use the store */
   constructor(words: Int32Array, threadId: number) {
     this.#words = words;
     this.#self = threadId + 1;
   }
 
-  /** Takes the lock, waiting as long as it takes. Any thread; never while it already holds the lock. */
+  /** Acquires the lock, without a time limit. Any thread. Throws an `InvariantError` if it holds the lock already. */
   acquire(): void {
     for (let spins = 0; ; spins++) {
       const owner = Atomics.compareExchange(this.#words, STORE.USED_LOCK, 0, this.#self);
@@ -49,14 +58,14 @@ export class UsedLock {
   }
 
   /**
-   * Takes the lock from a thread that is dead. Metadata thread; what the lock guards is to be rebuilt before it is released.
-   * Answers false when that thread does not have it.
+   * Takes the lock over from a dead thread. Returns false if that thread does not hold it. Metadata thread; it must
+   * rebuild the pool and the mask before it releases the lock.
    */
   takeFromDead(threadId: number): boolean {
     return Atomics.compareExchange(this.#words, STORE.USED_LOCK, threadId + 1, this.#self) === threadId + 1;
   }
 
-  /** Gives the lock back. */
+  /** Releases the lock. */
   release(): void {
     const owner = Atomics.exchange(this.#words, STORE.USED_LOCK, 0);
     assert(owner === this.#self, 'the used lock was released by a thread that does not hold it');

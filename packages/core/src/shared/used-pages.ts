@@ -1,4 +1,4 @@
-/** The mask of used metadata pages, shared; every call needs the used lock. The lowest free page is handed out. */
+/** The shared mask of used metadata pages. Every call except `capacity` needs the used lock. */
 
 import { assert, InvariantError } from '../units/error.js';
 import { type MdPage, NONE_U32 } from '../units/units.js';
@@ -6,6 +6,10 @@ import { BitArray, wordsForBits } from './bit-array.js';
 import { STORE } from './layout.js';
 import type { UsedLock } from './used-lock.js';
 
+/**
+ * The mask of used metadata pages. Any thread, with the used lock. Double claims and double frees throw an
+ * `InvariantError`.
+ */
 export class UsedPages {
   readonly #store: Int32Array;
   readonly #lock: UsedLock;
@@ -25,7 +29,7 @@ export class UsedPages {
     return this.#guarded().get(page);
   }
 
-  /** The lowest free page from `from` on, or `NONE_U32`; it is not taken. */
+  /** The lowest free page from `from` on, or `NONE_U32`. Does not claim it. */
   findFree(from: number): number {
     const bits = this.#guarded();
     const lowest = this.#store[STORE.PAGES_LOWEST] >>> 0;
@@ -35,7 +39,7 @@ export class UsedPages {
     return found;
   }
 
-  /** The highest free page from `from` on, or `NONE_U32`; it is not taken. */
+  /** The highest free page from `from` on, or `NONE_U32`. Does not claim it. */
   findLastFree(from: number): number {
     const bits = this.#guarded();
     let page = bits.capacity - 1;
@@ -74,13 +78,13 @@ export class UsedPages {
     this.#guarded().storeMask(target);
   }
 
-  /** Makes the hint fit the bits again, after a thread has died between changing one and the other. */
+  /** Corrects the hint (`PAGES_LOWEST`), after a thread has died between its changes of the bits and of the hint. */
   rebuild(): void {
     this.#guarded();
     this.#store[STORE.PAGES_LOWEST] = 0;
   }
 
-  /** Takes over the bits of `source`. */
+  /** Sets the bits that are set in `source`. */
   load(source: BitArray): void {
     this.#guarded().add(source);
     this.#store[STORE.PAGES_LOWEST] = 0;

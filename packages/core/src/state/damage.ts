@@ -1,18 +1,21 @@
-/** What is told of damage that was found when a store was opened. */
+/** Errors for damage that is found when a store is opened. */
 
 import { BlobstoreError, type Damage, DamagedStoreError } from '../units/error.js';
 import { blobIdOfPage, type MdPage } from '../units/units.js';
 
-/** A blob, or a page that no blob can be told to have, that could not be used, and why. */
+/** A blob that could not be used, or a damaged page whose blob is not known, with the reason. */
 export interface DamagedBlob extends Damage {
   /** The blob's first page, or the damaged page. */
   readonly page: MdPage;
 }
 
-/** Damaged blobs and pages that an error message names. */
+/** The most damaged blobs and pages that one error message names. */
 const NAMED_MAX = 8;
 
-/** The error with which a store is refused: it names the first few, counts the rest, and holds all. */
+/**
+ * The error of an open that is refused because of damage. The message names the first few and counts the rest;
+ * `damaged` has all.
+ */
 export function refusal(damaged: readonly DamagedBlob[]): DamagedStoreError {
   const named = damaged
     .slice(0, NAMED_MAX)
@@ -23,7 +26,7 @@ export function refusal(damaged: readonly DamagedBlob[]): DamagedStoreError {
   return new DamagedStoreError(`the store is damaged: ${named}${more}; ${advice}`, damaged);
 }
 
-/** Damage of the blob that begins, or would begin, on a page. */
+/** The damage of the blob whose chain begins, or would begin, at a page. */
 export function damageAt(page: MdPage, message: string, cause?: unknown): DamagedBlob {
   const options = cause === undefined ? undefined : { cause };
   return { id: blobIdOfPage(page), page, error: new BlobstoreError('EILSEQ', message, options) };

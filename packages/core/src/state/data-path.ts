@@ -1,16 +1,23 @@
-/** What operations on metadata ask of this thread's channels, which are a floor higher. */
+/**
+ * What metadata operations need of the channels of this thread. It is an interface, because channels are a floor
+ * higher.
+ */
 
 import type { Blob } from '../blob/blob.js';
 import type { Steps } from '../steps/steps.js';
 import type { BlobCluster } from '../units/units.js';
 
+/** A channel of the metadata thread. */
 export interface DataPath {
-  /** Allocates a cluster with the content that it reads as now; nothing if it is allocated. */
+  /** Allocates a cluster and gives it the content that it reads as. Does nothing if it is allocated already. */
   allocate(blob: Blob, index: BlobCluster): Steps<void>;
-  /** Lets the operations run that queued while a blob was frozen. */
+  /** Runs the operations that were queued while a blob was frozen. */
   thaw(slot: number): void;
-  /** Closes the channel to the device behind an external clone; it is opened anew when needed. */
+  /** Closes the channel to the device behind an external clone. It is opened again when needed. */
   closeExternal(slot: number): void;
-  /** Fails what is queued with EIO, waits for what is under way, and gives everything back. Closing twice does nothing more. */
+  /**
+   * Closes the channel: queued operations fail with EIO, and those under way are waited for. A second call does
+   * nothing.
+   */
   close(): Steps<void>;
 }

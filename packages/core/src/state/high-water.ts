@@ -1,16 +1,19 @@
 /**
- * The high-water mark: no cluster at or above it has been handed out since the store was last known to be in order.
+ * The high-water mark: no cluster at or above it has been given data since the store was last known to be consistent.
  *
- * A cluster holds data before any map on disk names it: with `power-loss` durability until the next sync, with `process-crash`
- * while it is copied on write; and one that was given back holds it until it is cleared. So recovery finds clusters free that
- * are not empty, and must clear them before somebody else gets them. Clearing all free space would take hours on a large disk
- * without discard. So the mark is kept on disk, in the place of the used-cluster mask, which nobody
- * reads while the store is in use: bits below the mark are set. It is raised, durably, in large steps, before a cluster above
- * it gets data. The pool hands out its lowest cluster first, so the mark stays close to what is used.
+ * After a crash, free clusters may hold old data, for two reasons. First, a cluster gets data before a map on disk
+ * names it: with `power-loss` durability it is not named until the next sync, with `process-crash` not while it is
+ * copied on write. Second, a freed cluster keeps its data until it is cleared. Recovery must clear such clusters before
+ * another blob gets them. To clear all free space would take hours on a large disk without discard. So the mark is kept
+ * on disk, and recovery clears only the free clusters below it.
  *
- * A mark has a type of its own, by which it can be told from a mask that an earlier unload left. Both say what may have to be
- * cleared, but only of a mark it is certain that no cluster above it was ever given to a blob: the reference does not write the
- * place while a store is in use.
+ * The mark takes the place of the used-cluster mask, which is not read while the store is in use: the bits below the
+ * mark are set. Before a cluster above the mark gets data, the mark is raised in a large step, and made durable. The
+ * pool allocates its lowest free cluster first, so the mark stays close to the clusters that are used.
+ *
+ * The mark has a mask type of its own, which distinguishes it from a mask that an earlier unload wrote. Either of them
+ * says which clusters may have to be cleared. But only a mark proves that no cluster above it was ever given to a blob:
+ * SPDK does not update a mask while a store is in use.
  */
 
 import { decodeMask, encodeMask, MASK, maskBitsMax, maskPages } from '../format/mask.js';
@@ -21,26 +24,26 @@ import { type DeviceCluster, NONE_U32 } from '../units/units.js';
 import type { StoreState } from './store-state.js';
 import { markDirty } from './super-block-io.js';
 
-/** Clusters by which the mark is raised: at least so many, and at least one of so many parts of the device. */
+/** The mark is raised by at least this many clusters, and by at least 1/256 (`STEP_PARTS`) of the device. */
 const STEP_CLUSTERS_MIN = 1024;
 const STEP_PARTS = 256;
-/** The mark where none is kept. */
+/** The mark of a store that does not keep one. */
 export const NO_HIGH_WATER = NONE_U32;
 
-/** Makes sure that the mark on disk is above a cluster that was claimed, before it is given data. Metadata thread. */
+/** Ensures that the mark on disk is above a claimed cluster, before the cluster is given data. Metadata thread. */
 export function* raiseHighWater(store: StoreState, cluster: number): Steps<void> {
   while (cluster >= store.shared.highWater) yield* store.highWaterWrites.run(() => raiseOnce(store, cluster));
 }
 
 function* raiseOnce(store: StoreState, cluster: number): Steps<void> {
   if (cluster < store.shared.highWater) return;
-  yield* markDirty(store); // a store that is clean on disk means its mask
+  yield* markDirty(store); // while the super block says clean, this place must hold a mask
   const { capacity } = store.shared.clusters;
   const step = Math.max(STEP_CLUSTERS_MIN, Math.ceil(capacity / STEP_PARTS));
   yield* writeHighWater(store, Math.min(capacity, Math.max(cluster + 1, store.highWaterMin) + step));
 }
 
-/** Writes the mark of a store that is marked as in use, durably. */
+/** Writes the mark, and makes it durable. The store must be marked as in use on disk. */
 export function* writeHighWater(store: StoreState, mark: number): Steps<void> {
   const { deviceChannel, geometry, shared } = store;
   const pageCount = maskPages(mark);
@@ -57,8 +60,8 @@ function setBitsBelow(bits: Uint8Array, count: number): void {
 }
 
 /**
- * The mark that a crashed store left in the place of its cluster mask. All clusters when what is there is no mask; none when
- * nothing was ever written there.
+ * The mark that a crashed store has left in the place of its cluster mask. If the place holds neither a mask nor a
+ * mark, the result is all clusters; if it was never written, 0.
  */
 export function highWaterOf(maskBytes: Uint8Array, range: PageRange, clusterCount: number): number {
   const { type, bitCount, bits } = decodeMask(maskBytes);
@@ -70,7 +73,10 @@ export function highWaterOf(maskBytes: Uint8Array, range: PageRange, clusterCoun
   return Math.min(clusterCount, last * 8 + 32 - Math.clz32(bits[last]));
 }
 
-/** The mark where one was left, every bit below it set; undefined where something else is, which says nothing for certain. */
+/**
+ * The mark, if the place holds one and every bit below it is set. Undefined for anything else, which does not prove
+ * anything.
+ */
 export function certainHighWaterOf(maskBytes: Uint8Array, range: PageRange, clusterCount: number): number | undefined {
   const { type, bitCount, bits } = decodeMask(maskBytes);
   if (type !== MASK.HIGH_WATER || bitCount > maskBitsMax(range.count)) return undefined;
@@ -79,7 +85,7 @@ export function certainHighWaterOf(maskBytes: Uint8Array, range: PageRange, clus
   return mark;
 }
 
-/** Clears the free clusters below the mark of a store that has been recovered, durably. */
+/** Clears the free clusters below the mark of a store that has been recovered, and makes that durable. */
 export function* clearFreeBelow(store: StoreState, used: BitArray, mark: number): Steps<void> {
   const { device, deviceChannel, geometry } = store;
   for (let first = used.findFirstClear(0); first < mark; ) {

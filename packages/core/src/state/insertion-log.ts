@@ -1,23 +1,25 @@
 /**
- * The insertion log: clusters that came into the maps of blobs, and that no map on disk names yet.
+ * The insertion log: clusters that were inserted into the maps of blobs, and that no map on disk names yet.
  *
- * With `power-loss` durability a map waits for the next sync, because a power cut could otherwise leave a map that names a cluster
- * whose content is not there. A process that ends without a power cut loses nothing of what it wrote, in whatever order; so what
- * the maps do not have yet is noted here before the insertion is answered, without a barrier, and the next to open the store takes
- * it over. It believes the log only if the cache that took the writes is still the same (`BlockDevice.cacheOwner`): then every
- * write that was finished before is there, too. After a power cut it is another, and the store is as the last sync left it.
+ * With `power-loss` durability, a map is not written before the next sync, because after a power cut it could name a
+ * cluster whose content was never written. When only the process ends, no finished write is lost. So each
+ * insertion is recorded here before it is acknowledged, without a write barrier, and the next open of the store applies
+ * the records. It trusts the log only if the cache that took the writes is still the same one
+ * (`BlockDevice.cacheOwner`): then every write that had finished before the record is there, too. After a power cut the
+ * cache is another one, and the store is as the last sync left it.
  *
- * The log lies in the places of the masks of used pages and of used blob ids, which nobody reads while a store is in use. Whoever
- * recovers the store or closes it writes the masks, and with that ends the log: the reference, too, and older versions of this
- * engine, which do not know of it. It has little room, and needs little: when it is full the blobs in it are synced.
+ * The log takes the places of the masks of used pages and used blob ids, which are not read while a store is in use.
+ * Recovery and closing write the masks, which ends the log. SPDK, and older versions of this engine, do the same
+ * without knowing of the log. The log is small, and need not be large: when it is full, the blobs in it are synced.
  *
- * A record is *live* until the blob's root on disk is one whose map was decided upon after the insertion. It may stay on disk for
- * longer, because it says nothing then that the map does not say. Two things keep that true:
- * - before a cluster or page that a blob had is given back, the records of the blob that are not live are taken off the disk
- *   (`erase`). So a record never names what may be somebody else's, nor a blob that is another one by now;
- * - before a snapshot takes a blob's map over, the blob is synced, and all its records are taken off.
+ * A record is *live* until the root on disk belongs to a map that was encoded after the insertion. A record that is not
+ * live may stay on disk longer, because it says nothing that the map does not say. Two rules keep that true:
+ * - Before a cluster or page of a blob is freed, the records of the blob that are not live are erased from the disk
+ *   (`erase`). So a record never names a cluster or page that another blob may have, or a blob whose id has been used
+ *   again.
+ * - Before a snapshot takes over the map of a blob, the blob is synced, and all its records are erased.
  *
- * Only the metadata thread uses it.
+ * Only the metadata thread uses the log.
  */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
@@ -35,42 +37,43 @@ import { type Steps, wait } from '../steps/steps.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobCluster, type DeviceCluster, type MdPage, PAGE_BYTES } from '../units/units.js';
 
-/** Pages of the log at most: opening a store that was not closed reads them all. */
+/** The most pages of the log. Opening a store that was not closed reads all of them. */
 const LOG_PAGES_MAX = 64;
 
 /** A page of the log. */
 export interface LogPage {
   readonly lba: number;
   readonly encoded: InsertionPage;
-  /** Live, in the order in which they are on the page. */
+  /** The live records, in the order in which they are on the page. */
   records: NotedInsertion[];
-  /** Records before this one are encoded as they are. */
+  /** The number of records, from the first on, whose encoding is up to date. */
   encodedCount: number;
-  /** Blobs, by their first pages, of which the disk may have records here that are not live. */
+  /** The first pages of blobs that may have records here on disk that are not live. */
   erasable: Set<MdPage>;
-  /** Writes of the page never overlap; those asked for meanwhile become one. */
+  /** Writes of the page never overlap. All callers during a write share the next one. */
   readonly writes: Coalescer;
 }
 
-/** A record in the log of a store that is open. */
+/** A live record of an open store. */
 export interface NotedInsertion extends InsertionRecord {
   readonly home: LogPage;
-  /** In `home.records`. */
+  /** The index in `home.records`. */
   position: number;
 }
 
+/** The insertion log of an open store. Metadata thread. */
 export class InsertionLog {
   readonly #channel: DeviceChannel;
   readonly #geometry: Geometry;
   readonly #owner: Uint8Array;
-  /** Writes end at once: no two of them can be under way, and their buffer can be used again. */
+  /** Writes end before they return, so no two are under way together, and their buffer can be reused. */
   readonly #isSynchronous: boolean;
   readonly #pages: readonly LogPage[];
   readonly #live = new Map<MdPage, Set<NotedInsertion>>();
-  /** The record of a blob that may still become longer, by the blob's first page. */
+  /** The newest record of a blob, which the next insertion may extend, by the first page of the blob. */
   readonly #growing = new Map<MdPage, NotedInsertion>();
   #order = 0;
-  /** The page that takes the next record, if it has room. */
+  /** The index of the page that takes the next record, if it has room. */
   #next = 0;
 
   private constructor(
@@ -94,7 +97,7 @@ export class InsertionLog {
     }));
   }
 
-  /** The log of a store; undefined on a device that cannot say who keeps what was written, or that ends with the process. */
+  /** The log of a store. Undefined on a device that does not name a cache that outlives the process. */
   static of(
     device: BlockDevice,
     channel: DeviceChannel,
@@ -107,12 +110,12 @@ export class InsertionLog {
     return new InsertionLog(channel, device, geometry, cacheOwner.slice(), pages);
   }
 
-  /** No record is live. */
+  /** True when no record is live. */
   get isEmpty(): boolean {
     return this.#live.size === 0;
   }
 
-  /** A blob has live records. */
+  /** True when a blob has live records. */
   has(blobPage: MdPage): boolean {
     return this.#live.has(blobPage);
   }
@@ -122,12 +125,12 @@ export class InsertionLog {
     return [...this.#live.keys()];
   }
 
-  /** The live records of a blob, the newest first. */
+  /** The live records of a blob, newest first. */
   recordsOf(blobPage: MdPage): NotedInsertion[] {
     return [...(this.#live.get(blobPage) ?? [])].sort((a, b) => b.order - a.order);
   }
 
-  /** Reads what a process left that ended without closing the store. Its records are live then. */
+  /** Reads the log of a process that ended without closing the store. All its records are live. */
   *load(): Steps<void> {
     const bytes = new Uint8Array(PAGE_BYTES);
     for (const page of this.#pages) {
@@ -139,7 +142,9 @@ export class InsertionLog {
     }
   }
 
-  /** Notes an insertion, in memory; answers the page that has to be written, or undefined when the log is full. */
+  /**
+   * Adds a record of an insertion in memory. Returns the page that must be written, or undefined when the log is full.
+   */
   add(blobPage: MdPage, index: BlobCluster, cluster: DeviceCluster, extentPage: MdPage): LogPage | undefined {
     const last = this.#growing.get(blobPage);
     if (last !== undefined && continues(last, index, cluster, extentPage)) {
@@ -157,18 +162,23 @@ export class InsertionLog {
     return home;
   }
 
-  /** Writes a page as it is then; whoever asks meanwhile shares the next write. */
+  /**
+   * Writes a page with all records that it has when the write begins. All callers during a write share the next one.
+   */
   write(page: LogPage): Steps<void> {
     return this.#isSynchronous ? this.#writeOnce(page) : page.writes.run(() => this.#writeOnce(page));
   }
 
-  /** The live records of a blob, none of which becomes longer from now on. */
+  /** The live records of a blob. Further insertions do not extend them. */
   seal(blobPage: MdPage): readonly NotedInsertion[] {
     this.#growing.delete(blobPage);
     return [...(this.#live.get(blobPage) ?? [])];
   }
 
-  /** What these records say is in a map on disk, or is not to be any more. They may stay on disk until they are erased. */
+  /**
+   * Makes records no longer live, because a map on disk has their clusters, or must not have them any more. The records
+   * may stay on disk until they are erased.
+   */
   retire(records: readonly NotedInsertion[]): void {
     const gone = new Set(records);
     for (const home of new Set(records.map((record) => record.home))) {
@@ -186,10 +196,10 @@ export class InsertionLog {
     }
   }
 
-  /** Takes the records of a blob off the disk that are not live. */
+  /** Erases from the disk the records of a blob that are not live. */
   *erase(blobPage: MdPage): Steps<void> {
     for (const page of this.#pages) {
-      // A write under way may be what takes them off, and has not done so yet.
+      // The write that erases them may be under way, and must end first.
       if (page.erasable.has(blobPage) || page.writes.isRunning) yield* this.write(page);
     }
   }
@@ -230,7 +240,10 @@ export class InsertionLog {
   }
 }
 
-/** Pages of the device that the log has: where the masks of used pages and of used blob ids lie, as far as these reach. */
+/**
+ * The pages of the device that the log uses: those of the masks of used pages and used blob ids, up to the length of
+ * these masks.
+ */
 function placesOf({ pageMask, blobIdMask }: SuperBlock, mdPageCount: number): number[] {
   const pages: number[] = [];
   const add = ({ start, count }: PageRange) => {
@@ -242,7 +255,7 @@ function placesOf({ pageMask, blobIdMask }: SuperBlock, mdPageCount: number): nu
   return pages;
 }
 
-/** True when an insertion makes a record longer. */
+/** True when an insertion directly continues a record. */
 function continues(record: NotedInsertion, index: number, cluster: number, extentPage: number): boolean {
   const { count } = record;
   return record.extentPage === extentPage && index === record.index + count && cluster === record.cluster + count;

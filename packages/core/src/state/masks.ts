@@ -1,4 +1,4 @@
-/** Reading and writing of the masks that say which pages, clusters and blob ids are used. */
+/** Reads and writes the masks of used pages, used clusters and used blob ids. */
 
 import type { DeviceChannel } from '../device/block-device.js';
 import { decodeMask, encodeMask, MASK, type MaskType, maskBitsMax, maskPages } from '../format/mask.js';
@@ -12,14 +12,16 @@ import type { StoreState } from './store-state.js';
 
 const MASK_NAMES = ['used pages', 'used clusters', 'used blob ids'];
 
-/** What the masks say. */
+/** The three masks of a store. */
 export interface Masks {
   pages: BitArray;
   clusters: BitArray;
   blobIds: BitArray;
 }
 
-/** Reads the three masks of a cleanly unloaded store. EILSEQ when one is not what the super block says. */
+/**
+ * Reads the three masks of a store that was cleanly unloaded. Throws EILSEQ when one does not match the super block.
+ */
 export function* readMasks(
   channel: DeviceChannel,
   geometry: Geometry,
@@ -33,7 +35,7 @@ export function* readMasks(
   return { pages, clusters, blobIds };
 }
 
-/** @param mayBeLonger - a grow that was cut short leaves a cluster mask that is longer than the store */
+/** @param mayBeLonger - accepts a mask that is longer than the store, which an interrupted grow leaves */
 function* readMask(
   channel: DeviceChannel,
   geometry: Geometry,
@@ -47,7 +49,7 @@ function* readMask(
   const lengthFits = mayBeLonger ? mask.bitCount >= bitCount : mask.bitCount === bitCount;
   if (mask.type !== type || !lengthFits || mask.bitCount > maskBitsMax(range.count)) {
     const found = `type ${mask.type} and ${mask.bitCount} bits where type ${type} and ${bitCount} bits should be`;
-    const advice = 'opening the store with `forceRecover` makes the masks anew';
+    const advice = 'opening the store with `forceRecover` rebuilds the masks';
     throw new BlobstoreError('EILSEQ', `the mask of ${MASK_NAMES[type]} is damaged: it has ${found}; ${advice}`);
   }
   const bits = BitArray.private(bitCount);
@@ -55,7 +57,9 @@ function* readMask(
   return bits;
 }
 
-/** Reads a mask's header and bits: no more of its pages than so many bits need, whatever the super block says. */
+/**
+ * Reads the header and bits of a mask. Reads no more pages than `bitCount` bits need, whatever the super block says.
+ */
 export function* readMaskPages(
   channel: DeviceChannel,
   geometry: Geometry,
@@ -68,7 +72,7 @@ export function* readMaskPages(
   return bytes;
 }
 
-/** Writes the masks as memory has them; stores of versions before 3 have no mask of blob ids. */
+/** Writes the masks from memory. Stores of versions before 3 have no mask of blob ids. */
 export function* writeMasks(store: StoreState, block: SuperBlock): Steps<void> {
   const { clusters, pages } = store.shared;
   const { mdPageCount } = store.geometry;
@@ -76,7 +80,7 @@ export function* writeMasks(store: StoreState, block: SuperBlock): Steps<void> {
   if (block.blobIdMask.count > 0) {
     yield* writeMask(store, MASK.USED_BLOB_IDS, block.blobIdMask, mdPageCount, (to) => store.usedBlobIds.storeMask(to));
   }
-  // A grow that failed may have come to the disk: then the mask must cover what the super block there says.
+  // A grow that failed may have changed the super block on disk: the mask must cover the size that it says.
   const clusterCount = Math.max(clusters.capacity, Math.floor(block.sizeBytes / block.clusterBytes));
   yield* writeMask(store, MASK.USED_CLUSTERS, block.clusterMask, clusterCount, (to) => clusters.storeMask(to));
 }

@@ -1,4 +1,4 @@
-/** Reads the metadata region, in large batches where it is read in order. */
+/** Reads the metadata region; in large batches where it is read in order. */
 
 import type { DeviceChannel } from '../device/block-device.js';
 import { MdPageView } from '../format/md-page.js';
@@ -6,9 +6,10 @@ import { type Steps, wait } from '../steps/steps.js';
 import type { Geometry } from '../units/geometry.js';
 import { type MdPage, PAGE_BYTES } from '../units/units.js';
 
-/** Pages that are read together. */
+/** Pages of a batch. */
 export const BATCH_PAGES = 256;
 
+/** Reads metadata pages, and keeps the last batch. */
 export class RegionReader {
   readonly #channel: DeviceChannel;
   readonly #geometry: Geometry;
@@ -20,7 +21,10 @@ export class RegionReader {
     this.#geometry = geometry;
   }
 
-  /** A page, read together with those that follow it; good until the next call of this. */
+  /**
+   * Returns a page. If it is not in the batch, reads it and the pages after it as the next batch. Valid until the next
+   * call of this method.
+   */
   *inOrder(page: MdPage): Steps<MdPageView> {
     if (!this.#hasRead(page)) {
       const count = Math.min(BATCH_PAGES, this.#geometry.mdPageCount - page);
@@ -30,13 +34,13 @@ export class RegionReader {
     return this.#fromBatch(page);
   }
 
-  /** A page, from the batch if it is there. */
+  /** Returns a page, from the batch or by a read of just this page. */
   *anywhere(page: MdPage): Steps<MdPageView> {
     if (this.#hasRead(page)) return this.#fromBatch(page);
     return new MdPageView(yield* this.#read(page, 1));
   }
 
-  /** Copies a page that has been read ahead; false when it has not. */
+  /** Copies a page from the batch. Returns false when the batch does not have it. */
   copyTo(target: Uint8Array, page: MdPage): boolean {
     if (!this.#hasRead(page)) return false;
     target.set(this.#fromBatch(page).bytes);

@@ -1,15 +1,16 @@
 /**
- * Which blobs are clones of which snapshot, in the order in which they became so. A snapshot stays listed when its last clone
- * is gone: it was one, until the store is loaded again.
+ * Which blobs are clones of which snapshot, in the order in which they became clones. A snapshot stays listed after its
+ * last clone is gone, until the store is loaded again.
  */
 
 import { type BlobId, INVALID_BLOB_ID } from '../units/units.js';
 
+/** The snapshots and clones of a store. Metadata thread. */
 export class SnapshotTree {
   readonly #clones = new Map<BlobId, Set<BlobId>>();
   readonly #parents = new Map<BlobId, BlobId>();
 
-  /** Lists a clone, once; its snapshot too. */
+  /** Adds a clone, and its snapshot. Adding one again has no effect. */
   add(snapshot: BlobId, clone: BlobId): void {
     const clones = this.#clones.get(snapshot) ?? new Set();
     this.#clones.set(snapshot, clones);
@@ -17,18 +18,19 @@ export class SnapshotTree {
     this.#parents.set(clone, snapshot);
   }
 
-  /** Takes a clone off its snapshot's list. */
+  /** Removes a clone from the list of its snapshot. */
   remove(snapshot: BlobId, clone: BlobId): void {
     this.#clones.get(snapshot)?.delete(clone);
     if (this.#parents.get(clone) === snapshot) this.#parents.delete(clone);
   }
 
-  /** Forgets a snapshot. */
+  /** Removes a snapshot. */
   removeSnapshot(snapshot: BlobId): void {
     for (const clone of this.clonesOf(snapshot)) this.remove(snapshot, clone);
     this.#clones.delete(snapshot);
   }
 
+  /** True when a blob is listed as a snapshot. */
   has(snapshot: BlobId): boolean {
     return this.#clones.has(snapshot);
   }
@@ -37,7 +39,7 @@ export class SnapshotTree {
     return [...(this.#clones.get(snapshot) ?? [])];
   }
 
-  /** The snapshot that a blob is listed under, or the invalid id. */
+  /** The snapshot that a blob is a clone of; `INVALID_BLOB_ID` if there is none. */
   parentOf(clone: BlobId): BlobId {
     return this.#parents.get(clone) ?? INVALID_BLOB_ID;
   }

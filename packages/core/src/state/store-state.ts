@@ -1,4 +1,4 @@
-/** What the metadata thread knows of an open store. Operations on metadata work on it. */
+/** The state of an open store on the metadata thread. Metadata operations work on it. */
 
 import type { Blob } from '../blob/blob.js';
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
@@ -19,13 +19,15 @@ import type { RegionReader } from './region-reader.js';
 import { SnapshotTree } from './snapshot-tree.js';
 
 /**
- * What survives what. `power-loss`: what was synced or flushed survives a power cut, and the metadata of new clusters waits
- * for the next sync or flush. `process-crash`: every write goes out at once, in the specification's order and without
- * barriers; all that was acknowledged survives a killed process, nothing is promised for a power cut before a flush.
+ * What survives a crash.
+ * - `power-loss`: what was synced or flushed survives a power cut. The metadata of new clusters is written at the next
+ *   sync or flush.
+ * - `process-crash`: every metadata write is issued at once, in SPDK's order, without write barriers. All acknowledged
+ *   writes survive a killed process. After a power cut, only what was flushed is promised.
  */
 export type Durability = 'power-loss' | 'process-crash';
 
-/** What is known of a blob when its external snapshot is to be opened. */
+/** The arguments of the callback that opens an external snapshot. */
 export interface ExternalSnapshotRequest {
   blobId: BlobId;
   /** The external snapshot's id, as given when the blob was created. */
@@ -37,26 +39,27 @@ export interface ExternalSnapshotRequest {
 }
 
 /**
- * Opens an external snapshot's device, read-only. Answers null to open the blob without it: reads of what it would have
- * answered then fail with EIO, until a device is set.
+ * Opens the device of an external snapshot, read-only. Returns null to open the blob without it: reads that need it
+ * then fail with EIO, until a device is set.
  */
 export type OpenExternalSnapshot = (request: ExternalSnapshotRequest) => MaybePromise<BlockDevice | null>;
 
-/** Clusters and pages that more than one blob names: of a snapshot that was being made or deleted, and of its clone. */
+/** Clusters and pages that two blobs name: a snapshot that was being created or deleted, and its clone. */
 export interface SharedByBlobs {
   clusters: BitArray;
   pages: BitArray;
 }
 
-/** Somebody opens a blob, and for that loads it and the snapshots behind it. */
+/** An open of a blob that is under way. It loads the blob and the snapshots behind it. */
 export interface Loading {
-  /** The first pages of what is being loaded. */
+  /** The first pages of the blobs that it loads. */
   readonly pages: Set<MdPage>;
   readonly ended: Deferred;
-  /** The first page of a blob that somebody else loads, and that this waits for. */
+  /** The first page of a blob that another open loads, and that this one waits for. */
   waitsFor: MdPage | undefined;
 }
 
+/** The initial state of a store. */
 export interface StoreStateFields {
   device: BlockDevice;
   deviceChannel: DeviceChannel;
@@ -76,66 +79,89 @@ export interface StoreStateFields {
   externalContext: unknown;
 }
 
+/** The state of an open store. Metadata thread. */
 export class StoreState {
   readonly device: BlockDevice;
   /** The metadata thread's own channel to the device. */
   readonly deviceChannel: DeviceChannel;
   readonly shared: SharedStore;
   readonly geometry: Geometry;
-  /** Pages where a blob's chain begins. */
+  /** The pages at which the chain of a blob begins. */
   readonly usedBlobIds: BitArray;
   bstype: Uint8Array;
   superBlobId: BlobId;
-  /** The super block on disk says "clean": it must be told otherwise before metadata changes. */
+  /** The super block on disk says "clean". That must be changed before any metadata is (`markDirty`). */
   clean: boolean;
   /** Where the used-cluster mask lies. */
   readonly clusterMask: PageRange;
-  /** What maps on disk do not have yet; undefined on a device that does not keep what a process leaves. */
+  /**
+   * The log of insertions that maps on disk do not have yet; undefined on a device whose cache is not known to outlive
+   * the process.
+   */
   readonly insertionLog: InsertionLog | undefined;
+  /** Serializes writes of the high-water mark. */
   readonly highWaterWrites = new Coalescer();
-  /** Changes of the super block. */
+  /** Serializes changes of the super block. */
   readonly superUpdates = new Coalescer();
-  /** The mark is never below what was used when the store was opened: it may be given back, and not be cleared yet. */
+  /**
+   * The high-water mark is never written below this one. It is above all clusters that were used when the store was
+   * opened, because these can be freed, and then be free without being cleared yet.
+   */
   highWaterMin = 0;
   readonly durability: Durability;
   readonly keepsHighWater: boolean;
-  /** Requests that a channel takes at once. */
+  /** The most requests of a channel at one time. */
   readonly channelOpsMax: number;
   readonly openExternal: OpenExternalSnapshot | undefined;
   readonly externalContext: unknown;
 
   readonly openBlobs = new Map<MdPage, Blob>();
-  /** Blobs that are about to be open, by their first page. */
+  /** Blobs that are being opened, by their first page. */
   readonly loading = new Map<MdPage, Loading>();
-  /** Blobs whose deletion began on disk and failed before its end; deleting them again, or unloading, goes on with it. */
+  /**
+   * Blobs whose deletion has begun on disk and then failed, by their first page. Deleting one again, or unloading the
+   * store, continues its deletion.
+   */
   readonly unfinishedDeletes = new Map<MdPage, Blob>();
-  /** By a blob's first page: what a failed operation has left to be done on disk before the blob changes there. */
+  /**
+   * By the first page of a blob: work on disk that a failed operation has left, and that must be done before the blob
+   * is changed on disk.
+   */
   readonly unsettled = new Map<MdPage, () => Steps<void>>();
-  /** Clusters that nothing names, taken because they could not be cleared. */
+  /** Clusters that no map names, but that stay taken because clearing them has failed. */
   unclearedClusters: DeviceCluster[] = [];
   readonly snapshots = new SnapshotTree();
   readonly pageBuffers = new PageBuffers();
-  /** The channels of this thread. */
+  /** The channels of the metadata thread. */
   readonly channels = new Set<DataPath>();
-  /** Blobs that could not be opened when the store was loaded. */
+  /** The damaged blobs that were found when the store was loaded. */
   readonly damaged: DamagedBlob[] = [];
-  /** Those of them that were set aside, by their first page: they cannot be opened as long as the store is open. */
+  /** Damaged blobs that were set aside, by their first page. They cannot be opened while the store is open. */
   readonly setAside = new Map<MdPage, DamagedBlob>();
-  /** A blob that was set aside may be a clone of any snapshot: then no blob is deleted that could be the one. */
+  /**
+   * True when a blob that was set aside may be a clone of any snapshot. Then no blob is deleted that could be its
+   * parent.
+   */
   hidesParents = false;
-  /** Pages that are never given back: a new blob there would be taken for a lost one that others name. */
+  /** Pages that are never freed: a new blob there would be mistaken for a lost one that other blobs still name. */
   lostPages: ReadonlySet<MdPage> = new Set();
-  /** False while a load still finds out which clusters are taken. */
+  /** False while a load is still determining which clusters are used. */
   knowsUsed = true;
-  /** True while a store is opened that was not closed: what a killed process leaves is no damage in it. */
+  /** True while a store is recovered that was not closed. What a killed process leaves behind is then not damage. */
   isRecovering = false;
-  /** What has read metadata pages ahead, while a load reads all of them. */
+  /** The reader that has read metadata pages ahead, during a load that reads all of them; otherwise undefined. */
   regionReader: RegionReader | undefined;
-  /** What recovery found to be of more than one blob, until that has been set right; undefined after a clean load. */
+  /**
+   * The clusters and pages that recovery has found in more than one blob, until that is corrected; undefined after a
+   * clean load.
+   */
   sharedByBlobs: SharedByBlobs | undefined;
-  /** Clusters that damaged blobs name and the store does not have; like the reference, it does not call so many free. */
+  /**
+   * The number of clusters that damaged blobs name, but the store does not have. As in SPDK, the count of free clusters
+   * is reduced by it.
+   */
   missingClusterCount = 0;
-  /** Called after clusters were taken, or given back. */
+  /** Called after clusters were taken or freed. */
   onFreeChange: (() => void) | undefined;
   #closed = false;
   #drainWaiters: (() => void)[] = [];
@@ -158,12 +184,12 @@ export class StoreState {
     this.externalContext = fields.externalContext;
   }
 
-  /** Bytes of the device now. */
+  /** The current size of the device in bytes. */
   get deviceBytes(): number {
     return this.device.blockCount * this.device.blockLengthBytes;
   }
 
-  /** Every metadata write goes out at once. */
+  /** True when every metadata write is issued at once (`process-crash`). */
   get writesThrough(): boolean {
     return this.durability === 'process-crash';
   }
@@ -172,24 +198,28 @@ export class StoreState {
     return this.#closed;
   }
 
-  /** EBADF once the store is unloaded or destroyed. */
+  /** Throws EBADF once the store is unloaded or destroyed. */
   requireOpen(): void {
     if (this.#closed) throw new BlobstoreError('EBADF', 'the store is closed: open it again first');
   }
 
+  /** Marks the store as closed, here and in shared memory. */
   markClosed(): void {
     this.#closed = true;
     this.shared.markClosed();
   }
 
-  /** Makes what was written so far durable, where the durability asks for it. */
+  /**
+   * A write barrier with `power-loss` durability: makes everything written so far durable. Does nothing with
+   * `process-crash`.
+   */
   *barrier(): Steps<void> {
     if (this.durability === 'power-loss') yield* wait(this.deviceChannel.flush());
   }
 
   /**
-   * Until an operation has left a frozen blob. This thread must not stop for that: whoever is inside may wait for it, to have
-   * a cluster inserted.
+   * Waits until an operation has left a frozen blob. This thread must not block for that, because an operation inside
+   * the blob may wait for this thread to insert a cluster. So `block` throws EBUSY.
    */
   drained(): Waitable<void> {
     return {
@@ -204,7 +234,7 @@ export class StoreState {
     };
   }
 
-  /** An operation has left a frozen blob on this thread. */
+  /** Wakes those that wait in `drained`. Called when an operation has left a frozen blob. */
   pokeDrain(): void {
     const waiters = this.#drainWaiters;
     this.#drainWaiters = [];

@@ -1,11 +1,11 @@
-/** Reading and writing of the super block of an open store. */
+/** Reads and writes the super block of an open store. */
 
 import { SuperBlock } from '../format/super-block.js';
 import { type Steps, wait } from '../steps/steps.js';
 import { PAGE_BYTES } from '../units/units.js';
 import type { StoreState } from './store-state.js';
 
-/** Reads the super block and checks that it is this store's. */
+/** Reads the super block and checks that it belongs to this store. Throws as `SuperBlock.validate`. */
 export function* readSuper(store: StoreState): Steps<SuperBlock> {
   const block = new SuperBlock();
   yield* wait(store.deviceChannel.read(block.bytes, 0, 0, PAGE_BYTES / store.device.blockLengthBytes));
@@ -13,7 +13,7 @@ export function* readSuper(store: StoreState): Steps<SuperBlock> {
   return block;
 }
 
-/** Writes the super block with the store's super blob and type, durably. */
+/** Writes the super block with the current super blob and type of the store, and makes it durable. */
 export function* writeSuper(store: StoreState, block: SuperBlock): Steps<void> {
   block.superBlobId = store.superBlobId;
   block.bstype = store.bstype;
@@ -23,9 +23,9 @@ export function* writeSuper(store: StoreState, block: SuperBlock): Steps<void> {
 }
 
 /**
- * Changes the super block. One change at a time: what another one has read must not be written over this one, or a store in use
- * could come to be called clean, or a size be lost.
- * @param change - answers false to leave the disk as it is
+ * Changes the super block on disk. Changes are serialized: otherwise one could be overwritten by another that was read
+ * before it, and a store in use could be marked as clean, or a new size be lost.
+ * @param change - changes the block in memory; returns false to leave the disk as it is
  */
 export function* updateSuper(store: StoreState, change: (block: SuperBlock) => boolean): Steps<void> {
   yield* store.superUpdates.alone(function* () {
@@ -34,11 +34,11 @@ export function* updateSuper(store: StoreState, change: (block: SuperBlock) => b
   });
 }
 
-/** Makes the disk say that the store is in use, before its metadata first changes after a clean load. */
+/** Marks the store as in use on disk, before its metadata first changes after a clean load. */
 export function* markDirty(store: StoreState): Steps<void> {
   if (!store.clean) return;
   yield* updateSuper(store, (block) => {
-    if (!store.clean) return false; // somebody else was faster
+    if (!store.clean) return false; // another operation has done it meanwhile
     block.clean = 0;
     if (block.sizeBytes === 0) block.sizeBytes = store.deviceBytes;
     return true;

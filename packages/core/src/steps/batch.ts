@@ -1,11 +1,12 @@
-/** Many operations of which all are tried, or all begun, and the first error is thrown at the end. */
+/** Runs many operations even if some fail, and throws the first error at the end. */
 
 import type { MaybePromise, Steps } from './steps.js';
 
-/** Operations one after another, each of them whether those before have failed or not. The first error is kept. */
+/** Runs operations one after another, each even if an earlier one failed. The first error is kept for `end`. */
 export class Attempts {
   #failure: { readonly error: unknown } | undefined;
 
+  /** Runs one operation to its end; keeps its error instead of throwing it. */
   *attempt(begin: () => Steps<void>): Steps<void> {
     try {
       yield* begin();
@@ -14,19 +15,22 @@ export class Attempts {
     }
   }
 
-  /** Throws the first error. */
+  /** Throws the first error, if any operation failed. */
   end(): void {
     if (this.#failure) throw this.#failure.error;
   }
 }
 
-/** Device operations that may be under way together. The first error is kept, and thrown when all have ended. */
+/**
+ * Starts device operations that may be in flight together. The first error is kept, and thrown by `close` when all have
+ * ended.
+ */
 export class Batch {
   readonly #pending: Promise<void>[] = [];
   #failed = false;
   #error: unknown;
 
-  /** Starts an operation, unless one before it has failed already. */
+  /** Starts an operation, unless an earlier one has failed already. Does not throw. */
   add(start: () => MaybePromise<void>): void {
     if (this.#failed) return;
     try {
@@ -37,7 +41,7 @@ export class Batch {
     }
   }
 
-  /** Waits for all operations. */
+  /** Waits until all operations have ended, then throws the first error, if there is one. */
   *close(): Steps<void> {
     if (this.#pending.length > 0) yield Promise.all(this.#pending);
     if (this.#failed) throw this.#error;

@@ -1,7 +1,10 @@
 import { Deferred } from './deferred.js';
 import type { Steps } from './steps.js';
 
-/** Runs that would overlap, one after another; all that ask while one is under way share the next. */
+/**
+ * Keeps runs of an action from overlapping: they run one after another. All callers that arrive during a run share the
+ * next one, as in group commit. Single-threaded.
+ */
 export class Coalescer {
   #running = false;
   #next: Round | undefined;
@@ -12,7 +15,7 @@ export class Coalescer {
     return this.#running;
   }
 
-  /** Waits until a run of `action` that began after this call has ended, and answers as it did. */
+  /** Waits until a run that began after this call has ended. Throws the error of that run, if it failed. */
   *run(action: () => Steps<void>): Steps<void> {
     if (this.#running) {
       this.#next ??= new Round();
@@ -25,7 +28,7 @@ export class Coalescer {
       try {
         yield round.begins.promise;
       } catch (error) {
-        this.#next = undefined; // a synchronous caller that cannot wait: who joined it asks again
+        this.#next = undefined; // a synchronous leader cannot wait: its round fails, and the next caller begins a new one
         round.ended.reject(error);
         throw error;
       }
@@ -35,7 +38,10 @@ export class Coalescer {
     yield* this.#lead(action, undefined);
   }
 
-  /** Runs `action` when no run is under way, and shares it with nobody: who asks meanwhile waits for a run of its own. */
+  /**
+   * Runs `action` when no other run is under way. Does not share it: callers that arrive during it wait for another
+   * run.
+   */
   *alone<T>(action: () => Steps<T>): Steps<T> {
     while (this.#running) yield new Promise<void>((resolve) => this.#waiters.push(resolve));
     this.#running = true;
@@ -46,6 +52,7 @@ export class Coalescer {
     }
   }
 
+  /** Runs `action` for all members of a round. */
   *#lead(action: () => Steps<void>, round: Round | undefined): Steps<void> {
     this.#running = true;
     try {
@@ -64,12 +71,13 @@ export class Coalescer {
     const waiters = this.#waiters;
     this.#next = undefined;
     this.#waiters = [];
-    this.#running = next !== undefined; // nobody may slip in before its leader resumes
+    this.#running = next !== undefined; // no other run may start before the leader of the next round resumes
     next?.begins.resolve();
     for (const resolve of waiters) resolve();
   }
 }
 
+/** The callers that share the next run. The first of them is the leader, which runs the action. */
 class Round {
   members = 0;
   readonly begins = new Deferred();

@@ -1,4 +1,4 @@
-/** A promise that is resolved or rejected from outside. */
+/** A promise with its `resolve` and `reject` functions. */
 export class Deferred {
   resolve!: () => void;
   reject!: (error: unknown) => void;
@@ -8,7 +8,7 @@ export class Deferred {
   });
 
   constructor() {
-    this.promise.catch(ignore); // there may be nobody who waits for it
+    this.promise.catch(ignore); // without this, a rejection that nothing waits for would end the process
   }
 }
 

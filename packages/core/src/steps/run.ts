@@ -1,4 +1,7 @@
-/** Who runs operations: to their end in this call, or by a promise, with turns of the event loop between slices of long work. */
+/**
+ * Runs operations (`steps.ts`): synchronously, or by a promise. In the promise form, long work gives the event loop a
+ * turn between slices.
+ */
 
 import { BlobstoreError } from '../units/error.js';
 import type { MaybePromise, Steps, Waitable } from './steps.js';
@@ -9,8 +12,10 @@ function ignore(): undefined {
 }
 
 /**
- * Runs an operation to its end on this thread, now; where it waits for another thread, this one stops.
- * @throws ENOTSUP when it would have to wait for this thread: its device is asynchronous, or another operation is in the way.
+ * Runs an operation to its end in this call. Blocks the thread where the operation waits for another thread.
+ * @throws EINVAL when `steps` is no generator. ENOTSUP when the operation would have to wait for this thread: its
+ * device is asynchronous, or another operation is in the way. EBUSY when blocking would be a deadlock. Otherwise what
+ * the operation throws.
  */
 export function runSync<T>(steps: Steps<T>): T {
   requireSteps(steps);
@@ -35,26 +40,30 @@ export function runSync<T>(steps: Steps<T>): T {
 function requireSteps(steps: unknown): void {
   const isGenerator = Object.prototype.toString.call(steps) === '[object Generator]';
   if (!isGenerator)
-    throw new BlobstoreError('EINVAL', 'only steps can be run: pass what an operation of the engine answers');
+    throw new BlobstoreError('EINVAL', 'only steps can be run: pass what an operation of the engine returned');
 }
 
 function blockOn(waited: Promise<unknown> | Waitable<unknown>): unknown {
   if (!(waited instanceof Promise)) return waited.block();
-  waited.catch(ignore); // nobody waits for it any more
+  waited.catch(ignore); // nothing waits for this promise now
   const reason = 'the device is asynchronous, or another operation holds the blob';
   throw new BlobstoreError('ENOTSUP', `a synchronous call would have to wait: ${reason}; use the promise form`);
 }
 
-/** How long an operation may run before other work of its thread gets a turn, in milliseconds. */
+/** How long an operation runs before the event loop gets a turn, in milliseconds. */
 const SLICE_MS = 2;
 
-/** Gives the event loop a turn, or does nothing while it is not time for one. */
+/**
+ * Called at each pause of an operation. Returns a promise to give the event loop a turn, or nothing to go on at once.
+ */
 export type Pause = () => MaybePromise<void>;
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 /**
- * Runs an operation to its end, waiting where it waits. At its pauses the event loop gets a turn once `SLICE_MS` have passed.
- * @param pause - how to give the event loop a turn; a simulation has its own
+ * Runs an operation to its end, and waits where it waits. At the operation's pauses the event loop gets a turn once 2
+ * ms (`SLICE_MS`) have passed since the last one. Any thread.
+ * @param pause - replaces the way to give the event loop a turn, for simulations
+ * @throws EINVAL (by rejection) for wrong arguments; otherwise what the operation throws.
  */
 export async function run<T>(steps: Steps<T>, pause?: Pause): Promise<T> {
   requireSteps(steps);
@@ -63,7 +72,10 @@ export async function run<T>(steps: Steps<T>, pause?: Pause): Promise<T> {
   return runFrom(steps, steps.next(), pause);
 }
 
-/** As `run`, but an operation that needs not wait ends in this same call, and no promise is made. */
+/**
+ * As `run`, but without a promise if the operation has no need to wait: then it ends in this call, and its result is
+ * returned.
+ */
 export function runNowOrLater<T>(steps: Steps<T>): MaybePromise<T> {
   const first = steps.next();
   return first.done ? first.value : runFrom(steps, first);

@@ -1,30 +1,32 @@
 /**
- * Operations as steps: a generator that yields a promise where it must wait, and `undefined` where it may pause. One body of
- * code so serves synchronous callers, promises, and a simulation; and no promise is made where nothing has to be waited for.
+ * Operations as steps: generators that yield a promise where they must wait, and `undefined` where they may pause. So
+ * one implementation serves synchronous callers, promises and simulations, and no promise is made where there is
+ * nothing to wait for.
  *
- * What another thread will do can be waited for in two ways: by a promise, or by stopping this thread. Steps yield such a
- * thing as a `Waitable`, and who runs them (`run.ts`) chooses.
+ * There are two ways to wait for another thread: by a promise, or by blocking this thread. Steps yield a `Waitable`
+ * then, and the caller's way to run them (`run.ts`) decides which.
  */
 
-/** What an operation gives back: nothing if it is done, a promise if it will be. */
+/** The result of an operation: a value if it has ended already, otherwise a promise. */
 export type MaybePromise<T> = T | Promise<T>;
 
-/** Something that another thread will do. One of the two methods is called, once. */
+/** An action of another thread that can be waited for. The runner calls one of the two methods, once. */
 export interface Waitable<T> {
+  /** Waits without blocking this thread. */
   promise(): Promise<T>;
-  /** Stops this thread until it is done. Throws EBUSY where that would be for ever. */
+  /** Blocks this thread until the action is done. Throws EBUSY where that would be a deadlock. */
   block(): T;
 }
 
-/** An operation under way. Run it by `run` or `runSync`, or as a part of another one by `yield*`. */
+/** An operation in progress. Run it by `run` or `runSync`, or as a part of another one by `yield*`. */
 export type Steps<T> = Generator<Promise<unknown> | Waitable<unknown> | undefined, T, unknown>;
 
-/** Waits for another thread. */
+/** Waits for an action of another thread. */
 export function* waitFor<T>(waitable: Waitable<T>): Steps<T> {
   return (yield waitable) as T;
 }
 
-/** Waits for what a device answered. */
+/** Waits for the result of a device operation; no wait if it is not a promise. */
 export function* wait<T>(answer: MaybePromise<T>): Steps<T> {
   return answer instanceof Promise ? ((yield answer) as T) : answer;
 }

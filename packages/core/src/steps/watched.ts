@@ -1,21 +1,24 @@
-/** How a caller watches and ends long work. */
+/** Progress reports and cancellation of long operations. */
 
 import { BlobstoreError } from '../units/error.js';
 
-/** What of an `AbortSignal` is used here. */
+/** The part of `AbortSignal` that is used here. */
 export interface AbortSignalLike {
   readonly aborted: boolean;
   readonly reason?: unknown;
 }
 
+/** Options of long operations. */
 export interface Watched {
-  /** Called after each cluster with the clusters done and to be done. */
+  /** Called after each cluster with the number of clusters done, and the number of all. */
   onProgress?: (done: number, total: number) => void;
-  /** Ends the work with ECANCELED at the next cluster; the blob is usable, as far as it came. */
+  /**
+   * Aborts the operation with ECANCELED before the next cluster. The blob stays usable, with the clusters done so far.
+   */
   signal?: AbortSignalLike;
 }
 
-/** ECANCELED when the work was aborted. */
+/** Throws ECANCELED when the operation was aborted. */
 export function throwIfAborted(watched: Watched | undefined): void {
   if (!watched?.signal?.aborted) return;
   throw new BlobstoreError('ECANCELED', 'the operation was aborted by its signal', { cause: watched.signal.reason });

@@ -1,6 +1,6 @@
 /**
- * The one error class of the project. Its codes are POSIX names with their Linux numbers, because they are what SPDK
- * blobstore answers and what a Node service already knows how to branch on.
+ * The error classes of the project. Error codes are POSIX names with their Linux numbers: SPDK blobstore returns the
+ * same ones, and Node services know them already.
  */
 
 /** Every code that an operation of this project can fail with, and its Linux errno number. */
@@ -20,9 +20,10 @@ export const ERRNO = {
   ECANCELED: 125,
 } as const;
 
+/** The code of a `BlobstoreError`. */
 export type ErrorCode = keyof typeof ERRNO;
 
-/** An operation that failed. `code` is for programs, `message` says what was asked, what was found and what to do. */
+/** An operation that failed. `code` is for programs; `message` says what was asked, what was found and what to do. */
 export class BlobstoreError extends Error {
   readonly code: ErrorCode;
   /** The code as a negative Linux errno, as SPDK reports it. */
@@ -36,20 +37,25 @@ export class BlobstoreError extends Error {
   }
 }
 
-/** A blob that may well be whole, but cannot be opened here: what is missing is no damage of the store. */
+/**
+ * A blob that cannot be opened here because something that it needs is missing. The blob itself may be intact, so the
+ * store is not damaged.
+ */
 export class UnavailableBlobError extends BlobstoreError {}
 
-/** What opening an external snapshot failed with: it says nothing about the store's own device. */
+/** Opening an external snapshot failed. This is no error of the store's own device. */
 export class ExternalSnapshotError extends UnavailableBlobError {}
 
 /** A blob, or a metadata page, that is damaged. */
 export interface Damage {
-  /** The blob; of a page that no blob can be told to have: the id of the blob that would begin there. */
+  /**
+   * The blob's id. For a page whose blob is not known: the id that a blob would have whose chain begins at that page.
+   */
   readonly id: bigint;
   readonly error: BlobstoreError;
 }
 
-/** A store that is not opened because of damage, all of which it names in `damaged`. */
+/** A store was not opened because it is damaged. Its code is EILSEQ; `damaged` lists all the damage that was found. */
 export class DamagedStoreError extends BlobstoreError {
   readonly damaged: readonly Damage[];
 
@@ -60,8 +66,9 @@ export class DamagedStoreError extends BlobstoreError {
 }
 
 /**
- * The failure as a `BlobstoreError`: itself if it is one already, otherwise wrapped. Errors of Node's file system keep their
- * code where this project has it, and become EIO where it does not.
+ * Converts any thrown value to a `BlobstoreError`. A `BlobstoreError` is returned as it is; anything else becomes its
+ * `cause`. The code of an error of Node's file system is kept if it is in `ERRNO`; otherwise the code is EIO.
+ * @param doing - what failed; the message begins with it
  */
 export function toBlobstoreError(cause: unknown, doing: string): BlobstoreError {
   try {
@@ -71,17 +78,20 @@ export function toBlobstoreError(cause: unknown, doing: string): BlobstoreError 
     const reason = cause instanceof Error ? cause.message : String(cause);
     return new BlobstoreError(known, `${doing}: ${reason}`, { cause });
   } catch {
-    // Anything can be thrown, also what throws when it is looked at.
-    return new BlobstoreError('EIO', `${doing}: what was thrown cannot be looked at`, { cause });
+    // Any value can be thrown, including one whose getters throw.
+    return new BlobstoreError('EIO', `${doing}: the thrown value cannot be inspected`, { cause });
   }
 }
 
-/** The failure as users are to see it: as `toBlobstoreError`, but for our own bugs, which stay what they are. */
+/**
+ * As `toBlobstoreError`, for errors that reach users. An `InvariantError` is returned as it is, because it is a bug of
+ * this project.
+ */
 export function coded(error: unknown, doing: string): BlobstoreError | InvariantError {
   return error instanceof InvariantError ? error : toBlobstoreError(error, doing);
 }
 
-/** A broken invariant of our own code: a bug, never a consequence of input. */
+/** A broken invariant: a bug in this project, never a consequence of its input. */
 export class InvariantError extends Error {
   constructor(message: string) {
     super(`blobyard bug: ${message}`);

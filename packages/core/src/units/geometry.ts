@@ -1,4 +1,4 @@
-/** The one place that converts between the units of a store, and asserts that they divide. */
+/** Converts between the units of a store; no other file does. Asserts that they divide each other. */
 
 import { assert } from './error.js';
 import {
@@ -11,11 +11,11 @@ import {
   PAGE_BYTES,
 } from './units.js';
 
-/** What a store's conversions depend on; fixed from initialisation to destruction, all in the super block. */
+/** The sizes that the conversions depend on. They are in the super block, and never change during a store's life. */
 export interface GeometryFields {
   /** Bytes in a block of the device; divides 4096. */
   blockLengthBytes: number;
-  /** Bytes in an io unit; a multiple of the block length, divides 4096. */
+  /** Bytes in an io unit; a multiple of the block length that divides 4096. */
   ioUnitBytes: number;
   /** Bytes in a cluster; a multiple of 4096. */
   clusterBytes: number;
@@ -25,6 +25,7 @@ export interface GeometryFields {
   mdPageCount: number;
 }
 
+/** The geometry of one store. Immutable; throws an `InvariantError` unless the sizes are as in `GeometryFields`. */
 export class Geometry implements GeometryFields {
   readonly blockLengthBytes: number;
   readonly ioUnitBytes: number;
@@ -57,30 +58,34 @@ export class Geometry implements GeometryFields {
     this.ioUnitsPerPage = PAGE_BYTES / ioUnitBytes;
   }
 
-  /** Where a device cluster begins. */
+  /** The first block of a device cluster. */
   clusterToLba(cluster: DeviceCluster): Lba {
     return (cluster * this.blocksPerCluster) as Lba;
   }
 
-  /** Where a page of the metadata region lies on the device. */
+  /** The first block of a page of the metadata region. */
   mdPageToLba(page: MdPage): Lba {
     return ((this.mdStartPage + page) * this.blocksPerPage) as Lba;
   }
 
-  /** Where a page counted from the device's start lies. */
+  /**
+   * The first block of a 4096-byte page counted from the device's start. Also converts a page count to a block count.
+   */
   pageToLba(page: number): Lba {
     return (page * this.blocksPerPage) as Lba;
   }
 
+  /** The first io unit of a cluster of a blob. */
   clusterToIoUnit(cluster: BlobCluster): IoUnit {
     return (cluster * this.ioUnitsPerCluster) as IoUnit;
   }
 
+  /** The cluster of a blob that an io unit is in. */
   ioUnitToCluster(ioUnit: number): BlobCluster {
     return Math.floor(ioUnit / this.ioUnitsPerCluster) as BlobCluster;
   }
 
-  /** Clusters at the device's start that hold the super block, the masks and the metadata region. */
+  /** How many clusters at the device's start hold the super block, the masks and the metadata region. */
   metadataClusterCount(): number {
     return divideRoundUp(this.mdStartPage + this.mdPageCount, this.pagesPerCluster);
   }
