@@ -1,6 +1,6 @@
 /**
- * A survey checks all metadata pages, finds out what is damaged and what is sound, and writes nothing. Page writes are
- * atomic, so every page of the region is either all zeroes, or has a correct crc. Damaged are:
+ * A survey checks all metadata pages, finds out what is damaged and what is sound, and writes nothing. Page writes
+ * count as atomic, so every page of the region is either all zeroes, or has a correct crc. Damaged are:
  *
  * - a page that is neither, unless it belongs to a blob, which is damaged then;
  * - a page with a correct crc that no writer leaves there: the first page of a blob in another blob's place, or a later
