@@ -1,4 +1,4 @@
-/** The masks of a store that was closed, against what its blobs have. */
+/** Compares the masks of a store that was closed with what its blobs have. */
 
 import type { DeviceChannel } from '../device/block-device.js';
 import { decodeMask, MASK, type MaskType, maskBitsMax } from '../format/mask.js';
@@ -10,23 +10,23 @@ import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
 import { type FindingKind, type Findings, rangeText } from './report.js';
 
-/** What the masks should say. */
+/** What the masks should contain. */
 export interface Truth {
   readonly pages: BitArray;
-  /** With the clusters of the store's own metadata. */
+  /** Includes the clusters of the store's own metadata. */
   readonly clusters: BitArray;
-  /** Roots of blobs. */
+  /** The roots of blobs. */
   readonly roots: BitArray;
-  /** Pages of blobs that say nothing wrong: no other blob began there. */
+  /** Pages of sound blobs: no other blob can have its root there. */
   readonly soundPages: BitArray;
-  /** All that says what blobs have could be read: what is marked beyond it is nobody's. */
+  /** True when everything that says what blobs have could be read: whatever is marked beyond it has leaked. */
   readonly isComplete: boolean;
 }
 
-/** Findings of one sort that a report lists one by one; of the rest it says only how many. */
+/** How many findings of one kind a report lists one by one; of the rest it gives only the number. */
 const LISTED_MAX = 100;
 
-/** The masks of a store that was closed; undefined what cannot be read. */
+/** The masks of a store that was closed; undefined for one that cannot be read. */
 export interface FoundMasks {
   readonly pages: BitArray | undefined;
   readonly clusters: BitArray | undefined;
@@ -57,7 +57,7 @@ export function compareMasks({ pages, clusters, blobIds }: FoundMasks, truth: Tr
   findLost(blobIds, truth, pages?.includes(blobIds) === true, findings);
 }
 
-/** What makes masks doubtful. */
+/** Findings that make masks untrustworthy. */
 const DISTRUST: readonly FindingKind[] = ['mask', 'not-reserved', 'unlisted-blob'];
 
 const NAMES = ['used pages', 'used clusters', 'blob ids'];
@@ -68,7 +68,10 @@ interface MaskPlace {
   readonly bitCount: number;
 }
 
-/** Undefined, with a finding, when it is no such mask. A mask of clusters that is longer than the store was left by a grow. */
+/**
+ * Reads a mask; undefined, with a finding, when it is damaged. The mask of clusters may be longer than the store: a
+ * grow leaves that when it is interrupted.
+ */
 function* readMask(
   channel: DeviceChannel,
   geometry: Geometry,
@@ -97,10 +100,10 @@ function compare(
 ): void {
   const open = differences(used, marked);
   for (const [first, end] of open.listed) {
-    const message = `the mask says that ${rangeText(what, first, end)} can be handed out, but they are a blob's or the store's`;
+    const message = `the mask says that ${rangeText(what, first, end)} can be allocated, but they belong to a blob or to the store`;
     findings.damage('not-reserved', message, { [place]: first });
   }
-  if (open.more > 0) findings.damage('not-reserved', `so it does of ${open.more} more ranges of ${what}s`);
+  if (open.more > 0) findings.damage('not-reserved', `the mask says the same of ${open.more} more ranges of ${what}s`);
   const leaked = differences(marked, used);
   const why = isComplete ? 'nobody has them' : 'no blob that can be read has them; a damaged one may';
   for (const [first, end] of leaked.listed) {
@@ -108,7 +111,7 @@ function compare(
     if (isComplete) findings.damage('leak', message, { [place]: first });
     else findings.note('leak', message, { [place]: first });
   }
-  if (leaked.more > 0) findings.damage('leak', `so are ${leaked.more} more ranges of ${what}s`);
+  if (leaked.more > 0) findings.damage('leak', `the same holds for ${leaked.more} more ranges of ${what}s`);
 }
 
 function compareIds(listed: BitArray, roots: BitArray, findings: Findings): void {
@@ -122,7 +125,10 @@ function compareIds(listed: BitArray, roots: BitArray, findings: Findings): void
   }
 }
 
-/** Masks that call free what is there are not to be believed when they list what is not. */
+/**
+ * Finds blobs that the mask of ids lists, and whose roots are missing. Masks that call free what is in use are not
+ * trusted here: then the mask is damaged, not the blob lost.
+ */
 function findLost(listed: BitArray, { roots, soundPages }: Truth, pagesAgree: boolean, findings: Findings): void {
   const areBelieved = pagesAgree && !findings.list.some(({ kind }) => DISTRUST.includes(kind));
   for (let page = listed.findFirstSet(0); page !== NONE_U32; page = listed.findFirstSet(page + 1)) {
@@ -133,7 +139,7 @@ function findLost(listed: BitArray, { roots, soundPages }: Truth, pagesAgree: bo
   }
 }
 
-/** Ranges of bits that are set in one array and not in the other. */
+/** Returns the ranges of bits that are set in one array and not in the other. */
 function differences(set: BitArray, unset: BitArray): { listed: [number, number][]; more: number } {
   const listed: [number, number][] = [];
   let more = 0;

@@ -1,6 +1,6 @@
 /**
- * Checking a store that nobody has open: everything that can be verified without trusting its masks, from the metadata pages
- * themselves; then the masks against that. Nothing is written unless repairing is asked for.
+ * Checks a store that is not open anywhere. First everything that can be verified from the metadata pages alone,
+ * without trusting the masks; then the masks against the result. Nothing is written unless a repair is requested.
  */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
@@ -22,18 +22,17 @@ import { areWhole, MaskWitness } from './strays.js';
 import { surveyBlob } from './survey-blob.js';
 import type { SurveyedBlob } from './surveyed-blob.js';
 
-/** How often a store is repaired in a row, should each time show something new. */
+/** How many times a store is repaired at most, when each repair reveals something new. */
 const PASSES_MAX = 4;
 
 export interface CheckOptions {
-  /** Repairs what can be repaired without losing anything; false unless given. */
+  /** Repairs what can be repaired without losing data. Default: false. */
   repair?: boolean;
 }
 
 /**
- * Checks the store on a device. It must not be open anywhere.
- * @throws EINVAL an unusable block length; ENOTSUP a store with larger metadata pages; EIO of the device. What is wrong with the
- * store is in the report.
+ * Checks the store on a device. It must not be open anywhere. The report says what is wrong with the store.
+ * @throws EINVAL an invalid block length; ENOTSUP a store with larger metadata pages; EIO of the device
  */
 export function* checkStore(device: BlockDevice, options: CheckOptions = {}): Steps<CheckReport> {
   const before = yield* examine(device);
@@ -45,7 +44,10 @@ export function* checkStore(device: BlockDevice, options: CheckOptions = {}): St
   return report(after, findings);
 }
 
-/** Once more when something is left that was not there before: with a snapshot that was settled goes what was reserved for it. */
+/**
+ * Repairs again when something is left that was not there before. When a repair settles an unfinished snapshot, what was
+ * reserved for it is not needed any more; only the next repair finds and releases that.
+ */
 function* repairWhileItHelps(
   device: BlockDevice,
   before: Examination,
@@ -61,7 +63,7 @@ function* repairWhileItHelps(
   }
 }
 
-/** What an examination found; without a summary there is no store to be examined. */
+/** The result of an examination; without a summary there is no store to examine. */
 export interface Examination {
   readonly findings: Findings;
   readonly summary: CheckSummary | undefined;
@@ -98,7 +100,7 @@ function* readSuperUnchecked(
   return undefined;
 }
 
-/** A blob, and what is wrong with it by itself. */
+/** A blob, and what is wrong with the blob alone. */
 interface Surveyed {
   readonly blob: SurveyedBlob;
   readonly findings: Findings;
@@ -106,7 +108,7 @@ interface Surveyed {
 
 const NO_MASKS: FoundMasks = { pages: undefined, clusters: undefined, blobIds: undefined };
 
-/** Looks at all of a store whose super block is usable. */
+/** Examines a store whose super block is usable. */
 class Examiner {
   readonly #channel: DeviceChannel;
   readonly #geometry: Geometry;
@@ -115,7 +117,10 @@ class Examiner {
   readonly #clusterCount: number;
   readonly #blobs = new Map<BlobId, SurveyedBlob>();
   readonly #soundPages: BitArray;
-  /** By blobs that the masks know, and by others: these must not use up the reads of those. */
+  /**
+   * How often each extent page was read, for blobs that the masks know and for others: the others must not use up the
+   * reads of the known ones.
+   */
   readonly #extentPageReads = { known: new Map<number, number>(), unknown: new Map<number, number>() };
 
   constructor(channel: DeviceChannel, geometry: Geometry, block: SuperBlock, findings: Findings) {
@@ -166,13 +171,16 @@ class Examiner {
     compareMasks(masks, { ...owned, roots, soundPages: this.#soundPages, isComplete }, this.#findings);
   }
 
-  /** All blobs; of those that masks do not know only what the masks may have forgotten. */
+  /**
+   * Surveys all blobs. Of those that the masks do not know it adds only those that the masks may have lost; the rest
+   * are strays.
+   */
   *#surveyBlobs(reader: PageReader, scan: PageScan, masks: FoundMasks): Steps<void> {
     const witness = areWhole(masks) ? new MaskWitness(masks, this.#geometry) : undefined;
     const unknown: Surveyed[] = [];
     for (let page = scan.roots.findFirstSet(0); page !== NONE_U32; page = scan.roots.findFirstSet(page + 1)) {
       const isSealed = scan.sealed.get(page);
-      if (!isSealed && masks.blobIds?.get(page) === false) continue; // noise, see `#checkStrayPages`
+      if (!isSealed && masks.blobIds?.get(page) === false) continue; // garbage, see `#checkStrayPages`
       const isKnown = !areWhole(masks) || !isSealed || !isUnknown(masks, page);
       const surveyed = yield* this.#survey(reader, page as MdPage, isKnown ? 'known' : 'unknown');
       if (!isKnown) unknown.push(surveyed);
@@ -203,11 +211,11 @@ class Examiner {
 
   #reportStray({ id, page }: SurveyedBlob): void {
     const why = 'the blob was deleted, or it is a copy of another one';
-    const message = `metadata page ${page} holds the beginning of blob ${id}, and the masks call all free that it has: ${why}`;
+    const message = `metadata page ${page} holds the root of blob ${id}, and the masks mark all that it has as free: ${why}`;
     this.#findings.damage('stray-root', message, { page });
   }
 
-  /** Blobs that are half deleted are gone; but nobody deletes what another blob needs. */
+  /** Half-deleted blobs are gone. But a blob that another blob needs cannot have been deleted: it is damaged. */
   #endDeletions(): void {
     const needed = new Set(
       [...this.#blobs.values()].flatMap(({ parentId, counterpartId }) => [parentId, counterpartId]),
@@ -229,13 +237,13 @@ class Examiner {
   }
 
   /**
-   * A page is zeroes or fits its crc, as long as pages land whole. What is neither, and no blob's, may have been one's; unless
-   * the store was closed, and marks the page as free.
+   * Checks pages that no blob names. Page writes count as atomic, so each page is zeroes or has a correct crc. Another
+   * one may have belonged to a blob, unless the store was closed and marks the page as free.
    */
   #checkStrayPages({ nonZero, sealed, misplaced }: PageScan, { pages }: Owned, marked: BitArray | undefined): void {
     for (let page = nonZero.findFirstSet(0); page !== NONE_U32; page = nonZero.findFirstSet(page + 1)) {
       if (pages.get(page) || (sealed.get(page) && !misplaced.get(page))) continue;
-      const how = sealed.get(page) ? 'is one that belongs elsewhere' : 'does not fit its crc';
+      const how = sealed.get(page) ? 'belongs in another place' : 'does not fit its crc';
       if (marked === undefined || marked.get(page)) {
         this.#findings.damage('page', `metadata page ${page} ${how}, and may have been a blob's`, { page });
       } else this.#findings.note('page', `metadata page ${page} ${how}, but is free`, { page });
@@ -250,14 +258,14 @@ class Examiner {
   }
 }
 
-/** Notes that repairing deals with; the others are for the user to know. */
+/** Kinds of notes that a repair settles; the others are only information. */
 const SETTLED_BY_REPAIR: readonly FindingKind[] = ['not-closed', 'interrupted', 'page'];
 
 function asksForRepair({ severity, kind }: Finding): boolean {
   return severity === 'damage' || SETTLED_BY_REPAIR.includes(kind);
 }
 
-/** The findings from before, with what became of them, and then those that are new. */
+/** Returns the findings from before a repair with their outcomes, and then the new ones. */
 function settled(before: readonly Finding[], after: readonly Finding[]): Finding[] {
   const placeOf = ({ kind, blobId, page, cluster }: Finding) => `${kind} ${blobId} ${page} ${cluster}`;
   const still = new Map<string, Finding[]>();

@@ -1,4 +1,4 @@
-/** What the super block says by itself: a usable store, and a clean flag that is one. */
+/** Checks the super block alone: does it describe a usable store, and is its clean flag valid? */
 
 import type { BlockDevice } from '../device/block-device.js';
 import { BSTYPE_BYTES, SUPER_VERSION, type SuperBlock } from '../format/super-block.js';
@@ -7,7 +7,7 @@ import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import type { Findings } from './report.js';
 
-/** The geometry of the store; undefined, with a finding, when there is none that can be looked at. */
+/** Returns the geometry of the store; undefined, with a finding, when there is no store that can be examined. */
 export function checkSuper(block: SuperBlock, device: BlockDevice, findings: Findings): Geometry | undefined {
   const deviceBytes = device.blockCount * device.blockLengthBytes;
   try {
@@ -34,7 +34,7 @@ export function checkSuper(block: SuperBlock, device: BlockDevice, findings: Fin
   }
 }
 
-/** A healthy store, for all that this version can tell, that it cannot read. */
+/** True for a store that seems sound, but that this version cannot read. */
 function isUnsupported(block: SuperBlock, error: BlobstoreError): boolean {
   return block.isSealed && (error.code === 'ENOTSUP' || block.version > SUPER_VERSION);
 }

@@ -1,10 +1,13 @@
-/** Snapshots and clones: each parent must be there, and be a snapshot; and nobody may be behind himself. */
+/** Checks snapshots and clones: each parent must exist and be a snapshot, and no blob may be its own ancestor. */
 
 import type { BlobId } from '../units/units.js';
 import type { Findings } from './report.js';
 import type { SurveyedBlob } from './surveyed-blob.js';
 
-/** Marks snapshots that were being made or deleted and that the other blob does not need: opening the store removes them. */
+/**
+ * Marks snapshots that were being created or deleted, and that the other blob does not need: opening the store removes
+ * them.
+ */
 export function markGoing(blobs: ReadonlyMap<BlobId, SurveyedBlob>): void {
   for (const blob of blobs.values()) {
     const other = blob.counterpartId === undefined ? undefined : blobs.get(blob.counterpartId);
@@ -50,26 +53,29 @@ function checkUnderWay(blob: SurveyedBlob, blobs: ReadonlyMap<BlobId, SurveyedBl
   }
   const isClone = counterpart?.parentId === blobId;
   const what = blob.isPendingRemoval ? 'being deleted' : `being made of blob ${counterpartId}`;
-  const fate = isClone ? 'it stays, because the blob reads through to it' : 'it goes, because nobody needs it';
+  const fate = isClone ? 'it stays, because the blob reads through to it' : 'it is removed, because no blob needs it';
   findings.note('interrupted', `snapshot ${blobId} was ${what}; opening the store settles that: ${fate}`, { blobId });
 }
 
-/** Follows parents from each blob; whoever comes back to a blob of the same walk is in a cycle, or reads from one. */
+/**
+ * Follows the parents from each blob. If the walk comes back to one of its own blobs, the blob where it started is in a
+ * cycle, or reads from one.
+ */
 function markCycles(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
   const walkOf = new Map<SurveyedBlob, SurveyedBlob>();
   for (const start of blobs.values()) {
     let at: SurveyedBlob | undefined = start;
     while (at !== undefined && !walkOf.has(at)) {
       walkOf.set(at, start);
-      at = at.isNewer ? undefined : parentOf(at, blobs); // it may have a parent in another way
+      at = at.isNewer ? undefined : parentOf(at, blobs); // a newer version may record its parent in another way
     }
     if (at === undefined || walkOf.get(at) !== start) continue;
     at.isDamaged = true;
-    findings.damage('parent', `blob ${at.id} is behind itself: its snapshots form a circle`, { blobId: at.id });
+    findings.damage('parent', `blob ${at.id} is damaged: its parents form a cycle`, { blobId: at.id });
   }
 }
 
-/** A clone whose snapshot cannot be opened cannot be opened either. */
+/** Reports clones whose snapshot cannot be opened: they cannot be opened either. */
 function markClonesOfDamaged(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
   const isSound = new Map<SurveyedBlob, boolean>();
   for (const start of blobs.values()) {

@@ -1,14 +1,15 @@
 /**
- * Who has what: no cluster and no page may have two owners, but for a snapshot that is being made or deleted, which shares with
- * its counterpart, and with anybody if it is about to be removed. Overlaps are found by a sweep over sorted runs, so that the work depends on what the pages say, and
- * not on how large the runs are that a hostile page claims.
+ * Finds out which blob has what. No cluster and no page may have two owners, except that a snapshot that was being
+ * created or deleted shares with its counterpart, and with any blob if it will be removed. Overlaps are found by a
+ * sweep over sorted runs. So the work depends on the number of runs, and not on their length, which a hostile page can
+ * choose.
  */
 
 import { BitArray } from '../shared/bit-array.js';
 import { type Findings, rangeText } from './report.js';
 import type { DeviceRun, SurveyedBlob } from './surveyed-blob.js';
 
-/** What blobs have, all together. */
+/** What all blobs have together. */
 export interface Owned {
   readonly clusters: BitArray;
   readonly pages: BitArray;
@@ -44,7 +45,10 @@ function pagesOf(blob: SurveyedBlob): number[] {
 
 type OnOverlap = (first: number, end: number, one: SurveyedBlob, other: SurveyedBlob) => void;
 
-/** Sets the bits of all runs, and says where a run overlaps with one before it. Whoever goes overlaps with nobody. */
+/**
+ * Sets the bits of all runs, and reports each run that overlaps an earlier one. Runs of blobs that will be removed are
+ * not reported.
+ */
 function sweep(runs: OwnedRun[], bits: BitArray, onOverlap: OnOverlap): void {
   runs.sort((a, b) => a.first - b.first || b.end - a.end);
   let reach: OwnedRun | undefined;
@@ -58,7 +62,10 @@ function sweep(runs: OwnedRun[], bits: BitArray, onOverlap: OnOverlap): void {
   }
 }
 
-/** What is said of overlaps. One that a damaged blob claims is no damage of the other's: who says nonsense is not believed. */
+/**
+ * Reports overlaps. If one of two blobs is damaged already, only that one is reported: its claim is not trusted against
+ * a sound blob.
+ */
 class Overlaps {
   readonly #damaged: ReadonlySet<SurveyedBlob>;
   readonly #findings: Findings;
@@ -83,7 +90,7 @@ class Overlaps {
   };
 }
 
-/** True for a snapshot that is being made or deleted and the blob that shares its clusters until then. */
+/** True for a snapshot that was being created or deleted, and the blob that shares its clusters until that ends. */
 function areCounterparts(one: SurveyedBlob, other: SurveyedBlob): boolean {
   return one !== other && (one.counterpartId === other.id || other.counterpartId === one.id);
 }

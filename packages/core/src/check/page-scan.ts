@@ -1,4 +1,4 @@
-/** A look at every page of the metadata region: what it seems to be, by itself. */
+/** Reads every page of the metadata region, and classifies it by itself. */
 
 import type { DeviceChannel } from '../device/block-device.js';
 import { MdPageView } from '../format/md-page.js';
@@ -12,13 +12,13 @@ const BATCH_PAGES = 256;
 
 /** Sets of pages, by their number in the region. */
 export interface PageScan {
-  /** Not all zeroes. */
+  /** Pages that are not all zeroes. */
   readonly nonZero: BitArray;
-  /** The crc fits. */
+  /** Pages with a correct crc. */
   readonly sealed: BitArray;
-  /** The crc fits, and nobody writes such a page there. */
+  /** Pages with a correct crc that no writer leaves there. */
   readonly misplaced: BitArray;
-  /** The id belongs to the place, as that of the first page of a chain; whether the crc fits or not. */
+  /** Pages whose id is that of their place, as in the first page of a chain; whether the crc is correct or not. */
   readonly roots: BitArray;
 }
 

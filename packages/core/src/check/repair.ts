@@ -1,8 +1,9 @@
 /**
- * Repairing a store: it is opened and unloaded again. Opening looks at all metadata: it zeroes what lies in free pages, settles
- * snapshots that were under way, sets aside what is damaged with all that it has or may have, and clears what nobody has;
- * unloading makes the masks anew. Nothing that a blob has, or a damaged one may have, is written. What is a blob is decided as
- * when a user opens the store: so whoever could be read before can be read afterwards, and nobody else.
+ * Repairs a store by opening and unloading it. Opening surveys all metadata. It zeroes garbage in free pages, settles
+ * unfinished snapshots, sets damaged blobs aside with all that they have or may have, and clears what no blob has.
+ * Unloading writes the masks again. Nothing that a blob has, or that a damaged blob may have, is written. What counts
+ * as a blob is decided in the same way as when a user opens the store. So the blobs that could be read before can be
+ * read afterwards, and no others.
  */
 
 import type { BlockDevice } from '../device/block-device.js';
@@ -13,7 +14,10 @@ import { BlobstoreError } from '../units/error.js';
 import { PAGE_BYTES } from '../units/units.js';
 import type { Finding } from './report.js';
 
-/** Repairs what it can; what is left is found by looking again. Answers why it could not go on. */
+/**
+ * Repairs what it can; the caller examines the store again to find out what is left. Returns a finding with the reason
+ * if the repair could not be completed.
+ */
 export function* repairStore(device: BlockDevice): Steps<Finding | undefined> {
   try {
     const store = yield* loadStore(device, { onDamage: 'set-aside', survey: true, clusterBytes: PAGE_BYTES });
@@ -25,6 +29,11 @@ export function* repairStore(device: BlockDevice): Steps<Finding | undefined> {
     return undefined;
   } catch (error) {
     if (!(error instanceof BlobstoreError) || error.code === 'EIO') throw error;
-    return { kind: 'repair', severity: 'damage', message: `repairing ended early: ${error.message}`, outcome: 'left' };
+    return {
+      kind: 'repair',
+      severity: 'damage',
+      message: `the repair could not be completed: ${error.message}`,
+      outcome: 'left',
+    };
   }
 }

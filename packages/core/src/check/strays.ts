@@ -1,6 +1,6 @@
 /**
- * Roots in a closed store on pages that its masks do not know, as `survey/strays.ts` has it: nobody's, as long as the masks are right about
- * all other blobs and mark nothing else of what these roots name.
+ * Strays in a closed store: roots on pages that its masks do not know; see `survey/strays.ts`. They belong to no blob,
+ * as long as the masks are right about all other blobs, and mark nothing else of what these roots name.
  */
 
 import { BitArray } from '../shared/bit-array.js';
@@ -9,7 +9,7 @@ import { type MdPage, pageOfBlobId } from '../units/units.js';
 import type { FoundMasks } from './check-masks.js';
 import type { SurveyedBlob } from './surveyed-blob.js';
 
-/** Masks all of which could be read. */
+/** Masks that could all be read. */
 export type WholeMasks = { [Mask in keyof FoundMasks]: BitArray };
 
 export function areWhole(masks: FoundMasks): masks is WholeMasks {
@@ -21,13 +21,13 @@ interface Had {
   readonly clusters: BitArray;
 }
 
-/** What is known of blobs before anybody asks who shares what. */
+/** Compares blobs with the masks, before it is known what they share. */
 export class MaskWitness {
   readonly #masks: WholeMasks;
   readonly #geometry: Geometry;
-  /** What blobs have that can be read. */
+  /** What the blobs have that can be read. */
   readonly #owned: Had;
-  /** With what the others say that they have. */
+  /** The same, and what the other blobs name. */
   readonly #named: Had;
   readonly #needed = new Set<MdPage>();
   #areListed = true;
@@ -43,7 +43,7 @@ export class MaskWitness {
     this.#named = none();
   }
 
-  /** Notes what a blob has that the masks know. */
+  /** Adds a blob that the masks know. */
   add(blob: SurveyedBlob): void {
     for (const id of [blob.parentId, blob.counterpartId]) if (id !== undefined) this.#needed.add(pageOfBlobId(id));
     if (!this.#masks.blobIds.get(blob.page)) this.#areListed = false;
@@ -51,7 +51,7 @@ export class MaskWitness {
     if (!blob.isDamaged && !blob.isNewer) note(this.#owned, blob);
   }
 
-  /** True when blobs on pages that the masks do not know are nobody's. */
+  /** True when these blobs, on pages that the masks do not know, are strays. */
   areStrays(blobs: readonly SurveyedBlob[]): boolean {
     return this.#areMasksRight() && blobs.every((blob) => !this.#needed.has(blob.page) && !this.#isMarked(blob));
   }
@@ -62,7 +62,7 @@ export class MaskWitness {
     return pages.includes(this.#owned.pages) && clusters.includes(this.#owned.clusters) && pages.includes(blobIds);
   }
 
-  /** The masks mark something that it names, and that no other blob names. */
+  /** True when the masks mark something that this blob names, and that no other blob names. */
   #isMarked(blob: SurveyedBlob): boolean {
     const { pages, clusters } = this.#masks;
     let isMarked = pagesOf(blob).some((page) => pages.get(page) && !this.#named.pages.get(page));

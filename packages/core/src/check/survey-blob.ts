@@ -1,6 +1,6 @@
 /**
- * Reads a blob's pages and notes everything that is wrong with them, going on where a load would stop: what the blob has is
- * wanted as completely as it can be known, so that nobody else gets it.
+ * Reads a blob's pages and reports everything that is wrong with them. It continues where a load would stop, to find as
+ * much as possible of what the blob has: that must not be allocated to another blob.
  */
 
 import { INTERNAL_XATTR } from '../blob/blob.js';
@@ -17,29 +17,32 @@ import type { PageReader } from './page-scan.js';
 import type { FindingKind, Findings } from './report.js';
 import { SurveyedBlob } from './surveyed-blob.js';
 
-/** Internal xattrs that hold the id of a blob. */
+/** Internal xattrs that contain the id of a blob. */
 const ID_XATTRS: readonly string[] = [
   INTERNAL_XATTR.SNAPSHOT,
   INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS,
   INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL,
 ];
 
-/** What is needed to survey blobs one after another. */
+/** What surveying a number of blobs needs. */
 export interface SurveyTools {
   readonly reader: PageReader;
   readonly findings: Findings;
-  /** Clusters in the store. */
+  /** The number of clusters in the store. */
   readonly clusterCount: number;
-  /** The store was closed: then nothing is half done. */
+  /** True when the store was closed: then nothing can be unfinished. */
   readonly wasClosed: boolean;
-  /** How often an extent page has been read: only one that a snapshot under way shares is named more than once. */
+  /** How often each extent page was read: only one that an unfinished snapshot shares may be named more than once. */
   readonly extentPageReads: Map<number, number>;
 }
 
-/** Times an extent page is read: for a snapshot under way, copies of it, and its blob. A hostile disk may name one from everywhere. */
+/**
+ * How often an extent page is read: for an unfinished snapshot, copies of it, and its blob. A hostile disk may name one
+ * page very often.
+ */
 const EXTENT_PAGE_READS_MAX = 4;
 
-/** Surveys the blob whose chain begins at a page. */
+/** Surveys the blob whose root is on a page. */
 export function* surveyBlob(tools: SurveyTools, root: MdPage): Steps<SurveyedBlob> {
   const survey = new BlobSurvey(tools, root);
   yield* survey.run();
@@ -54,7 +57,7 @@ class BlobSurvey {
   #hasRuns = false;
   #hasTable = false;
   #holes = false;
-  /** Clusters that its extent pages map before one is too short. */
+  /** How many clusters its extent pages map before the first that is too short. */
   #end = Infinity;
 
   constructor(tools: SurveyTools, root: MdPage) {
@@ -105,7 +108,10 @@ class BlobSurvey {
     return page.isZero && !this.#tools.wasClosed && blob.chain.length > 0 && !blob.isDamaged && !blob.isNewer;
   }
 
-  /** A page with a wrong crc is read on when it says that it is the blob's. */
+  /**
+   * True for a page of the blob's chain; also when its crc is wrong, if it has the blob's id and the right sequence
+   * number.
+   */
   #isInChain(page: MdPageView, number: number): boolean {
     const { blob } = this;
     const isItsOwn = page.id === blob.id && page.sequence === blob.chain.length;
@@ -226,7 +232,7 @@ class BlobSurvey {
     this.#visited.add(number);
     this.blob.extentPages.push(number);
     const reads = extentPageReads.get(number) ?? 0;
-    if (reads >= EXTENT_PAGE_READS_MAX) return; // found to be shared in any case
+    if (reads >= EXTENT_PAGE_READS_MAX) return; // reported as shared in any case
     extentPageReads.set(number, reads + 1);
     const page = yield* reader.read(number);
     const extent = this.#decodeExtents(page, number, index);
@@ -252,8 +258,8 @@ class BlobSurvey {
   }
 
   /**
-   * Entries past the blob's end, written by a larger size that was never synced, do not count. Missing ones are not allocated; but
-   * where the store was not closed they are cut off.
+   * Adds the clusters of an extent page. Entries past the blob's end, which a larger size wrote and never synced, are
+   * ignored. Missing entries are unallocated; but in a store that was not closed they end the blob.
    */
   #addExtents(extent: ExtentPage, index: number, number: number): void {
     const expected = Math.min(CLUSTERS_PER_EXTENT_PAGE, this.blob.clusterCount - index * CLUSTERS_PER_EXTENT_PAGE);
@@ -301,18 +307,18 @@ class BlobSurvey {
     }
   }
 
-  /** Damage behind which clusters of the blob may be hidden. */
+  /** Reports damage that may hide clusters of the blob. */
   #lose(kind: FindingKind, how: string, page?: number): void {
     this.blob.extentsKnown = false;
     this.#damage(kind, how, page);
   }
 
-  /** What cannot be right of a blob of a newer version may be right for that. */
+  /** Reports damage, except for a blob of a newer version, where it may be correct. */
   #damage(kind: FindingKind, how: string, page?: number): void {
     if (!this.blob.isNewer) this.#report(kind, how, page);
   }
 
-  /** A page whose crc does not fit, of whichever version it is. */
+  /** Reports a page with a wrong crc, also for a blob of a newer version. */
   #tear(kind: FindingKind, how: string, page: number): void {
     this.blob.extentsKnown = false;
     this.#report(kind, how, page);

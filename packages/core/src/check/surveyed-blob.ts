@@ -1,14 +1,14 @@
-/** A blob as its pages on the disk describe it, whatever is wrong with them. */
+/** A blob as its pages on disk describe it, whatever is wrong with them. */
 
 import { INTERNAL_XATTR } from '../blob/blob.js';
 import { type BlobFlags, INVALID_FLAG, INVALID_FLAGS_KNOWN } from '../format/flags.js';
 import type { Xattr } from '../format/xattr.js';
 import { type BlobId, blobIdOfPage, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
 
-/** Clusters of the device that follow one another. */
+/** A run of adjacent clusters of the device. */
 export interface DeviceRun {
   readonly first: number;
-  /** Past the last. */
+  /** The number after the last one. */
   readonly end: number;
 }
 
@@ -16,22 +16,24 @@ export class SurveyedBlob {
   readonly id: BlobId;
   /** The first page of its chain. */
   readonly page: MdPage;
-  /** Its pages so far, the root first. */
+  /** The pages of its chain that were read so far, the root first. */
   readonly chain: MdPage[] = [];
   readonly extentPages: MdPage[] = [];
-  /** Clusters that it names and the device has. */
+  /** The clusters that it names and that the device has. */
   readonly runs: DeviceRun[] = [];
   readonly xattrs: Xattr[] = [];
   readonly internalXattrs: Xattr[] = [];
   flags: BlobFlags = { invalid: 0n, dataRo: 0n, mdRo: 0n };
-  /** Clusters by its extent table, or by its runs so far. */
+  /** Its number of clusters, from its extent table, or from its runs so far. */
   clusterCount = 0;
   isDamaged = false;
-  /** Its chain ends in a page of zeroes: it was being deleted when the process was killed. */
+  /** True when its chain ends in a page of zeroes: it was being deleted when the process was killed. */
   isHalfDeleted = false;
-  /** All that says which clusters it has could be read. */
+  /** True when everything that says which clusters it has could be read. */
   extentsKnown = true;
-  /** It is a snapshot under way that opening the store removes: what another blob names too is not its own. */
+  /**
+   * True for an unfinished snapshot that opening the store removes: what another blob also names does not belong to it.
+   */
   goes = false;
 
   constructor(page: MdPage) {
@@ -47,17 +49,17 @@ export class SurveyedBlob {
     return (this.flags.invalid & INVALID_FLAG.EXTERNAL_SNAPSHOT) !== 0n;
   }
 
-  /** A flag of a newer version says so, too. */
+  /** True when it is read-only; also because of an unknown flag of a newer version. */
   get isReadOnly(): boolean {
     return this.flags.dataRo !== 0n;
   }
 
-  /** It has flags of a newer version, by which it cannot be told what else is right. */
+  /** True when it has flags of a newer version: then it is unknown what else is correct. */
   get isNewer(): boolean {
     return (this.flags.invalid & ~INVALID_FLAGS_KNOWN) !== 0n;
   }
 
-  /** It is being deleted, and its clone may have taken parts of it over already. */
+  /** True when it is being deleted, and its clone may have taken over parts of it already. */
   get isPendingRemoval(): boolean {
     return this.internalXattr(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL) !== undefined;
   }
@@ -69,7 +71,7 @@ export class SurveyedBlob {
     return id === INVALID_BLOB_ID ? undefined : id;
   }
 
-  /** The blob that a snapshot under way was made of, or that takes over the one that is being deleted. */
+  /** For an unfinished snapshot: the blob that it was made of, or the clone that takes it over when it is deleted. */
   get counterpartId(): BlobId | undefined {
     return (
       this.internalId(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL) ?? this.internalId(INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS)
@@ -80,7 +82,7 @@ export class SurveyedBlob {
     return this.internalXattrs.find((xattr) => xattr.name === name)?.value;
   }
 
-  /** The id in an internal xattr; undefined when it is not there, or holds no id. */
+  /** Returns the id in an internal xattr; undefined when the xattr is missing, or contains no id. */
   internalId(name: string): BlobId | undefined {
     const value = this.internalXattr(name);
     if (value?.length !== 8) return undefined;

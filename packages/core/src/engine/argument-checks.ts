@@ -1,6 +1,6 @@
 /**
- * Checks of what users pass to the engine's own API. Each failure is EINVAL; none shows the value, which can be anything. They
- * are made when an operation is asked for, before it is run.
+ * Checks of what users pass to the engine's API. Each failure is EINVAL. No message shows the value, which can be
+ * anything. The checks are made when an operation is called, before its steps run.
  */
 
 import { Blob } from '../blob/blob.js';
@@ -14,10 +14,10 @@ import type { BlobId } from '../units/units.js';
 
 const ID_MAX = 0xffff_ffff_ffff_ffffn;
 
-/** An open or closed blob of this very store. */
+/** Returns an open or closed blob of this store. EINVAL for anything else. */
 export function checkBlob(store: StoreState, blob: unknown): Blob {
-  if (!Blob.is(blob)) throw unusable('the blob', 'what openBlob answered');
-  if (!blob.isOf(store.shared)) throw unusable('the blob', 'of this store; it is of another one');
+  if (!Blob.is(blob)) throw unusable('the blob', 'one that openBlob returned');
+  if (!blob.isOf(store.shared)) throw unusable('the blob', 'one of this store; it belongs to another one');
   return blob;
 }
 
@@ -33,7 +33,7 @@ export function checkCount(what: string, count: unknown): number {
 
 export function checkChannel(channel: unknown): Channel {
   if (Channel.is(channel)) return channel;
-  throw unusable('the channel', 'what openChannel answered');
+  throw unusable('the channel', 'one that openChannel returned');
 }
 
 export function checkDevice(device: unknown): BlockDevice {
@@ -45,7 +45,7 @@ export function checkDevice(device: unknown): BlockDevice {
 
 export function checkBytes(what: string, bytes: unknown): Uint8Array {
   if (isBytes(bytes) && isThere(bytes)) return bytes;
-  throw unusable(what, 'a Uint8Array that has its memory');
+  throw unusable(what, 'a Uint8Array whose memory is not detached');
 }
 
 export function checkName(name: unknown): string {
@@ -53,7 +53,7 @@ export function checkName(name: unknown): string {
   throw unusable('the name of an xattr', 'text');
 }
 
-/** False once its memory was transferred elsewhere, or has become too small. */
+/** False when the memory was transferred to another thread, or has become too small. */
 function isThere(bytes: Uint8Array): boolean {
   try {
     bytes.at(0);
@@ -63,7 +63,7 @@ function isThere(bytes: Uint8Array): boolean {
   }
 }
 
-/** A copy of options, or none. Only that they are an object is checked. */
+/** Returns a copy of options; an empty object for undefined. Checks only that they are an object. */
 export function checkObject<T extends object>(what: string, options: T | undefined | unknown): T {
   if (options === undefined) return {} as T;
   const isObject =

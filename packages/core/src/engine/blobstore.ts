@@ -1,6 +1,9 @@
 /**
- * The engine's own API: a store and its operations as steps, in clusters and io units. `run` and `runSync` execute them. All
- * but channels belong to one thread, the metadata thread. `@blobyard/workers` puts the promise API in bytes on top of it.
+ * The engine's API: a store and its operations as steps, in clusters and io units. `run` and `runSync` execute the
+ * steps. A store and its blobs belong to one thread, the metadata thread; only channels can be used on others.
+ * `@blobyard/workers` adds the promise API, in bytes.
+ *
+ * The file is long because it is one class, the whole API; each method checks its arguments and calls one function.
  */
 
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
@@ -58,93 +61,114 @@ export class Blobstore {
     this.#state = state;
   }
 
-  /** Makes a new store on a device; see `InitOptions`. */
+  /**
+   * Creates a new store on a device; its former content is lost. See `InitOptions`.
+   * @throws EINVAL invalid options or block length, ENOSPC the device is smaller than a cluster, ENOMEM the metadata
+   * region does not fit
+   */
   static *init(device: BlockDevice, options: InitOptions = {}): Steps<Blobstore> {
     return new Blobstore(yield* initStore(checkDevice(device), checkObject('options', options)));
   }
 
-  /** Opens the store on a device, recovering it where needed; see `LoadOptions`. */
+  /**
+   * Opens the store on a device; recovers it if it was not cleanly unloaded. See `LoadOptions`.
+   * @throws EILSEQ no store, or a damaged one; ENXIO another type; ENOSPC a device smaller than a cluster; ENOTSUP a
+   * store of a newer SPDK; EINVAL invalid options or block length; EIO of the device
+   */
   static *load(device: BlockDevice, options: LoadOptions = {}): Steps<Blobstore> {
     return new Blobstore(yield* loadStore(checkDevice(device), checkObject('options', options)));
   }
 
-  /** Opens the cleanly unloaded store on a device that became larger, and makes it as large. */
+  /**
+   * Opens a cleanly unloaded store, and extends it to the size of its device. Throws as `load`, and EIO when the store
+   * was not cleanly unloaded.
+   */
   static *grow(device: BlockDevice, options: LoadOptions = {}): Steps<Blobstore> {
     return new Blobstore(yield* growStore(checkDevice(device), checkObject('options', options)));
   }
 
-  /** The structures that threads share. */
+  /** The structures that the store's threads share. */
   get shared(): SharedStore {
     return this.#state.shared;
   }
 
+  /** Sizes and positions of the store's parts. */
   get geometry(): Geometry {
     return this.#state.geometry;
   }
 
+  /** The device that the store was opened on. */
   get device(): BlockDevice {
     return this.#state.device;
   }
 
-  /** Bytes of a metadata page. */
+  /** Bytes in a metadata page. */
   get pageBytes(): number {
     return PAGE_BYTES;
   }
 
-  /** Clusters that no blob has. */
+  /** The number of clusters that no blob has, 0 or more. */
   get freeClusterCount(): number {
     return Math.max(0, this.#state.shared.clusters.freeCount - this.#state.missingClusterCount);
   }
 
-  /** Clusters that no blob has any more, and that are given back to whoever needs them (`reclaimClusters`), or by a sync. */
+  /**
+   * The number of clusters that no blob uses any more, but that are not free yet. A sync of their blob releases them,
+   * and so does an allocation that needs them (`reclaimClusters`).
+   */
   get reclaimableClusterCount(): number {
     return countReclaimable(this.#state);
   }
 
-  /** Clusters that hold data or could; the others hold metadata. */
+  /** The number of clusters for blobs' data, free or not; the other clusters hold metadata. */
   get dataClusterCount(): number {
     return this.#state.shared.clusters.capacity - this.#state.geometry.metadataClusterCount();
   }
 
-  /** Has a function called after clusters were taken or given back, by whichever thread; it must not throw. */
+  /**
+   * Sets a function that is called after clusters were allocated or released by any thread. It replaces the previous
+   * one, runs on the metadata thread, and must not throw.
+   */
   watchFree(onChange: () => void): void {
     this.#state.onFreeChange = onChange;
   }
 
-  /** The store's type, as text up to its first zero byte. */
+  /** The store's type as text, up to its first zero byte. */
   get bstype(): string {
     return bstypeToText(this.#state.bstype);
   }
 
-  /** The store's type, 16 bytes. */
+  /** A copy of the store's type, 16 bytes. */
   get bstypeBytes(): Uint8Array {
     return this.#state.bstype.slice();
   }
 
-  /** Blobs that could not be opened when the store was, and why. */
+  /** The blobs that could not be opened when the store was opened, with the errors. */
   get damaged(): readonly DamagedBlob[] {
     return this.#state.damaged;
   }
 
+  /** What acknowledged changes survive: 'power-loss' or 'process-crash'. */
   get durability(): Durability {
     return this.#state.durability;
   }
 
+  /** True after `unload`, `destroy` or `abandon`; most operations throw EBADF then. */
   get isClosed(): boolean {
     return this.#state.isClosed;
   }
 
-  /** The metadata thread as channels ask it, for who serves channels on other threads. */
+  /** The operations of the metadata thread that channels need; used to serve channels on other threads. */
   get metadata(): InlinePort {
     return new InlinePort(this.#state);
   }
 
-  /** Requests in promise form that a channel takes at once. */
+  /** How many requests in promise form a channel accepts at the same time. */
   get channelOpsMax(): number {
     return this.#state.channelOpsMax;
   }
 
-  /** Opens a channel for this thread. ENOMEM when the store has as many as it can. */
+  /** Opens a channel for the metadata thread. ENOMEM when the store has no free row for another channel. */
   openChannel(): Channel {
     this.#state.requireOpen();
     const channel = new Channel(inlineHost(this.#state));
@@ -152,166 +176,239 @@ export class Blobstore {
     return channel;
   }
 
-  /** Closes a channel of this store. */
+  /** Closes a channel of this store, after its requests have ended. */
   *closeChannel(channel: Channel): Steps<void> {
     yield* checkChannel(channel).close();
     this.#state.channels.delete(channel);
   }
 
-  /** Writes the masks and marks the store clean. EBUSY while blobs are open. */
+  /**
+   * Writes the masks, marks the store as clean, and closes it. EBUSY while blobs are open; after any other error the
+   * store is closed, and the next load recovers it.
+   */
   unload(): Steps<void> {
     return unloadStore(this.#state);
   }
 
-  /** Makes the device hold no store. EBUSY while blobs are open. */
+  /** Deletes the store from the device: zeroes the super block, and closes the store. EBUSY while blobs are open. */
   destroy(): Steps<void> {
     return destroyStore(this.#state);
   }
 
-  /** Lets go of the store as it is, as a killed process would: nothing is written, the next load recovers. */
+  /** Closes the store without writing anything, as if the process was killed. The next load recovers it. */
   abandon(): Steps<void> {
     return abandonStore(this.#state);
   }
 
-  /** Makes the open store as large as its device. */
+  /**
+   * Extends the open store to the size of its device.
+   * @throws EILSEQ the device is smaller than the store, ENOSPC the cluster mask has no room; then nothing has changed
+   */
   *growLive(): Steps<void> {
     this.#state.requireOpen();
     yield* growLive(this.#state);
   }
 
-  /** True when the disk has the metadata of all blobs, or is being given it. */
+  /** True when the metadata of all open blobs is on disk, or is being written. */
   get isSynced(): boolean {
     return isSynced(this.#state);
   }
 
   /**
-   * Makes what was acknowledged durable, of all blobs, those included that their users have dropped. One that fails keeps no other
-   * from it: the first error is thrown at the end.
+   * Makes all acknowledged changes of all blobs durable, including blobs that their users have dropped. If one fails,
+   * the others are still written; the first error is thrown at the end.
    */
   *flush(): Steps<void> {
     this.#state.requireOpen();
     yield* flushStore(this.#state);
   }
 
-  /** Names the blob that `getSuper` answers; the invalid id: none. When writing it fails, memory has the new one all the same. */
+  /**
+   * Sets the super blob, which `getSuper` returns; the invalid id means none. If writing it fails, it has changed in
+   * memory all the same.
+   */
   *setSuper(id: BlobId): Steps<void> {
     this.#state.requireOpen();
     this.#state.superBlobId = checkId(id);
     yield* updateSuper(this.#state, () => true);
   }
 
-  /** The blob that the store's user named as where to begin. ENOENT when there is none. */
+  /** Returns the super blob: the id that the store's user has set as the place to start. ENOENT when none is set. */
   getSuper(): BlobId {
     this.#state.requireOpen();
     if (this.#state.superBlobId !== INVALID_BLOB_ID) return this.#state.superBlobId;
     throw new BlobstoreError('ENOENT', 'the store names no super blob');
   }
 
-  /** Changes the store's type; it is on disk when the super block is next written. EINVAL unless 16 bytes. */
+  /**
+   * Changes the store's type in memory; the next write of the super block writes it to disk. EINVAL unless it is 16
+   * bytes.
+   */
   setBstype(bstype: Uint8Array): void {
     if (checkBytes('a store type', bstype).length !== 16)
       throw new BlobstoreError('EINVAL', `a store type has 16 bytes, not ${bstype.length}`);
     this.#state.bstype = bstype.slice();
   }
 
+  /**
+   * Creates a blob and writes its metadata; it is not open.
+   * @throws ENOMEM no metadata page is free, an xattr is too long, or the map is too large; EINVAL invalid options;
+   * ENOSPC a thick blob that does not fit. Nothing is left behind.
+   */
   createBlob(options: CreateOptions = {}): Steps<BlobId> {
     return createBlob(this.#state, checkCreateOptions(options));
   }
 
+  /**
+   * Opens a blob, or takes another reference to an open one.
+   * @throws ENOENT no such blob, EINVAL damaged metadata, EBUSY being deleted, ENOTSUP an external clone of a store
+   * without `openExternalSnapshot`, ENOMEM too many open blobs
+   */
   openBlob(id: BlobId, options: OpenBlobOptions = {}): Steps<Blob> {
     const given = checkObject<OpenBlobOptions>('options of opening a blob', options);
     checkClearMethod(given.clearMethod);
     return openBlob(this.#state, checkId(id), given);
   }
 
+  /**
+   * Releases a reference to a blob. The last one writes dirty metadata, and closes the blob.
+   * @throws EBADF when the blob is not open; an error of writing, after which the blob stays open
+   */
   closeBlob(blob: Blob): Steps<void> {
     return closeBlob(this.#state, checkBlob(this.#state, blob));
   }
 
   /**
-   * As `closeBlob`, of a user who is gone, and whom no error can reach: the reference is given back whatever happens. A blob that
-   * cannot be written stays in memory, as the store's own: `flush` and `unload` write it, or fail as it does.
+   * Like `closeBlob`, for a user who is gone: it never fails, and always releases the reference. If the blob's metadata
+   * cannot be written, the blob stays in memory without a user. `flush` and `unload` write it then, or throw the error.
    */
   dropBlob(blob: Blob): Steps<void> {
     return dropReference(this.#state, checkBlob(this.#state, blob));
   }
 
+  /**
+   * Deletes a blob. If it is a snapshot with one clone, the clone takes over its clusters.
+   * @throws ENOENT no such blob; EBUSY it is open, has more than one clone, or another operation is running on it; or
+   * an error of writing, after which deleting it again continues
+   */
   deleteBlob(id: BlobId): Steps<void> {
     return deleteBlob(this.#state, checkId(id));
   }
 
+  /**
+   * Changes the size of an open blob, in clusters; the next sync writes it to disk.
+   * @throws EPERM read-only metadata, EBUSY another operation is running on it, ENOSPC a thick blob that does not fit,
+   * ENOMEM a map that is too large, EINVAL more clusters than 32 bits count. Nothing has changed then.
+   */
   resizeBlob(blob: Blob, clusterCount: number): Steps<void> {
     const checked = checkBlob(this.#state, blob);
     return resizeBlob(this.#state, checked, checkCount('the number of clusters', clusterCount));
   }
 
-  /** Writes a blob's metadata if memory has what the disk has not. One that comes to be read-only does not change after that. */
+  /**
+   * Writes a blob's metadata if it is dirty. If the sync makes the blob read-only, its data does not change after this.
+   */
   *syncBlob(blob: Blob): Steps<void> {
     this.#state.requireOpen();
     yield* syncBlob(this.#state, checkBlob(this.#state, blob));
   }
 
-  /** Makes what was acknowledged of a blob durable: its metadata, and its data. */
+  /** Makes all acknowledged changes of a blob durable, metadata and data. */
   *flushBlob(blob: Blob): Steps<void> {
     this.#state.requireOpen();
     yield* flushBlob(this.#state, checkBlob(this.#state, blob));
   }
 
+  /**
+   * Creates a snapshot of a blob, which becomes a clone of it. Operations on the blob wait meanwhile.
+   * @throws EINVAL the blob is read-only, EBUSY another operation is running on it, and what creating a blob throws
+   */
   createSnapshot(id: BlobId, xattrs?: Xattrs): Steps<BlobId> {
     return createSnapshot(this.#state, checkId(id), xattrList(xattrs));
   }
 
+  /**
+   * Creates a clone of a read-only blob.
+   * @throws EINVAL the blob can be written, EBUSY another operation is running on it, and what creating a blob throws
+   */
   createClone(id: BlobId, xattrs?: Xattrs): Steps<BlobId> {
     return createClone(this.#state, checkId(id), xattrList(xattrs));
   }
 
+  /**
+   * Allocates every cluster of a thin blob; it is thick then, and has no parent. A thick blob stays as it is.
+   * @param channel - copies the clusters
+   * @throws ENOSPC not enough free clusters, EBUSY another operation is running on the blob, ECANCELED aborted.
+   * Clusters that were copied until then stay.
+   */
   inflateBlob(channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
     return inflateBlob(this.#state, checkChannel(channel), checkId(id), checkObject('options of inflating', watched));
   }
 
+  /**
+   * Copies the clusters of a clone's parent into the clone, whose parent is then its parent's parent, or none.
+   * @param channel - copies the clusters
+   * @throws EINVAL the blob has no parent, ENOENT its parent is an external clone, otherwise as `inflateBlob`
+   */
   decoupleBlob(channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
     return decoupleBlob(this.#state, checkChannel(channel), checkId(id), checkObject('options of decoupling', watched));
   }
 
+  /**
+   * Copies the clusters that a read-only blob has itself to the same offsets on `target`.
+   * @returns the number of clusters that were copied
+   * @throws EPERM the blob can be written, EINVAL `target` is smaller than the blob or its blocks do not fit, EBUSY
+   * another operation is running on the blob, ECANCELED aborted
+   */
   shallowCopyBlob(id: BlobId, target: BlockDevice, watched?: Watched): Steps<number> {
     return shallowCopyBlob(this.#state, checkId(id), checkDevice(target), checkObject('options of copying', watched));
   }
 
+  /**
+   * Replaces the device of an open external clone; the old device is closed.
+   * @throws EINVAL the blob is no external clone, or the blocks do not fit; EBUSY another operation is running on it
+   */
   setExternalDevice(blob: Blob, device: BlockDevice): Steps<void> {
     return setExternalDevice(this.#state, checkBlob(this.#state, blob), checkDevice(device));
   }
 
-  /** The device behind an open external clone; undefined when it is missing. EINVAL when the blob is no such clone. */
+  /** The device of an open external clone; undefined when it is missing. EINVAL when the blob is no external clone. */
   externalDevice(blob: Blob): BlockDevice | undefined {
     if (!checkBlob(this.#state, blob).isExternalClone)
       throw new BlobstoreError('EINVAL', `blob ${blob.id} is no clone of an external snapshot`);
     return blob.back?.kind === 'external' ? blob.back.device : undefined;
   }
 
-  /** The id of the external snapshot behind a blob; undefined when it is no such clone. */
+  /** A copy of the id of a blob's external snapshot; undefined when the blob is no external clone. */
   externalSnapshotId(blob: Blob): Uint8Array | undefined {
     return checkBlob(this.#state, blob).isExternalClone
       ? blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT)?.slice()
       : undefined;
   }
 
-  /** True when the store's device, or what is behind the blob, is degraded. */
+  /** True when the store's device, or the external device behind the blob, is degraded. */
   isDegraded(blob: Blob): boolean {
     return isDegraded(this.#state, checkBlob(this.#state, blob));
   }
 
-  /** Sets an xattr in memory; the next sync writes it. EPERM read-only, ENOMEM too long for a metadata page. */
+  /**
+   * Sets an xattr in memory; the next sync writes it. EPERM when the blob's metadata is read-only, ENOMEM when the
+   * xattr is too long for a metadata page.
+   */
   setXattr(blob: Blob, name: string, value: Uint8Array): void {
     const bytes = checkBytes('the value of an xattr', value).slice();
     checkBlob(this.#state, blob).setXattr(nameToBytes(checkName(name)), bytes, false);
   }
 
-  /** Removes an xattr in memory; the next sync writes it. EPERM read-only, ENOENT none of that name. */
+  /**
+   * Removes an xattr in memory; the next sync writes it. EPERM when the blob's metadata is read-only, ENOENT when there
+   * is no such xattr.
+   */
   removeXattr(blob: Blob, name: string): void {
     checkBlob(this.#state, blob).removeXattr(nameToBytes(checkName(name)), false);
   }
 
-  /** The value of an xattr, copied. ENOENT when there is none of that name. */
+  /** Returns a copy of an xattr's value. ENOENT when there is no such xattr. */
   getXattr(blob: Blob, name: string): Uint8Array {
     const { xattrs } = checkBlob(this.#state, blob);
     const value = xattrs.get(nameToBytes(checkName(name))) ?? xattrs.get(name);
@@ -319,66 +416,74 @@ export class Blobstore {
     throw new BlobstoreError('ENOENT', `blob ${blob.id} has no xattr '${name}'`);
   }
 
+  /** Returns the names of a blob's xattrs. */
   xattrNames(blob: Blob): string[] {
     return checkBlob(this.#state, blob).xattrs.entries.map((xattr) => nameToText(xattr.name));
   }
 
-  /** Makes a blob read-only; this takes effect at the next sync. */
+  /** Makes a blob read-only; takes effect at the next sync. */
   setReadOnly(blob: Blob): void {
     if (!checkBlob(this.#state, blob).dataRo) blob.setReadOnly();
   }
 
-  /** True when a blob is a snapshot: it has clones, or had some since the store was opened. */
+  /** True when a blob is a snapshot: it has clones, or had one at some time since the store was opened. */
   isSnapshot(id: BlobId): boolean {
     return this.#state.snapshots.has(checkId(id));
   }
 
-  /** The snapshot of which a blob is a clone, or the invalid id. */
+  /** Returns the snapshot that a blob is a clone of; the invalid id when there is none. */
   parentOf(id: BlobId): BlobId {
     return this.#state.snapshots.parentOf(checkId(id));
   }
 
+  /** Returns the clones of a snapshot; empty when there are none. */
   clonesOf(id: BlobId): readonly BlobId[] {
     return this.#state.snapshots.clonesOf(checkId(id));
   }
 
-  /** The first io unit from `offset` on that lies in an allocated cluster; undefined when there is none. */
+  /** Returns the first io unit from `offset` on that is in an allocated cluster; undefined when there is none. */
   nextAllocated(blob: Blob, offset: number): number | undefined {
     return this.#nextWhere(blob, offset, (cluster) => cluster !== 0);
   }
 
-  /** The first io unit from `offset` on that lies in an unallocated cluster; undefined when there is none. */
+  /** Returns the first io unit from `offset` on that is in an unallocated cluster; undefined when there is none. */
   nextUnallocated(blob: Blob, offset: number): number | undefined {
     return this.#nextWhere(blob, offset, (cluster) => cluster === 0);
   }
 
-  /** Io units in a blob. */
+  /** The size of a blob in io units. */
   ioUnitCount(blob: Blob): number {
     return checkBlob(this.#state, blob).clusterCount * this.#state.geometry.ioUnitsPerCluster;
   }
 
-  /** The ids of the blobs that are open, those included that others read through to. */
+  /** Returns the ids of the open blobs, including snapshots that are open because a clone is. */
   openBlobIds(): BlobId[] {
     return [...this.#state.openBlobs.values()].map(({ id }) => id);
   }
 
-  /** The ids of all blobs, in order. */
+  /** Returns the ids of all blobs, in ascending order. */
   blobIds(): BlobId[] {
     return blobIds(this.#state);
   }
 
-  /** Opens every blob in the order of its id, shows it to `visit`, and closes it. One that cannot be opened is passed over. */
+  /**
+   * Opens each blob, in ascending order of ids, calls `visit` with it, and closes it. Blobs that cannot be opened are
+   * skipped.
+   */
   *iterate(visit: (blob: Blob) => void): Steps<void> {
-    if (typeof visit !== 'function') throw unusable('what visits the blobs', 'a function');
+    if (typeof visit !== 'function') throw unusable('visit', 'a function');
     yield* visitBlobs(this.#state, visit);
   }
 
-  /** Throws `InvariantError` when what memory says of pages and clusters does not add up; for tests. */
+  /** For tests: throws `InvariantError` when the records in memory of pages and clusters are inconsistent. */
   verify(): void {
     verifyStore(this.#state);
   }
 
-  /** As `verify`, and also throws when a page or cluster is taken that nobody has; reads blobs that are closed. For tests. */
+  /**
+   * For tests: like `verify`, and also throws when a page or cluster has leaked, that is, is allocated but belongs to
+   * no blob. Reads closed blobs from disk; no other operation may be running.
+   */
   audit(): Steps<void> {
     return auditStore(this.#state);
   }

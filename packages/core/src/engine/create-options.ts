@@ -7,7 +7,7 @@ export interface CreateOptions extends Omit<CreateBlobOptions, 'xattrs'> {
   xattrs?: Xattrs;
 }
 
-/** A copy of a new blob's options. EINVAL unless they can be used. */
+/** Returns a checked copy of a new blob's options. EINVAL unless they are valid. */
 export function checkCreateOptions(options: CreateOptions): CreateBlobOptions {
   const given = checkObject<CreateOptions>('options of a blob', options);
   checkCount('the number of clusters', given.clusterCount ?? 0);

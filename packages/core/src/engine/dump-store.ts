@@ -1,4 +1,4 @@
-/** The dump as users call it: their arguments are checked, and what they leave out is filled in. */
+/** The dump with checked arguments and defaults, for users. */
 
 import type { BlockDevice } from '../device/block-device.js';
 import type { Steps } from '../steps/steps.js';
@@ -6,10 +6,12 @@ import { bytesToText, dump, type PrintText, type PrintXattr } from '../store/dum
 import { checkDevice, unusable } from './argument-checks.js';
 
 /**
- * Dumps the metadata of an unloaded store, one character a byte. Types, names and values come out as they are, unless told
- * otherwise: on a terminal they would be obeyed.
- * @param write - is given the text piece by piece, also before an error
- * @throws EILSEQ when the device holds no store, ENOSPC when it is smaller than 1 MiB, EIO of the device.
+ * Dumps the metadata of an unloaded store as text, one character per byte. By default, types, names and values are
+ * printed as they are. On a terminal pass printers that escape them, because they can contain control sequences.
+ * @param write - called with each piece of the text, also before an error
+ * @param printXattr - prints the value of an xattr
+ * @param printText - prints text from the disk: types and names of xattrs
+ * @throws EILSEQ when the device holds no store, ENOSPC when it is smaller than 1 MiB, EIO of the device
  */
 export function* dumpStore(
   device: BlockDevice,
@@ -18,8 +20,8 @@ export function* dumpStore(
   printText: PrintText = (text) => text,
 ): Steps<void> {
   checkDevice(device);
-  if (typeof write !== 'function') throw unusable('what the text is written to', 'a function');
-  if (typeof printXattr !== 'function') throw unusable('what prints xattrs', 'a function');
-  if (typeof printText !== 'function') throw unusable('what prints text', 'a function');
+  if (typeof write !== 'function') throw unusable('write', 'a function');
+  if (typeof printXattr !== 'function') throw unusable('printXattr', 'a function');
+  if (typeof printText !== 'function') throw unusable('printText', 'a function');
   yield* dump(device, write, { printXattr, printText });
 }

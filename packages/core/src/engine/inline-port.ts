@@ -1,4 +1,7 @@
-/** The metadata plane for channels on the metadata thread itself, and for who serves the others there: a function call away. */
+/**
+ * The metadata port of channels on the metadata thread: direct function calls. Those who serve channels of other
+ * threads use it there, too.
+ */
 
 import type { Blob } from '../blob/blob.js';
 import type { BlobRef, ChannelHost, MetadataPort } from '../channel/host.js';
@@ -27,7 +30,7 @@ export class InlinePort implements MetadataPort {
     return insertCluster(this.#store, blobOfSlot(this.#store, slot), index, claimed);
   }
 
-  /** Insertions into one blob that came together. EBADF when it was closed. */
+  /** Makes several clusters, whose insertions arrived together, clusters of one open blob. */
   insertClusters(slot: number, wanted: readonly WantedInsertion[]): Steps<InsertionOutcome[]> {
     return insertClusters(this.#store, blobOfSlot(this.#store, slot), wanted);
   }
@@ -52,28 +55,28 @@ export class InlinePort implements MetadataPort {
     this.#store.pokeDrain();
   }
 
-  /** The device behind the external clone in a slot, as opened by the metadata thread; undefined when there is none. */
+  /** The device of the external clone in a slot, as the metadata thread opened it; undefined when there is none. */
   externalDevice(slot: number): BlockDevice | undefined {
     return externalDeviceOf(this.#store, slot);
   }
 
-  /** Frees the used lock if the thread that had a row of the channel table died with it. */
+  /** Releases the used lock if the thread that had a row of the channel table died while it held the lock. */
   freeUsedLock(row: number): void {
     freeUsedLock(this.#store.shared, row);
   }
 
-  /** Whoever waits for the dead thread that had a row goes on. */
+  /** Lets operations go on that wait for the dead thread of a row to leave a blob. */
   leaveForDead(row: number): void {
     leaveForDead(this.#store, row);
   }
 
-  /** Gives back what the dead thread that had a row had claimed; nothing that it asked for may be under way. */
+  /** Releases what the dead thread of a row had claimed. Nothing that it asked for may be in flight. */
   takeBackClaims(row: number): Steps<void> {
     return takeBackClaims(this.#store, row);
   }
 }
 
-/** What a channel on the metadata thread works with. */
+/** Returns the host of a channel on the metadata thread. */
 export function inlineHost(store: StoreState): ChannelHost {
   return {
     shared: store.shared,
@@ -87,7 +90,7 @@ export function inlineHost(store: StoreState): ChannelHost {
   };
 }
 
-/** The open blob behind a channel's reference. EBADF when it is closed. */
+/** Returns the open blob of a channel's reference. EBADF when it is closed. */
 function blobOfRef(store: StoreState, ref: BlobRef): Blob {
   const blob = findBySlot(store, ref.slot);
   if (blob?.generation !== ref.generation) throw new BlobstoreError('EBADF', 'the blob is closed');

@@ -1,4 +1,4 @@
-/** Xattrs as users of the engine give them: by name. */
+/** Xattrs in the form in which users of the engine pass them: by name. */
 
 import { nameToBytes } from '../blob/xattr-list.js';
 import type { Xattr } from '../format/xattr.js';
@@ -6,7 +6,10 @@ import { checkBytes, checkObject } from './argument-checks.js';
 
 export type Xattrs = Readonly<Record<string, Uint8Array>>;
 
-/** Xattrs as a blob keeps them, copied; none when none were given. EINVAL unless names and values can be used. */
+/**
+ * Returns copies of xattrs in the form in which a blob stores them; an empty list for undefined. EINVAL unless names
+ * and values are valid.
+ */
 export function xattrList(xattrs: Xattrs | undefined): Xattr[] {
   return Object.entries(checkXattrs(xattrs)).map(([name, value]) => ({
     name: nameToBytes(name),

@@ -1,4 +1,4 @@
-/** Taking over from the insertion log what a process left there; see `state/insertion-log.ts`. */
+/** Applies the records of the insertion log that an earlier process left; see `state/insertion-log.ts`. */
 
 import type { Blob } from '../blob/blob.js';
 import type { NotedInsertion } from '../state/insertion-log.js';
@@ -7,9 +7,9 @@ import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobCluster, type DeviceCluster, UNALLOCATED } from '../units/units.js';
 
 /**
- * Puts what the log says of a blob into its map, which was read from disk. What cannot be of this blob is passed over. Where the
- * map on disk has another cluster, that was unmapped, and another one inserted, since the map was written; it is given back when
- * the map has been written anew.
+ * Applies the log's records of a blob to its map, which was read from disk. Records that cannot belong to this blob are
+ * skipped. Where the map on disk has another cluster, that cluster was unmapped and another one inserted after the map
+ * was written. The old cluster is released when the map has been written again.
  */
 export function applyInsertions(store: StoreState, blob: Blob): void {
   const records = store.insertionLog?.recordsOf(blob.page) ?? [];
@@ -20,7 +20,7 @@ export function applyInsertions(store: StoreState, blob: Blob): void {
     for (let at = 0; at < record.count; at++) {
       const index = (record.index + at) as BlobCluster;
       if (done.has(index)) continue;
-      done.add(index); // by the newest record of it
+      done.add(index); // records come newest first: the newest one counts
       if (isTaken(store, record.cluster + at)) insert(blob, index, record.cluster + at);
     }
   }
@@ -37,21 +37,25 @@ function insert(blob: Blob, index: BlobCluster, cluster: number): void {
   blob.state = 'dirty';
 }
 
-/** Nothing that a disk says is believed. */
+/** Checks a record from disk: it may be wrong, and is not trusted. */
 function isPossible(store: StoreState, blob: Blob, { index, cluster, count }: NotedInsertion): boolean {
   const { clusters } = store.shared;
   if (count === 0 || index + count > blob.clusterCount) return false;
   return cluster >= store.geometry.metadataClusterCount() && cluster + count <= clusters.capacity;
 }
 
-/** What is known to be free is nobody's; as a part of a record can be, for which a newer one gives the blob another cluster. */
+/**
+ * False for a cluster that is known to be free, which belongs to no blob. A part of a record can name a free cluster,
+ * if a newer record gives the blob another cluster in its place.
+ */
 function isTaken({ shared, knowsUsed }: StoreState, cluster: number): boolean {
   return !knowsUsed || shared.locked(() => shared.clusters.isAllocated(cluster));
 }
 
 /**
- * Gives the blob the extent page of a record where it has none; false where there is none to be had. Where it has one that counts:
- * the record may name one that the next root was to bring.
+ * Makes sure that the blob has an extent page for a record. Where it has none, it gets the one that the record names;
+ * false if that one is not possible. Where it has one, that one counts: the record may name a page that only the next
+ * root would have named.
  */
 function hasExtentPage(store: StoreState, blob: Blob, { index, count, extentPage }: NotedInsertion): boolean {
   if (!blob.usesExtentTable) return true;

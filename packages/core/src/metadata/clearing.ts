@@ -1,6 +1,6 @@
 /**
- * Clearing of what is given back. A page or cluster is handed out again only after its old content is gone from the medium,
- * so that nobody ever reads what was another blob's.
+ * Clears pages and clusters before they are released. They are allocated again only after the old content is gone from
+ * the medium, so that no blob ever reads another blob's data.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -31,7 +31,7 @@ export function* zeroPages(store: StoreState, pages: readonly MdPage[]): Steps<v
   yield* batch.close();
 }
 
-/** Clears clusters, those that follow one another on the device at once. */
+/** Clears clusters; a run of adjacent clusters is cleared with one request. */
 export function* clearClusters(
   store: StoreState,
   method: ClearMethod,
@@ -50,12 +50,12 @@ export function* clearClusters(
 }
 
 /**
- * Zeroes a blob's stale pages, clears its stale clusters, and releases both. What fails stays stale, and is tried again when
- * the blob is next persisted.
+ * Zeroes a blob's stale pages, clears its stale clusters, waits for a barrier, and releases both. If a step fails they
+ * stay stale, and the next persist of the blob tries again.
  */
 export function* clearStale(store: StoreState, blob: Blob): Steps<void> {
   const { stalePages: pages } = blob;
-  blob.staleClusters = [...new Set(blob.staleClusters)]; // a damaged blob may have had one twice
+  blob.staleClusters = [...new Set(blob.staleClusters)]; // a damaged blob can have a cluster twice
   const { staleClusters: clusters } = blob;
   if (pages.length === 0 && clusters.length === 0) return;
   yield* eraseNoted(store, blob);
@@ -68,12 +68,15 @@ export function* clearStale(store: StoreState, blob: Blob): Steps<void> {
   blob.staleClusters = blob.staleClusters.slice(clusters.length);
 }
 
-/** Takes what the insertion log still says of a blob, and its map says too, off the disk: what it had may be given back then. */
+/**
+ * Erases the blob's records of the insertion log that its map on disk covers. Only then may the clusters and pages of
+ * the blob be released.
+ */
 export function* eraseNoted(store: StoreState, blob: Blob): Steps<void> {
   if (store.insertionLog) yield* store.insertionLog.erase(blob.page);
 }
 
-/** Gives metadata pages back. */
+/** Releases metadata pages; lost pages stay allocated. */
 export function releasePages(store: StoreState, pages: readonly MdPage[]): void {
   if (pages.length === 0) return;
   store.shared.locked(() => {
@@ -81,7 +84,7 @@ export function releasePages(store: StoreState, pages: readonly MdPage[]): void 
   });
 }
 
-/** Gives clusters back. */
+/** Releases clusters. */
 export function releaseClusters(store: StoreState, clusters: readonly DeviceCluster[]): void {
   if (clusters.length === 0) return;
   store.shared.locked(() => {

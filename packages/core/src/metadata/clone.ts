@@ -1,4 +1,4 @@
-/** Making a clone: a thin blob with nothing allocated, in front of a read-only one. */
+/** Creates a clone: a thin blob with nothing allocated, with a read-only blob as its parent. */
 
 import { INTERNAL_XATTR, idToBytes } from '../blob/blob.js';
 import type { Xattr } from '../format/xattr.js';
@@ -12,8 +12,9 @@ import { dropReference, openBlob } from './open-close.js';
 import { settle } from './settle.js';
 
 /**
- * Makes a clone of a read-only blob.
- * @throws EINVAL the blob can be written, EBUSY another operation, and what creating a blob throws; then nothing is left behind.
+ * Creates a clone of a read-only blob.
+ * @throws EINVAL the blob can be written, EBUSY another operation is running on it, and what creating a blob throws;
+ * nothing is left behind then
  */
 export function* createClone(store: StoreState, id: BlobId, xattrs: readonly Xattr[] = []): Steps<BlobId> {
   const original = yield* openBlob(store, id);

@@ -1,4 +1,4 @@
-/** Creating blobs. */
+/** Creates blobs. */
 
 import { ZEROES } from '../blob/backing.js';
 import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
@@ -15,27 +15,27 @@ import { changeSize, coverNewClusters } from './resize.js';
 
 const EXTERNAL_ID_BYTES_MAX = 0xffff;
 
-/** What a new blob is to be. Every field has a default. */
+/** The properties of a new blob. Every field has a default. */
 export interface CreateBlobOptions {
-  /** Size in clusters; default 0. */
+  /** Size in clusters. Default: 0. */
   clusterCount?: number;
-  /** Take clusters only when they are first written. */
+  /** Allocates clusters only when they are first written. Default: false. */
   thin?: boolean;
-  /** How clusters are cleared when they are given back. */
+  /** How clusters are cleared before they are released. Default: 'default', which unmaps them. */
   clearMethod?: ClearMethod;
-  /** Map clusters by extent pages; false: by runs in the blob's own chain. Default true. */
+  /** Maps clusters by extent pages; if false, by runs in the blob's own chain. Default: true. */
   useExtentTable?: boolean;
-  /** Names (one character a byte) and values, none of them empty. */
+  /** Names (one character per byte) and values, none of them empty. Default: none. */
   xattrs?: readonly Xattr[];
-  /** Makes the blob a clone of the external snapshot with this id. */
+  /** Makes the blob a clone of the external snapshot with this id, 1 to 65535 bytes. Default: no external snapshot. */
   externalSnapshotId?: Uint8Array;
 }
 
 /**
  * Creates a blob and writes its metadata.
  * @param internalXattrs - for snapshots and clones
- * @throws ENOMEM no metadata page is free, or an xattr is too long; EINVAL an empty value or id; ENOSPC a thick blob that
- * does not fit. Nothing is left behind.
+ * @throws ENOMEM no metadata page is free, or an xattr is too long, or the map is too large; EINVAL an empty value, or
+ * an id that is empty or too long; ENOSPC a thick blob that does not fit. Nothing is left behind.
  */
 export function* createBlob(
   store: StoreState,
@@ -47,7 +47,7 @@ export function* createBlob(
   return blob.id;
 }
 
-/** As `createBlob`, and leaves the blob open. */
+/** Like `createBlob`, but the blob stays open. */
 export function* createOpenBlob(
   store: StoreState,
   options: CreateBlobOptions,
@@ -68,7 +68,7 @@ function* writeNewBlob(
   attach: boolean,
 ): Steps<Blob> {
   store.requireOpen();
-  yield* finishAllDeletes(store); // what failed before gives back what it took, and cannot come back after a crash
+  yield* finishAllDeletes(store); // failed deletions: frees what they hold, so that they cannot reappear after a crash
   const page = claimBlobPage(store);
   const blob = new Blob(store.shared, blobIdOfPage(page));
   try {
@@ -126,12 +126,12 @@ function makeExternalClone(blob: Blob, snapshotId: Uint8Array): void {
 }
 
 /**
- * Gives back what a blob that could not be created has taken. If its root may be on disk, the blob is deleted; should that
- * fail too, everything stays taken until it is gone, because after a crash it might be there.
+ * Releases what a blob that could not be created has taken. If its root may be on disk, the blob is deleted. If that
+ * fails too, everything stays allocated until it is deleted, because the blob may be there after a crash.
  */
 function* undoCreate(store: StoreState, blob: Blob): Steps<void> {
   if (blob.rootInDoubt) {
-    blob.chain = [blob.page]; // the other pages of the chain are among the stale ones
+    blob.chain = [blob.page]; // the other pages of the chain are stale pages already
     return yield* discardOpen(store, blob);
   }
   const { clusters, extentPages } = blob.map;

@@ -1,7 +1,8 @@
 /**
- * What a thread leaves behind that ends without closing its channel: the used lock, if it ended inside a critical section;
- * clusters and pages that it had claimed; operations counted as inside blobs. The thread must be known to be gone: a transfer
- * that it still had under way could hit a cluster that has been given to another blob meanwhile.
+ * Cleans up after a thread that ended without closing its channel: the used lock, if the thread ended inside a critical
+ * section; the clusters and pages that it had claimed; its operations that count as inside blobs. The thread must be
+ * known to have ended: a transfer that it still had in flight could write to a cluster that belongs to another blob by
+ * now.
  */
 
 import { ClaimLog } from '../shared/claim-log.js';
@@ -13,10 +14,10 @@ import type { DeviceCluster } from '../units/units.js';
 import { clearClusters, releaseClusters } from './clearing.js';
 
 /**
- * Takes the used lock from a dead thread, if it has it, and makes what it guards consistent again: each step of a critical
- * section leaves bits that are right by themselves, only count and hints may be old. What the thread had claimed is told by its
- * claim log, as long as nobody else has had the lock: what it noted and did not take, or gave back and still has noted, is
- * free for others from then on. Metadata thread.
+ * Releases the used lock if a dead thread holds it, and makes what the lock protects consistent again. Each step of a
+ * critical section leaves correct bits; only the count and the hints may be out of date. As long as no other thread has
+ * held the lock, the claim log tells what the dead thread had claimed. Entries that it noted but did not take, or
+ * released but did not remove, are free for others from then on. Metadata thread only.
  */
 export function freeUsedLock(shared: SharedStore, row: number): void {
   if (!shared.usedLock.takeFromDead(threadOfRow(row))) return;
@@ -26,7 +27,7 @@ export function freeUsedLock(shared: SharedStore, row: number): void {
   shared.usedLock.release();
 }
 
-/** Leaves in a dead thread's log only what it has taken. */
+/** Removes from a dead thread's log the entries that it had not taken. */
 function forgetUntaken(shared: SharedStore, log: ClaimLog): void {
   for (const { entry, cluster, extentPage } of log.claims()) {
     if (!shared.clusters.isAllocated(cluster)) log.forget(entry);
@@ -35,21 +36,21 @@ function forgetUntaken(shared: SharedStore, log: ClaimLog): void {
 }
 
 /**
- * Whoever waits for a dead thread to leave a blob goes on. No insertion that it asked for may be under way: those who freeze a
- * blob rely on that.
+ * Counts a dead thread out of all blobs, so that operations which wait for it to leave a blob go on. No insertion that
+ * the thread asked for may be in flight: code that freezes a blob relies on that.
  */
 export function leaveForDead(store: StoreState, row: number): void {
   store.shared.channels.leaveAll(row);
   store.pokeDrain();
 }
 
-/** Gives back what a dead thread had claimed; nothing that it asked the metadata thread for may be under way. */
+/** Releases what a dead thread had claimed. Nothing that it asked of the metadata thread may be in flight. */
 export function* takeBackClaims(store: StoreState, row: number): Steps<void> {
   const { shared } = store;
   const log = new ClaimLog(shared.buffers.claims, row);
   const clusters = shared.locked(() => takeClaims(shared, log));
   try {
-    yield* clearClusters(store, 'default', clusters); // copy on write may have put something there
+    yield* clearClusters(store, 'default', clusters); // copy-on-write may have written data there
     yield* store.barrier();
     releaseClusters(store, clusters);
   } catch {
@@ -57,7 +58,10 @@ export function* takeBackClaims(store: StoreState, row: number): Steps<void> {
   }
 }
 
-/** The clusters that a dead thread had claimed; its pages, which it never writes, are free at once. */
+/**
+ * Returns the clusters that a dead thread had claimed, and releases its claimed pages at once: a channel never writes
+ * to those.
+ */
 function takeClaims(shared: SharedStore, log: ClaimLog): DeviceCluster[] {
   const clusters: DeviceCluster[] = [];
   for (const { entry, cluster, extentPage } of log.claims()) {

@@ -1,13 +1,14 @@
 /**
- * The first half of deleting a snapshot that has one clone: the clone takes over what it has of the snapshot, so that the
- * snapshot can go. On disk:
+ * The first half of deleting a snapshot that has one clone: the clone takes over the clusters that it reads from the
+ * snapshot, so that the snapshot can be deleted. On disk:
  *
- * 1. the snapshot is marked as being removed, with its clone's id
- * 2. new extent pages of the clone map the snapshot's clusters too; nothing names them yet
- * 3. the clone's root names these, and the snapshot's parent as its own: from here on the clone does not need the snapshot
+ * 1. The snapshot gets a mark that it is being removed, with its clone's id.
+ * 2. New extent pages of the clone map the snapshot's clusters too; nothing names these pages yet.
+ * 3. The clone's root names these pages, and the snapshot's parent as its own parent. From here on the clone does not
+ *    need the snapshot.
  *
- * A crash before 3 leaves the snapshot in use: loading takes the mark off. A crash after it: loading removes the snapshot, but
- * none of its clusters that the clone has.
+ * After a crash before step 3 the snapshot is still in use: loading removes the mark. After a crash after step 3
+ * loading deletes the snapshot, but keeps the clusters that the clone has.
  */
 
 import { showsData, ZEROES } from '../blob/backing.js';
@@ -29,8 +30,8 @@ import { persist, persistUnsettled, sync } from './persist.js';
 import { noteUnsettled, settle, trySettle } from './settle.js';
 
 /**
- * Makes the sole clone of `snapshot` independent of it. The snapshot keeps what the clone does not need, and must be deleted
- * then. When this throws, both are as before.
+ * Makes the only clone of `snapshot` independent of it. The snapshot keeps what the clone does not need; the caller
+ * must delete it then. When this throws, both are as before.
  */
 export function* adoptBySoleClone(store: StoreState, snapshot: Blob, cloneId: BlobId): Steps<void> {
   const clone = yield* openBlob(store, cloneId);
@@ -47,7 +48,10 @@ export function* adoptBySoleClone(store: StoreState, snapshot: Blob, cloneId: Bl
   }
 }
 
-/** Extent pages are taken over as they are. Every clone of this engine, and of the reference, has them as its snapshot has. */
+/**
+ * Extent pages are taken over as they are, so both blobs must map their clusters in the same way. Clones that this
+ * engine or the reference makes always map them as their snapshot does.
+ */
 function requireSameKind(snapshot: Blob, clone: Blob): void {
   if (snapshot.usesExtentTable === clone.usesExtentTable) return;
   if (snapshot.clusterCount === 0 || clone.clusterCount === 0) return;
@@ -76,8 +80,9 @@ function* takeOver(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> 
 }
 
 /**
- * Where the clone is longer than the snapshot it reads zeroes; what is behind the snapshot must not show through there once the
- * snapshot is gone. So the clone gets clusters of zeroes of its own, which change nothing even if the deletion fails.
+ * Where the clone is longer than the snapshot, it reads zeroes. Without the snapshot, the data of the snapshot's parent
+ * would show there. So the clone gets zeroed clusters of its own there. They do not change what it reads, even if the
+ * deletion fails.
  */
 function* coverPastEnd(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
   const { deviceChannel, geometry, shared } = store;
@@ -111,7 +116,7 @@ function* markPendingRemoval(store: StoreState, snapshot: Blob, clone: Blob): St
   }
 }
 
-/** What a clone was before its snapshot's map went into its own. */
+/** The state of a clone before it takes over its snapshot's map. */
 class CloneBefore {
   readonly parentId: BlobId;
   readonly back: Backing | undefined;
@@ -124,20 +129,22 @@ class CloneBefore {
   }
 }
 
-/** What the clone took over, to be taken back if its metadata cannot be written. */
+/** What the clone took over; used to undo that when its metadata cannot be written. */
 interface Merged {
   clusters: number[];
-  /** Extent pages that are the snapshot's, too. */
+  /** Extent pages that belong to the snapshot, too. */
   extentPages: number[];
-  /** Those that have a new page, and the clone's old one, or 0. */
+  /** Extent pages for which the clone got a new page, with the clone's old page, or 0. */
   renewed: { index: number; old: MdPage }[];
 }
 
 /**
- * The snapshot's clusters fill the gaps of the clone's map. An extent page that the clone has none of is taken over as it is, if it
- * maps as many clusters as the clone has there. Otherwise, and where both have one, the clone gets a new one with what both have.
- * Only when the metadata region is full, the clone's is written in place, before its root; and one of a longer snapshot is taken
- * over as it is, and shortened after the root: until that is on disk the page is the snapshot's, which needs all of it.
+ * Fills the gaps of the clone's map with the snapshot's clusters.
+ * Where the clone has no extent page, it takes over the snapshot's, if that maps exactly as many clusters as the clone
+ * has there. Otherwise, and where both have one, the clone gets a new page with the clusters of both.
+ * Only when the metadata region is full, pages are reused: the clone's own page is written in place, before its root.
+ * The page of a longer snapshot is taken over as it is, and is shortened after the root: until the root is on disk the
+ * page belongs to the snapshot, which needs all of it.
  */
 function mergeMaps(store: StoreState, snapshot: Blob, clone: Blob): Merged {
   const merged: Merged = { clusters: [], extentPages: [], renewed: [] };
@@ -173,7 +180,7 @@ function mergeMaps(store: StoreState, snapshot: Blob, clone: Blob): Merged {
   return merged;
 }
 
-/** The clone's parent is now what the snapshot's was. */
+/** Makes the snapshot's parent the clone's parent. */
 function relink(snapshot: Blob, clone: Blob): void {
   const wasReadOnly = clone.mdRo;
   clone.mdRo = false;
@@ -194,7 +201,7 @@ function relink(snapshot: Blob, clone: Blob): void {
   clone.state = 'dirty';
 }
 
-/** The snapshot forgets what the clone took over, and gives its own parent up to it. */
+/** Removes from the snapshot what the clone took over, and the reference to its parent, which the clone has now. */
 function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBefore): Steps<void> {
   const { map } = snapshot;
   const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
@@ -209,7 +216,7 @@ function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBef
     if (map.extentPages.get(index) !== clone.map.extentPages.get(index)) continue;
     map.extentPages.set(index, 0);
     if (clustersInPage(snapshot.clusterCount, index) <= clustersInPage(clone.clusterCount, index)) continue;
-    clone.map.dirtyExtentPages.add(index); // it is still as long as the snapshot's
+    clone.map.dirtyExtentPages.add(index); // it still maps as many clusters as the snapshot had
     clone.state = 'dirty';
   }
   store.snapshots.remove(snapshot.id, clone.id);
@@ -225,13 +232,13 @@ function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBef
 }
 
 /**
- * Takes everything back in memory, then on disk: the clone first, because it may be there without its snapshot; only then may
- * the snapshot's mark go.
+ * Undoes everything in memory, then on disk. On disk the clone comes first, because its root there may not need the
+ * snapshot any more; only after it may the snapshot's mark be removed.
  */
 function* revert(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBefore, merged: Merged): Steps<void> {
   for (const index of merged.clusters) {
     clone.map.clusters.set(index, 0);
-    if (clone.usesExtentTable) clone.map.dirtyExtentPages.add(extentPageIndex(index)); // it may be on disk with them
+    if (clone.usesExtentTable) clone.map.dirtyExtentPages.add(extentPageIndex(index)); // the page on disk may name them
   }
   clone.map.allocatedCount -= merged.clusters.length;
   for (const index of merged.extentPages) {
@@ -252,8 +259,9 @@ function* revert(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBe
 }
 
 /**
- * First the extent pages that were the clone's for a while, whole, which fits the clone either way; then the clone; then the
- * snapshot without its mark. A load in between decides by what the clone's root says.
+ * Writes first the complete extent pages that the clone had taken over: they fit the old clone and the new one. Then it
+ * writes the clone, then the snapshot without its mark. If the store is loaded in between, the clone's root on disk
+ * decides.
  */
 function* undoOnDisk(store: StoreState, snapshot: Blob, clone: Blob, merged: Merged): Steps<void> {
   for (const index of merged.extentPages) yield* writeExtentPage(store, snapshot, index);

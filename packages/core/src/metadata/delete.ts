@@ -1,6 +1,7 @@
 /**
- * Deleting blobs. On disk: first the root page is zeroed, durably, and with it the blob is gone; then what only it named is
- * cleared, durably, and given back. A failure between leaves the rest taken, and deleting again goes on from there.
+ * Deletes blobs. On disk, first the root page is zeroed, durably, and with it the blob is gone. Then what only this
+ * root named is cleared, durably, and released. After a failure in between, the rest stays allocated; deleting the blob
+ * again continues from there.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -17,9 +18,9 @@ import { dropReference, findOpen, freeBacking, openBlob } from './open-close.js'
 import { noteUnsettled, settle } from './settle.js';
 
 /**
- * Deletes a blob. A snapshot with one clone hands its clusters to the clone.
- * @throws ENOENT no such blob, EBUSY it is open elsewhere, has more than one clone, or another operation is on it; an error
- * of writing, after which deleting it again goes on.
+ * Deletes a blob. If it is a snapshot with one clone, the clone takes over its clusters.
+ * @throws ENOENT no such blob; EBUSY it is open elsewhere, it has more than one clone, another operation is running on
+ * it, or a damaged blob may be its clone; or an error of writing, after which deleting it again continues
  */
 export function* deleteBlob(store: StoreState, id: BlobId): Steps<void> {
   store.requireOpen();
@@ -32,16 +33,16 @@ export function* deleteBlob(store: StoreState, id: BlobId): Steps<void> {
     const clone = soleClone(store, blob);
     requireUnlocked(blob, 'delete');
     blob.locked = true;
-    blob.deleting = true; // nobody may open it any more
+    blob.deleting = true; // it cannot be opened any more
     yield* settle(store, blob);
     if (clone !== undefined) {
       yield* adoptBySoleClone(store, blob, clone);
-      hide(store, blob); // it is hollow now: there is no way back
+      hide(store, blob); // the clone has its clusters: this cannot be undone any more
       cloneOnDisk = pageOfBlobId(clone);
     }
     yield* blob.deletions.alone(() => takeOff(store, blob));
   } catch (error) {
-    // While the hollow snapshot is on disk it may name there what the clone has now.
+    // The snapshot on disk may still name clusters that the clone has now.
     if (cloneOnDisk !== undefined) noteUnsettled(store, [cloneOnDisk, blob.page], () => finishDelete(store, blob));
     if (!store.unfinishedDeletes.has(blob.page)) {
       if (blob.deleting) blob.locked = false;
@@ -53,7 +54,10 @@ export function* deleteBlob(store: StoreState, id: BlobId): Steps<void> {
   yield* finishDelete(store, blob);
 }
 
-/** The one clone of a snapshot; undefined when there is none. EBUSY when there are more, or the blob is open elsewhere. */
+/**
+ * Returns the only clone of a snapshot; undefined when it has none. EBUSY when it has more, or the blob is open
+ * elsewhere.
+ */
 function soleClone(store: StoreState, blob: Blob): BlobId | undefined {
   const clones = store.snapshots.clonesOf(blob.id);
   if (clones.length > 1) {
@@ -62,20 +66,23 @@ function soleClone(store: StoreState, blob: Blob): BlobId | undefined {
   }
   const [clone] = clones;
   const cloneIsOpen = clone !== undefined && findOpen(store, clone) !== undefined;
-  const expectedRefs = cloneIsOpen ? 2 : 1; // this deletion's own, and that of an open clone
+  const expectedRefs = cloneIsOpen ? 2 : 1; // this deletion's own reference, and that of the open clone
   if (blob.openRefs > expectedRefs)
     throw new BlobstoreError('EBUSY', `blob ${blob.id} is open: close it everywhere first`);
   return clone;
 }
 
-/** EBUSY when a blob that was set aside may be a clone of this one: clones are made of read-only blobs. */
+/**
+ * Throws EBUSY when a blob that was set aside as damaged may be a clone of this one. Clones are made of read-only
+ * blobs, so only these are refused.
+ */
 function requireNoHiddenClone(store: StoreState, blob: Blob): void {
   if (!store.hidesParents || !blob.dataRo) return;
-  const reason = 'a damaged blob may be a clone of it, and would lose what it shows of it';
+  const reason = 'a damaged blob may be a clone of it, and would lose the data that it reads from it';
   throw new BlobstoreError('EBUSY', `blob ${blob.id} is a snapshot, or read-only: ${reason}; repair the store first`);
 }
 
-/** Takes the blob off the disk. When this fails the blob may still be there, and closing it writes it again. */
+/** Deletes the blob from the disk. When this fails the blob may still be there, and closing it writes it again. */
 function* zeroRoot(store: StoreState, blob: Blob): Steps<void> {
   yield* markDirty(store);
   blob.state = 'dirty';
@@ -85,13 +92,15 @@ function* zeroRoot(store: StoreState, blob: Blob): Steps<void> {
   forget(store, blob);
 }
 
-/** Takes a blob out of sight whose deletion cannot be undone, but is not done either. */
+/** Hides a blob whose deletion cannot be undone, but is not complete yet. */
 export function hide(store: StoreState, blob: Blob): void {
   store.openBlobs.delete(blob.page);
   store.unfinishedDeletes.set(blob.page, blob);
 }
 
-/** Takes a blob that is off the disk out of memory's lists, and marks all that it had as stale. */
+/**
+ * Removes a blob that is deleted on disk from the lists in memory, and marks all of its pages and clusters as stale.
+ */
 function forget(store: StoreState, blob: Blob): void {
   const { clusters, extentPages } = blob.map;
   blob.isGone = true;
@@ -114,16 +123,17 @@ function forget(store: StoreState, blob: Blob): void {
   blob.chain = [];
 }
 
-/** Takes the blob off the disk unless somebody who goes on with its deletion has done so. */
+/** Deletes the blob from the disk, unless another call that continues its deletion has done so. */
 function* takeOff(store: StoreState, blob: Blob): Steps<void> {
   if (blob.chain.length === 0) return;
-  // A persist that a flush has begun would put the root back.
+  // Not while a flush persists the blob: that would write the root again.
   yield* blob.persists.alone(() => zeroRoot(store, blob));
 }
 
 /**
- * Takes the blob, which is hidden, off the disk if it is still there, clears what it has left, and gives it back. Several may
- * be about it at once, since whoever creates a blob finishes what is unfinished: the first one does it.
+ * Deletes the hidden blob from the disk if it is still there, clears what it had, and releases it. Several calls can
+ * run at the same time, since creating a blob also finishes unfinished deletions. They run one after another; the first
+ * one does the work.
  */
 export function* finishDelete(store: StoreState, blob: Blob): Steps<void> {
   yield* blob.deletions.alone(function* () {
@@ -133,35 +143,35 @@ export function* finishDelete(store: StoreState, blob: Blob): Steps<void> {
 
 function* finishAlone(store: StoreState, blob: Blob): Steps<void> {
   yield* takeOff(store, blob);
-  yield* freeBacking(store, blob); // now, or a deletion that fails below would keep its parent open
+  yield* freeBacking(store, blob); // now: if a step below fails, the parent must not stay open
   yield* clearStale(store, blob);
   store.usedBlobIds.clear(blob.page);
   store.unfinishedDeletes.delete(blob.page);
   blob.free();
 }
 
-/** Deletes a blob in memory that nobody else has seen. What fails is gone on with when the store is unloaded. */
+/** Deletes an open blob that no user has seen yet. If a step fails, unloading the store continues the deletion. */
 export function* discardOpen(store: StoreState, blob: Blob): Steps<void> {
   hide(store, blob);
   try {
     yield* finishDelete(store, blob);
   } catch {
-    // it stays hidden, among the unfinished
+    // it stays in the list of unfinished deletions
   }
 }
 
-/** Goes on with a deletion that failed half way. */
+/** Continues a deletion that failed in between. */
 function* resumeDelete(store: StoreState, blob: Blob): Steps<void> {
-  yield* settle(store, blob); // which may be what deletes it
+  yield* settle(store, blob); // this may delete the blob already
   if (store.unfinishedDeletes.get(blob.page) === blob) yield* finishDelete(store, blob);
 }
 
-/** Goes on with every deletion that failed half way. */
+/** Continues every deletion that failed in between. */
 export function* finishAllDeletes(store: StoreState): Steps<void> {
   for (const blob of [...store.unfinishedDeletes.values()]) yield* resumeDelete(store, blob);
 }
 
-/** True for the first page of a blob whose deletion began and has not ended. */
+/** True for the first page of a blob whose deletion has begun and is not complete. */
 export function isHidden(store: StoreState, page: MdPage): boolean {
   return store.unfinishedDeletes.has(page);
 }

@@ -1,4 +1,4 @@
-/** Giving back clusters that were claimed and are not needed, and those that only wait for a sync. */
+/** Releases clusters that were claimed and are not needed, and clusters that are released by the next sync. */
 
 import type { Blob } from '../blob/blob.js';
 import type { ClaimedCluster } from '../shared/claim-cluster.js';
@@ -9,8 +9,9 @@ import { isInUse } from './open-close.js';
 import { persist } from './persist.js';
 
 /**
- * Gives a claim back; what was copied into the cluster is cleared first, because whoever gets it next expects zeroes. A
- * cluster that cannot be cleared stays taken until the store is unloaded or recovered.
+ * Releases a claim. If data was copied into the cluster, it is cleared first, because the next owner expects zeroes. A
+ * cluster that cannot be cleared stays allocated until `clearUncleared` succeeds (reclaiming, unloading), or the store
+ * is recovered.
  */
 export function* discardCluster(store: StoreState, blob: Blob, claimed: ClaimedCluster, written: boolean): Steps<void> {
   if (claimed.extentPage !== 0) releasePages(store, [claimed.extentPage]);
@@ -26,7 +27,7 @@ export function* discardCluster(store: StoreState, blob: Blob, claimed: ClaimedC
   releaseClusters(store, [claimed.cluster]);
 }
 
-/** Clears the clusters that could not be cleared when they were discarded. */
+/** Clears and releases the clusters that could not be cleared when they were discarded. */
 export function* clearUncleared(store: StoreState): Steps<void> {
   const clusters = store.unclearedClusters;
   if (clusters.length === 0) return;
@@ -36,7 +37,7 @@ export function* clearUncleared(store: StoreState): Steps<void> {
   releaseClusters(store, clusters);
 }
 
-/** Clusters that `reclaimClusters` would give back. */
+/** Counts the clusters that `reclaimClusters` would release. */
 export function countReclaimable(store: StoreState): number {
   let count = store.unclearedClusters.length;
   for (const blob of store.openBlobs.values()) {
@@ -46,12 +47,12 @@ export function countReclaimable(store: StoreState): number {
   return count;
 }
 
-/** Syncs the blobs that have dropped clusters, which gives those back; answers whether there were any. */
+/** Syncs the blobs that have dropped clusters, which releases those; returns whether there were any. */
 export function* reclaimClusters(store: StoreState): Steps<boolean> {
   let reclaimed = store.unclearedClusters.length > 0;
   yield* clearUncleared(store);
   for (const blob of [...store.openBlobs.values()]) {
-    if (!isInUse(store, blob)) continue; // closed or deleted meanwhile
+    if (!isInUse(store, blob)) continue; // closed or deleted in the meantime
     const { dropped, uncertain } = blob.map;
     if (dropped.length === 0 && uncertain.length === 0 && blob.staleClusters.length === 0) continue;
     blob.state = 'dirty';

@@ -1,10 +1,10 @@
 /**
- * Writing of extent pages. Writes of one page never overlap, and those asked for meanwhile become one.
+ * Writes extent pages. Writes of one page never overlap; calls that arrive while one is running share the next one.
  *
- * A page that the root on disk names always maps as many clusters as that root says: SPDK relies on it. In place only its entries
- * change. Where it is to map more clusters or fewer, or the clusters of a snapshot that is about to go, the blob gets a new page
- * instead, which counts with the next root. When no page of the metadata region is free, it is written in place, before the root,
- * as SPDK does.
+ * A page that the root on disk names always maps as many clusters as that root says: SPDK relies on it. In place only
+ * its entries change. Where a page has to map more clusters or fewer, or the clusters of a snapshot that is about to be
+ * deleted, the blob gets a new page instead, which takes effect with the next root. When no page of the metadata region
+ * is free, the old page is written in place, before the root, as SPDK does.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -18,9 +18,10 @@ import { clustersInPage, FIRST_EXTENT_PAGE } from '../units/extent-pages.js';
 import { type MdPage, NONE_U32 } from '../units/units.js';
 
 /**
- * Gives a blob another page for its extent page `index`, which the next persist writes, and whose root is the first to name it. The
- * old page stays as it is until then. Without an old one, a first one. It is taken from the end of the metadata region: blobs begin at
- * the lowest free pages, and what was a blob's beginning is left to be one again.
+ * Gives a blob a new page for its extent page `index`, or a first page if it has none. The next persist writes it, and
+ * the root of that persist is the first to name it. Until then the old page stays as it is. The page is taken from the
+ * end of the metadata region, because the lowest free pages become first pages of blobs: pages that were a blob's first
+ * page stay available for new blobs.
  * @returns false when no page is free
  */
 export function renewExtentPage(store: StoreState, blob: Blob, index: number): boolean {
@@ -41,8 +42,9 @@ export function renewExtentPage(store: StoreState, blob: Blob, index: number): b
 }
 
 /**
- * Takes `renewExtentPage` back after a persist that failed. The root on disk may name the old page, or the new one: that stays taken
- * until the next root; and the old one may have been cleared already, and is written anew.
+ * Undoes `renewExtentPage` after a failed persist. The root on disk may name the old page or the new one. So the new
+ * page stays allocated until the next root is written, and the old page is written again, because it may have been
+ * cleared already.
  */
 export function restoreExtentPage(blob: Blob, index: number, old: MdPage): void {
   const { map } = blob;
@@ -56,7 +58,9 @@ export function restoreExtentPage(blob: Blob, index: number, old: MdPage): void 
   }
 }
 
-/** Clusters, from the blob's start, that extent page `index` maps on disk when it is written now. */
+/**
+ * Returns how many clusters, counted from the blob's start, extent page `index` maps on disk when it is written now.
+ */
 function mappedClusterCount(store: StoreState, blob: Blob, index: number): number {
   const { map, clusterCount, rootClusterCount, syncedClusterCount } = blob;
   if (!store.keepsHighWater) return clusterCount;
@@ -65,7 +69,7 @@ function mappedClusterCount(store: StoreState, blob: Blob, index: number): numbe
   return Math.min(syncedClusterCount, map.clusters.count);
 }
 
-/** Writes extent page `index` of a blob as its map is when the write begins, on the page that it has. */
+/** Writes extent page `index` of a blob in place, with the map as it is when the write begins. */
 export function* writeExtentPage(store: StoreState, blob: Blob, index: number): Steps<void> {
   const { map } = blob;
   const writes = map.writes.get(index) ?? new Coalescer();
@@ -73,12 +77,12 @@ export function* writeExtentPage(store: StoreState, blob: Blob, index: number): 
   try {
     yield* writes.run(() => writeOnce(store, blob, index));
   } finally {
-    // Whoever shared a write may come here only when others write the page already.
+    // A caller that shared a write can get here while other callers write the page again already.
     if (!writes.isRunning && map.writes.get(index) === writes) map.writes.delete(index);
   }
 }
 
-/** Extent page `index` of a blob as its map is now. */
+/** Encodes extent page `index` of a blob from its map as it is now. */
 export function encodeBlobExtentPage(store: StoreState, blob: Blob, index: number): MdPageView {
   const clusterCount = mappedClusterCount(store, blob, index);
   return encodeExtentPage(blob.id, index, clusterCount, (cluster) => blob.map.clusterForDisk(cluster));
@@ -91,7 +95,7 @@ function* writeOnce(store: StoreState, blob: Blob, index: number): Steps<void> {
   map.dirtyExtentPages.delete(index);
   blob.lengthenedExtentPages.delete(index);
   const mapped = mappedClusterCount(store, blob, index);
-  // What was inserted past the end that the root on disk says is for the next persist.
+  // Clusters past the end in the root on disk are left to the next persist.
   if (clustersInPage(mapped, index) < clustersInPage(blob.clusterCount, index)) map.dirtyExtentPages.add(index);
   try {
     const page = encodeBlobExtentPage(store, blob, index);

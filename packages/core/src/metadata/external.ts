@@ -1,4 +1,4 @@
-/** External snapshots: devices outside the store behind clones of them. */
+/** External snapshots: devices outside the store, which are the parents of external clones. */
 
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import type { BlockDevice } from '../device/block-device.js';
@@ -11,8 +11,9 @@ import { withBlobLocked } from './blob-lock.js';
 import { frozen } from './freeze.js';
 
 /**
- * Opens what is behind an external clone, through the user's callback.
- * @throws ENOTSUP when the store was opened without one, EINVAL when the device's blocks do not fit, or what the callback threw.
+ * Opens the external snapshot of an external clone, through the user's callback.
+ * @throws ENOTSUP when the store was opened without a callback, EINVAL when the device's blocks do not fit, or what the
+ * callback threw
  */
 export function* openExternalBacking(store: StoreState, blob: Blob): Steps<void> {
   if (!store.openExternal) {
@@ -38,7 +39,7 @@ export function* openExternalBacking(store: StoreState, blob: Blob): Steps<void>
   blob.back = { kind: 'external', device };
 }
 
-/** The id of the external snapshot behind a blob. EINVAL when it does not say it. */
+/** Returns the id of a blob's external snapshot. EINVAL when the blob's metadata has none. */
 export function requireExternalId(blob: Blob): Uint8Array {
   const snapshotId = blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT);
   if (snapshotId) return snapshotId;
@@ -58,8 +59,8 @@ function* callBack(open: OpenExternalSnapshot, request: ExternalSnapshotRequest)
 }
 
 /**
- * Puts another device behind an open external clone; the one before is closed.
- * @throws EINVAL the blob is none, or blocks do not fit; EBUSY another operation.
+ * Replaces the device of an open external clone; the old device is closed.
+ * @throws EINVAL the blob is no external clone, or the blocks do not fit; EBUSY another operation is running on it
  */
 export function* setExternalDevice(store: StoreState, blob: Blob, device: BlockDevice): Steps<void> {
   if (!blob.isExternalClone) throw new BlobstoreError('EINVAL', `blob ${blob.id} is no clone of an external snapshot`);
@@ -74,13 +75,13 @@ export function* setExternalDevice(store: StoreState, blob: Blob, device: BlockD
   );
 }
 
-/** Closes the channels to what is behind a blob; they are opened anew when needed. */
+/** Closes the channels to the external device of a blob; they are opened again when needed. */
 export function closeExternalChannels(store: StoreState, blob: Blob): void {
-  store.shared.blobs.add(blob.slot, BLOB.EXTERNAL_EPOCH, 1); // channels on other threads look at it
+  store.shared.blobs.add(blob.slot, BLOB.EXTERNAL_EPOCH, 1); // channels on other threads check it
   for (const channel of store.channels) channel.closeExternal(blob.slot);
 }
 
-/** True when the store's device, or what is behind the blob, is degraded. */
+/** True when the store's device, or the external device behind the blob, is degraded. */
 export function isDegraded(store: StoreState, blob: Blob): boolean {
   if (store.device.isDegraded?.()) return true;
   for (let back = blob.back; back !== undefined; back = back.kind === 'blob' ? back.blob.back : undefined) {

@@ -1,4 +1,4 @@
-/** Making durable what was acknowledged, of a blob or of all. */
+/** Makes acknowledged changes of one blob, or of all, durable. */
 
 import type { Blob } from '../blob/blob.js';
 import type { StoreState } from '../state/store-state.js';
@@ -8,29 +8,31 @@ import { drain } from './freeze.js';
 import { closeLingering, isInUse } from './open-close.js';
 import { sync } from './persist.js';
 
-/** True when the disk has the metadata of all open blobs, or is being given it. */
+/** True when the metadata of all open blobs is on disk, or is being written. */
 export function isSynced(store: StoreState): boolean {
   for (const blob of store.openBlobs.values()) if (blob.state === 'dirty') return false;
   return true;
 }
 
-/** Writes a blob's metadata if memory has what the disk has not. One that comes to be read-only does not change after that. */
+/**
+ * Writes a blob's metadata if it is dirty. If the sync makes the blob read-only, its data does not change after this.
+ */
 export function* syncBlob(store: StoreState, blob: Blob): Steps<void> {
   if (blob.mdRo) return;
   const couldBeWritten = !blob.dataRo;
   yield* sync(store, blob);
-  if (couldBeWritten && blob.dataRo) yield* drain(store, blob); // writes that were under way on other threads
+  if (couldBeWritten && blob.dataRo) yield* drain(store, blob); // wait for writes in flight on other threads
 }
 
-/** A blob's metadata, and its data. */
+/** Makes a blob's metadata and data durable. */
 export function* flushBlob(store: StoreState, blob: Blob): Steps<void> {
   yield* sync(store, blob);
   yield* flushDevice(store);
 }
 
 /**
- * All blobs, those included that their users have dropped. One that fails keeps no other from it: the first error is thrown at
- * the end.
+ * Makes all blobs durable, including those that their users have dropped. If one fails, the others are still written;
+ * the first error is thrown at the end.
  */
 export function* flushStore(store: StoreState): Steps<void> {
   const attempts = new Attempts();

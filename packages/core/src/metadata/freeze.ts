@@ -1,14 +1,14 @@
 /**
- * Freezing keeps channels out of a blob while its map, its size or what is behind it changes.
+ * Freezing keeps channels out of a blob while its map, its size or its parent changes.
  *
- * The race that it must win: a channel looks whether the blob is frozen, sees that it is not, and is overtaken by a freezer
- * before it has read the map. So the channel first raises its counter for the blob, then looks at the frozen count; the
- * freezer first raises the frozen count, then waits until all counters are 0. Both words are accessed sequentially
- * consistent, hence whichever comes second sees the other: either the channel sees the blob frozen, and backs out and queues,
- * or the freezer sees the counter, and waits.
+ * The race to avoid: a channel checks whether the blob is frozen, and it is not; then the metadata thread freezes the
+ * blob before the channel has read the map. So the channel first raises its counter for the blob, and then checks the
+ * frozen count. The freezer first raises the frozen count, and then waits until all counters are 0. Both words are
+ * accessed with sequential consistency, hence the one that comes second sees the other. Either the channel sees that
+ * the blob is frozen, leaves it and queues the operation; or the freezer sees the counter, and waits.
  *
- * An operation that waits for the metadata thread to insert a cluster stays inside its blob: the freezer waits for it, and
- * the metadata thread serves it meanwhile.
+ * An operation that waits for the metadata thread to insert a cluster stays inside its blob. The freezer waits for it,
+ * and the metadata thread serves it in the meantime.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -18,14 +18,14 @@ import type { Steps } from '../steps/steps.js';
 import { assert } from '../units/error.js';
 
 /**
- * Keeps operations out of a blob from now on, and waits until those that are inside have left, and no cluster of it is being
+ * Keeps new operations out of a blob, and waits until the operations inside it have left, and no cluster of it is being
  * released. Freezes nest.
  */
 export function* freeze(store: StoreState, blob: Blob): Steps<void> {
   yield* freezeUntil(store, blob, () => blob.releasing === 0);
 }
 
-/** As `freeze`, for a release itself. */
+/** Like `freeze`, but does not wait for releases; used by a release itself. */
 export function* freezeForRelease(store: StoreState, blob: Blob): Steps<void> {
   yield* freezeUntil(store, blob, () => true);
 }
@@ -50,26 +50,26 @@ export function isFrozen(store: StoreState, blob: Blob): boolean {
   return store.shared.blobs.load(blob.slot, BLOB.FROZEN) !== 0;
 }
 
-/** Ends one freeze; with the last one, the operations that queued meanwhile run, in order. */
+/** Ends one freeze. When it was the last one, the operations that queued in the meantime run, in order. */
 export function unfreeze(store: StoreState, blob: Blob): void {
   const left = store.shared.blobs.add(blob.slot, BLOB.FROZEN, -1);
   assert(left >= 0, 'a blob was unfrozen that was not frozen');
   if (left === 0) thaw(store, blob.slot);
 }
 
-/** Lets the operations run that queued while a blob was frozen, on all threads. */
+/** Runs the operations that queued while a blob was frozen, on all threads. */
 export function thaw(store: StoreState, slot: number): void {
   store.shared.blobs.wakeFrozen(slot);
   for (const channel of store.channels) channel.thaw(slot);
 }
 
-/** Waits until the operations that are inside a blob now have left. */
+/** Waits until the operations that are inside a blob now have left it. */
 export function* drain(store: StoreState, blob: Blob): Steps<void> {
   yield* freeze(store, blob);
   unfreeze(store, blob);
 }
 
-/** Runs `body` with operations kept out of a blob. */
+/** Runs `body` while the blob is frozen. */
 export function* frozen<T>(store: StoreState, blob: Blob, body: () => Steps<T>): Steps<T> {
   yield* freeze(store, blob);
   try {

@@ -1,6 +1,7 @@
 /**
- * Making a blob independent of what is behind it. Inflating allocates every cluster and makes the blob thick; decoupling
- * allocates only what its parent has, and leaves the blob thin, a clone of its parent's parent if there is one.
+ * Makes a blob independent of its parent. Inflating allocates every cluster and makes the blob thick. Decoupling
+ * allocates only the clusters that its parent has. The blob stays thin, and becomes a clone of its parent's parent if
+ * there is one.
  */
 
 import { showsData, ZEROES } from '../blob/backing.js';
@@ -21,18 +22,20 @@ import { sync } from './persist.js';
 import { settle } from './settle.js';
 
 /**
- * Allocates every cluster of a thin blob, which is thick then and has no parent. A thick blob stays as it is.
+ * Allocates every cluster of a thin blob. It is thick then, and has no parent. A thick blob stays as it is.
  * @param channel - copies the clusters
- * @throws ENOSPC not enough free clusters, EBUSY another operation, ECANCELED aborted. What was copied until then stays.
+ * @throws ENOSPC not enough free clusters, EBUSY another operation is running on the blob, ECANCELED aborted. Clusters
+ * that were copied until then stay.
  */
 export function inflateBlob(store: StoreState, channel: DataPath, id: BlobId, watched?: Watched): Steps<void> {
   return makeIndependent(store, channel, id, 'inflate', watched);
 }
 
 /**
- * Copies what a clone's parent has into the clone, which is then a clone of its parent's parent, or of nothing. An external
- * clone is inflated.
- * @throws EINVAL the blob has no parent; ENOENT its parent is an external clone, as with the reference; otherwise as `inflateBlob`.
+ * Copies the clusters of a clone's parent into the clone. The clone then has its parent's parent as its parent, or
+ * none. An external clone is inflated.
+ * @throws EINVAL the blob has no parent; ENOENT its parent is an external clone, as with the reference; otherwise as
+ * `inflateBlob`
  */
 export function decoupleBlob(store: StoreState, channel: DataPath, id: BlobId, watched?: Watched): Steps<void> {
   return makeIndependent(store, channel, id, 'decouple', watched);
@@ -94,10 +97,10 @@ function needsAllocation(blob: Blob, index: number, mode: Mode): boolean {
   if (blob.back?.kind !== 'blob') return false;
   const parent = blob.back.blob;
   if (index < parent.clusterCount) return parent.clusterAt(index) !== 0;
-  return showsData(parent.back, index); // zeroes now, which the parent's parent must not take the place of
+  return showsData(parent.back, index); // it reads zeroes now, which the data of the parent's parent must not replace
 }
 
-/** A blob with every cluster allocated loses its parent, and is thick from now on. */
+/** Removes the parent of a blob that has every cluster allocated; the blob is thick from now on. */
 function* becomeThick(store: StoreState, blob: Blob): Steps<void> {
   yield* changeParent(store, blob, INVALID_BLOB_ID, undefined, () => {
     const xattr = blob.isExternalClone ? INTERNAL_XATTR.EXTERNAL_SNAPSHOT : INTERNAL_XATTR.SNAPSHOT;
@@ -107,7 +110,7 @@ function* becomeThick(store: StoreState, blob: Blob): Steps<void> {
   });
 }
 
-/** A blob that has all of its parent's clusters becomes a clone of its parent's parent. */
+/** Makes a blob that has all of its parent's clusters a clone of its parent's parent. */
 function* moveUp(store: StoreState, blob: Blob): Steps<void> {
   const parent = blob.back?.kind === 'blob' ? blob.back.blob : undefined;
   const grandparentId = parent?.parentId ?? INVALID_BLOB_ID;
@@ -131,7 +134,10 @@ function* moveUp(store: StoreState, blob: Blob): Steps<void> {
   }
 }
 
-/** Puts another parent behind a frozen blob, on disk first of all; when that fails the blob is as before. */
+/**
+ * Changes the parent of a blob, which is frozen meanwhile: first on disk, then in memory. If that fails the blob is as
+ * before.
+ */
 function* changeParent(
   store: StoreState,
   blob: Blob,
@@ -145,7 +151,7 @@ function* changeParent(
   );
   yield* frozen(store, blob, function* () {
     if (blob.isExternalClone) closeExternalChannels(store, blob);
-    blob.mdRo = false; // a read-only blob can be made independent too
+    blob.mdRo = false; // a read-only blob can be made independent, too
     describe();
     blob.parentId = parentId;
     blob.state = 'dirty';

@@ -1,10 +1,10 @@
 /**
- * Inserting a cluster into a blob's map: the end of an allocation that a channel began.
+ * Inserts clusters into a blob's map. This ends an allocation that a channel began.
  *
- * With `process-crash` durability the extent page goes out before the insertion is answered. With `power-loss` it waits for
- * the next sync or flush, which first makes the cluster's data durable: a map on the medium never names data that is not
- * there. Until then the insertion is noted in the insertion log, where the device outlives the process. See "Durability" in
- * docs/ARCHITECTURE.md.
+ * With `process-crash` durability the extent page is written before the insertion is acknowledged. With `power-loss` it
+ * is written by the next sync or flush, which first makes the cluster's data durable: a map on the medium never names
+ * data that is not there. Until then the insertion is noted in the insertion log, if what is written to the device
+ * outlives the process. See "Durability" in docs/ARCHITECTURE.md.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -23,13 +23,17 @@ import { writeExtentPage } from './extent-pages.js';
 import { noteInsertions, type WantedInsertion } from './note-insertions.js';
 import { sync } from './persist.js';
 
-/** `exists` when another one was faster: the claim is still the caller's, to be cleared and given back. */
+/**
+ * The result of an insertion. `exists` when another insertion came first: the caller still has the claim, and must
+ * clear and release it.
+ */
 export type InsertionOutcome = 'inserted' | 'exists' | { readonly error: unknown };
 
 /**
- * Makes `claimed` the cluster `index` of a blob. Where the map is written through, the disk has it before anybody sees it here:
- * a write into it could otherwise be acknowledged that a killed process loses. When this throws the blob does not have the
- * cluster, but the disk may: it is given back once the blob has been persisted.
+ * Makes `claimed` cluster `index` of a blob. Where the map is written through, it is on disk before the cluster becomes
+ * visible in memory. Otherwise a write to the cluster could be acknowledged, and be lost when the process is killed.
+ * When this throws the blob does not have the cluster in memory, but may have it on disk; the cluster is released when
+ * the blob has been persisted.
  */
 export function* insertCluster(
   store: StoreState,
@@ -44,7 +48,9 @@ export function* insertCluster(
   return 'inserted';
 }
 
-/** As `insertCluster`, for insertions that came together: an extent page is written once for all that it maps. */
+/**
+ * Like `insertCluster`, for insertions that arrived together: an extent page is written once for all of its insertions.
+ */
 export function* insertClusters(
   store: StoreState,
   blob: Blob,
@@ -67,7 +73,7 @@ export function* insertClusters(
   return outcomes;
 }
 
-/** The positions of insertions into the same extent page together; without an extent table all together. */
+/** Groups insertions by extent page, as positions in `wanted`; without an extent table they are one group. */
 function byExtentPage(blob: Blob, wanted: readonly WantedInsertion[]): Iterable<number[]> {
   const groups = new Map<number | undefined, number[]>();
   wanted.forEach(({ index }, at) => {
@@ -83,14 +89,14 @@ function* whileInserting(map: ClusterMap, index: BlobCluster): Steps<void> {
   for (let other = map.inserting.get(index); other; other = map.inserting.get(index)) yield other.ended.promise;
 }
 
-/** Notes an insertion that is about to be written. False when the cluster is there, or about to be. */
+/** Marks an insertion as about to be written. False when the cluster is inserted already, or is being inserted. */
 function begin(store: StoreState, blob: Blob, { index, claimed }: WantedInsertion): boolean {
   const { map } = blob;
   if (map.clusters.get(index) !== UNALLOCATED || map.inserting.has(index)) return false;
   const extentPage = extentPageOf(blob, index);
   if (extentPage !== undefined) takeExtentPage(store, map, extentPage, claimed.extentPage);
   map.inserting.set(index, { cluster: claimed.cluster, ended: new Deferred() });
-  if (!store.writesThrough) noteChanged(blob, extentPage); // now: a root must not name an extent page that is not written with it
+  if (!store.writesThrough) noteChanged(blob, extentPage); // now: no root may name an extent page before that is written
   return true;
 }
 
@@ -117,7 +123,7 @@ function* writeInsertions(store: StoreState, blob: Blob, insertions: readonly Wa
   }
 }
 
-/** Makes insertions outlive the process, where the device does. */
+/** Makes insertions outlive the process, if what is written to the device does. */
 function* makeKnown(
   store: StoreState,
   blob: Blob,
@@ -132,15 +138,15 @@ function* makeKnown(
   try {
     yield* sync(store, blob);
   } catch (error) {
-    // The metadata region has no room, which who syncs or closes the blob hears: it is not for the write to fail.
+    // The metadata region is full. A sync or close of the blob reports that; the write must not fail.
     if (!(error instanceof BlobstoreError) || error.code !== 'ENOSPC') throw error;
   }
 }
 
 /**
- * False when the metadata region is full, and the map with what is being inserted needs another page of it. Then the insertion is
- * in memory alone until there is room, as who syncs, flushes or closes hears: what the log says must be such that the next to open
- * the store can write it.
+ * False when the metadata region is full, and the map with the new insertions needs another page of it. Then the
+ * insertions are in memory only until there is room; a sync, flush or close of the blob fails with ENOSPC. They must
+ * not be in the log: a process that opens the store later must be able to write what the log says.
  */
 function hasRoomForMap(store: StoreState, blob: Blob): boolean {
   const { pages } = store.shared;
@@ -157,19 +163,19 @@ function takeExtentPage(store: StoreState, map: ClusterMap, index: number, claim
     map.extentPages.set(index, claimed);
     map.unrootedExtentPages.add(index);
   } else if (claimed !== UNALLOCATED) {
-    releasePages(store, [claimed]); // another channel's insertion brought one meanwhile
+    releasePages(store, [claimed]); // another channel's insertion brought an extent page in the meantime
   }
 }
 
-/** Notes that a mapping on disk is not what memory has. */
+/** Marks a mapping as changed in memory: the extent page and the blob are dirty. */
 export function noteChanged(blob: Blob, extentPage: number | undefined): void {
   if (extentPage !== undefined) blob.map.dirtyExtentPages.add(extentPage);
   blob.state = 'dirty';
 }
 
 /**
- * Writes where a cluster's mapping is: its extent page, and the chain too if no root names the page yet, or the root on disk
- * is in doubt; without an extent table the chain.
+ * Writes a cluster's mapping: its extent page, and also the chain if no root names that page yet, or the root on disk
+ * is in doubt. Without an extent table it writes the chain.
  */
 export function* writeMapping(store: StoreState, blob: Blob, extentPage: number | undefined): Steps<void> {
   if (extentPage !== undefined) yield* writeExtentPage(store, blob, extentPage);

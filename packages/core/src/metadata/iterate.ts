@@ -1,4 +1,4 @@
-/** All blobs of a store, one after another. */
+/** Visits all blobs of a store, one after another. */
 
 import type { Blob } from '../blob/blob.js';
 import type { StoreState } from '../state/store-state.js';
@@ -7,7 +7,7 @@ import { type BlobId, blobIdOfPage, type MdPage, NONE_U32 } from '../units/units
 import { isHidden } from './delete.js';
 import { dropReference, openBlob } from './open-close.js';
 
-/** The ids of all blobs, in order. */
+/** Returns the ids of all blobs, in ascending order. */
 export function blobIds(store: StoreState): BlobId[] {
   const { usedBlobIds } = store;
   const ids: BlobId[] = [];
@@ -17,7 +17,10 @@ export function blobIds(store: StoreState): BlobId[] {
   return ids;
 }
 
-/** Opens every blob in the order of its id, shows it to `visit`, and closes it. One that cannot be opened is passed over. */
+/**
+ * Opens each blob, in ascending order of ids, calls `visit` with it, and closes it. Blobs that cannot be opened are
+ * skipped.
+ */
 export function* visitBlobs(store: StoreState, visit: (blob: Blob) => void): Steps<void> {
   for (const id of blobIds(store)) {
     let blob: Blob;

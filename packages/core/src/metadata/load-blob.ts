@@ -1,4 +1,4 @@
-/** Reading a blob's metadata from disk, believing nothing that it says. */
+/** Reads a blob's metadata from disk. Nothing there is trusted: everything is checked. */
 
 import { ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
@@ -25,24 +25,25 @@ import { applyInsertions } from './apply-insertions.js';
 import { openExternalBacking } from './external.js';
 import { requireMapFits } from './map-limit.js';
 
-/** What of a blob's chain says how large it is, while the chain is being read. */
+/** What the chain says about the blob's size, collected while the chain is read. */
 interface Sizing {
-  /** Runs of clusters were found. */
+  /** True when runs of clusters were found. */
   hasRuns: boolean;
-  /** Clusters that an extent table says the blob has; undefined without a table. */
+  /** Clusters of the blob according to its extent table; undefined without a table. */
   tableClusterCount: number | undefined;
   readonly tableEntries: ExtentTableEntry[];
 }
 
 /**
- * The blob was being deleted when the process was killed: a later page of its chain is zeroes, and its root is not. SPDK zeroes
- * a chain before its root. Found only while a store is opened that was not closed.
+ * The blob was being deleted when the process was killed: a later page of its chain is zeroes, and its root is not.
+ * SPDK zeroes a chain before its root. Found only while a store that was not closed is recovered.
  */
 export class HalfDeletedError extends BlobstoreError {}
 
 /**
- * Fills `blob` from disk, and opens what is behind it if that is an external snapshot. A clone's parent is named, not opened.
- * @throws ENOENT when the page holds another blob, EINVAL when the metadata is damaged, and what opening a device throws.
+ * Fills `blob` from disk, and opens its external snapshot if it has one. A clone's parent is named, not opened.
+ * @throws ENOENT when the page holds another blob, EINVAL when the metadata is damaged, and what opening a device
+ * throws
  */
 export function* loadBlob(store: StoreState, blob: Blob): Steps<void> {
   yield* readMetadata(store, blob);
@@ -51,7 +52,10 @@ export function* loadBlob(store: StoreState, blob: Blob): Steps<void> {
   if (blob.state === 'loading') blob.state = 'clean';
 }
 
-/** Fills `blob` from disk, and opens nothing; `dirty` then when the disk is to be set right. Throws as `loadBlob`. */
+/**
+ * Fills `blob` from disk, and opens nothing. The blob is `dirty` then if the metadata on disk needs to be corrected.
+ * Throws as `loadBlob`.
+ */
 export function* readMetadata(store: StoreState, blob: Blob): Steps<void> {
   blob.state = 'loading';
   yield* readChain(store, blob);
@@ -92,13 +96,16 @@ function* readChainPage(store: StoreState, blob: Blob, number: number): Steps<Md
     throw new BlobstoreError('ENOENT', `there is no blob ${blob.id}: its page holds ${page.id}`);
   }
   if (page.id !== blob.id || page.sequence !== blob.chain.length) {
-    // Also where a chain comes back to a page of its own.
+    // This also finds a chain with a cycle.
     throw damaged(blob, `metadata page ${number} of its chain is page ${page.sequence} of blob ${page.id}`);
   }
   return page;
 }
 
-/** Reads a metadata page as it is, into one of the store's buffers: the caller gives it back when it has parsed it. */
+/**
+ * Reads a metadata page without checks, into one of the store's buffers. The caller returns the buffer when it has
+ * parsed the page.
+ */
 export function* readMdPage(store: StoreState, number: MdPage): Steps<MdPageView> {
   const { geometry, deviceChannel } = store;
   const page = store.pageBuffers.take();
@@ -109,7 +116,7 @@ export function* readMdPage(store: StoreState, number: MdPage): Steps<MdPageView
 
 function parseChainPage(store: StoreState, blob: Blob, page: MdPageView, sizing: Sizing): void {
   for (const descriptor of descriptorsOf(page.view)) {
-    if (descriptor.type > DESCRIPTOR.EXTENT_PAGE) continue; // of a newer version, which says by a flag whether it must be known
+    if (descriptor.type > DESCRIPTOR.EXTENT_PAGE) continue; // of a newer version; the flags say whether it may be ignored
     if (!descriptor.fits) throw damaged(blob, 'a descriptor reaches past its metadata page');
     parseDescriptor(store, blob, page, descriptor, sizing);
   }
@@ -179,8 +186,8 @@ function parseRuns(store: StoreState, blob: Blob, view: DataView, payloadAt: num
 }
 
 /**
- * True when clusters are marked as used, and are none that hold the store's own metadata. While it is not known yet which are
- * used: when the store has them.
+ * True when clusters are marked as used, and do not hold the store's own metadata. While it is not known yet which
+ * clusters are used: when they are inside the store.
  */
 function ownsClusters(store: StoreState, first: number, count: number): boolean {
   if (first < store.geometry.metadataClusterCount()) return false;
@@ -215,9 +222,10 @@ function parseExtentTable(
 }
 
 /**
- * Reads the extent pages. The size is what the table says: a page written through by a later, unsynced, larger size is cut,
- * and one by a smaller size is filled up with unallocated clusters. But in a store that was not closed the first page that is
- * shorter than the table says ends the blob: it was being made smaller, and its root was still to be written.
+ * Reads the extent pages. The extent table gives the size. A page that a later, larger, unsynced size wrote through is
+ * cut; one that a smaller size wrote is filled up with unallocated clusters. In a store that was not closed, the first
+ * page that is shorter than the table says is the end of the blob: the blob was being made smaller, and its root was
+ * not written yet.
  */
 function* readExtentPages(
   store: StoreState,
@@ -254,7 +262,7 @@ function* readExtentPages(
   if (end < tableClusterCount) cutAt(blob, end);
 }
 
-/** Makes a blob as short as its extent pages are; the rest of its map is for the next persist to clear. */
+/** Makes a blob as short as its extent pages are. The next persist clears the rest of its map. */
 function cutAt(blob: Blob, clusterCount: number): void {
   const { map } = blob;
   blob.syncedClusterCount = blob.clusterCount;
@@ -282,7 +290,7 @@ function checkExtentPage(blob: Blob, page: MdPageView, number: MdPage, index: nu
 
 function mapExtent(store: StoreState, blob: Blob, extent: ExtentPage, start: number, expected: number): void {
   const { map } = blob;
-  // Of a snapshot that is being deleted the clone may have taken an extent page over, and made it as short as itself.
+  // The blob may be a snapshot that is being deleted: its clone may have taken over an extent page, and shortened it.
   const isCut = store.isRecovering && extent.clusterCount < expected;
   const mayHaveHoles = blob.isThin || blob.internalXattrs.get(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL) !== undefined;
   const { clusters: pool } = store.shared;
@@ -301,7 +309,7 @@ function mapExtent(store: StoreState, blob: Blob, extent: ExtentPage, start: num
       map.allocatedCount++;
     }
   });
-  // What a larger size wrote there that was never synced must not come to count when the blob becomes longer again.
+  // Entries past the end, which a larger size wrote and never synced, must not take effect when the blob grows again.
   for (let at = expected; at < extent.clusterCount; at++) {
     if (extent.clusterAt(at) !== 0) map.dirtyExtentPages.add(extentPageIndex(start));
   }

@@ -1,4 +1,4 @@
-/** Noting insertions in the insertion log; see `state/insertion-log.ts`. */
+/** Records insertions in the insertion log; see `state/insertion-log.ts`. */
 
 import type { Blob } from '../blob/blob.js';
 import type { ClaimedCluster } from '../shared/claim-cluster.js';
@@ -10,16 +10,16 @@ import type { BlobCluster, MdPage } from '../units/units.js';
 import { isInUse } from './open-close.js';
 import { persist } from './persist.js';
 
-/** A cluster that a channel has claimed, and where it is to be in the blob. */
+/** A cluster that a channel has claimed, and its index in the blob. */
 export interface WantedInsertion {
   readonly index: BlobCluster;
   readonly claimed: ClaimedCluster;
 }
 
 /**
- * Notes insertions into one blob on the disk, so that they outlive this process. False when the log cannot take them: it is full
- * and cannot be emptied, or the blob's root on disk may count fewer clusters. Then the blob has to be synced instead.
- * @param extentPage - the page of the extent page that maps them; 0 without an extent table
+ * Records insertions into one blob on disk, so that they outlive this process. False when the log cannot take them: it
+ * is full and cannot be emptied, or the blob's root on disk may count fewer clusters. The blob has to be synced then.
+ * @param extentPage - the metadata page of the extent page that maps them; 0 without an extent table
  */
 export function* noteInsertions(
   store: StoreState,
@@ -45,7 +45,10 @@ export function* noteInsertions(
   return true;
 }
 
-/** Syncs all blobs that the log has records of. One that cannot be written keeps them, and says so at its own next sync. */
+/**
+ * Syncs all blobs that have records in the log. A blob that cannot be written keeps its records; its own next sync
+ * reports the error.
+ */
 function* makeRoom(store: StoreState, log: InsertionLog): Steps<void> {
   for (const page of log.blobPages) {
     const blob = store.openBlobs.get(page);
@@ -59,8 +62,8 @@ function* makeRoom(store: StoreState, log: InsertionLog): Steps<void> {
 }
 
 /**
- * Persists a blob that was opened with records of the log. Where the metadata region has no room for it, it stays as it is in
- * memory, and its records in the log.
+ * Persists a blob that was opened with records of the log. If the metadata region has no room for it, the blob stays as
+ * it is in memory, and its records stay in the log.
  */
 export function* persistTakenOver(store: StoreState, blob: Blob): Steps<void> {
   try {
@@ -70,7 +73,7 @@ export function* persistTakenOver(store: StoreState, blob: Blob): Steps<void> {
   }
 }
 
-/** Forgets the records of blobs that are not there. */
+/** Removes the records of blobs that do not exist. */
 export function forgetUnknown(store: StoreState, log: InsertionLog): void {
   const isKnown = (page: MdPage) => store.openBlobs.has(page) || store.setAside.has(page);
   for (const page of log.blobPages) if (!isKnown(page)) log.retire(log.recordsOf(page));

@@ -1,4 +1,4 @@
-/** Opening and closing of blobs, by reference count. */
+/** Opens and closes blobs, by reference count. */
 
 import { type Backing, Blob } from '../blob/blob.js';
 import type { ClearMethod } from '../format/flags.js';
@@ -14,16 +14,18 @@ import { loadBlob } from './load-blob.js';
 import { persist } from './persist.js';
 
 export interface OpenBlobOptions {
-  /** How clusters are cleared as long as the blob is open; `default`: as the blob's metadata says. */
+  /** How clusters are cleared while the blob is open; `default`: as the blob's metadata says. Default: 'default'. */
   clearMethod?: ClearMethod;
-  /** Given to the external snapshot callback. */
+  /** Passed to the external snapshot callback as `blobContext`. */
   externalContext?: unknown;
 }
 
 /**
- * Opens a blob, or takes another reference to it. The snapshots behind it are opened with it: it reads them one after another,
- * then attaches them beginning with the last one, since a line of clones may be longer than any stack.
- * @throws ENOENT no such blob, EINVAL damaged metadata, EBUSY being deleted, ENOTSUP an external clone without a callback.
+ * Opens a blob, or takes another reference to it. The snapshots behind it are opened with it. They are read one after
+ * another, and then attached in a loop, the last one first: a recursion could overflow the stack, since a line of
+ * clones can be of any length.
+ * @throws ENOENT no such blob, EINVAL damaged metadata, EBUSY being deleted, ENOTSUP an external clone without a
+ * callback, ENOMEM too many open blobs
  */
 export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOptions = {}): Steps<Blob> {
   const line: Blob[] = [];
@@ -49,10 +51,10 @@ export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOption
 }
 
 /**
- * Reads a blob and the snapshots behind it into `line`, up to the first that is open already. One at a time loads a blob, and the
- * others wait: who read its pages beside an operation on it could go on with a parent that it had before, and that may be
- * deleted, or another blob by now.
- * @returns a reference to that one; undefined when there is none
+ * Reads a blob and the snapshots behind it into `line`, up to the first that is open already. Only one caller at a time
+ * loads a blob; the others wait. A caller that read the blob's pages during an operation on the blob could see its
+ * former parent, which may be deleted, or be another blob by now.
+ * @returns a reference to the open one; undefined when there is none
  */
 function* readLine(
   store: StoreState,
@@ -84,12 +86,15 @@ function* readLine(
   }
 }
 
-/** Waits until nobody else loads a blob. EINVAL when that one waits, itself or by way of others, for this one to end. */
+/**
+ * Waits until no other caller is loading a blob. EINVAL when that caller, directly or through others, waits for this
+ * one to end.
+ */
 function* waitForOthers(store: StoreState, id: BlobId, own: Loading): Steps<void> {
   const page = pageOfBlobId(id);
   for (let other = store.loading.get(page); other !== undefined; other = store.loading.get(page)) {
     for (let at: Loading | undefined = other; at !== undefined; at = at.waitsFor && store.loading.get(at.waitsFor)) {
-      if (at === own) throw new BlobstoreError('EINVAL', `blob ${id} is damaged: it is its own parent, or a parent's`);
+      if (at === own) throw new BlobstoreError('EINVAL', `blob ${id} is damaged: its parents form a cycle`);
     }
     own.waitsFor = page;
     yield other.ended.promise;
@@ -97,9 +102,9 @@ function* waitForOthers(store: StoreState, id: BlobId, own: Loading): Steps<void
   }
 }
 
-/** Makes a blob that was read an open one, in front of `behind`. */
+/** Makes a blob that was read an open one, with `behind` as its parent. */
 function attachTo(store: StoreState, blob: Blob, behind: Blob | undefined): void {
-  blob.attach(); // ENOMEM when there are too many: nothing is behind it yet
+  blob.attach(); // ENOMEM when too many blobs are open: nothing is attached to it yet
   if (behind) blob.back = { kind: 'blob', blob: behind };
   blob.publish();
   blob.openRefs = 1;
@@ -107,14 +112,14 @@ function attachTo(store: StoreState, blob: Blob, behind: Blob | undefined): void
 }
 
 /**
- * Gives a reference back; with the last one, metadata that is not on disk yet is written, and the blob is forgotten.
- * @throws EBADF when the blob is not open; an error of writing, with which the blob stays open.
+ * Releases a reference. When it was the last one, dirty metadata is written, and the blob is removed from memory.
+ * @throws EBADF when the blob is not open; an error of writing, after which the blob stays open
  */
 export function* closeBlob(store: StoreState, blob: Blob): Steps<void> {
   yield* closeBacking(store, yield* closeOne(store, blob));
 }
 
-/** Gives a reference back, and answers what was behind the blob if it was the last one: that is still to be closed. */
+/** Releases a reference. If it was the last one, returns what was behind the blob, which the caller has to close. */
 function* closeOne(store: StoreState, blob: Blob): Steps<Backing | undefined> {
   requireReference(blob);
   if (blob.openRefs === 1) return yield* closeLast(store, blob);
@@ -128,15 +133,15 @@ function requireReference(blob: Blob): void {
 }
 
 /**
- * Gives a reference back whatever happens: an operation's own, or one of a user who is gone. When it was the last one and the
- * metadata cannot be written, the blob lingers in memory without a reference, so that nothing is lost: opening it finds it, and
- * a flush of the store, or unloading, writes it and hears the error.
+ * Releases a reference and never fails; used for an operation's own reference, or that of a user who is gone. If it was
+ * the last one and the metadata cannot be written, the blob lingers in memory without a reference, so that nothing is
+ * lost. Opening the blob finds it. Flushing or unloading the store writes it, or throws the error.
  */
 export function* dropReference(store: StoreState, blob: Blob): Steps<void> {
   try {
     yield* closeBacking(store, yield* dropOne(store, blob));
   } catch {
-    // a device that cannot be closed, which has no more to do with the store
+    // only closing an external device can fail here: the store does not use it any more
   }
 }
 
@@ -149,7 +154,10 @@ function* dropOne(store: StoreState, blob: Blob): Steps<Backing | undefined> {
   }
 }
 
-/** Ends what is under way in a blob, writes it, and forgets it. Operations that queue meanwhile find it closed. */
+/**
+ * Waits for the operations inside a blob, writes it, and removes it from memory. Operations that queue in the meantime
+ * find it closed.
+ */
 function* closeLast(store: StoreState, blob: Blob): Steps<Backing | undefined> {
   yield* freeze(store, blob);
   try {
@@ -159,18 +167,19 @@ function* closeLast(store: StoreState, blob: Blob): Steps<Backing | undefined> {
     unfreeze(store, blob);
     throw error;
   }
-  requireReference(blob); // the same one may have been given back twice at once
+  requireReference(blob); // two callers may have released the same reference at the same time
   blob.openRefs--;
   if (blob.openRefs > 0) {
-    unfreeze(store, blob); // it was opened again meanwhile
+    unfreeze(store, blob); // it was opened again in the meantime
     return undefined;
   }
   return forgetClosed(store, blob);
 }
 
 /**
- * Writes the blobs that linger without a reference, and forgets them; with a clone, its snapshot may come to linger. One that
- * cannot be written lingers on, and keeps no other from being written: the first error is thrown when all have been tried.
+ * Writes the blobs that linger without a reference, and removes them from memory. Closing a clone can make its snapshot
+ * linger; that one is closed, too. A blob that cannot be written goes on lingering; the others are still written, and
+ * the first error is thrown at the end.
  */
 export function* closeLingering(store: StoreState): Steps<void> {
   const attempts = new Attempts();
@@ -178,7 +187,7 @@ export function* closeLingering(store: StoreState): Steps<void> {
   for (let blob = findLingering(store, tried); blob !== undefined; blob = findLingering(store, tried)) {
     const lingering = blob;
     tried.add(lingering);
-    lingering.openRefs = 1; // to be closed as any other: somebody may open it meanwhile
+    lingering.openRefs = 1; // closed like any other blob: it may be opened in the meantime
     yield* attempts.attempt(() => closeOrLinger(store, lingering));
   }
   attempts.end();
@@ -198,7 +207,7 @@ function findLingering(store: StoreState, tried: ReadonlySet<Blob>): Blob | unde
   return undefined;
 }
 
-/** Forgets a blob without references; answers what was behind it. */
+/** Removes a blob without references from memory; returns what was behind it. */
 function forgetClosed(store: StoreState, blob: Blob): Backing | undefined {
   const { back, slot } = blob;
   store.openBlobs.delete(blob.page);
@@ -208,13 +217,13 @@ function forgetClosed(store: StoreState, blob: Blob): Backing | undefined {
   return back;
 }
 
-/** The open blob with an id; undefined when it is not open. */
+/** Returns the open blob with an id; undefined when it is not open. */
 export function findOpen(store: StoreState, id: BlobId): Blob | undefined {
   const blob = store.openBlobs.get(pageOfBlobId(id));
   return blob?.id === id ? blob : undefined;
 }
 
-/** Gives back what a blob holds: its lists, its slot, and what is behind it. */
+/** Releases what a blob holds: its lists, its slot, and the reference to what is behind it. */
 export function* freeBlob(store: StoreState, blob: Blob): Steps<void> {
   const { back } = blob;
   blob.back = undefined;
@@ -222,26 +231,32 @@ export function* freeBlob(store: StoreState, blob: Blob): Steps<void> {
   yield* closeBacking(store, back);
 }
 
-/** Gives back what is behind a blob, which is not read any more. */
+/** Releases the reference to what is behind a blob, which does not read it any more. */
 export function* freeBacking(store: StoreState, blob: Blob): Steps<void> {
   const { back } = blob;
   blob.back = undefined;
   yield* closeBacking(store, back);
 }
 
-/** Closes what was behind a blob, and what comes to have nobody in front of it by that: in a loop, as it was opened. */
+/**
+ * Closes what was behind a blob, and then whatever has no other reference because of that. It is a loop, not a
+ * recursion, as in opening.
+ */
 function* closeBacking(store: StoreState, back: Backing | undefined): Steps<void> {
   let at = back;
   while (at?.kind === 'blob') at = yield* dropOne(store, at.blob);
   if (at?.kind === 'external') yield* wait(at.device.close());
 }
 
-/** False for a blob that was closed, or deleted, or is being deleted: its metadata is not to be written. */
+/** False for a blob that was closed or deleted, or is being deleted: its metadata must not be written. */
 export function isInUse(store: StoreState, blob: Blob): boolean {
   return store.openBlobs.get(blob.page) === blob && !blob.deleting;
 }
 
-/** A snapshot that is being deleted can still be opened by the clone that is to take it over. */
+/**
+ * Takes another reference to an open blob. A snapshot that is being deleted can still be opened by the clone that takes
+ * it over; others get EBUSY.
+ */
 function takeReference(blob: Blob, forClone: boolean): Blob {
   if (blob.deleting && !forClone) throw new BlobstoreError('EBUSY', `blob ${blob.id} is being deleted`);
   blob.openRefs++;

@@ -1,21 +1,22 @@
 /**
- * Writing a blob's metadata. The order on disk is the order in the code below, and each step is safe to be the last one:
+ * Writes a blob's metadata. The order on disk is the order in the code below, and a crash after any of the steps is
+ * safe:
  *
- * 1. mark the store dirty
- * 2. decide, at one moment, what is to be written: changed extent pages and the chain
- * 3. barrier: what new clusters hold is on the medium before a map names them
- * 4. the extent pages: in place where only entries have changed, on new pages where they map more clusters or fewer
- * 5. the chain but for its first page, on pages that nothing names yet
- * 6. barrier
- * 7. the first page: from here on the new metadata is what counts
- * 8. barrier
- * 9. zero the old chain and extent pages, clear clusters that were cut off; barrier; release them
+ * 1. Mark the store dirty.
+ * 2. Decide, at one moment, what is to be written: changed extent pages and the chain.
+ * 3. Barrier: the data of new clusters is on the medium before a map names them.
+ * 4. The extent pages: in place where only entries have changed, on new pages where they map more clusters or fewer.
+ * 5. The chain except for its first page, on pages that nothing names yet.
+ * 6. Barrier.
+ * 7. The first page: from here on the new metadata is in effect.
+ * 8. Barrier.
+ * 9. Zero the old chain and extent pages, clear clusters that were cut off; barrier; release them.
  *
- * A cluster inserted after 2 is not named before the next persist: its content may have missed the barrier. Where insertions
- * write extent pages themselves (`process-crash`), they are not decided upon at 2 but written as they are at 4, so that no
- * older map overtakes a newer one.
+ * A cluster that is inserted after step 2 is not named before the next persist: its content may have missed the
+ * barrier. Where insertions write extent pages themselves (`process-crash`), extent pages are not decided at step 2,
+ * but written as they are at step 4, so that an older map never overwrites a newer one.
  *
- * Persists of one blob never overlap: those asked for while one is under way share the next one.
+ * Persists of one blob never overlap: calls that arrive while one is running share the next one.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -34,31 +35,31 @@ import type { DeviceCluster, MdPage } from '../units/units.js';
 import { clearStale, eraseNoted, releaseClusters, releasePages } from './clearing.js';
 import { encodeBlobExtentPage, renewExtentPage, writeExtentPage } from './extent-pages.js';
 
-/** Writes what memory has and the disk has not; nothing if there is nothing. */
+/** Writes a blob's metadata if it is dirty. First settles what a failed operation on the blob has left. */
 export function* persist(store: StoreState, blob: Blob): Steps<void> {
   const settle = store.unsettled.get(blob.page);
   if (settle) yield* settle();
   yield* persistUnsettled(store, blob);
 }
 
-/** Persists a blob as a part of settling it. */
+/** Persists a blob without settling it first; for settling itself. */
 export function* persistUnsettled(store: StoreState, blob: Blob): Steps<void> {
   if (blob.state === 'clean' && !blob.persists.isRunning) return;
   yield* blob.persists.run(() => persistOnce(store, blob));
 }
 
-/** Persists, and makes a blob read-only that was told to become so. */
+/** Persists a blob; then makes it read-only if `setReadOnly` asked for it. */
 export function* sync(store: StoreState, blob: Blob): Steps<void> {
   yield* persist(store, blob);
   becomeReadOnly(blob);
 }
 
-/** As `persist`, for whoever holds the blob's persists alone. */
+/** Like `persist`, for a caller that holds `blob.persists` exclusively. */
 export function persistAlone(store: StoreState, blob: Blob): Steps<void> {
   return persistOnce(store, blob);
 }
 
-/** As `sync`, for whoever holds the blob's persists alone. */
+/** Like `sync`, for a caller that holds `blob.persists` exclusively. */
 export function* syncAlone(store: StoreState, blob: Blob): Steps<void> {
   yield* persistOnce(store, blob);
   becomeReadOnly(blob);
@@ -72,7 +73,7 @@ function becomeReadOnly(blob: Blob): void {
 }
 
 function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
-  if (blob.isGone) return; // it was closed or deleted while this waited for its turn
+  if (blob.isGone) return; // it was closed or deleted while this call waited for its turn
   try {
     yield* markDirty(store);
     if (store.writesThrough) yield* writeThrough(store, blob);
@@ -85,9 +86,10 @@ function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
   }
 }
 
-/** Steps 2 to 8 where insertions write extent pages themselves. There are no barriers then. */
+/** Steps 2 to 8 where insertions write extent pages themselves. There are no barriers in that mode. */
 function* writeThrough(store: StoreState, blob: Blob): Steps<void> {
-  // While they are written the blob may become longer or shorter, and the chain with it: then its pages are written once more.
+  // The blob may change its size while extent pages are written, which changes the chain: then they are written once
+  // more.
   let { clusterCount } = blob;
   do {
     ({ clusterCount } = blob);
@@ -97,7 +99,10 @@ function* writeThrough(store: StoreState, blob: Blob): Steps<void> {
   yield* writeChain(store, blob, decideChain(store, blob));
 }
 
-/** Sees to the extent page in which the blob ends, or ended on disk, if it maps more clusters now than the root there says, or fewer. */
+/**
+ * Handles the extent page in which the blob ends, or ended on disk: if it maps more or fewer clusters now than the root
+ * on disk says, it becomes dirty. If the root on disk names it, it also gets a new page where possible.
+ */
 function fitExtentPages(store: StoreState, blob: Blob): void {
   const { map, clusterCount, syncedClusterCount } = blob;
   const index = extentPagesOf(blob, Math.min(clusterCount, syncedClusterCount)) - 1;
@@ -119,7 +124,9 @@ function* writeChangedExtentPages(store: StoreState, blob: Blob): Steps<void> {
   yield* awaitFirstWrites(store, blob);
 }
 
-/** No root may name an extent page that an insertion is still writing for the first time. */
+/**
+ * Waits for insertions that write an extent page for the first time: no root may name such a page before it is written.
+ */
 function* awaitFirstWrites(store: StoreState, blob: Blob): Steps<void> {
   const { unrootedExtentPages, writes } = blob.map;
   const isWriting = (index: number) => writes.get(index)?.isRunning === true;
@@ -157,7 +164,7 @@ function* writeDecided(store: StoreState, blob: Blob): Steps<void> {
   }
 }
 
-/** The extent pages to be written, by their number in the blob; they do not count as changed any more. */
+/** Returns the numbers of the extent pages to be written, and marks them as unchanged. */
 function takeChangedExtentPages(blob: Blob): number[] {
   const changed = changedExtentPages(blob);
   blob.map.dirtyExtentPages.clear();
@@ -170,25 +177,25 @@ function changedExtentPages({ map, lengthenedExtentPages, extentPageCount }: Blo
   return changed.filter((index) => index < extentPageCount && map.extentPages.get(index) !== 0);
 }
 
-/** Clusters that the blob has, and those that it had and the root on disk still counts. */
+/** Returns the clusters that the blob has, including those past its end that the root on disk still counts. */
 function keptClusterCount(blob: Blob): number {
   return Math.max(blob.clusterCount, Math.min(blob.syncedClusterCount, blob.map.clusters.count));
 }
 
-/** A chain to be written, and what holds once its root is on disk. */
+/** A chain to be written, and what changes when its root is on disk. */
 interface DecidedChain {
   pages: MdPageView[];
   map: ClusterMap;
   clusterCount: number;
-  /** Extent pages that it is the first to name: number in the blob, and page. */
+  /** Extent pages that this chain is the first to name: number in the blob, and page. */
   unrooted: [number, number][];
-  /** Extent pages that the one before it named. */
+  /** Extent pages that the previous chain named and this one does not. */
   replaced: MdPage[];
-  /** Clusters that no map on disk names any more. */
+  /** Clusters that no map on disk names any more; they are unmapped already, and can be released. */
   dropped: DeviceCluster[];
-  /** Also these, which are to be cleared. */
+  /** Clusters that no map on disk names any more, and that have to be cleared first. */
   uncertain: UncertainCluster[];
-  /** Records of the insertion log that say no more than it does. */
+  /** Records of the insertion log that this chain makes redundant. */
   noted: readonly NotedInsertion[];
 }
 
@@ -249,7 +256,7 @@ function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain): Steps<
   for (const { cluster } of chain.uncertain) blob.staleClusters.push(cluster);
 }
 
-/** Steps 7 and 8. When they fail the disk has the old root or the new one: the pages of both stay taken. */
+/** Steps 7 and 8. If they fail, the disk has the old root or the new one: the pages of both stay allocated. */
 function* writeRoot(store: StoreState, blob: Blob, root: MdPageView, numbers: MdPage[]): Steps<void> {
   const { geometry, deviceChannel } = store;
   const { clusterCount } = blob;
@@ -269,7 +276,7 @@ function* writeRoot(store: StoreState, blob: Blob, root: MdPageView, numbers: Md
   blob.chain = numbers;
 }
 
-/** Takes pages for a chain, and links and seals it. ENOSPC, and nothing taken, when there are not enough. */
+/** Allocates pages for a chain, and links and seals it. ENOSPC, with nothing allocated, when there are not enough. */
 function claimChain(store: StoreState, blob: Blob, pages: readonly MdPageView[]): MdPage[] {
   const numbers = [blob.page];
   const more = pages.length - 1;
@@ -291,7 +298,10 @@ function claimChain(store: StoreState, blob: Blob, pages: readonly MdPageView[])
   return numbers;
 }
 
-/** Takes the clusters and extent pages past the blob's end, and past its root's, out of its map, to be cleared. */
+/**
+ * Removes the clusters and extent pages past the blob's end, and past the end in its root on disk, from its map, and
+ * marks them as stale.
+ */
 function setAsideCutOff(blob: Blob): void {
   const { clusters, extentPages } = blob.map;
   const kept = keptClusterCount(blob);

@@ -1,6 +1,7 @@
 /**
- * Releasing a cluster that was unmapped as a whole, out of a thin blob with nothing behind it. The blob is frozen meanwhile:
- * an operation that has already read the old map entry must not write to the cluster once it is another blob's.
+ * Releases a cluster that was unmapped as a whole from a thin blob with nothing behind it. The blob is frozen
+ * meanwhile: an operation that has read the old map entry must not write to the cluster once it belongs to another
+ * blob.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -15,10 +16,11 @@ import { noteChanged, writeMapping } from './insert-cluster.js';
 import { settle } from './settle.js';
 
 /**
- * Unmaps cluster `index` of an open blob, and releases it where nothing behind it could show through. When its metadata cannot
- * be written, the cluster stays allocated and reads zeroes; or, if not even that can be written, stays taken until a sync.
- * @returns `frozen` or `locked`, with nothing done, when another operation has the blob: it may be moving the map, or count on
- * its clusters. Such operations in turn wait until no release is under way.
+ * Unmaps cluster `index` of an open blob, and releases it if there is no parent whose data could show there. If its
+ * metadata cannot be written, the cluster stays allocated and reads as zeroes. If that cannot be written either, the
+ * cluster stays reserved until a sync.
+ * @returns `frozen` or `locked`, with nothing done, when another operation has the blob: it may be moving the map, or
+ * rely on its clusters. Such operations in turn wait until no release is running.
  */
 export function* releaseCluster(
   store: StoreState,
@@ -43,13 +45,13 @@ export function* releaseCluster(
 }
 
 function* unmapAndDrop(store: StoreState, blob: Blob, index: BlobCluster): Steps<void> {
-  if (index >= blob.clusterCount) return; // cut off meanwhile
+  if (index >= blob.clusterCount) return; // cut off in the meantime
   const cluster = blob.clusterAt(index);
-  if (cluster === UNALLOCATED) return; // another unmap was faster
+  if (cluster === UNALLOCATED) return; // another unmap came first
   const { geometry, deviceChannel } = store;
   yield* settle(store, blob);
   yield* wait(deviceChannel.unmap(geometry.clusterToLba(cluster), geometry.blocksPerCluster));
-  // A root in doubt may say on disk that the blob is thick, which must not have holes.
+  // A root in doubt may say on disk that the blob is thick; a thick blob must not have holes.
   if (blob.isThin && blob.back?.kind === 'zeroes' && !blob.rootInDoubt) yield* dropCluster(store, blob, index, cluster);
 }
 
@@ -59,7 +61,7 @@ function* dropCluster(store: StoreState, blob: Blob, index: BlobCluster, cluster
   takeOut(map, index);
   if (!store.writesThrough) {
     noteChanged(blob, extentPage);
-    map.dropped.push(cluster); // released once no map on the medium names it
+    map.dropped.push(cluster); // released when no map on the medium names it
     return;
   }
   try {
@@ -77,8 +79,8 @@ function takeOut(map: ClusterMap, index: BlobCluster): void {
 }
 
 /**
- * The blob keeps the cluster if the disk has it for certain. Otherwise it reads zeroes without it, too: a write into it could
- * be acknowledged, and be lost with a killed process.
+ * Puts the cluster back into the map if that can be written to disk. If not, the blob reads zeroes there without it: a
+ * write into the cluster could be acknowledged, and be lost when the process is killed.
  */
 function* putBack(store: StoreState, blob: Blob, index: BlobCluster, dropped: UncertainCluster): Steps<void> {
   const { map } = blob;

@@ -1,4 +1,4 @@
-/** Changing a blob's size, in memory; the disk learns of it at the next sync. */
+/** Changes a blob's size in memory; the next sync writes it to disk. */
 
 import type { Blob } from '../blob/blob.js';
 import { noCluster, noMetadataPage } from '../shared/claim-cluster.js';
@@ -15,8 +15,8 @@ import { requireMapFits } from './map-limit.js';
 
 /**
  * Makes an open blob `clusterCount` clusters long.
- * @throws EPERM read-only metadata, EBUSY another operation, ENOSPC a thick blob that does not fit, ENOMEM a map that does
- * not. Nothing has changed then.
+ * @throws EPERM read-only metadata, EBUSY another operation is running on it, ENOSPC a thick blob that does not fit,
+ * ENOMEM a map that is too large, EINVAL more clusters than 32 bits count. Nothing has changed then.
  */
 export function* resizeBlob(store: StoreState, blob: Blob, clusterCount: number): Steps<void> {
   if (blob.mdRo) throw new BlobstoreError('EPERM', `blob ${blob.id} is read-only: its size cannot be changed`);
@@ -39,7 +39,10 @@ export function* resizeBlob(store: StoreState, blob: Blob, clusterCount: number)
   });
 }
 
-/** What is written to new clusters of a thick blob before a sync is for recovery to clear: it must know of them. */
+/**
+ * Raises the high-water mark over the new clusters of a thick blob. They can be written to before the next sync;
+ * recovery must know of them to clear them.
+ */
 export function* coverNewClusters(store: StoreState, blob: Blob, before: number): Steps<void> {
   if (!store.keepsHighWater || blob.isThin || blob.clusterCount <= before) return;
   let highest = 0;
@@ -48,7 +51,7 @@ export function* coverNewClusters(store: StoreState, blob: Blob, before: number)
   yield* raiseHighWater(store, highest);
 }
 
-/** Changes the size at once; the blob must be frozen, or nobody's yet. Throws as `resizeBlob`. */
+/** Changes the size at once; the blob must be frozen, or not open yet. Throws as `resizeBlob`. */
 export function changeSize(store: StoreState, blob: Blob, clusterCount: number): void {
   const { map } = blob;
   const before = blob.clusterCount;
@@ -61,7 +64,8 @@ export function changeSize(store: StoreState, blob: Blob, clusterCount: number):
   for (let index = before; index < clusterCount; index++) {
     if (entries[index] === 0) continue;
     map.allocatedCount++;
-    // A tail that is used again: its extent page may have been written since, as short as the blob was.
+    // Clusters past the old end are used again. Their extent page may have been written since, as short as the blob
+    // was.
     if (blob.usesExtentTable) map.dirtyExtentPages.add(extentPageIndex(index));
   }
   for (let index = clusterCount; index < before; index++) if (entries[index] !== 0) map.allocatedCount--;
@@ -72,8 +76,8 @@ export function changeSize(store: StoreState, blob: Blob, clusterCount: number):
 }
 
 /**
- * Makes the map longer, and gives a thick blob its clusters. A tail left from shrinking is used again. Extent pages from
- * the last one that the disk has whole change with it.
+ * Makes the map longer, and allocates clusters for a thick blob. Clusters past the end that are left from shrinking are
+ * used again. All extent pages change, from the last one that is complete on disk.
  */
 function growMap(store: StoreState, blob: Blob, clusterCount: number): void {
   const { map } = blob;
@@ -90,13 +94,16 @@ function growMap(store: StoreState, blob: Blob, clusterCount: number): void {
     claimForThick(store, blob, known, clusterCount, extendMap);
     store.onFreeChange?.();
   }
-  const lastIntact = Math.min(blob.clusterCount, blob.syncedClusterCount); // an extent page that was written since ends there
+  const lastIntact = Math.min(blob.clusterCount, blob.syncedClusterCount); // extent pages written since end there
   const firstChanged = Math.max(1, extentPagesFor(lastIntact)) - 1;
   const changed = blob.isThin ? blob.lengthenedExtentPages : map.dirtyExtentPages;
   for (let index = firstChanged; index < extentPageCount; index++) changed.add(index);
 }
 
-/** Gives a thick blob clusters, and extent pages, from `known` on; checks first that all are there. */
+/**
+ * Allocates clusters and extent pages for a thick blob, from cluster `known` on. Checks first that there are enough of
+ * both.
+ */
 function claimForThick(
   store: StoreState,
   blob: Blob,

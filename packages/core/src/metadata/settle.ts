@@ -1,9 +1,9 @@
 /**
- * Settling. When a snapshot or the deletion of one fails, and undoing it on disk fails too, the disk holds more than memory
- * does: a root that may be the old one or the new, or a second blob that names the same clusters and extent pages. Loading
- * would set that right, but the store lives on. So the rest of the undoing is noted, for each blob that it concerns, and done
- * before anything else of these blobs changes on disk: what they give up must not be handed out while something there still
- * names it.
+ * Settling finishes the undo of a failed operation. When creating or deleting a snapshot fails, and undoing it on disk
+ * fails too, the disk differs from memory: a root on disk may be the old one or the new one, or a second blob may name
+ * the same clusters and extent pages. Loading would correct that, but the store stays open. So the rest of the undo is
+ * noted for each blob that it concerns, and done before anything else of these blobs changes on disk. What they release
+ * must not be allocated again while something on disk still names it.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -13,12 +13,12 @@ import type { Steps } from '../steps/steps.js';
 import type { MdPage } from '../units/units.js';
 import { persist } from './persist.js';
 
-/** Notes what is left to be done before the blobs with these first pages may change. */
+/** Notes an undo that must be finished before the blobs with these first pages may change. */
 export function noteUnsettled(store: StoreState, pages: readonly MdPage[], rest: () => Steps<void>): void {
   const attempts = new Coalescer();
   const attempt = () =>
     attempts.run(function* () {
-      if (store.unsettled.get(pages[0]) !== attempt) return; // done meanwhile
+      if (store.unsettled.get(pages[0]) !== attempt) return; // done in the meantime
       yield* rest();
       for (const page of pages) store.unsettled.delete(page);
     });
@@ -26,8 +26,8 @@ export function noteUnsettled(store: StoreState, pages: readonly MdPage[], rest:
 }
 
 /**
- * Does what a failed operation has left to be done for a blob. Also writes the snapshot behind it if memory has what the disk
- * has not: a mark there may name this blob, and must be gone before the blob ceases to be its clone.
+ * Finishes the undo that a failed operation has left for a blob. Also writes the snapshot behind it if that is dirty: a
+ * mark on disk may name this blob, and must be removed before the blob is no longer its clone.
  */
 export function* settle(store: StoreState, blob: Blob): Steps<void> {
   const attempt = store.unsettled.get(blob.page);
@@ -36,7 +36,7 @@ export function* settle(store: StoreState, blob: Blob): Steps<void> {
   if (back?.kind === 'blob' && back.blob.state === 'dirty') yield* persist(store, back.blob);
 }
 
-/** As `settle`, right after a failure: when it fails again, it is tried when the blob is changed next. */
+/** Like `settle`, right after a failure. If it fails again, the next change of the blob tries again. */
 export function* trySettle(store: StoreState, blob: Blob): Steps<void> {
   try {
     yield* settle(store, blob);

@@ -1,4 +1,4 @@
-/** Copying the clusters that a read-only blob has itself, not those behind it, onto another device. */
+/** Copies the clusters that a read-only blob has itself, without those of its parent, to another device. */
 
 import type { Blob } from '../blob/blob.js';
 import type { BlockDevice } from '../device/block-device.js';
@@ -11,10 +11,10 @@ import { withBlobLocked } from './blob-lock.js';
 import { dropReference, openBlob } from './open-close.js';
 
 /**
- * Copies each allocated cluster of a blob to its place on `target`; the rest of `target` stays as it is.
- * @returns clusters that were copied
- * @throws EPERM the blob can be written, EINVAL the target is smaller than the blob or its blocks do not fit, EBUSY another
- * operation, ECANCELED aborted.
+ * Copies each allocated cluster of a blob to the same offset on `target`; the rest of `target` stays as it is.
+ * @returns the number of clusters that were copied
+ * @throws EPERM the blob can be written, EINVAL the target is smaller than the blob or its blocks do not fit, EBUSY
+ * another operation is running on the blob, ECANCELED aborted
  */
 export function* shallowCopyBlob(store: StoreState, id: BlobId, target: BlockDevice, watched?: Watched): Steps<number> {
   const blob = yield* openBlob(store, id);

@@ -1,14 +1,14 @@
 /**
- * Making a snapshot: a new, read-only blob takes over the cluster map of the original, which becomes its clone with nothing
- * allocated. On disk:
+ * Creates a snapshot: a new, read-only blob takes over the cluster map of the original. The original becomes its clone,
+ * with nothing allocated. On disk:
  *
- * 1. the new blob is created, empty, marked as a snapshot in progress with the original's id
- * 2. the new blob's root names all clusters of the original; both own them now
- * 3. the original's root names none, and the snapshot as its parent: from here on the snapshot counts
- * 4. the mark goes, and the snapshot becomes read-only
+ * 1. The new blob is created, empty, with a mark that it is a snapshot in progress, and with the original's id.
+ * 2. The new blob's root names all clusters of the original; both own them now.
+ * 3. The original's root names none, and the snapshot as its parent: from here on the snapshot is in effect.
+ * 4. The mark is removed, and the snapshot becomes read-only.
  *
- * A crash before 3 leaves the original as it was, and loading removes the snapshot, without its clusters. A crash after 3:
- * loading takes the mark off.
+ * After a crash before step 3 the original is as it was; loading deletes the snapshot, but not its clusters. After a
+ * crash after step 3 loading removes the mark.
  */
 
 import { ZEROES } from '../blob/backing.js';
@@ -30,8 +30,9 @@ import { persist, persistAlone, persistUnsettled, sync, syncAlone } from './pers
 import { noteUnsettled, settle, trySettle } from './settle.js';
 
 /**
- * Makes a snapshot of a blob, which becomes a clone of it. Operations on the blob wait meanwhile.
- * @throws EINVAL the blob is read-only, EBUSY another operation, and what creating a blob throws; then nothing has changed.
+ * Creates a snapshot of a blob, which becomes a clone of it. Operations on the blob wait meanwhile.
+ * @throws EINVAL the blob is read-only, EBUSY another operation is running on it, and what creating a blob throws;
+ * nothing has changed then
  */
 export function* createSnapshot(store: StoreState, id: BlobId, xattrs: readonly Xattr[] = []): Steps<BlobId> {
   const original = yield* openBlob(store, id);
@@ -48,16 +49,17 @@ export function* createSnapshot(store: StoreState, id: BlobId, xattrs: readonly 
 function* snapshotLocked(store: StoreState, original: Blob, xattrs: readonly Xattr[]): Steps<BlobId> {
   yield* settle(store, original);
   const { map } = original;
-  // What was cut off or dropped stays the original's own: the snapshot must not be who gives it back.
+  // Clusters that were cut off or dropped stay with the original: the snapshot must not release them.
   const wasCut = map.clusters.count > original.clusterCount;
-  // And its extent pages must map just what the roots of both say.
+  // Its extent pages must map exactly as many clusters as the roots of both will say.
   const isLonger = store.keepsHighWater && original.clusterCount !== original.syncedClusterCount;
   if (wasCut || isLonger || map.dropped.length > 0 || map.uncertain.length > 0) yield* persist(store, original);
   const { clusterCount, usesExtentTable: useExtentTable } = original;
   const mark = { name: INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS, value: idToBytes(original.id) };
   const snapshot = yield* createOpenBlob(store, { clusterCount, thin: true, useExtentTable, xattrs }, [mark]);
   try {
-    // Nobody may write the original's metadata while its map is lent: without map and parent, it would be empty on disk.
+    // The original's metadata must not be written while its map is moved: it would be empty on disk, without map and
+    // parent.
     yield* frozen(store, original, () => original.persists.alone(() => switchOver(store, original, snapshot)));
   } catch (error) {
     const isMade = original.back?.kind === 'blob' && original.back.blob === snapshot;
@@ -70,7 +72,7 @@ function* snapshotLocked(store: StoreState, original: Blob, xattrs: readonly Xat
 
 /** Steps 2 to 4, with the original frozen. The reference to the snapshot becomes the original's. */
 function* switchOver(store: StoreState, original: Blob, snapshot: Blob): Steps<void> {
-  // The insertion log must not give the original what is the snapshot's.
+  // The insertion log must not give the original clusters that become the snapshot's.
   if (store.insertionLog?.has(original.page)) yield* persistAlone(store, original);
   yield* eraseNoted(store, original);
   const before = new OriginalBefore(original);
@@ -87,7 +89,7 @@ function* switchOver(store: StoreState, original: Blob, snapshot: Blob): Steps<v
   try {
     link(original, snapshot);
     yield* syncAlone(store, original);
-    original.mdRo = false; // as the reference leaves it, even if the sync made the data read-only
+    original.mdRo = false; // as in the reference, even if the sync made the data read-only
   } catch (error) {
     before.restore(original);
     moveMapBack(original, snapshot, before);
@@ -100,7 +102,7 @@ function* switchOver(store: StoreState, original: Blob, snapshot: Blob): Steps<v
   yield* finish(store, snapshot);
 }
 
-/** What the original was before it became a clone. */
+/** The state of the original before it became a clone. */
 class OriginalBefore {
   readonly map;
   readonly unrooted: readonly number[];
@@ -132,7 +134,7 @@ class OriginalBefore {
   }
 }
 
-/** The snapshot takes over the original's map, and what is behind it; the original has nothing then. */
+/** Moves the original's map, and its parent, to the snapshot. The original has an empty map then. */
 function moveMap(store: StoreState, original: Blob, snapshot: Blob): void {
   if (original.isExternalClone) closeExternalChannels(store, original);
   snapshot.back = original.back;
@@ -152,14 +154,14 @@ function moveMap(store: StoreState, original: Blob, snapshot: Blob): void {
 
 function moveMapBack(original: Blob, snapshot: Blob, before: OriginalBefore): void {
   if (original.map !== before.map) [snapshot.map, original.map] = [original.map, snapshot.map];
-  for (const index of before.unrooted) original.map.unrootedExtentPages.add(index); // the snapshot's root named them
+  for (const index of before.unrooted) original.map.unrootedExtentPages.add(index); // only the snapshot's root named them
   snapshot.back = ZEROES;
   snapshot.parentId = INVALID_BLOB_ID;
   snapshot.publish();
   original.publish();
 }
 
-/** The original becomes a clone of the snapshot. */
+/** Makes the original a clone of the snapshot. */
 function link(original: Blob, snapshot: Blob): void {
   original.setInternalId(INTERNAL_XATTR.SNAPSHOT, snapshot.id);
   original.back = { kind: 'blob', blob: snapshot };
@@ -172,8 +174,8 @@ function link(original: Blob, snapshot: Blob): void {
 }
 
 /**
- * The original's root could not be written, so the disk may have it as a clone of the snapshot. Only when it is there again as
- * it was may the snapshot go; until then the snapshot on disk must stay as it is.
+ * The original's root could not be written, so it may be a clone of the snapshot on disk. The snapshot may be deleted
+ * only when the former root of the original is on disk again; until then the snapshot on disk must stay as it is.
  */
 function* undoOnDisk(store: StoreState, original: Blob, snapshot: Blob): Steps<void> {
   yield* persistUnsettled(store, original);
@@ -186,7 +188,7 @@ function list(store: StoreState, original: Blob, snapshot: Blob, before: Origina
   store.snapshots.add(snapshot.id, original.id);
 }
 
-/** Step 4. The snapshot is one already: when this fails, closing it tries again. */
+/** Step 4. The snapshot is in effect already: if this fails, closing it tries again. */
 function* finish(store: StoreState, snapshot: Blob): Steps<void> {
   snapshot.removeXattr(INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS, true);
   snapshot.setReadOnly();

@@ -1,4 +1,6 @@
-/** A store's metadata as text, line by line as the reference prints it; for people who look for what is wrong with a disk. */
+/**
+ * Prints a store's metadata as text, in the reference's format, line by line; for finding out what is wrong on a disk.
+ */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import { DESCRIPTOR, type Descriptor, descriptorsOf } from '../format/descriptor.js';
@@ -20,9 +22,9 @@ import { parseGeometry } from './super-geometry.js';
 
 const BATCH_PAGES = 256;
 
-/** Prints the value of an xattr, one character a byte. */
+/** Prints the value of an xattr, one character per byte. */
 export type PrintXattr = (name: string, value: Uint8Array) => string;
-/** Prints text that anybody may have put on the disk: a type, the name of an xattr; one character a byte. */
+/** Prints untrusted text from the disk: a type, or the name of an xattr; one character per byte. */
 export type PrintText = (text: string) => string;
 
 export interface Printers {
@@ -32,8 +34,8 @@ export interface Printers {
 
 /**
  * Prints the metadata of an unloaded store.
- * @param write - is given the text piece by piece, also before an error
- * @throws EILSEQ when the device holds no store, ENOSPC when it is smaller than 1 MiB, EIO of the device.
+ * @param write - called with each piece of the text, also before an error
+ * @throws EILSEQ when the device holds no store, ENOSPC when it is smaller than 1 MiB, EIO of the device
  */
 export function* dump(device: BlockDevice, write: (text: string) => void, printers: Printers): Steps<void> {
   const { printText } = printers;
@@ -99,7 +101,9 @@ function* dumpRegion(
   }
 }
 
-/** The masks; nothing is marked as used where a store that is in use, or was killed, has never written them. */
+/**
+ * Reads the masks. A store that is in use, or was killed, may never have written them: then nothing is marked as used.
+ */
 function* readMasksIfAny(
   channel: DeviceChannel,
   geometry: Geometry,
@@ -265,7 +269,7 @@ function hex64(value: bigint): string {
   return `0x${value.toString(16).padStart(16, '0')}`;
 }
 
-/** One character a byte. */
+/** Converts bytes to text, one character per byte. */
 export function bytesToText(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes) text += String.fromCharCode(byte);

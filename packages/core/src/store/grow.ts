@@ -1,7 +1,7 @@
 /**
- * Making a store as large as its device. On disk, of an unloaded store: the longer cluster mask first, then the super block;
- * a mask longer than the super block says is cut when it is read. Of an open store: the super block alone, marked as not
- * clean, since the masks are written when it is unloaded.
+ * Extends a store to the size of its device. On disk, for an unloaded store: the longer cluster mask first, then the
+ * super block. If a mask is longer than the super block says, the rest is ignored when it is read. For an open store:
+ * only the super block, marked as not clean, since unloading writes the masks.
  */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
@@ -16,8 +16,8 @@ import type { LoadOptions } from './options.js';
 import { clusterMaskRoom, parseGeometry } from './super-geometry.js';
 
 /**
- * Makes an unloaded store as large as its device, if its cluster mask has room for that. EILSEQ when the super block is not
- * that of a usable store, of this size or of the new one.
+ * Extends an unloaded store to the size of its device, if its cluster mask has room for that. EILSEQ when the super
+ * block is not that of a usable store, of this size or of the new one.
  */
 export function* growSuper(
   channel: DeviceChannel,
@@ -31,7 +31,7 @@ export function* growSuper(
   if (block.sizeBytes >= deviceBytes || mask.count > clusterMaskRoom(block)) return;
   const larger = new SuperBlock(block.bytes.slice());
   if (larger.sizeBytes === 0) larger.sizeBytes = deviceBytes;
-  parseGeometry(larger, device); // nothing is written by what a super block says that is not to be believed
+  parseGeometry(larger, device); // nothing is written unless the super block is valid for its own size, too
   larger.sizeBytes = deviceBytes;
   larger.clusterMask = mask;
   parseGeometry(larger, device);
@@ -49,9 +49,8 @@ export function* growSuper(
 }
 
 /**
- * Makes an open store as large as its device is now.
- * @throws EILSEQ when the device became smaller than the store, ENOSPC when the cluster mask has no room; then nothing has
- * changed.
+ * Extends an open store to the current size of its device.
+ * @throws EILSEQ the device is smaller than the store, ENOSPC the cluster mask has no room; then nothing has changed
  */
 export function* growLive(store: StoreState): Steps<void> {
   const { shared } = store;
@@ -61,7 +60,7 @@ export function* growLive(store: StoreState): Steps<void> {
   yield* updateSuper(store, (block) => {
     const { deviceBytes } = store;
     clusterCount = Math.floor(deviceBytes / block.clusterBytes);
-    // The super block alone does not say it: writing it may have failed, and come to the disk nevertheless.
+    // Comparing with the super block is not enough: a failed write of it may have reached the disk.
     isLarger = deviceBytes !== block.sizeBytes || clusterCount !== shared.clusters.capacity;
     if (!isLarger) return false;
     const pages = maskPages(clusterCount);

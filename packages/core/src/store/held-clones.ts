@@ -1,6 +1,6 @@
 /**
- * Clones that are held open while blob after blob is opened. Opening a clone opens all that is behind it: without this, a line
- * of a thousand snapshots would be opened a thousand times, snapshot by snapshot.
+ * Holds clones open while blobs are opened one after another. Opening a clone opens all snapshots behind it. Without
+ * this, a line of a thousand snapshots would be opened a thousand times.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -8,7 +8,7 @@ import { dropReference } from '../metadata/open-close.js';
 import type { StoreState } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
 
-/** Clones that are held, and the entries of their cluster maps: whichever comes first. */
+/** The limits: clones that are held, and entries of their cluster maps. At either of them, all are released. */
 const HELD_MAX = 4096;
 const HELD_ENTRIES_MAX = 2 ** 22;
 
@@ -21,7 +21,7 @@ export class HeldClones {
     this.#store = store;
   }
 
-  /** Takes over a reference to a blob, which is given back now or later. */
+  /** Takes over a reference to a blob, and releases it now or later. */
   *hold(blob: Blob): Steps<void> {
     if (!blob.isClone) return yield* dropReference(this.#store, blob);
     if (this.#held.length >= HELD_MAX || this.#entryCount > HELD_ENTRIES_MAX) yield* this.release();
@@ -29,7 +29,7 @@ export class HeldClones {
     this.#entryCount += blob.clusterCount;
   }
 
-  /** Gives all references back. */
+  /** Releases all references. */
   *release(): Steps<void> {
     const held = this.#held;
     this.#held = [];

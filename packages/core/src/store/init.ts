@@ -1,4 +1,4 @@
-/** Making a store on a device. */
+/** Creates a store on a device. */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import { maskBitsMax, maskPages } from '../format/mask.js';
@@ -23,9 +23,9 @@ import {
 } from './options.js';
 
 /**
- * Clears the device and writes a new, empty store on it. What was there is lost.
- * @throws EINVAL unusable options or block length, ENOSPC the device is smaller than a cluster, ENOMEM its clusters do not
- * even hold the metadata region.
+ * Clears the device and writes a new, empty store on it. The former content is lost.
+ * @throws EINVAL invalid options or block length, ENOSPC the device is smaller than a cluster, ENOMEM the metadata
+ * region needs more clusters than the device has
  */
 export function* initStore(device: BlockDevice, options: InitOptions): Steps<StoreState> {
   requireBlockLength(device.blockLengthBytes);
@@ -62,7 +62,7 @@ export function* initStore(device: BlockDevice, options: InitOptions): Steps<Sto
   return makeState(device, deviceChannel, geometry, block, options, clusterCount);
 }
 
-/** Decides where everything lies, as the super block says it. */
+/** Decides the layout of the store, and describes it in a new super block. */
 function layOut(device: BlockDevice, options: InitOptions, clusterBytes: number, clusterCount: number): SuperBlock {
   const mdPageCount = options.mdPageCount ?? clusterCount;
   const block = SuperBlock.fresh();
@@ -70,7 +70,7 @@ function layOut(device: BlockDevice, options: InitOptions, clusterBytes: number,
   const clusterMaskPages = maskPages(clusterCount);
   block.pageMask = { start: 1, count: mdMaskPages };
   block.clusterMask = { start: 1 + mdMaskPages, count: clusterMaskPages };
-  // The store may grow: the mask's region has room for as many clusters as there are metadata pages.
+  // The store can grow: the mask's region has room for as many clusters as there are metadata pages.
   const clusterMaskEnd = block.clusterMask.start + Math.max(mdMaskPages, clusterMaskPages);
   block.blobIdMask = { start: clusterMaskEnd, count: mdMaskPages };
   block.metadata = { start: clusterMaskEnd + mdMaskPages, count: mdPageCount };

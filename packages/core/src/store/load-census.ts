@@ -1,6 +1,6 @@
 /**
- * A check, while a cleanly unloaded store is opened, that its masks say of pages, clusters and blobs what the blobs say.
- * Nothing but the blobs themselves is read for it.
+ * A check while a cleanly unloaded store is opened: do its masks say the same of pages, clusters and blob ids as its
+ * blobs? It reads nothing but the blobs themselves.
  */
 
 import { Blob } from '../blob/blob.js';
@@ -16,7 +16,7 @@ export class Census {
   readonly #store: StoreState;
   readonly #masks: Masks;
   readonly #owners: Owners;
-  /** Something was found that a clean unload does not leave: only a survey tells what it is. */
+  /** True when something was found that a clean unload does not leave; a survey has to find out what it is. */
   isInDoubt = false;
 
   constructor(store: StoreState, masks: Masks) {
@@ -25,26 +25,26 @@ export class Census {
     this.#owners = new Owners(masks.pages.capacity, masks.clusters.capacity);
   }
 
-  /** Counts what an open blob has. */
+  /** Counts the pages and clusters of an open blob. */
   add(blob: Blob): void {
     this.#owners.add(blob);
     if (blob.back?.kind === 'blob' && !mayHaveClones(blob.back.blob)) this.isInDoubt = true;
   }
 
-  /** Counts what a blob has that cannot be opened, but read. */
+  /** Counts the pages and clusters of a blob that can be read, but not opened. */
   *addUnavailable(id: BlobId): Steps<void> {
     const blob = new Blob(this.#store.shared, id);
     try {
       yield* readMetadata(this.#store, blob);
       this.add(blob);
     } catch {
-      this.isInDoubt = true; // of a newer version
+      this.isInDoubt = true; // a blob of a newer version
     } finally {
       blob.free();
     }
   }
 
-  /** To be asked once all blobs are counted. */
+  /** True when the masks say the same as the blobs. Only valid when all blobs are counted. */
   get agrees(): boolean {
     const { pages, clusters } = this.#masks;
     const { pages: ownedPages, clusters: ownedClusters, hasShared } = this.#owners;

@@ -1,5 +1,6 @@
 /**
- * The look at every blob when a store is opened: snapshots and clones are listed, and what a crash cut short is set right.
+ * Visits every blob when a store is opened: records snapshots and clones, and finishes or undoes what a crash
+ * interrupted.
  */
 
 import { Blob, INTERNAL_XATTR } from '../blob/blob.js';
@@ -21,8 +22,8 @@ import type { LoadedBlob } from './options.js';
 type OnBlob = (blob: LoadedBlob) => void;
 
 /**
- * Visits every blob in the order of its id. A blob that cannot be opened is noted in `store.damaged`, and passed over.
- * @param census - counts what the blobs have. Then nothing is set right, and the visit ends with the first doubt.
+ * Visits every blob in ascending order of ids. A blob that cannot be opened is added to `store.damaged`, and skipped.
+ * @param census - counts what the blobs have. With it nothing is corrected, and the visit ends at the first doubt.
  */
 export function* visitBlobs(store: StoreState, onBlob: OnBlob | undefined, census?: Census): Steps<void> {
   const held = new HeldClones(store);
@@ -35,10 +36,10 @@ export function* visitBlobs(store: StoreState, onBlob: OnBlob | undefined, censu
   yield* removeAll(store, leaving);
 }
 
-/** What a visit has yet to let go of. */
+/** What a visit has to release, or to delete, at its end. */
 interface Visit {
   readonly held: HeldClones;
-  /** Snapshots that do not count. */
+  /** Snapshots that are not in effect: unfinished ones that their counterpart does not need. */
   readonly leaving: BlobId[];
 }
 
@@ -71,9 +72,10 @@ function* visitAll(
 }
 
 /**
- * Writes what a crash left to be set right of a blob that can be read, but not opened, because what is behind it is not there: once
- * the store was closed nobody could tell. Not of a snapshot that is yet to be settled.
- * @throws ENOSPC when the metadata region is full: nobody could keep in memory what is to be written later
+ * Writes the corrections of a blob that can be read, but not opened, because what is behind it is missing: a crash left
+ * them unwritten, and once the store is closed cleanly they could not be detected any more. Does nothing for a snapshot
+ * that is unfinished.
+ * @throws ENOSPC when the metadata region is full: a blob that is not open cannot be kept in memory to be written later
  */
 function* persistUnavailable(store: StoreState, id: BlobId): Steps<void> {
   const blob = new Blob(store.shared, id);
@@ -81,10 +83,10 @@ function* persistUnavailable(store: StoreState, id: BlobId): Steps<void> {
     yield* readMetadata(store, blob);
     if (blob.state === 'dirty' && otherOf(blob) === undefined) yield* persist(store, blob);
   } catch (error) {
-    if (error instanceof UnavailableBlobError) return; // of a newer version, or out of proportion
+    if (error instanceof UnavailableBlobError) return; // of a newer version, or its map is too large
     if (!(error instanceof BlobstoreError) || error.code !== 'ENOSPC') throw error;
     const advice =
-      'a crash came before it was written: open the store with what is behind the blob, to make room first';
+      'a crash left changes of it unwritten: open the store with its external snapshot available, and make room first';
     throw new BlobstoreError('ENOSPC', `${error.message}; ${advice}`, { cause: error });
   } finally {
     blob.free();
@@ -111,7 +113,7 @@ function* visit(
     if (blob.isClone) store.snapshots.add(blob.parentId, blob.id);
     return yield* held.hold(blob);
   }
-  yield* held.release(); // what is set right now must be open nowhere else
+  yield* held.release(); // a blob that is corrected now must not be held open
   if (census) {
     census.isInDoubt = true; // a clean unload leaves no marks
     return yield* dropReference(store, blob);
@@ -129,28 +131,29 @@ function* visit(
     if (blob.isClone) store.snapshots.add(blob.parentId, blob.id);
   }
   if (outcome === 'remove') leaving.push(blob.id);
-  // Its pages may be the other's by now: also where they are shorter than it says, that is not for it to be written with.
+  // Its pages may belong to the other blob by now, so they must not be written, even if they are shorter than the blob
+  // says.
   if (outcome !== 'keep') blob.state = 'clean';
   yield* closeBlob(store, blob);
 }
 
 /**
- * False when the device has failed: then nothing is known of the blob, and a store that took it for damaged would not know its
- * clones either, and delete the snapshot behind them.
+ * False when the device has failed. Then nothing is known about the blob. If the store took it for damaged, it would
+ * not know its clones either, and would delete the snapshot behind them.
  */
 function isDamage(error: unknown): boolean {
   if (error instanceof ExternalSnapshotError) return true;
   return error instanceof BlobstoreError && error.code !== 'EIO';
 }
 
-/** True when a blob cannot be opened for what its metadata says; not when something is missing that it needs. */
+/** True when a blob cannot be opened because of its metadata; false when something that it needs is missing. */
 export function isMetadataDamage(error: BlobstoreError): boolean {
   return !(error instanceof UnavailableBlobError) && error.code !== 'ENOMEM';
 }
 
 /**
- * Decides about a snapshot that was being made or deleted: it stays if the other blob is its clone on disk. When the other
- * blob cannot be opened nothing is decided.
+ * Decides what happens to a snapshot that was being created or deleted: it stays if the other blob is its clone on
+ * disk. When the other blob cannot be opened, nothing is decided.
  */
 function* examine(store: StoreState, blob: Blob, other: BlobId): Steps<'keep' | 'remove' | 'leave'> {
   let clone: Blob;
@@ -170,9 +173,9 @@ function* examine(store: StoreState, blob: Blob, other: BlobId): Steps<'keep' | 
 }
 
 /**
- * A clone's extent pages may name clusters of its snapshot already, when a crash came before its root made them its own. They
- * read the same either way, but writing to them would change the snapshot: the clone gives them back, on disk, before the
- * snapshot's mark goes.
+ * Removes the clusters of its snapshot from a clone's map, on disk, before the mark of the snapshot is removed. If a
+ * crash came before the clone's root, the clone's extent pages may name these clusters already. The clone reads the
+ * same data either way, but writing to them would change the snapshot.
  */
 function* giveBack(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
   const { map } = clone;
@@ -187,7 +190,7 @@ function* giveBack(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> 
   yield* persist(store, clone);
 }
 
-/** Finishes a snapshot that counts already, or takes back the mark of one that was to be deleted. */
+/** Finishes a snapshot that is in effect already, or removes the mark of one that was being deleted. */
 function keepSnapshot(blob: Blob): void {
   blob.mdRo = false;
   for (const mark of [INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL, INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS]) {
@@ -196,7 +199,7 @@ function keepSnapshot(blob: Blob): void {
   blob.setReadOnly();
 }
 
-/** Takes out of a snapshot's map what another blob has too, or might have; what is left goes with the snapshot. */
+/** Removes from a snapshot's map what another blob has, too, or may have; the rest is deleted with the snapshot. */
 function disownShared(store: StoreState, snapshot: Blob): void {
   const { map } = snapshot;
   const shared = store.sharedByBlobs;
@@ -218,7 +221,10 @@ function disownShared(store: StoreState, snapshot: Blob): void {
   }
 }
 
-/** Only when all others are settled: the mark of another snapshot may name one of them. */
+/**
+ * Removes snapshots. Must be called when all other blobs are settled: the mark of another snapshot may name one of
+ * these.
+ */
 function* removeAll(store: StoreState, leaving: readonly BlobId[]): Steps<void> {
   for (const id of leaving) {
     try {
@@ -230,7 +236,10 @@ function* removeAll(store: StoreState, leaving: readonly BlobId[]): Steps<void> 
   }
 }
 
-/** Removes a snapshot that does not count; from memory, because what is left of its map may be in no extent page of its own. */
+/**
+ * Removes a snapshot that is not in effect. Its map is taken from memory, because the rest of it may be in no extent
+ * page of its own.
+ */
 function* removeSnapshot(store: StoreState, blob: Blob): Steps<void> {
   disownShared(store, blob);
   hide(store, blob);

@@ -1,4 +1,4 @@
-/** Opening a store that is on a device: super block, masks or recovery, then a look at every blob. */
+/** Opens the store that is on a device: super block, masks or recovery, then a visit of every blob. */
 
 import { Blob } from '../blob/blob.js';
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
@@ -40,14 +40,17 @@ import { abandonStore } from './unload.js';
 
 /**
  * Opens a store; recovers it if it was not cleanly unloaded.
- * @throws EILSEQ no store, or a damaged one (a `DamagedStoreError` names what is damaged); ENXIO another type; ENOSPC a device
- * smaller than a cluster; EINVAL an unusable block length or options; EIO of the device.
+ * @throws EILSEQ no store, or a damaged one (a `DamagedStoreError` names what is damaged); ENXIO another type; ENOSPC a
+ * device smaller than a cluster; EINVAL an invalid block length or options; EIO of the device
  */
 export function loadStore(device: BlockDevice, options: LoadOptions): Steps<StoreState> {
   return open(device, options, false);
 }
 
-/** Opens a cleanly unloaded store and makes it as large as its device. Also EIO when it was not cleanly unloaded. */
+/**
+ * Opens a cleanly unloaded store, and extends it to the size of its device. Also throws EIO when it was not cleanly
+ * unloaded.
+ */
 export function growStore(device: BlockDevice, options: LoadOptions): Steps<StoreState> {
   return open(device, options, true);
 }
@@ -99,7 +102,10 @@ function mustRecover(block: SuperBlock, options: LoadOptions): boolean {
   return block.blobIdMask.count === 0 || block.clean === 0 || options.forceRecover === true;
 }
 
-/** As the specification does it: what is damaged after a clean unload is listed, and keeps what the masks say. */
+/**
+ * Opens a store as the specification does: blobs that are damaged after a clean unload are listed, and keep what the
+ * masks say.
+ */
 function* openAsIs(store: StoreState, block: SuperBlock, options: LoadOptions): Steps<void> {
   const { deviceChannel, geometry, shared } = store;
   const { capacity } = shared.clusters;
@@ -120,9 +126,9 @@ function* openAsIs(store: StoreState, block: SuperBlock, options: LoadOptions): 
 }
 
 /**
- * Refuses what is damaged, or sets it aside. After a clean unload the masks are believed as long as the blobs agree with them;
- * otherwise all metadata is surveyed.
- * @param reset - makes the store anew, with nothing used
+ * Opens a store and looks for damage, which it refuses or sets aside. After a clean unload the masks are trusted as
+ * long as the blobs agree with them; otherwise all metadata is surveyed.
+ * @param reset - creates the state of the store again, with nothing used
  */
 function* openWhole(
   reset: () => StoreState,
@@ -133,7 +139,7 @@ function* openWhole(
   const isRecovered = mustRecover(block, options);
   let store = reset();
   store.isRecovering = block.clean === 0;
-  // What a killed process wrote last may be in the device's cache, and be lost yet: nothing may be built on that.
+  // What a killed process wrote last may still be in the device's cache, and could be lost: it must be durable first.
   if (isRecovered) yield* store.barrier();
   if (isRecovered) yield* readLog(store);
   let masks: Masks | undefined;
@@ -163,13 +169,13 @@ function* openWhole(
   if (late.length > 0 && onDamage === 'refuse') throw refusal(late);
 }
 
-/** Ends what a crash cut short. */
+/** Finishes or undoes what a crash interrupted. */
 function* setRight(store: StoreState, killedDeletes: readonly KilledDelete[], options: LoadOptions): Steps<void> {
   yield* finishKilledDeletes(store, killedDeletes);
   yield* visitBlobs(store, options.onBlob);
 }
 
-/** The masks; undefined where they are damaged and nothing is to be refused. */
+/** Returns the masks; undefined when they are damaged and damage is set aside. */
 function* readMasksFor(
   store: StoreState,
   block: SuperBlock,
@@ -190,7 +196,10 @@ function* findHighWater(store: StoreState, block: SuperBlock): Steps<number | un
   return certainHighWaterOf(bytes, block.clusterMask, capacity);
 }
 
-/** Zeroes free pages that a recovery would not know to be free; durably, before the store can come to be recovered. */
+/**
+ * Zeroes free pages whose content recovery would take for a blob or for damage. This is durable before the store is
+ * marked as in use, after which a crash would make it recover.
+ */
 function* clearNoise(store: StoreState, { noise }: Survey): Steps<void> {
   if (noise.length === 0) return;
   yield* zeroPages(store, noise);
@@ -217,17 +226,18 @@ function* writeRecovered(
   yield* writingMasks(store, block, setBlobsRight);
   if (!store.keepsHighWater || !survey.isDoubtful) return;
   yield* markDirty(store);
-  yield* writeHighWater(store, survey.clusters.lengthUsed()); // or the next load would not know it any more
+  yield* writeHighWater(store, survey.clusters.lengthUsed()); // the next load would not know it otherwise
 }
 
-/** Reads the insertion log that a process left, if the cache still has all that was written. */
+/** Reads the insertion log that a process left, if the cache still has everything that was written. */
 function* readLog(store: StoreState): Steps<void> {
   if (store.insertionLog) yield* store.insertionLog.load();
 }
 
 /**
- * Writes the masks of a store that is recovered, and then sets its blobs right, as the specification does. The masks end the insertion
- * log; so where there is one, the blobs first have to have on disk what it says.
+ * Writes the masks of a store that is recovered, and then corrects its blobs, as the specification does. Writing the
+ * masks overwrites the insertion log. So if the log has records, the blobs are corrected first, so that their metadata
+ * on disk has what the log says.
  */
 function* writingMasks(store: StoreState, block: SuperBlock, setBlobsRight: () => Steps<void>): Steps<void> {
   const { insertionLog } = store;
@@ -241,7 +251,7 @@ function* writingMasks(store: StoreState, block: SuperBlock, setBlobsRight: () =
   if (!hasNoted) yield* setBlobsRight();
 }
 
-/** Adds what the insertion log says to what recovery has found. */
+/** Adds the pages and clusters in the insertion log to what recovery has found. */
 function* addNoted(store: StoreState, log: InsertionLog, found: Masks): Steps<void> {
   store.knowsUsed = false;
   for (const page of log.blobPages) {
@@ -260,7 +270,7 @@ function* addNoted(store: StoreState, log: InsertionLog, found: Masks): Steps<vo
   store.knowsUsed = true;
 }
 
-/** Makes the masks anew of a store that was cleanly unloaded, and clears what they called used and is nobody's. */
+/** Writes the masks of a cleanly unloaded store again, and clears what they marked as used and no blob has. */
 function* correctMasks(store: StoreState, block: SuperBlock, { clusters }: Masks, wrong?: Masks): Steps<void> {
   yield* markDirty(store);
   yield* clearFreeBelow(store, clusters, wrong?.clusters.lengthUsed() ?? clusters.capacity);
@@ -288,7 +298,7 @@ function newStore(
     superBlobId: block.superBlobId,
     clusterMask: block.clusterMask,
     insertionLog: InsertionLog.of(device, channel, geometry, block),
-    clean: true, // or not: the first change of metadata looks, and records the size of an old store
+    clean: true, // maybe wrong: the first change of metadata checks it, and records the size of an old store
     durability: options.durability ?? 'power-loss',
     keepsHighWater: keepsHighWater(options),
     channelOpsMax: options.channelOpsMax ?? CHANNEL_OPS_DEFAULT,
@@ -302,7 +312,7 @@ function requireMade(store: StoreState | undefined): StoreState {
   return store;
 }
 
-/** Marks as used what was found to be. */
+/** Marks pages, clusters and blob ids as used. */
 function take(store: StoreState, { clusters, pages, blobIds }: Masks): void {
   const { shared } = store;
   shared.locked(() => {
@@ -311,14 +321,15 @@ function take(store: StoreState, { clusters, pages, blobIds }: Masks): void {
   });
   store.usedBlobIds.add(blobIds);
   store.highWaterMin = clusters.lengthUsed();
-  // The first cluster that is given data, wherever it lies, has the mark written: one that is clean on disk is not recovered.
+  // The first cluster that gets data, wherever it is, makes the mark be written: a store that is clean on disk is not
+  // recovered.
   shared.highWater = store.keepsHighWater ? 0 : NO_HIGH_WATER;
 }
 
 /**
- * Clears what a crash left in clusters that recovery found free: what was written before a map on disk named them, or what a
- * deletion did not come to clear. Whoever gets them next expects zeroes. Not where blobs are damaged: what they had may lie
- * there. Not without a high-water mark: the specification has none, and does not clear.
+ * Clears free clusters that may hold data after a crash: what was written before a map on disk named them, or what a
+ * deletion did not clear any more. The next owner expects zeroes. Not done when blobs are damaged, because their data
+ * may be there; and not without a high-water mark: the specification has none, and does not clear.
  */
 function* clearLeftovers(store: StoreState, block: SuperBlock, found: Masks): Steps<void> {
   const { capacity } = found.clusters;

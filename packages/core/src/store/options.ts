@@ -1,65 +1,70 @@
-/** Options of initialising and loading a store, and their checks. */
+/** The options of initialising and loading a store, and their checks. */
 
 import { BSTYPE_BYTES } from '../format/super-block.js';
 import type { Durability, OpenExternalSnapshot } from '../state/store-state.js';
 import { BlobstoreError } from '../units/error.js';
 import { PAGE_BYTES } from '../units/units.js';
 
-/** Bytes of a cluster unless told otherwise. */
+/** The default cluster size, in bytes. */
 export const CLUSTER_BYTES_DEFAULT = 1 << 20;
-/** Requests that a channel takes at once unless told otherwise. */
+/** The default number of requests that a channel accepts at the same time. */
 export const CHANNEL_OPS_DEFAULT = 512;
 
-/** What opening and initialising have in common. */
+/** The options that opening and initialising have in common. */
 export interface StoreOptions {
-  /** Type of the store, 16 bytes. When opening: the type to expect; all zeroes, the default, matches any. */
+  /** The store's type, 16 bytes. When opening: the expected type; all zeroes match any. Default: all zeroes. */
   bstype?: Uint8Array;
-  /** Requests in promise form that a channel takes at once, from 1; default 512. */
+  /** How many requests in promise form a channel accepts at the same time, 1 or more. Default: 512. */
   channelOpsMax?: number;
-  /** Default `power-loss`. */
+  /** What acknowledged changes survive. Default: 'power-loss'. */
   durability?: Durability;
   /**
-   * Keeps the high-water mark on disk, by which recovery knows what to clear. Default true. False, with `process-crash` alone: the
-   * disk gets just what the specification writes. Then a crash can leave in a free cluster what was another blob's, and take from a
-   * blob what a resize that was not synced had cut off.
+   * Keeps the high-water mark on disk, which tells recovery what to clear. False has an effect only with
+   * `process-crash`: then exactly what the specification writes is on the disk. But then a crash can leave another
+   * blob's data in a free cluster, and a blob can lose data that a resize has cut off without a sync. Default: true.
    */
   highWater?: boolean;
-  /** Opens the devices behind external clones; without it these cannot be opened (ENOTSUP). */
+  /** Opens the devices behind external clones. Default: none; external clones cannot be opened then (ENOTSUP). */
   openExternalSnapshot?: OpenExternalSnapshot;
-  /** Given to `openExternalSnapshot`. */
+  /** Passed to `openExternalSnapshot` as `storeContext`. */
   externalContext?: unknown;
-  /** Number of this thread, from 0, unique among those that use the store; default 0. */
+  /** The number of this thread, 0 or more, unique among the threads that use the store. Default: 0. */
   threadId?: number;
 }
 
 export interface InitOptions extends StoreOptions {
-  /** Bytes of a cluster, a multiple of 4096; default 1 MiB. */
+  /** Bytes in a cluster, a multiple of 4096 below 4 GiB. Default: 1 MiB. */
   clusterBytes?: number;
-  /** Pages for metadata, from 1: each blob needs one or more; default: one for each cluster. */
+  /** Pages for metadata, 1 or more; each blob needs at least one. Default: one per cluster. */
   mdPageCount?: number;
-  /** How the data clusters are cleared at first; default `unmap`. */
+  /** How the data clusters are cleared initially. Default: 'unmap'. */
   clearMethod?: 'unmap' | 'write_zeroes' | 'none';
-  /** Record the metadata page size in the super block, as newer SPDK expects; default true. */
+  /** Records the metadata page size in the super block, as newer SPDK expects. Default: true. */
   recordMdPageSize?: boolean;
 }
 
 export interface LoadOptions extends StoreOptions {
-  /** Recover even if the store was cleanly unloaded. */
+  /** Recovers the store even if it was cleanly unloaded. Default: false. */
   forceRecover?: boolean;
-  /** Called for each blob while the store is opened; the blob is closed afterwards. */
+  /** Called with each blob while the store is opened; the blob is closed afterwards. */
   onBlob?: (blob: LoadedBlob) => void;
-  /** Smallest device that is accepted, in bytes; default 1 MiB, as the specification's. */
+  /** The smallest device that is accepted, in bytes. Default: 1 MiB, as in the specification. */
   clusterBytes?: number;
-  /** Called when `onBlob` is going to be called for all blobs again: what it was told before does not count. */
+  /** Called before `onBlob` is called for all blobs again; the earlier calls no longer count. */
   onRestart?: () => void;
   /**
-   * What to do with a damaged store. `refuse`: it is not opened (EILSEQ, a `DamagedStoreError`). `set-aside`: the other blobs
-   * can be used, and what belongs, or may belong, to damaged ones stays reserved; where that cannot be told, all of the free
-   * space (see `survey/survey.ts`). By default as the specification does: recovery refuses, if it happens to meet damage; after a clean
-   * unload damaged blobs are listed, and the masks are believed.
+   * What to do with a damaged store.
+   * `refuse`: it is not opened (EILSEQ, a `DamagedStoreError`).
+   * `set-aside`: the other blobs can be used. What belongs, or may belong, to damaged blobs stays reserved; if that is
+   * not known, all free space is reserved (see `survey/survey.ts`).
+   * Default: as in the specification. Recovery refuses if it happens to meet damage; after a clean unload damaged blobs
+   * are listed, and the masks are trusted.
    */
   onDamage?: 'refuse' | 'set-aside';
-  /** With `onDamage`: looks at all metadata, also after a clean unload, and where the blobs agree with the masks. */
+  /**
+   * With `onDamage`: surveys all metadata, even after a clean unload when the blobs agree with the masks. Default:
+   * false.
+   */
   survey?: boolean;
 }
 
@@ -69,7 +74,7 @@ export interface LoadedBlob {
   readonly clusterCount: number;
 }
 
-/** EINVAL unless the options of initialising are usable, and ENOSPC when the device is smaller than a cluster. */
+/** Throws EINVAL unless the options of initialising are valid, and ENOSPC when the device is smaller than a cluster. */
 export function checkInitOptions(options: InitOptions, deviceBytes: number): void {
   const { clusterBytes = CLUSTER_BYTES_DEFAULT, mdPageCount = 1 } = options;
   requireCount('the cluster size in bytes', clusterBytes);
@@ -84,12 +89,12 @@ export function checkInitOptions(options: InitOptions, deviceBytes: number): voi
   }
 }
 
-/** Whether the high-water mark is kept: without barriers alone can it be done without. */
+/** True when the high-water mark is kept. It can only be left out together with write barriers. */
 export function keepsHighWater({ durability, highWater = true }: StoreOptions): boolean {
   return highWater || durability !== 'process-crash';
 }
 
-/** EINVAL unless the common options are usable. */
+/** Throws EINVAL unless the common options are valid. */
 export function checkStoreOptions(options: StoreOptions): void {
   requireCount('the number of requests of a channel', options.channelOpsMax ?? CHANNEL_OPS_DEFAULT);
   if (options.bstype && options.bstype.length !== BSTYPE_BYTES) {
@@ -101,13 +106,13 @@ export function checkStoreOptions(options: StoreOptions): void {
   }
 }
 
-/** ENOSPC when the device cannot hold a cluster. */
+/** Throws ENOSPC when the device is smaller than a cluster. */
 export function requireDeviceSize(clusterBytes: number, deviceBytes: number): void {
   if (deviceBytes >= clusterBytes) return;
   throw new BlobstoreError('ENOSPC', `the device has ${deviceBytes} bytes, less than one cluster of ${clusterBytes}`);
 }
 
-/** EINVAL unless the device's blocks divide a metadata page. */
+/** Throws EINVAL unless the device's block length divides a metadata page. */
 export function requireBlockLength(blockLengthBytes: number): void {
   if (blockLengthBytes > 0 && PAGE_BYTES % blockLengthBytes === 0) return;
   throw new BlobstoreError(

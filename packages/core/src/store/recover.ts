@@ -1,8 +1,8 @@
 /**
- * Recovery as the specification does it: finds out, from the metadata pages alone, which pages, clusters and blob ids are used.
- * A page is the root of a blob when it carries the id that belongs to its place, sequence number 0 and a fitting crc; from there
- * its chain and its extent pages are followed. What is damaged there ends it; a page that is not the root of a blob, for whatever
- * reason, is passed over. `survey/survey.ts` looks closer.
+ * Recovery as the specification does it: finds out, from the metadata pages alone, which pages, clusters and blob ids
+ * are used. A page is the root of a blob when its id is that of its place, its sequence number is 0, and its crc
+ * matches. From the root, recovery follows the chain and the extent pages. Damage there makes it fail; a page that is
+ * not a root, for whatever reason, is skipped. `survey/survey.ts` checks more.
  */
 
 import type { DeviceChannel } from '../device/block-device.js';
@@ -22,19 +22,19 @@ import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
 
-/** What recovery found. */
+/** The result of recovery. */
 export interface Recovered extends Masks {
-  /** Clusters that blobs name and the store does not have. */
+  /** Clusters that blobs name but the store does not have. */
   missingClusterCount: number;
-  /** What more than one blob names. */
+  /** Pages and clusters that more than one blob names. */
   shared: SharedByBlobs;
-  /** Deletions to be ended. */
+  /** Deletions that have to be finished. */
   killedDeletes: KilledDelete[];
 }
 
 /**
- * Recovers what is used. EILSEQ when blobs are damaged, naming pages and blobs.
- * @param wasClosed - then half deleted blobs are damaged ones
+ * Finds out what is used. EILSEQ, naming pages and blobs, when blobs are damaged.
+ * @param wasClosed - the store was closed: half-deleted blobs are then damaged ones
  */
 export function* recover(
   channel: DeviceChannel,
@@ -79,7 +79,7 @@ function* isHalfDeleted(region: RegionReader, geometry: Geometry, root: MdPageVi
   return false;
 }
 
-/** What a half deleted blob has is taken until it is cleared. */
+/** Reserves what a half-deleted blob has until it is cleared. */
 function* reserveKilledDelete(region: RegionReader, found: Recovered, page: MdPage, geometry: Geometry): Steps<void> {
   const { pages, clusters } = found;
   const rest = yield* readKilledDelete(region, geometry, clusters.capacity, page, {
@@ -91,7 +91,7 @@ function* reserveKilledDelete(region: RegionReader, found: Recovered, page: MdPa
   found.killedDeletes.push(rest);
 }
 
-/** True when a page carries the id that belongs to its place, as the first of a chain. */
+/** True for the first page of a chain: its id is that of its place, its sequence number is 0, and its crc matches. */
 function isRoot(page: MdPageView, index: number): boolean {
   const { view } = page;
   const idFits = view.getUint32(0, true) === index && view.getUint32(4, true) === 1;
@@ -127,9 +127,9 @@ class BlobReplay {
   readonly #first: MdPage;
   readonly #geometry: Geometry;
   readonly #entries: ExtentTableEntry[] = [];
-  /** Clusters of the store that it names. */
+  /** Clusters of the store that the blob names. */
   #namedCount = 0;
-  /** Clusters in the blob by its extent table. */
+  /** Clusters of the blob, according to its extent table. */
   #clusterCount = 0;
 
   constructor(region: RegionReader, found: Recovered, first: MdPage, geometry: Geometry) {
@@ -168,7 +168,7 @@ class BlobReplay {
   }
 
   #parseRuns(view: DataView, payloadAt: number, payloadBytes: number, number: number): void {
-    const runs = decodeExtentRle(view, payloadAt, payloadBytes - (payloadBytes % RUN_BYTES)); // opening it sees what is wrong
+    const runs = decodeExtentRle(view, payloadAt, payloadBytes - (payloadBytes % RUN_BYTES)); // opening it reports the rest
     if (!runs || runs.every((run) => run.length === 0)) {
       throw this.#damaged(`the runs of clusters on metadata page ${number} are malformed`);
     }
@@ -198,7 +198,7 @@ class BlobReplay {
     }
   }
 
-  /** Entries past the blob's size, written by a larger size that was never synced, do not count. */
+  /** Entries past the blob's size, which a larger size wrote and never synced, are ignored. */
   #parseExtentPage(page: MdPageView, number: number, index: number): void {
     const [descriptor] = descriptorsOf(page.view);
     const expected = Math.min(CLUSTERS_PER_EXTENT_PAGE, this.#clusterCount - index * CLUSTERS_PER_EXTENT_PAGE);
@@ -219,7 +219,10 @@ class BlobReplay {
     throw this.#damaged(`${how} page ${number}, outside the metadata region`);
   }
 
-  /** A page of a chain belongs to nobody else; an extent page may be a snapshot's too that was being made or deleted. */
+  /**
+   * A page of a chain must belong to one blob only. An extent page may also belong to a snapshot that was being created
+   * or deleted.
+   */
   #requireFreePage(number: number, how: string): void {
     this.#requirePage(number, how);
     if (this.#found.pages.get(number)) {
@@ -231,7 +234,7 @@ class BlobReplay {
     setOrShare(this.#found.pages, this.#found.shared.pages, page);
   }
 
-  /** Clusters that the store does not have are left out: opening the blob sees them. */
+  /** Clusters that the store does not have are ignored: opening the blob reports them. */
   #useClusters(first: number, count: number): void {
     const { clusters, shared } = this.#found;
     const present = Math.max(0, Math.min(count, clusters.capacity - first));

@@ -1,4 +1,4 @@
-/** What a super block says of where everything lies, believed only when it can be. */
+/** Reads the store's layout from a super block, and checks that it is possible. */
 
 import type { BlockDevice } from '../device/block-device.js';
 import { maskPages } from '../format/mask.js';
@@ -7,10 +7,10 @@ import { BlobstoreError } from '../units/error.js';
 import { Geometry } from '../units/geometry.js';
 import { NONE_U32, PAGE_BYTES } from '../units/units.js';
 
-/** Bytes in the smallest blocks that a device has. */
+/** The smallest block length of a device, in bytes. */
 const BLOCK_BYTES_MIN = 512;
 
-/** Pages that the cluster mask may take: up to the next mask, or its own length in old stores. */
+/** How many pages the cluster mask can have: up to the next mask; in old stores, its own length. */
 export function clusterMaskRoom(block: SuperBlock): number {
   const { start, count } = block.clusterMask;
   if (block.blobIdMask.count === 0) return count;
@@ -20,9 +20,9 @@ export function clusterMaskRoom(block: SuperBlock): number {
 }
 
 /**
- * The geometry in a super block.
- * @throws EILSEQ when it cannot be that of a store on this device; ENOTSUP when it may be one, of a newer SPDK, with larger
- * metadata pages; EINVAL when only the blocks of the device are too large for it.
+ * Returns the geometry in a super block.
+ * @throws EILSEQ when it cannot be that of a store on this device; ENOTSUP when it may be a store of a newer SPDK, with
+ * larger metadata pages; EINVAL when only the blocks of the device are too large for it
  */
 export function parseGeometry(block: SuperBlock, device: BlockDevice): Geometry {
   const ioUnitBytes = block.ioUnitBytes === 0 ? PAGE_BYTES : block.ioUnitBytes;
@@ -60,7 +60,10 @@ export function parseGeometry(block: SuperBlock, device: BlockDevice): Geometry 
   return geometry;
 }
 
-/** Masks must have room for their bits, and lie apart from each other, from the metadata region, and from blobs' data. */
+/**
+ * Checks that the masks have room for their bits, and do not overlap with each other, the metadata region, or blobs'
+ * data.
+ */
 function requireMasks(block: SuperBlock, geometry: Geometry, clusterCount: number): void {
   const dataStartPage = geometry.metadataClusterCount() * geometry.pagesPerCluster;
   const { count: mdPageCount } = block.metadata;
@@ -90,14 +93,14 @@ function isPowerOfTwo(count: number): boolean {
   return count > 0 && (count & (count - 1)) === 0;
 }
 
-/** True for what the blocks of a device may have that a store is on. */
+/** True when a device that holds a store can have this block length, in bytes. */
 function isBlockLength(bytes: number): boolean {
   return isPowerOfTwo(bytes) && bytes >= BLOCK_BYTES_MIN && bytes <= PAGE_BYTES;
 }
 
 /**
- * The length of a device's blocks, in bytes, as the store on it says: that of its io units. Undefined when there is no store, or
- * none whose super block is whole.
+ * Returns the block length that a device must have for the store on it, in bytes: the size of its io units. Undefined
+ * when there is no store, or its super block is damaged.
  */
 export function blockLengthOfStore(block: SuperBlock): number | undefined {
   const { ioUnitBytes } = block;

@@ -1,4 +1,4 @@
-/** The end of an open store: unloading, which leaves it clean, and destroying. */
+/** Ends an open store: unloading, which leaves it clean; destroying; abandoning. */
 
 import type { Blob } from '../blob/blob.js';
 import { finishAllDeletes } from '../metadata/delete.js';
@@ -11,9 +11,9 @@ import { type Steps, wait } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 
 /**
- * Writes the masks, then marks the store as clean.
- * @throws EBUSY while blobs are open, and then the store stays as it is; after any other error it is closed, and will be
- * recovered when it is opened next.
+ * Writes the masks, and then marks the store as clean.
+ * @throws EBUSY while blobs are open, and the store stays open then; after any other error the store is closed, and the
+ * next load recovers it
  */
 export function* unloadStore(store: StoreState): Steps<void> {
   store.requireOpen();
@@ -33,7 +33,7 @@ export function* unloadStore(store: StoreState): Steps<void> {
   }
 }
 
-/** Makes the device hold no store any more. EBUSY while blobs are open. */
+/** Removes the store from the device. EBUSY while blobs are open. */
 export function* destroyStore(store: StoreState): Steps<void> {
   store.requireOpen();
   requireAllClosed(store);
@@ -45,12 +45,14 @@ export function* destroyStore(store: StoreState): Steps<void> {
   }
 }
 
-/** Forgets the store as a killed process would: nothing is written. */
+/** Closes the store without writing anything, as if the process was killed. */
 export function* abandonStore(store: StoreState): Steps<void> {
   if (!store.isClosed) yield* release(store);
 }
 
-/** EBUSY while users have blobs open; blobs that linger hold snapshots open too, but end with the store. */
+/**
+ * Throws EBUSY while users have blobs open. Lingering blobs also keep snapshots open, but are closed with the store.
+ */
 function requireAllClosed(store: StoreState): void {
   const held = new Map<Blob, number>();
   for (const { back } of store.openBlobs.values()) {

@@ -1,4 +1,7 @@
-/** A check of what memory says of pages and clusters: each taken one has exactly one owner, and counts are right. */
+/**
+ * Checks the records in memory of pages and clusters: each allocated one has exactly one owner, and the counts are
+ * right.
+ */
 
 import type { Blob } from '../blob/blob.js';
 import { uncertainClusters } from '../blob/cluster-map.js';
@@ -10,16 +13,17 @@ import { assert } from '../units/error.js';
 import { blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
 
 /**
- * Throws `InvariantError` when the free count is not what the pool has, a cluster or page of an open blob is free or has
- * another owner too, or a count of allocated clusters is wrong. Metadata thread.
+ * Throws `InvariantError` when the free count differs from the pool's, when a cluster or page of an open blob is free
+ * or has another owner too, or when a count of allocated clusters is wrong. Metadata thread only.
  */
 export function verifyStore(store: StoreState): void {
   checkOwners(store);
 }
 
 /**
- * Also throws when a page or cluster is taken that nobody has, for which blobs that are closed are read back from disk.
- * Nothing else may be under way, and no blob damaged: what such a one has is not known. Metadata thread.
+ * Also throws when a page or cluster has leaked: it is allocated, and belongs to no blob. Reads closed blobs from disk
+ * for that. No other operation may be running, and no blob may be damaged, since its pages and clusters are not known.
+ * Metadata thread only.
  */
 export function* auditStore(store: StoreState): Steps<void> {
   const { usedBlobIds } = store;
@@ -36,7 +40,7 @@ export function* auditStore(store: StoreState): Steps<void> {
   }
 }
 
-/** Who has which cluster, and which page. */
+/** The owner of each cluster, and of each page. */
 interface Owners {
   clusters: ReadonlyMap<number, string>;
   pages: ReadonlyMap<number, string>;
@@ -49,12 +53,12 @@ function requireNoneLeaked(store: StoreState, owners: Owners): void {
   store.shared.locked(() => {
     for (let cluster = 0; cluster < clusters.capacity; cluster++) {
       const isOwned = owners.clusters.has(cluster) || own.has(cluster);
-      assert(isOwned || !clusters.isAllocated(cluster), `cluster ${cluster} is taken, and nobody's`);
+      assert(isOwned || !clusters.isAllocated(cluster), `cluster ${cluster} is allocated, but no blob has it`);
     }
     for (let page = 0; page < pages.capacity; page++) {
       const hasId = store.usedBlobIds.get(page);
-      assert(owners.pages.has(page) || !pages.isUsed(page), `page ${page} is taken, and nobody's`);
-      assert(owners.pages.has(page) || !hasId, `blob id ${page} is taken, and nobody's`);
+      assert(owners.pages.has(page) || !pages.isUsed(page), `page ${page} is allocated, but no blob has it`);
+      assert(owners.pages.has(page) || !hasId, `blob id ${page} is allocated, but no blob has it`);
     }
   });
 }

@@ -1,6 +1,7 @@
 /**
- * What a damaged blob says that it has, as far as that can be read: everything it names stays reserved, also what is named on
- * pages whose crc does not fit. Such a page is not believed against a sound blob, though; a sealed one is.
+ * Reads what a damaged blob names, as far as that is readable. Everything that it names stays reserved, even what is
+ * named on pages whose crc is wrong. Such a page does not count against a sound blob, though; one with a correct crc
+ * does.
  */
 
 import { INTERNAL_XATTR } from '../blob/blob.js';
@@ -15,7 +16,10 @@ import type { Steps } from '../steps/steps.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
 
-/** Is told what a blob names: what the store has, and no metadata clusters. `sealed`: by pages whose crcs fit. */
+/**
+ * Receives what a blob names: only what the store has, and no metadata clusters. `sealed`: named on pages whose crc is
+ * correct.
+ */
 export interface ClaimSink {
   page(page: MdPage, sealed: boolean): void;
   clusters(first: number, count: number, sealed: boolean): void;
@@ -23,9 +27,9 @@ export interface ClaimSink {
 
 /** How much of a blob could be read. */
 export interface Claims {
-  /** Nothing is missing. */
+  /** True when everything could be read. */
   isComplete: boolean;
-  /** The chain is whole, so that it is known whether the blob is a clone, and of which snapshot. */
+  /** True when the chain is complete, so that it is known whether the blob is a clone, and of which snapshot. */
   knowsParent: boolean;
   parentId: BlobId | undefined;
 }
@@ -39,7 +43,7 @@ export class ClaimReader {
   readonly #sink: ClaimSink;
   readonly #seen = new Set<number>();
   readonly #extentPages: { page: MdPage; sealed: boolean }[] = [];
-  /** Clusters that were named, so that runs that overlap, page after page, come to an end. */
+  /** How many clusters were named so far. Limits the work when pages name overlapping runs again and again. */
   #namedCount = 0;
 
   constructor(region: RegionReader, geometry: Geometry, clusterCount: number, first: MdPage, sink: ClaimSink) {
@@ -50,7 +54,7 @@ export class ClaimReader {
     this.#sink = sink;
   }
 
-  /** @param isRoot - the first page is sealed, and in its place */
+  /** @param isRoot - true when the first page has a correct crc, and the id of its place */
   *read(isRoot: boolean): Steps<Claims> {
     yield* this.#readChain(isRoot);
     for (const { page, sealed } of this.#extentPages) yield* this.#readExtentPage(page, sealed);
@@ -64,7 +68,7 @@ export class ClaimReader {
       if (number >= this.#geometry.mdPageCount || this.#seen.has(number)) return this.#lost(true);
       const page = yield* this.#region.anywhere(number as MdPage);
       const fits = page.id === blobIdOfPage(this.#first) && page.sequence === sequence;
-      if (sequence > 0 && page.isSealed && !fits) return this.#lost(true); // another blob's
+      if (sequence > 0 && page.isSealed && !fits) return this.#lost(true); // it belongs to another blob
       this.#seen.add(number);
       this.#sink.page(number as MdPage, believed);
       if (!page.isSealed || !fits) this.#lost(true);
@@ -117,7 +121,7 @@ export class ClaimReader {
     if (number >= this.#geometry.mdPageCount || this.#seen.has(number)) return this.#lost(false);
     this.#seen.add(number);
     const page = yield* this.#region.anywhere(number);
-    this.#sink.page(number, named && isExtentPage(page)); // a page of a chain says itself whose it is
+    this.#sink.page(number, named && isExtentPage(page)); // a page of a chain names its blob itself
     if (!page.isSealed) this.#lost(false);
     const [descriptor] = descriptorsOf(page.view);
     if (descriptor?.type !== DESCRIPTOR.EXTENT_PAGE || !descriptor.fits) return this.#lost(false);

@@ -1,4 +1,7 @@
-/** What a survey knows so far: its parts add to it, one after another, and the last draws the conclusion. */
+/**
+ * What a survey has found so far. The parts of the survey add to it, one after another; the last one draws the
+ * conclusion.
+ */
 
 import { BitArray } from '../shared/bit-array.js';
 import { type DamagedBlob, damageAt } from '../state/damage.js';
@@ -8,15 +11,15 @@ import type { BlobstoreError } from '../units/error.js';
 import { type BlobId, blobIdOfPage, type MdPage, pageOfBlobId } from '../units/units.js';
 import { Owners } from './owners.js';
 
-/** A blob whose first page is in its place, and sealed. */
+/** A blob whose first page has the id of its place and a correct crc. */
 export interface FoundBlob {
   page: MdPage;
   parentId: BlobId | undefined;
-  /** The other blob of a snapshot being made or deleted. */
+  /** For a snapshot that was being created or deleted: the other blob, which its mark names. */
   otherId: BlobId | undefined;
-  /** It cannot be written, or it is a snapshot being made: it may have clones. */
+  /** True when the blob is read-only, or is a snapshot that was being created: it may have clones. */
   mayHaveClones: boolean;
-  /** It cannot be opened here, but that is no damage. */
+  /** True when it cannot be opened here, although it is not damaged. */
   isUnavailable: boolean;
 }
 
@@ -24,10 +27,10 @@ export class SurveyFindings {
   readonly pageCount: number;
   readonly clusterCount: number;
   readonly #metadataClusterCount: number;
-  /** By their first pages. */
+  /** The blobs, by their first pages. */
   readonly blobs = new Map<MdPage, FoundBlob>();
   readonly damaged = new Map<MdPage, DamagedBlob>();
-  /** What blobs have that can be read. */
+  /** The pages and clusters of the blobs that can be read. */
   readonly owners: Owners;
   /** What damaged blobs name. */
   readonly claimed: Pick<Masks, 'pages' | 'clusters'>;
@@ -36,13 +39,13 @@ export class SurveyFindings {
   readonly misplaced: BitArray;
   readonly lostClones: { id: BlobId; parentId: BlobId }[] = [];
   readonly lostPages = new Set<MdPage>();
-  /** Roots on pages that the masks do not know, and that are nobody's, see `strays.ts`. */
+  /** Roots on pages that the masks do not know, and that belong to no blob; see `strays.ts`. */
   strays: readonly MdPage[] = [];
-  /** Pages that hold neither zeroes nor what anybody writes, and that believable masks call free. */
+  /** Pages with content that is neither zeroes nor what a writer leaves there, and that trusted masks call free. */
   readonly freeNoise: MdPage[] = [];
   readonly halfDeleted = new Map<MdPage, BlobstoreError>();
   hidesParents = false;
-  /** A blob may have more than it names. */
+  /** True when a blob may have more than it names. */
   hidesClusters = false;
 
   constructor(store: StoreState) {
@@ -58,7 +61,9 @@ export class SurveyFindings {
     this.misplaced = BitArray.private(pageCount);
   }
 
-  /** Something is damaged, or cannot be read by this version: what seems to be free must not be cleared. */
+  /**
+   * True when something is damaged, or cannot be read by this version: what seems to be free must not be cleared then.
+   */
   get isDoubtful(): boolean {
     return this.damaged.size > 0 || this.hidesClusters;
   }
@@ -68,13 +73,19 @@ export class SurveyFindings {
     this.damaged.set(page, damageAt(page, `blob ${blobIdOfPage(page)} is damaged: ${how}`));
   }
 
-  /** A new blob must not get the id of a lost one that others name: it would be taken for it. */
+  /**
+   * Reserves the page of a lost blob that another blob names. A new blob there would get the same id, and would be
+   * taken for the lost one.
+   */
   reserveIdOf(id: BlobId | undefined): void {
     if (id === undefined || pageOfBlobId(id) >= this.pageCount || this.blobs.has(pageOfBlobId(id))) return;
     this.lostPages.add(pageOfBlobId(id));
   }
 
-  /** Masks that call free what a blob has, or that do not fit each other, are not to be believed elsewhere either. */
+  /**
+   * True when the masks agree with the blobs. Masks that call free what a blob has, or that contradict each other, are
+   * not trusted elsewhere either.
+   */
   agreesWith({ pages, clusters, blobIds }: Masks): boolean {
     if (!pages.includes(this.owners.pages) || !clusters.includes(this.owners.clusters)) return false;
     if (clusters.findFirstClear(0) < this.#metadataClusterCount) return false;

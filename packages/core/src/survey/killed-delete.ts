@@ -1,7 +1,8 @@
 /**
- * Deletions that ended with the process. SPDK deletes a blob by zeroing its chain, and the root after it; who is killed between
- * leaves a root whose chain goes on in a page of zeroes. The blob is gone then, for SPDK as for us. What its root still names, and
- * nobody else, is cleared and given back as by any deletion: the root first.
+ * Deletions that were interrupted because the process was killed. SPDK deletes a blob by zeroing its chain, and then
+ * the root. A process that is killed in between leaves a root whose chain continues in a page of zeroes. For SPDK and
+ * for this engine the blob is gone then. What only its root still names is cleared and released, as in any deletion:
+ * the root first.
  */
 
 import { Blob } from '../blob/blob.js';
@@ -13,16 +14,16 @@ import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, type DeviceCluster, type MdPage } from '../units/units.js';
 import { ClaimReader } from './claims.js';
 
-/** What is left of a blob that was being deleted. */
+/** The rest of a blob that was being deleted. */
 export interface KilledDelete {
-  /** Where its root is. */
+  /** The page of its root. */
   readonly page: MdPage;
   /** The other pages that it names. */
   readonly pages: MdPage[];
   readonly clusters: DeviceCluster[];
 }
 
-/** Reads what a half deleted blob still names, on pages that can be believed, and that passes the filters. */
+/** Reads what a half-deleted blob still names on pages with a correct crc, and that passes the filters. */
 export function* readKilledDelete(
   region: RegionReader,
   geometry: Geometry,
@@ -45,7 +46,9 @@ export function* readKilledDelete(
   return { page, pages: [...pages], clusters: [...clusters] };
 }
 
-/** Ends deletions, on disk too. All that is left of the blobs is marked as used, but for their ids. */
+/**
+ * Finishes deletions, on disk, too. The pages and clusters of these blobs must be marked as used, but not their ids.
+ */
 export function* finishKilledDeletes(store: StoreState, deletes: readonly KilledDelete[]): Steps<void> {
   for (const { page, pages, clusters } of deletes) {
     const blob = new Blob(store.shared, blobIdOfPage(page));

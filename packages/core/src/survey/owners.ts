@@ -1,4 +1,4 @@
-/** Which pages and clusters blobs have, and which are named more than once. */
+/** Records which pages and clusters blobs have, and which are named more than once. */
 
 import type { Blob } from '../blob/blob.js';
 import { BitArray } from '../shared/bit-array.js';
@@ -8,9 +8,9 @@ import { type BlobId, blobIdOfPage, type MdPage } from '../units/units.js';
 export class Owners {
   readonly pages: BitArray;
   readonly clusters: BitArray;
-  /** What is named more than once: by two blobs, or by one twice. */
+  /** What is named more than once: by two blobs, or by one blob twice. */
   readonly shared: SharedByBlobs;
-  /** What of it is named by a blob that cannot be read whole. */
+  /** The part of it that is named by a blob which cannot be read completely. */
   readonly contested: SharedByBlobs;
   pageCount = 0;
   clusterCount = 0;
@@ -24,7 +24,7 @@ export class Owners {
     this.contested = empty();
   }
 
-  /** Notes what a blob has. */
+  /** Records what a blob has. */
   add(blob: Blob): void {
     forEachPage(blob, (page) => {
       this.pageCount++;
@@ -35,7 +35,7 @@ export class Owners {
     for (const cluster of blob.map.dropped) this.#addCluster(cluster); // the map on disk still has it
   }
 
-  /** Notes that a blob which cannot be read whole says that a page is its own. */
+  /** Records that a blob which cannot be read completely names a page as its own. */
   contestPage(page: MdPage): void {
     if (!this.pages.get(page)) return;
     this.#share(this.shared.pages, page);
@@ -62,22 +62,22 @@ export class Owners {
   }
 }
 
-/** Pages of a blob's chain, and its extent pages. */
+/** Visits the pages of a blob's chain, and its extent pages. */
 function forEachPage(blob: Blob, visit: (page: MdPage) => void): void {
   blob.chain.forEach(visit);
   for (const page of blob.map.extentPages.entries()) if (page !== 0) visit(page as MdPage);
 }
 
-/** What is known of a blob that names something which is named more than once. */
+/** What is known about a blob that names something which is named more than once. */
 export interface Sharer {
   page: MdPage;
-  /** The other blob of a snapshot being made or deleted. */
+  /** For a snapshot that was being created or deleted: the other blob, which its mark names. */
   otherId: BlobId | undefined;
-  /** It is such a snapshot, and about to be removed: what another blob names too is not its own. */
+  /** True when it is such a snapshot, and will be removed: what another blob also names does not belong to it. */
   goes: boolean;
 }
 
-/** Who names what is named more than once. */
+/** Records which blobs name what is named more than once. */
 export class Sharers {
   readonly #ofPage = new Map<number, Sharer[]>();
   readonly #ofCluster = new Map<number, Sharer[]>();
@@ -91,7 +91,7 @@ export class Sharers {
     }
   }
 
-  /** The blobs that name what they must not, each once. */
+  /** Returns the blobs that name something that they must not name, each blob once. */
   *damaged(contested: SharedByBlobs): Generator<{ page: MdPage; how: string }, void, undefined> {
     const told = new Set<MdPage>();
     const lists = [
@@ -117,7 +117,10 @@ function note(sharers: Map<number, Sharer[]>, index: number, sharer: Sharer): vo
   else sharers.set(index, [sharer]);
 }
 
-/** True for a snapshot being made or deleted, and the blob that its mark names; whoever is about to be removed does not count. */
+/**
+ * True for a snapshot that was being created or deleted, and the blob that its mark names. A blob that will be removed
+ * does not count.
+ */
 function mayShare(list: readonly Sharer[]): boolean {
   const staying = list.filter(({ goes }) => !goes);
   if (staying.length < 2) return true;
@@ -129,5 +132,5 @@ function mayShare(list: readonly Sharer[]): boolean {
 function describe(list: readonly Sharer[], page: MdPage): string {
   const other = list.find((each) => each.page !== page);
   if (other) return `blob ${blobIdOfPage(other.page)}`;
-  return list.length > 1 ? 'it once more' : 'a damaged blob';
+  return list.length > 1 ? 'it again' : 'a damaged blob';
 }

@@ -1,4 +1,4 @@
-/** The first part of a survey: what the pages hold, what the blobs on them have, and what damaged ones say that they have. */
+/** The first part of a survey: the contents of the pages, what the blobs on them have, and what damaged blobs name. */
 
 import { Blob } from '../blob/blob.js';
 import { mayHaveClones, otherOf } from '../blob/snapshot-mark.js';
@@ -54,7 +54,9 @@ export class PageSurvey {
     }
   }
 
-  /** Roots that the masks do not know: strays, or else the masks have forgotten blobs. */
+  /**
+   * Decides about roots that the masks do not know: either they are strays, or the masks are wrong and they are blobs.
+   */
   *#readUnknown(masks: Masks | undefined): Steps<void> {
     const roots = this.#unknown;
     if (!masks || roots.length === 0) return;
@@ -102,14 +104,17 @@ export class PageSurvey {
     }
   }
 
-  /** Finds what is named by blobs that cannot be read. */
+  /** Finds out what the blobs that cannot be read name. */
   *#readClaims(): Steps<void> {
     for (const { page, isUnavailable } of this.#found.blobs.values()) {
       if (isUnavailable || this.#found.damaged.has(page)) yield* this.#readClaimsOf(page, true);
     }
   }
 
-  /** Nobody deletes what another blob needs: then the page of zeroes is damage. Otherwise the blob is gone. */
+  /**
+   * Decides about half-deleted blobs. A blob that another blob needs cannot have been deleted: then its page of zeroes
+   * is damage. Otherwise the blob is gone.
+   */
   *#doubtDeletions(): Steps<void> {
     const { blobs, damaged, halfDeleted, lostClones } = this.#found;
     const needed = new Set(lostClones.map(({ parentId }) => parentId));
@@ -129,7 +134,10 @@ export class PageSurvey {
     }
   }
 
-  /** Pages that cannot be what they are, and that no blob names. What believable masks call free is nobody's. */
+  /**
+   * Finds damaged pages that no blob names: pages with a wrong crc, and misplaced ones. A page that trusted masks call
+   * free belongs to no blob.
+   */
   *#findDamagedPages(masks: Masks | undefined): Steps<void> {
     const { pageCount, unsealed, misplaced, owners, claimed, damaged, freeNoise } = this.#found;
     const marked = masks && this.#found.agreesWith(masks) ? masks.pages : undefined;
@@ -156,7 +164,7 @@ export class PageSurvey {
         pages.set(page);
         if (sealed) found.owners.contestPage(page);
         if (found.notZero.get(page) && !found.unsealed.get(page)) return;
-        // Also of a blob that cannot be opened for another reason, which nobody has read as far as here.
+        // Also for a blob that cannot be opened for another reason: nothing else has read its pages up to here.
         found.setDamaged(first, `the crc of metadata page ${page} does not fit`);
       },
       clusters: (from, count, sealed) => {
@@ -165,7 +173,7 @@ export class PageSurvey {
       },
     });
     const { isComplete, knowsParent, parentId } = yield* reader.read(isRoot);
-    // Sealed, a damaged blob may name something else than it had.
+    // Even with a correct crc, a damaged blob may name other clusters than it had.
     if (!isComplete || found.damaged.has(first)) found.hidesClusters = true;
     if (!knowsParent) found.hidesParents = true;
     if (parentId !== undefined) found.lostClones.push({ id: blobIdOfPage(first), parentId });
@@ -173,7 +181,10 @@ export class PageSurvey {
   }
 }
 
-/** True for a sealed page that nobody writes there. Old pages of a chain, and old extent pages, may lie anywhere. */
+/**
+ * True for a page with a correct crc that no writer leaves there. Old pages of a chain, and old extent pages, can be
+ * anywhere.
+ */
 export function isMisplaced(page: MdPageView, number: MdPage): boolean {
   if (page.id === blobIdOfPage(number)) return page.sequence !== 0;
   return page.sequence === 0 && page.view.getUint8(DESCRIPTORS_AT) !== DESCRIPTOR.EXTENT_PAGE;
@@ -185,5 +196,5 @@ function describePage(page: MdPageView, number: MdPage): string {
   if (isSealed)
     return `metadata page ${number} is damaged: it is page ${sequence} of blob ${id}, which does not belong there`;
   if (id === ownId && sequence === 0) return `blob ${id} is damaged: the crc of metadata page ${number} does not fit`;
-  return `metadata page ${number} is damaged: its crc does not fit; blob ${ownId} may have begun there`;
+  return `metadata page ${number} is damaged: its crc does not fit; it may be the root of blob ${ownId}`;
 }

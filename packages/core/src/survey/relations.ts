@@ -1,4 +1,7 @@
-/** The second part of a survey: how blobs fit the masks and each other, and how damage spreads among them. */
+/**
+ * The second part of a survey: whether blobs agree with the masks and with each other, and how damage spreads among
+ * them.
+ */
 
 import { Blob } from '../blob/blob.js';
 import { readMetadata } from '../metadata/load-blob.js';
@@ -17,20 +20,23 @@ export function* surveyRelations(store: StoreState, found: SurveyFindings, masks
   spreadDamage(found);
 }
 
-/** Blobs that the masks list, and that are not there: of these nothing is known but that they had something. */
+/**
+ * Finds blobs that the masks list, and whose roots are missing. Nothing is known about them, except that they had
+ * something.
+ */
 function findMissingRoots(found: SurveyFindings, masks: Masks | undefined): void {
   if (!masks || !found.agreesWith(masks)) return;
   for (let index = masks.blobIds.findFirstSet(0); index !== NONE_U32; index = masks.blobIds.findFirstSet(index + 1)) {
     const page = index as MdPage;
     if (found.blobs.has(page) || found.damaged.has(page) || found.owners.pages.get(page)) continue;
-    const how = `the mask of blob ids lists it, and metadata page ${page}, where it began, holds no blob's beginning`;
+    const how = `the mask of blob ids lists it, and metadata page ${page}, where its root was, holds no root of a blob`;
     found.damaged.set(page, damageAt(page, `blob ${blobIdOfPage(page)} is lost: ${how}`));
     found.hidesClusters = true;
     found.hidesParents = true;
   }
 }
 
-/** Finds out who names what more than one blob names, and whether they may. */
+/** Finds the blobs that name what more than one blob names, and checks whether they may. */
 function* findSharing(store: StoreState, found: SurveyFindings): Steps<void> {
   const { shared } = found.owners;
   if (!found.owners.hasShared) return;
@@ -52,7 +58,7 @@ function* findSharing(store: StoreState, found: SurveyFindings): Steps<void> {
   }
 }
 
-/** Clones of what is not there, or of themselves. */
+/** Finds clones whose parent is missing, and clones that are their own ancestors. */
 function findLostParents(found: SurveyFindings): void {
   const isFound = (id: BlobId) => found.blobs.has(pageOfBlobId(id)) && blobIdOfPage(pageOfBlobId(id)) === id;
   for (const { page, parentId, otherId } of found.blobs.values()) {
@@ -64,11 +70,11 @@ function findLostParents(found: SurveyFindings): void {
     } else if (parent && goes(found, parent)) {
       found.setDamaged(
         parent.page,
-        `it is a snapshot, not yet made or deleted, and blob ${blobIdOfPage(page)} its clone`,
+        `it is a snapshot that was being made or deleted, and blob ${blobIdOfPage(page)} is its clone`,
       );
     }
     if (otherId !== undefined && !isFound(otherId)) {
-      found.setDamaged(page, `it is a snapshot, not yet made or deleted, of blob ${otherId}, which is not there`);
+      found.setDamaged(page, `it is a snapshot that was being made or deleted, of blob ${otherId}, which is not there`);
     }
     found.reserveIdOf(parentId);
     found.reserveIdOf(otherId);
@@ -82,14 +88,17 @@ function findLostParents(found: SurveyFindings): void {
       at = at.parentId === undefined ? undefined : found.blobs.get(pageOfBlobId(at.parentId));
     }
     if (at && line.has(at.page)) {
-      found.setDamaged(at.page, "it is its own parent, or a parent's");
+      found.setDamaged(at.page, 'its parents form a cycle');
       found.hidesParents = true;
     }
     for (const page of line) done.add(page);
   }
 }
 
-/** True for a snapshot that was being made or deleted, and that opening the store removes: the other blob does not need it. */
+/**
+ * True for a snapshot that was being created or deleted, and that opening the store removes, because the other blob
+ * does not need it.
+ */
 function goes(found: SurveyFindings, { page, otherId }: FoundBlob): boolean {
   const other = otherId === undefined ? undefined : found.blobs.get(pageOfBlobId(otherId));
   if (!other || otherId !== blobIdOfPage(other.page) || other.isUnavailable || found.damaged.has(other.page))
@@ -97,7 +106,7 @@ function goes(found: SurveyFindings, { page, otherId }: FoundBlob): boolean {
   return other.parentId !== blobIdOfPage(page);
 }
 
-/** What cannot be used without a damaged blob is damaged, too. */
+/** Marks as damaged what cannot be used without a damaged blob. */
 function spreadDamage(found: SurveyFindings): void {
   const dependants = new Map<MdPage, FoundBlob[]>();
   const note = (id: BlobId | undefined, blob: FoundBlob) => {
@@ -116,7 +125,7 @@ function spreadDamage(found: SurveyFindings): void {
     for (const blob of dependants.get(page) ?? []) {
       if (found.damaged.has(blob.page)) continue;
       const isClone = blob.parentId !== undefined && pageOfBlobId(blob.parentId) === page;
-      const what = isClone ? 'it is a clone of' : 'it is a snapshot, not yet made or deleted, of';
+      const what = isClone ? 'it is a clone of' : 'it is a snapshot that was being made or deleted, of';
       found.setDamaged(blob.page, `${what} blob ${blobIdOfPage(page)}, which is damaged`);
       queue.push(blob.page);
     }

@@ -1,10 +1,11 @@
 /**
- * Roots that the masks of a cleanly unloaded store do not know: of a blob that was deleted, when the write that zeroed its root
- * never came to the medium, or copies of a root in another place. Opening a store that its masks describe rightly does not even
- * look at them. So neither does a survey list them, and nobody's data becomes another blob's because somebody looked closely.
+ * Strays: roots that the masks of a cleanly unloaded store do not know. Such a root belongs to a deleted blob, when the
+ * write that zeroed it never reached the medium; or it is a copy of a root in another place. Opening a store with
+ * correct masks does not read these pages. So a survey does not list them either: a survey must not turn one blob's
+ * data into another blob's.
  *
- * It is so as long as the masks are believed. What is in use on the disk is recovered without masks, and then nobody could tell
- * such a page from a blob's: it is zeroed before the store is marked as in use.
+ * This holds as long as the masks are trusted. A store that is in use on disk is recovered without masks, and then such
+ * a page cannot be told from a blob's. So it is zeroed before the store is marked as in use.
  */
 
 import { BitArray } from '../shared/bit-array.js';
@@ -13,27 +14,27 @@ import type { Steps } from '../steps/steps.js';
 import { type BlobId, type MdPage, pageOfBlobId } from '../units/units.js';
 import type { ClaimSink, Claims } from './claims.js';
 
-/** True for a page that neither mask knows: a root there is of no blob, if the masks are right. */
+/** True for a page that neither mask knows: a root there belongs to no blob, if the masks are right. */
 export function isUnknown({ pages, blobIds }: Pick<Masks, 'pages' | 'blobIds'>, page: number): boolean {
   return !pages.get(page) && !blobIds.get(page);
 }
 
-/** What is known of the blobs that the masks do know. */
+/** What is known about the blobs that the masks know. */
 export interface KnownBlobs {
-  /** What those have that can be read. */
+  /** The pages and clusters of those that can be read. */
   readonly owners: Pick<Masks, 'pages' | 'clusters'>;
   readonly blobs: Iterable<{ page: MdPage; parentId: BlobId | undefined; otherId: BlobId | undefined }>;
-  /** Roots of those that cannot be read, or not whole. */
+  /** The roots of those that cannot be read, or not completely. */
   readonly unreadable: readonly MdPage[];
 }
 
-/** Reads what the blob that begins on a page says that it has, and is a clone of. */
+/** Reads what the blob with this root names, and which blob it is a clone of. */
 type ReadClaims = (root: MdPage, sink: ClaimSink) => Steps<Claims>;
 
 /**
- * True when roots on pages that the masks do not know are nobody's: no other blob needs them, and nothing that they name is marked
- * but what another one has, or says that it has. Otherwise the masks have forgotten them, and are not to be believed about the rest
- * either.
+ * True when roots on pages that the masks do not know are strays: no other blob needs them; and whatever they name is
+ * not marked, unless another blob has it or names it. Otherwise the masks have lost blobs, and are not trusted about
+ * the rest either.
  */
 export function* areStrays(
   roots: readonly MdPage[],
@@ -60,7 +61,7 @@ export function* areStrays(
   return true;
 }
 
-/** What the other blobs have, or say that they have; and where the snapshots begin that they, or their marks, name. */
+/** What the other blobs have or name, and the first pages of the snapshots that they, or their marks, name. */
 interface Needed extends Pick<Masks, 'pages' | 'clusters'> {
   readonly needed: ReadonlySet<MdPage>;
 }

@@ -1,21 +1,23 @@
 /**
- * A close look at all metadata pages, which tells what is damaged from what is sound, and writes nothing. A page lands whole, so
- * that every page of the region is all zeroes, or sealed by its crc. Damaged are
+ * A survey checks all metadata pages, finds out what is damaged and what is sound, and writes nothing. Page writes
+ * count as atomic, so every page of the region is either all zeroes, or has a correct crc. Damaged are:
  *
  * - a page that is neither, unless it belongs to a blob, which is damaged then;
- * - a sealed page that no writer leaves: the beginning of a blob in a place that is not its own, or in its own place what is
- *   no beginning;
+ * - a page with a correct crc that no writer leaves there: the first page of a blob in another blob's place, or a later
+ *   page of a blob in the place of its first page;
  * - a blob that cannot be read, or names a cluster twice;
- * - both of two blobs that name the same cluster or page, unless one is a snapshot being made or deleted, and marked with the
- *   other's id, or about to be removed: which one is right cannot be known;
- * - a blob that the masks of a cleanly unloaded store list, and that is not there; but a root that they do not know is none;
- * - a clone of a blob that is damaged, or not there, or can be written, or a clone of its clone, or of a snapshot that is
- *   about to be removed; a snapshot marked with the id of a damaged blob.
+ * - both of two blobs that name the same cluster or page, since it is unknown which one is right; unless one is a
+ *   snapshot that was being created or deleted, and is marked with the other's id, or will be removed;
+ * - a blob that the masks of a cleanly unloaded store list, and that is missing; a root that they do not know is not a
+ *   blob;
+ * - a clone of a blob that is damaged, or missing, or can be written; a clone of its own clone; a clone of a snapshot
+ *   that will be removed; a snapshot marked with the id of a damaged blob.
  *
- * Everything that belongs, or may belong, to what is damaged stays reserved. What it names is not enough: it may have had what
- * it does not name any more. So all clusters up to the last one that was in use stay reserved, too, but for those of sound
- * blobs. Which was the last one is known after a clean unload, and by the high-water mark; where there is none, as the
- * reference writes none, every cluster may be the one, and the store has no free space until the damage is repaired.
+ * Everything that belongs, or may belong, to what is damaged stays reserved. What a damaged blob names is not enough,
+ * because it may have had more than it names now. So all clusters up to the last one that was in use stay reserved,
+ * too, except those of sound blobs. The last one is known after a clean unload, and from the high-water mark. The
+ * reference writes no such mark; without one any cluster may be the last one, and the store has no free space until the
+ * damage is repaired.
  */
 
 import { RegionReader } from '../state/region-reader.js';

@@ -1,4 +1,4 @@
-/** The end of a survey: what is damaged, and what must not be handed out. */
+/** The last part of a survey: what is damaged, and what must not be allocated. */
 
 import { BitArray } from '../shared/bit-array.js';
 import type { DamagedBlob } from '../state/damage.js';
@@ -11,31 +11,36 @@ import type { BlobId, MdPage } from '../units/units.js';
 import type { SurveyFindings } from './findings.js';
 import { type KilledDelete, readKilledDelete } from './killed-delete.js';
 
-/** What a survey found. Of `pages` and `clusters` those are set that must not be handed out. */
+/** The result of a survey. The bits in `pages` and `clusters` are what must not be allocated. */
 export interface Survey extends Masks {
-  /** In the order of their pages. */
+  /** In ascending order of their pages. */
   damaged: DamagedBlob[];
-  /** What more than one blob names. */
+  /** Pages and clusters that more than one blob names. */
   shared: SharedByBlobs;
-  /** Blobs that are set aside or unavailable, and the snapshots that they say they are clones of. */
+  /** Blobs that are set aside or unavailable, and the snapshots that they name as their parents. */
   lostClones: { id: BlobId; parentId: BlobId }[];
-  /** There may be more of these. */
+  /** True when there may be more of these. */
   hidesParents: boolean;
-  /** Something is damaged, or cannot be read by this version: what seems to be free must not be cleared. */
+  /**
+   * True when something is damaged, or cannot be read by this version: what seems to be free must not be cleared then.
+   */
   isDoubtful: boolean;
-  /** Pages where blobs began that others name, and that are lost. */
+  /** First pages of lost blobs that other blobs name. */
   lostPages: ReadonlySet<MdPage>;
-  /** Free pages that are to be zeroed before the store is marked as in use: then they would be taken for blobs, or for damage. */
+  /**
+   * Free pages that have to be zeroed before the store is marked as in use: otherwise a recovery would take them for
+   * blobs, or for damage.
+   */
   noise: readonly MdPage[];
-  /** Deletions to be ended. */
+  /** Deletions that have to be finished. */
   killedDeletes: readonly KilledDelete[];
 }
 
-/** What else is known of a store. */
+/** What is known about a store from elsewhere. */
 export interface Evidence {
-  /** The masks of a store that was cleanly unloaded. */
+  /** The masks of a cleanly unloaded store; undefined otherwise. */
   masks: Masks | undefined;
-  /** No cluster at or above it was in use; undefined when that is not known. */
+  /** No cluster at or above this one was in use; undefined when that is not known. */
   highWater: number | undefined;
 }
 
@@ -61,7 +66,7 @@ export function* conclude(
       clusters.add(masks.clusters);
     }
   }
-  // Whoever names a stray names no page of his own; and what believable masks call free stays free, whatever is damaged.
+  // A blob that names a stray does not have that page. What trusted masks call free stays free, whatever is damaged.
   for (const page of [...found.strays, ...found.freeNoise]) if (!found.lostPages.has(page)) pages.clear(page);
   const killedDeletes = yield* readKilledDeletes(store, region, found, pages, clusters);
   const isFull = end === found.clusterCount;
@@ -81,7 +86,7 @@ export function* conclude(
   };
 }
 
-/** What half deleted blobs have and nobody else, which is marked as used. */
+/** Reads what only half-deleted blobs have, and marks it as used. */
 function* readKilledDeletes(
   store: StoreState,
   region: RegionReader,
@@ -103,8 +108,9 @@ function* readKilledDeletes(
 }
 
 /**
- * Clusters up to the last one that is marked, but for those that damaged blobs name. These are reserved in any case, and so
- * marked from then on: nonsense that names the last cluster must not reserve all that is free when the store is next opened.
+ * Returns the number of clusters up to the last marked one, without those at the end that damaged blobs name. Damaged
+ * blobs keep what they name in any case, and it is marked from then on. So garbage that names the last cluster must not
+ * reserve all free space when the store is opened next.
  */
 function lengthUsed(found: SurveyFindings, marked: BitArray): number {
   let end = marked.lengthUsed();
@@ -112,24 +118,26 @@ function lengthUsed(found: SurveyFindings, marked: BitArray): number {
   return end;
 }
 
-/** The clusters below this one stay reserved, whoever has them. What blobs name is reserved in any case. */
+/**
+ * Returns the end of the clusters that stay reserved, whichever blob has them. What blobs name is reserved in any case.
+ */
 function reservedEnd(found: SurveyFindings, { masks, highWater }: Evidence): number {
   const { pages, clusters } = found.owners;
   if (!found.isDoubtful) return 0;
   if (masks) {
-    // Masks that call free what a sound blob has are not to be believed elsewhere either.
+    // Masks that call free what a sound blob has are not trusted elsewhere either.
     const areBelieved = masks.pages.includes(pages) && masks.clusters.includes(clusters);
     if (areBelieved) return found.hidesClusters ? lengthUsed(found, masks.clusters) : 0;
   } else if (highWater !== undefined && highWater >= clusters.lengthUsed()) {
-    return highWater; // even where all is known: what a crash left in free clusters is not cleared now, and must not be read
+    return highWater; // even if everything is known: free clusters below it may hold old data, and are not cleared now
   }
   return found.hidesClusters ? found.clusterCount : 0;
 }
 
-/** Damage, with what it means for the store. */
+/** Adds to the message of damage what it means for the store. */
 function told(damage: DamagedBlob, isFull: boolean): DamagedBlob {
   if (!isFull) return damage;
   const { code, message } = damage.error;
-  const means = 'any cluster may be its own, so that the store has no free space as long as it is damaged';
+  const means = 'any cluster may belong to it, so that the store has no free space until the damage is repaired';
   return { ...damage, error: new BlobstoreError(code, `${message}; ${means}`, { cause: damage.error }) };
 }
