@@ -81,7 +81,8 @@ describe.runIf(canStop)('synchronous calls', () => {
     blob.closeSync();
   });
 
-  test('that close a blob which the device does not let be written can be made again', async () => {
+  // The device is on the test's own thread, which stops.
+  test.skipIf(isAttached)('that close a blob which the device does not let be written can be made again', async () => {
     const device = new FaultyDevice(memory());
     const store = await testStore(device);
     const blob = await store.create({ sizeBytes: CLUSTER, thin: true, name: 'it' });
