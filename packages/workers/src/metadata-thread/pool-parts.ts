@@ -7,12 +7,12 @@ import { metadataByCalls } from '../calls/metadata-calls.js';
 import type { DataPort } from '../data/data-port.js';
 import { RequestWay } from '../data/request-way.js';
 import type { HeldDevice } from '../devices/open-device.js';
-import type { DataPlane, StartDataPlane } from '../io-pool/data-plane.js';
 import { damagedIn } from '../mailbox/store-handle.js';
 import { type MetadataPort, noSyncMetadata } from '../ports/metadata-port.js';
 import type { StoreEnding, StoreListener, StoreParts } from '../ports/store-parts.js';
 import { atProcessEnd } from '../threads/process-end.js';
 import { shutOut } from '../threads/shut-out.js';
+import type { DataPlane, StartDataPlane } from './data-plane.js';
 import type { ServiceClient } from './service-client.js';
 
 /** The number under which the client's thread uses shared structures, which it only reads. */
