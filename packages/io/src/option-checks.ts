@@ -25,7 +25,7 @@ export function checkBoolean(name: string, value: unknown, fallback: boolean): b
 }
 
 /** Returns the value if it is one of the choices; the first choice if it is undefined. */
-export function checkChoice<T extends string>(name: string, value: unknown, choices: readonly [T, ...T[]]): T {
+export function checkChoice<const T extends string>(name: string, value: unknown, choices: readonly [T, ...T[]]): T {
   if (value === undefined) return choices[0];
   const choice = choices.find((candidate) => candidate === value);
   if (choice !== undefined) return choice;

@@ -3,6 +3,14 @@
 import { rm } from 'node:fs/promises';
 import { coded, throwIfAborted } from './api/failures.js';
 import type { CreateStoreOptions, OpenStoreOptions, Store } from './api/store.js';
+import { requireNoStore } from './devices/existing-store.js';
+import { type HeldDevice, holdDevice } from './devices/open-device.js';
+import { localParts } from './local/local-parts.js';
+import type { LocalStore, LocalStoreOptions } from './local/local-store.js';
+import { createLocal, openLocal } from './local/open-local.js';
+import { startDataPlane } from './metadata-thread/data-plane.js';
+import { type OpenPooledOptions, openPooled, type PooledParts } from './metadata-thread/open-pooled.js';
+import { StoreFace } from './store/store-face.js';
 import {
   checkCreateStore,
   checkOpenStore,
@@ -12,15 +20,7 @@ import {
   requestsMaxOf,
   syncIntervalMsOf,
   threadsOf,
-} from './checks/store-options.js';
-import { requireNoStore } from './devices/existing-store.js';
-import { type HeldDevice, holdDevice } from './devices/open-device.js';
-import { startDataPlane } from './io-pool/data-plane.js';
-import { localParts } from './local/local-parts.js';
-import type { LocalStore, LocalStoreOptions } from './local/local-store.js';
-import { createLocal, openLocal } from './local/open-local.js';
-import { type OpenPooledOptions, openPooled, type PooledParts } from './metadata-thread/open-pooled.js';
-import { StoreFace } from './store/store-face.js';
+} from './store-options.js';
 
 const PARTS: PooledParts = {
   metadataWorker: new URL('./metadata-thread/metadata-worker.js', import.meta.url),

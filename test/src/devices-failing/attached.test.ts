@@ -93,19 +93,21 @@ class FailingYard {
 
 describe.each(MODES)('%s', (_, threads) => {
   test.each([
-    ['writes', FAILING.WRITES],
-    ['flushes', FAILING.FLUSHES],
-  ])('closing a blob says that %s fail, and can be tried again', async (_what, what) => {
+    ['writes', 'close', FAILING.WRITES],
+    ['flushes', 'close', FAILING.FLUSHES],
+    ['writes', 'closeSync', FAILING.WRITES],
+    ['flushes', 'closeSync', FAILING.FLUSHES],
+  ] as const)('closing a blob says that %s fail, and can be tried again: %s', async (_what, close, what) => {
     const yard = await FailingYard.open(threads);
     const [first, second] = yard.its;
     yard.device.fail(what);
-    await expectCode(yard.actor.do('close', first), 'EIO');
-    await expectCode(yard.actor.do('close', first), 'EIO');
-    await expectCode(yard.actor.do('close', second), 'EIO');
+    await expectCode(yard.actor.do(close, first), 'EIO');
+    await expectCode(yard.actor.do(close, first), 'EIO');
+    await expectCode(yard.actor.do(close, second), 'EIO');
     await expectCode(yard.actor.do('readSync', first, 0, 512), 'EBADF'); // all the same, it is no handle any more
     await failure('EBUSY', () => yard.store.delete(yard.ids[0])); // and the thread's still
     yard.device.fail(FAILING.NOTHING);
-    for (const blob of yard.its) await yard.actor.do('close', blob);
+    for (const blob of yard.its) await yard.actor.do(close, blob);
     await yard.actor.do('close', first);
     await yard.expectKept();
     await yard.actor.do('detach');

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { allocateAligned, FileDevice, type FileSystem, nodeFileSystem } from '@blobyard/io';
-import { probeSizeBytes } from '@blobyard/io/internal';
+import { probeSizeBytes } from '@blobyard/io/internal/medium-size';
 import { describe, expect, it } from 'vitest';
 import { failure } from './failure.js';
 import { newPath } from './temp-folder.js';

@@ -5,7 +5,7 @@
 
 import fs from 'node:fs';
 import { acquireStoreLock, FileDevice, type StoreLock } from '@blobyard/io';
-import { dropStoreShare, takeStoreShare } from '@blobyard/io/store-share';
+import { dropStoreShare, takeStoreShare } from '@blobyard/io/internal/store-share';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type FileLocks, fileLocks } from '../../../packages/io/dist/file-system.js';
 import { failure } from './failure.js';

@@ -5,7 +5,7 @@
 
 import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
 import { MemoryDevice } from '@blobyard/io';
-import type { SharedWasmMemory } from '@blobyard/io/internal';
+import type { SharedWasmMemory } from '@blobyard/io/internal/bulk-memory';
 
 export interface SlowDeviceOptions {
   readonly memory: SharedWasmMemory;

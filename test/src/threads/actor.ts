@@ -96,6 +96,9 @@ const commands = {
   open: async (id: bigint, store = 0): Promise<OpenedBlob> => opened(await stores[store].open(id)),
   openSync: (id: bigint, store = 0): OpenedBlob => opened(stores[store].blob(id)),
   close: (blob: number): Promise<void> => blobs[blob].close(),
+  closeSync: (blob: number): void => {
+    blobs[blob].closeSync();
+  },
   read: (blob: number, offset: number, length: number): Promise<Uint8Array> => blobs[blob].read(offset, length),
   readSync: (blob: number, offset: number, length: number): Uint8Array => blobs[blob].readSync(offset, length),
   write: (blob: number, offset: number, length: number, value: number): Promise<void> =>

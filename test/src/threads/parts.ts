@@ -1,6 +1,6 @@
 /** What pool mode is made of in tests. */
 
-import { startDataPlane } from '../../../packages/workers/dist/io-pool/data-plane.js';
+import { startDataPlane } from '../../../packages/workers/dist/metadata-thread/data-plane.js';
 import type { PooledParts } from '../../../packages/workers/dist/metadata-thread/open-pooled.js';
 import type { ServiceClient } from '../../../packages/workers/dist/metadata-thread/service-client.js';
 import type { DeathWish } from './mortal-metadata-worker.js';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { BlobRef } from '@blobyard/core';
 import { MemoryDevice } from '@blobyard/io';
-import type { SharedWasmMemory } from '@blobyard/io/internal';
+import type { SharedWasmMemory } from '@blobyard/io/internal/bulk-memory';
 import { afterEach } from 'vitest';
 import { RingClient, type RingClientOptions } from '../../../packages/workers/dist/io-pool/rings/ring-client.js';
 import type { RingBuffers } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';

@@ -1,7 +1,7 @@
 /** What a test of the rings and its worker agree on. */
 
 import type { MessagePort } from 'node:worker_threads';
-import type { SharedWasmMemory } from '@blobyard/io/internal';
+import type { SharedWasmMemory } from '@blobyard/io/internal/bulk-memory';
 import type { BellHooks } from '../../../packages/workers/dist/io-pool/rings/bell.js';
 import type { RingBuffers } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';
 

@@ -17,7 +17,7 @@ export interface AttachedBlob extends Blob, BlobRef {}
 /**
  * A thread's way into a store that is open on another thread: a `Store`, whose metadata that thread has. All methods belong to the
  * thread that attached. `destroy` and `engine` are ENOTSUP: the store is its opener's. The `…Sync` forms fail with EBUSY where the
- * answer would have to wait for operations in promise form of this same thread. Events come where this thread's event loop turns.
+ * answer would have to wait for operations in promise form of this same thread. No events come here: listen on the thread that opened the store.
  */
 export interface AttachedStore extends Store {
   /** The engine's own channel of this thread, in io units; any `AttachedBlob` is a blob for it. */

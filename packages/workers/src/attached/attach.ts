@@ -4,15 +4,13 @@
  * a handle that was cloned.
  */
 
-import { BlobstoreError, SharedStore } from '@blobyard/core';
 import type { AttachedStore } from '../api/attached-store.js';
 import { coded } from '../api/failures.js';
 import type { StoreHandle } from '../api/store-handle.js';
-import { openShared } from '../devices/shared-device.js';
-import { checkStoreHandle, servedHere } from '../mailbox/store-handle.js';
+import { checkStoreHandle } from '../mailbox/store-handle.js';
 import { AttachedFace } from './attached-face.js';
 import { AttachedParts } from './attached-parts.js';
-import { openRemoteChannel, type RemoteChannel } from './remote-channel.js';
+import { attachChannel } from './remote-channel.js';
 
 /**
  * Attaches the calling thread to the store that a handle is of. Any thread of the process, as often as it likes.
@@ -27,24 +25,4 @@ export async function attach(given: StoreHandle): Promise<AttachedStore> {
   } catch (error) {
     throw coded(error, 'attach to a store');
   }
-}
-
-/** A channel of the calling thread's own, on a device of its own. Throws as `attach`. */
-export async function attachChannel(handle: StoreHandle): Promise<RemoteChannel> {
-  requireElsewhere(handle);
-  new SharedStore(handle.buffers, 0).requireAlive(); // says it better than a file that is gone
-  const { device, share } = await openShared(handle.device, handle.shareWindow);
-  try {
-    return openRemoteChannel(handle, device, share);
-  } catch (error) {
-    await device.close();
-    throw error;
-  }
-}
-
-/** A thread that stops for an answer which it has to give itself would stop for ever. */
-function requireElsewhere({ name }: StoreHandle): void {
-  if (!servedHere.has(name)) return;
-  const advice = 'use the store itself here, and attach to it from other threads';
-  throw new BlobstoreError('ENOTSUP', `this thread has the store open, and serves it to others: ${advice}`);
 }

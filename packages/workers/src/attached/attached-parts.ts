@@ -1,12 +1,12 @@
 /** The parts of a store that is open on another thread: that one answers, by a mailbox; this one's own channel moves the bytes. */
 
-import { BlobstoreError, STORE_END } from '@blobyard/core';
+import { STORE_END } from '@blobyard/core';
 import type { Damage } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 import { operationTurns } from '../data/loop-turns.js';
 import { ownChannelPort } from '../data/own-channel.js';
 import { damagedIn } from '../mailbox/store-handle.js';
-import type { EngineAccess, StoreEnding, StoreParts } from '../ports/store-parts.js';
+import type { StoreEnding, StoreParts } from '../ports/store-parts.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { AttachedMetadata } from './attached-metadata.js';
 import { endRemoteChannel, leaveStore, type RemoteChannel } from './remote-channel.js';
@@ -21,7 +21,7 @@ export class AttachedParts implements StoreParts {
   readonly geometry: StoreParts['geometry'];
   readonly device: StoreParts['device'];
   readonly damaged: readonly Damage[];
-  readonly engine: EngineAccess = { store: () => raise(noEngine('store')), blob: () => raise(noEngine('blob')) };
+  readonly engine = undefined;
   readonly busy = new KeepAlive();
   readonly turns = operationTurns;
   readonly nameOf = undefined;
@@ -117,17 +117,4 @@ function leaveAll(): void {
     shared.channels.setLeaving(row);
     mailbox.poke();
   }
-}
-
-/** What `engine` throws on an attached thread. */
-function noEngine(what: string): BlobstoreError {
-  const advice = 'use `channel` of the attached store, which is a part of it on this thread';
-  return new BlobstoreError(
-    'ENOTSUP',
-    `the engine of this ${what} lives on the thread that has its metadata: ${advice}`,
-  );
-}
-
-function raise(error: BlobstoreError): never {
-  throw error;
 }

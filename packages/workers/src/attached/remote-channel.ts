@@ -1,9 +1,11 @@
 /** A channel on another thread than the metadata thread: how it comes to be one, and how it says goodbye. */
 
 import { threadId } from 'node:worker_threads';
-import { type BlockDevice, Channel, ChannelTable, run, STORE_END } from '@blobyard/core';
+import { BlobstoreError, type BlockDevice, Channel, ChannelTable, run, SharedStore, STORE_END } from '@blobyard/core';
 import type { StoreHandle } from '../api/store-handle.js';
+import { openShared } from '../devices/shared-device.js';
 import { REQUEST } from '../mailbox/mailbox.js';
+import { servedHere } from '../mailbox/store-handle.js';
 import { thisThread } from '../threads/thread-life.js';
 import { RemoteHost } from './remote-host.js';
 
@@ -34,6 +36,26 @@ export function openRemoteChannel(handle: StoreHandle, device: BlockDevice, shar
     table.release(row);
     throw error;
   }
+}
+
+/** A channel of the calling thread's own, on a device of its own. Throws as `attach`. */
+export async function attachChannel(handle: StoreHandle): Promise<RemoteChannel> {
+  requireElsewhere(handle);
+  new SharedStore(handle.buffers, 0).requireAlive(); // says it better than a file that is gone
+  const { device, share } = await openShared(handle.device, handle.shareWindow);
+  try {
+    return openRemoteChannel(handle, device, share);
+  } catch (error) {
+    await device.close();
+    throw error;
+  }
+}
+
+/** A thread that stops for an answer which it has to give itself would stop for ever. */
+function requireElsewhere({ name }: StoreHandle): void {
+  if (!servedHere.has(name)) return;
+  const advice = 'use the store itself here, and attach to it from other threads';
+  throw new BlobstoreError('ENOTSUP', `this thread has the store open, and serves it to others: ${advice}`);
 }
 
 /**

@@ -14,7 +14,7 @@ import {
   type Steps,
   waitFor,
 } from '@blobyard/core';
-import { openDeviceNowOrLater } from '@blobyard/io/internal';
+import { openDeviceNowOrLater } from '@blobyard/io/internal/device-spec';
 import type { StoreHandle } from '../api/store-handle.js';
 import type { MetadataCalls } from '../calls/metadata-calls.js';
 import { CallClient } from '../mailbox/call-client.js';

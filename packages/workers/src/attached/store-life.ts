@@ -14,7 +14,7 @@
  */
 
 import { type SharedStore, STORE_END, type StoreLife } from '@blobyard/core';
-import { dropStoreShare } from '@blobyard/io/store-share';
+import { dropStoreShare } from '@blobyard/io/internal/store-share';
 import type { StoreHandle } from '../api/store-handle.js';
 import { ThreadProbe } from '../threads/thread-life.js';
 

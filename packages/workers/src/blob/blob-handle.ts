@@ -49,7 +49,9 @@ export class BlobHandle extends ByteHandle implements Blob {
 
   get engine(): EngineBlob {
     this.inFlight.requireOpen();
-    return this.context.parts.engine.blob(this.#handle);
+    const { engine } = this.context.parts;
+    if (engine === undefined) throw noEngine('blob');
+    return engine.blob(this.#handle);
   }
 
   info(): Promise<BlobInfo> {
@@ -201,4 +203,10 @@ export class BlobHandle extends ByteHandle implements Blob {
   ): Promise<T> {
     return this.inFlight.run(`${doing} blob ${this.id}`, async () => work(checkLongWork(doing, options)));
   }
+}
+
+/** What `engine` throws where it is on another thread. */
+export function noEngine(what: string): BlobstoreError {
+  const advice = 'open the store with `threads: 0`, or attach to it from a thread of your own to have a channel there';
+  return new BlobstoreError('ENOTSUP', `the engine of this ${what} lives on the metadata thread: ${advice}`);
 }

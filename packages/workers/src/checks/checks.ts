@@ -1,39 +1,21 @@
-/** Checks of what users pass: each failure is EINVAL and says what was given, and what would do. */
+/** Checks of what users pass: each failure is EINVAL and says what was given, and what would do. Those that devices need, too, are io's. */
 
 import { types } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
-import { describeValue, isDetached } from '@blobyard/io/internal';
+import { checkInteger, invalid, isDetached } from '@blobyard/io/internal/option-checks';
+
+export {
+  checkBoolean as checkBooleanOr,
+  checkChoice as checkChoiceOr,
+  checkInteger,
+  invalid,
+} from '@blobyard/io/internal/option-checks';
 
 const { isUint8Array } = types;
-
-/** The value, if it is a whole number from `least` to `most`. */
-export function checkInteger(what: string, value: unknown, least: number, most: number): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
-  throw invalid(what, value, `a whole number from ${least} to ${most}`);
-}
 
 /** `checkInteger` for what has a default. */
 export function checkIntegerOr(what: string, value: unknown, fallback: number, least: number, most: number): number {
   return value === undefined ? fallback : checkInteger(what, value, least, most);
-}
-
-export function checkBooleanOr(what: string, value: unknown, fallback: boolean): boolean {
-  if (value === undefined) return fallback;
-  if (typeof value === 'boolean') return value;
-  throw invalid(what, value, 'true or false');
-}
-
-export function checkChoiceOr<const T extends string>(what: string, value: unknown, choices: readonly [T, ...T[]]): T {
-  if (value === undefined) return choices[0];
-  const found = choices.find((choice) => choice === value);
-  if (found !== undefined) return found;
-  throw invalid(what, value, choices.map((choice) => `'${choice}'`).join(' or '));
-}
-
-/** The value, if it is one of the choices. */
-export function checkChoice<const T extends string>(what: string, value: unknown, choices: readonly [T, ...T[]]): T {
-  if (value === undefined) throw invalid(what, value, choices.map((choice) => `'${choice}'`).join(' or '));
-  return checkChoiceOr(what, value, choices);
 }
 
 export function checkFunction<T>(what: string, value: T): T {
@@ -114,8 +96,4 @@ export function reading<T>(what: string, read: () => T): T {
     if (cause instanceof BlobstoreError) throw cause;
     throw new BlobstoreError('EINVAL', `${what} cannot be read: looking at it throws`, { cause });
   }
-}
-
-export function invalid(what: string, value: unknown, wanted: string): BlobstoreError {
-  return new BlobstoreError('EINVAL', `${what} is ${describeValue(value)}; it must be ${wanted}`);
 }

@@ -10,7 +10,7 @@ import {
   openDevice,
   type StoreLock,
 } from '@blobyard/io';
-import { isBlockDevice } from '@blobyard/io/internal';
+import { isBlockDevice } from '@blobyard/io/internal/block-device-check';
 import { invalid, reading } from '../checks/checks.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { openShared } from './shared-device.js';

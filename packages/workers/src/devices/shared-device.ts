@@ -2,7 +2,7 @@
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import { type DeviceSpec, FileDevice, openDevice } from '@blobyard/io';
-import { takeStoreShare } from '@blobyard/io/store-share';
+import { takeStoreShare } from '@blobyard/io/internal/store-share';
 
 /** A device as one of the threads of a store has it. */
 export interface SharedDevice {

@@ -3,8 +3,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { MemoryDevice } from '@blobyard/io';
 import type { StoreHandle } from '../api/store-handle.js';
-import { attachChannel } from '../attached/attach.js';
-import { closeRemoteChannel, type RemoteChannel } from '../attached/remote-channel.js';
+import { attachChannel, closeRemoteChannel, type RemoteChannel } from '../attached/remote-channel.js';
 import { type Envelope, toWire } from '../threads/wire-error.js';
 import type { RingBuffers } from './rings/ring-layout.js';
 import { RingServer } from './rings/ring-server.js';

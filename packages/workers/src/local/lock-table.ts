@@ -1,6 +1,6 @@
 /**
  * Locks by name, made when first wanted and forgotten when nobody wants them. Whoever needs several takes them all by one
- * call, which takes them in one order for everybody: nobody can then wait in a circle.
+ * call, which queues for all of them at once: who came first is first everywhere, so that nobody can wait in a circle.
  */
 
 import { Semaphore } from 'async-mutex';
@@ -13,9 +13,6 @@ import { aborted, throwIfAborted } from '../api/failures.js';
  * - `state`: held by what must not meet a write of the blob's metadata half way, and by those writes.
  */
 export type LockKind = 'presence' | 'turn' | 'state';
-
-/** The order in which kinds are taken. */
-const KINDS: readonly LockKind[] = ['presence', 'turn', 'state'];
 
 export interface LockWanted {
   readonly kind: LockKind;
@@ -44,17 +41,17 @@ export class LockTable {
   /** Takes all, first come first served, and answers how to give them back. Throws ECANCELED when the signal says so. */
   async acquire(wanted: readonly LockWanted[], signal?: AbortSignal): Promise<() => void> {
     throwIfAborted(signal);
-    const releases: (() => void)[] = [];
-    const releaseAll = () => {
-      for (const release of releases.reverse()) release();
-    };
+    const taking = wanted.map((each) => this.#acquireOne(each));
     try {
-      for (const each of inOrder(wanted)) releases.push(await unlessAborted(this.#acquireOne(each), signal));
+      if (taking.length === 1) return await unlessAborted(taking[0], signal);
+      const releases = await unlessAborted(Promise.all(taking), signal);
+      return () => {
+        for (const release of releases) release();
+      };
     } catch (error) {
-      releaseAll();
+      for (const each of taking) void each.then((release) => release()); // also of those that come only now
       throw error;
     }
-    return releaseAll;
   }
 
   /** True when all could be had at once. */
@@ -88,27 +85,16 @@ function nameOf(kind: LockKind, blob: bigint): string {
   return `${kind} ${blob}`;
 }
 
-function inOrder(wanted: readonly LockWanted[]): LockWanted[] {
-  return [...wanted].sort((one, other) => {
-    const byKind = KINDS.indexOf(one.kind) - KINDS.indexOf(other.kind);
-    if (byKind !== 0) return byKind;
-    return one.blob < other.blob ? -1 : one.blob > other.blob ? 1 : 0;
-  });
-}
-
-/** Waits for a lock or for the signal; a lock that comes after the signal is given back at once. */
-async function unlessAborted(lock: Promise<() => void>, signal: AbortSignal | undefined): Promise<() => void> {
-  if (signal === undefined) return lock;
+/** Waits for locks or for the signal. */
+async function unlessAborted<T>(locks: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return locks;
   let onAbort: () => void = () => undefined;
   const abort = new Promise<never>((_, reject) => {
     onAbort = () => reject(aborted(signal.reason));
     signal.addEventListener('abort', onAbort, { once: true });
   });
   try {
-    return await Promise.race([lock, abort]);
-  } catch (error) {
-    void lock.then((release) => release());
-    throw error;
+    return await Promise.race([locks, abort]);
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

@@ -3,7 +3,8 @@
 import { BlobstoreError } from '@blobyard/core';
 import type { StoreHandle } from '../api/store-handle.js';
 import { specOfDevice } from '../devices/open-device.js';
-import { type MailboxHooks, MailboxServer } from '../mailbox/mailbox-server.js';
+import { MailboxServer } from '../mailbox/mailbox-server.js';
+import type { MailboxHooks } from '../mailbox/requests.js';
 import { makeStoreHandle, servedHere } from '../mailbox/store-handle.js';
 import { shutOut } from '../threads/shut-out.js';
 import type { StoreContext } from './store-context.js';

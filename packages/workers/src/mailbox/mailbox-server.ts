@@ -6,11 +6,6 @@
 import {
   type BlobCluster,
   type Blobstore,
-  BlobstoreError,
-  type BlockDevice,
-  blobIdOfPage,
-  type ClaimedCluster,
-  ClaimLog,
   type DeviceCluster,
   type InlinePort,
   type InsertionOutcome,
@@ -23,13 +18,11 @@ import {
   toBlobstoreError,
   type WantedInsertion,
 } from '@blobyard/core';
-import type { DeviceSpec } from '@blobyard/io';
-import type { ClientCallbacks } from '../calls/client-callbacks.js';
 import { writeError } from './error-text.js';
-import { sendSpec } from './external-specs.js';
-import { HEAD, Mailbox, NO_ENTRY, REQUEST, SLOT, STATE, TEXT_BYTES_MAX, TEXT_TOO_LONG } from './mailbox.js';
+import { HEAD, Mailbox, REQUEST, SLOT, STATE, TEXT_BYTES_MAX, TEXT_TOO_LONG } from './mailbox.js';
+import { type Answer, type MailboxHooks, Requests } from './requests.js';
 import { Count, type Row } from './row.js';
-import { RowClient, type RowService } from './row-client.js';
+import { RowClient } from './row-client.js';
 import { ThreadWatch } from './thread-watch.js';
 
 /**
@@ -39,16 +32,6 @@ import { ThreadWatch } from './thread-watch.js';
 const POLL_MS = 0.05;
 /** Looks between two turns of the event loop: some microseconds. */
 const LOOKS = 100;
-/** What the mailboxes need of the store around them. */
-export interface MailboxHooks {
-  /** Serves one row: its thread opens blobs and calls methods. @param callbacks - by which it follows long work */
-  serviceFor(callbacks: ClientCallbacks): RowService;
-  /** The spec by which other threads open a device that the metadata thread has opened. */
-  specOf(device: BlockDevice): DeviceSpec | undefined;
-  /** A failure that is a bug of ours. */
-  onBug(error: unknown): void;
-}
-
 /** A request that has been taken. */
 interface Taken {
   readonly row: number;
@@ -57,10 +40,6 @@ interface Taken {
 
 const encoder = new TextEncoder();
 const INSIDE: readonly number[] = [REQUEST.INSERT, REQUEST.RAISE_HIGH_WATER, REQUEST.DISCARD, REQUEST.RECLAIM];
-
-type Answer = readonly [first: number, second?: number, third?: number];
-const NOTHING: Answer = [0];
-const RELEASE_ANSWERS = { done: 0, frozen: 1, locked: 2 } as const;
 
 export class MailboxServer {
   readonly #shared: SharedStore;
@@ -71,6 +50,7 @@ export class MailboxServer {
   readonly #name: string;
   readonly #rows = new Map<number, Row>();
   readonly #watch: ThreadWatch;
+  readonly #requests: Requests;
   #isStopped = false;
   #stopping: (() => void) | undefined;
 
@@ -82,6 +62,7 @@ export class MailboxServer {
     this.#words = new Int32Array(mailboxes, 0, mailboxes.byteLength / 4); // of explicit length: others are slow on it
     this.#hooks = hooks;
     this.#name = name;
+    this.#requests = new Requests(this.#shared, this.#metadata, name, hooks);
     this.#watch = new ThreadWatch(this.#shared, (row) => void this.endDead(row).catch(hooks.onBug));
     this.#shared.usedLock.onLongWait = (threadId) => {
       const row = rowOfThread(threadId); // the metadata thread itself waits: the owner may be dead
@@ -218,7 +199,7 @@ export class MailboxServer {
     const finish = (outcomes: readonly InsertionOutcome[]) => {
       together.forEach(({ taken, wanted }, at) => {
         const outcome = outcomes[at];
-        if (outcome !== 'exists') this.#forget(taken.row, wanted.claimed);
+        if (outcome !== 'exists') this.#requests.forget(taken.row, wanted.claimed);
         if (typeof outcome === 'object') this.#fail(taken, outcome.error);
         else this.#answer(taken, [outcome === 'inserted' ? 1 : 0]);
       });
@@ -244,74 +225,16 @@ export class MailboxServer {
 
   async #answerOther(taken: Taken, row: Row, op: number): Promise<void> {
     try {
-      this.#answer(taken, await this.#execute(taken, row, op));
+      const client = () => this.#client(taken.row);
+      this.#answer(taken, await this.#requests.execute({ number: taken.row, row, client }, op, this.#arguments(taken)));
     } catch (error) {
       this.#fail(taken, error);
     }
     this.#announce(taken.row);
   }
 
-  async #execute(taken: Taken, row: Row, op: number): Promise<Answer> {
-    const metadata = this.#metadata;
-    const [first, second, third, fourth, fifth] = this.#arguments(taken);
-    switch (op) {
-      case REQUEST.RAISE_HIGH_WATER:
-        await run(metadata.raiseHighWater(first));
-        return NOTHING;
-      case REQUEST.DISCARD: {
-        const claimed = { cluster: second as DeviceCluster, extentPage: third as MdPage, entry: fourth };
-        await run(metadata.discardCluster(first, claimed, fifth !== 0));
-        this.#forget(taken.row, claimed);
-        return NOTHING;
-      }
-      case REQUEST.RELEASE: {
-        const outcome = await run(
-          metadata.releaseCluster({ slot: first, generation: second | 0 }, third as BlobCluster),
-        );
-        return [RELEASE_ANSWERS[outcome]];
-      }
-      case REQUEST.RECLAIM:
-        return [(await run(metadata.reclaim())) ? 1 : 0];
-      case REQUEST.OPEN: {
-        const opened = await this.#client(taken.row).service.open(blobIdOfPage(first as MdPage));
-        this.#writeName(taken, opened.name);
-        return [opened.slot, opened.generation, opened.handle];
-      }
-      case REQUEST.CLOSE:
-        await row.client?.service.close(first);
-        return NOTHING;
-      case REQUEST.FLUSH:
-        await this.#client(taken.row).service.flush(first);
-        return NOTHING;
-      case REQUEST.EXTERNAL:
-        return [this.#broadcastExternal(taken.row, first) ? 1 : 0];
-      case REQUEST.LEAVE:
-        await row.client?.leave();
-        row.client = undefined;
-        return NOTHING;
-      case REQUEST.JOIN:
-        this.#client(taken.row).join();
-        return NOTHING;
-      default:
-        throw new InvariantError(`a mailbox holds request ${op}, which there is not`);
-    }
-  }
-
   async #dropAll({ client }: Row): Promise<void> {
     await client?.service.dropAll();
-  }
-
-  /** Sends a row's thread the spec of what is behind an external clone; it takes it before it looks at the answer. */
-  #broadcastExternal(row: number, slot: number): boolean {
-    const device = this.#metadata.externalDevice(slot);
-    if (device === undefined) return false;
-    const spec = this.#hooks.specOf(device);
-    if (spec === undefined) {
-      const advice = "give it as a spec of kind 'memory', 'file' or 'custom'";
-      throw new BlobstoreError('ENOTSUP', `the external snapshot can be read on one thread only: ${advice}`);
-    }
-    sendSpec(this.#name, row, { slot, spec });
-    return true;
   }
 
   #arguments({ row, slot }: Taken): number[] {
@@ -319,21 +242,17 @@ export class MailboxServer {
     return Array.from({ length: SLOT.ARGUMENTS_MAX }, (_, index) => this.#words[at + index] >>> 0);
   }
 
-  #forget(row: number, claimed: ClaimedCluster): void {
-    if (claimed.entry === undefined || claimed.entry === NO_ENTRY) return;
-    new ClaimLog(this.#shared.buffers.claims, row).forget(claimed.entry);
-  }
-
-  /** The text of an answer without an error: a name, if there is one, and it fits. */
-  #writeName({ row, slot }: Taken, name: string | undefined): void {
+  /** The text of an answer without an error, if it fits. */
+  #writeText({ row, slot }: Taken, text: string): void {
     const { mailbox } = this.#row(row);
-    const bytes = encoder.encode(name ?? '');
+    const bytes = encoder.encode(text);
     const fits = bytes.length <= TEXT_BYTES_MAX;
     if (fits) mailbox.text(slot).set(bytes);
     this.#words[mailbox.slotAt(slot) + SLOT.TEXT_BYTES] = fits ? bytes.length : TEXT_TOO_LONG;
   }
 
-  #answer(taken: Taken, [first, second = 0, third = 0]: Answer): void {
+  #answer(taken: Taken, [first, second = 0, third = 0, text]: Answer): void {
+    if (text !== undefined) this.#writeText(taken, text);
     const at = this.#row(taken.row).mailbox.slotAt(taken.slot);
     this.#words[at + SLOT.RESULTS] = first;
     this.#words[at + SLOT.RESULTS + 1] = second;

@@ -7,12 +7,12 @@ import { metadataByCalls } from '../calls/metadata-calls.js';
 import type { DataPort } from '../data/data-port.js';
 import { RequestWay } from '../data/request-way.js';
 import type { HeldDevice } from '../devices/open-device.js';
-import type { DataPlane, StartDataPlane } from '../io-pool/data-plane.js';
 import { damagedIn } from '../mailbox/store-handle.js';
 import { type MetadataPort, noSyncMetadata } from '../ports/metadata-port.js';
-import type { EngineAccess, StoreEnding, StoreListener, StoreParts } from '../ports/store-parts.js';
+import type { StoreEnding, StoreListener, StoreParts } from '../ports/store-parts.js';
 import { atProcessEnd } from '../threads/process-end.js';
 import { shutOut } from '../threads/shut-out.js';
+import type { DataPlane, StartDataPlane } from './data-plane.js';
 import type { ServiceClient } from './service-client.js';
 
 /** The number under which the client's thread uses shared structures, which it only reads. */
@@ -35,7 +35,7 @@ export class PoolParts implements StoreParts {
   readonly geometry: Geometry;
   readonly device: StoreParts['device'];
   readonly damaged: readonly Damage[];
-  readonly engine: EngineAccess = { store: () => raise(noEngine('store')), blob: () => raise(noEngine('blob')) };
+  readonly engine = undefined;
   readonly busy: StoreParts['busy'];
   readonly turns = undefined; // each operation waits for another thread
   readonly nameOf = undefined;
@@ -173,14 +173,4 @@ class StoreEventQueue {
     this.#early = [];
     if (early.length > 0) setImmediate(() => early.forEach((tell) => void tell(listener)));
   }
-}
-
-/** What `engine` throws where it is on another thread. */
-function noEngine(what: string): BlobstoreError {
-  const advice = 'open the store with `threads: 0`, or attach to it from a thread of your own to have a channel there';
-  return new BlobstoreError('ENOTSUP', `the engine of this ${what} lives on the metadata worker: ${advice}`);
-}
-
-function raise(error: BlobstoreError): never {
-  throw error;
 }

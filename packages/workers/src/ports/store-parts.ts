@@ -35,8 +35,8 @@ export interface StoreParts {
   /** The device as the calling thread has it open. */
   readonly device: BlockDevice;
   readonly damaged: readonly Damage[];
-  /** Throws ENOTSUP where the engine is on another thread. */
-  readonly engine: EngineAccess;
+  /** Undefined where the engine is on another thread. */
+  readonly engine: EngineAccess | undefined;
   /** Told while something is under way, to keep the process alive; undefined: what is under way does so itself. */
   readonly busy: Busy | undefined;
   /** By which operations let the event loop turn; undefined: they wait for other threads. */

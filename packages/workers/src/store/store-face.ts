@@ -16,7 +16,7 @@ import type {
 } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 import { BlobContext } from '../blob/blob-context.js';
-import { BlobHandle } from '../blob/blob-handle.js';
+import { BlobHandle, noEngine } from '../blob/blob-handle.js';
 import { checkAddress, checkCreateBlob, checkOpenBlob } from '../checks/blob-options.js';
 import { checkWritableOr } from '../checks/checks.js';
 import { InFlight } from '../data/in-flight.js';
@@ -58,7 +58,10 @@ export class StoreFace extends StoreEmitter implements Store {
   }
 
   get engine(): Engine {
-    return this.parts.engine.store();
+    const { engine } = this.parts;
+    if (engine !== undefined) return engine.store();
+    this.#inFlight.requireOpen();
+    throw noEngine('store');
   }
 
   /** What has not ended on this thread; each is 0 when nothing is under way. For tests. */

@@ -1,7 +1,7 @@
 /** Keeps the other threads of a store that has ended out of it, so that its device can be let go. */
 
 import { CHANNELS_MAX, type SharedStore, STORE_END } from '@blobyard/core';
-import { dropStoreShare } from '@blobyard/io/store-share';
+import { dropStoreShare } from '@blobyard/io/internal/store-share';
 import { isAlive } from './thread-life.js';
 
 /** How often it is looked whether all have left, in milliseconds. */

@@ -11,10 +11,11 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import { type BlobRef, BlobstoreError, bufferGone } from '@blobyard/core';
-import type { SharedWasmMemory } from '@blobyard/io/internal';
+import type { SharedWasmMemory } from '@blobyard/io/internal/bulk-memory';
 import type { BellHooks } from './bell.js';
 import { BufferPool } from './buffer-pool.js';
 import { NO_MEMORY } from './memory-id.js';
+import { badPlace, inPieces, isPlace, PIECES_TOGETHER } from './pieces.js';
 import { Reaper } from './reaper.js';
 import {
   createClientBlock,
@@ -56,8 +57,6 @@ export interface RingClientOptions {
   readonly hooks?: BellHooks;
 }
 
-/** Pieces of a large request that are under way together: one is copied while the other one is with the worker. */
-const PIECES_TOGETHER = 2;
 /** What the executor of the last promise was given. One function for all promises: none is made for each. */
 let lastResolve: () => void;
 let lastReject: (error: unknown) => void;
@@ -281,27 +280,14 @@ export class RingClient {
     return this.#enqueue(this.#request(op, blob, offset, count, 0, TRANSFER.NONE, undefined));
   }
 
-  /** Does a request in pieces of whole io units; the first failure ends it, when nothing of it is under way any more. */
+  /** Does a large request in pieces. */
   async #inPieces(count: number, move: (done: number, some: number) => Promise<void>): Promise<void> {
-    const unitsInPiece = this.#largePieceBytes / this.#ioUnitBytes;
-    let next = 0;
     this.#outstanding++; // so that it counts as under way between its pieces, too
-    const mover = async () => {
-      while (next < count) {
-        const done = next;
-        next += Math.min(unitsInPiece, count - next);
-        try {
-          await move(done, next - done);
-        } catch (error) {
-          next = count;
-          throw error;
-        }
-      }
-    };
-    const results = await Promise.allSettled(Array.from({ length: PIECES_TOGETHER }, mover));
-    this.#leave();
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed) throw failed.reason;
+    try {
+      await inPieces(count, this.#largePieceBytes / this.#ioUnitBytes, move);
+    } finally {
+      this.#leave();
+    }
   }
 
   #request(
@@ -403,12 +389,4 @@ export class RingClient {
     lane.port.close();
     if (this.#lanes.count === 0) this.#reaper.dismiss();
   }
-}
-
-function isPlace(offset: number, count: number): boolean {
-  return Number.isSafeInteger(offset) && Number.isSafeInteger(count) && offset >= 0 && count >= 0;
-}
-
-function badPlace(offset: number, count: number): BlobstoreError {
-  return new BlobstoreError('EINVAL', `offset ${offset} and length ${count} must be whole numbers from 0`);
 }

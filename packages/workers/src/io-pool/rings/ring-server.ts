@@ -8,7 +8,7 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import { assert, type BlobRef, BlobstoreError, type Channel } from '@blobyard/core';
-import type { SharedWasmMemory } from '@blobyard/io/internal';
+import type { SharedWasmMemory } from '@blobyard/io/internal/bulk-memory';
 import { KeepAlive } from '../../threads/keep-alive.js';
 import type { BellHooks } from './bell.js';
 import { CompletionWriter } from './completion-ring.js';

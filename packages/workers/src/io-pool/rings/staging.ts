@@ -4,7 +4,7 @@
  */
 
 import { type BlobstoreError, bufferGone } from '@blobyard/core';
-import { copyBytes } from '@blobyard/io/internal';
+import { copyBytes } from '@blobyard/io/internal/copy-bytes';
 import type { BufferPool } from './buffer-pool.js';
 import { RING_OP, SEGMENT_BYTES } from './ring-layout.js';
 import { NO_PIECE, type RingRequest, TRANSFER } from './ring-request.js';

@@ -4,8 +4,8 @@ import { BlobstoreError, type BlockDevice, type SharedStore } from '@blobyard/co
 import type { StoreHandle } from '../api/store-handle.js';
 import { closeRemoteChannel, openRemoteChannel, type RemoteChannel } from '../attached/remote-channel.js';
 import type { PromiseChannel, SyncChannel } from '../data/byte-io.js';
-import type { ServiceClient } from '../metadata-thread/service-client.js';
-import { IoPool, type WorkerEvents } from './io-pool.js';
+import { IoPool, type WorkerEvents } from '../io-pool/io-pool.js';
+import type { ServiceClient } from './service-client.js';
 
 /** What a data plane is started with. */
 export interface DataPlaneNeeds {

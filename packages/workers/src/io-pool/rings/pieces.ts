@@ -1,0 +1,38 @@
+/** The places of requests, and large requests in pieces. */
+
+import { BlobstoreError } from '@blobyard/core';
+
+/** Pieces of a large request that are under way together: one is copied while the other one is with the worker. */
+export const PIECES_TOGETHER = 2;
+
+/** Does a request in pieces of whole io units; the first failure ends it, when nothing of it is under way any more. */
+export async function inPieces(
+  count: number,
+  unitsInPiece: number,
+  move: (done: number, some: number) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const mover = async () => {
+    while (next < count) {
+      const done = next;
+      next += Math.min(unitsInPiece, count - next);
+      try {
+        await move(done, next - done);
+      } catch (error) {
+        next = count;
+        throw error;
+      }
+    }
+  };
+  const results = await Promise.allSettled(Array.from({ length: PIECES_TOGETHER }, mover));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+export function isPlace(offset: number, count: number): boolean {
+  return Number.isSafeInteger(offset) && Number.isSafeInteger(count) && offset >= 0 && count >= 0;
+}
+
+export function badPlace(offset: number, count: number): BlobstoreError {
+  return new BlobstoreError('EINVAL', `offset ${offset} and length ${count} must be whole numbers from 0`);
+}
