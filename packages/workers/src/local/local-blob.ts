@@ -124,8 +124,8 @@ export class LocalBlob {
   async #end(letGo: (blobstore: Blobstore) => Steps<void>): Promise<void> {
     const { blobstore, turns } = this.#context;
     if (!blobstore.isClosed) {
-      await turns.with(this.id, { state: true }, async () => {
-        if (!blobstore.isClosed) await this.#context.run(letGo(blobstore));
+      await turns.with(this.id, { state: true }, () => {
+        return blobstore.isClosed ? Promise.resolve() : this.#context.run(letGo(blobstore));
       });
     }
     this.#gone();

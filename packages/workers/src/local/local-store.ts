@@ -56,22 +56,24 @@ export class LocalStore {
     this.#onLowSpace = callback;
   }
 
-  create({ xattrs, ...options }: NewBlob): Promise<LocalBlob> {
+  /** @param keep - is given the blob's reference */
+  create<T>({ xattrs, ...options }: NewBlob, keep: (blob: LocalBlob) => T): Promise<T> {
     const { blobstore, catalogue, naming } = this.context;
     const { name, values } = naming.forNew(xattrs);
     return catalogue.promising(name, undefined, async () => {
       const id = await this.context.run(blobstore.createBlob({ ...options, xattrs: values }));
       catalogue.add(id, name);
-      return new LocalBlob(this.context, await this.context.run(blobstore.openBlob(id)));
+      return keep(new LocalBlob(this.context, await this.context.run(blobstore.openBlob(id))));
     });
   }
 
-  open(address: BlobAddress, options: OpenBlobOptions): Promise<LocalBlob> {
+  /** @param keep - is given the blob's reference */
+  open<T>(address: BlobAddress, options: OpenBlobOptions, keep: (blob: LocalBlob) => T): Promise<T> {
     const { blobstore, turns } = this.context;
     const id = this.#find(address);
     return turns.with(id, {}, async () => {
       this.#requireListed(id);
-      return new LocalBlob(this.context, await this.context.run(blobstore.openBlob(id, options)));
+      return keep(new LocalBlob(this.context, await this.context.run(blobstore.openBlob(id, options))));
     });
   }
 
