@@ -11,11 +11,11 @@ import { checkLongWork, type LongWork, type PacedCopyOptions } from '../checks/l
 import { givenXattrs } from '../checks/xattr-values.js';
 import { checkDevice } from '../devices/open-device.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
-import type { BlobContext } from './blob-context.js';
+import type { BlobContext, OpenHandle } from './blob-context.js';
 import { BlobXattrs } from './blob-xattrs.js';
 import { ByteHandle } from './byte-handle.js';
 
-export class BlobHandle extends ByteHandle implements Blob {
+export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
   /** By which the metadata thread knows it. */
   readonly #handle: number;
   #xattrs: Xattrs | undefined;
