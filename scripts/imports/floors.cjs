@@ -30,7 +30,22 @@ const PACKAGES = [
     ],
   },
   { folder: 'packages/io', name: '@blobyard/io' },
-  { folder: 'packages/workers', name: '@blobyard/workers' },
+  {
+    folder: 'packages/workers',
+    name: '@blobyard/workers',
+    floors: [
+      ['api', 'streams', 'threads'],
+      ['checks'],
+      ['data', 'devices'],
+      ['ports'],
+      ['blob', 'calls'],
+      ['mailbox', 'store'],
+      ['attached', 'local'],
+      ['io-pool'],
+      ['metadata-thread'],
+      ['open'],
+    ],
+  },
   { folder: 'packages/blobyard', name: 'blobyard' },
 ];
 

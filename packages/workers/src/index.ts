@@ -6,5 +6,5 @@ export type { CopyOptions, LongWorkOptions, Progress } from './api/long-work.js'
 export type * from './api/store.js';
 export type { StoreHandle } from './api/store-handle.js';
 export { attach } from './attached/attach.js';
-export { type CheckStoreOptions, check } from './check-store.js';
-export { createStore, openStore } from './open-store.js';
+export { type CheckStoreOptions, check } from './open/check-store.js';
+export { createStore, openStore } from './open/open-store.js';

@@ -7,7 +7,7 @@ import { Blobstore, type Channel, type Blob as EngineBlob } from '@blobyard/core
 import { attach, SparseMemoryDevice } from 'blobyard';
 import { dumpStore, run, runSync } from 'blobyard/engine';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { underWayOf } from '../../../packages/workers/dist/internal.js';
+import { underWayOf } from '../../../packages/workers/dist/open/internal.js';
 import { bytes, CLUSTER, expectSame, isPooled, MiB, testStore } from '../api/support.js';
 import { callWith, type Entry } from './calls.js';
 import { ODD_NAMES, RIGHT } from './odd-values.js';

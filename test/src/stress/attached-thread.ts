@@ -2,7 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { attach, type StoreHandle } from '@blobyard/workers';
-import { underWayOf } from '../../../packages/workers/dist/internal.js';
+import { underWayOf } from '../../../packages/workers/dist/open/internal.js';
 import { Actor, type ActorReport, textOf } from './actor.js';
 import { dataSchedule, type Weights } from './schedule.js';
 import { type LogBuffers, SharedLog } from './shared-log.js';

@@ -2,8 +2,8 @@
 
 import { BLOB, CHANNELS_MAX, ChannelTable, ClaimLog, SharedStore } from '@blobyard/core';
 import type { Store, StoreHandle } from '@blobyard/workers';
-import { underWayOf } from '../../../packages/workers/dist/internal.js';
 import { Mailbox, REQUESTS_MAX, SLOT, STATE } from '../../../packages/workers/dist/mailbox/mailbox.js';
+import { underWayOf } from '../../../packages/workers/dist/open/internal.js';
 
 /** How long a dead thread's row may take to be given back, in milliseconds. */
 const ROW_WAIT_MS = 5000;

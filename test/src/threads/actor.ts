@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict';
 import { parentPort } from 'node:worker_threads';
 import { type AttachedBlob, type AttachedStore, attach, type StoreHandle } from '@blobyard/workers';
-import { hostOf } from '../../../packages/workers/dist/internal.js';
 import type { CallClient } from '../../../packages/workers/dist/mailbox/call-client.js';
+import { hostOf } from '../../../packages/workers/dist/open/internal.js';
 import { Random } from '../random.js';
 import { Gate } from './gate.js';
 import { type StopStep, stopAt } from './stop-steps.js';

@@ -6,7 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { BlobstoreError, type ClaimedCluster, claimCluster, unclaimCluster } from '@blobyard/core';
 import { attach, type StoreHandle } from '@blobyard/workers';
-import { hostOf } from '../../../packages/workers/dist/internal.js';
+import { hostOf } from '../../../packages/workers/dist/open/internal.js';
 import { numbers } from '../api/numbers.js';
 import { CLAIM_TABLE } from './claim-table.js';
 

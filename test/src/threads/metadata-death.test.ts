@@ -1,6 +1,6 @@
 import { MemoryDevice } from 'blobyard';
 import { describe, expect, test } from 'vitest';
-import { openStoreOf } from '../../../packages/workers/dist/open-store.js';
+import { openStoreOf } from '../../../packages/workers/dist/open/open-store.js';
 import { bytes, CLUSTER, expectCode, expectSame, MiB } from '../api/support.js';
 import { until } from './actors.js';
 import { MORTAL_PARTS } from './parts.js';

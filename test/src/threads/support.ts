@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { CreateStoreOptions, OpenStoreOptions, Store } from 'blobyard';
 import { onTestFinished } from 'vitest';
-import { createStoreOf, openStoreOf } from '../../../packages/workers/dist/open-store.js';
+import { createStoreOf, openStoreOf } from '../../../packages/workers/dist/open/open-store.js';
 import { WatchedParts } from './parts.js';
 
 /** A file for a store, which goes with the test. */

@@ -5,7 +5,16 @@ import { EdgeArrays } from '../data/edge-arrays.js';
 import { WriteOrder } from '../data/write-order.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
 import type { StoreParts } from '../ports/store-parts.js';
-import type { BlobHandle } from './blob-handle.js';
+
+/** A handle that is not closed, as its store knows it. */
+export interface OpenHandle {
+  readonly id: bigint;
+  readonly name: string | undefined;
+  readonly isClosed: boolean;
+  close(): Promise<void>;
+  /** The store works no more: every call fails with this error. */
+  fail(error: BlobstoreError): void;
+}
 
 /** What all handles of one open blob share on this thread. */
 export interface BlobCommons {
@@ -20,7 +29,7 @@ export class BlobContext {
   readonly parts: StoreParts;
   readonly edges: EdgeArrays;
   /** Those that are not closed. */
-  readonly handles = new Set<BlobHandle>();
+  readonly handles = new Set<OpenHandle>();
   /** What every call fails with, once the store works no more. */
   failure: BlobstoreError | undefined;
   readonly #commons = new Map<number, BlobCommons>();

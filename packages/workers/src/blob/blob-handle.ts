@@ -11,21 +11,20 @@ import { checkLongWork, type LongWork, type PacedCopyOptions } from '../checks/l
 import { givenXattrs } from '../checks/xattr-values.js';
 import { checkDevice } from '../devices/open-device.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
-import type { BlobContext } from './blob-context.js';
+import type { BlobContext, OpenHandle } from './blob-context.js';
 import { BlobXattrs } from './blob-xattrs.js';
 import { ByteHandle } from './byte-handle.js';
 
-export class BlobHandle extends ByteHandle implements Blob {
-  readonly xattrs: Xattrs;
+export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
   /** By which the metadata thread knows it. */
   readonly #handle: number;
+  #xattrs: Xattrs | undefined;
   #closing: Promise<void> | undefined;
   #isGone = false;
 
   constructor(context: BlobContext, opened: OpenedBlob) {
     super(context, opened);
     this.#handle = opened.handle;
-    this.xattrs = new BlobXattrs(context, this.commons, opened, this.inFlight);
     context.handles.add(this);
     if (context.failure !== undefined) this.inFlight.fail(context.failure);
   }
@@ -33,6 +32,11 @@ export class BlobHandle extends ByteHandle implements Blob {
   get name(): string | undefined {
     const { nameOf } = this.context.parts;
     return nameOf === undefined ? this.commons.name : nameOf(this.id);
+  }
+
+  get xattrs(): Xattrs {
+    this.#xattrs ??= new BlobXattrs(this.context, this.commons, { id: this.id, handle: this.#handle }, this.inFlight);
+    return this.#xattrs;
   }
 
   get parent(): bigint | undefined {
@@ -181,7 +185,8 @@ export class BlobHandle extends ByteHandle implements Blob {
     const { busy, metadata } = this.context.parts;
     busy?.begin();
     try {
-      await this.inFlight.close();
+      if (this.inFlight.isBusy) await this.inFlight.close();
+      else this.inFlight.closeIdle();
       if (this.#isGone) return;
       this.view.remember();
       await metadata.closeHandle(this.#handle);

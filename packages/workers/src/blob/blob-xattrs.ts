@@ -13,7 +13,12 @@ export class BlobXattrs implements Xattrs {
   readonly #commons: BlobCommons;
   readonly #inFlight: InFlight;
 
-  constructor(context: BlobContext, commons: BlobCommons, opened: OpenedBlob, inFlight: InFlight) {
+  constructor(
+    context: BlobContext,
+    commons: BlobCommons,
+    opened: Pick<OpenedBlob, 'id' | 'handle'>,
+    inFlight: InFlight,
+  ) {
     this.#metadata = context.parts.metadata;
     this.#id = opened.id;
     this.#handle = opened.handle;

@@ -47,33 +47,22 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   protected readonly inFlight: InFlight;
   /** What is in shared memory of the blob. */
   protected readonly view: BlobView;
-  readonly #port: BytePort;
+  #bytePort: BytePort | undefined;
   readonly #way: ShortWay | undefined;
   readonly #unitBytes: number;
   #syncPort: SyncPort | undefined;
 
   constructor(context: BlobContext, opened: OpenedBlob) {
     const { data, geometry, shared, busy, turns } = context.parts;
-    const view = new BlobView(shared, opened.slot, opened.generation);
     this.id = opened.id;
     this.slot = opened.slot;
     this.generation = opened.generation;
     this.context = context;
     this.commons = context.commonsOf(opened);
     this.inFlight = new InFlight(`this handle of blob ${opened.id}`, busy, turns);
-    this.view = view;
+    this.view = new BlobView(shared, opened.slot, opened.generation);
     this.#way = data.way;
     this.#unitBytes = geometry.ioUnitBytes;
-    const common = {
-      edges: context.edges,
-      order: this.commons.order,
-      unitBytes: geometry.ioUnitBytes,
-      blob: () => view,
-      isAllocated: (unit: number) => view.isAllocated(Math.floor(unit / geometry.ioUnitsPerCluster)),
-    };
-    const atOnce = data.isAtOnce ? { ...common, channel: data.syncChannel() } : undefined;
-    this.#syncPort = atOnce;
-    this.#port = { ...common, channel: data.channel, slots: data.slots, parts: data.parts, atOnce };
   }
 
   abstract flush(): Promise<void>;
@@ -86,11 +75,13 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   read(offset: number, length: number): Promise<Uint8Array>;
   read(offset: number, into: Uint8Array): Promise<Uint8Array>;
   read(offset: number, lengthOrInto: number | Uint8Array): Promise<Uint8Array> {
-    if (isUint8Array(lengthOrInto) && this.#isDirect(offset, lengthOrInto.length)) {
-      const unitBytes = this.#unitBytes;
-      const count = lengthOrInto.length / unitBytes;
-      const reading = this.#way?.read(this.view, lengthOrInto, offset / unitBytes, count, this.inFlight);
-      if (reading !== undefined) return reading;
+    if (isUint8Array(lengthOrInto) && typeof offset === 'number') {
+      const first = offset / this.#unitBytes;
+      const count = lengthOrInto.length / this.#unitBytes;
+      if (this.#isDirect(first, count)) {
+        const reading = this.#way?.read(this.view, lengthOrInto, first, count, this.inFlight);
+        if (reading !== undefined) return reading;
+      }
     }
     return this.#read(offset, lengthOrInto);
   }
@@ -103,12 +94,13 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   }
 
   write(data: Uint8Array, offset: number): Promise<void> {
-    if (isUint8Array(data) && this.#isDirect(offset, data.length)) {
-      const unitBytes = this.#unitBytes;
-      const { order } = this.commons;
-      const count = data.length / unitBytes;
-      const writing = this.#way?.write(this.view, data, offset / unitBytes, count, this.inFlight, order);
-      if (writing !== undefined) return writing;
+    if (isUint8Array(data) && typeof offset === 'number') {
+      const first = offset / this.#unitBytes;
+      const count = data.length / this.#unitBytes;
+      if (this.#isDirect(first, count)) {
+        const writing = this.#way?.write(this.view, data, first, count, this.inFlight, this.commons.order);
+        if (writing !== undefined) return writing;
+      }
     }
     return this.#write(data, offset);
   }
@@ -142,10 +134,11 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   }
 
   readSync(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
-    if (isUint8Array(lengthOrInto) && this.#isDirect(offset, lengthOrInto.length)) {
-      const unitBytes = this.#unitBytes;
-      const count = lengthOrInto.length / unitBytes;
-      if (this.#way?.readSync(this.view, lengthOrInto, offset / unitBytes, count)) return lengthOrInto;
+    if (isUint8Array(lengthOrInto) && typeof offset === 'number') {
+      const first = offset / this.#unitBytes;
+      const count = lengthOrInto.length / this.#unitBytes;
+      if (this.#isDirect(first, count) && this.#way?.readSync(this.view, lengthOrInto, first, count))
+        return lengthOrInto;
     }
     return this.#readSync(offset, lengthOrInto);
   }
@@ -166,10 +159,11 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   }
 
   writeSync(data: Uint8Array, offset: number): void {
-    if (isUint8Array(data) && this.#isDirect(offset, data.length)) {
-      const unitBytes = this.#unitBytes;
+    if (isUint8Array(data) && typeof offset === 'number') {
+      const first = offset / this.#unitBytes;
+      const count = data.length / this.#unitBytes;
       const { order } = this.commons;
-      if (this.#way?.writeSync(this.view, data, offset / unitBytes, data.length / unitBytes, order)) return;
+      if (this.#isDirect(first, count) && this.#way?.writeSync(this.view, data, first, count, order)) return;
     }
     this.#writeSync(data, offset);
   }
@@ -236,6 +230,27 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
     });
   }
 
+  /** The common way to the data, made when it is first needed. */
+  get #port(): BytePort {
+    this.#bytePort ??= this.#makePort();
+    return this.#bytePort;
+  }
+
+  #makePort(): BytePort {
+    const { view } = this;
+    const { data, geometry } = this.context.parts;
+    const common = {
+      edges: this.context.edges,
+      order: this.commons.order,
+      unitBytes: geometry.ioUnitBytes,
+      blob: () => view,
+      isAllocated: (unit: number) => view.isAllocated(Math.floor(unit / geometry.ioUnitsPerCluster)),
+    };
+    const atOnce = data.isAtOnce ? { ...common, channel: data.syncChannel() } : undefined;
+    this.#syncPort = atOnce;
+    return { ...common, channel: data.channel, slots: data.slots, parts: data.parts, atOnce };
+  }
+
   /** The way to the data on the calling thread. ENOTSUP when there is none. */
   #sync(): SyncPort {
     this.#syncPort ??= { ...this.#port, channel: this.context.parts.data.syncChannel() };
@@ -243,9 +258,8 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   }
 
   /** True for whole io units, on a handle that is in use: the short way is for these. */
-  #isDirect(offset: number, length: number): boolean {
-    const unitBytes = this.#unitBytes;
-    return typeof offset === 'number' && length % unitBytes === 0 && offset % unitBytes === 0 && this.inFlight.isUsable;
+  #isDirect(first: number, count: number): boolean {
+    return Number.isInteger(first) && Number.isInteger(count) && this.inFlight.isUsable;
   }
 
   /** The array to read into. */

@@ -7,8 +7,7 @@ import type { LowSpace } from '../api/store.js';
 import { PAUSE, type PacedWorkOptions } from '../checks/long-work.js';
 import { openKnown } from '../devices/open-device.js';
 import { CauseElsewhere, fromWire } from '../threads/wire-error.js';
-import type { Followed } from './metadata-calls.js';
-import type { ExternalAnswer, ServiceEvent } from './service-events.js';
+import type { ExternalAnswer, Followed, ServiceEvent } from './service-events.js';
 
 /** Long work that the client follows. */
 interface FollowedWork {

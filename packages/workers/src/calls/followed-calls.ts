@@ -3,7 +3,7 @@
 import { throwIfAborted } from '../api/failures.js';
 import type { LongWorkOptions, Progress } from '../api/long-work.js';
 import { CauseElsewhere } from '../threads/wire-error.js';
-import type { Followed } from './metadata-calls.js';
+import type { Followed } from './service-events.js';
 
 interface FollowedCall {
   readonly onProgress: ((progress: Progress) => void) | undefined;

@@ -8,14 +8,7 @@ import { shareable } from '../devices/shareable-device.js';
 import type { MetadataPort } from '../ports/metadata-port.js';
 import type { ClientCallbacks } from './client-callbacks.js';
 import type { Answer, Given, MethodOf } from './envelopes.js';
-
-/** Long work that its client follows. */
-export interface Followed {
-  /** By which both sides name it. */
-  readonly call: number;
-  /** The client is told of progress, and the work waits each time until it has seen it. */
-  readonly hasProgress: boolean;
-}
+import type { Followed } from './service-events.js';
 
 /** Methods that are called as they are. */
 const PLAIN = [

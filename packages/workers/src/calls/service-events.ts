@@ -5,6 +5,14 @@ import type { Progress } from '../api/long-work.js';
 import type { LowSpace } from '../api/store.js';
 import type { WireError } from '../threads/wire-error.js';
 
+/** Long work that its client follows. */
+export interface Followed {
+  /** By which both sides name it. */
+  readonly call: number;
+  /** The client is told of progress, and the work waits each time until it has seen it. */
+  readonly hasProgress: boolean;
+}
+
 export type ServiceEvent =
   | { readonly kind: 'progress'; readonly call: number; readonly progress: Progress }
   | {

@@ -7,9 +7,9 @@ import { PAUSE, type PacedCopyOptions, type PacedWorkOptions } from '../checks/l
 import type { GivenXattrs } from '../checks/xattr-values.js';
 import type { NewXattrs } from './blob-naming.js';
 import { copyBlob } from './copy-blob.js';
-import { parentOf, type StoreContext } from './store-context.js';
+import { type BlobReference, parentOf, type StoreContext } from './store-context.js';
 
-export class LocalBlob {
+export class LocalBlob implements BlobReference {
   readonly id: bigint;
   readonly engine: EngineBlob;
   readonly #context: StoreContext;
@@ -124,8 +124,8 @@ export class LocalBlob {
   async #end(letGo: (blobstore: Blobstore) => Steps<void>): Promise<void> {
     const { blobstore, turns } = this.#context;
     if (!blobstore.isClosed) {
-      await turns.with(this.id, { state: true }, async () => {
-        if (!blobstore.isClosed) await this.#context.run(letGo(blobstore));
+      await turns.with(this.id, { state: true }, () => {
+        return blobstore.isClosed ? Promise.resolve() : this.#context.run(letGo(blobstore));
       });
     }
     this.#gone();

@@ -10,12 +10,13 @@ import {
 } from '@blobyard/core';
 import type { BlobInfo } from '../api/blob.js';
 import type { BlobAddress, Damage, LowSpace, OpenBlobOptions, StoreStats } from '../api/store.js';
+import type { ClientCallbacks } from '../calls/client-callbacks.js';
 import type { NewBlob } from '../checks/blob-options.js';
 import type { HeldDevice } from '../devices/open-device.js';
+import type { RowService } from '../mailbox/row-client.js';
 import type { StoreEnding } from '../ports/store-parts.js';
 import { LocalBlob, requireNoReferences } from './local-blob.js';
 import { freeBytesOf, LowSpaceWatch } from './low-space.js';
-import { rowService } from './row-service.js';
 import { SelfSync } from './self-sync.js';
 import { Sharing } from './sharing.js';
 import { type StoreContext, superBlobOf } from './store-context.js';
@@ -37,11 +38,19 @@ export class LocalStore {
   #onLowSpace: ((lowSpace: LowSpace) => void) | undefined;
   #state: 'open' | 'ending' | 'ended' = 'open';
 
-  /** @param held - the store's from now on, to be released with it */
-  constructor(context: StoreContext, held: HeldDevice, { lowSpaceBytes, syncIntervalMs }: LocalStoreOptions = {}) {
+  /**
+   * @param held - the store's from now on, to be released with it
+   * @param serve - makes what serves one attached thread
+   */
+  constructor(
+    context: StoreContext,
+    held: HeldDevice,
+    serve: (store: LocalStore, callbacks: ClientCallbacks) => RowService,
+    { lowSpaceBytes, syncIntervalMs }: LocalStoreOptions = {},
+  ) {
     this.context = context;
     this.held = held;
-    this.sharing = new Sharing(context, (callbacks) => rowService(this, callbacks), held.shareWindow);
+    this.sharing = new Sharing(context, (callbacks) => serve(this, callbacks), held.shareWindow);
     this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
     this.#watchSpace(lowSpaceBytes);
     this.#selfSync = new SelfSync(context.blobstore, () => this.flush(), syncIntervalMs);
@@ -56,22 +65,24 @@ export class LocalStore {
     this.#onLowSpace = callback;
   }
 
-  create({ xattrs, ...options }: NewBlob): Promise<LocalBlob> {
+  /** @param keep - is given the blob's reference */
+  create<T>({ xattrs, ...options }: NewBlob, keep: (blob: LocalBlob) => T): Promise<T> {
     const { blobstore, catalogue, naming } = this.context;
     const { name, values } = naming.forNew(xattrs);
     return catalogue.promising(name, undefined, async () => {
       const id = await this.context.run(blobstore.createBlob({ ...options, xattrs: values }));
       catalogue.add(id, name);
-      return new LocalBlob(this.context, await this.context.run(blobstore.openBlob(id)));
+      return keep(new LocalBlob(this.context, await this.context.run(blobstore.openBlob(id))));
     });
   }
 
-  open(address: BlobAddress, options: OpenBlobOptions): Promise<LocalBlob> {
+  /** @param keep - is given the blob's reference */
+  open<T>(address: BlobAddress, options: OpenBlobOptions, keep: (blob: LocalBlob) => T): Promise<T> {
     const { blobstore, turns } = this.context;
     const id = this.#find(address);
     return turns.with(id, {}, async () => {
       this.#requireListed(id);
-      return new LocalBlob(this.context, await this.context.run(blobstore.openBlob(id, options)));
+      return keep(new LocalBlob(this.context, await this.context.run(blobstore.openBlob(id, options))));
     });
   }
 

@@ -44,7 +44,7 @@ export class LockTable {
     const taking = wanted.map((each) => this.#acquireOne(each));
     try {
       if (taking.length === 1) return await unlessAborted(taking[0], signal);
-      const releases = await unlessAborted(Promise.all(taking), signal);
+      const releases = await unlessAborted(allOf(taking), signal);
       return () => {
         for (const release of releases) release();
       };
@@ -83,6 +83,13 @@ export class LockTable {
 
 function nameOf(kind: LockKind, blob: bigint): string {
   return `${kind} ${blob}`;
+}
+
+/** One after another is enough: each has its place already, and none fails. */
+async function allOf<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const all: T[] = [];
+  for (const each of promises) all.push(await each);
+  return all;
 }
 
 /** Waits for locks or for the signal. */

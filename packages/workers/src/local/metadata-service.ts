@@ -25,12 +25,12 @@ export class MetadataService implements MetadataPort {
     this.#store = store;
   }
 
-  async create(blob: NewBlob): Promise<OpenedBlob> {
-    return this.#keep(await this.#opened.create(blob));
+  create(blob: NewBlob): Promise<OpenedBlob> {
+    return this.#opened.create(blob, this.#keep);
   }
 
-  async open(address: BlobAddress, options: OpenBlobOptions): Promise<OpenedBlob> {
-    return this.#keep(await this.#opened.open(address, options));
+  open(address: BlobAddress, options: OpenBlobOptions): Promise<OpenedBlob> {
+    return this.#opened.open(address, options, this.#keep);
   }
 
   async delete(address: BlobAddress): Promise<void> {
@@ -130,8 +130,8 @@ export class MetadataService implements MetadataPort {
     return { isChanged, name: context.catalogue.nameOf(blob.id) };
   }
 
-  async closeHandle(handle: number): Promise<void> {
-    await this.handles.close(handle);
+  closeHandle(handle: number): Promise<void> {
+    return this.handles.close(handle);
   }
 
   /** The same on the calling thread. */
@@ -157,11 +157,11 @@ export class MetadataService implements MetadataPort {
     return this.#store;
   }
 
-  #keep(blob: LocalBlob): OpenedBlob {
+  readonly #keep = (blob: LocalBlob): OpenedBlob => {
     const { slot, generation } = blob.engine;
     const name = this.#store.context.catalogue.nameOf(blob.id);
     return { handle: this.handles.add(blob), id: blob.id, name, slot, generation };
-  }
+  };
 
   #blob(handle: number): LocalBlob {
     return this.handles.get(handle);

@@ -16,6 +16,7 @@ import type { HeldDevice } from '../devices/open-device.js';
 import { isLvolstore, namingOf } from './blob-naming.js';
 import { Catalogue } from './catalogue.js';
 import { LocalStore, type LocalStoreOptions } from './local-store.js';
+import { rowService } from './row-service.js';
 import { StoreContext, superBlobOf } from './store-context.js';
 
 export interface CreateLocalOptions extends LocalStoreOptions {
@@ -32,7 +33,7 @@ export interface OpenLocalOptions extends LocalStoreOptions {
 /** Makes a store; the device is the store's from then on. Throws as `createStore`. */
 export async function createLocal(held: HeldDevice, options: CreateLocalOptions): Promise<LocalStore> {
   const blobstore = await run(Blobstore.init(held.device, options.init));
-  return new LocalStore(new StoreContext(blobstore, newCatalogue(blobstore)), held, options);
+  return new LocalStore(new StoreContext(blobstore, newCatalogue(blobstore)), held, rowService, options);
 }
 
 /** Opens the store on a device, which is the store's from then on. Throws as `openStore`. */
@@ -58,7 +59,7 @@ export async function openLocal(held: HeldDevice, options: OpenLocalOptions): Pr
       const sizeBytes = clusterCount * blobstore.geometry.clusterBytes;
       if (options.onBlob) callUser('onBlob', options.onBlob, { id, name, sizeBytes });
     }
-    return new LocalStore(new StoreContext(blobstore, catalogue), held, options);
+    return new LocalStore(new StoreContext(blobstore, catalogue), held, rowService, options);
   } catch (error) {
     await run(blobstore.abandon());
     throw error;

@@ -20,8 +20,15 @@ import { longWorkTurns, operationTurns } from '../data/loop-turns.js';
 import { type BlobNaming, namingOf } from './blob-naming.js';
 import { BlobTurns } from './blob-turns.js';
 import type { Catalogue } from './catalogue.js';
-import type { LocalBlob } from './local-blob.js';
 import { LockTable } from './lock-table.js';
+
+/** A reference to an open blob, as its store knows it. */
+export interface BlobReference {
+  readonly id: bigint;
+  /** It is being released. */
+  readonly isClosing: boolean;
+  close(): Promise<void>;
+}
 
 export class StoreContext {
   readonly blobstore: Blobstore;
@@ -31,7 +38,7 @@ export class StoreContext {
   readonly catalogue: Catalogue;
   readonly naming: BlobNaming;
   /** References that have not been given back. */
-  readonly references = new Set<LocalBlob>();
+  readonly references = new Set<BlobReference>();
 
   constructor(blobstore: Blobstore, catalogue: Catalogue) {
     this.blobstore = blobstore;

@@ -4,7 +4,7 @@ import { BlobstoreError, type SharedStore, type Waitable } from '@blobyard/core'
 import type { LongWorkOptions } from '../api/long-work.js';
 import type { Answer, Given, MethodOf } from '../calls/envelopes.js';
 import { FollowedCalls } from '../calls/followed-calls.js';
-import type { Followed } from '../calls/metadata-calls.js';
+import type { Followed } from '../calls/service-events.js';
 import { type Envelope, fromWire, notPosted } from '../threads/wire-error.js';
 import { AnswerLoop, blockWhile } from './answer-wait.js';
 import { CallPort, callChannelName, type ToMetadata, type ToRow } from './call-port.js';

@@ -18,10 +18,11 @@ import {
   toBlobstoreError,
   type WantedInsertion,
 } from '@blobyard/core';
+import { Count } from './count.js';
 import { writeError } from './error-text.js';
 import { HEAD, Mailbox, REQUEST, SLOT, STATE, TEXT_BYTES_MAX, TEXT_TOO_LONG } from './mailbox.js';
 import { type Answer, type MailboxHooks, Requests } from './requests.js';
-import { Count, type Row } from './row.js';
+import type { Row } from './row.js';
 import { RowClient } from './row-client.js';
 import { ThreadWatch } from './thread-watch.js';
 

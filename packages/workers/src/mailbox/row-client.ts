@@ -8,8 +8,8 @@ import { ClientCallbacks } from '../calls/client-callbacks.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
 import { type Envelope, toWire } from '../threads/wire-error.js';
 import { CallPort, callChannelName, type ToMetadata, type ToRow } from './call-port.js';
+import { Count } from './count.js';
 import type { Mailbox } from './mailbox.js';
-import { Count } from './row.js';
 
 /** What the thread of a row can have done on the metadata thread, and what it has open there. One for each row. */
 export interface RowService {

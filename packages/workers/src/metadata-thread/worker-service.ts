@@ -3,8 +3,8 @@
 import { BlobstoreError } from '@blobyard/core';
 import type { FoundBlob } from '../api/store.js';
 import type { ClientCallbacks } from '../calls/client-callbacks.js';
-import { type Followed, type MetadataCalls, metadataCalls } from '../calls/metadata-calls.js';
-import type { ExternalAnswer } from '../calls/service-events.js';
+import { type MetadataCalls, metadataCalls } from '../calls/metadata-calls.js';
+import type { ExternalAnswer, Followed } from '../calls/service-events.js';
 import { holdShared } from '../devices/open-device.js';
 import type { LocalStore } from '../local/local-store.js';
 import { MetadataService } from '../local/metadata-service.js';

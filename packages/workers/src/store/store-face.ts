@@ -21,6 +21,7 @@ import { checkAddress, checkCreateBlob, checkOpenBlob } from '../checks/blob-opt
 import { checkWritableOr } from '../checks/checks.js';
 import { InFlight } from '../data/in-flight.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
+import type { OpenedBlob } from '../ports/metadata-port.js';
 import type { StoreEnding, StoreParts } from '../ports/store-parts.js';
 import { StoreEmitter, tellListeners } from './store-emitter.js';
 
@@ -70,16 +71,16 @@ export class StoreFace extends StoreEmitter implements Store {
   }
 
   create(options?: CreateBlobOptions): Promise<BlobHandle> {
-    return this.#inFlight.run('create a blob', async () => {
+    return this.#inFlight.run('create a blob', () => {
       const { metadata, geometry } = this.parts;
-      return new BlobHandle(this.#blobs, await metadata.create(checkCreateBlob(options, geometry.clusterBytes)));
+      return metadata.create(checkCreateBlob(options, geometry.clusterBytes)).then(this.#toHandle);
     });
   }
 
   open(address: BlobAddress, options?: OpenBlobOptions): Promise<BlobHandle> {
-    return this.#inFlight.run('open a blob', async () => {
+    return this.#inFlight.run('open a blob', () => {
       const checked = checkOpenBlob(options);
-      return new BlobHandle(this.#blobs, await this.parts.metadata.open(checkAddress(address), checked));
+      return this.parts.metadata.open(checkAddress(address), checked).then(this.#toHandle);
     });
   }
 
@@ -166,6 +167,8 @@ export class StoreFace extends StoreEmitter implements Store {
   [asyncDispose](): Promise<void> {
     return this.close();
   }
+
+  readonly #toHandle = (opened: OpenedBlob) => new BlobHandle(this.#blobs, opened);
 
   #end(ending: StoreEnding): Promise<void> {
     this.#ending ??= this.#endOnce(ending).catch((error: unknown) => {

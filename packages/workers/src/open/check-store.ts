@@ -2,11 +2,11 @@
 
 import { type BlockDevice, type CheckReport, checkStore, run } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import { coded, throwIfAborted } from './api/failures.js';
-import { checkBooleanOr, checkOptions, checkSignalOr } from './checks/checks.js';
-import { pauseUnlessAborted } from './data/pause.js';
-import { checkDevice, holdDevice } from './devices/open-device.js';
-import { asItsStoreSays } from './devices/store-blocks.js';
+import { coded, throwIfAborted } from '../api/failures.js';
+import { checkBooleanOr, checkOptions, checkSignalOr } from '../checks/checks.js';
+import { pauseUnlessAborted } from '../data/pause.js';
+import { checkDevice, holdDevice } from '../devices/open-device.js';
+import { asItsStoreSays } from '../devices/store-blocks.js';
 
 export interface CheckStoreOptions {
   /**

@@ -1,16 +1,16 @@
 /** Making and opening stores. */
 
 import { rm } from 'node:fs/promises';
-import { coded, throwIfAborted } from './api/failures.js';
-import type { CreateStoreOptions, OpenStoreOptions, Store } from './api/store.js';
-import { requireNoStore } from './devices/existing-store.js';
-import { type HeldDevice, holdDevice } from './devices/open-device.js';
-import { localParts } from './local/local-parts.js';
-import type { LocalStore, LocalStoreOptions } from './local/local-store.js';
-import { createLocal, openLocal } from './local/open-local.js';
-import { startDataPlane } from './metadata-thread/data-plane.js';
-import { type OpenPooledOptions, openPooled, type PooledParts } from './metadata-thread/open-pooled.js';
-import { StoreFace } from './store/store-face.js';
+import { coded, throwIfAborted } from '../api/failures.js';
+import type { CreateStoreOptions, OpenStoreOptions, Store } from '../api/store.js';
+import { requireNoStore } from '../devices/existing-store.js';
+import { type HeldDevice, holdDevice } from '../devices/open-device.js';
+import { localParts } from '../local/local-parts.js';
+import type { LocalStore, LocalStoreOptions } from '../local/local-store.js';
+import { createLocal, openLocal } from '../local/open-local.js';
+import { startDataPlane } from '../metadata-thread/data-plane.js';
+import { type OpenPooledOptions, openPooled, type PooledParts } from '../metadata-thread/open-pooled.js';
+import { StoreFace } from '../store/store-face.js';
 import {
   checkCreateStore,
   checkOpenStore,
@@ -23,7 +23,7 @@ import {
 } from './store-options.js';
 
 const PARTS: PooledParts = {
-  metadataWorker: new URL('./metadata-thread/metadata-worker.js', import.meta.url),
+  metadataWorker: new URL('../metadata-thread/metadata-worker.js', import.meta.url),
   startDataPlane,
 };
 

@@ -1,7 +1,7 @@
 /** Options of making and opening a store, checked, and as the engine wants them. */
 
 import { bstypeFromText, type InitOptions, type LoadOptions, PAGE_BYTES } from '@blobyard/core';
-import type { CreateStoreOptions, OpenStoreOptions } from './api/store.js';
+import type { CreateStoreOptions, OpenStoreOptions } from '../api/store.js';
 import {
   checkBooleanOr,
   checkBytes,
@@ -12,9 +12,9 @@ import {
   checkOptions,
   checkSignalOr,
   invalid,
-} from './checks/checks.js';
-import { checkDevice, openIfSpec } from './devices/open-device.js';
-import { asItsStoreSays } from './devices/store-blocks.js';
+} from '../checks/checks.js';
+import { checkDevice, openIfSpec } from '../devices/open-device.js';
+import { asItsStoreSays } from '../devices/store-blocks.js';
 
 const BSTYPE_BYTES = 16;
 const REQUESTS_DEFAULT = 512;

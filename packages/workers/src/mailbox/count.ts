@@ -1,0 +1,18 @@
+/** Counts what is under way, and waits until nothing is. */
+export class Count {
+  #count = 0;
+  #onZero: (() => void)[] = [];
+
+  add(): void {
+    this.#count++;
+  }
+
+  remove(): void {
+    this.#count--;
+    if (this.#count === 0) for (const resolve of this.#onZero.splice(0)) resolve();
+  }
+
+  async whenZero(): Promise<void> {
+    if (this.#count > 0) await new Promise<void>((resolve) => this.#onZero.push(resolve));
+  }
+}
