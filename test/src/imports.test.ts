@@ -20,9 +20,11 @@ const WORKSPACE = {
   'packages/core/src/engine/engine.ts': "export type { Words } from '../shared/words.js';\n",
   'packages/core/src/index.ts': "export type { Words } from './engine/engine.js';\n",
   'packages/io/src/index.ts': "import { open } from 'node:fs';\nexport type { Words } from '@blobyard/core';\nopen;\n",
-  'packages/workers/src/index.ts': "export type { Words } from '@blobyard/core';\nexport * from '@blobyard/io';\n",
+  'packages/workers/src/api/words.ts': "export type { Words } from '@blobyard/core';\nexport * from '@blobyard/io';\n",
+  'packages/workers/src/open/open.ts': "export * from '../api/words.js';\n",
+  'packages/workers/src/index.ts': "export * from './open/open.js';\n",
   'packages/blobyard/src/index.ts': "export * from '@blobyard/workers';\n",
-  [DOCUMENT]: ['packages', 'packages/core'].map(place).join('\n'),
+  [DOCUMENT]: ['packages', 'packages/core', 'packages/workers'].map(place).join('\n'),
 };
 
 /** Files that are added to the workspace, each with a wrong import, and the rules that refuse them. */
@@ -69,6 +71,12 @@ const WRONG: readonly (readonly [what: string, file: string, text: string, rule:
     "export { readFileSync } from 'node:fs';\n",
     'packages/core-is-alone',
   ],
+  [
+    'a higher room of workers',
+    'packages/workers/src/api/upwards.ts',
+    "export type { Words } from '../open/open.js';\n",
+    'packages/workers-api-imports-upwards',
+  ],
   ['a higher package', 'packages/io/src/upwards.ts', "import '@blobyard/workers';\n", 'packages/io-imports-upwards'],
   [
     'a file of another package',
@@ -103,6 +111,7 @@ test('right imports pass once the maps are drawn, and not before', async () => {
   const drawn = readFileSync(path.join(folder, DOCUMENT), 'utf8');
   expect(drawn).toContain('n_packages_workers --> n_packages_io\n');
   expect(drawn).toContain('n_engine --> n_shared\n');
+  expect(drawn).toContain('n_open --> n_api\n');
   expect(drawn).not.toContain('n_engine --> n_units\n'); // follows from others
   expect(await check()).toMatchObject({ code: 0, stderr: '' });
 });

@@ -87,6 +87,25 @@ async function follow(name: string, given: readonly unknown[], how: Follow): Pro
   }
 }
 
+/** With which codes the synchronous calls fail that wait for what the metadata thread does with a blob. */
+function syncCodes(blob: number, id: bigint, store: number): string[] {
+  const calls = [
+    () => blobs[blob].flushSync(),
+    () => blobs[blob].syncSync(),
+    () => blobs[blob].closeSync(),
+    () => stores[store].openSync(id),
+    () => stores[store].flushSync(),
+  ];
+  return calls.map((call) => {
+    try {
+      call();
+      return 'none';
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  });
+}
+
 const commands = {
   async attach(handle: StoreHandle): Promise<Attached> {
     const store = await attach(handle);
@@ -109,6 +128,30 @@ const commands = {
   trim: (blob: number, offset: number, length: number): Promise<void> => blobs[blob].trim(offset, length),
   trimSync: (blob: number, offset: number, length: number): void => {
     blobs[blob].trimSync(offset, length);
+  },
+  /** Begins a first write of a blob and, in the same turn, many flushes; sets the word then. All of them must end. */
+  flushWhileWriting: async (blob: number, count: number, word: Int32Array): Promise<void> => {
+    const work = [blobs[blob].write(filled(stores[0].clusterSizeBytes, 1), 0)];
+    for (let done = 0; done < count; done++) work.push(blobs[blob].flush());
+    Atomics.store(word, 0, 1);
+    Atomics.notify(word, 0);
+    await Promise.all(work);
+  },
+  /** With which codes synchronous calls fail while a first write of this thread, by another handle, is inside its blob. */
+  syncWhileInside: async (inside: number, blob: number, id: bigint, store: number): Promise<string[]> => {
+    const writing = blobs[inside].write(filled(stores[0].clusterSizeBytes, 1), 0);
+    const codes = syncCodes(blob, id, store);
+    await writing;
+    return codes;
+  },
+  /** The same while this thread follows the progress of long work by a handle. */
+  syncWhileFollowing: async (inflated: number, blob: number, id: bigint, store: number): Promise<string[]> => {
+    let codes: string[] | undefined;
+    const onProgress = () => {
+      codes ??= syncCodes(blob, id, store);
+    };
+    await blobs[inflated].inflate({ onProgress });
+    return codes ?? [];
   },
   /** Calls a method of the metadata thread in promise form. */
   call: (name: string, ...given: unknown[]): Promise<unknown> =>

@@ -115,6 +115,11 @@ export class BlobGate {
     slots.length = 0;
   }
 
+  /** True while operations of this channel are inside blobs. */
+  get isInside(): boolean {
+    return this.#insideCount > 0;
+  }
+
   /** True while a blob is frozen. */
   isFrozen(slot: number): boolean {
     return this.#blobs.load(slot, BLOB.FROZEN) !== 0;
@@ -150,7 +155,7 @@ export class BlobGate {
    * outside all blobs.
    */
   requireMayBlock(): void {
-    if (!this.#host.isMetadataThread && this.#insideCount === 0) return;
+    if (!this.#host.isMetadataThread && !this.isInside && !this.#host.isInsideElsewhere?.()) return;
     const reason = this.#host.isMetadataThread
       ? 'an operation of this thread, such as a snapshot, has frozen the blob'
       : 'promise-form operations of this thread are inside a blob, and what it waits for may wait for them';

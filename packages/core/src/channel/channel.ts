@@ -225,6 +225,11 @@ export class Channel {
     }
   }
 
+  /** True while operations of this channel are inside blobs. */
+  get isInside(): boolean {
+    return this.#gate.isInside;
+  }
+
   /**
    * Throws EBUSY when this thread must not block, because what it would wait for may wait for operations of this
    * channel.

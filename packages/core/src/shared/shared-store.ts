@@ -163,7 +163,7 @@ export class SharedStore {
    * then that the store has failed. Any thread that has found it dead; several may call it.
    */
   markFailed(): void {
-    Atomics.store(this.#words, STORE.END, STORE_END.FAILED);
+    Atomics.compareExchange(this.#words, STORE.END, STORE_END.OPEN, STORE_END.FAILED); // it may have been closed meanwhile
     this.shutOut();
   }
 

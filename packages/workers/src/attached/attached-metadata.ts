@@ -7,7 +7,6 @@ import {
   BLOB,
   BlobstoreError,
   blobIdOfPage,
-  type Channel,
   type MdPage,
   pageOfBlobId,
   STORE_END,
@@ -26,13 +25,11 @@ export class AttachedMetadata {
   /** The same, stopping the thread; EBUSY where what is waited for may wait for this thread's operations in promise form. */
   readonly sync: SyncMetadata;
   readonly #host: RemoteHost;
-  readonly #channel: Channel;
   /** Generations of the blobs of handles, and their slots. */
   readonly #opened = new Map<number, OpenedBlob>();
 
-  constructor(host: RemoteHost, channel: Channel) {
+  constructor(host: RemoteHost) {
     this.#host = host;
-    this.#channel = channel;
     const keep = async (opening: Promise<OpenedBlob>) => this.#keep(await opening);
     const byCalls = metadataByCalls({
       call: (name, ...given) => host.calls.call(name, ...given).promise(),
@@ -57,7 +54,7 @@ export class AttachedMetadata {
   }
 
   #block<T>(waitable: Waitable<T>): T {
-    this.#channel.requireMayBlock();
+    this.#host.requireMayBlock();
     return waitable.block();
   }
 

@@ -35,7 +35,7 @@ export class AttachedParts implements StoreParts {
   constructor(handle: StoreHandle, remote: RemoteChannel) {
     const { host, channel } = remote;
     const { shared, geometry, device } = host;
-    const metadata = new AttachedMetadata(host, channel);
+    const metadata = new AttachedMetadata(host);
     const port = metadata.port;
     this.#handle = handle;
     this.remote = remote;

@@ -30,7 +30,9 @@ export function openRemoteChannel(handle: StoreHandle, device: BlockDevice, shar
     if (share !== undefined) table.setShare(row, share);
     host = new RemoteHost(handle, device, row);
     host.shared.requireAlive();
-    return { host, channel: new Channel(host) };
+    const channel = new Channel(host);
+    host.channel = channel;
+    return { host, channel };
   } catch (error) {
     void host?.close();
     table.release(row);

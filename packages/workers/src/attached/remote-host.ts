@@ -5,6 +5,7 @@ import {
   type BlobCluster,
   type BlobRef,
   type BlockDevice,
+  type Channel,
   type ChannelHost,
   type ClaimedCluster,
   Geometry,
@@ -77,6 +78,9 @@ interface External {
   readonly device: MaybePromise<BlockDevice | undefined>;
 }
 
+/** The hosts of this thread, by the names of their stores: a thread may attach more than once. */
+const hostsHere = new Map<string, Set<RemoteHost>>();
+
 export class RemoteHost implements ChannelHost {
   readonly shared: SharedStore;
   readonly geometry: Geometry;
@@ -89,6 +93,9 @@ export class RemoteHost implements ChannelHost {
   readonly life: ThreadLife;
   readonly #externals = new Map<number, External>();
   readonly #handle: StoreHandle;
+  readonly #here: Set<RemoteHost>;
+  /** The channel of this host, once it is open. */
+  channel: Channel | undefined;
   #calls: CallClient<MetadataCalls> | undefined;
   readonly #specs: SpecReceiver;
 
@@ -108,6 +115,23 @@ export class RemoteHost implements ChannelHost {
     this.mailbox = new MailboxClient(this.shared, handle.mailboxes, row);
     this.metadata = new RemotePort(this.mailbox);
     this.#specs = new SpecReceiver(handle.name, row);
+    this.#here = hostsHere.get(handle.name) ?? new Set();
+    this.#here.add(this);
+    hostsHere.set(handle.name, this.#here);
+  }
+
+  isInsideElsewhere(): boolean {
+    for (const host of this.#here) if (host !== this && host.channel?.isInside) return true;
+    return false;
+  }
+
+  /**
+   * Throws EBUSY unless this thread may stop until the metadata thread has done something that can wait for other operations:
+   * these may wait for operations of this thread inside a blob, or for it to see the progress of long work.
+   */
+  requireMayBlock(): void {
+    this.channel?.requireMayBlock();
+    for (const host of this.#here) host.#calls?.requireUnwatched();
   }
 
   /** By which this thread calls methods of the metadata thread; from the first use on it has a channel for their messages. */
@@ -139,6 +163,8 @@ export class RemoteHost implements ChannelHost {
 
   /** Closes the devices behind external clones, and the ways of messages. */
   async close(): Promise<void> {
+    this.#here.delete(this);
+    if (this.#here.size === 0) hostsHere.delete(this.#handle.name);
     this.#calls?.close();
     this.#specs.close();
     for (const [slot, external] of this.#externals) {

@@ -92,6 +92,13 @@ export class CallClient<Service> {
     return this.#followed.follow(options, begin);
   }
 
+  /** Throws EBUSY while long work goes on whose progress this thread follows: while it is stopped, that work waits for it. */
+  requireUnwatched(): void {
+    if (!this.#followed.areWatched) return;
+    const reason = 'long work of this thread waits for it to see its progress';
+    throw new BlobstoreError('EBUSY', `a synchronous call could wait for ever: ${reason}; use the promise form`);
+  }
+
   /** Nothing can be called any more (EBADF); nothing may be under way. */
   close(): void {
     this.#isClosed = true;
@@ -114,10 +121,7 @@ export class CallClient<Service> {
   }
 
   #block(name: string, given: readonly unknown[]): unknown {
-    if (this.#followed.areWatched) {
-      const reason = 'long work of this thread waits for it to see its progress';
-      throw new BlobstoreError('EBUSY', `a synchronous call could wait for ever: ${reason}; use the promise form`);
-    }
+    this.requireUnwatched();
     if (this.#unsent !== undefined) {
       this.#needs.mailbox.request(REQUEST.JOIN).block();
       this.#joined();

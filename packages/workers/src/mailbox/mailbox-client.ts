@@ -5,7 +5,17 @@
 import { type BlobstoreError, type SharedStore, STORE_END, type Waitable } from '@blobyard/core';
 import { AnswerLoop, blockWhile, LONGEST_SLEEP_MS } from './answer-wait.js';
 import { readError } from './error-text.js';
-import { Mailbox, REQUEST, REQUESTS_MAX, type Request, ring, SLOT, STATE, TEXT_TOO_LONG } from './mailbox.js';
+import {
+  Mailbox,
+  REQUEST,
+  REQUESTS_MAX,
+  type Request,
+  ring,
+  SLOT,
+  STATE,
+  slotsNeeded,
+  TEXT_TOO_LONG,
+} from './mailbox.js';
 
 const decoder = new TextDecoder();
 
@@ -32,8 +42,8 @@ export class MailboxClient {
   readonly #freeSlots: number[] = Array.from({ length: REQUESTS_MAX }, (_, index) => REQUESTS_MAX - 1 - index);
   /** Requests in promise form that have not been answered. */
   #pending: Pending[] = [];
-  /** Those that wait for a slot, in order. */
-  readonly #queue: (() => void)[] = [];
+  /** Those that wait for a slot, in order, by how many slots must be free for them. */
+  readonly #queues = new Map<number, (() => void)[]>();
   readonly #reaping: AnswerLoop;
 
   /** @param row - of the channel table, the caller's; nothing of its mailbox may be in use */
@@ -51,7 +61,9 @@ export class MailboxClient {
 
   /** Requests that have not been answered, those that wait for a slot included. */
   get underWay(): number {
-    return REQUESTS_MAX - this.#freeSlots.length + this.#queue.length;
+    let queued = 0;
+    for (const queue of this.#queues.values()) queued += queue.length;
+    return REQUESTS_MAX - this.#freeSlots.length + queued;
   }
 
   /** A request, sent when it is waited for. Fails as the metadata thread says, and with EIO or EBADF once the store has ended. */
@@ -90,28 +102,29 @@ export class MailboxClient {
         }
       };
       const hasEnded = this.#shared.end !== STORE_END.OPEN; // then no slot becomes free any more
-      if (this.#freeSlots.length > 0 || hasEnded) start();
-      else this.#queue.push(start);
+      const needed = slotsNeeded(request);
+      if (this.#freeSlots.length >= needed || hasEnded) start();
+      else this.#enqueue(needed, start);
       this.#reaping.start();
     });
   }
 
   #block(request: Request, args: readonly number[], meanwhile: (() => void) | undefined): MailboxAnswer {
     this.#shared.requireAlive();
-    const slot = this.#freeSlots.pop() ?? this.#waitForSlot();
+    const slot = this.#waitForSlot(slotsNeeded(request));
     this.#submit(slot, request, args);
     meanwhile?.();
     blockWhile(this.#shared, this.#words, this.#mailbox.slotAt(slot) + SLOT.STATE, STATE.SUBMITTED);
     return this.#collect(slot);
   }
 
-  /** All slots are with requests in promise form, whose answers this thread takes while it waits. */
-  #waitForSlot(): number {
+  /** While too few slots are free, the others are with requests in promise form: this thread takes their answers while it waits. */
+  #waitForSlot(needed: number): number {
     for (;;) {
+      if (this.#freeSlots.length >= needed) return this.#freeSlots.pop() as number;
       const done = Atomics.load(this.#words, this.#mailbox.doneAt);
       this.#reap();
-      const slot = this.#freeSlots.pop();
-      if (slot !== undefined) return slot;
+      if (this.#freeSlots.length >= needed) continue;
       this.#shared.requireAlive();
       Atomics.wait(this.#words, this.#mailbox.doneAt, done, LONGEST_SLEEP_MS);
     }
@@ -167,13 +180,21 @@ export class MailboxClient {
         each.reject(error);
       }
     }
-    while (this.#queue.length > 0 && this.#freeSlots.length > 0) this.#queue.shift()?.();
+    for (const [needed, queue] of this.#queues) {
+      while (queue.length > 0 && this.#freeSlots.length >= needed) queue.shift()?.();
+    }
+  }
+
+  #enqueue(needed: number, start: () => void): void {
+    const queue = this.#queues.get(needed);
+    if (queue) queue.push(start);
+    else this.#queues.set(needed, [start]);
   }
 
   #failAll(error: unknown): void {
     const pending = this.#pending;
     this.#pending = [];
     for (const { reject } of pending) reject(error);
-    for (const start of this.#queue.splice(0)) start(); // which finds the same
+    for (const queue of this.#queues.values()) for (const start of queue.splice(0)) start(); // which finds the same
   }
 }

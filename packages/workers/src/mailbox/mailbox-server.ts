@@ -98,8 +98,7 @@ export class MailboxServer {
     this.#watch.stop();
     for (const { client } of this.#rows.values()) client?.end();
     this.#stopping?.();
-    Atomics.add(this.#words, HEAD.BELL, 1);
-    Atomics.notify(this.#words, HEAD.BELL);
+    this.#wake();
   }
 
   /**
@@ -138,6 +137,11 @@ export class MailboxServer {
         this.#stopping = resolve;
       }),
     ]);
+  }
+
+  #wake(): void {
+    Atomics.add(this.#words, HEAD.BELL, 1);
+    Atomics.notify(this.#words, HEAD.BELL);
   }
 
   #hasReady(): boolean {
@@ -313,6 +317,7 @@ export class MailboxServer {
    * are closed, and those that cannot be written are the store's; another thread may have the row.
    */
   async #endDead(row: number, known: Row): Promise<void> {
+    this.#wake(); // it may have died when it was about to ring: then nobody else does, since `ASLEEP` is 0
     this.#metadata.freeUsedLock(row);
     known.client?.abort();
     await known.inside.whenZero();

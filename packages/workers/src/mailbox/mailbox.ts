@@ -73,6 +73,23 @@ export const REQUEST = {
 } as const;
 export type Request = (typeof REQUEST)[keyof typeof REQUEST];
 
+/**
+ * Requests that can wait for others to leave a blob, or for a turn that such a one has. All others are answered whatever goes on;
+ * operations that are inside a blob make only such.
+ */
+const PATIENT: readonly number[] = [REQUEST.OPEN, REQUEST.CLOSE, REQUEST.FLUSH, REQUEST.RELEASE, REQUEST.LEAVE];
+
+/**
+ * Slots that a channel keeps free of the requests in `PATIENT`. Otherwise these could have all slots, wait for an operation of the
+ * same thread to leave a blob, and keep that one from having its cluster inserted.
+ */
+const RESERVED_SLOTS = 16;
+
+/** How many slots must be free for a request to be sent. */
+export function slotsNeeded(request: Request): number {
+  return PATIENT.includes(request) ? RESERVED_SLOTS + 1 : 1;
+}
+
 export const TEXT_BYTES_MAX = 512;
 /** In the place of the bytes of a text that is longer. */
 export const TEXT_TOO_LONG = -1;
