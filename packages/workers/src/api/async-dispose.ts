@@ -1,6 +1,9 @@
 /** `Symbol.asyncDispose` for every version of Node 20: the first ones do not have it. */
 
-/** The key of `await using`. Defined here if this Node.js does not have it, so that compiled `await using` finds the same key. */
+/**
+ * The key of `await using`. Defined here if this Node.js does not have it, so that compiled `await using` finds the
+ * same key.
+ */
 export const asyncDispose: typeof Symbol.asyncDispose = provide('asyncDispose') as typeof Symbol.asyncDispose;
 
 // The code that TypeScript compiles from `await using` looks up both keys before it reports that a value is not disposable.

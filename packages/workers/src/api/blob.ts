@@ -1,10 +1,10 @@
 /**
- * The API of a blob: bytes, streams, snapshots, xattrs. It is the same in each mode of a store: with all work on the calling
- * thread, with I/O threads, and on an attached thread.
+ * The API of a blob: bytes, streams, snapshots, xattrs. It is the same in each mode of a store: with all work on the
+ * calling thread, with I/O threads, and on an attached thread.
  *
- * For all methods: offsets and lengths are bytes, whole numbers from 0. They need no alignment, but whole io units are fastest.
- * Errors are `BlobstoreError`s: EINVAL for invalid arguments, EBADF if the handle or its store is closed, EIO if the device fails.
- * A handle may be used only on the thread that opened it.
+ * For all methods: offsets and lengths are bytes, whole numbers from 0. They need no alignment, but whole io units are
+ * fastest. Errors are `BlobstoreError`s: EINVAL for invalid arguments, EBADF if the handle or its store is closed, EIO
+ * if the device fails. A handle may be used only on the thread that opened it.
  */
 
 import type { Readable, Writable } from 'node:stream';
@@ -17,7 +17,9 @@ export type XattrValues = Readonly<Record<string, string | Uint8Array>>;
 
 /** Options of a new snapshot or clone. */
 export interface DerivedBlobOptions {
-  /** The name of the new blob, by which the store opens it. EEXIST if another blob of the store has it. Default: no name. */
+  /**
+   * The name of the new blob, by which the store opens it. EEXIST if another blob of the store has it.
+   */
   readonly name?: string;
   /** The xattrs of the new blob. */
   readonly xattrs?: XattrValues;
@@ -72,13 +74,13 @@ export interface WriteStreamOptions {
 /**
  * The xattrs of a blob.
  *
- * Names are text, not empty and without a zero character. Values are bytes; text is stored as UTF-8. Name and value together have at
- * most `XATTR_BYTES_MAX` bytes (EINVAL). A change is on disk when its promise resolves; if the promise rejects, nothing has changed.
- * The xattr `name` is the name of the blob, which is unique in its store (EEXIST).
+ * Names are text, not empty and without a zero character. Values are bytes; text is stored as UTF-8. Name and value
+ * together have at most `XATTR_BYTES_MAX` bytes (EINVAL). A change is on disk when its promise resolves; if the promise
+ * rejects, nothing has changed. The xattr `name` is the name of the blob, which is unique in its store (EEXIST).
  *
- * In an lvolstore of SPDK (a store of type LVOLSTORE) `name` and `uuid` are C strings on disk. As text they are set and returned
- * without the final zero byte; as bytes they include it, and a name has at most 64 bytes. There the name of a blob cannot be
- * deleted, and `uuid` must be a valid UUID (EINVAL).
+ * In an lvolstore of SPDK (a store of type LVOLSTORE) `name` and `uuid` are C strings on disk. As text they are set and
+ * returned without the final zero byte; as bytes they include it, and a name has at most 64 bytes. There the name of a
+ * blob cannot be deleted, and `uuid` must be a valid UUID (EINVAL).
  */
 export interface Xattrs {
   /** Returns the value, or undefined if there is no such xattr. */
@@ -129,8 +131,8 @@ export interface Blob extends AsyncDisposable {
   /**
    * Writes all of `data`. The array must not change until the promise resolves.
    *
-   * Concurrent writes to different bytes are safe, even within one io unit. If concurrent writes overlap, either may win. The winner
-   * can differ from cluster to cluster, and within a cluster of more than 2 MiB.
+   * Concurrent writes to different bytes are safe, even within one io unit. If concurrent writes overlap, either may
+   * win. The winner can differ from cluster to cluster, and within a cluster of more than 2 MiB.
    * @throws EINVAL past the end of the blob; EPERM the blob is read-only; ENOSPC no free cluster for a thin blob.
    */
   write(data: Uint8Array, offset: number): Promise<void>;
@@ -139,15 +141,16 @@ export interface Blob extends AsyncDisposable {
   /** Makes a range of bytes read as zeroes, and allocates its clusters. Throws the same errors as `write`. */
   writeZeroes(offset: number, length: number): Promise<void>;
   /**
-   * Makes the allocated clusters in a range read as zeroes. Frees whole clusters, unless data of a parent would then be visible in
-   * their place. Clusters that are not allocated stay as they are: there a clone still reads its snapshot's data. Throws the same
-   * errors as `write`.
+   * Makes the allocated clusters in a range read as zeroes. Frees whole clusters, unless data of a parent would then be
+   * visible in their place. Clusters that are not allocated stay as they are: there a clone still reads its snapshot's
+   * data. Throws the same errors as `write`.
    */
   trim(offset: number, length: number): Promise<void>;
 
   /**
-   * Same as `read`, but synchronous. The `…Sync` forms block the calling thread until they are done. They fail with ENOTSUP on an
-   * asynchronous device, and with EBUSY if they would have to wait for another operation of this same thread.
+   * Same as `read`, but synchronous. The `…Sync` forms block the calling thread until they are done. They fail with
+   * ENOTSUP on an asynchronous device, and with EBUSY if they would have to wait for another operation of this same
+   * thread.
    */
   readSync(offset: number, length: number): Uint8Array;
   readSync(offset: number, into: Uint8Array): Uint8Array;
@@ -162,39 +165,48 @@ export interface Blob extends AsyncDisposable {
   /** Returns a stream that writes to the blob. It does not make the blob larger. Throws EINVAL for invalid options. */
   createWriteStream(options?: WriteStreamOptions): Writable;
 
-  /** Returns the first offset, from `offset` on, in a cluster that the blob itself has allocated. Undefined if there is none. */
+  /**
+   * Returns the first offset, from `offset` on, in a cluster that the blob itself has allocated. Undefined if there is
+   * none.
+   */
   nextData(offset: number): number | undefined;
-  /** Returns the first offset, from `offset` on, in a cluster that the blob itself has not allocated. Undefined if there is none. */
+  /**
+   * Returns the first offset, from `offset` on, in a cluster that the blob itself has not allocated. Undefined if there
+   * is none.
+   */
   nextHole(offset: number): number | undefined;
 
   /**
-   * Creates a read-only copy of the blob's current state, without copying data, and opens it. This blob is then a clone of the
-   * snapshot. Writes may continue meanwhile; the snapshot contains those that were acknowledged before the call.
+   * Creates a read-only copy of the blob's current state, without copying data, and opens it. This blob is then a clone
+   * of the snapshot. Writes may continue meanwhile; the snapshot contains those that were acknowledged before the call.
    * @throws EINVAL the blob is read-only; EEXIST another blob has the name; ENOMEM, ENOSPC no room in the metadata.
    */
   snapshot(options?: DerivedBlobOptions): Promise<Blob>;
   /**
-   * Creates a writable blob that starts with the content of this read-only one, and opens it. Throws EINVAL if this blob is
-   * writable.
+   * Creates a writable blob that starts with the content of this read-only one, and opens it. Throws EINVAL if this
+   * blob is writable.
    */
   clone(options?: DerivedBlobOptions): Promise<Blob>;
-  /** Allocates all clusters of a thin blob, so that it no longer depends on a parent. Throws ENOSPC if too few are free. */
+  /**
+   * Allocates all clusters of a thin blob, so that it no longer depends on a parent. Throws ENOSPC if too few are free.
+   */
   inflate(options?: LongWorkOptions): Promise<void>;
   /**
-   * Copies the clusters that the parent has into this clone. The clone then depends on its parent's parent, or on nothing.
+   * Copies the clusters that the parent has into this clone. The clone then depends on its parent's parent, or on
+   * nothing.
    * @throws EINVAL this blob is not a clone; ENOENT its parent is a clone of an external snapshot: use `inflate`.
    */
   decouple(options?: LongWorkOptions): Promise<void>;
   /**
-   * Copies the clusters that this read-only blob itself has to the same offsets of another device, makes them durable, and returns
-   * the number of bytes copied. A device that is given by its spec is opened, and closed afterwards.
-   * @throws EPERM the blob is writable; EINVAL the device does not fit; EEXIST the device holds a store, including one that an
-   * earlier copy wrote there as the content of a blob. `overwrite: true` permits the copy in this case.
+   * Copies the clusters that this read-only blob itself has to the same offsets of another device, makes them durable,
+   * and returns the number of bytes copied. A device that is given by its spec is opened, and closed afterwards.
+   * @throws EPERM the blob is writable; EINVAL the device does not fit; EEXIST the device holds a store, including one
+   * that an earlier copy wrote there as the content of a blob. `overwrite: true` permits the copy in this case.
    */
   copyTo(device: DeviceSpec | BlockDevice, options?: CopyOptions): Promise<number>;
   /**
-   * Changes the size of the blob to `bytes`, rounded up to whole clusters. New bytes read as zeroes, except in a clone that was made
-   * smaller before: there they read as in its snapshot.
+   * Changes the size of the blob to `bytes`, rounded up to whole clusters. New bytes read as zeroes, except in a clone
+   * that was made smaller before: there they read as in its snapshot.
    * @throws EPERM the blob is read-only; ENOSPC too few free clusters for a thick blob.
    */
   resize(bytes: number): Promise<void>;
@@ -210,8 +222,8 @@ export interface Blob extends AsyncDisposable {
   flushSync(): void;
 
   /**
-   * Closes the handle: new calls fail with EBADF, and calls under way are waited for. A second call returns the same result. If
-   * closing fails (EIO, ENOSPC when metadata is written), it can be called again once the cause is removed.
+   * Closes the handle: new calls fail with EBADF, and calls under way are waited for. A second call returns the same
+   * result. If closing fails (EIO, ENOSPC when metadata is written), it can be called again once the cause is removed.
    */
   close(): Promise<void>;
   /** Same as `close`, but blocks the calling thread. EBUSY while calls of this handle are under way. */

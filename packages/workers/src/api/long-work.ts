@@ -8,11 +8,14 @@ export interface Progress {
 
 export interface LongWorkOptions {
   /**
-   * Aborts the operation: it fails with ECANCELED before its next cluster, or at once if it has not started yet because it waits
-   * for other operations. What was done until then stays, and the blob remains usable.
+   * Aborts the operation: it fails with ECANCELED before its next cluster, or at once if it has not started yet because
+   * it waits for other operations. What was done until then stays, and the blob remains usable.
    */
   readonly signal?: AbortSignal;
-  /** Called on the calling thread after each cluster. If it throws, the operation fails with ECANCELED and that error as `cause`. */
+  /**
+   * Called on the calling thread after each cluster. If it throws, the operation fails with ECANCELED and that error as
+   * `cause`.
+   */
   readonly onProgress?: (progress: Progress) => void;
 }
 

@@ -4,8 +4,8 @@ import type { GeometryFields, SharedStoreBuffers, ThreadIdentity } from '@blobya
 import type { DeviceSpec } from '@blobyard/io';
 
 /**
- * The result of `Store.share`: a plain object, for `attach` on another thread. It can be cloned any number of times, and is small,
- * because the memory in it is shared. Users need none of its members.
+ * The result of `Store.share`: a plain object, for `attach` on another thread. It can be cloned any number of times,
+ * and is small, because the memory in it is shared. Users need none of its members.
  */
 export interface StoreHandle {
   readonly blobyard: 2;
@@ -13,7 +13,9 @@ export interface StoreHandle {
   readonly name: string;
   /** The spec by which each thread opens the device. */
   readonly device: DeviceSpec;
-  /** The range from which each thread takes its share of the lock on the device's file. Undefined if there is no lock. */
+  /**
+   * The range from which each thread takes its share of the lock on the device's file. Undefined if there is no lock.
+   */
   readonly shareWindow: number | undefined;
   /** The thread that serves the mailboxes, as the operating system identifies it. */
   readonly metadataThread: ThreadIdentity;

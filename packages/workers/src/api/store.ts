@@ -19,8 +19,8 @@ export interface ExternalSnapshotWanted {
 }
 
 /**
- * Returns the device of an external snapshot. With null the clone is opened without the device, and reads that need the snapshot
- * fail with EIO.
+ * Returns the device of an external snapshot. With null the clone is opened without the device, and reads that need the
+ * snapshot fail with EIO.
  */
 export type FindExternalSnapshot = (
   wanted: ExternalSnapshotWanted,
@@ -30,12 +30,15 @@ interface CommonOptions {
   /** The device. One given by its spec is opened and closed by the store; an open one must be closed by the caller. */
   readonly device: DeviceSpec | BlockDevice;
   /**
-   * The number of I/O threads, from 0 to 64. Default 0: all work is done on the calling thread. Otherwise there is one more thread,
-   * for the metadata, and each thread opens the device. So the device, and the devices of external snapshots, must be specs,
-   * `MemoryDevice`s or `FileDevice`s (ENOTSUP).
+   * The number of I/O threads, from 0 to 64. Default 0: all work is done on the calling thread. Otherwise there is one
+   * more thread, for the metadata, and each thread opens the device. So the device, and the devices of external
+   * snapshots, must be specs, `MemoryDevice`s or `FileDevice`s (ENOTSUP).
    */
   readonly threads?: number;
-  /** The type of the store, up to 16 bytes. `openStore` fails with ENXIO if the store has another type. Default: any type. */
+  /**
+   * The type of the store, up to 16 bytes. `openStore` fails with ENXIO if the store has another type. Default: any
+   * type.
+   */
   readonly bstype?: string | Uint8Array;
   /** What survives a crash: see `Durability`. Default: 'power-loss'. */
   readonly durability?: Durability;
@@ -46,16 +49,17 @@ interface CommonOptions {
   /** The most requests that the device gets at once, from 1 to 65536; further requests wait. Default: 512. */
   readonly requestsMax?: number;
   /**
-   * The store emits the event `low-space` when fewer bytes than this are free. 0: never. Default: a twentieth of the store's total
-   * bytes.
+   * The store emits the event `low-space` when fewer bytes than this are free. 0: never. Default: a twentieth of the
+   * store's total bytes.
    */
   readonly lowSpaceBytes?: number;
   /**
-   * The interval of automatic syncs, in milliseconds, up to 2^31 - 1. A sync happens only if something is unsynced. 0: never.
+   * The interval of automatic syncs, in milliseconds, up to 2^31 - 1. A sync happens only if something is unsynced. 0:
+   * never.
    *
-   * Default: 5000 with 'power-loss' durability on a device that does not name the owner of its cache (`BlockDevice.cacheOwner`). There
-   * a killed process loses first writes to clusters since the last sync. In all other cases a killed process loses nothing, and the
-   * default is never.
+   * Default: 5000 with 'power-loss' durability on a device that does not name the owner of its cache
+   * (`BlockDevice.cacheOwner`). There a killed process loses first writes to clusters since the last sync. In all other
+   * cases a killed process loses nothing, and the default is never.
    */
   readonly syncIntervalMs?: number;
   /** True: the open store keeps the process alive. Default false: only operations under way do. */
@@ -72,8 +76,8 @@ export interface CreateStoreOptions extends CommonOptions {
   /** How the device is cleared. Default: 'unmap'. */
   readonly clearMethod?: 'unmap' | 'write_zeroes' | 'none';
   /**
-   * True: creates the store even if the device holds one already, damaged or not; the old store is lost. Default false: such a device
-   * is EEXIST.
+   * True: creates the store even if the device holds one already, damaged or not; the old store is lost. Default false:
+   * such a device is EEXIST.
    */
   readonly overwrite?: boolean;
 }
@@ -93,15 +97,18 @@ export interface OpenStoreOptions extends CommonOptions {
   /**
    * What to do if metadata is damaged.
    *
-   * 'refuse' (default): the store is not opened. The error is EILSEQ, a `DamagedStoreError`, whose `damaged` lists every damaged blob
-   * and page.
+   * 'refuse' (default): the store is not opened. The error is EILSEQ, a `DamagedStoreError`, whose `damaged` lists
+   * every damaged blob and page.
    *
-   * 'set-aside': the other blobs can be used. Everything that belongs, or may belong, to a damaged blob stays reserved. If it is not
-   * known which clusters were in use, the store has no free space: this is so for a store that was last used by SPDK, which writes
-   * no high-water mark, and was not closed. A snapshot that may be the parent of a damaged blob cannot be deleted (EBUSY).
+   * 'set-aside': the other blobs can be used. Everything that belongs, or may belong, to a damaged blob stays reserved.
+   * If it is not known which clusters were in use, the store has no free space: this is so for a store that was last
+   * used by SPDK, which writes no high-water mark, and was not closed. A snapshot that may be the parent of a damaged
+   * blob cannot be deleted (EBUSY).
    */
   readonly onDamage?: 'refuse' | 'set-aside';
-  /** Called for each blob, in the order of ids. If it throws, opening fails with ECANCELED and that error as `cause`. */
+  /**
+   * Called for each blob, in the order of ids. If it throws, opening fails with ECANCELED and that error as `cause`.
+   */
   readonly onBlob?: (blob: FoundBlob) => void;
 }
 
@@ -111,10 +118,11 @@ export interface CreateBlobOptions {
   /** True: a cluster is allocated only when it is first written. Default: false. */
   readonly thin?: boolean;
   /**
-   * The name of the blob, by which the store opens it. EEXIST if another blob of the store has it. It is stored as the xattr `name`.
+   * The name of the blob, by which the store opens it. EEXIST if another blob of the store has it. It is stored as the
+   * xattr `name`.
    *
-   * In an lvolstore a name is required (EINVAL), and has at most 63 bytes. The name of the super blob is separate there: another blob
-   * may have the same one.
+   * In an lvolstore a name is required (EINVAL), and has at most 63 bytes. The name of the super blob is separate
+   * there: another blob may have the same one.
    */
   readonly name?: string;
   /** The xattrs of the blob. In an lvolstore a `uuid` is added if none is given. */
@@ -123,7 +131,10 @@ export interface CreateBlobOptions {
   readonly clearMethod?: ClearMethod;
   /** Keeps the cluster map in extent pages, which makes writes to large thin blobs cheap. Default: true. */
   readonly useExtentTable?: boolean;
-  /** Makes the blob a clone of the external snapshot with this id. `openExternalSnapshot` gets the id, and returns the device. */
+  /**
+   * Makes the blob a clone of the external snapshot with this id. `openExternalSnapshot` gets the id, and returns the
+   * device.
+   */
   readonly externalSnapshotId?: string | Uint8Array;
 }
 
@@ -173,27 +184,30 @@ export interface WorkerReplaced {
 }
 
 /**
- * The events of a store, and the arguments of their listeners. If a listener throws or rejects, the store is not affected: the
- * process emits a warning.
+ * The events of a store, and the arguments of their listeners. If a listener throws or rejects, the store is not
+ * affected: the process emits a warning.
  */
 export interface StoreEvents {
   /**
-   * Fewer than `lowSpaceBytes` bytes are free. Allocations of all threads count. Delete blobs, trim, or grow the store, before a write
-   * to a thin blob fails with ENOSPC. The event is emitted once, and again only after 1.25 times `lowSpaceBytes` have been free. If
-   * the store is that full when it is opened, the event is emitted right after the opening.
+   * Fewer than `lowSpaceBytes` bytes are free. Allocations of all threads count. Delete blobs, trim, or grow the store,
+   * before a write to a thin blob fails with ENOSPC. The event is emitted once, and again only after 1.25 times
+   * `lowSpaceBytes` have been free. If the store is that full when it is opened, the event is emitted right after the
+   * opening.
    *
-   * Listeners are called soon after the write that took the space, in another turn of the event loop. So a thread that fills a
-   * store by `…Sync` calls, without returning to its event loop, gets the event only afterwards. By the time of the event, concurrent
-   * writes may have begun that need more space than is left.
+   * Listeners are called soon after the write that took the space, in another turn of the event loop. So a thread that
+   * fills a store by `…Sync` calls, without returning to its event loop, gets the event only afterwards. By the time of
+   * the event, concurrent writes may have begun that need more space than is left.
    */
   readonly 'low-space': [lowSpace: LowSpace];
   /**
-   * An I/O worker of a store with `threads` has died. Its requests under way have failed with EIO, whether or not they were carried
-   * out. A new worker is started at once. If that fails, because the device cannot be opened or no thread can be started, it is
-   * tried again after 50 ms, then after increasing pauses of up to two seconds, as long as the store is open.
+   * An I/O worker of a store with `threads` has died. Its requests under way have failed with EIO, whether or not they
+   * were carried out. A new worker is started at once. If that fails, because the device cannot be opened or no thread
+   * can be started, it is tried again after 50 ms, then after increasing pauses of up to two seconds, as long as the
+   * store is open.
    *
-   * When no worker is left, promise-form reads and writes wait for the first attempt. If it fails, they fail with EIO, with the reason
-   * in the message, until a worker runs again. Everything else continues to work, including `…Sync` calls and attached threads.
+   * When no worker is left, promise-form reads and writes wait for the first attempt. If it fails, they fail with EIO,
+   * with the reason in the message, until a worker runs again. Everything else continues to work, including `…Sync`
+   * calls and attached threads.
    */
   readonly 'worker-lost': [lost: WorkerLost];
   /** A new I/O worker has replaced one that died. */
@@ -201,8 +215,8 @@ export interface StoreEvents {
 }
 
 /**
- * A blob that could not be read when the store was opened, with the reason. Or a damaged page whose blob is not known, with the id
- * of the blob that would begin on this page.
+ * A blob that could not be read when the store was opened, with the reason. Or a damaged page whose blob is not known,
+ * with the id of the blob that would begin on this page.
  */
 export interface Damage {
   readonly id: bigint;
@@ -212,31 +226,35 @@ export interface Damage {
 /**
  * The engine below the API, which counts in clusters and io units.
  *
- * I/O through the engine and through the API can be mixed, with one exception: while an unaligned write of the API is under way, the
- * engine must not write to the same io unit, and vice versa. Create, delete, rename and snapshot blobs only through the API, because
- * it does not notice changes that are made through the engine.
+ * I/O through the engine and through the API can be mixed, with one exception: while an unaligned write of the API is
+ * under way, the engine must not write to the same io unit, and vice versa. Create, delete, rename and snapshot blobs
+ * only through the API, because it does not notice changes that are made through the engine.
  */
 export interface Engine {
   readonly blobstore: Blobstore;
-  /** A channel of the calling thread, separate from the one of the API. Opened at its first use, and closed with the store. */
+  /**
+   * A channel of the calling thread, separate from the one of the API. Opened at its first use, and closed with the
+   * store.
+   */
   readonly channel: Channel;
 }
 
 /**
  * An open store.
  *
- * Metadata operations on the same blob run one after another; those on different blobs run concurrently. All methods must be called on
- * the thread that opened the store. They fail with EBADF if the store is closed, and with EIO if the device fails.
+ * Metadata operations on the same blob run one after another; those on different blobs run concurrently. All methods
+ * must be called on the thread that opened the store. They fail with EBADF if the store is closed, and with EIO if the
+ * device fails.
  *
- * A store is an `EventEmitter` of Node.js: use `store.on`, or `events.once(store, 'low-space')`. To listen for an unknown event is
- * EINVAL.
+ * A store is an `EventEmitter` of Node.js: use `store.on`, or `events.once(store, 'low-space')`. To listen for an
+ * unknown event is EINVAL.
  */
 export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
   readonly isClosed: boolean;
   /**
-   * Blobs that were damaged when the store was opened, and were set aside. Also blobs that could not be opened for another reason: the
-   * device of an external snapshot is missing, or they need a newer version. `blobs` does not list them, and their clusters stay
-   * reserved.
+   * Blobs that were damaged when the store was opened, and were set aside. Also blobs that could not be opened for
+   * another reason: the device of an external snapshot is missing, or they need a newer version. `blobs` does not list
+   * them, and their clusters stay reserved.
    */
   readonly damaged: readonly Damage[];
   /** Throws ENOTSUP in a store with `threads`, because its engine runs on another thread. */
@@ -244,7 +262,8 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
 
   /**
    * Creates a blob and opens it. It is on disk when the promise resolves.
-   * @throws EINVAL invalid options; EEXIST another blob has the name; ENOSPC too few free clusters; ENOMEM no free metadata page.
+   * @throws EINVAL invalid options; EEXIST another blob has the name; ENOSPC too few free clusters; ENOMEM no free
+   * metadata page.
    */
   create(options?: CreateBlobOptions): Promise<Blob>;
   /**
@@ -253,17 +272,20 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    */
   open(blob: BlobAddress, options?: OpenBlobOptions): Promise<Blob>;
   /**
-   * Same as `open`, but blocks the calling thread. The `…Sync` forms of a store fail with EBUSY if they would have to wait for another
-   * operation of this same thread. They fail with ENOTSUP on an asynchronous device, and in a store with `threads`.
+   * Same as `open`, but blocks the calling thread. The `…Sync` forms of a store fail with EBUSY if they would have to
+   * wait for another operation of this same thread. They fail with ENOTSUP on an asynchronous device, and in a store
+   * with `threads`.
    */
   openSync(blob: BlobAddress, options?: OpenBlobOptions): Blob;
   /**
-   * Deletes a blob. If it is a snapshot with one clone, the clone takes over its clusters. After a device error, call it again to
-   * continue the deletion.
+   * Deletes a blob. If it is a snapshot with one clone, the clone takes over its clusters. After a device error, call
+   * it again to continue the deletion.
    * @throws ENOENT there is no such blob; EBUSY it has open handles, or more than one clone.
    */
   delete(blob: BlobAddress): Promise<void>;
-  /** Returns all blobs in the order of their ids. A blob that is created or deleted meanwhile may be included or not. */
+  /**
+   * Returns all blobs in the order of their ids. A blob that is created or deleted meanwhile may be included or not.
+   */
   blobs(): Promise<BlobInfo[]>;
 
   /** Returns the sizes of the store, and how much is free. */
@@ -271,7 +293,8 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
   /** Returns the id of the super blob, the one that users of the store look at first. Undefined if none is set. */
   getSuperBlob(): Promise<bigint | undefined>;
   /**
-   * Sets the super blob; undefined: none. The change is on disk when the promise resolves. Throws ENOENT if there is no such blob.
+   * Sets the super blob; undefined: none. The change is on disk when the promise resolves. Throws ENOENT if there is no
+   * such blob.
    */
   setSuperBlob(blob: BlobAddress | undefined): Promise<void>;
   /**
@@ -280,32 +303,39 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    */
   grow(): Promise<void>;
   /**
-   * Makes all acknowledged changes durable. This includes blobs of a thread that has ended, if their metadata could not be written
-   * at that time. Tries all blobs, then throws the first error (EIO, ENOSPC).
+   * Makes all acknowledged changes durable. This includes blobs of a thread that has ended, if their metadata could not
+   * be written at that time. Tries all blobs, then throws the first error (EIO, ENOSPC).
    */
   flush(): Promise<void>;
   /** Same as `flush`, but blocks the calling thread. */
   flushSync(): void;
-  /** Returns the metadata on disk as text. If a stream is given, the text is written there, and the stream is not ended. */
+  /**
+   * Returns the metadata on disk as text. If a stream is given, the text is written there, and the stream is not ended.
+   */
   dump(): Promise<string>;
   dump(to: Writable): Promise<void>;
 
   /**
-   * Returns a handle by which other threads can `attach` to the store. It is small, and can be passed by `workerData` or `postMessage`
-   * any number of times. The metadata thread serves the attached threads. In a store without `threads` this is the calling thread,
-   * and its event loop must not be blocked. Throws ENOTSUP if the device is in memory that only one thread can reach.
+   * Returns a handle by which other threads can `attach` to the store. It is small, and can be passed by `workerData`
+   * or `postMessage` any number of times. The metadata thread serves the attached threads. In a store without `threads`
+   * this is the calling thread, and its event loop must not be blocked. Throws ENOTSUP if the device is in memory that
+   * only one thread can reach.
    */
   share(): StoreHandle;
 
   /** Returns zeroed shared memory that transfers need not copy. `bytes` is from 1. */
   allocate(bytes: number): Uint8Array;
-  /** Releases memory from `allocate`, so that it can be allocated again. Optional, but the fastest kind of memory is limited. */
+  /**
+   * Releases memory from `allocate`, so that it can be allocated again. Optional, but the fastest kind of memory is
+   * limited.
+   */
   release(buffer: Uint8Array): void;
 
   /**
-   * Waits for operations under way, closes all handles, and marks the store as clean. A second call returns the same result.
-   * @throws EBUSY blobs that were opened through `engine` are still open; then the store stays open. After any other error the store
-   * is closed, and the next open recovers it.
+   * Waits for operations under way, closes all handles, and marks the store as clean. A second call returns the same
+   * result.
+   * @throws EBUSY blobs that were opened through `engine` are still open; then the store stays open. After any other
+   * error the store is closed, and the next open recovers it.
    */
   close(): Promise<void>;
   /** Closes the store, and erases it from the device. Throws the same errors as `close`. */
