@@ -6,7 +6,7 @@
  */
 export const asyncDispose: typeof Symbol.asyncDispose = provide('asyncDispose') as typeof Symbol.asyncDispose;
 
-// The code that TypeScript compiles from `await using` looks up both keys before it reports that a value is not disposable.
+// Compiled `await using` looks up both keys before it reports that a value is not disposable.
 provide('dispose');
 
 function provide(name: 'asyncDispose' | 'dispose'): symbol {
