@@ -17,9 +17,7 @@ export type XattrValues = Readonly<Record<string, string | Uint8Array>>;
 
 /** Options of a new snapshot or clone. */
 export interface DerivedBlobOptions {
-  /**
-   * The name of the new blob, by which the store opens it. EEXIST if another blob of the store has it.
-   */
+  /** The name of the new blob, by which the store opens it. EEXIST if another blob of the store has it. */
   readonly name?: string;
   /** The xattrs of the new blob. */
   readonly xattrs?: XattrValues;
@@ -141,9 +139,9 @@ export interface Blob extends AsyncDisposable {
   /** Makes a range of bytes read as zeroes, and allocates its clusters. Throws the same errors as `write`. */
   writeZeroes(offset: number, length: number): Promise<void>;
   /**
-   * Makes the allocated clusters in a range read as zeroes. Frees whole clusters, unless data of a parent would then be
-   * visible in their place. Clusters that are not allocated stay as they are: there a clone still reads its snapshot's
-   * data. Throws the same errors as `write`.
+   * Makes those bytes of a range read as zeroes whose clusters the blob itself has allocated. Frees whole clusters,
+   * unless data of a parent would then be visible in their place. Clusters that are not allocated stay as they are:
+   * there a clone still reads its snapshot's data. Throws the same errors as `write`.
    */
   trim(offset: number, length: number): Promise<void>;
 

@@ -36,8 +36,8 @@ interface CommonOptions {
    */
   readonly threads?: number;
   /**
-   * The type of the store, up to 16 bytes. `openStore` fails with ENXIO if the store has another type. Default: any
-   * type.
+   * The type of the store, up to 16 bytes. `createStore` writes it; default: empty. `openStore` fails with ENXIO if the
+   * store has another type; default: any type.
    */
   readonly bstype?: string | Uint8Array;
   /** What survives a crash: see `Durability`. Default: 'power-loss'. */
@@ -54,8 +54,8 @@ interface CommonOptions {
    */
   readonly lowSpaceBytes?: number;
   /**
-   * The interval of automatic syncs, in milliseconds, up to 2^31 - 1. A sync happens only if something is unsynced. 0:
-   * never.
+   * The interval of automatic syncs, in milliseconds, up to 2^31 - 1; 0: never. A sync happens only if something is
+   * unsynced.
    *
    * Default: 5000 with 'power-loss' durability on a device that does not name the owner of its cache
    * (`BlockDevice.cacheOwner`). There a killed process loses first writes to clusters since the last sync. In all other
@@ -196,7 +196,7 @@ export interface StoreEvents {
    *
    * Listeners are called soon after the write that took the space, in another turn of the event loop. So a thread that
    * fills a store by `…Sync` calls, without returning to its event loop, gets the event only afterwards. By the time of
-   * the event, concurrent writes may have begun that need more space than is left.
+   * the event, concurrent writes may have begun that together need more space than is left.
    */
   readonly 'low-space': [lowSpace: LowSpace];
   /**
