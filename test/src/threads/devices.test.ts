@@ -111,7 +111,7 @@ describe('external snapshots of a store with threads', () => {
     const blob = await store.create({ sizeBytes: 4 * CLUSTER, externalSnapshotId: 'it' });
     await blob.close();
     await expectCode(store.open(blob.id), 'ENOENT', /no such image/);
-    await expectCode(store.open(blob.id), 'ENOTSUP', /one thread's own/);
+    await expectCode(store.open(blob.id), 'ENOTSUP', /can be used by one thread only/);
     const without = await store.open(blob.id);
     await expectCode(without.read(0, 1), 'EIO');
   });

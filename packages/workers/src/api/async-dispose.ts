@@ -1,9 +1,12 @@
-/** `Symbol.asyncDispose` on every version of Node 20: the first ones do not have it. */
+/** `Symbol.asyncDispose` for every version of Node 20: the first ones do not have it. */
 
-/** The key of `await using`; made if this Node.js has none, so that compiled `await using` finds the same one. */
+/**
+ * The key of `await using`. Defined here if this Node.js does not have it, so that compiled `await using` finds the
+ * same key.
+ */
 export const asyncDispose: typeof Symbol.asyncDispose = provide('asyncDispose') as typeof Symbol.asyncDispose;
 
-// TypeScript's `await using` looks for both before it decides that there is nothing to dispose of.
+// Compiled `await using` looks up both keys before it reports that a value is not disposable.
 provide('dispose');
 
 function provide(name: 'asyncDispose' | 'dispose'): symbol {

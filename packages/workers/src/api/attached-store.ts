@@ -1,46 +1,53 @@
-/** A store that is open on another thread, as a thread sees it that has attached. */
+/** The API of a thread that has attached to a store which is open on another thread. */
 
 import type { BlobRef, Channel } from '@blobyard/core';
 import type { Blob } from './blob.js';
 import type { BlobAddress, CreateBlobOptions, OpenBlobOptions, Store } from './store.js';
 
 /**
- * A blob, open on a thread that is attached to its store. Writes of different bytes of one io unit never disturb each other as long
- * as they are made by the same thread; threads that share an io unit have to agree between themselves. What other threads do to the
- * blob (resizes, snapshots, closing) holds here from the moment at which it was done; `name` is as this thread was told last.
+ * A blob that is open on an attached thread.
  *
- * `close` and `closeSync` give the blob back. When the device fails (EIO, ENOSPC) it is still this thread's, and a second call, or
- * `detach`, tries again. EIO also when the store has failed.
+ * Writes to different bytes of one io unit are safe if the same thread makes them. Threads that write to the same io
+ * unit must coordinate between themselves. Changes that other threads make to the blob (resizes, snapshots, closing)
+ * take effect here at once. Only `name` may be out of date: it is the name that this thread was told last.
+ *
+ * `close` and `closeSync` release the blob. If they fail with EIO or ENOSPC because of the device, the blob stays open
+ * on this thread: call them again, or call `detach`. They also fail with EIO if the store has failed.
  */
 export interface AttachedBlob extends Blob, BlobRef {}
 
 /**
- * A thread's way into a store that is open on another thread: a `Store`, whose metadata that thread has. All methods belong to the
- * thread that attached. `destroy` and `engine` are ENOTSUP: the store is its opener's. The `…Sync` forms fail with EBUSY where the
- * answer would have to wait for operations in promise form of this same thread. No events come here: listen on the thread that opened the store.
+ * The `Store` of a thread that has attached to a store which is open on another thread. The metadata stays on the
+ * metadata thread of that store. All methods must be called on the thread that attached.
+ *
+ * `destroy` and `engine` fail with ENOTSUP: only the thread that opened the store has them. The `…Sync` forms fail with
+ * EBUSY if they would have to wait for promise-form operations of this same thread. An attached store emits no events:
+ * listen on the thread that opened the store.
  */
 export interface AttachedStore extends Store {
-  /** The engine's own channel of this thread, in io units; any `AttachedBlob` is a blob for it. */
+  /** The engine's channel of this thread. Offsets and counts are io units. It takes any `AttachedBlob` as a blob. */
   readonly channel: Channel;
-  /** True once `detach` was called: nothing new begins. */
+  /** True once `detach` was called. No new operation can begin. */
   readonly isDetached: boolean;
-  /** Bytes of an io unit: reads and writes of whole ones take no detour. */
+  /** Bytes of an io unit. Reads and writes of whole io units are fastest. */
   readonly ioUnitBytes: number;
+  /** Bytes of a cluster. */
   readonly clusterSizeBytes: number;
 
   create(options?: CreateBlobOptions): Promise<AttachedBlob>;
   open(blob: BlobAddress, options?: OpenBlobOptions): Promise<AttachedBlob>;
   openSync(blob: BlobAddress, options?: OpenBlobOptions): AttachedBlob;
-  /** As `openSync`. */
+  /** Same as `openSync`. */
   blob(id: bigint): AttachedBlob;
 
   /**
-   * Closes the blobs, waits for what is under way, and lets go of the store; once that is done a second call answers as the first.
-   * A thread that ends without it is detached all the same, once it has ended.
-   * @throws what closing the blobs throws (EIO, ENOSPC), and closing the device; all blobs have been tried then, nothing new
-   * begins, and a second call goes on. When the store has failed while blobs were open: EIO, though all is let go.
+   * Closes the blobs of this thread, waits for operations under way, and detaches from the store. After a success,
+   * further calls do nothing. A thread that ends without calling `detach` is detached after it has ended.
+   * @throws the error of closing a blob (EIO, ENOSPC), or of closing the device. By then all blobs have been tried, no
+   * new operation can begin, and a second call continues. EIO if the store has failed while blobs were open; everything
+   * is released even so.
    */
   detach(): Promise<void>;
-  /** As `detach`; the store stays open. */
+  /** Same as `detach`. The store itself stays open. */
   close(): Promise<void>;
 }

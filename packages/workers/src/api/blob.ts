@@ -1,10 +1,10 @@
 /**
- * A blob as its users see it: bytes, streams, snapshots, xattrs. Where a blob lives (on this thread or behind others) is
- * another matter: each mode of a store brings its own implementation of these interfaces.
+ * The API of a blob: bytes, streams, snapshots, xattrs. It is the same in each mode of a store: with all work on the
+ * calling thread, with I/O threads, and on an attached thread.
  *
- * What holds for all methods: offsets and lengths are bytes, whole numbers from 0; they need no alignment, but whole io
- * units are fastest. Errors are `BlobstoreError`s: EINVAL for arguments that cannot be, EBADF once the handle or its store
- * is closed, EIO of the device. A handle belongs to the thread that opened it.
+ * For all methods: offsets and lengths are bytes, whole numbers from 0. They need no alignment, but whole io units are
+ * fastest. Errors are `BlobstoreError`s: EINVAL for invalid arguments, EBADF if the handle or its store is closed, EIO
+ * if the device fails. A handle may be used only on the thread that opened it.
  */
 
 import type { Readable, Writable } from 'node:stream';
@@ -12,128 +12,143 @@ import type { BlockDevice, ClearMethod, Blob as EngineBlob } from '@blobyard/cor
 import type { DeviceSpec } from '@blobyard/io';
 import type { CopyOptions, LongWorkOptions } from './long-work.js';
 
-/** Values of xattrs by name; text is kept as UTF-8. */
+/** Values of xattrs by name. Text is stored as UTF-8. */
 export type XattrValues = Readonly<Record<string, string | Uint8Array>>;
 
-/** What a new snapshot or clone is given. */
+/** Options of a new snapshot or clone. */
 export interface DerivedBlobOptions {
-  /** A name by which the store opens it; no other blob of the store may have it (EEXIST). */
+  /** The name of the new blob, by which the store opens it. EEXIST if another blob of the store has it. */
   readonly name?: string;
+  /** The xattrs of the new blob. */
   readonly xattrs?: XattrValues;
 }
 
-/** What is known about a blob at one moment. */
+/** The state of a blob at one moment. */
 export interface BlobInfo {
   readonly id: bigint;
   readonly name: string | undefined;
   readonly sizeBytes: number;
-  /** Bytes of clusters that the blob has itself; what it reads through to belongs to others. */
+  /** Bytes of the clusters that the blob itself has allocated. Clusters that it reads from a parent do not count. */
   readonly allocatedBytes: number;
-  /** Takes clusters when they are first written. */
+  /** True if the blob allocates each cluster when it is first written. */
   readonly thin: boolean;
   readonly readOnly: boolean;
-  /** Others are clones of it, or were since the store was opened. */
+  /** True if the blob has clones, or has had some since the store was opened. */
   readonly snapshot: boolean;
-  /** Reads through to a snapshot, of this store or from outside. */
+  /** True if the blob is a clone of a snapshot of this store, or of an external snapshot. */
   readonly clone: boolean;
-  /** The snapshot of this store that it is a clone of. */
+  /** The id of the snapshot of this store that it is a clone of. Undefined if there is none. */
   readonly parentId: bigint | undefined;
-  /** Its clones, in the order in which they became so. */
+  /** The ids of its clones, in the order in which they became clones of it. */
   readonly clones: readonly bigint[];
-  /** The id of the snapshot outside the store that it is a clone of. */
+  /** The id of the external snapshot that it is a clone of. Undefined if there is none. */
   readonly externalSnapshotId: Uint8Array | undefined;
-  /** How the clusters that it gives back are cleared. */
+  /** How clusters that the blob frees are cleared. */
   readonly clearMethod: ClearMethod;
 }
 
 export interface ReadStreamOptions {
-  /** First byte; 0 unless given. */
+  /** Offset of the first byte, from 0 to the blob's size. Default: 0. */
   readonly start?: number;
-  /** Last byte, itself included, as in Node's `fs`; the blob's last unless given. */
+  /** Offset of the last byte, inclusive, as in Node's `fs`. Default: the last byte of the blob. */
   readonly end?: number;
-  /** Bytes that are read at once and ahead, from 1; 256 KiB unless given. */
+  /** Bytes of one read, and of read-ahead, from 1 to 2^30. Default: 256 KiB. */
   readonly highWaterMark?: number;
-  /** Destroys the stream. */
+  /** Destroys the stream when it is aborted. */
   readonly signal?: AbortSignal;
 }
 
 export interface WriteStreamOptions {
-  /** Where the first byte goes; 0 unless given. */
+  /** Offset of the first byte, from 0 to the blob's size. Default: 0. */
   readonly start?: number;
-  /** Bytes that are kept waiting before `write` answers false, from 1; 256 KiB unless given. */
+  /** Bytes that are buffered before `write` returns false, from 1 to 2^30. Default: 256 KiB. */
   readonly highWaterMark?: number;
-  /** Makes everything durable before the stream finishes. False unless given. */
+  /** True: the stream flushes the blob before it finishes, so that all data is durable. Default: false. */
   readonly flush?: boolean;
-  /** Destroys the stream. */
+  /** Destroys the stream when it is aborted. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * The xattrs of a blob. Names are text, not empty and without a zero character; values are bytes, and text on request. Name
- * and value together have at most `XATTR_BYTES_MAX` bytes (EINVAL). What changes is on disk when the promise resolves;
- * when it rejects, nothing has changed. The xattr `name` is the blob's name, unique in its store (EEXIST).
+ * The xattrs of a blob.
  *
- * In an lvolstore of SPDK's (a store of type LVOLSTORE) `name` and `uuid` are C strings. Text is given and got without the zero byte,
- * bytes have it: a name 64 of them at most. A blob's name cannot be taken away there, and a uuid must be one (EINVAL).
+ * Names are text, not empty and without a zero character. Values are bytes; text is stored as UTF-8. Name and value
+ * together have at most `XATTR_BYTES_MAX` bytes (EINVAL). A change is on disk when its promise resolves; if the promise
+ * rejects, nothing has changed. The xattr `name` is the name of the blob, which is unique in its store (EEXIST).
+ *
+ * In an lvolstore of SPDK (a store of type LVOLSTORE) `name` and `uuid` are C strings on disk. As text they are set and
+ * returned without the final zero byte; as bytes they include it, and a name has at most 64 bytes. There the name of a
+ * blob cannot be deleted, and `uuid` must be a valid UUID (EINVAL).
  */
 export interface Xattrs {
-  /** The value; undefined when there is no such xattr. */
+  /** Returns the value, or undefined if there is no such xattr. */
   get(name: string): Promise<Uint8Array | undefined>;
-  /** The value read as UTF-8; undefined when there is no such xattr. */
+  /** Returns the value decoded as UTF-8, or undefined if there is no such xattr. */
   getText(name: string): Promise<string | undefined>;
-  /** Throws EPERM when the blob is read-only, EEXIST for a name that is taken, ENOSPC without room in the metadata. */
+  /**
+   * Sets an xattr.
+   * @throws EPERM the blob is read-only; EEXIST another blob has this name; ENOSPC no room in the metadata.
+   */
   set(name: string, value: string | Uint8Array): Promise<void>;
-  /** Sets several at the price of one; all or none. Throws as `set`. */
+  /** Sets several xattrs, either all or none, at the cost of setting one. Throws the same errors as `set`. */
   setAll(values: XattrValues): Promise<void>;
-  /** Answers whether it was there. Throws EPERM when the blob is read-only. */
+  /** Deletes an xattr. Returns false if there was none. Throws EPERM if the blob is read-only. */
   delete(name: string): Promise<boolean>;
-  /** Names in the order in which they were first set. */
+  /** Returns the names, in the order in which they were first set. */
   list(): Promise<string[]>;
 }
 
+/** An open blob. Each `open` returns a handle of its own. */
 export interface Blob extends AsyncDisposable {
   readonly id: bigint;
   readonly name: string | undefined;
-  /** Bytes in the blob now: whole clusters. */
+  /** The size of the blob now, in bytes; a whole number of clusters. */
   readonly sizeBytes: number;
-  /** The snapshot of this store that this blob is a clone of; undefined when there is none. */
+  /** The id of the snapshot of this store that this blob is a clone of. Undefined if there is none. */
   readonly parent: bigint | undefined;
   readonly isReadOnly: boolean;
   readonly isClosed: boolean;
   readonly xattrs: Xattrs;
-  /** The engine's own blob, for its API in clusters and io units; see `Store.engine`. Throws EBADF when closed. */
+  /** The engine's blob, whose API counts in clusters and io units (see `Store.engine`). Throws EBADF when closed. */
   readonly engine: EngineBlob;
 
+  /** Returns the state of the blob. */
   info(): Promise<BlobInfo>;
-  /** Ids of the blob's clones, in the order in which they became so. */
+  /** Returns the ids of the blob's clones, in the order in which they became clones of it. */
   clones(): Promise<readonly bigint[]>;
 
-  /** Reads `length` bytes into a new array. Throws EINVAL past the blob's end, ENOMEM when there is no such array. */
+  /**
+   * Reads `length` bytes into a new array.
+   * @throws EINVAL past the end of the blob; ENOMEM no array of this length can be allocated.
+   */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Fills an array, in whatever memory it is, and answers it. */
+  /** Reads into an array until it is full, and returns it. Its memory may be of any kind, shared or not. */
   read(offset: number, into: Uint8Array): Promise<Uint8Array>;
-  /** Fills arrays one after another. */
+  /** Reads consecutive bytes into several arrays, in their order. */
   readv(offset: number, into: readonly Uint8Array[]): Promise<void>;
   /**
-   * Writes all of `data`, which must not change until the promise resolves. Writes to different bytes never disturb each
-   * other, however close they are; of writes to the same bytes at once either may win, cluster by cluster, or in parts of one
-   * where clusters have more than 2 MiB. Throws EINVAL past the blob's end, EPERM read-only, ENOSPC when a thin blob gets no
-   * cluster.
+   * Writes all of `data`. The array must not change until the promise resolves.
+   *
+   * Concurrent writes to different bytes are safe, even within one io unit. If concurrent writes overlap, either may
+   * win. The winner can differ from cluster to cluster, and within a cluster of more than 2 MiB.
+   * @throws EINVAL past the end of the blob; EPERM the blob is read-only; ENOSPC no free cluster for a thin blob.
    */
   write(data: Uint8Array, offset: number): Promise<void>;
-  /** Writes arrays one after another; otherwise as `write`. */
+  /** Writes several arrays to consecutive bytes, in their order. Otherwise the same as `write`. */
   writev(data: readonly Uint8Array[], offset: number): Promise<void>;
-  /** Makes bytes read as zeroes; the clusters are allocated. Throws as `write`. */
+  /** Makes a range of bytes read as zeroes, and allocates its clusters. Throws the same errors as `write`. */
   writeZeroes(offset: number, length: number): Promise<void>;
   /**
-   * Makes bytes of allocated clusters read as zeroes, and gives whole clusters back where nothing behind the blob would
-   * show through. What is not allocated stays as it is: a clone goes on showing its snapshot there. Throws as `write`.
+   * Makes those bytes of a range read as zeroes whose clusters the blob itself has allocated. Frees whole clusters,
+   * unless data of a parent would then be visible in their place. Clusters that are not allocated stay as they are:
+   * there a clone still reads its snapshot's data. Throws the same errors as `write`.
    */
   trim(offset: number, length: number): Promise<void>;
 
   /**
-   * As `read`, on the calling thread, with no promise. The `…Sync` forms need a device that is synchronous (ENOTSUP), and
-   * fail with EBUSY where they would have to wait for something that this same thread is doing.
+   * Same as `read`, but synchronous. The `…Sync` forms block the calling thread until they are done. They fail with
+   * ENOTSUP on an asynchronous device, and with EBUSY if they would have to wait for another operation of this same
+   * thread.
    */
   readSync(offset: number, length: number): Uint8Array;
   readSync(offset: number, into: Uint8Array): Uint8Array;
@@ -143,57 +158,72 @@ export interface Blob extends AsyncDisposable {
   writeZeroesSync(offset: number, length: number): void;
   trimSync(offset: number, length: number): void;
 
+  /** Returns a stream that reads a range of the blob. Throws EINVAL for invalid options. */
   createReadStream(options?: ReadStreamOptions): Readable;
+  /** Returns a stream that writes to the blob. It does not make the blob larger. Throws EINVAL for invalid options. */
   createWriteStream(options?: WriteStreamOptions): Writable;
 
-  /** The first byte from `offset` on that lies in a cluster the blob has itself; undefined when there is none. */
+  /**
+   * Returns the first offset, from `offset` on, in a cluster that the blob itself has allocated. Undefined if there is
+   * none.
+   */
   nextData(offset: number): number | undefined;
-  /** The first byte from `offset` on that lies in no cluster of the blob's own; undefined when there is none. */
+  /**
+   * Returns the first offset, from `offset` on, in a cluster that the blob itself has not allocated. Undefined if there
+   * is none.
+   */
   nextHole(offset: number): number | undefined;
 
   /**
-   * Makes a read-only copy of the blob as it is now, at no cost for data, and opens it; this blob is its clone from then on.
-   * Writes go on meanwhile: those that were answered before are in it. Throws EINVAL when the blob is read-only, EEXIST,
-   * ENOMEM and ENOSPC without room in the metadata.
+   * Creates a read-only copy of the blob's current state, without copying data, and opens it. This blob is then a clone
+   * of the snapshot. Writes may continue meanwhile; the snapshot contains those that were acknowledged before the call.
+   * @throws EINVAL the blob is read-only; EEXIST another blob has the name; ENOMEM, ENOSPC no room in the metadata.
    */
   snapshot(options?: DerivedBlobOptions): Promise<Blob>;
-  /** Makes a writable blob that begins as this read-only one, and opens it. Throws EINVAL when this one can be written. */
+  /**
+   * Creates a writable blob that starts with the content of this read-only one, and opens it. Throws EINVAL if this
+   * blob is writable.
+   */
   clone(options?: DerivedBlobOptions): Promise<Blob>;
-  /** Gives a thin blob all of its clusters, so that it depends on nothing. Throws ENOSPC when there are not enough. */
+  /**
+   * Allocates all clusters of a thin blob, so that it no longer depends on a parent. Throws ENOSPC if too few are free.
+   */
   inflate(options?: LongWorkOptions): Promise<void>;
   /**
-   * Copies what the parent has into this clone, which then depends on its parent's parent, if on anything. Throws EINVAL when
-   * this is no clone, ENOENT when its parent is the clone of an external snapshot: then only `inflate` helps.
+   * Copies the clusters that the parent has into this clone. The clone then depends on its parent's parent, or on
+   * nothing.
+   * @throws EINVAL this blob is not a clone; ENOENT its parent is a clone of an external snapshot: use `inflate`.
    */
   decouple(options?: LongWorkOptions): Promise<void>;
   /**
-   * Copies the clusters that this read-only blob has itself to their places on another device, durably, and answers how many
-   * bytes that were. A device that is given by its spec is opened, and closed again. Throws EPERM when the blob can be
-   * written, EINVAL when the device does not fit, EEXIST when it holds a store: also one that was copied there before, as what a
-   * blob has in it. Then `overwrite` is what lets another copy follow.
+   * Copies the clusters that this read-only blob itself has to the same offsets of another device, makes them durable,
+   * and returns the number of bytes copied. A device that is given by its spec is opened, and closed afterwards.
+   * @throws EPERM the blob is writable; EINVAL the device does not fit; EEXIST the device holds a store, including one
+   * that an earlier copy wrote there as the content of a blob. `overwrite: true` permits the copy in this case.
    */
   copyTo(device: DeviceSpec | BlockDevice, options?: CopyOptions): Promise<number>;
   /**
-   * Makes the blob as long as `bytes`, rounded up to whole clusters. New bytes read as zeroes; in a clone that was made shorter
-   * before, as its snapshot has them. Throws EPERM read-only, ENOSPC when a thick blob does not fit.
+   * Changes the size of the blob to `bytes`, rounded up to whole clusters. New bytes read as zeroes, except in a clone
+   * that was made smaller before: there they read as in its snapshot.
+   * @throws EPERM the blob is read-only; ENOSPC too few free clusters for a thick blob.
    */
   resize(bytes: number): Promise<void>;
-  /** Makes the blob read-only for good. Once is enough. */
+  /** Makes the blob read-only. This cannot be undone. Does nothing if it is read-only already. */
   setReadOnly(): Promise<void>;
-  /** Writes what the disk does not have yet of the blob's metadata: for a thin blob, where its new clusters are. */
+  /** Writes changed metadata of the blob to the disk. For a thin blob this includes the map of its new clusters. */
   sync(): Promise<void>;
-  /** Makes everything durable that was acknowledged for this blob. */
+  /** Makes all acknowledged changes of this blob durable: data and metadata. */
   flush(): Promise<void>;
-  /** As `sync`, stopping the thread meanwhile. See `Store.openSync`. */
+  /** Same as `sync`, but blocks the calling thread. For errors see `Store.openSync`. */
   syncSync(): void;
-  /** As `flush`, stopping the thread meanwhile. */
+  /** Same as `flush`, but blocks the calling thread. For errors see `Store.openSync`. */
   flushSync(): void;
 
   /**
-   * Ends the handle: new calls fail with EBADF, those under way are waited for. A second call answers as the first. When it
-   * fails (EIO, ENOSPC writing metadata), call it again once there is a chance that it works.
+   * Closes the handle: new calls fail with EBADF, and calls under way are waited for. A second call returns the same
+   * result. If closing fails (EIO, ENOSPC when metadata is written), it can be called again once the cause is removed.
    */
   close(): Promise<void>;
-  /** As `close`, stopping the thread meanwhile. EBUSY while calls of the handle are under way. */
+  /** Same as `close`, but blocks the calling thread. EBUSY while calls of this handle are under way. */
   closeSync(): void;
 }

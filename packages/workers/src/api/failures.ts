@@ -1,19 +1,20 @@
-/** Whatever goes wrong reaches the user as a `BlobstoreError`; only our own bugs do not. */
+/** Errors of the API. Users get only `BlobstoreError`s; any other error is a bug of this project. */
 
 import { BlobstoreError } from '@blobyard/core';
 
 export { coded } from '@blobyard/core';
 
+/** Returns the error of an operation that its signal has aborted: ECANCELED, with the reason as its cause. */
 export function aborted(reason: unknown): BlobstoreError {
   return new BlobstoreError('ECANCELED', 'the operation was aborted by its signal', { cause: reason });
 }
 
-/** ECANCELED when the signal says so already. */
+/** Throws ECANCELED if the signal is aborted already. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw aborted(signal.reason);
 }
 
-/** Runs a user's callback; what it throws becomes ECANCELED, with that as its cause. */
+/** Calls a user's callback. If it throws, throws ECANCELED with that error as the cause. */
 export function callUser<T extends unknown[]>(name: string, callback: (...given: T) => void, ...given: T): void {
   try {
     callback(...given);

@@ -1,6 +1,6 @@
-/** How a caller follows long work, and ends it. */
+/** Options to follow and to abort long operations. */
 
-/** How far long work has come, in bytes of data. */
+/** The progress of a long operation, in bytes of data. */
 export interface Progress {
   readonly doneBytes: number;
   readonly totalBytes: number;
@@ -8,15 +8,18 @@ export interface Progress {
 
 export interface LongWorkOptions {
   /**
-   * Ends the work: it fails with ECANCELED at its next cluster, or at once while it waits for its turn. What was done
-   * until then stays, and the blob is as usable as before.
+   * Aborts the operation: it fails with ECANCELED before its next cluster, or at once if it has not started yet because
+   * it waits for other operations. What was done until then stays, and the blob remains usable.
    */
   readonly signal?: AbortSignal;
-  /** Called on the calling thread after each cluster. What it throws ends the work (ECANCELED, with it as `cause`). */
+  /**
+   * Called on the calling thread after each cluster. If it throws, the operation fails with ECANCELED and that error as
+   * `cause`.
+   */
   readonly onProgress?: (progress: Progress) => void;
 }
 
 export interface CopyOptions extends LongWorkOptions {
-  /** Copies also onto a device that holds a store, which is lost. False unless given: then that is EEXIST. */
+  /** True: also copies to a device that holds a store, which is lost. Default false: such a device is EEXIST. */
   readonly overwrite?: boolean;
 }

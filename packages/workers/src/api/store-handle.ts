@@ -1,24 +1,29 @@
-/** What a store gives to other threads, to attach by. */
+/** The handle by which other threads attach to a store. */
 
 import type { GeometryFields, SharedStoreBuffers, ThreadIdentity } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 
-/** Plain, cloneable any number of times, and small, since it shares memory. Its members are for `attach`. */
+/**
+ * The result of `Store.share`: a plain object, for `attach` on another thread. It can be cloned any number of times,
+ * and is small, because the memory in it is shared. Users need none of its members.
+ */
 export interface StoreHandle {
   readonly blobyard: 2;
-  /** Tells stores of a process apart. */
+  /** Distinguishes the stores of one process. */
   readonly name: string;
-  /** How each thread opens the device. */
+  /** The spec by which each thread opens the device. */
   readonly device: DeviceSpec;
-  /** Where each thread takes its share of the lock on the device's file; undefined when there is none. */
+  /**
+   * The range from which each thread takes its share of the lock on the device's file. Undefined if there is no lock.
+   */
   readonly shareWindow: number | undefined;
-  /** Who answers the mailboxes, as the system knows it. */
+  /** The thread that serves the mailboxes, as the operating system identifies it. */
   readonly metadataThread: ThreadIdentity;
   readonly geometry: GeometryFields;
-  /** Requests in promise form that a channel takes at once. */
+  /** The most promise-form requests that a channel takes at once. */
   readonly channelOpsMax: number;
   readonly buffers: SharedStoreBuffers;
   readonly mailboxes: SharedArrayBuffer;
-  /** As `Store.damaged`, as it can be posted. */
+  /** Same as `Store.damaged`, in a form that can be posted. */
   readonly damaged: readonly { readonly id: bigint; readonly error: unknown }[];
 }

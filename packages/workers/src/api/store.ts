@@ -1,4 +1,4 @@
-/** A store as its users see it, and the options by which it is made and opened. */
+/** The API of a store, and the options to create and to open one. */
 
 import type { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
@@ -7,70 +7,82 @@ import type { DeviceSpec } from '@blobyard/io';
 import type { Blob, BlobInfo, XattrValues } from './blob.js';
 import type { StoreHandle } from './store-handle.js';
 
-/** A blob, by its id or by its name. */
+/** Names a blob by its id or by its name. */
 export type BlobAddress = bigint | { readonly name: string };
 
-/** Which external snapshot is wanted. */
+/** The external snapshot that a clone needs. */
 export interface ExternalSnapshotWanted {
-  /** The clone that reads through to it. */
+  /** The id of the clone. */
   readonly blobId: bigint;
-  /** Its id, as given when the clone was created. */
+  /** The id of the external snapshot, as it was given when the clone was created. */
   readonly snapshotId: Uint8Array;
 }
 
-/** Finds the device of an external snapshot; null opens the clone without it (reads of it then fail with EIO). */
+/**
+ * Returns the device of an external snapshot. With null the clone is opened without the device, and reads that need the
+ * snapshot fail with EIO.
+ */
 export type FindExternalSnapshot = (
   wanted: ExternalSnapshotWanted,
 ) => DeviceSpec | BlockDevice | null | Promise<DeviceSpec | BlockDevice | null>;
 
 interface CommonOptions {
-  /** A device by its spec, which the store then opens and closes; or an open one, which stays its caller's to close. */
+  /** The device. One given by its spec is opened and closed by the store; an open one must be closed by the caller. */
   readonly device: DeviceSpec | BlockDevice;
   /**
-   * I/O threads that work for the store, up to 64, and one for its metadata beside them; 0, unless given: all work is done on
-   * the calling thread. With threads the device is opened in each of them: it is a spec, a `MemoryDevice` or a `FileDevice`
-   * (ENOTSUP), and so are the devices of external snapshots.
+   * The number of I/O threads, from 0 to 64. Default 0: all work is done on the calling thread. Otherwise there is one
+   * more thread, for the metadata, and each thread opens the device. So the device, and the devices of external
+   * snapshots, must be specs, `MemoryDevice`s or `FileDevice`s (ENOTSUP).
    */
   readonly threads?: number;
-  /** What the store is used for, up to 16 bytes. When opening: the type to expect (ENXIO); any, unless given. */
+  /**
+   * The type of the store, up to 16 bytes. `createStore` writes it; default: empty. `openStore` fails with ENXIO if the
+   * store has another type; default: any type.
+   */
   readonly bstype?: string | Uint8Array;
-  /** What survives what; 'power-loss' unless given. */
+  /** What survives a crash: see `Durability`. Default: 'power-loss'. */
   readonly durability?: Durability;
-  /** Without it, clones of external snapshots cannot be opened (ENOTSUP). */
+  /** Finds the devices of external snapshots. Without it, clones of external snapshots cannot be opened (ENOTSUP). */
   readonly openExternalSnapshot?: FindExternalSnapshot;
-  /** Whether a file given by its spec is locked against other users of the store; true unless given. */
+  /** Locks a file that is given by its spec, so that nobody else can open the store. Default: true. */
   readonly lock?: boolean;
-  /** Requests that the device is given at once, from 1 to 65536; more wait for their turn. 512 unless given. */
+  /** The most requests that the device gets at once, from 1 to 65536; further requests wait. Default: 512. */
   readonly requestsMax?: number;
   /**
-   * The store tells by its event `low-space` when less than so many bytes are free; 0: never. A twentieth of the store's bytes
-   * unless given.
+   * The store emits the event `low-space` when fewer bytes than this are free. 0: never. Default: a twentieth of the
+   * store's total bytes.
    */
   readonly lowSpaceBytes?: number;
   /**
-   * The store is synced by itself every so many milliseconds while something is unsynced; 0: never. Unless given: 5000 with 'power-loss'
-   * on a device that does not say who keeps what was written (`BlockDevice.cacheOwner`), where a killed process loses first writes of
-   * clusters since the last sync; never on others, which lose nothing by it. At most 2^31 - 1.
+   * The interval of automatic syncs, in milliseconds, up to 2^31 - 1; 0: never. A sync happens only if something is
+   * unsynced.
+   *
+   * Default: 5000 with 'power-loss' durability on a device that does not name the owner of its cache
+   * (`BlockDevice.cacheOwner`). There a killed process loses first writes to clusters since the last sync. In all other
+   * cases a killed process loses nothing, and the default is never.
    */
   readonly syncIntervalMs?: number;
-  /** Keeps the process alive while the store is open. Otherwise only what is under way does. False unless given. */
+  /** True: the open store keeps the process alive. Default false: only operations under way do. */
   readonly keepAlive?: boolean;
-  /** Ends the work with ECANCELED; a device that was opened for it is closed. */
+  /** Aborts the call with ECANCELED. If it opened the device, the device is closed again. */
   readonly signal?: AbortSignal;
 }
 
 export interface CreateStoreOptions extends CommonOptions {
-  /** Bytes of a cluster, a multiple of 4096 below 4 GiB; 1 MiB unless given. */
+  /** Bytes of a cluster, a multiple of 4096 below 4 GiB. Default: 1 MiB. */
   readonly clusterSizeBytes?: number;
-  /** Pages for metadata, from 1: each blob needs one or more. One for each cluster unless given. */
+  /** The number of metadata pages, from 1. Each blob needs at least one. Default: one for each cluster. */
   readonly mdPageCount?: number;
-  /** How the device is cleared at first; 'unmap' unless given. */
+  /** How the device is cleared. Default: 'unmap'. */
   readonly clearMethod?: 'unmap' | 'write_zeroes' | 'none';
-  /** Makes the store also where the device holds one, damaged or not, which is lost. False unless given: then that is EEXIST. */
+  /**
+   * True: creates the store even if the device holds one already, damaged or not; the old store is lost. Default false:
+   * such a device is EEXIST.
+   */
   readonly overwrite?: boolean;
 }
 
-/** A blob that was found while the store was opened. */
+/** A blob that is found while a store is opened. */
 export interface FoundBlob {
   readonly id: bigint;
   readonly name: string | undefined;
@@ -78,116 +90,133 @@ export interface FoundBlob {
 }
 
 export interface OpenStoreOptions extends CommonOptions {
-  /** Makes the store as large as its device has become. False unless given. */
+  /** True: if the device has become larger, the store grows to its size. Default: false. */
   readonly grow?: boolean;
-  /** 'force': derives everything from the blobs' own metadata, even if the store was closed cleanly. */
+  /** 'force': rebuilds the masks from the metadata of the blobs, even if the store was closed cleanly. */
   readonly recover?: 'force';
   /**
-   * What to do where metadata is damaged. 'refuse', unless given: the store is not opened (EILSEQ, a `DamagedStoreError`, whose
-   * `damaged` lists every blob and page). 'set-aside': the other blobs can be used, and all that belongs, or may belong, to
-   * damaged ones stays reserved. Where it is not known which clusters were in use, as after a crash of a store with 'process-crash'
-   * durability, the store then has no free space. Snapshots are not deleted that may be what a damaged blob is a clone of (EBUSY).
+   * What to do if metadata is damaged.
+   *
+   * 'refuse' (default): the store is not opened. The error is EILSEQ, a `DamagedStoreError`, whose `damaged` lists
+   * every damaged blob and page.
+   *
+   * 'set-aside': the other blobs can be used. Everything that belongs, or may belong, to a damaged blob stays reserved.
+   * If it is not known which clusters were in use, the store has no free space: this is so for a store that was last
+   * used by SPDK, which writes no high-water mark, and was not closed. A snapshot that may be the parent of a damaged
+   * blob cannot be deleted (EBUSY).
    */
   readonly onDamage?: 'refuse' | 'set-aside';
-  /** Called for each blob in the order of ids. What it throws ends the opening (ECANCELED, with it as `cause`). */
+  /**
+   * Called for each blob, in the order of ids. If it throws, opening fails with ECANCELED and that error as `cause`.
+   */
   readonly onBlob?: (blob: FoundBlob) => void;
 }
 
 export interface CreateBlobOptions {
-  /** Bytes, rounded up to whole clusters; 0 unless given. */
+  /** The size in bytes, rounded up to whole clusters. Default: 0. */
   readonly sizeBytes?: number;
-  /** Take clusters only when they are first written; false unless given. */
+  /** True: a cluster is allocated only when it is first written. Default: false. */
   readonly thin?: boolean;
   /**
-   * A name by which the store opens it; no other blob of the store may have it (EEXIST). It is kept as the xattr `name`. Obligatory
-   * in an lvolstore (EINVAL), where it has 63 bytes at most; the super blob's is apart from the others' there.
+   * The name of the blob, by which the store opens it. EEXIST if another blob of the store has it. It is stored as the
+   * xattr `name`.
+   *
+   * In an lvolstore a name is required (EINVAL), and has at most 63 bytes. The name of the super blob is separate
+   * there: another blob may have the same one.
    */
   readonly name?: string;
-  /** In an lvolstore a `uuid` is added, unless given. */
+  /** The xattrs of the blob. In an lvolstore a `uuid` is added if none is given. */
   readonly xattrs?: XattrValues;
-  /** How clusters are cleared that the blob gives back; 'default' (as 'unmap') unless given. */
+  /** How clusters that the blob frees are cleared. Default: 'default', which is the same as 'unmap'. */
   readonly clearMethod?: ClearMethod;
-  /** Map clusters by pages of their own, which makes writes to large thin blobs cheap; true unless given. */
+  /** Keeps the cluster map in extent pages, which makes writes to large thin blobs cheap. Default: true. */
   readonly useExtentTable?: boolean;
-  /** Makes the blob a clone of a snapshot outside the store: its id, which `openExternalSnapshot` is given. */
+  /**
+   * Makes the blob a clone of the external snapshot with this id. `openExternalSnapshot` gets the id, and returns the
+   * device.
+   */
   readonly externalSnapshotId?: string | Uint8Array;
 }
 
 export interface OpenBlobOptions {
-  /** How clusters are cleared that the blob gives back; as the blob was created, unless given. */
+  /** How clusters that the blob frees are cleared. Default: the method with which the blob was created. */
   readonly clearMethod?: ClearMethod;
 }
 
 export interface StoreStats {
-  /** Bytes in clusters that no blob has; what was trimmed counts at once, though it is given back only when it is needed. */
+  /** Bytes of free clusters. Trimmed clusters count at once, although they are reclaimed only when they are needed. */
   readonly freeBytes: number;
-  /** Bytes in all clusters but those that hold the store's own metadata. */
+  /** Bytes of all clusters, except those that hold the metadata of the store. */
   readonly totalBytes: number;
+  /** Bytes of a cluster. */
   readonly clusterSizeBytes: number;
-  /** Bytes of an io unit: reads and writes of whole ones take no detour. */
+  /** Bytes of an io unit. Reads and writes of whole io units are fastest. */
   readonly ioUnitBytes: number;
-  /** Pages of the metadata region. */
+  /** The number of pages of the metadata region. */
   readonly mdPageCount: number;
   readonly blobCount: number;
   readonly bstype: string;
 }
 
-/** How full a store is that is about to be full. */
+/** The free space of a store that is nearly full. */
 export interface LowSpace {
-  /** As `StoreStats.freeBytes`, when it was noticed. */
+  /** `StoreStats.freeBytes` at the time of the event. */
   readonly freeBytes: number;
   readonly totalBytes: number;
-  /** What was to be free. */
+  /** The threshold, `lowSpaceBytes`. */
   readonly thresholdBytes: number;
 }
 
-/** An I/O worker that died. */
+/** An I/O worker thread has died. */
 export interface WorkerLost {
-  /** Why; what requests failed with that it had. */
+  /** The reason. The requests of the worker have failed with it. */
   readonly error: BlobstoreError;
-  /** I/O workers that serve still. */
+  /** The number of I/O workers that still run. */
   readonly workersLeft: number;
 }
 
-/** An I/O worker in the place of one that died. */
+/** An I/O worker thread that died has been replaced. */
 export interface WorkerReplaced {
-  /** I/O workers that serve now, this one among them. */
+  /** The number of I/O workers that now run, including the new one. */
   readonly workers: number;
-  /** How often it was tried, the last time included. */
+  /** The number of attempts, including the successful one. */
   readonly tries: number;
 }
 
 /**
- * The events of a store, and what their listeners are given. What a listener throws, or rejects with, hurts nobody: it becomes a
- * warning of the process.
+ * The events of a store, and the arguments of their listeners. If a listener throws or rejects, the store is not
+ * affected: the process emits a warning.
  */
 export interface StoreEvents {
   /**
-   * Less than `lowSpaceBytes` are free, whichever thread took the rest: it is time to delete blobs, to unmap, or to grow the
-   * store, before a write to a thin blob fails with ENOSPC. It comes once, and again only after a quarter more than that was
-   * free meanwhile. A store that is opened that full tells right after it was opened.
+   * Fewer than `lowSpaceBytes` bytes are free. Allocations of all threads count. Delete blobs, trim, or grow the store,
+   * before a write to a thin blob fails with ENOSPC. The event is emitted once, and again only after 1.25 times
+   * `lowSpaceBytes` have been free. If the store is that full when it is opened, the event is emitted right after the
+   * opening.
    *
-   * Listeners are called soon after the write that took the space, in a turn of their own: a thread that fills a store by
-   * `…Sync` calls, without a turn of its event loop, is told only afterwards. Of writes that are under way together with the one
-   * that is noticed, more than fit may have begun.
+   * Listeners are called soon after the write that took the space, in another turn of the event loop. So a thread that
+   * fills a store by `…Sync` calls, without returning to its event loop, gets the event only afterwards. By the time of
+   * the event, concurrent writes may have begun that together need more space than is left.
    */
   readonly 'low-space': [lowSpace: LowSpace];
   /**
-   * An I/O worker has died (of a store with `threads`): what it had under way has failed with EIO, whether it was carried out or not.
-   * Another one is started at once; while that fails, because the device cannot be opened or no thread be started, it is tried again
-   * after 50 ms, then after longer and longer pauses of up to two seconds, as long as the store is open.
+   * An I/O worker of a store with `threads` has died. Its requests under way have failed with EIO, whether or not they
+   * were carried out. A new worker is started at once. If that fails, because the device cannot be opened or no thread
+   * can be started, it is tried again after 50 ms, then after increasing pauses of up to two seconds, as long as the
+   * store is open.
    *
-   * When no worker is left, reads and writes in promise form wait for the first try, and after that fail with EIO, which says why,
-   * until a worker serves again. Everything else goes on, `…Sync` calls and attached threads too.
+   * When no worker is left, promise-form reads and writes wait for the first attempt. If it fails, they fail with EIO,
+   * with the reason in the message, until a worker runs again. Everything else continues to work, including `…Sync`
+   * calls and attached threads.
    */
   readonly 'worker-lost': [lost: WorkerLost];
-  /** Another I/O worker serves in the place of one that died. */
+  /** A new I/O worker has replaced one that died. */
   readonly 'worker-replaced': [replaced: WorkerReplaced];
 }
 
 /**
- * A blob that could not be read when the store was opened, and why; or a damaged page that no blob can be told to have, with
- * the id of the blob that would begin there.
+ * A blob that could not be read when the store was opened, with the reason. Or a damaged page whose blob is not known,
+ * with the id of the blob that would begin on this page.
  */
 export interface Damage {
   readonly id: bigint;
@@ -195,85 +224,120 @@ export interface Damage {
 }
 
 /**
- * The engine below, in clusters and io units, for those who want it. Its I/O mixes with that of the API, except that a
- * write through it and an unaligned one of the API to the same io unit must not be under way at once. Create, delete,
- * rename and snapshot through the API: it would not notice what is done to the engine.
+ * The engine below the API, which counts in clusters and io units.
+ *
+ * I/O through the engine and through the API can be mixed, with one exception: while an unaligned write of the API is
+ * under way, the engine must not write to the same io unit, and vice versa. Create, delete, rename and snapshot blobs
+ * only through the API, because it does not notice changes that are made through the engine.
  */
 export interface Engine {
   readonly blobstore: Blobstore;
-  /** A channel of the calling thread's, apart from the API's own. Opened at its first use, closed with the store. */
+  /**
+   * A channel of the calling thread, separate from the one of the API. Opened at its first use, and closed with the
+   * store.
+   */
   readonly channel: Channel;
 }
 
 /**
- * A store. Operations on one blob's metadata wait for each other, those on different blobs overlap. All methods belong to
- * the thread that opened the store, fail with EBADF once it is closed, and with EIO when the device fails.
+ * An open store.
  *
- * It is an emitter of Node's: `store.on`, `events.once(store, 'low-space')`. Listening to a name that there is not is EINVAL.
+ * Metadata operations on the same blob run one after another; those on different blobs run concurrently. All methods
+ * must be called on the thread that opened the store. They fail with EBADF if the store is closed, and with EIO if the
+ * device fails.
+ *
+ * A store is an `EventEmitter` of Node.js: use `store.on`, or `events.once(store, 'low-space')`. To listen for an
+ * unknown event is EINVAL.
  */
 export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
   readonly isClosed: boolean;
   /**
-   * Blobs that were damaged when the store was opened, and set aside, and those that could not be opened because something else
-   * was missing: the device behind a clone, or a newer version. They are not listed, and their clusters stay taken.
+   * Blobs that were damaged when the store was opened, and were set aside. Also blobs that could not be opened for
+   * another reason: the device of an external snapshot is missing, or they need a newer version. `blobs` does not list
+   * them, and their clusters stay reserved.
    */
   readonly damaged: readonly Damage[];
-  /** Throws ENOTSUP in a store with threads: the engine lives on another one. */
+  /** Throws ENOTSUP in a store with `threads`, because its engine runs on another thread. */
   readonly engine: Engine;
 
-  /** Makes a blob, on disk when this resolves, and opens it. Throws EEXIST, ENOSPC, and ENOMEM without a metadata page. */
+  /**
+   * Creates a blob and opens it. It is on disk when the promise resolves.
+   * @throws EINVAL invalid options; EEXIST another blob has the name; ENOSPC too few free clusters; ENOMEM no free
+   * metadata page.
+   */
   create(options?: CreateBlobOptions): Promise<Blob>;
-  /** Opens a blob; more than once is fine. Throws ENOENT, and the damage of a damaged blob. */
+  /**
+   * Opens a blob. It can be opened several times; each call returns a handle of its own.
+   * @throws ENOENT there is no such blob; if the blob is damaged, the error in `damaged`.
+   */
   open(blob: BlobAddress, options?: OpenBlobOptions): Promise<Blob>;
   /**
-   * As `open`, stopping the thread meanwhile. The `…Sync` forms of a store fail with EBUSY where they would have to wait for something
-   * that this same thread is doing, and with ENOTSUP on an asynchronous device, or in a store with `threads`.
+   * Same as `open`, but blocks the calling thread. The `…Sync` forms of a store fail with EBUSY if they would have to
+   * wait for another operation of this same thread. They fail with ENOTSUP on an asynchronous device, and in a store
+   * with `threads`.
    */
   openSync(blob: BlobAddress, options?: OpenBlobOptions): Blob;
   /**
-   * Deletes a blob. A snapshot with one clone hands its clusters over to it. Throws ENOENT, EBUSY while it has open handles,
-   * or more than one clone. After an error of the device, deleting it again goes on.
+   * Deletes a blob. If it is a snapshot with one clone, the clone takes over its clusters. After a device error, call
+   * it again to continue the deletion.
+   * @throws ENOENT there is no such blob; EBUSY it has open handles, or more than one clone.
    */
   delete(blob: BlobAddress): Promise<void>;
-  /** All blobs in the order of their ids; blobs that come and go meanwhile may be in it or not. */
+  /**
+   * Returns all blobs in the order of their ids. A blob that is created or deleted meanwhile may be included or not.
+   */
   blobs(): Promise<BlobInfo[]>;
 
+  /** Returns the sizes of the store, and how much is free. */
   stats(): Promise<StoreStats>;
-  /** The blob that the store's users begin at; undefined when none is named. */
+  /** Returns the id of the super blob, the one that users of the store look at first. Undefined if none is set. */
   getSuperBlob(): Promise<bigint | undefined>;
-  /** Names the blob to begin at, on disk when this resolves; undefined: none. Throws ENOENT for a blob that is not there. */
+  /**
+   * Sets the super blob; undefined: none. The change is on disk when the promise resolves. Throws ENOENT if there is no
+   * such blob.
+   */
   setSuperBlob(blob: BlobAddress | undefined): Promise<void>;
-  /** Makes the store as large as its device has become. Throws ENOSPC when it cannot be, EILSEQ when the device is smaller. */
+  /**
+   * Grows the store to the size of its device, after the device has become larger.
+   * @throws ENOSPC the store cannot grow so far; EILSEQ the device is smaller than the store.
+   */
   grow(): Promise<void>;
   /**
-   * Makes everything durable that was acknowledged, also of blobs that a thread has left which is gone, and which could not be written
-   * then. Throws the first error (EIO, ENOSPC) when all has been tried.
+   * Makes all acknowledged changes durable. This includes blobs of a thread that has ended, if their metadata could not
+   * be written at that time. Tries all blobs, then throws the first error (EIO, ENOSPC).
    */
   flush(): Promise<void>;
-  /** As `flush`, stopping the thread meanwhile. */
+  /** Same as `flush`, but blocks the calling thread. */
   flushSync(): void;
-  /** The store's metadata as text, as it is on disk; given a stream, it goes there, which is not ended. */
+  /**
+   * Returns the metadata on disk as text. If a stream is given, the text is written there, and the stream is not ended.
+   */
   dump(): Promise<string>;
   dump(to: Writable): Promise<void>;
 
   /**
-   * What other threads attach by (`attach`): small, and cloned by workerData or postMessage as often as you like. The thread that
-   * has the store's metadata serves them; in inline mode that is the calling one, whose event loop must turn for it. Throws
-   * ENOTSUP when the device is in the memory of one thread.
+   * Returns a handle by which other threads can `attach` to the store. It is small, and can be passed by `workerData`
+   * or `postMessage` any number of times. The metadata thread serves the attached threads. In a store without `threads`
+   * this is the calling thread, and its event loop must not be blocked. Throws ENOTSUP if the device is in memory that
+   * only one thread can reach.
    */
   share(): StoreHandle;
 
-  /** Zeroed shared memory that transfers need not copy on their way; a number of bytes from 1. */
+  /** Returns zeroed shared memory that transfers need not copy. `bytes` is from 1. */
   allocate(bytes: number): Uint8Array;
-  /** Gives memory from `allocate` back for use by others. Not obligatory, but the fastest kind is limited. */
+  /**
+   * Releases memory from `allocate`, so that it can be allocated again. Optional, but the fastest kind of memory is
+   * limited.
+   */
   release(buffer: Uint8Array): void;
 
   /**
-   * Closes all handles, waiting for what is under way, and leaves the store clean. A second call answers as the first.
-   * Throws EBUSY, and stays open, while blobs are open that were opened through `engine`; after another error the store is
-   * closed, and the next to open it recovers it.
+   * Waits for operations under way, closes all handles, and marks the store as clean. A second call returns the same
+   * result.
+   * @throws EBUSY blobs that were opened through `engine` are still open; then the store stays open. After any other
+   * error the store is closed, and the next open recovers it.
    */
   close(): Promise<void>;
-  /** Closes, and makes the device hold no store any more. Throws as `close`. */
+  /** Closes the store, and erases it from the device. Throws the same errors as `close`. */
   destroy(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Options of creating and opening blobs, checked, and as the engine wants them. */
+/** Checks the options to create and to open a blob, and converts them to those of the engine. */
 
 import type { ClearMethod } from '@blobyard/core';
 import type { BlobAddress, CreateBlobOptions, OpenBlobOptions } from '../api/store.js';
@@ -25,7 +25,7 @@ const CREATE_OPTIONS = [
   'externalSnapshotId',
 ] as const;
 
-/** A blob to be made, as its options say. */
+/** The checked options of a new blob. */
 export interface NewBlob {
   readonly clusterCount: number;
   readonly thin: boolean;
@@ -35,7 +35,7 @@ export interface NewBlob {
   readonly xattrs: GivenXattrs;
 }
 
-/** Throws EINVAL for options that cannot be. */
+/** Returns the checked options of a new blob. Throws EINVAL if they are invalid. */
 export function checkCreateBlob(options: CreateBlobOptions | undefined, clusterBytes: number): NewBlob {
   const given = checkOptions('options of a blob', options, CREATE_OPTIONS);
   const sizeBytes = checkIntegerOr('sizeBytes', given.sizeBytes, 0, 0, Number.MAX_SAFE_INTEGER);
@@ -49,11 +49,13 @@ export function checkCreateBlob(options: CreateBlobOptions | undefined, clusterB
   };
 }
 
+/** Returns the checked options to open a blob. Throws EINVAL if they are invalid. */
 export function checkOpenBlob(options: OpenBlobOptions | undefined): OpenBlobOptions {
   const { clearMethod } = checkOptions('options of opening a blob', options, ['clearMethod']);
   return clearMethod === undefined ? {} : { clearMethod: checkChoiceOr('clearMethod', clearMethod, CLEAR_METHODS) };
 }
 
+/** Returns the checked id or name of a blob. Throws EINVAL if it is neither. */
 export function checkAddress(address: unknown): BlobAddress {
   if (typeof address === 'bigint') return address;
   return reading('the blob', () => {

@@ -1,4 +1,7 @@
-/** Checks of what users pass: each failure is EINVAL and says what was given, and what would do. Those that devices need, too, are io's. */
+/**
+ * Checks of arguments that users pass. Each failure is EINVAL; the message says what was given and what is expected.
+ * The checks that devices need too are in the package io.
+ */
 
 import { types } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
@@ -13,7 +16,7 @@ export {
 
 const { isUint8Array } = types;
 
-/** `checkInteger` for what has a default. */
+/** `checkInteger` with a default. */
 export function checkIntegerOr(what: string, value: unknown, fallback: number, least: number, most: number): number {
   return value === undefined ? fallback : checkInteger(what, value, least, most);
 }
@@ -30,12 +33,12 @@ export function checkFunctionOr<T>(what: string, value: T | undefined): T | unde
 
 export function checkSignalOr(value: AbortSignal | undefined): AbortSignal | undefined {
   if (value === undefined) return value;
-  // What merely inherits from AbortSignal throws when it is asked.
+  // An object that only has the prototype of AbortSignal throws when `aborted` is read.
   if (reading('signal', () => value instanceof AbortSignal && typeof value.aborted === 'boolean')) return value;
   throw invalid('signal', value, 'an AbortSignal');
 }
 
-/** A stream to write to, whichever class it is of. */
+/** Requires a writable stream, of any class, or undefined. */
 export function checkWritableOr(what: string, value: unknown): void {
   if (value === undefined) return;
   const isStream = reading(what, () => {
@@ -45,15 +48,15 @@ export function checkWritableOr(what: string, value: unknown): void {
   if (!isStream) throw invalid(what, value, 'a writable stream');
 }
 
-/** Text that UTF-8 can hold, with something in it and no zero character. */
+/** Returns the text, if UTF-8 can represent it, it is not empty, and it has no zero character. */
 export function checkText(what: string, value: unknown): string {
   if (typeof value === 'string' && value.length > 0 && !value.includes('\0') && value.isWellFormed()) return value;
   throw invalid(what, value, 'text that is not empty, has no zero character, and no half of a surrogate pair');
 }
 
 /**
- * The options, if they are an object without unknown names: a misspelt option must not pass unseen. Each is read here, once, so
- * that what was checked is what is used.
+ * Returns a copy of the options, if they are an object without unknown names: a misspelt option must not be ignored.
+ * Each option is read here, once, so that the value that is checked is also the value that is used.
  */
 export function checkOptions<T extends object>(what: string, value: T | undefined, known: readonly (keyof T)[]): T {
   if (value === undefined) return {} as T;
@@ -63,19 +66,19 @@ export function checkOptions<T extends object>(what: string, value: T | undefine
       if (known.includes(name as keyof T)) continue;
       throw new BlobstoreError('EINVAL', `${what} have no option '${name}'; there are ${known.join(', ')}`);
     }
-    const symbols = Object.getOwnPropertySymbols(value) as (keyof T)[]; // options within the project have some
+    const symbols = Object.getOwnPropertySymbols(value) as (keyof T)[]; // internal options have symbols as keys
     const given = [...known, ...symbols].map((name) => [name, value[name]] as const);
     return Object.fromEntries(given.filter(([, option]) => option !== undefined)) as T;
   });
 }
 
-/** The array, if it is one of bytes whose memory has not been given away. */
+/** Returns the array, if it is a `Uint8Array` whose memory has not been transferred. */
 export function checkBytes(what: string, value: unknown): Uint8Array {
   if (!isUint8Array(value)) throw invalid(what, value, 'a Uint8Array (a Buffer is one)');
   if (value.byteLength === 0 && isDetached(value)) {
     throw new BlobstoreError(
       'EINVAL',
-      `the memory of ${what} was transferred elsewhere, or made smaller; pass an array that still has its own`,
+      `the memory of ${what} was transferred elsewhere, or made smaller; pass an array that still has its memory`,
     );
   }
   return value;
@@ -88,12 +91,15 @@ export function checkBytesList(what: string, value: unknown): readonly Uint8Arra
   });
 }
 
-/** Reads what a user passes. It may be a proxy, or have getters, which throw: that is EINVAL, with what they throw as cause. */
+/**
+ * Reads an object that a user passes. If it is a proxy, or has getters, reading can throw. Then throws EINVAL, with
+ * that error as the cause.
+ */
 export function reading<T>(what: string, read: () => T): T {
   try {
     return read();
   } catch (cause) {
     if (cause instanceof BlobstoreError) throw cause;
-    throw new BlobstoreError('EINVAL', `${what} cannot be read: looking at it throws`, { cause });
+    throw new BlobstoreError('EINVAL', `${what} cannot be read: a getter or proxy of it throws`, { cause });
   }
 }

@@ -1,14 +1,17 @@
-/** Options of long work: those of its users, checked, and how it is made to wait for who watches it from another thread. */
+/**
+ * Checks the options of long operations. Adds an internal option, by which an operation waits for a thread that follows
+ * its progress.
+ */
 
 import type { Pause } from '@blobyard/core';
 import type { CopyOptions, LongWorkOptions } from '../api/long-work.js';
 import { checkBooleanOr, checkFunctionOr, checkOptions, checkSignalOr } from './checks.js';
 
-/** The key of an option of long work that its users do not have. */
+/** The key of an internal option of long operations. */
 export const PAUSE = Symbol('pause');
 
 export interface PacedWorkOptions extends LongWorkOptions {
-  /** Called after each cluster; the work goes on when it resolves, and ends with what it throws. */
+  /** Called after each cluster. The operation continues when it resolves, and fails with its error if it rejects. */
   readonly [PAUSE]?: Pause;
 }
 
@@ -16,7 +19,7 @@ export type PacedCopyOptions = CopyOptions & PacedWorkOptions;
 
 export type LongWork = 'inflate' | 'decouple' | 'copy';
 
-/** Throws EINVAL for options that cannot be. */
+/** Returns the checked options of a long operation. Throws EINVAL if they are invalid. */
 export function checkLongWork(doing: LongWork, options: PacedCopyOptions | undefined): PacedCopyOptions {
   const known = ['signal', 'onProgress', ...(doing === 'copy' ? (['overwrite'] as const) : [])] as const;
   const checked = checkOptions(`options of ${doing}`, options, known);

@@ -1,4 +1,4 @@
-/** Options of streams, checked. */
+/** Checks the options of streams. */
 
 import type { ReadStreamOptions, WriteStreamOptions } from '../api/blob.js';
 import { checkBooleanOr, checkIntegerOr, checkOptions, checkSignalOr } from './checks.js';
@@ -6,7 +6,7 @@ import { checkBooleanOr, checkIntegerOr, checkOptions, checkSignalOr } from './c
 const HIGH_WATER_MARK_DEFAULT = 256 * 1024;
 const HIGH_WATER_MARK_MAX = 1 << 30;
 
-/** A read stream's range, `end` now the byte after the last. Throws EINVAL for options that cannot be. */
+/** Returns the checked options of a read stream; here `end` is exclusive. Throws EINVAL if they are invalid. */
 export function checkReadStream(options: ReadStreamOptions | undefined, sizeBytes: number) {
   const given = checkOptions('options of a read stream', options, ['start', 'end', 'highWaterMark', 'signal']);
   const start = checkIntegerOr('start', given.start, 0, 0, sizeBytes);
@@ -19,7 +19,7 @@ export function checkReadStream(options: ReadStreamOptions | undefined, sizeByte
   };
 }
 
-/** Throws EINVAL for options that cannot be. */
+/** Returns the checked options of a write stream. Throws EINVAL if they are invalid. */
 export function checkWriteStream(options: WriteStreamOptions | undefined, sizeBytes: number) {
   const given = checkOptions('options of a write stream', options, ['start', 'highWaterMark', 'flush', 'signal']);
   return {

@@ -1,4 +1,4 @@
-/** Xattrs and names that users give, checked. What of it goes to the disk as which bytes, `blob-naming.ts` knows. */
+/** Checks the xattrs and names that users pass. `blob-naming.ts` converts them to the bytes on disk. */
 
 import { types } from 'node:util';
 import { BlobstoreError, XATTR_BYTES_MAX } from '@blobyard/core';
@@ -10,10 +10,10 @@ const encoder = new TextEncoder();
 /** The xattr that holds a blob's name. */
 export const NAME_XATTR = 'name';
 
-/** Text, which is kept as UTF-8, or bytes. */
+/** Text, which is stored as UTF-8, or bytes. */
 export type XattrValue = string | Uint8Array;
 
-/** What a new blob is given: its name may be there, or among the values, or both. */
+/** The name and xattrs of a new blob. The name can be in `name`, or in `values`, or in both. */
 export interface GivenXattrs {
   readonly name: string | undefined;
   readonly values: Readonly<Record<string, XattrValue>>;
@@ -27,7 +27,10 @@ export function checkXattrName(name: unknown): string {
   return checkText('the name of an xattr', name);
 }
 
-/** The value, bytes as bytes of its own. EINVAL when it and the name are more than fits a page of metadata. */
+/**
+ * Returns the checked value; of bytes, a copy. Throws EINVAL if the value is empty, or if name and value together do
+ * not fit into a metadata page.
+ */
 export function checkXattrValue(name: string, value: unknown): XattrValue {
   const what = `xattr '${name.slice(0, 64)}'`;
   // The message does not show the value: it may be a secret.
@@ -46,7 +49,7 @@ function checkXattrBytes(what: string, value: unknown): Uint8Array {
   throw new BlobstoreError('EINVAL', `${what} is of type ${typeof value}; it must be text or a Uint8Array`);
 }
 
-/** Several xattrs by name. */
+/** Returns several checked xattrs by name. */
 export function checkXattrs(values: XattrValues | undefined): Record<string, XattrValue> {
   if (values === undefined) return {};
   return reading('xattrs', () => {
@@ -58,7 +61,7 @@ export function checkXattrs(values: XattrValues | undefined): Record<string, Xat
   });
 }
 
-/** The name and xattrs of a new blob. */
+/** Returns the checked name and xattrs of a new blob. */
 export function givenXattrs(options: { readonly name?: string; readonly xattrs?: XattrValues }): GivenXattrs {
   const values = checkXattrs(options.xattrs);
   if (options.name === undefined) return { name: undefined, values };

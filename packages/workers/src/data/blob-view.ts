@@ -1,6 +1,6 @@
 /**
- * What a thread without metadata sees of an open blob, in shared memory. Once the blob is closed its block is another's; the
- * view then goes on answering what it saw last.
+ * A read-only view of an open blob in shared memory, for threads other than the metadata thread. After the blob is
+ * closed, its block may belong to another blob; then the view returns the values that it read last.
  *
  *     metadata thread   … flags := 0 → cluster count := 0 → generation + 1 …      (closing; see `BlobBlocks.free`)
  *     reader            load a word → is the block still open, and of this generation? then the word was the blob's
@@ -9,7 +9,7 @@
 import { BLOB, BLOB_FLAG, blobIdOfPage, type MdPage, NONE_U32, type SharedStore } from '@blobyard/core';
 
 export class BlobView {
-  /** Slot and generation by which channels know the blob. */
+  /** The slot and generation by which channels identify the blob. */
   readonly slot: number;
   readonly generation: number;
   readonly #shared: SharedStore;
@@ -36,31 +36,34 @@ export class BlobView {
     return this.#isReadOnly;
   }
 
-  /** The snapshot that the blob is a clone of; undefined when it is none. */
+  /** The id of the snapshot that the blob is a clone of. Undefined if it is not a clone. */
   get parentId(): bigint | undefined {
     const page = this.#shared.blobs.load(this.slot, BLOB.PARENT_PAGE) >>> 0;
     if (this.#isCurrent) this.#parentPage = page;
     return this.#parentPage === NONE_U32 ? undefined : blobIdOfPage(this.#parentPage as MdPage);
   }
 
-  /** Looks at everything, so that it can be answered when the blob is closed. */
+  /** Reads all values, so that they can still be returned after the blob is closed. */
   remember(): void {
     void this.clusterCount;
     void this.isReadOnly;
     void this.parentId;
   }
 
-  /** True when a cluster of the blob is its own. */
+  /** Returns true if the blob itself has allocated the cluster. */
   isAllocated(cluster: number): boolean {
     return this.find(cluster, true) === cluster;
   }
 
-  /** The first cluster from `start` on that is the blob's own (`isData`), or is not; undefined when there is none. */
+  /**
+   * Returns the first cluster from `start` on that the blob itself has allocated (`isData`), or has not allocated.
+   * Undefined if there is none.
+   */
   find(start: number, isData: boolean): number | undefined {
     for (;;) {
       const [map, count] = [this.#mapOffset, this.clusterCount];
       const found = this.#scan(map, start, count, isData);
-      // The map moves when the blob grows, or a snapshot takes it over: then this was read in somebody else's.
+      // The map moves when the blob grows, or when a snapshot takes it over. Then another's may have been read.
       if (!this.#isCurrent || (this.#mapOffset === map && this.clusterCount === count)) return found;
     }
   }

@@ -1,4 +1,4 @@
-/** Reads and writes of one blob in bytes, on the calling thread; otherwise as `byte-io.ts`. */
+/** Synchronous reads and writes of byte ranges of one blob. Otherwise the same as `byte-io.ts`. */
 
 import { edgeSpans, hasEdges, type SyncPort, wholeUnits, writeEdgedSync } from './byte-io.js';
 import { type ByteSpan, byteSpan, EdgedTransfer } from './byte-span.js';

@@ -1,6 +1,7 @@
 /**
- * Reads and writes of one blob in bytes, in the form of promises. Ranges of whole io units go to the channel as they are,
- * in the same call; of others the edges take a detour (`byte-span.ts`), in order (`write-order.ts`).
+ * Reads and writes of byte ranges of one blob, in promise form. A range of whole io units is passed to the channel as
+ * it is, in the same call. In other ranges the io units that are only partly covered, the edges, are read or written
+ * through arrays of their own (`byte-span.ts`). Such writes are ordered (`write-order.ts`).
  */
 
 import { type BlobRef, BlobstoreError, type Channel } from '@blobyard/core';
@@ -11,48 +12,51 @@ import { type PartSizes, partEnd, partsOf, trimEnd } from './parts.js';
 import type { RequestSlots } from './request-slots.js';
 import type { WriteOrder, WriteTurn } from './write-order.js';
 
-/** What is asked of a channel in the form of promises. */
+/** The promise-form methods of a channel. */
 export type PromiseChannel = Pick<Channel, 'read' | 'readv' | 'write' | 'writev' | 'writeZeroes' | 'unmap'>;
 
-/** What is asked of a channel that works on the calling thread. */
+/** The synchronous methods of a channel. */
 export type SyncChannel = Pick<
   Channel,
   'readSync' | 'readvSync' | 'writeSync' | 'writevSync' | 'writeZeroesSync' | 'unmapSync'
 >;
 
-/** What the ways to one blob's data have in common. */
+/** What `SyncPort` and `BytePort` have in common. */
 interface BlobPort {
   readonly order: WriteOrder;
   readonly edges: EdgeArrays;
   readonly unitBytes: number;
-  /** The open blob. Throws EBADF when it is closed. */
+  /** Returns the open blob. Throws EBADF if it is closed. */
   blob(): BlobRef;
-  /** True when the cluster of an io unit is the blob's own. */
+  /** Returns true if the blob itself has allocated the cluster of an io unit. */
   isAllocated(unit: number): boolean;
 }
 
-/** The way to one blob's data on the calling thread. */
+/** Synchronous access to the data of one blob. */
 export interface SyncPort extends BlobPort {
   readonly channel: SyncChannel;
 }
 
-/** The way to one blob's data in the form of promises. */
+/** Promise-form access to the data of one blob. */
 export interface BytePort extends BlobPort {
   readonly channel: PromiseChannel;
-  /** Where requests wait that would be too many for the channel, and for their turn; absent: it has them wait itself. */
+  /**
+   * Limits the requests that the channel gets at once, and lets the event loop run between them. Absent if the channel
+   * queues requests itself.
+   */
   readonly slots?: RequestSlots;
-  /** How much is moved at once, where the channel works on the calling thread. */
+  /** The sizes of the parts of a long transfer, if the channel works on the calling thread. */
   readonly parts?: PartSizes;
-  /** Where the channel finishes each request before it returns: the same on the calling thread. */
+  /** The same blob in synchronous form, if the channel finishes each request before it returns. */
   readonly atOnce?: SyncPort;
 }
 
 type PartedPort = BytePort & { readonly parts: PartSizes };
 
-/** Bytes of a transfer that takes some microseconds. */
+/** The most bytes of a quick transfer, which takes a few microseconds. */
 export const QUICK_BYTES = 1 << 16;
 
-/** Fills arrays, in the order of the list, with the bytes from `offset` on; `length` is what they hold together. */
+/** Reads the bytes from `offset` on into the arrays of the list, in order. `length` is the sum of their lengths. */
 export function readBytes(port: BytePort, into: readonly Uint8Array[], offset: number, length: number): Promise<void> {
   if (length === 0) return Promise.resolve();
   const span = byteSpan(offset, length, port.unitBytes);
@@ -76,7 +80,7 @@ async function readSpan(port: BytePort, span: ByteSpan, into: readonly Uint8Arra
   }
 }
 
-/** Writes arrays, in the order of the list, to the bytes from `offset` on; `length` is what they hold together. */
+/** Writes the arrays of the list, in order, to the bytes from `offset` on. `length` is the sum of their lengths. */
 export async function writeBytes(
   port: BytePort,
   data: readonly Uint8Array[],
@@ -105,6 +109,7 @@ function writeSpan(port: BytePort, span: ByteSpan, data: readonly Uint8Array[], 
   return hasEdges(span) ? writeEdged(port, span, data, turn) : writeUnits(port, data, span.first, span.end);
 }
 
+/** Makes a range of bytes read as zeroes, and allocates its clusters. */
 export async function zeroBytes(port: BytePort, offset: number, length: number): Promise<void> {
   if (length === 0) return;
   const span = byteSpan(offset, length, port.unitBytes);
@@ -120,7 +125,7 @@ export async function zeroBytes(port: BytePort, offset: number, length: number):
   });
 }
 
-/** Unmaps whole io units; edges are zeroed where their cluster is allocated, as unmapping would. */
+/** Unmaps the whole io units of a range. Zeroes the edges if their cluster is allocated, which has the same effect. */
 export async function trimBytes(port: BytePort, offset: number, length: number): Promise<void> {
   if (length === 0) return;
   const span = byteSpan(offset, length, port.unitBytes);
@@ -140,12 +145,12 @@ export function hasEdges(span: ByteSpan): boolean {
   return span.head >= 0 || span.tail >= 0;
 }
 
-/** The io units of a span that are not edges of it. */
+/** Returns the io units of a span without its edges. `end` is exclusive. */
 export function wholeUnits(span: ByteSpan): { first: number; end: number } {
   return { first: span.head >= 0 ? span.first + 1 : span.first, end: span.tail >= 0 ? span.end - 1 : span.end };
 }
 
-/** The spans of bytes in the edges of a span: up to two, each within one io unit. */
+/** Returns the parts of a span that lie in its edges: up to two spans, each within one io unit. */
 export function edgeSpans(span: ByteSpan, unitBytes: number): ByteSpan[] {
   return [span.head, span.tail]
     .filter((unit) => unit >= 0)
@@ -168,7 +173,7 @@ async function inTurn(port: BytePort, span: ByteSpan, write: (turn: WriteTurn) =
   }
 }
 
-/** Zeroes the bytes of a span that lie in its edges, where `isWanted`. */
+/** Zeroes the bytes of a span that lie in its edges, for each edge for which `isWanted` returns true. */
 async function changeEdges(
   port: BytePort,
   span: ByteSpan,
@@ -181,9 +186,10 @@ async function changeEdges(
 }
 
 /**
- * Reads the edges, puts the bytes in, and writes. On a synchronous device this all happens in one go, before anyone else on
- * this thread gets to run: then a synchronous write never finds the edges held. Where that is not to be had (a frozen blob,
- * something asynchronous behind it), everything is done again as promises; it ends with the same bytes.
+ * A read-modify-write: reads the edges, puts the new bytes into them, and writes. On a synchronous device all of this
+ * happens in one call, before other code of this thread runs. So a synchronous write never finds that the edges are
+ * held. If that is not possible (the blob is frozen, or an asynchronous device is behind it), everything is done again
+ * in promise form, with the same result.
  */
 async function writeEdged(port: BytePort, span: ByteSpan, data: readonly Uint8Array[], turn: WriteTurn): Promise<void> {
   const { atOnce } = port;
@@ -204,7 +210,7 @@ async function writeEdged(port: BytePort, span: ByteSpan, data: readonly Uint8Ar
   transfer.release();
 }
 
-/** Answers whether it is done: not if it would have had to wait. */
+/** Returns false if the write is not done, because it would have to wait. */
 function writeEdgedAtOnce(port: SyncPort, span: ByteSpan, data: readonly Uint8Array[]): boolean {
   try {
     writeEdgedSync(port, span, data);
@@ -215,7 +221,7 @@ function writeEdgedAtOnce(port: SyncPort, span: ByteSpan, data: readonly Uint8Ar
   }
 }
 
-/** Reads the edges, puts the bytes in, and writes, on the calling thread. */
+/** The synchronous form of `writeEdged`. */
 export function writeEdgedSync(port: SyncPort, span: ByteSpan, data: readonly Uint8Array[]): void {
   const { channel } = port;
   const blob = port.blob();
@@ -242,7 +248,7 @@ function writeUnits(port: BytePort, data: readonly Uint8Array[], first: number, 
   return whenFree(port, count, () => channel.writev(port.blob(), data, first, count));
 }
 
-/** More than is moved at once. */
+/** Returns true if a span is too long for one part. */
 function isLong(port: BytePort, { first, end }: ByteSpan): port is PartedPort {
   return port.parts !== undefined && end - first > port.parts.transferUnits;
 }

@@ -1,9 +1,9 @@
-/** Checks of byte ranges, and the arrays for them. */
+/** Checks byte ranges, and allocates arrays for them. */
 
 import { BlobstoreError } from '@blobyard/core';
 import { checkInteger } from '../checks/checks.js';
 
-/** EINVAL unless the range lies in a blob of `sizeBytes` bytes. An empty one may lie at its end. */
+/** Throws EINVAL unless the range lies in a blob of `sizeBytes` bytes. An empty range may lie at its end. */
 export function checkRange(doing: string, offset: number, length: number, sizeBytes: number): void {
   checkInteger('the offset in bytes', offset, 0, Number.MAX_SAFE_INTEGER);
   checkInteger('the length in bytes', length, 0, Number.MAX_SAFE_INTEGER);
@@ -12,17 +12,17 @@ export function checkRange(doing: string, offset: number, length: number, sizeBy
   throw new BlobstoreError('EINVAL', `cannot ${asked}: the blob has ${sizeBytes}; resize it, or ask for less`);
 }
 
-/** ENOMEM when there is no array of that length. */
+/** Returns a new array. Throws ENOMEM if it cannot be allocated. */
 export function newArray(length: number): Uint8Array {
   try {
     return new Uint8Array(length);
   } catch (cause) {
-    const advice = 'read it in parts, or by a stream';
-    throw new BlobstoreError('ENOMEM', `there is no array of ${length} bytes: ${advice}`, { cause });
+    const advice = 'read in parts, or with a stream';
+    throw new BlobstoreError('ENOMEM', `cannot allocate an array of ${length} bytes: ${advice}`, { cause });
   }
 }
 
-/** Bytes of arrays taken together. */
+/** Returns the sum of the lengths of arrays, in bytes. */
 export function totalBytes(list: readonly Uint8Array[]): number {
   let total = 0;
   for (const each of list) total += each.length;

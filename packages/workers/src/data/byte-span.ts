@@ -1,6 +1,7 @@
 /**
- * Byte ranges in io units. A range that does not begin and end at io units has edges: io units of which it covers only a
- * part. A transfer of such a range moves its edges through small arrays of whole units, and the rest in place:
+ * Byte ranges in io units. A range that does not begin and end at a boundary of io units has edges: io units that it
+ * covers only partly. A transfer of such a range uses arrays of one io unit each for its edges, and the caller's arrays
+ * for the rest:
  *
  *     units     |    head   |           |           |    tail   |
  *     range           ^=======================================^
@@ -11,7 +12,7 @@ import { bufferGone } from '@blobyard/core';
 import { totalBytes } from './byte-ranges.js';
 import type { EdgeArrays } from './edge-arrays.js';
 
-/** A range of bytes and the io units that it touches. */
+/** A range of bytes, and the io units that it touches. */
 export interface ByteSpan {
   readonly offset: number;
   readonly length: number;
@@ -19,13 +20,16 @@ export interface ByteSpan {
   readonly first: number;
   /** The io unit after the last one touched. */
   readonly end: number;
-  /** The io unit at the beginning of which the range covers only a part; -1 if there is none. */
+  /**
+   * The first io unit, if the range covers only a part of it; otherwise -1. If it is also the last one, it is only
+   * `head`.
+   */
   readonly head: number;
-  /** The other such io unit at its end; -1 if there is none, or it is `head`. */
+  /** The last io unit, if the range covers only a part of it and it is not `head`; otherwise -1. */
   readonly tail: number;
 }
 
-/** @param length - from 1 */
+/** Returns the span of a byte range. `length` is from 1. */
 export function byteSpan(offset: number, length: number, unitBytes: number): ByteSpan {
   const first = Math.floor(offset / unitBytes);
   const end = Math.ceil((offset + length) / unitBytes);
@@ -36,9 +40,9 @@ export function byteSpan(offset: number, length: number, unitBytes: number): Byt
   return { offset, length, first, end, head, tail };
 }
 
-/** The arrays that a transfer of a range with edges moves in the place of its caller's. */
+/** A transfer of a range with edges: it replaces the caller's bytes in the edges by edge arrays. */
 export class EdgedTransfer {
-  /** Whole io units, one array after another. */
+  /** The arrays that are transferred. Together they are whole io units. */
   readonly moved: Uint8Array[];
   readonly head: Uint8Array | undefined;
   readonly tail: Uint8Array | undefined;
@@ -49,7 +53,7 @@ export class EdgedTransfer {
   readonly #headBytes: number;
   readonly #tailBytes: number;
 
-  /** @param caller - the caller's arrays; as long as the span together */
+  /** @param caller - the caller's arrays; the sum of their lengths is that of the span */
   constructor(span: ByteSpan, caller: readonly Uint8Array[], edges: EdgeArrays) {
     const { unitBytes } = edges;
     const { offset, length } = span;
@@ -65,23 +69,23 @@ export class EdgedTransfer {
     this.moved = [...(this.head ? [this.head] : []), ...middle, ...(this.tail ? [this.tail] : [])];
   }
 
-  /** Gives the edge arrays back. Not after an error: another request may still be using one of them. */
+  /** Releases the edge arrays. Not to be called after an error, because another request may still use one of them. */
   release(): void {
     if (this.head) this.#edges.give(this.head);
     if (this.tail) this.#edges.give(this.tail);
   }
 
-  /** Puts the caller's bytes into the edge arrays, which hold what is around them already. */
+  /** Copies the caller's bytes into the edge arrays. These already have the bytes around them, read from the blob. */
   fillEdges(): void {
     this.#eachEdgePart((edge, part) => edge.set(part));
   }
 
-  /** Gives the caller the bytes that came into the edge arrays. */
+  /** Copies the bytes that were read into the edge arrays to the caller's arrays. */
   emptyEdges(): void {
     this.#eachEdgePart((edge, part) => part.set(edge));
   }
 
-  /** Shows each part of the caller's arrays that lies in an edge, with the part of the edge array that it belongs to. */
+  /** Calls `show` for each part of the caller's arrays in an edge, with the corresponding part of the edge array. */
   #eachEdgePart(show: (edge: Uint8Array, part: Uint8Array) => void): void {
     const { length } = this.#span;
     if (totalBytes(this.#caller) !== length) throw bufferGone();
@@ -100,7 +104,7 @@ export class EdgedTransfer {
   }
 }
 
-/** Bytes `from` to `to` of the arrays taken as one, as views. */
+/** Returns bytes `from` to `to` of the concatenated arrays, as views. `to` is exclusive. */
 function sliceList(list: readonly Uint8Array[], from: number, to: number): Uint8Array[] {
   const slices: Uint8Array[] = [];
   let at = 0;

@@ -1,4 +1,4 @@
-/** Who moves the bytes of a store, as the handles of its blobs see it. */
+/** The interface through which blob handles read and write data. Each mode of a store implements it. */
 
 import type { BlobView } from './blob-view.js';
 import type { PromiseChannel, SyncChannel } from './byte-io.js';
@@ -8,9 +8,9 @@ import type { RequestSlots } from './request-slots.js';
 import type { WriteOrder } from './write-order.js';
 
 /**
- * The shortest ways for whole io units, in the order of the bytes, of an array: `first` and `count` are whole numbers of io units,
- * the handle is in use. Each answers undefined, or false, with nothing done, where it is not for that: then the common way finds out
- * what to do, and whether it is an error.
+ * The fast path for transfers of whole io units from or to one array. `first` and `count` are in io units; the handle
+ * is open. Each method returns undefined, or false, without any effect, if it cannot do the transfer. Then the caller
+ * uses the general path, which also finds errors.
  */
 export interface ShortWay {
   read(blob: BlobView, into: Uint8Array, first: number, count: number, use: InFlight): Promise<Uint8Array> | undefined;
@@ -27,18 +27,18 @@ export interface ShortWay {
 }
 
 export interface DataPort {
-  /** For requests in promise form. */
+  /** The channel for promise-form requests. */
   readonly channel: PromiseChannel;
-  /** Undefined where there is none. */
+  /** The fast path. Undefined if there is none. */
   readonly way: ShortWay | undefined;
-  /** Where requests wait that would be too many for the channel; undefined: any number may be under way. */
+  /** Limits the requests that the channel gets at once. Undefined if there is no limit. */
   readonly slots: RequestSlots | undefined;
-  /** How much is moved at once where the channel works on the calling thread. */
+  /** The sizes of the parts of a long transfer, if the channel works on the calling thread. */
   readonly parts: PartSizes | undefined;
-  /** The channel finishes each request before it returns, and never stops the thread for another one. */
+  /** True if the channel finishes each request before it returns, and never blocks to wait for another thread. */
   readonly isAtOnce: boolean;
-  /** Writes are done on other threads: they go on while this one is in a synchronous call. */
+  /** True if other threads do the writes. Then writes continue while this thread is in a synchronous call. */
   readonly isElsewhere: boolean;
-  /** A channel for synchronous calls. ENOTSUP when the device is asynchronous. */
+  /** Returns the channel for synchronous calls. Throws ENOTSUP if the device is asynchronous. */
   syncChannel(): SyncChannel;
 }

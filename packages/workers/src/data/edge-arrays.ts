@@ -1,12 +1,12 @@
 /**
- * The arrays through which edges of unaligned transfers move: one io unit each, kept for the next transfer. What is in them
- * when they are taken is of no meaning. They are not shared memory: V8 copies to and from that byte by byte wherever words
- * do not line up, as here they hardly ever do.
+ * A pool of arrays for the edges of unaligned transfers, of one io unit each. Their content is undefined when they are
+ * taken. They are not in shared memory: V8 copies to and from shared memory byte by byte if source and destination are
+ * not aligned alike, and here they hardly ever are.
  */
 
-/** Arrays that are made at once. */
+/** The number of arrays that are allocated together. */
 const SLAB_ARRAYS = 16;
-/** Arrays that are kept; more are made while more are needed. */
+/** The most free arrays that are kept. There is no limit to the arrays in use. */
 const KEPT_MAX = 256;
 
 export class EdgeArrays {
@@ -22,7 +22,7 @@ export class EdgeArrays {
     return this.#free.pop() ?? this.#takeOfNewSlab();
   }
 
-  /** Gives an array back that no request uses any more. */
+  /** Returns an array to the pool. No request may use it any more. */
   give(array: Uint8Array): void {
     if (this.#free.length < KEPT_MAX) this.#free.push(array);
   }

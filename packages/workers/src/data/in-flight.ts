@@ -1,10 +1,10 @@
-/** What is under way on a handle, so that closing it can wait for that, and nothing new begins. */
+/** Counts the operations under way on a handle, so that closing it can wait for them and refuse new ones. */
 
 import { BlobstoreError } from '@blobyard/core';
 import { coded } from '../api/failures.js';
 import type { LoopTurns } from './loop-turns.js';
 
-/** Told when something begins to be under way, and when nothing is any more. */
+/** Called when the first operation begins, and when the last one has ended. */
 export interface Busy {
   begin(): void;
   end(): void;
@@ -20,8 +20,9 @@ export class InFlight {
   #onIdle: (() => void)[] = [];
 
   /**
-   * @param what - for messages, such as "the store"
-   * @param turns - by which an operation lets the event loop turn that has not done so itself; absent: each waits for other threads
+   * @param what - the name of the handle in messages, such as "the store"
+   * @param turns - lets the event loop run after an operation that has not done so itself. Absent if every operation
+   * waits for other threads anyway
    */
   constructor(what: string, busy?: Busy, turns?: LoopTurns) {
     this.#what = what;
@@ -33,27 +34,28 @@ export class InFlight {
     return this.#isClosed;
   }
 
-  /** True while `begin` can be called. */
+  /** True while new operations may begin. */
   get isUsable(): boolean {
     return !this.#isClosed && this.#failure === undefined;
   }
 
-  /** True while something is under way. */
+  /** True while operations are under way. */
   get isBusy(): boolean {
     return this.#count > 0;
   }
 
+  /** Throws EBADF if the handle is closed, and the error given to `fail`, if any. */
   requireOpen(): void {
     if (this.#isClosed) throw new BlobstoreError('EBADF', `${this.#what} is closed: open it again first`);
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Refuses what is new from now on with an error: what it needs has gone. */
+  /** Fails new operations with this error from now on. */
   fail(failure: BlobstoreError): void {
     this.#failure = failure;
   }
 
-  /** An operation begins. `end` it. */
+  /** Counts an operation that begins. The caller must call `end` after it. */
   begin(): void {
     if (this.#count++ === 0) this.#busy?.begin();
   }
@@ -64,7 +66,7 @@ export class InFlight {
     this.#wake();
   }
 
-  /** Runs an operation; begins in this same call. Throws EBADF once closed. */
+  /** Runs an operation, which begins in this same call. Throws EBADF if the handle is closed. */
   async run<T>(doing: string, operation: () => Promise<T>): Promise<T> {
     this.requireOpen();
     this.begin();
@@ -80,7 +82,7 @@ export class InFlight {
     }
   }
 
-  /** Runs an operation that ends before this call does. Throws EBADF once closed. */
+  /** Runs a synchronous operation. Throws EBADF if the handle is closed. */
   runSync<T>(doing: string, operation: () => T): T {
     this.requireOpen();
     this.#turns?.beginWaiting();
@@ -91,18 +93,18 @@ export class InFlight {
     }
   }
 
-  /** Refuses what is new from now on, and waits for what is under way. */
+  /** Refuses new operations from now on, and waits for those under way. */
   async close(): Promise<void> {
     this.#isClosed = true;
     if (this.#count > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
   }
 
-  /** As `close`, when nothing is under way. */
+  /** Same as `close`, if nothing is under way. */
   closeIdle(): void {
     this.#isClosed = true;
   }
 
-  /** Takes `close` back. */
+  /** Undoes `close`. */
   reopen(): void {
     this.#isClosed = false;
   }

@@ -1,29 +1,33 @@
 /**
- * Lets the event loop turn beside work that never has to wait. On a synchronous device each promise is fulfilled by the time it
- * is given out: a loop that awaits them runs on from microtask to microtask, and timers, sockets and the requests of other threads
- * wait for ever. So whoever begins a piece of work passes here first. In each turn of the event loop what comes within a slice of
- * time may pass; what comes later waits for the next turn, first come, first served.
+ * Prevents work that never has to wait from starving the event loop.
  *
- * Operations and long work have a slice each. Long work goes on without a break until its slice is over: in a common slice an
- * awaited loop would get one operation in, and then wait for the next turn.
+ * On a synchronous device each promise is already fulfilled when it is returned. A loop that awaits such promises runs
+ * from microtask to microtask, and timers, sockets and the requests of other threads wait for ever. So each piece of
+ * work asks here before it begins. In each turn of the event loop, work may begin for a time slice. Work that comes
+ * later waits for the next turn, in the order of arrival.
+ *
+ * Operations and long work have separate slices. Long work uses its slice without a break. If they shared a slice, a
+ * loop that awaits operations would get one operation done in each turn, and wait for the next turn.
  */
 
-import { setImmediate } from 'node:timers'; // the real one, where tests of a user have put another in the global's place
+import { setImmediate } from 'node:timers'; // the original, even if a user's tests replace the global one
 
-/** What tests have another one of. */
+/** The clock, which tests replace. */
 export interface LoopClock {
-  /** Milliseconds. */
+  /** Returns the time in milliseconds. */
   now(): number;
-  /** Calls back when the event loop has turned. */
+  /** Calls back in the next turn of the event loop. */
   afterTurn(callback: () => void): void;
 }
 
-/** What operations may take of a turn, and what long work may, in milliseconds; together well below 10. */
+/** The slices of operations and of long work in each turn, in milliseconds. Together they are well below 10. */
 const OPERATIONS_MS = 5;
 const LONG_WORK_MS = 2;
-/** A look at the clock costs as much as a 30th of a small write in memory: so many quick ones pass between two looks. */
+/**
+ * The most quick operations between two reads of the clock. A read costs a 30th of a small write to a memory device.
+ */
 const UNSEEN_MAX = 7;
-/** A quick one is done in less, in milliseconds; where they are not, the clock is looked at each time. */
+/** A quick operation takes less than this, in milliseconds. If operations take longer, the clock is read each time. */
 const QUICK_MS = 0.03;
 
 const LOOP: LoopClock = {
@@ -34,40 +38,40 @@ const LOOP: LoopClock = {
 export class LoopTurns {
   readonly #sliceMs: number;
   readonly #clock: LoopClock;
-  /** The slice of this turn has begun. */
+  /** True if the slice of this turn has begun. */
   #hasBegun = false;
   #sliceEnd = 0;
   #lookedAt = 0;
-  /** How many may pass before the next look at the clock, and how many could after the last one. */
+  /** How many quick operations may begin before the next read of the clock; and how many could after the last read. */
   #unseen = 0;
   #unseenBefore = 0;
   #wasQuick = false;
   readonly #waiting: (() => void)[] = [];
-  /** Of those that wait, the first who still does. */
+  /** The index in `#waiting` of the first that still waits. */
   #first = 0;
   #passed = 0;
 
-  /** @param sliceMs - of each turn of the event loop */
+  /** @param sliceMs - the slice in each turn of the event loop, in milliseconds */
   constructor(sliceMs: number, clock: LoopClock = LOOP) {
     this.#sliceMs = sliceMs;
     this.#clock = clock;
   }
 
-  /** How often somebody came here. */
+  /** How many times `pass` or `tryPass` was called. */
   get passed(): number {
     return this.#passed;
   }
 
   /**
    * To be called before a piece of work.
-   * @param isQuick - it takes some microseconds, as a small transfer does
-   * @returns what to wait for before it begins; undefined when it may begin at once
+   * @param isQuick - the work takes a few microseconds, as a small transfer does
+   * @returns a promise to await before the work begins; undefined if it may begin at once
    */
   pass(isQuick = false): Promise<void> | undefined {
     return this.tryPass(isQuick) ? undefined : this.later(() => undefined);
   }
 
-  /** As `pass`, for work that would take another way if it had to wait: false when it would. */
+  /** Same as `pass`, for callers that do something else than wait: returns false if the work would have to wait. */
   tryPass(isQuick = false): boolean {
     this.#passed++;
     if (!isQuick || this.#unseen === 0) return this.#hasTime();
@@ -75,7 +79,9 @@ export class LoopTurns {
     return true;
   }
 
-  /** Begins what could not pass when it is its turn, or before the next synchronous call of the thread. */
+  /**
+   * Queues work that may not begin yet. It begins in a later turn, or before the next synchronous call of the thread.
+   */
   later<T>(begin: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#waiting.push(() => {
@@ -92,7 +98,7 @@ export class LoopTurns {
     return this.#waiting.length > this.#first;
   }
 
-  /** Begins all that waits, now: what a synchronous call does comes after what was asked for before it. */
+  /** Begins all waiting work now, so that a synchronous call takes effect after the calls that were made before it. */
   beginWaiting(): void {
     while (this.isWaiting) this.#waiting[this.#first++]();
   }
@@ -106,7 +112,7 @@ export class LoopTurns {
     }
     const isLeft = now < this.#sliceEnd;
     const isQuick = now - this.#lookedAt < (this.#unseenBefore - this.#unseen + 1) * QUICK_MS;
-    // Twice in a row: two looks may belong to one piece of work.
+    // Required twice in a row, because two reads of the clock may belong to one piece of work.
     this.#unseenBefore = isLeft && isQuick && this.#wasQuick ? UNSEEN_MAX : 0;
     this.#unseen = this.#unseenBefore;
     this.#wasQuick = isQuick;
@@ -120,7 +126,7 @@ export class LoopTurns {
     if (this.#waiting.length > 0) void this.#letPass();
   }
 
-  /** Lets those that wait go on, one by one: each begins, and does at once what it can, before it is the next one's turn. */
+  /** Begins the waiting work, one after another. Each does what it can without waiting before the next one begins. */
   async #letPass(): Promise<void> {
     const waiting = this.#waiting;
     while (this.isWaiting && this.#hasTime()) {
@@ -132,6 +138,6 @@ export class LoopTurns {
   }
 }
 
-/** Of this thread, whatever stores it has: operations, and long work at its pauses. */
+/** The slices of this thread, common to all its stores: for operations, and for long work, which asks at its pauses. */
 export const operationTurns = new LoopTurns(OPERATIONS_MS);
 export const longWorkTurns = new LoopTurns(LONG_WORK_MS);

@@ -1,4 +1,6 @@
-/** The ways of data of a thread whose own channel moves it: the metadata thread, and any that is attached. */
+/**
+ * The data port of a thread that transfers data by a channel of its own: the metadata thread, or an attached thread.
+ */
 
 import { BlobstoreError, type Channel, type Geometry } from '@blobyard/core';
 import { coded } from '../api/failures.js';
@@ -11,7 +13,7 @@ import { partSizes } from './parts.js';
 import { RequestSlots } from './request-slots.js';
 import type { WriteOrder } from './write-order.js';
 
-/** @param isAtOnce - the channel never stops the thread for another one, and its device is synchronous */
+/** @param isAtOnce - the device is synchronous, and the channel never blocks to wait for another thread */
 export function ownChannelPort(
   channel: Channel,
   geometry: Geometry,
@@ -31,7 +33,9 @@ export function ownChannelPort(
   };
 }
 
-/** Whole io units that can be moved at once are moved in this very call, when it is no time for others. */
+/**
+ * Transfers whole io units in the same call, if that needs no waiting and the time slice of operations is not used up.
+ */
 class OwnChannelWay implements ShortWay {
   readonly #channel: Channel;
 

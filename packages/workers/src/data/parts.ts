@@ -1,22 +1,30 @@
 /**
- * Long transfers are made in parts, and between two of them other work of the thread gets its turn. Parts end where clusters do,
- * or several of them; only of very large clusters a part is less than one.
+ * Splits long transfers into parts, so that other work of the thread can run between them. A part is one or more whole
+ * clusters; only if clusters are very large, it is less than one.
  */
 
 import { type ByteSpan, byteSpan } from './byte-span.js';
 
-/** Bytes that are moved in about a millisecond, or less. */
+/** Bytes that are transferred in about a millisecond, or less. */
 const PART_BYTES = 2 << 20;
-/** Each cluster costs something, however small: a look through all snapshots behind it, an insertion, or a release. */
+/**
+ * The most clusters of a part. Each cluster has a cost, however small it is: a lookup through all its snapshots, an
+ * insertion, or a release.
+ */
 const CLUSTERS_MAX = 64;
-/** Of these, nothing is known but that there is nothing to do. */
+/** The most clusters of a part of a trim, including those that are not allocated, which need no work. */
 const UNALLOCATED_MAX = 4096;
 
-/** What is moved at once. */
+/** The sizes of parts. */
 export interface PartSizes {
+  /** The most io units of a part of a read or write. */
   readonly transferUnits: number;
+  /** Io units of a cluster. */
   readonly clusterUnits: number;
-  /** Clusters that are given back; a part of one would not be. */
+  /**
+   * The most allocated clusters of a part of a trim. At least 1, because a trim of less than a cluster would not free
+   * it.
+   */
   readonly trimClusters: number;
 }
 
@@ -30,12 +38,12 @@ export function partSizes(clusterBytes: number, unitBytes: number): PartSizes {
   };
 }
 
-/** Where the part ends that begins at an io unit. */
+/** Returns the end, exclusive, of the part that begins at io unit `first`. */
 export function partEnd(first: number, end: number, unitsMax: number): number {
   return Math.min(end, (Math.floor(first / unitsMax) + 1) * unitsMax);
 }
 
-/** The same for what is to be given back, which is nothing where no cluster is allocated. */
+/** Returns the end of a part of a trim. Clusters that are not allocated hardly count, because they need no work. */
 export function trimEnd(
   { clusterUnits, trimClusters }: PartSizes,
   first: number,
@@ -50,13 +58,16 @@ export function trimEnd(
   return at;
 }
 
-/** A part of a transfer: its range, and the arrays that are moved. */
+/** A part of a transfer: its range, and its arrays. */
 export interface TransferPart {
   readonly span: ByteSpan;
   readonly list: readonly Uint8Array[];
 }
 
-/** The parts of a transfer, all taken now: the arrays of a part whose memory is given away meanwhile are empty then. */
+/**
+ * Returns all parts of a transfer. If the memory of an array is transferred later, the views of it in the parts become
+ * empty.
+ */
 export function partsOf(
   span: ByteSpan,
   list: readonly Uint8Array[],
@@ -75,7 +86,7 @@ export function partsOf(
   return parts;
 }
 
-/** Takes arrays apart from front to back, as views. */
+/** Takes bytes from a list of arrays, from front to back, as views. */
 class ListCursor {
   readonly #list: readonly Uint8Array[];
   #index = 0;

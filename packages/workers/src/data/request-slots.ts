@@ -1,6 +1,6 @@
 /**
- * How many requests a channel is given at once: it refuses more, so that here they wait, first come, first served. Each lets the
- * event loop turn, where it is time for that, before it begins.
+ * Limits the requests that a channel gets at once, because it refuses more. Further requests wait here, in the order of
+ * arrival. Before a request begins, it lets the event loop run if the time slice of this turn is used up.
  */
 
 import { Semaphore } from 'async-mutex';
@@ -8,18 +8,18 @@ import { operationTurns } from './loop-turns.js';
 
 export class RequestSlots {
   #free: number;
-  /** Requests that wait for a slot; each release lets the first of them go on. Its value is 0 while nobody releases. */
+  /** The requests that wait for a slot. Each release lets the first one continue. Its value is otherwise always 0. */
   readonly #queue = new Semaphore(0);
   #waiting = 0;
 
-  /** @param count - slots, from 1 */
+  /** @param count - the number of slots, from 1 */
   constructor(count: number) {
     this.#free = count;
   }
 
   /**
-   * Runs a request once it has a slot and its turn: in this same call when it has both at once.
-   * @param isQuick - as of `LoopTurns.pass`
+   * Runs a request when a slot is free and its time slice permits, if possible in this same call.
+   * @param isQuick - see `LoopTurns.pass`
    */
   async run<T>(isQuick: boolean, request: () => Promise<T>): Promise<T> {
     if (this.#free > 0) {
@@ -35,7 +35,9 @@ export class RequestSlots {
     }
   }
 
-  /** The slot goes to the first who waits, never back to the free ones past them. */
+  /**
+   * Passes the slot to the first waiting request. It becomes free only if none waits, so no later request overtakes.
+   */
   #handOn(): void {
     if (this.#waiting === 0) {
       this.#free++;

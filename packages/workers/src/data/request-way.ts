@@ -1,4 +1,7 @@
-/** The short way of whole io units to threads that take requests of any number: they are asked in this very call. */
+/**
+ * The fast path for whole io units if other threads do the transfers, and any number may be under way. Sends the
+ * request in the same call.
+ */
 
 import { coded } from '../api/failures.js';
 import type { BlobView } from './blob-view.js';
@@ -11,7 +14,7 @@ export class RequestWay implements ShortWay {
   readonly #channel: PromiseChannel;
   readonly #clusterUnits: number;
 
-  /** @param clusterUnits - io units of a cluster */
+  /** @param clusterUnits - the number of io units of a cluster */
   constructor(channel: PromiseChannel, clusterUnits: number) {
     this.#channel = channel;
     this.#clusterUnits = clusterUnits;

@@ -1,37 +1,38 @@
 /**
- * Keeps writes to one blob from losing each other's bytes.
+ * Orders the writes to one blob, so that no write is lost.
  *
- * A device writes whole io units. To write a part of one, the rest of it is read first, and written back:
+ * A device writes whole io units. To write a part of an io unit, the rest of it is read first, and written back.
+ * Without an order, this race loses a write:
  *
  *     unaligned write     reads unit 7 … … … … … … … … … … … writes unit 7 with its own bytes in it
  *     another write                  … writes unit 7 …                      and its bytes are gone
  *
- * So a write that has edges wants these io units for itself, from its read until it is done; all other io units that writes
- * touch they share, and aligned writes never wait for each other, even where they overlap. Each write gets a turn, and waits
- * for the earlier turns that it conflicts with: a later one never overtakes it, so that nobody starves, and because nobody
- * waits for a later one, there is no deadlock.
+ * So a write with edges has exclusive access to the io units of its edges, from its read until it is done. All other io
+ * units are shared: aligned writes never wait for each other, even if they overlap. Each write gets a turn, and waits
+ * for the earlier turns that it conflicts with. A later turn never overtakes an earlier one with which it conflicts, so
+ * no write starves. No write waits for a later one, so there is no deadlock.
  */
 
 import { BlobstoreError } from '@blobyard/core';
 import type { ByteSpan } from './byte-span.js';
 
-/** The io units of a write, from its beginning to its end. */
+/** The io units of a write that is waiting or under way. */
 export interface WriteTurn {
   readonly first: number;
   readonly end: number;
-  /** Io units that it wants for itself; -1: none. */
+  /** The io units that it needs exclusively; -1: none. */
   readonly head: number;
   readonly tail: number;
-  /** It wants all of its io units for itself. */
+  /** True if it needs all of its io units exclusively. */
   readonly isAlone: boolean;
-  /** Earlier turns that it still waits for. */
+  /** The number of earlier turns that it still waits for. */
   blockers: number;
-  /** Later turns that wait for it; made when there is one. */
+  /** The later turns that wait for it. Undefined if there is none. */
   followers: WriteTurn[] | undefined;
-  /** It has read its edges, or is about to, and has not written them yet. */
+  /** True from before its edges are read until they are written. */
   holdsEdges: boolean;
   start: (() => void) | undefined;
-  /** The turns that were taken right before and after it, of those that have not ended. */
+  /** The previous and the next turn, of those that have not ended. */
   before: WriteTurn | undefined;
   after: WriteTurn | undefined;
 }
@@ -41,20 +42,20 @@ type WriteSpan = Pick<ByteSpan, 'first' | 'end' | 'head' | 'tail'>;
 
 export class WriteOrder {
   readonly #isElsewhere: boolean;
-  /** Turns that have not ended, as a list: every write goes in and out. */
+  /** The turns that have not ended, as a linked list, because every write is added and removed. */
   #oldest: WriteTurn | undefined;
   #newest: WriteTurn | undefined;
-  /** Turns that want something for themselves: without any, nobody needs to look at the others. */
+  /** The number of turns that need exclusive access. While it is 0, no write needs to look at the other turns. */
   #exclusiveCount = 0;
-  /** Turns that hold edges. */
+  /** The number of turns that hold edges. */
   #holdingCount = 0;
 
-  /** @param isElsewhere - writes are done on other threads: they go on while this thread is in a synchronous write */
+  /** @param isElsewhere - other threads do the writes, which continue while this thread is in a synchronous write */
   constructor(isElsewhere = false) {
     this.#isElsewhere = isElsewhere;
   }
 
-  /** Takes a turn. Wait for `whenReady` if it has blockers, and end it by `leave`, whatever happens. */
+  /** Takes a turn. The caller must await `whenReady`, and call `leave` at the end, even after an error. */
   enter(span: WriteSpan, isAlone = false): WriteTurn {
     const { first, end, head, tail } = span;
     const turn = newTurn(first, end, head, tail, isAlone);
@@ -72,12 +73,12 @@ export class WriteOrder {
     return turn;
   }
 
-  /** True while nobody wants anything for himself: a write without edges that is over in the same call needs no turn. */
+  /** True while no turn needs exclusive access. Then a write without edges that ends in the same call needs no turn. */
   get isUnhindered(): boolean {
     return this.#exclusiveCount === 0;
   }
 
-  /** A turn for a write without edges, if nobody wants anything for himself: then it need not wait. */
+  /** Takes a turn for a write without edges that need not wait. Returns undefined if a turn needs exclusive access. */
   enterUnhindered(first: number, end: number): WriteTurn | undefined {
     if (this.#exclusiveCount > 0) return undefined;
     const turn = newTurn(first, end, -1, -1, false);
@@ -85,7 +86,7 @@ export class WriteOrder {
     return turn;
   }
 
-  /** Resolves when no earlier turn is in the way; nothing to wait for, undefined. */
+  /** Resolves when no earlier turn conflicts any more. Undefined if the turn need not wait. */
   whenReady(turn: WriteTurn): Promise<void> | undefined {
     if (turn.blockers === 0) return undefined;
     return new Promise((resolve) => {
@@ -93,14 +94,14 @@ export class WriteOrder {
     });
   }
 
-  /** From here on until `leave`, the turn's edges are in memory, and a synchronous write to them would be lost. */
+  /** From this call until `leave`, the edges of the turn are in memory. A synchronous write to them would be lost. */
   holdEdges(turn: WriteTurn): void {
     if (turn.holdsEdges) return;
     turn.holdsEdges = true;
     this.#holdingCount++;
   }
 
-  /** True while a turn holds edges: a synchronous write has to look whether they are its own. */
+  /** True while a turn holds edges. A synchronous write must then check whether it touches them. */
   get isHeld(): boolean {
     return this.#holdingCount > 0;
   }
@@ -117,8 +118,9 @@ export class WriteOrder {
   }
 
   /**
-   * EBUSY when a synchronous write to these io units would have to wait: for one that has their bytes in memory, or, where it
-   * has edges itself, for one that another thread may write to them after they were read here.
+   * Throws EBUSY if a synchronous write to these io units would have to wait. There are two cases: another write has
+   * their bytes in memory; or the synchronous write has edges itself, and another thread may write to these after this
+   * thread has read them.
    */
   requireNoneHeld(span: WriteSpan): void {
     const readsEdges = this.#isElsewhere && (span.head >= 0 || span.tail >= 0);
@@ -126,7 +128,7 @@ export class WriteOrder {
     for (let turn = this.#oldest; turn !== undefined; turn = turn.after) {
       const holds = turn.holdsEdges && touchesOwn(turn, span.first, span.end);
       if (!holds && !(readsEdges && turn.blockers === 0 && coversEdge(turn, span))) continue;
-      const reason = `a write to these bytes, or beside them, in io units ${turn.first} to ${turn.end - 1}, is under way`;
+      const reason = `a write to the same io units is under way (io units ${turn.first} to ${turn.end - 1})`;
       throw new BlobstoreError('EBUSY', `a synchronous write would have to wait: ${reason}; use the promise form`);
     }
   }
@@ -162,7 +164,7 @@ function newTurn(first: number, end: number, head: number, tail: number, isAlone
   };
 }
 
-/** True when a turn has an io unit that a write covers only a part of. */
+/** Returns true if a turn includes an io unit that a write covers only partly. */
 function coversEdge(turn: WriteTurn, { head, tail }: WriteSpan): boolean {
   return (head >= turn.first && head < turn.end) || (tail >= turn.first && tail < turn.end);
 }
@@ -176,7 +178,7 @@ function conflict(one: WriteTurn, other: WriteTurn): boolean {
   return touchesOwn(one, other.first, other.end) || touchesOwn(other, one.first, one.end);
 }
 
-/** True when io units that a turn wants for itself lie in a range. */
+/** Returns true if io units that a turn needs exclusively lie in a range. */
 function touchesOwn(turn: WriteTurn, first: number, end: number): boolean {
   if (turn.isAlone) return turn.first < end && first < turn.end;
   return (turn.head >= first && turn.head < end) || (turn.tail >= first && turn.tail < end);

@@ -1,16 +1,16 @@
-/** A look at a device that is about to be overwritten: a store that is on it must not be lost by mistake. */
+/** Looks for a store on a device before the device is overwritten, so that no store is lost by mistake. */
 
 import { BlobstoreError, type BlockDevice, bstypeToText, PAGE_BYTES, SuperBlock } from '@blobyard/core';
 
 /**
- * Throws EEXIST when there is a store on a device, also a damaged one, or one of a version that cannot be opened: what counts is
- * the signature of a blobstore at the device's beginning. EIO when that cannot be read.
- * @param doing - for the message, such as "a store cannot be made"
+ * Throws EEXIST if the device holds a store, even if that is damaged or has an unsupported version: only the blobstore
+ * signature at the start of the device counts. Throws EIO if that cannot be read.
+ * @param doing - the start of the message, such as "no store is made"
  */
 export async function requireNoStore(device: BlockDevice, doing: string): Promise<void> {
   const { blockLengthBytes, blockCount } = device;
   const blocks = PAGE_BYTES / blockLengthBytes;
-  if (!Number.isInteger(blocks) || blockCount < blocks) return; // there can be none
+  if (!Number.isInteger(blocks) || blockCount < blocks) return; // too small for a store
   const block = new SuperBlock();
   const channel = device.openChannel();
   try {
@@ -19,11 +19,11 @@ export async function requireNoStore(device: BlockDevice, doing: string): Promis
     channel.close();
   }
   if (!block.hasSignature) return;
-  const advice = 'open it (openStore), choose another device, or lose it by `overwrite: true`';
+  const advice = 'open it (openStore), choose another device, or overwrite it with `overwrite: true`';
   throw new BlobstoreError('EEXIST', `${doing}: the device holds ${describeStore(block)} already; ${advice}`);
 }
 
-/** What a super block says, which may be anything: its crc tells whether that can be believed. */
+/** Describes the store by its super block, whose fields are meaningful only if its crc is right. */
 function describeStore(block: SuperBlock): string {
   if (!block.isSealed) return 'a blobstore whose super block is damaged';
   const { version, sizeBytes, clusterBytes, clean } = block;

@@ -1,4 +1,4 @@
-/** The device of a store: opened from its spec and locked, or taken as it was given. */
+/** The device of a store: opened by its spec and locked, or passed in as an open device. */
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import {
@@ -15,16 +15,21 @@ import { invalid, reading } from '../checks/checks.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { openShared } from './shared-device.js';
 
-/** A device, and how to let go of it. */
+/** A device, with what must be released after its use. */
 export class HeldDevice {
   readonly device: BlockDevice;
-  /** Where the store's other threads take their shares of the lock; undefined when there is none. */
+  /**
+   * The range from which the other threads of the store take their shares of the lock. Undefined if there is no lock.
+   */
   readonly shareWindow: number | undefined;
   readonly #isOurs: boolean;
   readonly #lock: StoreLock | undefined;
   readonly #keepAlive = new KeepAlive();
 
-  /** @param shareWindow - of the lock that another thread has, if not this one */
+  /**
+   * @param isOurs - the device was opened here, and `release` closes it
+   * @param shareWindow - that of the store's lock. To be given if another thread has the lock
+   */
   constructor(device: BlockDevice, isOurs: boolean, lock?: StoreLock, shareWindow = lock?.shareWindow) {
     this.device = device;
     this.shareWindow = shareWindow;
@@ -37,7 +42,7 @@ export class HeldDevice {
     this.#keepAlive.begin();
   }
 
-  /** Closes the device if it was opened here, and then frees its lock, whatever happens. */
+  /** Closes the device if it was opened here, then releases its lock, even if closing fails. */
   async release(): Promise<void> {
     this.#keepAlive.close();
     try {
@@ -49,8 +54,9 @@ export class HeldDevice {
 }
 
 /**
- * Opens a device by its spec. One in a file is locked first of all, if asked: nobody else may have a store in it. A file
- * that is made cannot be anybody's yet. Throws EBUSY naming the holder, and what opening it throws.
+ * Opens a device by its spec, or takes an open one. If `withLock`, a file is locked before it is opened, so that nobody
+ * else has a store open in it. A new file is created first and then locked, because nobody can have a store in it yet.
+ * @throws EBUSY another user holds the lock, whom the message names; and the errors of opening the device.
  */
 export async function holdDevice(device: DeviceSpec | BlockDevice, withLock: boolean): Promise<HeldDevice> {
   if (isDevice(device)) return new HeldDevice(device, false);
@@ -58,7 +64,10 @@ export async function holdDevice(device: DeviceSpec | BlockDevice, withLock: boo
   return holdFile(device);
 }
 
-/** The device of a store that another thread has locked, on one more thread. Throws as `openShared`. */
+/**
+ * Opens the device of a store on one more thread. Another thread holds the lock. Throws the same errors as
+ * `openShared`.
+ */
 export async function holdShared(spec: DeviceSpec, shareWindow: number | undefined): Promise<HeldDevice> {
   const { device } = await openShared(spec, shareWindow);
   specs.set(device, spec);
@@ -80,16 +89,16 @@ async function holdFile(spec: FileDeviceSpec): Promise<HeldDevice> {
   }
 }
 
-/** The path can have come to lead to another file between the two. */
+/** Requires that locking and opening found the same file: the path may have changed its target in between. */
 function requireSame(device: BlockDevice, lock: StoreLock, spec: FileDeviceSpec): void {
   if (device instanceof FileDevice && device.identity === lock.identity) return;
   const found = `${spec.path} was replaced by another file while it was being opened`;
-  throw new BlobstoreError('ENOENT', `${found}: open it once it stays what it is`);
+  throw new BlobstoreError('ENOENT', `${found}: open it again when nothing replaces it any more`);
 }
 
 /**
- * The device that a user passes: an open one as it is, of a spec a copy, so that what is checked is what is opened. EINVAL for
- * anything else.
+ * Checks the device that a user passes. Returns an open device as it is. Returns a copy of a spec, so that the spec
+ * that is checked is also the one that is opened. Throws EINVAL for anything else.
  */
 export function checkDevice(what: string, device: unknown): DeviceSpec | BlockDevice {
   return reading(what, () => {
@@ -106,29 +115,29 @@ export function checkDevice(what: string, device: unknown): DeviceSpec | BlockDe
   });
 }
 
-/** A device by its spec, or as it is. */
+/** Opens a device by its spec, or returns the device that is open already. */
 export function openIfSpec(device: DeviceSpec | BlockDevice): BlockDevice | Promise<BlockDevice> {
   return isDevice(device) ? device : openKnown(device);
 }
 
-/** What the devices were opened by that cannot say it themselves. */
+/** The specs by which devices were opened; custom devices do not know theirs. */
 const specs = new WeakMap<BlockDevice, DeviceSpec>();
 
-/** Opens a device, and remembers by what. */
+/** Opens a device, and remembers its spec. */
 export async function openKnown(spec: DeviceSpec): Promise<BlockDevice> {
   const device = await openDevice(spec);
   specs.set(device, spec);
   return device;
 }
 
-/** The spec by which another thread opens a device that this one has; undefined when it cannot. */
+/** Returns the spec by which another thread can open this thread's device. Undefined if it cannot. */
 export function specOfDevice(device: BlockDevice): DeviceSpec | undefined {
   const spec = specs.get(device);
   if (spec?.kind === 'custom') return spec;
   return device instanceof MemoryDevice || device instanceof FileDevice ? device.spec : undefined;
 }
 
-/** True for an open device, false for a spec. */
+/** Returns true for an open device, false for a spec. */
 export function isDevice(device: DeviceSpec | BlockDevice): device is BlockDevice {
   return typeof (device as Partial<BlockDevice> | null)?.openChannel === 'function';
 }

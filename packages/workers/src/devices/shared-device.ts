@@ -1,21 +1,21 @@
-/** The device of a store on one more thread: the same file, and a share of its lock. */
+/** Opens the device of a store on one more thread: the same file, with a share of its lock. */
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import { type DeviceSpec, FileDevice, openDevice } from '@blobyard/io';
 import { takeStoreShare } from '@blobyard/io/internal/store-share';
 
-/** A device as one of the threads of a store has it. */
+/** The device of a store, as opened by one of its threads. */
 export interface SharedDevice {
   readonly device: BlockDevice;
-  /** The descriptor by which the thread has its share of the lock on the device's file; undefined when there is no lock. */
+  /** The file descriptor through which the thread holds its share of the lock. Undefined if there is no lock. */
   readonly share: number | undefined;
 }
 
 /**
  * Opens a store's device on one more thread, and takes the thread's share of the lock on its file.
  *
- * @param shareWindow - of the lock, if the one who has opened the store has it
- * @throws EIO the store has lost its opener, and what opening the device throws.
+ * @param shareWindow - that of the store's lock. Undefined if the thread that opened the store has no lock
+ * @throws EIO the thread that opened the store has ended; and the errors of opening the device.
  */
 export async function openShared(spec: DeviceSpec, shareWindow: number | undefined): Promise<SharedDevice> {
   const device = await openDevice(spec);

@@ -1,15 +1,16 @@
-/** The blocks of a device in which there is a store: the super block says how long they are. */
+/** Finds the block length of a file that holds a store: it is in the super block. */
 
 import { type BlockDevice, blockLengthOfStore, PAGE_BYTES, SuperBlock } from '@blobyard/core';
 import { type DeviceSpec, FileDevice, type FileDeviceSpec } from '@blobyard/io';
 import { isDevice } from './open-device.js';
 
-/** Blocks by which any store can be looked at. */
+/** With this block length the super block of any store can be read. */
 const BLOCK_BYTES = 512;
 
 /**
- * The device of a store that is there. A file whose block length is not given gets the one of the store in it, in the spec, so that
- * every thread opens it alike. Throws nothing: what is wrong with the file, opening it says.
+ * Returns the device of an existing store. If the spec of a file has no block length, it gets the one of the store in
+ * the file, so that all threads open the file with the same block length. Does not throw: if the file is not usable,
+ * opening it throws later.
  */
 export function asItsStoreSays(device: DeviceSpec | BlockDevice): DeviceSpec | BlockDevice {
   if (isDevice(device) || device.kind !== 'file' || device.create || device.blockLengthBytes !== undefined)
@@ -18,7 +19,7 @@ export function asItsStoreSays(device: DeviceSpec | BlockDevice): DeviceSpec | B
   return blockLengthBytes === undefined ? device : { ...device, blockLengthBytes };
 }
 
-/** Opens the file as it is going to be opened: a pipe, for one, would otherwise be waited for. */
+/** Opens the file as `FileDevice` does, which refuses a pipe, for example. Another open could block on it. */
 function lookUp({ path, readOnly }: FileDeviceSpec): number | undefined {
   let file: FileDevice | undefined;
   try {

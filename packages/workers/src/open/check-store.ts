@@ -1,4 +1,4 @@
-/** Checking and repairing a store that is not open. */
+/** Checks and repairs a store that is not open. */
 
 import { type BlockDevice, type CheckReport, checkStore, run } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
@@ -10,23 +10,24 @@ import { asItsStoreSays } from '../devices/store-blocks.js';
 
 export interface CheckStoreOptions {
   /**
-   * Repairs what can be: makes the masks anew, frees what nobody has, settles snapshots that were under way. Who could be read
-   * before can be read afterwards, and nobody is listed who was not. Damaged blobs stay as they are, and keep all that they have or
-   * may have. False unless given: then nothing is written.
+   * True: repairs the store. It rebuilds the masks, frees leaked clusters and pages, and completes or undoes
+   * interrupted snapshots. Every blob that was readable before is readable afterwards, and no blob is listed that was
+   * not listed before. Damaged blobs stay as they are, and keep everything that belongs, or may belong, to them.
+   * Default false: nothing is written.
    */
   readonly repair?: boolean;
-  /** Whether a file given by its spec is locked against users of the store meanwhile; true unless given. */
+  /** Locks a file that is given by its spec during the check, so that nobody can open the store. Default: true. */
   readonly lock?: boolean;
-  /** Ends the check with ECANCELED, between two blobs. A repair that is ended leaves the store to be repaired again. */
+  /** Aborts the check with ECANCELED, between two blobs. After an aborted repair, the store must be repaired again. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Checks the store on a device from its metadata pages, without trusting its masks: crcs, chains, extents, owners, parents,
- * sizes, flags; and then the masks against that. Whatever is wrong with the store is in the report, also that there is none
- * (`unchecked`).
- * @throws EBUSY somebody has the store open, who is named; EINVAL unusable options or block length; ECANCELED aborted; EIO of
- * the device, and what opening it throws. Any thread.
+ * Checks the store on a device. First checks the metadata pages, without trusting the masks: crcs, chains, extents,
+ * owners, parents, sizes, flags. Then compares the masks with them. The report has everything that is wrong with the
+ * store, and says so if there is no store (`unchecked`). Can be called on any thread.
+ * @throws EBUSY the store is open, and the message names by whom; EINVAL invalid options or block length; ECANCELED
+ * aborted; EIO the device fails; and the errors of opening the device.
  */
 export async function check(device: DeviceSpec | BlockDevice, options: CheckStoreOptions = {}): Promise<CheckReport> {
   try {

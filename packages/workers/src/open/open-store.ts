@@ -1,4 +1,4 @@
-/** Making and opening stores. */
+/** Creates and opens stores. */
 
 import { rm } from 'node:fs/promises';
 import { coded, throwIfAborted } from '../api/failures.js';
@@ -28,28 +28,29 @@ const PARTS: PooledParts = {
 };
 
 /**
- * Makes a new store on a device; what was on it is lost, but a store only with `overwrite: true`. A file that was made for it goes
- * again when this fails.
- * @throws EINVAL unusable options or block length, ENOSPC the device is smaller than a cluster, ENOMEM its clusters do not
- * even hold the metadata, EBUSY somebody has a store in the file, EEXIST the device holds a store, which the message describes, or
- * the file is there (device spec with `create: true`), ENOTSUP a device that `threads` cannot share, ECANCELED aborted, EIO of the
- * device. Any thread.
+ * Creates a store on a device, and opens it. The content of the device is lost; but a store on it is overwritten only
+ * with `overwrite: true`. If this fails, a file that was created for the store is removed. Can be called on any thread.
+ * @throws EINVAL invalid options or block length; ENOSPC the device is smaller than a cluster; ENOMEM its clusters
+ * cannot hold the metadata; EBUSY a store in the file is open; EEXIST the device holds a store, which the message
+ * describes, or the file exists already (device spec with `create: true`); ENOTSUP the device cannot be shared by
+ * `threads`; ECANCELED aborted; EIO the device fails.
  */
 export function createStore(options: CreateStoreOptions): Promise<Store> {
   return createStoreOf(options, PARTS);
 }
 
 /**
- * Opens the store on a device, and recovers it if it was not closed.
- * @throws EILSEQ no store, or a damaged one; ENXIO another type; EBUSY somebody has it, who is named; EINVAL unusable
- * options; ENOSPC it cannot `grow`; ENOTSUP a device that `threads` cannot share, or a store of a newer SPDK with larger metadata
- * pages; ECANCELED aborted; EIO of the device. Any thread.
+ * Opens the store on a device, and recovers it if it was not closed. Can be called on any thread.
+ * @throws EILSEQ there is no store, or it is damaged; ENXIO the store has another type; EBUSY the store is open, and
+ * the message names by whom; EINVAL invalid options; ENOSPC the store cannot `grow`; ENOTSUP the device cannot be
+ * shared by `threads`, or a newer SPDK made the store with larger metadata pages; ECANCELED aborted; EIO the device
+ * fails.
  */
 export function openStore(options: OpenStoreOptions): Promise<Store> {
   return openStoreOf(options, PARTS);
 }
 
-/** As `createStore`, with threads of the caller's choice. */
+/** Same as `createStore`, with the given parts for threads. */
 export async function createStoreOf(given: CreateStoreOptions, parts: PooledParts): Promise<Store> {
   try {
     const options = readCreateStore(given);
@@ -66,7 +67,7 @@ export async function createStoreOf(given: CreateStoreOptions, parts: PooledPart
   }
 }
 
-/** As `openStore`, with threads of the caller's choice. */
+/** Same as `openStore`, with the given parts for threads. */
 export async function openStoreOf(given: OpenStoreOptions, parts: PooledParts): Promise<Store> {
   try {
     const options = readOpenStore(given);
@@ -105,7 +106,10 @@ function pooledOptions(options: CreateStoreOptions | OpenStoreOptions): Omit<Ope
   };
 }
 
-/** Opens the device; when what follows fails, it is let go, and a file that was made for it removed. */
+/**
+ * Opens the device, and calls `proceed`. If that fails, releases the device, and removes a file that was created for
+ * it.
+ */
 async function holding(
   options: CreateStoreOptions | OpenStoreOptions,
   proceed: (held: HeldDevice) => Promise<Store>,

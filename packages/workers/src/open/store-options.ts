@@ -1,4 +1,4 @@
-/** Options of making and opening a store, checked, and as the engine wants them. */
+/** Checks the options to create and to open a store, and converts them to those of the engine. */
 
 import { bstypeFromText, type InitOptions, type LoadOptions, PAGE_BYTES } from '@blobyard/core';
 import type { CreateStoreOptions, OpenStoreOptions } from '../api/store.js';
@@ -20,7 +20,7 @@ const BSTYPE_BYTES = 16;
 const REQUESTS_DEFAULT = 512;
 const REQUESTS_MAX = 65536;
 const THREADS_MAX = 64;
-/** What a timer takes. */
+/** The longest interval of a timer. */
 const SYNC_INTERVAL_MS_MAX = 2 ** 31 - 1;
 const COMMON = [
   'device',
@@ -38,20 +38,20 @@ const COMMON = [
 const CREATE = [...COMMON, 'clusterSizeBytes', 'mdPageCount', 'clearMethod', 'overwrite'] as const;
 const OPEN = [...COMMON, 'grow', 'recover', 'onDamage', 'onBlob'] as const;
 
-/** Options of making a store, each read once. Throws EINVAL. */
+/** Returns a copy of the options to create a store, each read once. Throws EINVAL if they are invalid. */
 export function readCreateStore(options: CreateStoreOptions): CreateStoreOptions {
   requireGiven(options);
   return withDevice(checkOptions('options of createStore', options, CREATE));
 }
 
-/** Options of opening a store, each read once. Throws EINVAL. */
+/** Returns a copy of the options to open a store, each read once. Throws EINVAL if they are invalid. */
 export function readOpenStore(options: OpenStoreOptions): OpenStoreOptions {
   requireGiven(options);
   const read = withDevice(checkOptions('options of openStore', options, OPEN));
   return { ...read, device: asItsStoreSays(read.device) };
 }
 
-/** Options of making a store as the engine wants them. Throws EINVAL. */
+/** Returns the engine's options to create a store. Throws EINVAL if they are invalid. */
 export function checkCreateStore(options: CreateStoreOptions): InitOptions {
   const { clusterSizeBytes, mdPageCount, clearMethod, overwrite } = options;
   checkBooleanOr('overwrite', overwrite, false);
@@ -66,7 +66,7 @@ export function checkCreateStore(options: CreateStoreOptions): InitOptions {
   };
 }
 
-/** Options of opening a store as the engine wants them. Throws EINVAL. */
+/** Returns the engine's options to open a store. Throws EINVAL if they are invalid. */
 export function checkOpenStore(options: OpenStoreOptions): LoadOptions {
   if (options.recover !== undefined && options.recover !== 'force')
     throw invalid('recover', options.recover, "'force'");
@@ -74,18 +74,18 @@ export function checkOpenStore(options: OpenStoreOptions): LoadOptions {
   checkFunctionOr('onBlob', options.onBlob);
   return {
     ...checkCommon(options),
-    clusterBytes: PAGE_BYTES, // a store of small clusters may be smaller than the usual one
+    clusterBytes: PAGE_BYTES, // the smallest device: a store of small clusters may have less than 1 MiB
     forceRecover: options.recover === 'force',
     onDamage: checkChoiceOr('onDamage', options.onDamage, ['refuse', 'set-aside']) ?? 'refuse',
   };
 }
 
-/** Requests that the channel is given at once. */
+/** Returns the most requests that the channel gets at once. */
 export function requestsMaxOf(options: CreateStoreOptions | OpenStoreOptions): number {
   return checkIntegerOr('requestsMax', options.requestsMax, REQUESTS_DEFAULT, 1, REQUESTS_MAX);
 }
 
-/** The threshold of the event `low-space`; undefined: its default. */
+/** Returns the threshold of the event `low-space`, in bytes. Undefined: the default. */
 export function lowSpaceBytesOf(options: CreateStoreOptions | OpenStoreOptions): number | undefined {
   const { lowSpaceBytes } = options;
   return lowSpaceBytes === undefined
@@ -93,7 +93,7 @@ export function lowSpaceBytesOf(options: CreateStoreOptions | OpenStoreOptions):
     : checkInteger('lowSpaceBytes', lowSpaceBytes, 0, Number.MAX_SAFE_INTEGER);
 }
 
-/** Milliseconds between syncs that nobody asked for; undefined: as the device needs it. */
+/** Returns the interval of automatic syncs, in milliseconds. Undefined: the default, which depends on the device. */
 export function syncIntervalMsOf(options: CreateStoreOptions | OpenStoreOptions): number | undefined {
   const { syncIntervalMs } = options;
   return syncIntervalMs === undefined
@@ -101,13 +101,13 @@ export function syncIntervalMsOf(options: CreateStoreOptions | OpenStoreOptions)
     : checkInteger('syncIntervalMs', syncIntervalMs, 0, SYNC_INTERVAL_MS_MAX);
 }
 
-/** I/O threads; 0: everything is done on the calling thread. */
+/** Returns the number of I/O threads. 0: all work is done on the calling thread. */
 export function threadsOf(options: CreateStoreOptions | OpenStoreOptions): number {
   return checkIntegerOr('threads', options.threads, 0, 0, THREADS_MAX);
 }
 
 function requireGiven(options: unknown): void {
-  if (options === undefined) throw invalid('the argument', options, 'an object of options, a device among them');
+  if (options === undefined) throw invalid('the argument', options, 'an object with options, which include a device');
 }
 
 function withDevice<T extends CreateStoreOptions | OpenStoreOptions>(options: T): T {

@@ -1,7 +1,7 @@
 /**
- * What the metadata thread answers, as a store and the handles of its blobs ask it, on whichever thread they are. Blobs that are open
- * have numbers, handles, which are each client's own. Arguments have been checked, and can be posted to a thread, but for callbacks,
- * signals and open devices, which each binding brings across in its own way.
+ * The requests that a store and its blob handles send to the metadata thread, from any thread. An open blob is named by
+ * a number, its handle; each client has handles of its own. Arguments have been checked, and can be posted to another
+ * thread. Exceptions are callbacks, signals and open devices, which each binding transfers in its own way.
  */
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
@@ -12,9 +12,9 @@ import type { NewBlob } from '../checks/blob-options.js';
 import type { PacedCopyOptions, PacedWorkOptions } from '../checks/long-work.js';
 import type { GivenXattrs, XattrValue } from '../checks/xattr-values.js';
 
-/** A blob that was opened, and how it is found in shared memory. */
+/** An open blob, and its place in shared memory. */
 export interface OpenedBlob {
-  /** By which its client names it from now on. */
+  /** The number by which the client names the blob in later requests. */
   readonly handle: number;
   readonly id: bigint;
   readonly name: string | undefined;
@@ -22,17 +22,18 @@ export interface OpenedBlob {
   readonly generation: number;
 }
 
-/** A change of xattrs. */
+/** The result of a change of xattrs. */
 export interface XattrsChanged {
-  /** There was something to do. */
+  /** False if there was nothing to do: all changes delete xattrs that do not exist. */
   readonly isChanged: boolean;
-  /** The name that the blob has afterwards. */
+  /** The name of the blob after the change. */
   readonly name: string | undefined;
 }
 
-/** Xattrs by name, to be set; undefined: to be removed. All or none. */
+/** Xattrs to set, by name; undefined: to delete. Either all changes are made, or none. */
 export type XattrChanges = ReadonlyMap<string, XattrValue | undefined>;
 
+/** The requests in promise form. For errors see `Store` and `Blob`. */
 export interface MetadataPort {
   create(blob: NewBlob): Promise<OpenedBlob>;
   open(address: BlobAddress, options: OpenBlobOptions): Promise<OpenedBlob>;
@@ -43,7 +44,7 @@ export interface MetadataPort {
   setSuperBlob(address: BlobAddress | undefined): Promise<void>;
   grow(): Promise<void>;
   flush(): Promise<void>;
-  /** The store's metadata as the bytes of a text. */
+  /** Returns the metadata of the store as text, encoded as UTF-8. */
   dump(): Promise<Uint8Array>;
 
   info(handle: number): Promise<BlobInfo>;
@@ -61,13 +62,13 @@ export interface MetadataPort {
   getXattrText(handle: number, name: string): Promise<string | undefined>;
   listXattrs(handle: number): Promise<string[]>;
   changeXattrs(handle: number, changes: XattrChanges): Promise<XattrsChanged>;
-  /** Gives a handle back. When that fails it is the client's still, who can try again. */
+  /** Releases a handle. If this fails, the client still has the handle, and can try again. */
   closeHandle(handle: number): Promise<void>;
 }
 
 /**
- * The same for a thread that stops until it is done. EBUSY where that might wait for this very thread, ENOTSUP where a thread cannot
- * stop for it.
+ * The requests in synchronous form, which block the calling thread. EBUSY if a request might have to wait for this same
+ * thread, ENOTSUP if the thread cannot wait for the metadata thread.
  */
 export interface SyncMetadata {
   open(address: BlobAddress, options: OpenBlobOptions): OpenedBlob;
@@ -77,7 +78,10 @@ export interface SyncMetadata {
   closeHandle(handle: number): void;
 }
 
-/** Of a store whose calling thread cannot stop for its metadata thread. */
+/**
+ * Returns synchronous requests that all fail with ENOTSUP, for a store whose calling thread cannot wait for the
+ * metadata thread.
+ */
 export function noSyncMetadata(reason: string): SyncMetadata {
   const refuse = () => {
     throw new BlobstoreError('ENOTSUP', `${reason}: use the promise form of this call`);

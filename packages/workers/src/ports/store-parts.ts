@@ -1,4 +1,4 @@
-/** What a store is made of. Each mode (local, pool, attached) has parts of its own; the store above them is the same. */
+/** The parts of a store. Each mode (local, pool, attached) has its own parts; the store that uses them is the same. */
 
 import type { BlobstoreError, BlockDevice, Blob as EngineBlob, Geometry, SharedStore } from '@blobyard/core';
 import type { Damage, Engine, StoreEvents } from '../api/store.js';
@@ -8,56 +8,57 @@ import type { Busy } from '../data/in-flight.js';
 import type { LoopTurns } from '../data/loop-turns.js';
 import type { MetadataPort, SyncMetadata } from './metadata-port.js';
 
-/** How a store is ended by its users. */
+/** How a user ends a store. */
 export type StoreEnding = 'close' | 'destroy';
 
-/** Told what happens to a store. */
+/** Gets the events and the failure of a store. */
 export interface StoreListener {
   event<Name extends keyof StoreEvents>(name: Name, ...given: StoreEvents[Name]): void;
-  /** The store works no more: every call fails with this error from now on. */
+  /** The store has failed: from now on every call fails with this error. */
   failed(error: BlobstoreError): void;
 }
 
-/** The engine below, where it is on the calling thread. */
+/** Access to the engine, if it runs on the calling thread. */
 export interface EngineAccess {
   store(): Engine;
   blob(handle: number): EngineBlob;
 }
 
 export interface StoreParts {
-  /** What it is called in messages, such as "the store". */
+  /** The name of the store in messages, such as "the store". */
   readonly title: string;
   readonly metadata: MetadataPort;
   readonly sync: SyncMetadata;
   readonly data: DataPort;
   readonly shared: SharedStore;
   readonly geometry: Geometry;
-  /** The device as the calling thread has it open. */
+  /** The device, as opened on the calling thread. */
   readonly device: BlockDevice;
   readonly damaged: readonly Damage[];
-  /** Undefined where the engine is on another thread. */
+  /** Undefined if the engine runs on another thread. */
   readonly engine: EngineAccess | undefined;
-  /** Told while something is under way, to keep the process alive; undefined: what is under way does so itself. */
+  /** Keeps the process alive while something is under way. Undefined if pending operations do so by themselves. */
   readonly busy: Busy | undefined;
-  /** By which operations let the event loop turn; undefined: they wait for other threads. */
+  /** Through this, operations let the event loop run. Undefined if all operations wait for other threads anyway. */
   readonly turns: LoopTurns | undefined;
-  /** The name of a blob now; undefined, where this thread knows only what it was told last. */
+  /** Returns the current name of a blob. Undefined if this thread knows only the name that it was told last. */
   readonly nameOf: ((id: bigint) => string | undefined) | undefined;
-  /** What has not ended on this thread; each is 0 when nothing is under way. For tests. */
+  /** Counts of what is under way on this thread. Each is 0 when the store is idle. For tests. */
   readonly underWay: Readonly<Record<string, number>>;
 
-  /** Has a listener told from now on, and soon of what has happened already. Once. */
+  /** Sets the listener. It also gets, soon, what has happened before. To be called once. */
   listen(listener: StoreListener): void;
-  /** What other threads attach by. ENOTSUP when they cannot reach the device. */
+  /** Returns the handle by which other threads attach. Throws ENOTSUP if they cannot open the device. */
   share(): StoreHandle;
 
-  /** The store is about to end: nothing that is under way waits for other threads to see how far it is. */
+  /** The store is about to end: operations under way no longer wait until other threads have seen their progress. */
   beginEnd(): void;
-  /** 'open' also after an ending that failed and left all as it was; 'ending' after one that can be gone on with. */
+  /** Also 'open' after `end` has failed without any effect. 'ending' after `end` has failed, and can be continued. */
   readonly state: 'open' | 'ending' | 'ended';
   /**
-   * Ends the store, once its handles are closed and nothing is under way.
-   * @param failure - why a handle could not be closed; thrown in the end, unless the store can be left in good order without it
+   * Ends the store. Before, its handles must be closed, and nothing may be under way.
+   * @param failure - the error of a handle that could not be closed. Thrown at the end, unless the store can be left
+   * consistent in spite of it
    */
   end(ending: StoreEnding, failure: { readonly error: unknown } | undefined): Promise<void>;
 }

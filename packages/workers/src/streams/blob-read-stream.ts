@@ -1,8 +1,8 @@
-/** A blob's bytes as a Node stream. */
+/** A Node.js stream that reads a blob. */
 
 import { Readable } from 'node:stream';
 
-/** What a stream reads by; `end` is the byte after the last. */
+/** The source of a read stream. Offsets are bytes; `end` is exclusive. */
 export interface ReadSource {
   readonly start: number;
   readonly end: number;
@@ -21,7 +21,7 @@ export class BlobReadStream extends Readable {
     this.#position = source.start;
   }
 
-  /** Node asks for the next bytes only when it has room for them, and not again before it has got them. */
+  /** Node.js calls this when its buffer has room, and calls it again only after the next `push`. */
   override _read(): void {
     const { end, highWaterMark } = this.#source;
     const length = Math.min(end - this.#position, highWaterMark);
@@ -29,7 +29,7 @@ export class BlobReadStream extends Readable {
       this.push(null);
       return;
     }
-    const chunk = Buffer.allocUnsafeSlow(length); // all of it is read into, or it is never seen
+    const chunk = Buffer.allocUnsafeSlow(length); // it is filled completely before it is used
     this.#source.read(chunk, this.#position).then(
       () => {
         this.#position += length;

@@ -1,20 +1,23 @@
-/** A Node stream that writes into a blob. */
+/** A Node.js stream that writes to a blob. */
 
 import { Writable } from 'node:stream';
 
-/** What a stream writes by. */
+/** The target of a write stream. `start` is the offset of the first byte. */
 export interface WriteTarget {
   readonly start: number;
   readonly highWaterMark: number;
   readonly signal: AbortSignal | undefined;
   writev(data: readonly Uint8Array[], offset: number): Promise<void>;
-  /** Called once all is written. */
+  /** Called after all data has been written. */
   finish(): Promise<void>;
 }
 
 type Done = (error?: Error | null) => void;
 
-/** A chunk counts as taken when it is written, and `write` answers false meanwhile: the source goes as fast as the device. */
+/**
+ * A chunk is complete only when it has been written. While the buffer is full, `write` returns false, so that the
+ * source does not outrun the device.
+ */
 export class BlobWriteStream extends Writable {
   readonly #target: WriteTarget;
   #position: number;
@@ -29,7 +32,9 @@ export class BlobWriteStream extends Writable {
     this.#write([chunk], done);
   }
 
-  /** All chunks that have come while one was written go out together: io units that they share are written once. */
+  /**
+   * All chunks that were buffered during a write are written together. So an io unit that they share is written once.
+   */
   override _writev(chunks: { chunk: Buffer }[], done: Done): void {
     this.#write(
       chunks.map(({ chunk }) => chunk),

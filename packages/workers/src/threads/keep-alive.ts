@@ -1,6 +1,9 @@
-/** Keeps the process alive while something is under way that its event loop does not know of, as waiting for another thread. */
+/**
+ * Keeps the process alive while something is under way that its event loop does not know of, such as waiting for
+ * another thread.
+ */
 
-/** As rare as a timer can be. */
+/** The longest interval of a timer. */
 const PERIOD_MS = 0x7fff_ffff;
 
 export class KeepAlive {
@@ -22,7 +25,7 @@ export class KeepAlive {
     else this.#timer?.unref();
   }
 
-  /** Gives the timer back; later ones, when they are not needed any more. */
+  /** Releases the timer. A timer that a later `begin` creates is released by its `end`. */
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#timer);

@@ -1,17 +1,22 @@
-/** What is done for open stores when their process, or their worker thread, ends in good order. */
+/** Calls open stores when their process, or their worker thread, ends without being killed. */
 
-/** What an open store does at the end. */
+/** The callbacks of an open store. */
 export interface AtEnd {
-  /** The event loop has nothing more to do; what this promises is waited for. Called once at most. */
+  /** The event loop has nothing more to do. The process waits for the promise. Called at most once. */
   beforeExit(): Promise<void>;
-  /** The process, or the thread, ends now: `process.exit`, or an exception that nobody caught. Absent: nothing can be done. */
+  /**
+   * The process, or the thread, ends now: by `process.exit`, or an uncaught exception. Absent if nothing can be done.
+   */
   exit?(): void;
 }
 
 const stores = new Set<AtEnd>();
 const asked = new WeakSet<AtEnd>();
 
-/** Calls what a store does at the end, until the answer is called. Errors go nowhere: who wants to hear them closes the store. */
+/**
+ * Registers the callbacks of a store. Returns a function that unregisters them. Errors of the callbacks are ignored; to
+ * get errors, close the store.
+ */
 export function atProcessEnd(store: AtEnd): () => void {
   if (stores.size === 0) {
     process.on('beforeExit', beforeExit);
@@ -25,7 +30,7 @@ export function atProcessEnd(store: AtEnd): () => void {
   };
 }
 
-/** The event comes again when what was begun here has ended: each store is asked once. */
+/** Node.js emits the event again after the work that was started here has ended. So each store is called only once. */
 function beforeExit(): void {
   for (const store of stores) {
     if (asked.has(store)) continue;
@@ -39,7 +44,7 @@ function exit(): void {
     try {
       store.exit?.();
     } catch {
-      // nobody is left to hear it
+      // the process ends: the error cannot be reported
     }
   }
 }

@@ -1,18 +1,18 @@
-/** Keeps the other threads of a store that has ended out of it, so that its device can be let go. */
+/** Stops the other threads of a store that has ended from using it, so that its device can be released. */
 
 import { CHANNELS_MAX, type SharedStore, STORE_END } from '@blobyard/core';
 import { dropStoreShare } from '@blobyard/io/internal/store-share';
 import { isAlive } from './thread-life.js';
 
-/** How often it is looked whether all have left, in milliseconds. */
+/** The interval of checks whether all threads have left, in milliseconds. */
 const POLL_MS = 1;
 
 /**
- * Resolves when no thread can write to the store any more: all that live are outside of its blobs, and stay there. Their shares of
- * the lock on its file are given back for them, since they may be busy with something else for as long as they like. What they
- * wait for inside, but for their device, they wait in vain for from now on, and leave.
+ * Resolves when no thread can write to the store any more: no living thread is in an operation on its blobs, and none
+ * can enter one. Releases the threads' shares of the lock on the file for them, because they may be busy with something
+ * else for any time. A thread that waits in an operation stops waiting, except for its device, and leaves.
  *
- * @param shareWindow - of the lock, which the caller has, or a share of it
+ * @param shareWindow - that of the store's lock; the caller holds the lock, or a share of it
  */
 export async function shutOut(shared: SharedStore, shareWindow: number | undefined): Promise<void> {
   if (shared.end === STORE_END.OPEN) shared.markFailed();
@@ -20,7 +20,10 @@ export async function shutOut(shared: SharedStore, shareWindow: number | undefin
   while (!allAreOut(shared, shareWindow)) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
 }
 
-/** A thread that takes a row, or notes its share, only after it was looked at, finds that the store has ended, and lets go. */
+/**
+ * A thread that takes a row, or records its share, after it was checked here finds that the store has ended, and
+ * leaves.
+ */
 function allAreOut({ channels }: SharedStore, shareWindow: number | undefined): boolean {
   let inside = 0;
   for (let row = 0; row < CHANNELS_MAX; row++) {

@@ -1,17 +1,21 @@
 /**
- * Whether a thread still lives. A thread that is terminated, or runs out of memory, cannot say goodbye, and Node tells only
- * the thread that started it. Linux lists the threads of a process: by its number and the time at which it began a thread is
- * known for good. Elsewhere nothing is known, and threads are taken to live until they say that they leave.
+ * Finds out whether a thread is alive. A thread that is terminated, or runs out of memory, cannot report its end, and
+ * Node.js informs only the thread that started it. Linux lists the threads of a process in `/proc`; the id of a thread
+ * and its start time identify it. On other systems nothing is known, and a thread counts as alive until it reports its
+ * end.
  */
 
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import type { ThreadIdentity } from '@blobyard/core';
 
 const UNKNOWN: ThreadIdentity = { id: 0, since: 0 };
-/** Fields of a thread's `stat` after its name, which is in parentheses and can hold anything. */
+/**
+ * The index of the start time among the fields of `stat` after the thread's name. The name is in parentheses, and can
+ * contain anything.
+ */
 const SINCE_FIELD = 19;
 
-/** The calling thread, for others to ask after. */
+/** Returns the identity of the calling thread, by which other threads can check whether it is alive. */
 export function thisThread(): ThreadIdentity {
   try {
     const stat = readFileSync('/proc/thread-self/stat', 'latin1');
@@ -21,7 +25,7 @@ export function thisThread(): ThreadIdentity {
   }
 }
 
-/** False when a thread of this process has certainly ended. */
+/** Returns false only if it is certain that a thread of this process has ended. */
 export function isAlive(thread: ThreadIdentity): boolean {
   if (thread.id === 0) return true;
   try {
@@ -32,8 +36,9 @@ export function isAlive(thread: ThreadIdentity): boolean {
 }
 
 /**
- * Answers again and again whether a thread lives, at a quarter of the cost: by an entry of the system's list that it keeps open.
- * Such an entry is of one thread, and not of a later one with its number. The thread that makes it uses it, and closes it.
+ * Checks repeatedly whether a thread is alive, at a quarter of the cost of `isAlive`: it keeps a file of the thread in
+ * `/proc` open. An open file belongs to this thread, and never to a later one with the same id. A probe may be used
+ * only on the thread that created it, which must close it.
  */
 export class ThreadProbe {
   readonly #thread: ThreadIdentity;
@@ -45,7 +50,7 @@ export class ThreadProbe {
     this.#thread = thread;
   }
 
-  /** False when the thread has certainly ended. */
+  /** Returns false only if it is certain that the thread has ended. */
   isAlive(): boolean {
     if (this.#isDead || this.#thread.id === 0) return !this.#isDead;
     try {
@@ -62,7 +67,7 @@ export class ThreadProbe {
     this.#entry = undefined;
   }
 
-  /** First the entry, then a look whose it is: both are the thread's, or it is dead. */
+  /** Opens the file first, then checks the identity. If the thread is alive after that, the open file is its own. */
   #open(): boolean {
     this.#entry = openSync(`${entriesOf(this.#thread)}/comm`, 'r');
     return isAlive(this.#thread);
@@ -73,13 +78,15 @@ function entriesOf({ id }: ThreadIdentity): string {
   return `/proc/self/task/${id}`;
 }
 
-/** With too many files open, for one, nothing is known. */
+/** Other errors, such as too many open files, do not say whether the thread has ended. */
 function isGone(error: unknown): boolean {
   const { code } = error as { code?: string };
   return code === 'ENOENT' || code === 'ESRCH';
 }
 
-/** When a thread began, in ticks, in 31 bits: enough to tell two threads with one number apart. */
+/**
+ * Returns the start time of a thread, in ticks: the low 31 bits, enough to distinguish two threads with the same id.
+ */
 function sinceOf(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return Number(fields[SINCE_FIELD]) & 0x7fff_ffff;

@@ -1,18 +1,18 @@
 /**
- * Errors on their way between threads. Posting an error loses its class, its code and what it holds beside its message; so they
- * travel as plain objects, and are made anew on the other side.
+ * Sends errors between threads. A posted error loses its class, its code and all other properties except its message.
+ * So errors are sent as plain objects, and created again on the other side.
  */
 
 import { BlobstoreError, DamagedStoreError, type ErrorCode, InvariantError } from '@blobyard/core';
 
 export interface WireError {
   readonly name: string;
-  /** What a `BlobstoreError` has, and errors of Node.js. */
+  /** The code of a `BlobstoreError`, or of an error of Node.js. */
   readonly code: string | undefined;
   readonly message: string;
   readonly stack: string | undefined;
   readonly cause: WireCause | undefined;
-  /** What a `DamagedStoreError` has. */
+  /** The damage of a `DamagedStoreError`. */
   readonly damaged?: readonly WireDamage[];
 }
 
@@ -28,7 +28,7 @@ type WireCause =
 
 type ElsewhereKind = 'signal' | 'callback';
 
-/** In the place of a cause that only the client has: the reason of its signal, or what its callback threw. */
+/** Stands for a cause that only the client has: the reason of its signal, or the error of its callback. */
 export class CauseElsewhere {
   readonly which: ElsewhereKind;
 
@@ -37,12 +37,13 @@ export class CauseElsewhere {
   }
 }
 
-/** What a method answers by way of messages. */
+/** The result of a method, as it is sent in a message. */
 export type Envelope<T> = { readonly ok: T } | { readonly error: WireError };
 
-/** Causes of causes that are sent along. */
+/** The most causes of causes that are sent. */
 const CAUSES_MAX = 8;
 
+/** Returns an error in the form in which it is sent. A value that is not an error is sent as an error with its text. */
 export function toWire(error: unknown, causesMax = CAUSES_MAX): WireError {
   if (!(error instanceof Error)) return toWire(new Error(String(error)), causesMax);
   const { name, message, stack } = error;
@@ -54,13 +55,14 @@ export function toWire(error: unknown, causesMax = CAUSES_MAX): WireError {
   return { ...wire, damaged: error.damaged.map((each) => ({ id: each.id, error: toWire(each.error, causesMax) })) };
 }
 
+/** Returns the error that was sent. */
 export function fromWire(wire: WireError): Error {
   const error = newError(wire);
   if (wire.stack !== undefined) error.stack = wire.stack;
   return error;
 }
 
-/** With what a call fails that could not even be sent. */
+/** Returns the error of a call whose message could not be posted: EINVAL if an argument cannot be cloned. */
 export function notPosted(error: Error): Error {
   if (error.name !== 'DataCloneError') return error;
   return new BlobstoreError('EINVAL', `an argument cannot be sent to the metadata thread: ${error.message}`, {

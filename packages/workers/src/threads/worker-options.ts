@@ -1,8 +1,8 @@
-/** With what threads are started. */
+/** Options for starting threads. */
 
 /**
- * Options of Node.js for threads whose program is a file: those of this process, which `undefined` stands for. But
- * `--input-type`, of programs that are given on the command line, is refused for a file; then there are none.
+ * Returns the `execArgv` of a thread whose program is a file. Undefined: the options of this process. But if these
+ * include `--input-type`, which is for programs on the command line and is refused for a file: no options.
  */
 export function execArgvForFiles(): string[] | undefined {
   return process.execArgv.some((option) => option.startsWith('--input-type')) ? [] : undefined;
