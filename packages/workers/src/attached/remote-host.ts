@@ -1,4 +1,6 @@
-/** What a channel on another thread than the metadata thread works with: shared memory, a device of its own, and a mailbox. */
+/**
+ * The host of a channel on a thread other than the metadata thread: shared memory, a device of its own, and a mailbox.
+ */
 
 import {
   BLOB,
@@ -25,7 +27,7 @@ import { ThreadLife } from './store-life.js';
 
 const RELEASE_OUTCOMES = ['done', 'frozen', 'locked'] as const;
 
-/** The metadata thread, through a mailbox. */
+/** The engine's metadata port over a mailbox. */
 export class RemotePort implements MetadataPort {
   readonly #mailbox: MailboxClient;
 
@@ -70,13 +72,14 @@ export class RemotePort implements MetadataPort {
   }
 }
 
-/** The device behind an external clone, as this thread has opened it. */
+/** The device behind an external clone, opened on this thread. */
 interface External {
   readonly generation: number;
   readonly epoch: number;
   readonly device: MaybePromise<BlockDevice | undefined>;
 }
 
+/** Only the channel's thread uses it. */
 export class RemoteHost implements ChannelHost {
   readonly shared: SharedStore;
   readonly geometry: Geometry;
@@ -93,8 +96,8 @@ export class RemoteHost implements ChannelHost {
   readonly #specs: SpecReceiver;
 
   /**
-   * @param device - the store's, opened on this thread
-   * @param row - of the channel table, taken for this thread
+   * @param device - the store's device, open on this thread
+   * @param row - the row of the channel table that this thread has claimed
    */
   constructor(handle: StoreHandle, device: BlockDevice, row: number) {
     this.#handle = handle;
@@ -110,7 +113,7 @@ export class RemoteHost implements ChannelHost {
     this.#specs = new SpecReceiver(handle.name, row);
   }
 
-  /** By which this thread calls methods of the metadata thread; from the first use on it has a channel for their messages. */
+  /** Calls of methods on the metadata thread. Created on first use, with a broadcast channel for the messages. */
   get calls(): CallClient<MetadataCalls> {
     const { shared, mailbox, row } = this;
     const { mailboxes, name } = this.#handle;
@@ -119,8 +122,8 @@ export class RemoteHost implements ChannelHost {
   }
 
   /**
-   * Asks the metadata thread once for each device, and stops this thread for the answer, which comes at once: the metadata
-   * thread waits for nothing to give it.
+   * The device behind an external clone. Asks the metadata thread once for each device, and blocks this thread for the
+   * answer. The metadata thread answers without waiting for anything.
    */
   externalDevice(slot: number): MaybePromise<BlockDevice | undefined> {
     const { blobs } = this.shared;
@@ -137,7 +140,7 @@ export class RemoteHost implements ChannelHost {
     return device;
   }
 
-  /** Closes the devices behind external clones, and the ways of messages. */
+  /** Closes the devices behind external clones, and the broadcast channels. */
   async close(): Promise<void> {
     this.#calls?.close();
     this.#specs.close();
@@ -147,7 +150,10 @@ export class RemoteHost implements ChannelHost {
     }
   }
 
-  /** The next call finds the device itself, so that a synchronous call can use it; or asks again, if opening it failed. */
+  /**
+   * Replaces the promise of a device by the device, so that synchronous calls can use it. If opening it failed, forgets
+   * it, so that the next call asks again.
+   */
   #settle(slot: number, external: External, opening: Promise<BlockDevice>): void {
     const replace = (device: BlockDevice | undefined) => {
       if (this.#externals.get(slot) !== external) return;
@@ -158,11 +164,11 @@ export class RemoteHost implements ChannelHost {
   }
 }
 
-/** Closes a device once nobody can be in the middle of looking at it. What fails has no more to do with the store. */
+/** Closes a device once it has been opened. Errors are ignored: they no longer concern the store. */
 async function closeLater({ device }: External): Promise<void> {
   try {
     await (await device)?.close();
   } catch {
-    // it could not be opened, or not be closed
+    // opening or closing it failed
   }
 }
