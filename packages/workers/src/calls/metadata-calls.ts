@@ -46,7 +46,7 @@ export interface MetadataCalls extends PlainMethods {
   copyTo(handle: number, device: DeviceSpec, overwrite: boolean | undefined, followed: Followed): Promise<number>;
 }
 
-/** How a client calls. */
+/** How a client calls methods of the metadata thread. */
 export interface MetadataCaller {
   call<Name extends MethodOf<MetadataCalls>>(
     name: Name,
@@ -63,7 +63,7 @@ function methods(make: (name: (typeof PLAIN)[number]) => AnyMethod): PlainMethod
 }
 
 /**
- * The side of the metadata thread.
+ * The metadata thread's side.
  * @param port - returns the client's metadata port; called at each call
  * @param callbacks - report the progress of long work to the client
  */

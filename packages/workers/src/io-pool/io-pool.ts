@@ -110,7 +110,7 @@ export class IoPool {
     const failures = this.#seats.map(({ failure }) => failure);
     if (failures.includes(undefined)) return;
     const [cause] = failures;
-    const advice = 'it is tried again every few seconds: check the device, and try again';
+    const advice = 'starting one is tried again every few seconds: check the device, and repeat the call';
     const what = `no I/O worker is left, and none could be started (${cause?.message})`;
     this.channel.refuse(new BlobstoreError('EIO', `${what}; ${advice}`, { cause }));
   }

@@ -56,7 +56,9 @@ export class BlobTurns {
     return this.#runNow(stateOf(ids), operation);
   }
 
-  /** Runs the deletion of a blob. */
+  /**
+   * Runs the deletion of a blob: with the blob's `presence` exclusively, and locks of its clone, if it has exactly one.
+   */
   withAlone<T>(id: bigint, operation: () => Promise<T>): Promise<T> {
     const wanted = () => {
       const clones = this.#blobstore.clonesOf(id);
