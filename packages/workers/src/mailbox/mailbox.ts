@@ -18,8 +18,8 @@
  * | slot | all other words | the thread that owns the slot by its state | the other thread |
  *
  * No lost wake-up: a thread sets its row's bit and then loads `ASLEEP`; the metadata thread sets `ASLEEP` and then
- * loads the bits. Whichever comes second sees the store of the other. The metadata thread waits on `BELL` with the
- * value that it read before it set `ASLEEP`. For messages and their counts see `call-port.ts`.
+ * loads the bits. Whichever comes second sees what the other wrote. The metadata thread waits on `BELL` with the value
+ * that it read before it set `ASLEEP`. For messages and their counts see `call-port.ts`.
  */
 
 import { CHANNELS_MAX, NONE_U32 } from '@blobyard/core';
