@@ -1,7 +1,7 @@
 /**
- * Attaching a thread to an open store: it gets a channel of its own, and reads and writes blobs right there. All of it goes
- * through shared memory, so that a thread that never returns to its event loop can do it, and that attaching needs nothing but
- * a handle that was cloned.
+ * Attaches a thread to an open store. The thread gets a channel of its own, and reads and writes blobs without another
+ * thread. Everything goes through shared memory. So it also works on a thread that never returns to its event loop, and
+ * attaching needs only a cloned handle.
  */
 
 import type { AttachedStore } from '../api/attached-store.js';
@@ -13,10 +13,11 @@ import { AttachedParts } from './attached-parts.js';
 import { attachChannel } from './remote-channel.js';
 
 /**
- * Attaches the calling thread to the store that a handle is of. Any thread of the process, as often as it likes.
- * @param given - what `store.share()` answered, cloned by workerData or postMessage
- * @throws EINVAL no such handle, ENOTSUP this is the thread that serves the store, EBADF the store is closed, EIO it has
- * failed, or lost its opener; ENOMEM it has as many channels as it can; and what opening the device throws.
+ * Attaches the calling thread to the store of a handle. Any thread of the process, any number of times.
+ * @param given - what `store.share()` returned, cloned by workerData or postMessage
+ * @throws EINVAL not a handle, ENOTSUP this thread serves the store itself, EBADF the store is closed, EIO the store
+ * has failed, or its metadata thread is dead, ENOMEM the store has no free row for another channel; and what opening
+ * the device throws.
  */
 export async function attach(given: StoreHandle): Promise<AttachedStore> {
   try {

@@ -1,4 +1,4 @@
-/** What a store has beside the common when its user has attached to it. */
+/** A store as an attached thread sees it: the common `Store`, with the additions of `AttachedStore`. */
 
 import { BlobstoreError, type Channel } from '@blobyard/core';
 import type { AttachedStore } from '../api/attached-store.js';
@@ -37,7 +37,7 @@ export class AttachedFace extends StoreFace implements AttachedStore {
     return this.close();
   }
 
-  /** Once all has been let go, nothing is left that could fail. */
+  /** Once the store has been left there is nothing more to do: a second call resolves, also after an error. */
   override close(): Promise<void> {
     return this.parts.state === 'ended' ? Promise.resolve() : super.close();
   }

@@ -1,6 +1,6 @@
 /**
- * What the metadata thread answers to a thread that is attached. Most goes by calls; what is done often (opening a blob by its id,
- * flushing and closing it) by requests of its mailbox, which are faster.
+ * The metadata port of an attached thread. Most operations are calls by messages. Frequent ones (opening a blob by its
+ * id, flushing and closing it) are requests in the mailbox, which are faster.
  */
 
 import {
@@ -22,10 +22,13 @@ import type { RemoteHost } from './remote-host.js';
 export class AttachedMetadata {
   /** In promise form. */
   readonly port: MetadataPort;
-  /** The same, stopping the thread; EBUSY where what is waited for may wait for this thread's operations in promise form. */
+  /**
+   * The same, blocking the thread. EBUSY where that could be a deadlock: the metadata thread may have to wait for
+   * operations in promise form of this thread.
+   */
   readonly sync: SyncMetadata;
   readonly #host: RemoteHost;
-  /** Generations of the blobs of handles, and their slots. */
+  /** The open blobs, by handle; for their slots and generations. */
   readonly #opened = new Map<number, OpenedBlob>();
 
   constructor(host: RemoteHost) {
@@ -91,7 +94,9 @@ export class AttachedMetadata {
     };
   }
 
-  /** A blob that the store has closed needs no closing: its own close has heard of errors. */
+  /**
+   * Closes a handle, unless the store has closed the blob already: then errors were reported by the store's `close`.
+   */
   #close(handle: number): Waitable<void> {
     const { shared, mailbox } = this.#host;
     const closing = mailbox.request(REQUEST.CLOSE, handle);

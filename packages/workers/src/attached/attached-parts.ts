@@ -1,4 +1,7 @@
-/** The parts of a store that is open on another thread: that one answers, by a mailbox; this one's own channel moves the bytes. */
+/**
+ * The parts of a store on an attached thread: metadata by mailbox from the metadata thread, data by this thread's
+ * channel.
+ */
 
 import { STORE_END } from '@blobyard/core';
 import type { Damage } from '../api/store.js';
@@ -27,11 +30,11 @@ export class AttachedParts implements StoreParts {
   readonly nameOf = undefined;
   readonly remote: RemoteChannel;
   readonly #handle: StoreHandle;
-  /** The store knows nothing more of this thread. */
+  /** The metadata thread has closed what this thread had open. */
   #hasLeft = false;
   #state: StoreParts['state'] = 'open';
 
-  /** @param remote - the store's from now on */
+  /** @param remote - owned by the store from now on */
   constructor(handle: StoreHandle, remote: RemoteChannel) {
     const { host, channel } = remote;
     const { shared, geometry, device } = host;
@@ -51,7 +54,7 @@ export class AttachedParts implements StoreParts {
       },
     };
     const { synchronous: isSynchronous } = device;
-    // In promise form this thread must not stop for others: transfers with edges wait where they have to.
+    // Promise forms must not block this thread for others; so transfers of partial io units wait with promises.
     this.data = ownChannelPort(channel, geometry, { requestsMax: host.channelOpsMax, isSynchronous, isAtOnce: false });
     leaveAtExit(host);
     host.life.watch();
@@ -67,7 +70,7 @@ export class AttachedParts implements StoreParts {
   }
 
   listen(): void {
-    // Nothing is told to attached threads.
+    // Attached threads get no events.
   }
 
   share(): StoreHandle {
@@ -75,16 +78,16 @@ export class AttachedParts implements StoreParts {
   }
 
   beginEnd(): void {
-    // What goes on is this thread's own.
+    // Nothing to do: all work under way is this thread's own.
   }
 
-  /** Lets go of the store. While handles cannot be closed it stays this thread's, unless the store has ended. */
+  /** Leaves the store. If handles could not be closed the thread stays attached, unless the store has ended. */
   async end(_: StoreEnding, failure: { readonly error: unknown } | undefined): Promise<void> {
     this.#state = 'ending';
     if (failure && this.shared.end === STORE_END.OPEN) throw failure.error;
     await this.#letGo();
     this.#state = 'ended';
-    if (failure) throw failure.error; // of a store that has failed: what was acknowledged may be lost
+    if (failure) throw failure.error; // the store has failed: acknowledged writes may be lost
   }
 
   async #letGo(): Promise<void> {
@@ -98,7 +101,7 @@ export class AttachedParts implements StoreParts {
   }
 }
 
-/** The channels of this thread, which are left when it ends. */
+/** The hosts of this thread's channels; they are marked as leaving when the thread ends. */
 const attached = new Set<RemoteHost>();
 
 function leaveAtExit(host: RemoteHost): void {
@@ -111,7 +114,7 @@ function stayAtExit(host: RemoteHost): void {
   if (attached.size === 0) process.removeListener('exit', leaveAll);
 }
 
-/** Says that the thread ends as it is. */
+/** Marks the rows as leaving: the thread ends without detaching. */
 function leaveAll(): void {
   for (const { shared, row, mailbox } of attached) {
     shared.channels.setLeaving(row);

@@ -1,4 +1,4 @@
-/** A channel on another thread than the metadata thread: how it comes to be one, and how it says goodbye. */
+/** Opens and closes channels on threads other than the metadata thread. */
 
 import { threadId } from 'node:worker_threads';
 import { BlobstoreError, type BlockDevice, Channel, ChannelTable, run, SharedStore, STORE_END } from '@blobyard/core';
@@ -15,11 +15,12 @@ export interface RemoteChannel {
 }
 
 /**
- * A channel of the calling thread's own. ENOMEM when the store has as many channels as it can, EBADF and EIO when it has ended: that
- * is looked at when the row and the share are noted, for who ends a store looks at these after he has said so.
+ * Opens a channel of the calling thread. ENOMEM when the store has no free row for another channel, EBADF or EIO when
+ * it has ended. The end is checked after row and share are stored. A thread that ends the store first marks the end,
+ * and then reads rows and shares; so one of the two sees the other.
  *
- * @param device - the store's, as this thread has it open
- * @param share - the descriptor by which the thread has a share of the lock on the store's file
+ * @param device - the store's device, open on this thread
+ * @param share - the descriptor of the thread's share of the lock on the store's file
  */
 export function openRemoteChannel(handle: StoreHandle, device: BlockDevice, share?: number): RemoteChannel {
   const table = new ChannelTable(handle.buffers.channels);
@@ -40,10 +41,10 @@ export function openRemoteChannel(handle: StoreHandle, device: BlockDevice, shar
   }
 }
 
-/** A channel of the calling thread's own, on a device of its own. Throws as `attach`. */
+/** Opens a channel of the calling thread, on a device that is opened for it. Throws as `attach`. */
 export async function attachChannel(handle: StoreHandle): Promise<RemoteChannel> {
   requireElsewhere(handle);
-  new SharedStore(handle.buffers, 0).requireAlive(); // says it better than a file that is gone
+  new SharedStore(handle.buffers, 0).requireAlive(); // a clearer error than that of a file that is gone
   const { device, share } = await openShared(handle.device, handle.shareWindow);
   try {
     return openRemoteChannel(handle, device, share);
@@ -53,7 +54,9 @@ export async function attachChannel(handle: StoreHandle): Promise<RemoteChannel>
   }
 }
 
-/** A thread that stops for an answer which it has to give itself would stop for ever. */
+/**
+ * ENOTSUP on the thread that serves the store: blocked for an answer that only itself can give, it would wait for ever.
+ */
 function requireElsewhere({ name }: StoreHandle): void {
   if (!servedHere.has(name)) return;
   const advice = 'use the store itself here, and attach to it from other threads';
@@ -61,15 +64,15 @@ function requireElsewhere({ name }: StoreHandle): void {
 }
 
 /**
- * Closes a channel, which waits for what is under way in it. The device stays open. Throws, and then the channel is as it was, what
- * closing the blobs throws that the thread has still open.
+ * Closes a channel, and waits for what is under way in it. The device stays open. First closes the blobs that the
+ * thread still has open; if that fails, throws its error, and the channel stays open.
  */
 export async function closeRemoteChannel(remote: RemoteChannel): Promise<void> {
   await leaveStore(remote.host);
   await endRemoteChannel(remote);
 }
 
-/** Gives what a channel's thread has open back to the store. With a store that has ended there is nothing to be given back. */
+/** Has the metadata thread close what a channel's thread has open. Errors are ignored once the store has ended. */
 export async function leaveStore({ mailbox, shared }: RemoteHost): Promise<void> {
   try {
     await mailbox.request(REQUEST.LEAVE).promise();
@@ -78,7 +81,7 @@ export async function leaveStore({ mailbox, shared }: RemoteHost): Promise<void>
   }
 }
 
-/** The rest of closing a channel; from here on its row can be another thread's. Where the device fails a second call goes on. */
+/** The second part of closing a channel. It releases the row. If the device fails, a second call continues. */
 export async function endRemoteChannel({ host, channel }: RemoteChannel): Promise<void> {
   await run(channel.close());
   await host.close();

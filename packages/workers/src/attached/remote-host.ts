@@ -1,4 +1,6 @@
-/** What a channel on another thread than the metadata thread works with: shared memory, a device of its own, and a mailbox. */
+/**
+ * The host of a channel on a thread other than the metadata thread: shared memory, a device of its own, and a mailbox.
+ */
 
 import {
   BLOB,
@@ -26,7 +28,7 @@ import { ThreadLife } from './store-life.js';
 
 const RELEASE_OUTCOMES = ['done', 'frozen', 'locked'] as const;
 
-/** The metadata thread, through a mailbox. */
+/** The engine's metadata port over a mailbox. */
 export class RemotePort implements MetadataPort {
   readonly #mailbox: MailboxClient;
 
@@ -71,16 +73,17 @@ export class RemotePort implements MetadataPort {
   }
 }
 
-/** The device behind an external clone, as this thread has opened it. */
+/** The device behind an external clone, opened on this thread. */
 interface External {
   readonly generation: number;
   readonly epoch: number;
   readonly device: MaybePromise<BlockDevice | undefined>;
 }
 
-/** The hosts of this thread, by the names of their stores: a thread may attach more than once. */
+/** The hosts of this thread, by the names of their stores. A thread may attach more than once. */
 const hostsHere = new Map<string, Set<RemoteHost>>();
 
+/** Only the channel's thread uses it. */
 export class RemoteHost implements ChannelHost {
   readonly shared: SharedStore;
   readonly geometry: Geometry;
@@ -100,8 +103,8 @@ export class RemoteHost implements ChannelHost {
   readonly #specs: SpecReceiver;
 
   /**
-   * @param device - the store's, opened on this thread
-   * @param row - of the channel table, taken for this thread
+   * @param device - the store's device, open on this thread
+   * @param row - the row of the channel table that this thread has claimed
    */
   constructor(handle: StoreHandle, device: BlockDevice, row: number) {
     this.#handle = handle;
@@ -120,21 +123,22 @@ export class RemoteHost implements ChannelHost {
     hostsHere.set(handle.name, this.#here);
   }
 
+  /** See `ChannelHost`. */
   isInsideElsewhere(): boolean {
     for (const host of this.#here) if (host !== this && host.channel?.isInside) return true;
     return false;
   }
 
   /**
-   * Throws EBUSY unless this thread may stop until the metadata thread has done something that can wait for other operations:
-   * these may wait for operations of this thread inside a blob, or for it to see the progress of long work.
+   * Throws EBUSY unless this thread may block until the metadata thread has done something that can wait for other operations.
+   * Those may wait for operations of this thread inside a blob, on any of its channels, or for it to see the progress of long work.
    */
   requireMayBlock(): void {
     this.channel?.requireMayBlock();
     for (const host of this.#here) host.#calls?.requireUnwatched();
   }
 
-  /** By which this thread calls methods of the metadata thread; from the first use on it has a channel for their messages. */
+  /** Calls of methods on the metadata thread. Created on first use, with a broadcast channel for the messages. */
   get calls(): CallClient<MetadataCalls> {
     const { shared, mailbox, row } = this;
     const { mailboxes, name } = this.#handle;
@@ -143,8 +147,8 @@ export class RemoteHost implements ChannelHost {
   }
 
   /**
-   * Asks the metadata thread once for each device, and stops this thread for the answer, which comes at once: the metadata
-   * thread waits for nothing to give it.
+   * The device behind an external clone. Asks the metadata thread once for each device, and blocks this thread for the
+   * answer. The metadata thread answers without waiting for anything.
    */
   externalDevice(slot: number): MaybePromise<BlockDevice | undefined> {
     const { blobs } = this.shared;
@@ -161,7 +165,7 @@ export class RemoteHost implements ChannelHost {
     return device;
   }
 
-  /** Closes the devices behind external clones, and the ways of messages. */
+  /** Closes the devices behind external clones, and the broadcast channels. */
   async close(): Promise<void> {
     this.#here.delete(this);
     if (this.#here.size === 0) hostsHere.delete(this.#handle.name);
@@ -173,7 +177,10 @@ export class RemoteHost implements ChannelHost {
     }
   }
 
-  /** The next call finds the device itself, so that a synchronous call can use it; or asks again, if opening it failed. */
+  /**
+   * Replaces the promise of a device by the device, so that synchronous calls can use it. If opening it failed, forgets
+   * it, so that the next call asks again.
+   */
   #settle(slot: number, external: External, opening: Promise<BlockDevice>): void {
     const replace = (device: BlockDevice | undefined) => {
       if (this.#externals.get(slot) !== external) return;
@@ -184,11 +191,11 @@ export class RemoteHost implements ChannelHost {
   }
 }
 
-/** Closes a device once nobody can be in the middle of looking at it. What fails has no more to do with the store. */
+/** Closes a device once it has been opened. Errors are ignored: they no longer concern the store. */
 async function closeLater({ device }: External): Promise<void> {
   try {
     await (await device)?.close();
   } catch {
-    // it could not be opened, or not be closed
+    // opening or closing it failed
   }
 }

@@ -1,16 +1,19 @@
 /**
- * How a thread with a channel finds out that its store has ended, and lets go of its file.
+ * How a thread with a channel finds out that its store has ended, and releases its share of the lock on the store's
+ * file.
  *
- * A metadata thread that is terminated, or runs out of memory, tells nobody. So each thread looks for it in the system's list
- * (Linux), where it is until it cannot do anything any more: at its first call more than `LOOK_MS` after the last look, between
- * two looks of a call that waits, and, while its event loop turns, every `WATCH_MS`. Who sees that it is gone marks the store as
- * failed; all others then see the mark, in the word of each blob that every operation loads.
+ * A metadata thread that is terminated, or runs out of memory, sends no message. So each thread checks whether it is
+ * still in the system's list of threads (Linux). A thread stays in that list until it can do nothing more. The check is
+ * made in the first call more than `LOOK_MS` after the last check, between two polls of a call that waits, and every
+ * `WATCH_MS` while the event loop turns. The first thread that finds the metadata thread gone marks the store as
+ * failed. All others see the mark in a word of each blob, which every operation loads.
  *
- * Looking at the clock in each call would be felt. Of calls that follow each other in less than `BURST_CALL_MS` only each
- * `BURST_CALLS`th does; so up to 15 calls of a burst may come too late.
+ * Reading the clock in each call would slow the calls down. Of calls that follow each other in less than
+ * `BURST_CALL_MS` only every `BURST_CALLS`th reads it. So up to 15 calls of a burst may notice the end too late.
  *
- * A thread that has found the end freezes all blobs for good (`SharedStore.shutOut`), which keeps itself out of them, too. When it
- * is outside of all, it cannot write any more, and gives its share of the lock on the store's file back.
+ * A thread that has found the end freezes all blobs for good (`SharedStore.shutOut`). That keeps the thread itself out
+ * of them, too. When it has left all blobs it cannot write any more, and releases its share of the lock on the store's
+ * file.
  */
 
 import { type SharedStore, STORE_END, type StoreLife } from '@blobyard/core';
@@ -18,31 +21,35 @@ import { dropStoreShare } from '@blobyard/io/internal/store-share';
 import type { StoreHandle } from '../api/store-handle.js';
 import { ThreadProbe } from '../threads/thread-life.js';
 
-/** Shortest time between two looks at the system's list, in milliseconds: one takes 3 us, and where it is rare ten times that. */
+/**
+ * The shortest time between two checks of the system's list, in milliseconds. A check takes 3 us; 30 us when it is
+ * rare.
+ */
 const LOOK_MS = 20;
-/** How often a thread looks whose event loop turns, in milliseconds. */
+/** How often a thread whose event loop turns checks, in milliseconds. */
 const WATCH_MS = 100;
-/** Calls of a burst to one look at the clock, which takes 40 ns. */
+/** In a burst, calls for each read of the clock. A read takes 40 ns. */
 const BURST_CALLS = 16;
-/** Calls that are no longer than this one apart, in milliseconds, are a burst. */
+/** The longest time between two calls of a burst, in milliseconds. */
 const BURST_CALL_MS = 0.008;
 
+/** One for each channel. Only the channel's thread uses it. */
 export class ThreadLife implements StoreLife {
   readonly #shared: SharedStore;
   readonly #row: number;
   readonly #metadataThread: ThreadProbe;
   readonly #shareWindow: number | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** Calls from one look at the clock to the next, and how many are left. */
+  /** Calls from one read of the clock to the next, and how many of them are left. */
   #calls = 1;
   #callsLeft = 1;
   #clockMs = Number.NEGATIVE_INFINITY;
   #lookedMs = Number.NEGATIVE_INFINITY;
   #isShutOut = false;
-  /** Nothing is left to be done. */
+  /** The thread has left all blobs of the ended store, and has released its share. */
   #hasLeft = false;
 
-  /** @param shared - of the thread that has the row */
+  /** @param shared - that of the thread that has the row */
   constructor(handle: Pick<StoreHandle, 'metadataThread' | 'shareWindow'>, shared: SharedStore, row: number) {
     this.#shared = shared;
     this.#row = row;
@@ -67,7 +74,7 @@ export class ThreadLife implements StoreLife {
 
   ended(): void {
     if (this.#hasLeft) return;
-    // Who has marked the store may be about to freeze its blobs: before that is done, this thread could go in again.
+    // The thread that marked the store may not have frozen its blobs yet. Until then this thread could enter one again.
     if (!this.#isShutOut) this.#shared.shutOut();
     this.#isShutOut = true;
     if (!this.#shared.channels.isInside(this.#row)) this.left();
@@ -81,7 +88,7 @@ export class ThreadLife implements StoreLife {
     this.#metadataThread.close();
   }
 
-  /** Looks from time to time, also when there are no calls: the thread's event loop turns. */
+  /** Starts the checks from the event loop, which are also made when there are no calls. */
   watch(): void {
     this.#timer = setInterval(() => {
       this.look();

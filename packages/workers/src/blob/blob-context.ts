@@ -1,4 +1,4 @@
-/** What the handles of a store's blobs have in common on one thread. */
+/** The state that all handles of a store's blobs share on one thread. */
 
 import type { BlobstoreError } from '@blobyard/core';
 import { EdgeArrays } from '../data/edge-arrays.js';
@@ -6,31 +6,32 @@ import { WriteOrder } from '../data/write-order.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
 import type { StoreParts } from '../ports/store-parts.js';
 
-/** A handle that is not closed, as its store knows it. */
+/** A handle that is not closed, as the store sees it. */
 export interface OpenHandle {
   readonly id: bigint;
   readonly name: string | undefined;
   readonly isClosed: boolean;
   close(): Promise<void>;
-  /** The store works no more: every call fails with this error. */
+  /** The store has failed: from now on every call fails with this error. */
   fail(error: BlobstoreError): void;
 }
 
-/** What all handles of one open blob share on this thread. */
+/** The state that all handles of one open blob share on this thread. */
 export interface BlobCommons {
   readonly id: bigint;
   readonly generation: number;
   readonly order: WriteOrder;
-  /** As this thread was told last. */
+  /** The blob's name, as last reported to this thread. */
   name: string | undefined;
 }
 
+/** One for each open store of a thread. */
 export class BlobContext {
   readonly parts: StoreParts;
   readonly edges: EdgeArrays;
-  /** Those that are not closed. */
+  /** The handles that are not closed. */
   readonly handles = new Set<OpenHandle>();
-  /** What every call fails with, once the store works no more. */
+  /** Set once the store has failed: the error of every later call. */
   failure: BlobstoreError | undefined;
   readonly #commons = new Map<number, BlobCommons>();
 
@@ -39,12 +40,15 @@ export class BlobContext {
     this.edges = new EdgeArrays(parts.geometry.ioUnitBytes);
   }
 
-  /** Of the blobs that are open, and of some that were. */
+  /** The shared state of all open blobs, and of some that have been closed. */
   get commons(): BlobCommons[] {
     return [...this.#commons.values()];
   }
 
-  /** Of a blob as long as it is open, by whichever handles: its slot has another generation afterwards. */
+  /**
+   * The shared state of an open blob. It is kept as long as any handle has the blob open. When the blob is opened again
+   * later, its slot has another generation, and the state is a new one.
+   */
   commonsOf({ id, slot, generation, name }: OpenedBlob): BlobCommons {
     let commons = this.#commons.get(slot);
     if (commons?.generation !== generation) {

@@ -1,4 +1,4 @@
-/** A handle of an open blob: the one implementation of `Blob`, whichever thread the store's metadata is on. */
+/** A handle of an open blob: the one implementation of `Blob`, in all modes. */
 
 import { BlobstoreError, type BlockDevice, type Blob as EngineBlob } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
@@ -16,7 +16,7 @@ import { BlobXattrs } from './blob-xattrs.js';
 import { ByteHandle } from './byte-handle.js';
 
 export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
-  /** By which the metadata thread knows it. */
+  /** The number of this handle on the metadata thread. */
   readonly #handle: number;
   #xattrs: Xattrs | undefined;
   #closing: Promise<void> | undefined;
@@ -105,13 +105,13 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
       const clusterCount = Math.ceil(
         checkInteger('the size of a blob', bytes, 0, Number.MAX_SAFE_INTEGER) / clusterBytes,
       );
-      // Writes to what is cut off are waited for; those that come later wait, and then find that it is gone.
+      // Waits for writes to the part that is cut off. Later writes to it wait for the resize, and then fail.
       const first = Math.min(clusterCount, this.view.clusterCount) * ioUnitsPerCluster;
       const { order } = this.commons;
       const turn = order.enter({ first, end: Number.POSITIVE_INFINITY, head: -1, tail: -1 }, true);
       try {
         const ready = order.whenReady(turn);
-        if (ready !== undefined) await ready; // otherwise it is asked for in this very call, before what comes next
+        if (ready !== undefined) await ready; // without a wait, the resize is requested before later calls
         await this.#metadata.resize(this.#handle, clusterCount);
       } finally {
         order.leave(turn);
@@ -161,7 +161,7 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
     } catch (error) {
       const failure = coded(error, doing);
       const isUntried = failure instanceof BlobstoreError && (failure.code === 'EBUSY' || failure.code === 'ENOTSUP');
-      if (!isUntried) this.inFlight.closeIdle(); // as after `close`: it does nothing more, and can be closed again
+      if (!isUntried) this.inFlight.closeIdle(); // as after `close`: unusable, but can be closed again
       throw failure;
     }
     this.inFlight.closeIdle();
@@ -172,7 +172,7 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
     return this.close();
   }
 
-  /** For the store: it works no more, every call fails with this error. */
+  /** Called by the store when it has failed: from now on every call fails with this error. */
   fail(error: BlobstoreError): void {
     this.inFlight.fail(error);
   }
@@ -210,8 +210,8 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
   }
 }
 
-/** What `engine` throws where it is on another thread. */
+/** The error of `engine` on a thread that does not have it: ENOTSUP. */
 export function noEngine(what: string): BlobstoreError {
-  const advice = 'open the store with `threads: 0`, or attach to it from a thread of your own to have a channel there';
-  return new BlobstoreError('ENOTSUP', `the engine of this ${what} lives on the metadata thread: ${advice}`);
+  const advice = 'only a thread that opens the store with `threads: 0` has it; attached threads have `channel` instead';
+  return new BlobstoreError('ENOTSUP', `the engine of this ${what} is on the metadata thread: ${advice}`);
 }

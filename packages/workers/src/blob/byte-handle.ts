@@ -1,4 +1,4 @@
-/** The part of a blob's handle that moves bytes: the same wherever they go. */
+/** The part of a blob's handle that moves bytes: the same in all modes. */
 
 import type { Readable, Writable } from 'node:stream';
 import { types } from 'node:util';
@@ -39,13 +39,13 @@ type ByteMethods =
 
 export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   readonly id: bigint;
-  /** Slot and generation by which channels know the blob. */
+  /** The slot and the generation by which channels identify the blob. */
   readonly slot: number;
   readonly generation: number;
   protected readonly context: BlobContext;
   protected readonly commons: BlobCommons;
   protected readonly inFlight: InFlight;
-  /** What is in shared memory of the blob. */
+  /** The blob's state in shared memory. */
   protected readonly view: BlobView;
   #bytePort: BytePort | undefined;
   readonly #way: ShortWay | undefined;
@@ -67,7 +67,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   abstract flush(): Promise<void>;
 
-  /** Bytes in the blob now; as it was last seen, once it is closed. */
+  /** The current size of the blob, in bytes. On a closed handle, the last known size. */
   get sizeBytes(): number {
     return this.view.clusterCount * this.context.parts.geometry.clusterBytes;
   }
@@ -230,7 +230,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
     });
   }
 
-  /** The common way to the data, made when it is first needed. */
+  /** The general path to the data, created on first use. */
   get #port(): BytePort {
     this.#bytePort ??= this.#makePort();
     return this.#bytePort;
@@ -251,13 +251,13 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
     return { ...common, channel: data.channel, slots: data.slots, parts: data.parts, atOnce };
   }
 
-  /** The way to the data on the calling thread. ENOTSUP when there is none. */
+  /** The path to the data on the calling thread. ENOTSUP when there is none. */
   #sync(): SyncPort {
     this.#syncPort ??= { ...this.#port, channel: this.context.parts.data.syncChannel() };
     return this.#syncPort;
   }
 
-  /** True for whole io units, on a handle that is in use: the short way is for these. */
+  /** True if the short path can be used: for whole io units, on a usable handle. */
   #isDirect(first: number, count: number): boolean {
     return Number.isInteger(first) && Number.isInteger(count) && this.inFlight.isUsable;
   }
@@ -273,7 +273,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
     return newArray(lengthOrInto);
   }
 
-  /** Checks a range given by arrays; answers its length. */
+  /** Checks a range given by arrays. Returns its length in bytes. */
   #checkList(doing: string, list: readonly Uint8Array[], offset: number): number {
     const length = totalBytes(list);
     checkRange(doing, offset, length, this.sizeBytes);

@@ -1,4 +1,4 @@
-/** The callbacks of a client, as its metadata worker calls them: by an event, and an answer that comes later. */
+/** How a metadata thread calls the callbacks of a client: by an event to the client, which the client answers later. */
 
 import type { MessagePort } from 'node:worker_threads';
 import { BlobstoreError, type BlockDevice, type MaybePromise } from '@blobyard/core';
@@ -12,11 +12,11 @@ import type { ExternalAnswer, Followed, ServiceEvent } from './service-events.js
 /** Long work that the client follows. */
 interface FollowedWork {
   readonly abort: AbortController;
-  /** Progress that the client has not seen yet. */
+  /** Opened when the client has seen its progress; undefined when it has seen all of it. */
   unseen: Gate | undefined;
   /** The client's callback threw. */
   isRefused: boolean;
-  /** The work waits no more for the client to see anything. */
+  /** The work no longer waits for the client to see progress. */
   isUnpaced: boolean;
 }
 
@@ -30,6 +30,7 @@ interface Asked {
   reject(error: Error): void;
 }
 
+/** The callbacks of one client. Metadata thread. */
 export class ClientCallbacks {
   readonly #events: Pick<MessagePort, 'postMessage'>;
   readonly #work = new Map<number, FollowedWork>();
@@ -41,8 +42,8 @@ export class ClientCallbacks {
   }
 
   /**
-   * Runs long work with options by which the client follows it. After each cluster the work waits until the client has seen
-   * how far it is: a callback that throws, or aborts, ends it before the next one, as it would on the client's own thread.
+   * Runs long work with options that report to the client. After each cluster the work waits until the client has seen
+   * the progress. So a callback that throws or aborts ends the work before the next cluster, as on the client's thread.
    */
   async follow<T>({ call, hasProgress }: Followed, begin: (options: PacedWorkOptions) => Promise<T>): Promise<T> {
     const work: FollowedWork = { abort: new AbortController(), unseen: undefined, isRefused: false, isUnpaced: false };
@@ -64,12 +65,15 @@ export class ClientCallbacks {
     }
   }
 
-  /** The client's signal says so. */
+  /** Aborts a call: the client's signal was aborted. Does nothing when the call has ended. */
   abort(call: number): void {
     this.#work.get(call)?.abort.abort(new CauseElsewhere('signal'));
   }
 
-  /** The client has seen the progress that it was told of last. */
+  /**
+   * The client has seen the progress that was last reported.
+   * @param isRefused - its callback threw
+   */
   seen(call: number, isRefused: boolean): void {
     const work = this.#work.get(call);
     if (work === undefined) return;
@@ -77,7 +81,7 @@ export class ClientCallbacks {
     goOn(work);
   }
 
-  /** What is under way waits no more for the client to see how far it is: the store is about to close. */
+  /** Work under way no longer waits for the client to see its progress: the store is about to close. */
   unpace(): void {
     for (const work of this.#work.values()) {
       work.isUnpaced = true;
@@ -85,13 +89,13 @@ export class ClientCallbacks {
     }
   }
 
-  /** Ends all that is under way: the client is gone. */
+  /** Aborts all work under way: the client is gone. */
   abortAll(): void {
     for (const { abort } of this.#work.values()) abort.abort();
     this.unpace();
   }
 
-  /** Opens the device of an external snapshot, as the client says where it is. */
+  /** Opens the device of an external snapshot, by the spec that the client returns; null when it has none. */
   async findExternal(wanted: { blobId: bigint; snapshotId: Uint8Array }): Promise<BlockDevice | null> {
     const { blobId, snapshotId } = wanted;
     const request = this.#nextRequest++;
@@ -109,7 +113,7 @@ export class ClientCallbacks {
     }
   }
 
-  /** Tells the client that the store is about to be full. */
+  /** Reports to the client that the store is nearly full. */
   lowSpace(lowSpace: LowSpace): void {
     this.#post({ kind: 'low-space', lowSpace });
   }
@@ -127,7 +131,7 @@ export class ClientCallbacks {
   }
 }
 
-/** Resolves when the client has seen all progress. ECANCELED when its callback threw. */
+/** Waits until the client has seen all progress. ECANCELED when its callback threw. */
 async function whenSeen(work: FollowedWork): Promise<void> {
   await work.unseen?.opened;
   if (!work.isRefused) return;
@@ -148,7 +152,7 @@ function newGate(): Gate {
   return { opened, open };
 }
 
-/** The device, which tells when it is closed. */
+/** The same device; from now on its `close` also calls `onClose`, whether closing fails or not. */
 function tellingClose(device: BlockDevice, onClose: () => void): BlockDevice {
   const close = device.close.bind(device);
   device.close = () => {

@@ -1,4 +1,4 @@
-/** Puts what the methods of a service answer, and what they throw, into envelopes, so that errors keep their code. */
+/** Wraps what the methods of a service return or throw into envelopes, so that errors keep their codes. */
 
 import { type Envelope, toWire } from '../threads/wire-error.js';
 

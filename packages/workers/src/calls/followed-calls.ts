@@ -1,4 +1,7 @@
-/** Long work that goes on elsewhere, as the thread that called it follows it: progress, and its signal. See `ClientCallbacks`. */
+/**
+ * Long work that runs on the metadata thread, on the side of the thread that called it. This side receives progress,
+ * and passes on the abort signal. The other side is `ClientCallbacks`.
+ */
 
 import { throwIfAborted } from '../api/failures.js';
 import type { LongWorkOptions, Progress } from '../api/long-work.js';
@@ -7,16 +10,17 @@ import type { Followed } from './service-events.js';
 
 interface FollowedCall {
   readonly onProgress: ((progress: Progress) => void) | undefined;
-  /** What the callback threw. */
+  /** What `onProgress` threw. */
   thrown: unknown;
 }
 
-/** How the other side is told. */
+/** How messages are sent to the metadata thread. */
 export interface Followers {
   abort(call: number): void;
   seen(call: number, isRefused: boolean): void;
 }
 
+/** The followed calls of one client. */
 export class FollowedCalls {
   readonly #tell: Followers;
   readonly #calls = new Map<number, FollowedCall>();
@@ -26,12 +30,15 @@ export class FollowedCalls {
     this.#tell = tell;
   }
 
-  /** True while work is under way that waits for this thread to see its progress. */
+  /** True while there is work under way that waits for this thread to see its progress. */
   get areWatched(): boolean {
     return [...this.#calls.values()].some(({ onProgress }) => onProgress !== undefined);
   }
 
-  /** Runs a call of long work with what the other side needs to know so that it can be followed, and ended. */
+  /**
+   * Runs a call of long work. `begin` gets what the metadata thread needs to report progress and to be aborted.
+   * ECANCELED when the signal is aborted already; otherwise throws what `begin` throws.
+   */
   async follow<T>({ signal, onProgress }: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T> {
     throwIfAborted(signal);
     const call = this.#nextCall++;
@@ -53,7 +60,7 @@ export class FollowedCalls {
     }
   }
 
-  /** The other side tells how far a call is, and waits until it hears that this was seen. */
+  /** The metadata thread has reported progress of a call. It waits for `seen`, which is sent here. */
   progressed(call: number, progress: Progress): void {
     const followed = this.#calls.get(call);
     if (followed === undefined) return;

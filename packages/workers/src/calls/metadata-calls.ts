@@ -1,4 +1,4 @@
-/** The metadata port by messages, both sides of it: for the client of a metadata worker, and for attached threads. */
+/** Both sides of the metadata port over messages, for the client of a metadata worker and for attached threads. */
 
 import type { BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
@@ -10,7 +10,7 @@ import type { ClientCallbacks } from './client-callbacks.js';
 import type { Answer, Given, MethodOf } from './envelopes.js';
 import type { Followed } from './service-events.js';
 
-/** Methods that are called as they are. */
+/** Methods that are passed on unchanged. */
 const PLAIN = [
   'create',
   'open',
@@ -39,20 +39,20 @@ const PLAIN = [
 
 type PlainMethods = Pick<MetadataPort, (typeof PLAIN)[number]>;
 
-/** The methods as they are called by messages: long work names what follows it, devices are named by specs. */
+/** The methods in message form: long work takes a `Followed` in place of callbacks, and devices are given as specs. */
 export interface MetadataCalls extends PlainMethods {
   inflate(handle: number, followed: Followed): Promise<void>;
   decouple(handle: number, followed: Followed): Promise<void>;
   copyTo(handle: number, device: DeviceSpec, overwrite: boolean | undefined, followed: Followed): Promise<number>;
 }
 
-/** How a client calls. */
+/** How a client calls methods of the metadata thread. */
 export interface MetadataCaller {
   call<Name extends MethodOf<MetadataCalls>>(
     name: Name,
     ...given: Given<MetadataCalls, Name>
   ): Promise<Answer<MetadataCalls, Name>>;
-  /** Runs a call of long work with what the metadata thread needs to know so that it can be followed, and ended. */
+  /** Runs a call of long work; see `FollowedCalls.follow`. */
   follow<T>(options: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T>;
 }
 
@@ -63,8 +63,9 @@ function methods(make: (name: (typeof PLAIN)[number]) => AnyMethod): PlainMethod
 }
 
 /**
- * The side of the metadata thread.
- * @param port - the client's; asked for at each call
+ * The metadata thread's side.
+ * @param port - returns the client's metadata port; called at each call
+ * @param callbacks - report the progress of long work to the client
  */
 export function metadataCalls(port: () => MetadataPort, callbacks: ClientCallbacks): MetadataCalls {
   return {
@@ -80,7 +81,7 @@ export function metadataCalls(port: () => MetadataPort, callbacks: ClientCallbac
   };
 }
 
-/** The side of the client. */
+/** The client's side. */
 export function metadataByCalls(caller: MetadataCaller): MetadataPort {
   const call = caller.call.bind(caller) as unknown as (name: string, ...given: unknown[]) => Promise<unknown>;
   return {
@@ -99,7 +100,7 @@ export function metadataByCalls(caller: MetadataCaller): MetadataPort {
   };
 }
 
-/** By what the metadata thread opens a device. */
+/** The spec with which the metadata thread opens a device. */
 async function specOf(device: DeviceSpec | BlockDevice): Promise<DeviceSpec> {
   return isDevice(device) ? (await shareable(device)).spec : device;
 }

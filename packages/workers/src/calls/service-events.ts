@@ -1,15 +1,15 @@
-/** What a metadata thread tells a client of calls, and what it is answered: all of it can be posted to a thread. */
+/** The events that a metadata thread sends to a client, and the client's answers. All of them can be posted. */
 
 import type { DeviceSpec } from '@blobyard/io';
 import type { Progress } from '../api/long-work.js';
 import type { LowSpace } from '../api/store.js';
 import type { WireError } from '../threads/wire-error.js';
 
-/** Long work that its client follows. */
+/** Describes long work whose client receives its progress, and can abort it. */
 export interface Followed {
-  /** By which both sides name it. */
+  /** The number that identifies the call on both sides. */
   readonly call: number;
-  /** The client is told of progress, and the work waits each time until it has seen it. */
+  /** True if progress is reported to the client; each time, the work waits until the client has seen it. */
   readonly hasProgress: boolean;
 }
 
@@ -22,8 +22,8 @@ export type ServiceEvent =
       readonly snapshotId: Uint8Array;
     }
   | { readonly kind: 'low-space'; readonly lowSpace: LowSpace }
-  /** The device of an answered request is not used any more. */
+  /** The device of an answered request is no longer in use. */
   | { readonly kind: 'external-closed'; readonly request: number };
 
-/** What the client has found for a request of kind `external`. */
+/** The client's answer to a request of kind `external`; the spec is null when it has no such snapshot. */
 export type ExternalAnswer = { readonly spec: DeviceSpec | null } | { readonly error: WireError };

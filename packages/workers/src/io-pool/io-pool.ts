@@ -1,9 +1,11 @@
 /**
- * The I/O workers of a store. Each serves a ring of the client's, which gives requests to whoever has the least to do. What a worker
- * that dies had under way rejects, its channel is given back, and another one is started in its place.
+ * The I/O workers of a store. Each serves a ring of the client, which gives each request to the worker with the least
+ * load. When a worker dies, its requests under way reject, its channel is released, and another worker is started in
+ * its place.
  *
- * Requests wait while the first try to replace the last worker goes on. Once that has failed they reject with EIO, those too that
- * wait, until there is a worker again: who asks hears what is wrong, and nothing hangs on a device that may never come back.
+ * If no worker is left, requests wait during the first try to replace one. If that fails, all requests reject with EIO,
+ * waiting ones included, until there is a worker again. So the caller gets an error that says what is wrong, and does
+ * not wait for a device that may never come back.
  */
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
@@ -15,7 +17,7 @@ import { KeepAlive } from '../threads/keep-alive.js';
 import { IoSeat } from './io-seat.js';
 import { RingClient } from './rings/ring-client.js';
 
-/** Told of workers that come and go. */
+/** Called when workers die and are replaced. */
 export interface WorkerEvents {
   lost(event: WorkerLost): void;
   replaced(event: WorkerReplaced): void;
@@ -24,15 +26,16 @@ export interface WorkerEvents {
 export interface IoPoolOptions {
   readonly handle: StoreHandle;
   readonly threads: number;
-  /** The store's device as this thread has it. */
+  /** The store's device, open on this thread. */
   readonly device: BlockDevice;
   readonly events: WorkerEvents;
-  /** Tells the metadata thread that the thread that had a row of the channel table is dead. */
+  /** Reports to the metadata thread that the thread with a row of the channel table is dead. */
   readonly onDead: (row: number) => void;
 }
 
+/** Only the client's thread uses it. */
 export class IoPool {
-  /** For requests of any number: those that are too many wait. */
+  /** Takes any number of requests at once: more than the rings hold wait. */
   readonly channel: RingClient;
   readonly #options: IoPoolOptions;
   readonly #keepAlive = new KeepAlive();
@@ -51,14 +54,14 @@ export class IoPool {
     this.#seats = Array.from({ length: threads }, () => this.#seat());
   }
 
-  /** Starts the workers. Throws what attaching them throws; then none is left. */
+  /** Starts the workers. If one fails to attach, ends the others and throws its error. */
   static async start(options: IoPoolOptions): Promise<IoPool> {
     const pool = new IoPool(options);
     try {
       await Promise.all(pool.#seats.map((seat) => seat.start()));
       return pool;
     } catch (error) {
-      await Promise.allSettled([pool.stop()]); // why it could not be started says more
+      await Promise.allSettled([pool.stop()]); // the error of starting is the more useful one
       throw coded(error, 'start the I/O workers');
     }
   }
@@ -69,7 +72,10 @@ export class IoPool {
     this.channel.close(error);
   }
 
-  /** Ends the workers, which answer what they have before. Throws, when all have ended, what ending one threw. Twice is once. */
+  /**
+   * Ends the workers, after they have answered their requests. When all have ended, throws the first error of ending
+   * one. A second call does nothing.
+   */
   async stop(): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
@@ -99,12 +105,12 @@ export class IoPool {
     });
   }
 
-  /** When nobody serves, nor is about to. */
+  /** Lets all requests reject if every seat has failed to start a worker. */
   #refuseIfNone(): void {
     const failures = this.#seats.map(({ failure }) => failure);
     if (failures.includes(undefined)) return;
     const [cause] = failures;
-    const advice = 'it is tried again every few seconds: look after the device, and ask again';
+    const advice = 'starting one is tried again every few seconds: check the device, and repeat the call';
     const what = `no I/O worker is left, and none could be started (${cause?.message})`;
     this.channel.refuse(new BlobstoreError('EIO', `${what}; ${advice}`, { cause }));
   }

@@ -1,7 +1,7 @@
 /**
- * The place of one I/O worker: a pool of one thread, in which piscina starts another when that dies, and what has the thread serve
- * a ring of the client's. While none can (the device cannot be opened, no thread be started) it is tried again, with pauses that
- * grow; they keep no process alive.
+ * The seat of one I/O worker: a piscina pool of one thread, which starts another thread when that one dies. The seat
+ * has the thread serve a ring of the client. While that fails (the device cannot be opened, or no thread started) it
+ * tries again, with growing pauses. The pauses do not keep the process alive.
  */
 
 import { setTimeout } from 'node:timers/promises';
@@ -19,11 +19,11 @@ import type { WorkerLane } from './rings/worker-lane.js';
 export interface IoSeatOptions {
   readonly handle: StoreHandle;
   readonly client: RingClient;
-  /** A worker died; its requests have failed with `error`. `row` of the channel table was its own. */
+  /** A worker died; its requests have failed with `error`. It had `row` of the channel table. */
   readonly onLost: (row: number, error: BlobstoreError) => void;
-  /** Another one serves in its place, at this try, from 1. */
+  /** Another worker serves in its place. @param tries - the number of tries that it took, from 1 */
   readonly onReplaced: (tries: number) => void;
-  /** A try failed, as `failure` says; there will be another. */
+  /** A try failed with `failure`; there will be another one. */
   readonly onFailure: () => void;
 }
 
@@ -35,13 +35,14 @@ interface Serving {
   readonly exited: Promise<Error>;
 }
 
+/** Only the client's thread uses it. */
 export class IoSeat {
   readonly #options: IoSeatOptions;
-  /** Aborted once no worker is to be started any more. */
+  /** Aborted once no more workers are to be started. */
   readonly #retired = new AbortController();
   readonly #pauses = new Pauses();
   #pool: Piscina | undefined;
-  /** The pool's thread, and its end. */
+  /** The pool's thread, and a promise of its end. */
   #thread: { readonly worker: Worker; readonly exited: Promise<Error> } | undefined;
   #serving: Serving | undefined;
   #failure: BlobstoreError | InvariantError | undefined;
@@ -54,12 +55,14 @@ export class IoSeat {
     return this.#serving !== undefined;
   }
 
-  /** Why no worker could be started in the place of one that died; undefined as long as that has not failed. */
+  /** The error of the last try to replace a dead worker; undefined if none has failed since a worker last served. */
   get failure(): BlobstoreError | InvariantError | undefined {
     return this.#failure;
   }
 
-  /** Starts a worker, and from then on another one whenever that dies. Throws what starting or attaching the first throws. */
+  /**
+   * Starts a worker, and from then on replaces it when it dies. Throws what starting or attaching the first one throws.
+   */
   async start(): Promise<void> {
     void this.#watchOver(await this.#begin());
   }
@@ -69,7 +72,10 @@ export class IoSeat {
     this.#retired.abort();
   }
 
-  /** Ends the worker, which answers what it has before. Throws, once it has ended, why it could not let go of its device. */
+  /**
+   * Ends the worker, after it has answered its requests. Once it has ended, throws the error of closing its device, if
+   * any.
+   */
   async stop(): Promise<void> {
     this.retire();
     const failure = this.#serving === undefined ? undefined : await this.#end(this.#serving);
@@ -88,7 +94,7 @@ export class IoSeat {
     }
   }
 
-  /** Tries until a worker serves again; undefined when that is not wanted any more. */
+  /** Tries until a worker serves again; undefined once the seat is retired. */
   async #replace(): Promise<Serving | undefined> {
     const { signal } = this.#retired;
     for (let tries = 1; !signal.aborted; tries++) {
@@ -121,12 +127,15 @@ export class IoSeat {
       this.#failure = undefined;
       return this.#serving;
     } catch (error) {
-      port1.close(); // by which the worker hears of it, if it serves already
+      port1.close(); // ends the worker's server, if it serves already
       throw error;
     }
   }
 
-  /** The pool, with a thread that has not ended as far as is known. A pool whose thread never began starts no other. */
+  /**
+   * The pool, with a thread that has not ended as far as is known. A pool with no thread is replaced: it does not start
+   * another one if its thread failed to start.
+   */
   #living(): { pool: Piscina; exited: Promise<Error> } {
     if (this.#pool === undefined || this.#pool.threads.length === 0) {
       void this.#pool?.destroy();
@@ -137,7 +146,7 @@ export class IoSeat {
     return { pool: this.#pool, exited: this.#thread.exited };
   }
 
-  /** Answers what the worker failed with; one that dies on the way needs no goodbye. */
+  /** Ends a worker. Returns the error that it answered; undefined if there was none, or the worker died meanwhile. */
   async #end({ lane, exited }: Serving): Promise<Error | undefined> {
     await this.#options.client.removeWorker(lane);
     const died = exited.then(() => undefined);
@@ -153,9 +162,9 @@ function startPool(): Piscina {
     minThreads: 1,
     maxThreads: 1,
     execArgv: execArgvForFiles(),
-    atomics: 'disabled', // between its tasks a worker serves in its event loop
+    atomics: 'disabled', // the worker serves its ring in its event loop, between tasks
   });
-  pool.on('error', () => undefined); // the thread's own end tells
+  pool.on('error', () => undefined); // the thread's `exit` event is enough
   return pool;
 }
 

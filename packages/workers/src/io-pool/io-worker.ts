@@ -1,4 +1,7 @@
-/** What an I/O worker does: it attaches to the store, and serves a client's ring. Piscina calls these two, `begin` until it answers a row. */
+/**
+ * An I/O worker: attaches to the store, and serves a client's ring. Piscina calls `begin` and `end`; `begin` is called
+ * again until it has returned a row.
+ */
 
 import type { MessagePort } from 'node:worker_threads';
 import { MemoryDevice } from '@blobyard/io';
@@ -8,17 +11,19 @@ import { type Envelope, toWire } from '../threads/wire-error.js';
 import type { RingBuffers } from './rings/ring-layout.js';
 import { RingServer } from './rings/ring-server.js';
 
-/** What a worker is given to begin with. */
+/** The argument of `begin`. */
 export interface IoWorkerTask {
   readonly handle: StoreHandle;
   readonly ring: RingBuffers;
   readonly port: MessagePort;
 }
 
-/** Resolved when the ring is served no more, and the thread has detached. */
+/** Settles when the ring is no longer served, and the thread has detached. */
 let ended: Promise<void> = Promise.resolve();
 
-/** Begins to serve; answers the row of the worker's channel, or why it cannot. Serving goes on in the worker's event loop. */
+/**
+ * Begins to serve. Returns the row of the worker's channel, or the error. Serving goes on in the worker's event loop.
+ */
 export async function begin(task: IoWorkerTask): Promise<Envelope<number>> {
   try {
     return { ok: await serve(task) };
@@ -38,7 +43,7 @@ async function serve({ handle, ring, port }: IoWorkerTask): Promise<number> {
     promisesMax: handle.channelOpsMax,
   });
   ended = serveAndLeave(server, remote);
-  ended.catch(() => undefined); // `end` may ask only after it has failed
+  ended.catch(() => undefined); // it may reject before `end` awaits it
   return row;
 }
 
@@ -51,7 +56,10 @@ async function serveAndLeave(server: RingServer, remote: RemoteChannel): Promise
   }
 }
 
-/** Waits until the ring is served no more, which the client has asked for, and the thread has detached; answers if that failed. */
+/**
+ * Waits until the ring is no longer served and the thread has detached. The client must have requested that. Returns
+ * the error if detaching failed.
+ */
 export async function end(): Promise<Envelope<void>> {
   try {
     return { ok: await ended };

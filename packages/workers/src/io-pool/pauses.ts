@@ -1,17 +1,18 @@
-/** Pauses between tries of something that fails. */
+/** Pauses between tries of something that fails (back-off). */
 
+/** The first pause that is not 0. */
 const FIRST_MS = 50;
-/** So long it takes at most until something is tried again that could be done by now. */
+/** The longest pause. */
 const LONGEST_MS = 2000;
-/** What went on so long without a try is not what failed then. */
+/** After this time without a try the pauses start again from 0: a new failure has nothing to do with the last one. */
 const CALM_MS = 10_000;
 
-/** None before the first try, a short one before the second, and longer ones from one to the next. */
+/** No pause before the first try, a short one before the second; then each is twice as long as the one before. */
 export class Pauses {
   #nextMs = 0;
   #lastTryMs = Number.NEGATIVE_INFINITY;
 
-  /** Milliseconds to wait before a try that is wanted at `nowMs`. */
+  /** Returns the milliseconds to wait before the next try. @param nowMs - the time now */
   next(nowMs: number): number {
     const pauseMs = nowMs - this.#lastTryMs > CALM_MS ? 0 : this.#nextMs;
     this.#nextMs = pauseMs === 0 ? FIRST_MS : Math.min(2 * pauseMs, LONGEST_MS);

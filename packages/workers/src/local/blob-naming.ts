@@ -1,7 +1,8 @@
 /**
- * How names of blobs are kept. A store of ours has them as text. In an lvolstore, a store that SPDK's logical volumes are in, they are
- * C strings: text and a zero byte, 64 bytes at most, which SPDK pads to 64 when it creates a volume. There each blob has a name and
- * should have a uuid: one blob without a name, and SPDK refuses the whole store.
+ * How names of blobs are stored. In a store of Blobyard's own they are text. In an lvolstore, the store of SPDK's
+ * logical volumes, they are C strings: text and a zero byte, 64 bytes at most, which SPDK pads to 64 when it creates a
+ * volume. There each blob must have a name, and should have a uuid. If one blob has no name, SPDK refuses the whole
+ * store.
  */
 
 import { randomUUID } from 'node:crypto';
@@ -10,23 +11,25 @@ import { type Blobstore, BlobstoreError } from '@blobyard/core';
 import { checkBytes, checkText, invalid } from '../checks/checks.js';
 import { type GivenXattrs, NAME_XATTR, type XattrValue, xattrBytes } from '../checks/xattr-values.js';
 
-/** What a new blob has. */
+/** The name and the xattrs of a new blob; the xattrs include the name. */
 export interface NewXattrs {
   readonly name: string | undefined;
   readonly values: Readonly<Record<string, Uint8Array>>;
 }
 
 export interface BlobNaming {
-  /** The name in the value of its xattr; undefined when there is none that can be said. */
+  /** The name in the value of its xattr; undefined when it is empty or no valid text. */
   nameIn(value: Uint8Array): string | undefined;
   /** The text in the value of an xattr. */
   textIn(xattr: string, value: Uint8Array): string;
-  /** The name that a user gives, as text or as the value of its xattr. EINVAL when it cannot be one. */
+  /**
+   * Checks a name that a user gives, as text or as the value of its xattr, and returns it. EINVAL when it is not valid.
+   */
   checkName(given: XattrValue): string;
-  /** The xattrs of a new blob. EINVAL when they cannot be. */
+  /** The xattrs of a new blob. EINVAL when they are not valid. */
   forNew(given: GivenXattrs): NewXattrs;
   /**
-   * The value of an xattr that is changed, as it goes to the disk. EINVAL when it cannot be.
+   * The value of a changed xattr, as it is written to the disk. EINVAL when it is not valid.
    * @param given - undefined: it is removed
    * @param isSuper - the blob is the store's super blob
    */
@@ -61,7 +64,7 @@ const TEXT_NAMING: BlobNaming = {
   },
 };
 
-/** Bytes of a volume's name, its zero byte included. */
+/** Bytes of a volume's name, including its zero byte. */
 const LVOL_NAME_BYTES = 64;
 const UUID_XATTR = 'uuid';
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -106,7 +109,7 @@ const LVOL_NAMING: BlobNaming = {
   },
 };
 
-/** The one name that a blob is given. */
+/** The name that a blob is given, as an option or as an xattr. EINVAL when both are given and differ. */
 function theName(given: GivenXattrs, naming: BlobNaming): string | undefined {
   const value = given.values[NAME_XATTR];
   const inXattrs = value === undefined ? undefined : naming.checkName(value);
@@ -121,7 +124,7 @@ function encoded(values: Readonly<Record<string, XattrValue>>): Record<string, U
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, xattrBytes(value)]));
 }
 
-/** The uuid as SPDK writes it. */
+/** Checks a uuid, and returns it as SPDK stores it: a C string. EINVAL when it is not a UUID. */
 function checkUuid(given: XattrValue): Uint8Array {
   const text = typeof given === 'string' ? given : given.at(-1) === 0 ? textOf(given.subarray(0, -1)) : undefined;
   if (text !== undefined && UUID.test(text)) return cString(text);
@@ -141,7 +144,7 @@ function cBytes(value: Uint8Array): Uint8Array {
   return end < 0 ? value : value.subarray(0, end);
 }
 
-/** Undefined when the bytes are no UTF-8. */
+/** Decodes UTF-8; undefined when the bytes are not valid UTF-8. */
 function textOf(bytes: Uint8Array): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);

@@ -1,19 +1,20 @@
 /**
- * Who waits for whom among metadata operations. The engine answers EBUSY when two of them meet on a blob; here the later one
- * waits instead:
+ * The order of metadata operations. When two of them meet on a blob, the engine throws EBUSY; here the later one waits
+ * instead. The locks of each operation (see `LockKind`):
  *
  * | operation on a blob B | presence | turn | state |
  * |---|---|---|---|
  * | open | shares that of B and its ancestors | | |
- * | look at, close | 〃 | | B |
+ * | list, close | 〃 | | B |
  * | snapshot | 〃 | B | B |
  * | clone, copy, inflate, decouple | 〃 | B | |
  * | resize, read-only | 〃 | B | B |
  * | sync, flush, xattrs | (a handle is open) | | B |
  * | delete | B alone, shares that of its ancestors and its clone | B, its clone | B's clone |
  *
- * An ancestor is a snapshot that the blob reads through to, however far behind: opening a blob opens them all, and none
- * may be deleted meanwhile. `state` is apart from `turn` so that a flush does not wait for a long inflate.
+ * An ancestor is a snapshot that the blob reads through to, at any distance. Opening a blob opens all its ancestors,
+ * and none of them may be deleted meanwhile. `state` is a lock of its own so that a flush does not wait for a long
+ * inflate.
  */
 
 import { type Blobstore, BlobstoreError, INVALID_BLOB_ID } from '@blobyard/core';
@@ -25,6 +26,7 @@ export interface TurnOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The locks of one store. Metadata thread. */
 export class BlobTurns {
   readonly #blobstore: Blobstore;
   readonly #locks: LockTable;
@@ -34,27 +36,29 @@ export class BlobTurns {
     this.#locks = locks;
   }
 
-  /** Runs an operation on a blob that is there, and stays. */
+  /** Runs an operation on an existing blob, which cannot be deleted meanwhile. ECANCELED when the signal is aborted. */
   with<T>(id: bigint, options: TurnOptions, operation: () => Promise<T>): Promise<T> {
     return this.#run(() => this.#wanted(id, options), options.signal, operation);
   }
 
-  /** As `with`, in this call. EBUSY when it is not its turn. */
+  /** As `with`, synchronously. EBUSY when it would have to wait for its turn. */
   now<T>(id: bigint, options: TurnOptions, operation: () => T): T {
     return this.#runNow(this.#wanted(id, options), operation);
   }
 
-  /** Runs an operation on an open blob's metadata that neither adds nor takes anything from other blobs. */
+  /** Runs an operation on the metadata of open blobs that does not affect other blobs. */
   async withState<T>(ids: readonly bigint[], operation: () => Promise<T>): Promise<T> {
     return this.#run(() => stateOf(ids), undefined, operation);
   }
 
-  /** As `withState`, in this call. EBUSY when it is not its turn. */
+  /** As `withState`, synchronously. EBUSY when it would have to wait for its turn. */
   nowWithState<T>(ids: readonly bigint[], operation: () => T): T {
     return this.#runNow(stateOf(ids), operation);
   }
 
-  /** Runs the deletion of a blob. */
+  /**
+   * Runs the deletion of a blob: with the blob's `presence` exclusively, and locks of its clone, if it has exactly one.
+   */
   withAlone<T>(id: bigint, operation: () => Promise<T>): Promise<T> {
     const wanted = () => {
       const clones = this.#blobstore.clonesOf(id);
@@ -70,7 +74,10 @@ export class BlobTurns {
     return this.#run(wanted, undefined, operation);
   }
 
-  /** Takes locks; which ones depends on other blobs, so that it looks again once it has them, and tries again if need be. */
+  /**
+   * Runs an operation with its locks. Which locks it needs depends on other blobs. So that is determined again once it
+   * has the locks, and if it has changed, the locks are taken anew.
+   */
   async #run<T>(wanted: () => LockWanted[], signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
     for (;;) {
       const before = wanted();
@@ -83,7 +90,7 @@ export class BlobTurns {
     }
   }
 
-  /** What ends in this same call needs the locks to be free, and nobody can come between. */
+  /** A synchronous operation takes no locks: it is enough that they are free, because nothing else runs meanwhile. */
   #runNow<T>(wanted: readonly LockWanted[], operation: () => T): T {
     if (this.#locks.areFree(wanted)) return operation();
     const reason = 'another operation on the blob is under way';
@@ -97,11 +104,11 @@ export class BlobTurns {
     return locks;
   }
 
-  /** The snapshots that a blob reads through to, the nearest first. */
+  /** The snapshots that a blob reads through to, nearest first. */
   #ancestors(id: bigint): bigint[] {
     const ancestors: bigint[] = [];
     for (let at = this.#blobstore.parentOf(id); at !== INVALID_BLOB_ID; at = this.#blobstore.parentOf(at)) {
-      if (ancestors.includes(at)) break; // a damaged store can have a circle
+      if (ancestors.includes(at)) break; // a damaged store can have a cycle
       ancestors.push(at);
     }
     return ancestors;

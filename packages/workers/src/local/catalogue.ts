@@ -1,23 +1,24 @@
 /**
- * Which blobs there are, and which names they have. A name is promised before it is written, so that of two who want it at
- * once one is refused; and given free only when no disk can have it any more. A store made elsewhere may hold a name twice:
- * the lowest id answers to it.
+ * Which blobs exist, and their names. A name is reserved before it is written, so that of two concurrent operations
+ * that want the same name one is refused. A name is released only when it can no longer be on the disk. In a store that
+ * other software wrote, two blobs may have the same name; then it means the one with the lowest id.
  */
 
 import { BlobstoreError } from '@blobyard/core';
 
-/** That a blob is there, from its creation to its deletion. */
+/** The entry of an existing blob. Renaming the blob replaces it. */
 export interface Listing {
   readonly name: string | undefined;
 }
 
+/** The blobs of one store. Metadata thread. */
 export class Catalogue {
   readonly #listings = new Map<bigint, Listing>();
   readonly #holders = new Map<string, bigint[]>();
   readonly #promised = new Set<string>();
   readonly #isApart: (id: bigint) => boolean;
 
-  /** @param isApart - true for a blob whose name is none of the other blobs': nobody finds it by that */
+  /** @param isApart - true for a blob whose name is in a namespace of its own: `find` never returns that blob */
   constructor(isApart: (id: bigint) => boolean = () => false) {
     this.#isApart = isApart;
   }
@@ -26,7 +27,7 @@ export class Catalogue {
     return this.#listings.size;
   }
 
-  /** Ids in order. */
+  /** All ids, in ascending order. */
   ids(): bigint[] {
     return [...this.#listings.keys()].sort((one, other) => (one < other ? -1 : 1));
   }
@@ -35,7 +36,7 @@ export class Catalogue {
     return this.#listings.has(id);
   }
 
-  /** The same object as long as the blob is listed without a change. */
+  /** The entry of a blob: the same object until the blob is renamed or deleted. */
   listingOf(id: bigint): Listing | undefined {
     return this.#listings.get(id);
   }
@@ -48,7 +49,7 @@ export class Catalogue {
     return this.#holders.get(name)?.find((id) => !this.#isApart(id));
   }
 
-  /** Lists a blob, in the place of another one that had the id before. */
+  /** Adds a blob; replaces an entry with the same id. */
   add(id: bigint, name: string | undefined): void {
     this.remove(id);
     this.#listings.set(id, { name });
@@ -71,9 +72,9 @@ export class Catalogue {
   }
 
   /**
-   * Runs what gives a blob a name while nobody else can take it.
-   * @param holder - the blob that may have it already
-   * @throws EEXIST when another blob has it, or is about to.
+   * Runs an action that gives a blob a name; the name is reserved meanwhile.
+   * @param holder - the blob that is renamed, which may have the name already; undefined for a new one
+   * @throws EEXIST when another blob has the name, or another action has reserved it.
    */
   async promising<T>(name: string | undefined, holder: bigint | undefined, action: () => Promise<T>): Promise<T> {
     if (name === undefined) return action();

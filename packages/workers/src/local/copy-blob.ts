@@ -1,4 +1,4 @@
-/** Copying what a blob has itself to another device. */
+/** Copies a blob's own clusters (not those of its snapshots) to another device. */
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
@@ -8,8 +8,9 @@ import { checkDevice, holdDevice } from '../devices/open-device.js';
 import type { StoreContext } from './store-context.js';
 
 /**
- * Copies the allocated clusters of a read-only blob to a device, durably, and answers how many bytes they are. The file of a
- * device given by its spec is locked meanwhile, so that no store is overwritten that is open. Throws as `Blob.copyTo`.
+ * Copies the allocated clusters of a read-only blob to a device, flushes the device, and returns the number of bytes
+ * copied. If the device is given by a spec its file is locked meanwhile, so that no open store is overwritten. Throws
+ * as `Blob.copyTo`.
  */
 export async function copyBlob(
   context: StoreContext,

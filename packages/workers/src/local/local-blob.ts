@@ -1,4 +1,4 @@
-/** A reference to a blob that this thread's engine has open, and what is done with the blob's metadata by it. */
+/** A reference to a blob that is open in this thread's engine, with the metadata operations on it. */
 
 import { type Blobstore, BlobstoreError, type BlockDevice, type Blob as EngineBlob, type Steps } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
@@ -9,13 +9,14 @@ import type { NewXattrs } from './blob-naming.js';
 import { copyBlob } from './copy-blob.js';
 import { type BlobReference, parentOf, type StoreContext } from './store-context.js';
 
+/** Metadata thread. The operations wait for their turn (`BlobTurns`); the `…Now` forms are EBUSY instead. */
 export class LocalBlob implements BlobReference {
   readonly id: bigint;
   readonly engine: EngineBlob;
   readonly #context: StoreContext;
   #closing: Promise<void> | undefined;
 
-  /** @param blob - open, with a reference that becomes this one's */
+  /** @param blob - an open blob; this object takes over the caller's reference to it */
   constructor(context: StoreContext, blob: EngineBlob) {
     this.id = blob.id;
     this.engine = blob;
@@ -23,7 +24,7 @@ export class LocalBlob implements BlobReference {
     context.references.add(this);
   }
 
-  /** From `close` on, unless that fails. */
+  /** True from `close` on, unless that fails. */
   get isClosing(): boolean {
     return this.#closing !== undefined;
   }
@@ -94,7 +95,10 @@ export class LocalBlob implements BlobReference {
     this.#nowWithState((blobstore) => blobstore.flushBlob(this.engine));
   }
 
-  /** Gives the reference back, or fails, and then it is there still. A second call answers as the first, or goes on. */
+  /**
+   * Releases the reference. If that fails the reference stays open, and a later call tries again. A call while another
+   * is under way, or after success, returns the same promise.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#end((blobstore) => blobstore.closeBlob(this.engine)).catch((error: unknown) => {
       this.#closing = undefined;
@@ -111,12 +115,12 @@ export class LocalBlob implements BlobReference {
     this.#gone();
   }
 
-  /** As `close`, for a thread that hears of no error: a blob that cannot be written is the store's then. */
+  /** As `close`, for a thread that cannot get errors: a blob that cannot be written stays dirty in the store. */
   async drop(): Promise<void> {
     try {
       if (this.#closing !== undefined) return await this.#closing;
     } catch {
-      // it is dropped instead
+      // closing has failed: drops it instead
     }
     await this.#end((blobstore) => blobstore.dropBlob(this.engine));
   }
@@ -145,7 +149,7 @@ export class LocalBlob implements BlobReference {
     turns.nowWithState([this.id], () => this.#context.runNow(operation(blobstore)));
   }
 
-  /** Makes a blob that has to do with this one, opens and lists it. */
+  /** Makes a snapshot or a clone of this blob, adds it to the catalogue, and opens it. */
   #derive(given: NewXattrs, changesState: boolean, make: () => Promise<bigint>): Promise<LocalBlob> {
     const { blobstore, catalogue, turns } = this.#context;
     return catalogue.promising(given.name, undefined, () =>
@@ -157,7 +161,9 @@ export class LocalBlob implements BlobReference {
     );
   }
 
-  /** Makes a snapshot. When only its very end fails it is there all the same, and is listed before the error goes on. */
+  /**
+   * Makes a snapshot. If only the last step fails, the snapshot exists; then it is added before the error is thrown.
+   */
   async #snapshotListed(given: NewXattrs): Promise<bigint> {
     const { blobstore, catalogue } = this.#context;
     try {
@@ -175,7 +181,7 @@ export class LocalBlob implements BlobReference {
   }
 }
 
-/** EBUSY is for references that stay open; one that is being closed is waited for. */
+/** EBUSY when a blob has open references. Those that are being closed do not count; the deletion waits for them. */
 export function requireNoReferences(context: StoreContext, id: bigint): void {
   const open = [...context.references].filter((each) => each.id === id && !each.isClosing).length;
   if (open === 0) return;

@@ -1,4 +1,4 @@
-/** The parts of a store all of which is on the calling thread. */
+/** The parts of a store in inline mode: metadata and data are on the calling thread. */
 
 import type { Channel } from '@blobyard/core';
 import type { Engine, StoreEvents } from '../api/store.js';
@@ -9,7 +9,7 @@ import type { EngineAccess, StoreEnding, StoreListener, StoreParts } from '../po
 import type { LocalStore } from './local-store.js';
 import { MetadataService } from './metadata-service.js';
 
-/** @param requestsMax - that the channel is given at once */
+/** @param requestsMax - the most requests that the channel is given at once */
 export function localParts(store: LocalStore, requestsMax: number): StoreParts {
   return new LocalParts(store, requestsMax);
 }
@@ -24,7 +24,7 @@ class LocalParts implements StoreParts {
   readonly device: StoreParts['device'];
   readonly damaged: StoreParts['damaged'];
   readonly engine: EngineAccess;
-  readonly busy = undefined; // the event loop knows of all that is under way here
+  readonly busy = undefined; // work on this thread keeps the event loop alive by itself
   readonly turns = operationTurns;
   readonly nameOf: (id: bigint) => string | undefined;
   readonly #store: LocalStore;

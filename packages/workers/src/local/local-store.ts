@@ -1,4 +1,4 @@
-/** A store whose metadata is on this thread: what it does for its users, whichever threads they are on. */
+/** A store whose metadata is on this thread, with the operations for its users on any thread. */
 
 import {
   type Blobstore,
@@ -22,25 +22,26 @@ import { Sharing } from './sharing.js';
 import { type StoreContext, superBlobOf } from './store-context.js';
 
 export interface LocalStoreOptions {
-  /** Threshold of the event `low-space`. */
+  /** The threshold of the event `low-space`, in bytes. 0: no event; undefined: 5 % of the store. */
   readonly lowSpaceBytes?: number | undefined;
-  /** Milliseconds between syncs that nobody asked for. */
+  /** Milliseconds between automatic syncs. 0: none; undefined: as the device needs them. */
   readonly syncIntervalMs?: number | undefined;
 }
 
+/** Metadata thread. */
 export class LocalStore {
   readonly context: StoreContext;
   readonly held: HeldDevice;
   readonly damaged: readonly Damage[];
   readonly sharing: Sharing;
   readonly #selfSync: SelfSync;
-  /** Told when the store is about to be full. */
+  /** Called when the store is nearly full. */
   #onLowSpace: ((lowSpace: LowSpace) => void) | undefined;
   #state: 'open' | 'ending' | 'ended' = 'open';
 
   /**
-   * @param held - the store's from now on, to be released with it
-   * @param serve - makes what serves one attached thread
+   * @param held - owned by the store from now on, and released with it
+   * @param serve - makes the service for one attached thread
    */
   constructor(
     context: StoreContext,
@@ -56,7 +57,7 @@ export class LocalStore {
     this.#selfSync = new SelfSync(context.blobstore, () => this.flush(), syncIntervalMs);
   }
 
-  /** 'open' also after an ending that failed with EBUSY. */
+  /** 'open' again after an `end` that failed with EBUSY. */
   get state(): 'open' | 'ending' | 'ended' {
     return this.#state;
   }
@@ -65,7 +66,7 @@ export class LocalStore {
     this.#onLowSpace = callback;
   }
 
-  /** @param keep - is given the blob's reference */
+  /** @param keep - called with the blob's reference */
   create<T>({ xattrs, ...options }: NewBlob, keep: (blob: LocalBlob) => T): Promise<T> {
     const { blobstore, catalogue, naming } = this.context;
     const { name, values } = naming.forNew(xattrs);
@@ -76,7 +77,7 @@ export class LocalStore {
     });
   }
 
-  /** @param keep - is given the blob's reference */
+  /** @param keep - called with the blob's reference */
   open<T>(address: BlobAddress, options: OpenBlobOptions, keep: (blob: LocalBlob) => T): Promise<T> {
     const { blobstore, turns } = this.context;
     const id = this.#find(address);
@@ -94,7 +95,7 @@ export class LocalStore {
     });
   }
 
-  /** Answers the id of the blob that was deleted. */
+  /** Deletes a blob, and returns its id. EBUSY when it has open references. */
   async delete(address: BlobAddress): Promise<bigint> {
     const { blobstore, catalogue, turns, references } = this.context;
     const id = this.#find(address);
@@ -105,7 +106,7 @@ export class LocalStore {
       requireNoReferences(this.context, id);
       const listing = catalogue.listingOf(id);
       await this.#withoutTitle(id, () => this.context.run(blobstore.deleteBlob(id)));
-      if (catalogue.listingOf(id) === listing) catalogue.remove(id); // or a new blob has got the id already
+      if (catalogue.listingOf(id) === listing) catalogue.remove(id); // unless a new blob has the id already
     });
     return id;
   }
@@ -156,7 +157,7 @@ export class LocalStore {
     turns.nowWithState(blobstore.openBlobIds(), () => this.context.runNow(blobstore.flush()));
   }
 
-  /** The store's metadata as the bytes of a text, in memory of their own. */
+  /** The store's metadata as text (Latin-1), in a buffer of its own. */
   async dump(): Promise<Uint8Array> {
     const pieces: Buffer[] = [];
     await this.context.run(dumpStore(this.context.device, (text) => pieces.push(Buffer.from(text, 'latin1'))));
@@ -170,7 +171,7 @@ export class LocalStore {
 
   /**
    * Ends the store.
-   * @param failure - an error to be thrown when all has been let go, in the place of writing anything more
+   * @param failure - if given, nothing more is written, and its error is thrown when everything has been released
    */
   async end(ending: StoreEnding, failure?: { readonly error: unknown }): Promise<void> {
     const { blobstore } = this.context;
@@ -192,7 +193,8 @@ export class LocalStore {
   }
 
   /**
-   * Frees the device once nobody uses it. A store that has not been closed stays on it as it is: the next to open it recovers it.
+   * Releases the device once no thread uses it. If the store has not been closed, its content stays as it is, and
+   * opening it again recovers it.
    */
   async abandon(): Promise<void> {
     this.#state = 'ending';
@@ -210,14 +212,14 @@ export class LocalStore {
     }
   }
 
-  /** Listeners are called when what goes on now is over: it must not meet what they do. */
+  /** Listeners are called after the current operation's step, so that what they do cannot interfere with it. */
   #watchSpace(lowSpaceBytes: number | undefined): void {
     const tell = (lowSpace: LowSpace) => process.nextTick(() => this.#onLowSpace?.(lowSpace));
     const watch = new LowSpaceWatch(this.context.blobstore, lowSpaceBytes, tell);
     setImmediate(() => watch.look()); // once there are listeners
   }
 
-  /** What is known of a blob; undefined if it was deleted meanwhile, or half way so. */
+  /** A blob's info; undefined if it was deleted meanwhile, or is partly deleted. */
   async #look(id: bigint): Promise<BlobInfo | undefined> {
     const { blobstore, catalogue } = this.context;
     if (!catalogue.has(id)) return undefined;
@@ -231,11 +233,11 @@ export class LocalStore {
     try {
       return this.context.infoOf(blob);
     } finally {
-      await this.context.run(blobstore.dropBlob(blob)); // a look at a blob is no place to hear that it cannot be written
+      await this.context.run(blobstore.dropBlob(blob)); // unlike `closeBlob`, does not fail if it cannot be written
     }
   }
 
-  /** The id of a blob that is there. ENOENT, or the damage of a damaged one. */
+  /** The id of an existing blob. ENOENT when there is none; the code of its damage when it is damaged. */
   #find(address: BlobAddress): bigint {
     this.requireOpen();
     const id = typeof address === 'bigint' ? address : this.context.catalogue.find(address.name);
@@ -260,7 +262,10 @@ export class LocalStore {
     throw new BlobstoreError('ENOENT', `there is no blob ${id}; blobs() lists those that are there`);
   }
 
-  /** Deletes the super blob without its title: a new blob may get its id. When that fails, it has the title again. */
+  /**
+   * Runs the deletion of a blob. A super blob is unset first, because a new blob may get its id. If the deletion fails,
+   * it is set again.
+   */
   async #withoutTitle(id: bigint, deletion: () => Promise<void>): Promise<void> {
     const { blobstore } = this.context;
     if (superBlobOf(blobstore) !== id) return deletion();

@@ -1,4 +1,4 @@
-/** The xattrs of blobs that this thread's engine has open. */
+/** The xattrs of blobs that are open in this thread's engine. */
 
 import { BlobstoreError, type Blob as EngineBlob } from '@blobyard/core';
 import { NAME_XATTR } from '../checks/xattr-values.js';
@@ -16,8 +16,8 @@ export function xattrOf({ blobstore }: StoreContext, blob: EngineBlob, name: str
 }
 
 /**
- * Changes xattrs in memory and on disk. An old name is given free only when the disk has the new one: after a crash two blobs could
- * have it otherwise. Answers whether there was anything to do.
+ * Changes xattrs in memory and on disk. An old name is released only when the new one is on disk; otherwise two blobs
+ * could have the same name after a crash. Returns whether there was anything to do.
  */
 export async function changeXattrs(context: StoreContext, blob: EngineBlob, given: XattrChanges): Promise<boolean> {
   const { blobstore, catalogue, naming, turns } = context;

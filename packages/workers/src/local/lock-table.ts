@@ -1,44 +1,49 @@
 /**
- * Locks by name, made when first wanted and forgotten when nobody wants them. Whoever needs several takes them all by one
- * call, which queues for all of them at once: who came first is first everywhere, so that nobody can wait in a circle.
+ * Locks by name. A lock exists only while it is held or waited for. An operation that needs several locks takes all of
+ * them in one call, which queues for all of them at once. So the order is the same in all queues, and there is no
+ * deadlock.
  */
 
 import { Semaphore } from 'async-mutex';
 import { aborted, throwIfAborted } from '../api/failures.js';
 
 /**
- * - `presence`: a blob stays as long as somebody shares it; deleting it takes it alone. Clones share that of everything
- *   they read through to.
+ * - `presence`: a blob is not deleted while an operation shares this lock; deletion takes it exclusively. Operations on
+ *   clones share also those of all snapshots that the clone reads through to.
  * - `turn`: operations that change a blob as a whole, one at a time.
- * - `state`: held by what must not meet a write of the blob's metadata half way, and by those writes.
+ * - `state`: held by writes of the blob's metadata, and by operations that must not run in the middle of one.
  */
 export type LockKind = 'presence' | 'turn' | 'state';
 
 export interface LockWanted {
   readonly kind: LockKind;
   readonly blob: bigint;
-  /** Together with others that share it; otherwise alone. */
+  /** True: shared with others; otherwise exclusive. */
   readonly shared?: boolean;
 }
 
-/** As many can share a lock; more wait. The semaphore's cost of a release grows with it. */
+/** The most operations that can share a lock; more wait. The cost of releasing the semaphore grows with this number. */
 const SHARERS_MAX = 256;
 
 interface Lock {
   readonly semaphore: Semaphore;
-  /** Those that have it or wait for it. */
+  /** The number of operations that have the lock or wait for it. */
   users: number;
 }
 
+/** The locks of one store. Metadata thread. */
 export class LockTable {
   readonly #locks = new Map<string, Lock>();
 
-  /** Locks that somebody has or waits for. */
+  /** The number of locks that are held or waited for. */
   get size(): number {
     return this.#locks.size;
   }
 
-  /** Takes all, first come first served, and answers how to give them back. Throws ECANCELED when the signal says so. */
+  /**
+   * Takes all locks, first come, first served. Returns a function that releases them. ECANCELED when the signal is
+   * aborted.
+   */
   async acquire(wanted: readonly LockWanted[], signal?: AbortSignal): Promise<() => void> {
     throwIfAborted(signal);
     const taking = wanted.map((each) => this.#acquireOne(each));
@@ -49,16 +54,16 @@ export class LockTable {
         for (const release of releases) release();
       };
     } catch (error) {
-      for (const each of taking) void each.then((release) => release()); // also of those that come only now
+      for (const each of taking) void each.then((release) => release()); // also those that are acquired later
       throw error;
     }
   }
 
-  /** True when all could be had at once. */
+  /** True if all locks could be taken without waiting. */
   areFree(wanted: readonly LockWanted[]): boolean {
     return wanted.every(({ kind, blob, shared }) => {
       const lock = this.#locks.get(nameOf(kind, blob));
-      // Each of those that share it, and nobody else, takes one: so nobody has it alone, or waits.
+      // Each sharer takes one unit. If users and taken units are equal, nobody waits or has it exclusively.
       return lock === undefined || (shared === true && lock.users === SHARERS_MAX - lock.semaphore.getValue());
     });
   }
@@ -85,14 +90,14 @@ function nameOf(kind: LockKind, blob: bigint): string {
   return `${kind} ${blob}`;
 }
 
-/** One after another is enough: each has its place already, and none fails. */
+/** Waits for all promises. One after another is enough: each is queued already, and none rejects. */
 async function allOf<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   const all: T[] = [];
   for (const each of promises) all.push(await each);
   return all;
 }
 
-/** Waits for locks or for the signal. */
+/** Waits for locks, or until the signal is aborted (ECANCELED). */
 async function unlessAborted<T>(locks: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return locks;
   let onAbort: () => void = () => undefined;

@@ -1,6 +1,6 @@
 /**
- * What the metadata thread does for one of its clients: the store on this same thread, that of the client of a metadata worker, or an
- * attached thread. Each has handles of its own.
+ * The metadata thread's service for one client: the store on this same thread, the client of a metadata worker, or an
+ * attached thread. Each client has handles of its own.
  */
 
 import type { BlockDevice, Blob as EngineBlob } from '@blobyard/core';
@@ -17,7 +17,7 @@ import { changeXattrs, xattrOf } from './local-xattrs.js';
 import { OpenHandles } from './open-handles.js';
 
 export class MetadataService implements MetadataPort {
-  /** What the client has open. */
+  /** The client's open handles. */
   readonly handles = new OpenHandles<LocalBlob>();
   readonly #store: LocalStore;
 
@@ -134,7 +134,7 @@ export class MetadataService implements MetadataPort {
     return this.handles.close(handle);
   }
 
-  /** The same on the calling thread. */
+  /** The synchronous forms. ENOTSUP with an asynchronous device, EBUSY when an operation would have to wait. */
   get sync(): SyncMetadata {
     return {
       open: (address, options) => this.#keep(this.#opened.openNow(address, options)),

@@ -1,57 +1,58 @@
-/** What a client of the metadata thread has open of a store, by number. */
+/** The open handles of one client of the metadata thread, by number. */
 
 import { BlobstoreError } from '@blobyard/core';
 
 /** A reference to a blob. */
 export interface Reference {
-  /** Gives it back, or fails, and then it is there still. A second call goes on, or answers as the first. */
+  /** Releases it. If that fails it stays open, and a later call tries again. */
   close(): Promise<void>;
-  /** Gives it back whatever happens: what fails is the store's to hear of. */
+  /** Releases it without fail: what cannot be written stays dirty in the store. */
   drop(): Promise<void>;
 }
 
+/** Numbers start at 1, and are not used again. */
 export class OpenHandles<Handle extends Reference> {
   readonly #references = new Map<number, Handle>();
   #next = 1;
 
-  /** Keeps a reference; answers its number. */
+  /** Keeps a reference, and returns its number. */
   add(reference: Handle): number {
     const handle = this.#next++;
     this.#references.set(handle, reference);
     return handle;
   }
 
-  /** False for one that is closed, also by the store. */
+  /** False for a handle that has been closed, by the client or by the store. */
   has(handle: number): boolean {
     return this.#references.has(handle);
   }
 
-  /** EBADF when there is no such handle. */
+  /** The reference of a handle. EBADF when there is no such handle. */
   get(handle: number): Handle {
     const reference = this.#references.get(handle);
     if (reference !== undefined) return reference;
     throw new BlobstoreError('EBADF', `the metadata thread has no handle ${handle} open`);
   }
 
-  /** Closes a handle. When that fails, it can be tried again. */
+  /** Closes a handle. When that fails, it stays open and can be closed again. */
   async close(handle: number): Promise<void> {
     await this.get(handle).close();
     this.#references.delete(handle);
   }
 
-  /** The handle has been closed already. */
+  /** Forgets a handle that has been closed already. */
   forget(handle: number): void {
     this.#references.delete(handle);
   }
 
-  /** Closes all; each of them, whether others fail or not. Throws the first error. */
+  /** Closes all handles, even if some fail. Throws the first error. */
   async closeAll(): Promise<void> {
     const closed = await Promise.allSettled([...this.#references.keys()].map((handle) => this.close(handle)));
     const failed = closed.find((each) => each.status === 'rejected');
     if (failed) throw failed.reason;
   }
 
-  /** Gives all back whatever happens. */
+  /** Releases all handles without fail. */
   async dropAll(): Promise<void> {
     for (const [handle, reference] of this.#references) {
       this.#references.delete(handle);

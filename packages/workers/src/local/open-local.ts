@@ -1,4 +1,4 @@
-/** Making and opening a store on the calling thread, on a device that is open already. */
+/** Creates and opens stores on the calling thread, on a device that is open already. */
 
 import {
   Blobstore,
@@ -30,17 +30,17 @@ export interface OpenLocalOptions extends LocalStoreOptions {
   readonly onBlob?: (blob: FoundBlob) => void;
 }
 
-/** Makes a store; the device is the store's from then on. Throws as `createStore`. */
+/** Creates a store, which owns the device from then on. Throws as `createStore`. */
 export async function createLocal(held: HeldDevice, options: CreateLocalOptions): Promise<LocalStore> {
   const blobstore = await run(Blobstore.init(held.device, options.init));
   return new LocalStore(new StoreContext(blobstore, newCatalogue(blobstore)), held, rowService, options);
 }
 
-/** Opens the store on a device, which is the store's from then on. Throws as `openStore`. */
+/** Opens the store on a device, and owns the device from then on. Throws as `openStore`. */
 export async function openLocal(held: HeldDevice, options: OpenLocalOptions): Promise<LocalStore> {
   const found: { id: bigint; nameBytes: Uint8Array | undefined; clusterCount: number }[] = [];
   const onBlob = (blob: LoadedBlob) => {
-    // The engine shows the blob itself, with its xattrs; they are read only now.
+    // The engine passes the loaded blob itself; its xattrs can only be read during this call.
     const nameBytes = blob instanceof EngineBlob ? blob.xattrs.get(NAME_XATTR) : undefined;
     found.push({ id: blob.id, nameBytes, clusterCount: blob.clusterCount });
   };
@@ -66,7 +66,10 @@ export async function openLocal(held: HeldDevice, options: OpenLocalOptions): Pr
   }
 }
 
-/** The name of an lvolstore, on its super blob, is none of its volumes' names: one of them may have the same. */
+/**
+ * The super blob of an lvolstore has the name of the store. A volume may have the same name, so it does not count as
+ * one.
+ */
 function newCatalogue(blobstore: Blobstore): Catalogue {
   return new Catalogue(isLvolstore(blobstore) ? (id) => id === superBlobOf(blobstore) : undefined);
 }

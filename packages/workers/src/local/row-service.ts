@@ -1,4 +1,4 @@
-/** What an attached thread can have done on the metadata thread: what any client can. */
+/** The service for one attached thread: the same methods as for any other client. */
 
 import type { ClientCallbacks } from '../calls/client-callbacks.js';
 import { metadataCalls } from '../calls/metadata-calls.js';
@@ -8,7 +8,7 @@ import { MetadataService } from './metadata-service.js';
 
 type Method = (...given: readonly unknown[]) => Promise<unknown>;
 
-/** @param callbacks - by which the thread follows long work */
+/** @param callbacks - report the progress of long work to the thread */
 export function rowService(store: LocalStore, callbacks: ClientCallbacks): RowService {
   const service = new MetadataService(store);
   const calls = metadataCalls(() => service, callbacks) as unknown as Record<string, Method>;
@@ -16,7 +16,7 @@ export function rowService(store: LocalStore, callbacks: ClientCallbacks): RowSe
     method: (name) => (Object.hasOwn(calls, name) ? calls[name] : undefined),
     open: (id) => service.open(id, {}),
     close: async (handle) => {
-      if (service.handles.has(handle)) await service.closeHandle(handle); // otherwise the store has closed it
+      if (service.handles.has(handle)) await service.closeHandle(handle); // if not there, the store has closed it
     },
     flush: (handle) => service.flushBlob(handle),
     closeAll: () => service.handles.closeAll(),

@@ -1,15 +1,16 @@
 /**
- * Syncs a store without being asked: when its process ends in good order, and at intervals on a device that does not say who
- * keeps what was written. There a process that is killed loses the first writes of clusters since the last sync; this bounds
- * how many.
+ * Automatic syncs of a store: when its process ends normally, and at intervals on a device that does not declare who
+ * keeps written data (`cacheOwner`). On such a device, a process that is killed loses first writes to clusters since
+ * the last sync. The interval bounds how many.
  */
 
 import { type Blobstore, runSync } from '@blobyard/core';
 import { atProcessEnd } from '../threads/process-end.js';
 
-/** Milliseconds between syncs on a device that may lose what a process leaves. */
+/** Milliseconds between syncs on a device that may lose data when a process ends. */
 const INTERVAL_MS_DEFAULT = 5000;
 
+/** Metadata thread. */
 export class SelfSync {
   readonly #blobstore: Blobstore;
   readonly #flush: () => Promise<void>;
@@ -18,14 +19,14 @@ export class SelfSync {
   #flushing: Promise<void> | undefined;
 
   /**
-   * @param flush - makes everything durable that was acknowledged
-   * @param intervalMs - 0: never; undefined: as the device needs it
+   * @param flush - makes all acknowledged writes durable
+   * @param intervalMs - milliseconds; 0: never; undefined: as the device needs it
    */
   constructor(blobstore: Blobstore, flush: () => Promise<void>, intervalMs: number | undefined) {
     this.#blobstore = blobstore;
     this.#flush = flush;
     const { cacheOwner, synchronous } = blobstore.device;
-    if (cacheOwner === 'process') return; // nothing is left of it that a sync could be for
+    if (cacheOwner === 'process') return; // data ends with the process: a sync would be useless
     const beforeExit = () => this.#flushIfNeeded();
     this.#forget = atProcessEnd({ beforeExit, ...(synchronous ? { exit: () => this.#flushNow() } : {}) });
     const needsInterval = cacheOwner === undefined && blobstore.durability === 'power-loss';
@@ -38,12 +39,14 @@ export class SelfSync {
     clearInterval(this.#timer);
   }
 
-  /** Resolves when it is not syncing. */
+  /** Resolves when no automatic sync is under way. */
   async idle(): Promise<void> {
     await this.#flushing;
   }
 
-  /** An error is kept for who syncs, flushes or closes: what could not be written stays to be written. */
+  /**
+   * Flushes a dirty store. Errors are ignored: the data stays dirty, and the next sync, flush or close reports them.
+   */
   #flushIfNeeded(): Promise<void> {
     if (this.#flushing !== undefined) return this.#flushing;
     if (this.#blobstore.isClosed || this.#blobstore.isSynced) return Promise.resolve();

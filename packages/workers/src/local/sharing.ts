@@ -1,4 +1,4 @@
-/** Sharing a store that this thread has with others: it serves them as their metadata thread. */
+/** Shares a store of this thread with other threads, and serves them as their metadata thread. */
 
 import { BlobstoreError } from '@blobyard/core';
 import type { StoreHandle } from '../api/store-handle.js';
@@ -9,6 +9,7 @@ import { makeStoreHandle, servedHere } from '../mailbox/store-handle.js';
 import { shutOut } from '../threads/shut-out.js';
 import type { StoreContext } from './store-context.js';
 
+/** Metadata thread. Sharing begins when `handle` is first read. */
 export class Sharing {
   readonly #context: StoreContext;
   readonly #serviceFor: MailboxHooks['serviceFor'];
@@ -16,7 +17,7 @@ export class Sharing {
   #shared: { readonly handle: StoreHandle; readonly server: MailboxServer } | undefined;
 
   /**
-   * @param serviceFor - what the store does for another thread
+   * @param serviceFor - makes the service for one other thread
    * @param shareWindow - where other threads take their shares of the lock on the store's file
    */
   constructor(context: StoreContext, serviceFor: MailboxHooks['serviceFor'], shareWindow: number | undefined) {
@@ -25,18 +26,21 @@ export class Sharing {
     this.#shareWindow = shareWindow;
   }
 
-  /** What other threads attach by. ENOTSUP when they cannot reach the device. */
+  /** The handle by which other threads attach. ENOTSUP when they cannot open the device. */
   get handle(): StoreHandle {
     this.#shared ??= this.#begin();
     return this.#shared.handle;
   }
 
-  /** Tells that the thread that had a channel is dead, where the system does not. */
+  /** Cleans up after a dead thread that had a row, for callers that know of its end first. */
   async endDead(row: number): Promise<void> {
     await this.#shared?.server.endDead(row);
   }
 
-  /** Nothing waits for attached threads to see how far long work is: the store is about to close, and they may stand still. */
+  /**
+   * Long work no longer waits for attached threads to see its progress: they may be blocked, and the store is about to
+   * close.
+   */
   unpace(): void {
     this.#shared?.server.unpace();
   }
@@ -46,12 +50,12 @@ export class Sharing {
     await this.#shared?.server.evictAll();
   }
 
-  /** Answers nobody any more. The store has ended, or is about to. */
+  /** Stops serving. The store has ended, or is about to end. */
   stop(): void {
     this.#shared?.server.stop();
   }
 
-  /** After `stop`, when the store has ended: resolves when no other thread can write to its device any more. */
+  /** Called after `stop`, when the store has ended. Resolves when no other thread can write to the device any more. */
   async shutOut(): Promise<void> {
     if (this.#shared === undefined) return;
     servedHere.delete(this.#shared.handle.name);
@@ -71,7 +75,7 @@ export class Sharing {
       serviceFor: this.#serviceFor,
       specOf: specOfDevice,
       onBug: (error) => {
-        throw error; // to the process: nothing can be relied on any more
+        throw error; // an uncaught exception ends the process: the state can no longer be trusted
       },
     });
     servedHere.add(handle.name);

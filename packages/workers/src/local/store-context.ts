@@ -1,4 +1,4 @@
-/** What a store whose metadata is on this thread, and the references to its blobs, have in common. */
+/** The state that a store whose metadata is on this thread shares with the references to its blobs. */
 
 import {
   type Blobstore,
@@ -22,7 +22,7 @@ import { BlobTurns } from './blob-turns.js';
 import type { Catalogue } from './catalogue.js';
 import { LockTable } from './lock-table.js';
 
-/** A reference to an open blob, as its store knows it. */
+/** A reference to an open blob, as the store sees it. */
 export interface BlobReference {
   readonly id: bigint;
   /** It is being released. */
@@ -30,6 +30,7 @@ export interface BlobReference {
   close(): Promise<void>;
 }
 
+/** Metadata thread. */
 export class StoreContext {
   readonly blobstore: Blobstore;
   /** For all transfers of the API. */
@@ -37,7 +38,7 @@ export class StoreContext {
   readonly turns: BlobTurns;
   readonly catalogue: Catalogue;
   readonly naming: BlobNaming;
-  /** References that have not been given back. */
+  /** References that have not been released. */
   readonly references = new Set<BlobReference>();
 
   constructor(blobstore: Blobstore, catalogue: Catalogue) {
@@ -57,14 +58,17 @@ export class StoreContext {
   }
 
   /**
-   * Runs an operation of the engine, when it is time for it, and lets the event loop turn at its pauses.
-   * @param pause - in the place of that
+   * Runs an operation of the engine. It begins at once, or in a later turn of the event loop if the time slice for
+   * operations in this turn is used up.
+   * @param pause - called at the operation's pauses; by default lets the event loop turn
    */
   async run<T>(steps: Steps<T>, pause: Pause = pauseForOthers): Promise<T> {
     return operationTurns.tryPass() ? run(steps, pause) : operationTurns.later(() => run(steps, pause));
   }
 
-  /** Runs an operation of the engine in this call. ENOTSUP with an asynchronous device, EBUSY when it would have to wait. */
+  /**
+   * Runs an operation of the engine synchronously. ENOTSUP with an asynchronous device, EBUSY if it would have to wait.
+   */
   runNow<T>(steps: Steps<T>): T {
     if (!this.device.synchronous) {
       throw new BlobstoreError('ENOTSUP', 'the device is asynchronous: use the promise form of this call');
@@ -77,7 +81,7 @@ export class StoreContext {
     }
   }
 
-  /** What is known about an open blob. */
+  /** The info of an open blob. */
   infoOf(blob: EngineBlob): BlobInfo {
     const { blobstore, clusterBytes } = this;
     return {
@@ -96,7 +100,7 @@ export class StoreContext {
     };
   }
 
-  /** Options of long work as the engine wants them: it counts clusters. */
+  /** Options of long work in the engine's form, which counts clusters instead of bytes. */
   watch({ signal, onProgress }: LongWorkOptions): Watched {
     if (onProgress === undefined) return { signal };
     const { clusterBytes } = this;
@@ -111,12 +115,12 @@ export class StoreContext {
 
 const pauseForOthers: Pause = () => longWorkTurns.pass();
 
-/** The snapshot in this store that an open blob is a clone of. */
+/** The snapshot in this store that an open blob is a clone of; undefined if there is none. */
 export function parentOf(blob: EngineBlob): bigint | undefined {
   return blob.isClone && blob.parentId !== INVALID_BLOB_ID ? blob.parentId : undefined;
 }
 
-/** The blob that the store's users begin at, if one is named. */
+/** The store's super blob; undefined if there is none. */
 export function superBlobOf(blobstore: Blobstore): bigint | undefined {
   try {
     return blobstore.getSuper();

@@ -1,38 +1,40 @@
 /**
- * How the thread of a channel waits for the metadata thread's answers: on a word of its mailbox that changes after an answer is
- * there. Both ways look a while before they sleep: when the metadata thread is awake it answers sooner than a thread can be woken.
+ * How the thread of a channel waits for the metadata thread's answers: on a word of its mailbox, which changes after an
+ * answer is there. Both forms (blocking, and with promises) poll for a while before they sleep: a metadata thread that
+ * is awake answers faster than a sleeping thread can be woken.
  */
 
 import type { SharedStore } from '@blobyard/core';
 
 /**
- * How long a stopped thread looks for its answer before it sleeps, in milliseconds: longer than it takes to wake the metadata
- * thread and be answered, or each would find the other asleep every time.
+ * How long a blocked thread polls for its answer before it sleeps, in milliseconds. It must be longer than the time to
+ * wake the metadata thread and get its answer; otherwise each of the two threads would be asleep every time.
  */
 const SPIN_MS = 0.1;
 /**
- * The same for promise forms: less than an answer takes. Where threads are more than processors, one that looks keeps another
- * from working; who sleeps until several answers are there wakes once for all of them. (Measured by `first-write-pool`.)
+ * The same for promise forms; shorter than the time that an answer takes. With more threads than processors, a thread
+ * that polls keeps another from working. A thread that sleeps until several answers are there wakes up once for all of
+ * them. (Measured by `first-write-pool`.)
  */
 const POLL_MS = 0.02;
-/** Looks at a word between two at the clock. */
+/** Loads of the word between two reads of the clock. */
 const LOOKS = 200;
-/** Longest sleep before the waiter looks whether the store has ended, in milliseconds. */
+/** The longest sleep before a waiting thread checks whether the store has ended, in milliseconds. */
 export const LONGEST_SLEEP_MS = 100;
 
-/** Answers that are waited for in promise form. */
+/** Answers that promise forms wait for. */
 export interface AnswerSource {
   /** True while an answer is missing. */
   isWaiting(): boolean;
   /** Takes the answers that are there. */
   take(): void;
-  /** The store has ended: no answer comes any more. Afterwards `isWaiting` is false. */
+  /** The store has ended, and no more answers will come. Afterwards `isWaiting` is false. */
   fail(error: unknown): void;
 }
 
 /**
- * Stops the thread while a word has a value. EIO or EBADF once the store has ended. A wake-up says nothing by itself: the notification
- * for an earlier answer can come late.
+ * Blocks the thread while a word has a value. EIO or EBADF once the store has ended. After each wake-up the word is
+ * checked again, because the notification for an earlier answer can come late.
  */
 export function blockWhile(shared: SharedStore, words: Int32Array, at: number, value: number): void {
   const end = performance.now() + SPIN_MS;
@@ -45,7 +47,7 @@ export function blockWhile(shared: SharedStore, words: Int32Array, at: number, v
   }
 }
 
-/** Takes answers in turns of the event loop, as long as one is missing. */
+/** Takes answers in turns of the event loop, as long as any is missing. */
 export class AnswerLoop {
   readonly #shared: SharedStore;
   readonly #words: Int32Array;
@@ -53,7 +55,7 @@ export class AnswerLoop {
   readonly #source: AnswerSource;
   #isRunning = false;
 
-  /** @param at - of the word that counts answers */
+  /** @param at - index of the word that counts answers */
   constructor(shared: SharedStore, words: Int32Array, at: number, source: AnswerSource) {
     this.#shared = shared;
     this.#words = words;
@@ -61,17 +63,17 @@ export class AnswerLoop {
     this.#source = source;
   }
 
-  /** Something is waited for. */
+  /** Starts the loop, if it is not running. Called when an answer is waited for. */
   start(): void {
     if (!this.#isRunning) void this.#run();
   }
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    let seen: number | undefined; // what was answered before the first look is there
+    let seen: number | undefined; // undefined: answers from before the first check are taken, too
     let quietSince = performance.now();
     while (this.#source.isWaiting()) {
-      const count = Atomics.load(this.#words, this.#at); // before the look: what comes later changes the word
+      const count = Atomics.load(this.#words, this.#at); // read before `take`: a later answer changes the word
       if (count !== seen) {
         seen = count;
         this.#source.take();
@@ -85,10 +87,10 @@ export class AnswerLoop {
         quietSince = performance.now();
       }
     }
-    this.#isRunning = false; // in the turn of the look at what is missing, or what comes now would wait for ever
+    this.#isRunning = false; // in the same turn as `isWaiting`, or a request made now would wait for ever
   }
 
-  /** An answer that was given before the store ended is taken all the same. */
+  /** Fails what is waited for if the store has ended. Answers from before the end are still taken. */
   #failIfEnded(): void {
     try {
       this.#shared.requireAlive();

@@ -1,4 +1,4 @@
-/** The side of a row's thread of calls to the metadata thread; see `call-port.ts`. */
+/** Calls to the metadata thread, on the side of a row's thread; see `call-port.ts`. */
 
 import { BlobstoreError, type SharedStore, type Waitable } from '@blobyard/core';
 import type { LongWorkOptions } from '../api/long-work.js';
@@ -11,7 +11,7 @@ import { CallPort, callChannelName, type ToMetadata, type ToRow } from './call-p
 import { Mailbox, REQUEST, ring } from './mailbox.js';
 import type { MailboxClient } from './mailbox-client.js';
 
-/** For long work that is called without anybody following it: by `block`, which cannot be. */
+/** For long work that is called by `block`: its progress cannot be followed. */
 export const NOT_FOLLOWED: Followed = { call: 0, hasProgress: false };
 
 /** Settles a call. */
@@ -20,16 +20,17 @@ interface Pending {
   reject(error: unknown): void;
 }
 
-/** What is needed of the channel whose thread calls. */
+/** What a `CallClient` needs of the channel whose thread makes the calls. */
 export interface CallerNeeds {
   readonly shared: SharedStore;
   readonly mailbox: MailboxClient;
   readonly mailboxes: SharedArrayBuffer;
   readonly row: number;
-  /** The store's, of its handle. */
+  /** The name in the store's handle. */
   readonly name: string;
 }
 
+/** The calls of one row's thread. Only that thread uses it. */
 export class CallClient<Service> {
   readonly #needs: CallerNeeds;
   readonly #words: Int32Array;
@@ -41,7 +42,7 @@ export class CallClient<Service> {
     abort: (call) => this.#send({ kind: 'abort', call }),
     seen: (call, isRefused) => this.#send({ kind: 'seen', call, isRefused }),
   });
-  /** Messages of before the metadata thread had joined; undefined since then. */
+  /** Messages from before the metadata thread has joined; undefined after that. */
   #unsent: ToMetadata[] | undefined = [];
   #isJoining = false;
   #isClosed = false;
@@ -61,23 +62,26 @@ export class CallClient<Service> {
     });
   }
 
-  /** Calls that have not been answered. */
+  /** The number of calls that have not been answered. */
   get underWay(): number {
     return this.#pending.size;
   }
 
   /**
-   * A call of a method of the metadata thread's service, begun when it is waited for; as many at once as one likes. They are begun
-   * there in the order in which they are waited for here. Fails with what the method throws, code, message and cause; EINVAL when
-   * an argument cannot be posted; EIO or EBADF once the store has ended, whether the method has done its work or not.
+   * A call of a method of the metadata thread's service. It is sent when `promise` or `block` is called. Any number of
+   * calls can be under way; the metadata thread begins them in the order in which they were sent. Fails with what the
+   * method throws (code, message and cause); with EINVAL when an argument cannot be posted; with EIO or EBADF once the
+   * store has ended, and then the method may have done its work or not.
    *
-   * `promise` keeps no process alive. `block` stops the thread, and is EBUSY while long work of this thread goes on whose progress it
-   * follows: what the call waits for may wait for this thread to see that.
+   * `promise` does not keep the process alive. `block` blocks the thread. It is EBUSY while this thread follows the
+   * progress of long work: the call may have to wait for that work, and that work waits for this thread to see its
+   * progress.
    *
-   * Before `block` the caller must see to it that nothing of this thread is inside a blob (`Channel.requireMayBlock`), but for methods
-   * that wait for no blob: `stats`, `info`, `clones`, `create`, `grow`, `getSuperBlob`, `setSuperBlob`, `getXattr`, `getXattrText`,
-   * `listXattrs`, `dump`. The others freeze a blob until all threads are out of it (`snapshot`, `resize`, `delete`, `inflate`, `decouple`,
-   * `closeHandle`), or wait for their turn behind one that does.
+   * Before `block`, the caller must ensure that no operation of this thread is inside a blob
+   * (`Channel.requireMayBlock`). This is not needed for methods that wait for no blob: `stats`, `info`, `clones`,
+   * `create`, `grow`, `getSuperBlob`, `setSuperBlob`, `getXattr`, `getXattrText`, `listXattrs`, `dump`. The other
+   * methods freeze a blob until all threads have left it (`snapshot`, `resize`, `delete`, `inflate`, `decouple`,
+   * `closeHandle`), or wait for their turn behind a method that does.
    */
   call<Name extends MethodOf<Service>>(name: Name, ...given: Given<Service, Name>): Waitable<Answer<Service, Name>> {
     type Result = Answer<Service, Name>;
@@ -87,19 +91,22 @@ export class CallClient<Service> {
     };
   }
 
-  /** Runs a call of long work, in promise form, with what the metadata thread needs to know so that it can be followed, and ended. */
+  /** Runs a call of long work, in promise form; see `FollowedCalls.follow`. */
   follow<T>(options: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T> {
     return this.#followed.follow(options, begin);
   }
 
-  /** Throws EBUSY while long work goes on whose progress this thread follows: while it is stopped, that work waits for it. */
+  /**
+   * Throws EBUSY while this thread follows the progress of long work. That work waits for the thread to see its progress, so a
+   * synchronous call that waits for the work would be a deadlock.
+   */
   requireUnwatched(): void {
     if (!this.#followed.areWatched) return;
     const reason = 'long work of this thread waits for it to see its progress';
     throw new BlobstoreError('EBUSY', `a synchronous call could wait for ever: ${reason}; use the promise form`);
   }
 
-  /** Nothing can be called any more (EBADF); nothing may be under way. */
+  /** Closes this side of the messages. No call may be under way; later calls are EBADF. */
   close(): void {
     this.#isClosed = true;
     this.#port.close();
@@ -149,7 +156,7 @@ export class CallClient<Service> {
     return answer.ok;
   }
 
-  /** Sends a call. What cannot be sent fails. */
+  /** Sends a call. Throws when it cannot be sent. */
   #begin(name: string, given: readonly unknown[], pending: Pending): number {
     this.#needs.shared.requireAlive();
     if (this.#isClosed)
@@ -167,14 +174,14 @@ export class CallClient<Service> {
 
   #send(message: ToMetadata): void {
     if (this.#unsent !== undefined) {
-      this.#unsent.push(structuredClone(message)); // as it is now, and if it can be posted at all
+      this.#unsent.push(structuredClone(message)); // a copy of the current values; throws if they cannot be posted
       return;
     }
     this.#port.post(message);
     ring(this.#words, this.#needs.row);
   }
 
-  /** The metadata thread has its side of the messages. */
+  /** The metadata thread has opened its side of the messages: sends those that were kept. */
   #joined(): void {
     const unsent = this.#unsent;
     this.#unsent = undefined;
@@ -196,7 +203,7 @@ export class CallClient<Service> {
     else pending?.reject(fromWire(envelope.error));
   }
 
-  /** The store has ended. */
+  /** The store has ended: rejects all calls. */
   #failAll(error: unknown): void {
     const pending = [...this.#pending.values()];
     this.#pending.clear();

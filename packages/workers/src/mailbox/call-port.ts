@@ -1,9 +1,9 @@
 /**
- * Calls of methods, from threads that have a row of the channel table to the metadata thread: messages of any size, which shared
- * memory of a fixed size cannot hold, and counts of them in the row's mailbox, by which a thread finds them without its event
- * loop. A row has two sides, R (its thread) and M (the metadata thread), each with a broadcast channel of the same name: the only
- * kind that can be had by a name. What one side posts is in the queue of the other when `postMessage` returns, and is in no other
- * queue.
+ * Calls of methods, from threads that have a row of the channel table to the metadata thread. Messages of any size are
+ * posted, because shared memory of a fixed size cannot hold them. The row's mailbox counts them, so that a thread finds
+ * them without its event loop. A row has two sides, R (its thread) and M (the metadata thread). Each side has a
+ * broadcast channel of the same name; only broadcast channels can be opened by name. When `postMessage` returns, the
+ * message is in the queue of the other side, and in no other queue.
  *
  * | word or message | written by | read by |
  * |---|---|---|
@@ -12,27 +12,30 @@
  * | `ToMetadata` | R | M: a call is answered once, `seen` and `abort` not at all |
  * | `ToRow` | M | R: an answer to the call with its number; progress |
  *
- * *Joining.* A message that is posted before M has a channel of the row's name is lost. So R asks for that first, by a request in
- * its mailbox (`JOIN`), and keeps its messages until that is answered.
+ * *Joining.* A message that is posted before M has a channel of the row's name is lost. So R first requests that M
+ * opens one, by a request in its mailbox (`JOIN`), and keeps its messages until that is answered.
  *
- * *No call is lost.* R: posts (r1), counts (r2), sets its ready bit (r3), and wakes M as for any request. M: takes the bits (m1), reads
- * the count (m2), takes messages (m3). If r3 comes before m1, so do r1 and r2, and M finds the message. Otherwise the bit is still
- * set when M looks next, and M does not sleep over a bit that is set (`mailbox.ts`).
+ * *No call is lost.* R posts (r1), counts (r2), sets its ready bit (r3), and wakes M as for any request. M takes the
+ * bits (m1), reads the count (m2), takes messages (m3). If r3 comes before m1, so do r1 and r2, and M finds the
+ * message. Otherwise the bit is still set when M checks the next time, and M does not sleep while a bit is set
+ * (`mailbox.ts`).
  *
- * *No answer is lost.* M: posts (a1), counts (a2), notifies (a3). R: reads the count (c1), takes messages (c2), sleeps while the count
- * is as of c1 (c3). If a2 comes before c1, R finds the answer at c2. Otherwise a2 changes the word: c3 does not sleep, or is woken.
+ * *No answer is lost.* M posts (a1), counts (a2), notifies (a3). R reads the count (c1), takes messages (c2), sleeps
+ * while the count has the value of c1 (c3). If a2 comes before c1, R finds the answer at c2. Otherwise a2 changes the
+ * word, and c3 does not sleep, or is woken.
  *
- * A channel that is read like a port also gives its messages to the event loop, when that turns first. What comes so is kept, in
- * order, and taken before what is still in the queue.
+ * *The event loop.* A channel is read like a port, but if the event loop turns first, it delivers messages there.
+ * Messages that were delivered so are kept, in order, and taken before those that are still in the queue.
  *
- * *None is given twice.* Taking a message removes it; each side takes as many as were counted; R forgets a call with its answer.
+ * *No message is taken twice.* Taking a message removes it. Each side takes as many as were counted. R forgets a call
+ * when it has the answer.
  *
- * *Rows change hands.* M ends a call before it gives the row of a dead thread back, and before it answers `LEAVE`; then it closes its
- * channel. What a dead thread posted and M has not taken goes with that. A new thread of the row begins with the counts as they
- * are, and with an empty queue.
+ * *Reuse of rows.* M ends all calls of a row before it releases the row of a dead thread, and before it answers
+ * `LEAVE`. Then it closes its channel; messages that a dead thread posted and M has not taken are dropped with it. A
+ * new thread of the row begins with the counts as they are, and with an empty queue.
  *
- * *No call holds a slot of the mailbox.* Calls can wait for a blob to be frozen, and so for this same thread to leave it; what it does
- * inside needs slots.
+ * *No call holds a slot of the mailbox.* A call can wait until a blob is frozen, and so until the calling thread has
+ * left that blob. Operations of that thread inside the blob need slots.
  */
 
 import { BroadcastChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
@@ -40,34 +43,37 @@ import { assert } from '@blobyard/core';
 import type { ServiceEvent } from '../calls/service-events.js';
 import type { Envelope } from '../threads/wire-error.js';
 
-/** What a row's thread tells the metadata thread. */
+/** Messages from a row's thread to the metadata thread. */
 export type ToMetadata =
   | { readonly kind: 'call'; readonly id: number; readonly name: string; readonly given: readonly unknown[] }
   | { readonly kind: 'seen'; readonly call: number; readonly isRefused: boolean }
   | { readonly kind: 'abort'; readonly call: number };
 
-/** What the metadata thread tells a row's thread. */
+/** Messages from the metadata thread to a row's thread. */
 export type ToRow =
   | { readonly kind: 'answer'; readonly id: number; readonly envelope: Envelope<unknown> }
   | { readonly kind: 'event'; readonly event: ServiceEvent };
 
-/** The name of the channels of a row. */
+/** The name of a row's broadcast channels. */
 export function callChannelName(store: string, row: number): string {
   return `${store} calls ${row}`;
 }
 
-/** One side of a row's messages. It keeps no process alive. */
+/** One side of a row's messages. It does not keep the process alive. */
 export class CallPort<Sent, Received> {
   readonly #channel: BroadcastChannel;
   readonly #words: Int32Array;
   readonly #sentAt: number;
   readonly #receivedAt: number;
   #received: number;
-  /** Messages that came by the event loop, and may not have been counted yet. */
+  /** Messages that the event loop has delivered; they may not have been counted yet. */
   readonly #delivered: Received[] = [];
   #isClosed = false;
 
-  /** @param sentAt - where the word lies that counts what this side has posted; @param receivedAt - the other side's */
+  /**
+   * @param sentAt - index of the word that counts the messages of this side
+   * @param receivedAt - index of the word that counts those of the other side
+   */
   constructor(name: string, words: Int32Array, sentAt: number, receivedAt: number) {
     this.#channel = new BroadcastChannel(name);
     this.#channel.onmessage = (event) => this.#delivered.push((event as { readonly data: Received }).data);
@@ -78,19 +84,24 @@ export class CallPort<Sent, Received> {
     this.#received = Atomics.load(words, receivedAt);
   }
 
-  /** What has been taken: the word with the other side's count is this one until there is more. */
+  /**
+   * The count of messages that were taken. The word with the other side's count differs from it when there are more.
+   */
   get received(): number {
     return this.#received;
   }
 
-  /** Posts a message; nothing once closed. Throws a `DataCloneError` for what cannot be posted. Who sleeps is not woken. */
+  /**
+   * Posts a message and counts it; does nothing once closed. Throws a `DataCloneError` for values that cannot be
+   * posted. Does not wake the other side.
+   */
   post(message: Sent): void {
     if (this.#isClosed) return;
     this.#channel.postMessage(message);
     Atomics.add(this.#words, this.#sentAt, 1);
   }
 
-  /** Takes the messages that have been counted, one after another. */
+  /** Takes the messages that have been counted, one by one. */
   *take(): Generator<Received> {
     while (!this.#isClosed && this.#received !== Atomics.load(this.#words, this.#receivedAt)) {
       this.#received = (this.#received + 1) | 0;
@@ -110,7 +121,7 @@ export class CallPort<Sent, Received> {
   }
 }
 
-/** Node's own broadcast channels can be read and unref'ed like ports; their type does not say so. */
+/** A broadcast channel as a port: Node's can be read and unref'ed like one, but their type does not say so. */
 export function asPort(channel: BroadcastChannel): MessagePort {
   return channel as unknown as MessagePort;
 }

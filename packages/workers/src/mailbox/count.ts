@@ -1,4 +1,4 @@
-/** Counts what is under way, and waits until nothing is. */
+/** Counts operations under way. `whenZero` waits until there are none. */
 export class Count {
   #count = 0;
   #onZero: (() => void)[] = [];

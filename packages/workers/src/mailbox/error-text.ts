@@ -1,19 +1,19 @@
 /**
- * Errors in shared memory: the code as an errno, and as UTF-8, cut where it does not fit, the message and what is behind it, which is
- * what a device threw that is not ours.
+ * Errors in shared memory: the code as an errno; the message, and name, code and message of its cause, as UTF-8. Text
+ * that does not fit is cut off. The cause is usually an error that a device of the user threw.
  */
 
 import { BlobstoreError, ERRNO, type ErrorCode } from '@blobyard/core';
 import { fromWire, toWire, type WireError } from '../threads/wire-error.js';
 
 const CODES = new Map<number, ErrorCode>(Object.entries(ERRNO).map(([code, errno]) => [errno, code as ErrorCode]));
-/** Between the parts of a text; in them another sign stands for it. */
+/** Separates the parts of a text. Within a part it is replaced by `SEPARATOR_SHOWN`. */
 const SEPARATOR = '\0';
 const SEPARATOR_SHOWN = '\u2400';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Writes an error's message, and name, code and message of its cause; answers the bytes. */
+/** Writes an error's message, and name, code and message of its cause. Returns the number of bytes written. */
 export function writeError(error: Error, area: Uint8Array): number {
   const { message, cause } = error;
   const parts = cause === undefined ? [message] : [message, ...causeParts(cause)];
@@ -24,7 +24,7 @@ export function writeError(error: Error, area: Uint8Array): number {
   return written;
 }
 
-/** The error that an errno and a text area hold. */
+/** Rebuilds the error from an errno and a text area. */
 export function readError(errno: number, area: Uint8Array, bytes: number): BlobstoreError {
   const [message, name, code, text] = decoder.decode(area.slice(0, bytes)).split(SEPARATOR);
   const options = text === undefined ? undefined : { cause: fromWire(causeOf(name, code, text)) };
@@ -36,7 +36,7 @@ function causeParts(cause: unknown): string[] {
     const { name, code, message } = toWire(cause);
     return [name, code ?? '', message].map(String);
   } catch {
-    return []; // anything can be thrown, also what throws when it is looked at
+    return []; // a thrown value can be anything, also an object whose properties throw
   }
 }
 

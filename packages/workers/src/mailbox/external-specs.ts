@@ -1,6 +1,7 @@
 /**
- * Specs of external snapshots on their way to the threads of channels. They can hold memory, which shared memory cannot: so they
- * are posted, by broadcast channels, the only ones that can be had by a name. The receiver takes a message without its event loop.
+ * Sends specs of external snapshots to the threads of channels. A spec can contain a `SharedArrayBuffer`, which cannot
+ * be stored in shared memory. So specs are posted, by broadcast channels, because only these can be opened by name. The
+ * receiver takes a message without its event loop.
  */
 
 import { BroadcastChannel, receiveMessageOnPort } from 'node:worker_threads';
@@ -14,14 +15,14 @@ interface ExternalSpec {
   readonly spec: DeviceSpec;
 }
 
-/** Sends a spec to the thread that has a row; it is there when this returns. */
+/** Sends a spec to the thread that has a row. When this returns, the spec is in that thread's queue. */
 export function sendSpec(store: string, row: number, spec: ExternalSpec): void {
   const channel = new BroadcastChannel(nameOf(store, row));
   channel.postMessage(spec);
   channel.close();
 }
 
-/** The side of the thread that has a row. */
+/** The receiving side, on the thread that has a row. */
 export class SpecReceiver {
   readonly #channel: BroadcastChannel;
 
@@ -30,7 +31,7 @@ export class SpecReceiver {
     asPort(this.#channel).unref();
   }
 
-  /** Takes the spec that has been sent for a slot. */
+  /** Takes the spec that was sent for a slot; it must be in the queue. */
   take(slot: number): DeviceSpec {
     const received: { message: ExternalSpec } | undefined = receiveMessageOnPort(asPort(this.#channel));
     assert(received?.message.slot === slot, 'the spec of an external snapshot has not come with its answer');

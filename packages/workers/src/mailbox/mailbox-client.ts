@@ -1,5 +1,6 @@
 /**
- * A channel's side of its mailbox. Requests are `Waitable`: the operation that asks waits by a promise, or stops its thread.
+ * A channel's side of its mailbox. Requests are `Waitable`: an operation waits for the answer by a promise, or blocks
+ * its thread.
  */
 
 import { type BlobstoreError, type SharedStore, STORE_END, type Waitable } from '@blobyard/core';
@@ -24,7 +25,7 @@ export interface MailboxAnswer {
   readonly first: number;
   readonly second: number;
   readonly third: number;
-  /** Of an opened blob, its name, or nothing; undefined when the name is too long for a mailbox. */
+  /** The name of an opened blob, or '' if it has none; undefined when the name is too long for a mailbox. */
   readonly text: string | undefined;
 }
 
@@ -34,6 +35,7 @@ interface Pending {
   reject(error: unknown): void;
 }
 
+/** Only the row's thread uses it. */
 export class MailboxClient {
   readonly #shared: SharedStore;
   readonly #row: number;
@@ -42,11 +44,11 @@ export class MailboxClient {
   readonly #freeSlots: number[] = Array.from({ length: REQUESTS_MAX }, (_, index) => REQUESTS_MAX - 1 - index);
   /** Requests in promise form that have not been answered. */
   #pending: Pending[] = [];
-  /** Those that wait for a slot, in order, by how many slots must be free for them. */
+  /** Requests in promise form that wait for a slot, in order, by the number of free slots that they need. */
   readonly #queues = new Map<number, (() => void)[]>();
   readonly #reaping: AnswerLoop;
 
-  /** @param row - of the channel table, the caller's; nothing of its mailbox may be in use */
+  /** @param row - the caller's row of the channel table; nothing in its mailbox may be in use */
   constructor(shared: SharedStore, mailboxes: SharedArrayBuffer, row: number) {
     this.#shared = shared;
     this.#row = row;
@@ -59,19 +61,22 @@ export class MailboxClient {
     });
   }
 
-  /** Requests that have not been answered, those that wait for a slot included. */
+  /** The number of requests that have not been answered, including those that wait for a slot. */
   get underWay(): number {
     let queued = 0;
     for (const queue of this.#queues.values()) queued += queue.length;
     return REQUESTS_MAX - this.#freeSlots.length + queued;
   }
 
-  /** A request, sent when it is waited for. Fails as the metadata thread says, and with EIO or EBADF once the store has ended. */
+  /**
+   * A request. It is sent when `promise` or `block` is called. Fails with the error that the metadata thread answered,
+   * and with EIO or EBADF once the store has ended.
+   */
   request(request: Request, ...args: readonly number[]): Waitable<MailboxAnswer> {
     return this.requestAnd(undefined, request, ...args);
   }
 
-  /** As `request`. @param meanwhile - done once, when the request has been sent; it must not throw */
+  /** As `request`. @param meanwhile - called once, when the request has been sent; it must not throw */
   requestAnd(
     meanwhile: (() => void) | undefined,
     request: Request,
@@ -83,7 +88,7 @@ export class MailboxClient {
     };
   }
 
-  /** Wakes the metadata thread, which looks at the counters of who is inside which blob. */
+  /** Wakes the metadata thread, which then checks the counters of operations inside blobs. */
   poke(): void {
     ring(this.#words, this.#row);
   }
@@ -101,7 +106,7 @@ export class MailboxClient {
           reject(error);
         }
       };
-      const hasEnded = this.#shared.end !== STORE_END.OPEN; // then no slot becomes free any more
+      const hasEnded = this.#shared.end !== STORE_END.OPEN; // then no more slots become free
       const needed = slotsNeeded(request);
       if (this.#freeSlots.length >= needed || hasEnded) start();
       else this.#enqueue(needed, start);
@@ -118,7 +123,7 @@ export class MailboxClient {
     return this.#collect(slot);
   }
 
-  /** While too few slots are free, the others are with requests in promise form: this thread takes their answers while it waits. */
+  /** Blocks until enough slots are free. The others have requests in promise form; this takes their answers while it waits. */
   #waitForSlot(needed: number): number {
     for (;;) {
       if (this.#freeSlots.length >= needed) return this.#freeSlots.pop() as number;
@@ -142,7 +147,9 @@ export class MailboxClient {
     ring(words, this.#row);
   }
 
-  /** The answer in a slot that is done; the slot is free then. Throws what the metadata thread answered. */
+  /**
+   * Returns the answer in a slot that is done, and frees the slot. Throws the error that the metadata thread answered.
+   */
   #collect(slot: number): MailboxAnswer {
     const words = this.#words;
     const at = this.#mailbox.slotAt(slot);
@@ -195,6 +202,8 @@ export class MailboxClient {
     const pending = this.#pending;
     this.#pending = [];
     for (const { reject } of pending) reject(error);
-    for (const queue of this.#queues.values()) for (const start of queue.splice(0)) start(); // which finds the same
+    for (const queue of this.#queues.values()) {
+      for (const start of queue.splice(0)) start(); // each finds that the store has ended, and rejects
+    }
   }
 }

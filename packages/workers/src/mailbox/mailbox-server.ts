@@ -1,6 +1,7 @@
 /**
- * The metadata thread's side of the mailboxes: it takes what the rows' threads ask, does it, and answers. Insertions that are
- * found together go to the engine together. It also watches over those threads: what a dead one had is given back.
+ * The metadata thread's side of the mailboxes: it takes the requests of the rows' threads, executes them, and answers.
+ * Insertions that are found together go to the engine together. It also checks whether those threads are alive, and
+ * takes back what a dead one had.
  */
 
 import {
@@ -27,11 +28,12 @@ import { RowClient } from './row-client.js';
 import { ThreadWatch } from './thread-watch.js';
 
 /**
- * How long the metadata thread looks for requests after the last one, in milliseconds: about as long as it takes to wake the thread
- * that got the last answer, and to hear of it again. Longer keeps that thread from working where processors are few.
+ * How long the metadata thread polls for requests after the last one, in milliseconds. This is about the time to wake
+ * the thread that got the last answer, and to get its next request. With few processors, longer polling keeps that
+ * thread from working.
  */
 const POLL_MS = 0.05;
-/** Looks between two turns of the event loop: some microseconds. */
+/** Checks of the ready bits between two turns of the event loop; they take some microseconds. */
 const LOOKS = 100;
 /** A request that has been taken. */
 interface Taken {
@@ -40,8 +42,10 @@ interface Taken {
 }
 
 const encoder = new TextEncoder();
+/** The requests that a channel makes while it is inside a blob. */
 const INSIDE: readonly number[] = [REQUEST.INSERT, REQUEST.RAISE_HIGH_WATER, REQUEST.DISCARD, REQUEST.RECLAIM];
 
+/** One for each shared store. Metadata thread. */
 export class MailboxServer {
   readonly #shared: SharedStore;
   readonly #metadata: InlinePort;
@@ -55,18 +59,18 @@ export class MailboxServer {
   #isStopped = false;
   #stopping: (() => void) | undefined;
 
-  /** @param name - of the broadcast channels to the rows' threads */
+  /** @param name - the store's name, part of the names of the rows' broadcast channels */
   constructor(blobstore: Blobstore, mailboxes: SharedArrayBuffer, name: string, hooks: MailboxHooks) {
     this.#shared = blobstore.shared;
     this.#metadata = blobstore.metadata;
     this.#buffer = mailboxes;
-    this.#words = new Int32Array(mailboxes, 0, mailboxes.byteLength / 4); // of explicit length: others are slow on it
+    this.#words = new Int32Array(mailboxes, 0, mailboxes.byteLength / 4); // explicit length: faster to access
     this.#hooks = hooks;
     this.#name = name;
     this.#requests = new Requests(this.#shared, this.#metadata, name, hooks);
     this.#watch = new ThreadWatch(this.#shared, (row) => void this.endDead(row).catch(hooks.onBug));
     this.#shared.usedLock.onLongWait = (threadId) => {
-      const row = rowOfThread(threadId); // the metadata thread itself waits: the owner may be dead
+      const row = rowOfThread(threadId); // the metadata thread waits for the lock: its owner may be dead
       if (row >= 0 && this.#watch.isDead(row)) this.#metadata.freeUsedLock(row);
     };
   }
@@ -92,7 +96,7 @@ export class MailboxServer {
     }
   }
 
-  /** Ends `run`. What is under way goes on; what comes later is not taken any more. */
+  /** Ends `run`. Requests under way go on; later ones are not taken. */
   stop(): void {
     this.#isStopped = true;
     this.#watch.stop();
@@ -102,8 +106,9 @@ export class MailboxServer {
   }
 
   /**
-   * Takes the blobs back that rows' threads have open, and waits for their requests, and for what is done for dead ones: the store
-   * is about to close. Blobs that cannot be written are the store's then, which writes them as it closes, or fails as that does.
+   * Takes back the blobs that rows' threads have open, and waits for their requests and for the cleanup after dead
+   * threads: the store is about to close. Blobs that cannot be written stay dirty in the store. It writes them when it
+   * closes; if that fails, closing the store fails.
    */
   async evictAll(): Promise<void> {
     this.unpace();
@@ -111,15 +116,20 @@ export class MailboxServer {
     for (const row of rows()) await this.#dropAll(row);
     await Promise.all(rows().map((row) => row.underWay.whenZero()));
     await Promise.allSettled(rows().map((row) => row.ending));
-    for (const row of rows()) await this.#dropAll(row); // what was being opened, or could not be closed
+    for (const row of rows()) await this.#dropAll(row); // blobs that were being opened, or could not be closed
   }
 
-  /** Long work of rows' threads waits no more for these to see how far it is: they may stand still, and the store is to close. */
+  /**
+   * Long work no longer waits for rows' threads to see its progress: they may be blocked, and the store is about to
+   * close.
+   */
   unpace(): void {
     for (const { client } of this.#rows.values()) client?.unpace();
   }
 
-  /** The thread that has a row is known to be dead: what it had is given back. Twice is once. */
+  /**
+   * Takes back all that a dead thread had: the one that has the row. A call while another is under way joins that one.
+   */
   endDead(row: number): Promise<void> {
     const known = this.#row(row);
     known.ending ??= this.#endDead(row, known).finally(() => {
@@ -151,7 +161,7 @@ export class MailboxServer {
     return false;
   }
 
-  /** Takes what is there; answers whether there was anything. */
+  /** Takes the requests and calls that are there. Returns whether there were any. */
   #serve(): boolean {
     let hasServed = false;
     const insertions = new Map<number, { taken: Taken; wanted: WantedInsertion }[]>();
@@ -195,9 +205,12 @@ export class MailboxServer {
     known.client?.take();
   }
 
-  /** Insertions into one blob. Whatever becomes of one, its claim is the blob's then, unless another was faster. */
+  /**
+   * Executes insertions into one blob. Whatever the outcome, the claim is no longer the row's, except when the cluster
+   * existed already ('exists').
+   */
   #insert(slot: number, together: readonly { taken: Taken; wanted: WantedInsertion }[]): void {
-    // Once for each row, when all its answers are there: who is woken by the first one would find only that.
+    // Once for each row, when all its answers are there. A thread woken by the first one would find only that one.
     const announce = () => {
       for (const row of new Set(together.map(({ taken }) => taken.row))) this.#announce(row);
     };
@@ -247,7 +260,7 @@ export class MailboxServer {
     return Array.from({ length: SLOT.ARGUMENTS_MAX }, (_, index) => this.#words[at + index] >>> 0);
   }
 
-  /** The text of an answer without an error, if it fits. */
+  /** Writes the text of an answer that is no error; or `TEXT_TOO_LONG` if it does not fit. */
   #writeText({ row, slot }: Taken, text: string): void {
     const { mailbox } = this.#row(row);
     const bytes = encoder.encode(text);
@@ -286,7 +299,7 @@ export class MailboxServer {
     known.underWay.remove();
   }
 
-  /** Tells who waits for answers in promise form, or for a slot, that a row has some. */
+  /** Announces answers to a row's thread: to promise forms that wait for them, and to a call that waits for a slot. */
   #announce(row: number): void {
     const { doneAt } = this.#row(row).mailbox;
     Atomics.add(this.#words, doneAt, 1);
@@ -312,9 +325,14 @@ export class MailboxServer {
   }
 
   /**
-   * In this order: the lock is free; insertions that the dead thread asked for end, which nobody may freeze a blob in the middle
-   * of; who waits for it to leave a blob goes on; what else it asked ends; what is left of its claims is given back; its blobs
-   * are closed, and those that cannot be written are the store's; another thread may have the row.
+   * In this order:
+   * - The lock that the dead thread may hold is freed.
+   * - The requests that it made from inside blobs end, such as insertions: no blob may be frozen in the middle of one.
+   * - The dead thread leaves the blobs that it was inside of; freezers that waited for that go on.
+   * - Its other requests end.
+   * - Its remaining claims are given back.
+   * - Its blobs are closed. Those that cannot be written stay dirty in the store.
+   * - The row is released; another thread may take it.
    */
   async #endDead(row: number, known: Row): Promise<void> {
     this.#wake(); // it may have died when it was about to ring: then nobody else does, since `ASLEEP` is 0
@@ -323,7 +341,7 @@ export class MailboxServer {
     await known.inside.whenZero();
     this.#metadata.leaveForDead(row);
     await known.underWay.whenZero();
-    known.taken = Atomics.load(this.#words, known.mailbox.submittedAt); // what it asked last is not begun
+    known.taken = Atomics.load(this.#words, known.mailbox.submittedAt); // its last requests are not begun
     await run(this.#metadata.takeBackClaims(row));
     await this.#dropAll(known);
     known.client?.end();

@@ -1,4 +1,7 @@
-/** What the metadata thread does for the requests of mailboxes, but for insertions, which it takes together (`mailbox-server.ts`). */
+/**
+ * Executes the requests of mailboxes on the metadata thread. Insertions are executed in batches, in
+ * `mailbox-server.ts`.
+ */
 
 import {
   type BlobCluster,
@@ -21,38 +24,41 @@ import { NO_ENTRY, REQUEST } from './mailbox.js';
 import type { Row } from './row.js';
 import type { RowClient, RowService } from './row-client.js';
 
-/** What the mailboxes need of the store around them. */
+/** What the mailboxes need from their store. */
 export interface MailboxHooks {
-  /** Serves one row: its thread opens blobs and calls methods. @param callbacks - by which it follows long work */
+  /** The service for one row, whose thread opens blobs and calls methods. @param callbacks - report long work to it */
   serviceFor(callbacks: ClientCallbacks): RowService;
-  /** The spec by which other threads open a device that the metadata thread has opened. */
+  /**
+   * The spec by which other threads can open a device that the metadata thread has open; undefined if there is none.
+   */
   specOf(device: BlockDevice): DeviceSpec | undefined;
-  /** A failure that is a bug of ours. */
+  /** Called with a failure that is a bug in this package. */
   onBug(error: unknown): void;
 }
 
-/** Who asks. */
+/** The row that a request comes from. */
 export interface Asker {
   /** The number of the row. */
   readonly number: number;
   readonly row: Row;
-  /** What its thread has open, and calls. */
+  /** The row's open blobs and calls; created on first use. */
   client(): RowClient;
 }
 
-/** Results, and a text. */
+/** Up to three results, and a text. */
 export type Answer = readonly [first: number, second?: number, third?: number, text?: string];
 
 const NOTHING: Answer = [0];
 const RELEASE_ANSWERS = { done: 0, frozen: 1, locked: 2 } as const;
 
+/** Metadata thread. */
 export class Requests {
   readonly #shared: SharedStore;
   readonly #metadata: InlinePort;
   readonly #name: string;
   readonly #hooks: MailboxHooks;
 
-  /** @param name - of the broadcast channels to the rows' threads */
+  /** @param name - the store's name, part of the names of the rows' broadcast channels */
   constructor(shared: SharedStore, metadata: InlinePort, name: string, hooks: MailboxHooks) {
     this.#shared = shared;
     this.#metadata = metadata;
@@ -60,6 +66,7 @@ export class Requests {
     this.#hooks = hooks;
   }
 
+  /** Executes a request other than an insertion. Throws what it fails with; an `InvariantError` for an unknown one. */
   async execute({ number, row, client }: Asker, op: number, given: readonly number[]): Promise<Answer> {
     const metadata = this.#metadata;
     const [first, second, third, fourth, fifth] = given;
@@ -99,17 +106,20 @@ export class Requests {
         client().join();
         return NOTHING;
       default:
-        throw new InvariantError(`a mailbox holds request ${op}, which there is not`);
+        throw new InvariantError(`a mailbox holds the unknown request ${op}`);
     }
   }
 
-  /** A claim of a row is the blob's now, or is given back. */
+  /** Removes a claim from a row's claim log: the cluster now belongs to the blob, or was given back. */
   forget(row: number, claimed: ClaimedCluster): void {
     if (claimed.entry === undefined || claimed.entry === NO_ENTRY) return;
     new ClaimLog(this.#shared.buffers.claims, row).forget(claimed.entry);
   }
 
-  /** Sends a row's thread the spec of what is behind an external clone; it takes it before it looks at the answer. */
+  /**
+   * Sends a row's thread the spec of the device behind an external clone, before the request is answered. Returns false
+   * if there is no such device.
+   */
   #broadcastExternal(row: number, slot: number): boolean {
     const device = this.#metadata.externalDevice(slot);
     if (device === undefined) return false;

@@ -1,6 +1,6 @@
 /**
- * The metadata thread's side of one row's calls: it calls methods of the row's service, and answers; see `call-port.ts`. It also
- * lets go of what the row's thread has open, when that leaves or is dead.
+ * The metadata thread's side of one row's calls: it calls methods of the row's service, and answers; see
+ * `call-port.ts`. It also closes what the row's thread has open when that thread leaves.
  */
 
 import { BlobstoreError, InvariantError } from '@blobyard/core';
@@ -11,34 +11,38 @@ import { CallPort, callChannelName, type ToMetadata, type ToRow } from './call-p
 import { Count } from './count.js';
 import type { Mailbox } from './mailbox.js';
 
-/** What the thread of a row can have done on the metadata thread, and what it has open there. One for each row. */
+/** What a row's thread can call on the metadata thread, and what it has open there. One for each row. */
 export interface RowService {
-  /** A method by its name; undefined when there is none, or threads of rows may not call it. */
+  /** A method by its name; undefined when there is none that rows' threads may call. */
   method(name: string): ((...given: readonly unknown[]) => Promise<unknown>) | undefined;
-  /** Opens a blob, in turn with the store's own operations. */
+  /** Opens a blob; waits for its turn among the store's own operations. */
   open(id: bigint): Promise<OpenedBlob>;
-  /** Closes a handle, unless the store has closed it. When it fails, the handle is open still. */
+  /** Closes a handle, unless the store has closed it. When that fails, the handle stays open. */
   close(handle: number): Promise<void>;
   flush(handle: number): Promise<void>;
-  /** Closes all that is open; each, whether others fail or not. Throws the first error. */
+  /** Closes all open handles, even if some fail. Throws the first error. */
   closeAll(): Promise<void>;
-  /** Gives all back that is open whatever happens, of a thread that hears of no error: what fails is the store's to hear of. */
+  /**
+   * Releases all open handles without fail, for a thread that cannot get errors. What cannot be written stays dirty in
+   * the store.
+   */
   dropAll(): Promise<void>;
 }
 
 export interface RowNeeds {
   readonly row: number;
   readonly mailbox: Mailbox;
-  /** The store's, of its handle. */
+  /** The name in the store's handle. */
   readonly name: string;
   /** Requests and calls of the row that have not been answered. */
   readonly underWay: Count;
-  /** @param callbacks - by which the service lets long work be followed */
+  /** @param callbacks - report the progress of long work to the row's thread */
   serviceFor(callbacks: ClientCallbacks): RowService;
-  /** A failure that is a bug of ours. */
+  /** Called with a failure that is a bug in this package. */
   onBug(error: unknown): void;
 }
 
+/** Metadata thread. */
 export class RowClient {
   readonly service: RowService;
   readonly #needs: RowNeeds;
@@ -52,13 +56,13 @@ export class RowClient {
     this.service = needs.serviceFor(this.#callbacks);
   }
 
-  /** Opens this side of the messages. Once it has, the row's thread can post them; twice is once. */
+  /** Opens this side of the messages, if it is not open yet. After that, the row's thread can post messages. */
   join(): void {
     const { name, row, mailbox } = this.#needs;
     this.#port ??= new CallPort(callChannelName(name, row), mailbox.words, mailbox.toldAt, mailbox.postedAt);
   }
 
-  /** Takes what the row's thread has posted. */
+  /** Takes the messages that the row's thread has posted. */
   take(): void {
     if (this.#port === undefined) return;
     for (const message of this.#port.take()) {
@@ -68,19 +72,19 @@ export class RowClient {
     }
   }
 
-  /** Long work that is under way waits no more for the row's thread, which may stand still, to see how far it is. */
+  /** Long work no longer waits for the row's thread to see its progress: that thread may be blocked. */
   unpace(): void {
     this.#callbacks.unpace();
   }
 
-  /** Ends long work that is under way: the row's thread is gone. */
+  /** Aborts long work that is under way: the row's thread is dead. */
   abort(): void {
     this.#callbacks.abortAll();
   }
 
   /**
-   * The row's thread is about to give the row back: its calls end, and what it has open is closed. Throws the first error of that, and
-   * then it can call, and leave, once more.
+   * The row's thread is about to release the row: waits for its calls, and closes what it has open. Throws the first
+   * error of closing; then the thread can still make calls, and leave again.
    */
   async leave(): Promise<void> {
     this.unpace();
@@ -89,7 +93,7 @@ export class RowClient {
     this.end();
   }
 
-  /** Takes no more messages, and answers none. */
+  /** Closes this side of the messages: no more are taken, and calls under way get no answer. */
   end(): void {
     this.#port?.close();
     this.#port = undefined;

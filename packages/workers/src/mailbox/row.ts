@@ -1,4 +1,4 @@
-/** What the metadata thread knows of the channel that has a row of the channel table. */
+/** What the metadata thread keeps for a channel that has a row of the channel table. */
 
 import type { Count } from './count.js';
 import type { Mailbox } from './mailbox.js';
@@ -6,13 +6,16 @@ import type { RowClient } from './row-client.js';
 
 export interface Row {
   readonly mailbox: Mailbox;
-  /** Submissions that have been taken. */
+  /** The count of submissions that have been taken; it wraps. */
   taken: number;
-  /** Requests and calls that have not been answered. */
+  /** Requests and calls that have been taken and not answered. */
   readonly underWay: Count;
-  /** Those among them that the channel makes while it is inside a blob; they wait for nobody to freeze or thaw one. */
+  /**
+   * Those requests that the channel makes while it is inside a blob; they never wait for a blob to be frozen or thawed.
+   */
   readonly inside: Count;
-  /** What its thread has open, and calls; undefined for one that has done neither. */
+  /** The open blobs and the calls of its thread; undefined while there have been none. */
   client: RowClient | undefined;
+  /** Settles when the cleanup after the row's dead thread has ended; undefined while there is none. */
   ending: Promise<void> | undefined;
 }

@@ -1,4 +1,4 @@
-/** Makes and checks what a store gives to other threads, to attach by. */
+/** Makes and checks the handles by which other threads attach to a store. */
 
 import { randomUUID } from 'node:crypto';
 import {
@@ -19,12 +19,13 @@ import { allocateMailboxes, MAILBOXES_BYTES } from './mailbox.js';
 
 const VERSION = 2;
 
-/** Names of the stores that this thread serves to others. */
+/** The names of the stores that this thread serves to other threads. */
 export const servedHere = new Set<string>();
 
 /**
- * The handle of an open store. Metadata thread, once.
- * @param shareWindow - of the lock on the device's file, if somebody of this process has it
+ * Makes the handle of an open store. Metadata thread; once for each store.
+ * @param device - the spec by which other threads open the store's device
+ * @param shareWindow - where shares of the lock on the device's file are taken; undefined if this process has no lock
  */
 export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec, shareWindow?: number): StoreHandle {
   const { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount } = blobstore.geometry;
@@ -43,8 +44,8 @@ export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec, shareW
 }
 
 /**
- * A copy of a handle that has kept its shared memory on the way. EINVAL for anything else. (One that was put together by hand out
- * of memory of the right sizes cannot be told from a true one.)
+ * Checks that a value is a store's handle and still has its shared memory. Returns a copy. EINVAL for anything else. (A
+ * handle forged from shared memory of the right sizes cannot be detected.)
  */
 export function checkStoreHandle(handle: StoreHandle): StoreHandle {
   const isHandle = reading('the handle of a store', () => {
@@ -64,11 +65,11 @@ export function checkStoreHandle(handle: StoreHandle): StoreHandle {
     );
   });
   if (isHandle) return { ...handle };
-  const advice = 'pass what store.share() answered by workerData or postMessage, within one process';
-  throw new BlobstoreError('EINVAL', `this is no handle of an open store: ${advice}`);
+  const advice = 'pass what store.share() returned by workerData or postMessage, within one process';
+  throw new BlobstoreError('EINVAL', `this is not a handle of an open store: ${advice}`);
 }
 
-/** What was damaged when the store was opened. */
+/** The blobs that were damaged when the store was opened. */
 export function damagedIn({ damaged }: StoreHandle): Damage[] {
   return damaged.map(({ id, error }) => ({ id, error: fromWire(error as WireError) as BlobstoreError }));
 }

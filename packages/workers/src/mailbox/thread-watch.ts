@@ -1,9 +1,12 @@
-/** Watches over the threads that have rows of the channel table: nobody else tells that one of them is dead. Metadata thread. */
+/**
+ * Finds dead threads among those that have rows of the channel table. A thread that dies sends no message. Metadata
+ * thread.
+ */
 
 import { CHANNELS_MAX, type SharedStore } from '@blobyard/core';
 import { isAlive } from '../threads/thread-life.js';
 
-/** How often threads are looked after, in milliseconds. */
+/** How often the threads are checked, in milliseconds. */
 const WATCH_MS = 100;
 
 export class ThreadWatch {
@@ -11,7 +14,7 @@ export class ThreadWatch {
   readonly #onDead: (row: number) => void;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param onDead - called for each dead thread's row at every look, as long as the row is not given back */
+  /** @param onDead - called at every check for the row of each dead thread, until the row is released */
   constructor(shared: SharedStore, onDead: (row: number) => void) {
     this.#shared = shared;
     this.#onDead = onDead;
@@ -26,7 +29,10 @@ export class ThreadWatch {
     clearInterval(this.#timer);
   }
 
-  /** A thread that says that it leaves has done nothing since; where the system tells, its end is waited for. */
+  /**
+   * True if the thread that has a row is dead. A thread whose row is marked as leaving does nothing more. It counts as
+   * dead at once only if the system cannot tell when it ends (its id is 0); otherwise once it has ended.
+   */
   isDead(row: number): boolean {
     const { channels } = this.#shared;
     if (!channels.isTaken(row)) return false;

@@ -1,4 +1,4 @@
-/** Comlink's adapter for Node.js: its own declarations are beside a file that does not load. */
+/** Types of Comlink's adapter for Node.js. Comlink's own declarations belong to a file that cannot be loaded. */
 
 declare module 'comlink/dist/esm/node-adapter.mjs' {
   import type { MessagePort } from 'node:worker_threads';
@@ -6,6 +6,6 @@ declare module 'comlink/dist/esm/node-adapter.mjs' {
 
   function nodeEndpoint(port: MessagePort): Endpoint;
 
-  // biome-ignore lint/style/noDefaultExport: so it is there
+  // biome-ignore lint/style/noDefaultExport: the module has a default export
   export { nodeEndpoint as default };
 }

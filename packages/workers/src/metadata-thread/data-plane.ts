@@ -1,4 +1,4 @@
-/** What moves the bytes of a store in pool mode: I/O workers, and a channel of the calling thread's own for its `…Sync` calls. */
+/** The data plane of a store in pool mode: I/O workers, and a channel of the calling thread for its `…Sync` calls. */
 
 import { BlobstoreError, type BlockDevice, type SharedStore } from '@blobyard/core';
 import type { StoreHandle } from '../api/store-handle.js';
@@ -7,13 +7,13 @@ import type { PromiseChannel, SyncChannel } from '../data/byte-io.js';
 import { IoPool, type WorkerEvents } from '../io-pool/io-pool.js';
 import type { ServiceClient } from './service-client.js';
 
-/** What a data plane is started with. */
+/** What a data plane needs to start. */
 export interface DataPlaneNeeds {
-  /** I/O threads, from 1. */
+  /** The number of I/O threads, from 1. */
   readonly threads: number;
   readonly handle: StoreHandle;
   readonly shared: SharedStore;
-  /** The device as this thread has it open; it stays open until the plane has stopped. */
+  /** The device, open on this thread. It stays open until the plane has stopped. */
   readonly device: BlockDevice;
   /** The metadata worker, with the store open. */
   readonly metadata: ServiceClient;
@@ -21,15 +21,17 @@ export interface DataPlaneNeeds {
 }
 
 export interface DataPlane {
-  /** For requests of any number: those that are too many wait. A request never throws, and settles whatever happens. */
+  /** Takes any number of requests at once; some wait. A request never throws synchronously, and always settles. */
   readonly channel: PromiseChannel;
-  /** What has not ended; each is 0 when nothing is under way. For tests, of planes that count. */
+  /** Counts of what is under way; each is 0 when nothing is. For tests; undefined if a plane does not count. */
   readonly underWay?: Readonly<Record<string, number>>;
-  /** A channel on the calling thread, made at the first call. ENOTSUP when the device is asynchronous. */
+  /** The channel on the calling thread, created at the first call. ENOTSUP when the device is asynchronous. */
   syncChannel(): SyncChannel;
-  /** The metadata worker has died: requests under way, and later ones, fail with `error`. Called once, before calls fail. */
+  /**
+   * The metadata worker has died: requests under way and later ones fail with `error`. Called once, before calls fail.
+   */
   onMetadataDeath(error: BlobstoreError): void;
-  /** Ends the threads. Nothing is under way in the channels any more, unless the metadata worker has died. */
+  /** Ends the threads. Nothing may be under way in the channels, unless the metadata worker has died. */
   stop(): Promise<void>;
 }
 
@@ -39,7 +41,7 @@ export type StartDataPlane = (needs: DataPlaneNeeds) => Promise<DataPlane>;
 export const startDataPlane: StartDataPlane = async (needs) => {
   const { handle, threads, device, metadata, events } = needs;
   const onDead = (row: number) => {
-    metadata.call('endDead', row).catch(() => undefined); // the metadata worker has died too, or finds it out by itself
+    metadata.call('endDead', row).catch(() => undefined); // it has died too, or finds the dead thread itself
   };
   return new PoolPlane(needs, await IoPool.start({ handle, threads, device, events, onDead }));
 };

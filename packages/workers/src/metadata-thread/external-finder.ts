@@ -1,4 +1,4 @@
-/** Where external snapshots are: asked of the user on the client's thread, opened by other threads. */
+/** Finds external snapshots: calls the user's callback on the client's thread; other threads open what it returns. */
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import type { FindExternalSnapshot } from '../api/store.js';
@@ -7,10 +7,14 @@ import { checkDevice } from '../devices/open-device.js';
 import { type ShareableDevice, shareable } from '../devices/shareable-device.js';
 import { toWire } from '../threads/wire-error.js';
 
+/** The client's thread. */
 export class ExternalFinder {
   readonly #find: FindExternalSnapshot | undefined;
   readonly #answer: (request: number, answer: ExternalAnswer) => void;
-  /** Devices that came open from the user, or were made for him: they go when the worker has closed its own. */
+  /**
+   * Devices that the user passed open, or that were opened for the user, by request. They are closed when the worker
+   * has closed its own.
+   */
   readonly #devices = new Map<number, BlockDevice>();
 
   constructor(find: FindExternalSnapshot | undefined, answer: (request: number, answer: ExternalAnswer) => void) {
@@ -18,7 +22,7 @@ export class ExternalFinder {
     this.#answer = answer;
   }
 
-  /** Asks the user, and answers the worker's request. */
+  /** Calls the user's callback, and answers the worker's request with the result or the error. */
   find(request: number, wanted: { blobId: bigint; snapshotId: Uint8Array }): void {
     this.#ask(wanted).then(
       (found) => {
@@ -29,15 +33,15 @@ export class ExternalFinder {
     );
   }
 
-  /** The worker does not use the device of a request any more. */
+  /** The worker no longer uses the device of a request: closes it. */
   close(request: number): void {
     const device = this.#devices.get(request);
     this.#devices.delete(request);
-    // Its error says nothing about the store: nothing was written through it.
+    // An error does not concern the store: nothing was written to this device.
     void (async () => device?.close())().catch(() => undefined);
   }
 
-  /** The worker is no more. */
+  /** The worker has ended: closes all devices. */
   async closeAll(): Promise<void> {
     const devices = [...this.#devices.values()];
     this.#devices.clear();

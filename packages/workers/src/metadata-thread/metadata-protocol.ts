@@ -1,4 +1,4 @@
-/** What a client and its metadata worker tell each other: all of it can be posted to a thread. */
+/** The messages between a client and its metadata worker. All of them can be posted to a thread. */
 
 import type { MessagePort } from 'node:worker_threads';
 import type { InitOptions, LoadOptions } from '@blobyard/core';
@@ -6,25 +6,25 @@ import type { DeviceSpec } from '@blobyard/io';
 import type { FoundBlob } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 
-/** What a metadata worker is started with. */
+/** The `workerData` of a metadata worker. */
 export interface MetadataWorkerData {
-  /** Calls of the client, by comlink. */
+  /** Calls of the client, over comlink. */
   readonly service: MessagePort;
   /** `ServiceEvent`s, from the worker to the client. */
   readonly events: MessagePort;
 }
 
-/** Options of the engine without their functions. */
+/** Options of the engine without functions, which cannot be posted. */
 type Plain<T> = Omit<T, 'openExternalSnapshot' | 'externalContext' | 'onBlob'>;
 
-/** Which store is to be made or opened. */
+/** The store that is to be created or opened. */
 export type StorePlan = {
   readonly device: DeviceSpec;
-  /** Where shares are taken of the lock that the client has on the device's file; undefined when it has none. */
+  /** Where shares of the client's lock on the device's file are taken; undefined when it has no lock. */
   readonly shareWindow: number | undefined;
   readonly lowSpaceBytes: number | undefined;
   readonly syncIntervalMs: number | undefined;
-  /** The client can be asked for external snapshots. */
+  /** True if the client can be asked for external snapshots. */
   readonly findsExternal: boolean;
 } & (
   | { readonly kind: 'create'; readonly init: Plain<InitOptions> }
@@ -32,7 +32,7 @@ export type StorePlan = {
 );
 
 export interface OpenedStore {
-  /** By what threads attach to it. */
+  /** The handle by which threads attach to it. */
   readonly handle: StoreHandle;
   /** The blobs that were found, in the order of their ids. */
   readonly found: readonly FoundBlob[];

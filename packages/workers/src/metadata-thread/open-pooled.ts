@@ -1,4 +1,4 @@
-/** Making and opening a store in pool mode: starts its threads, and ends them when something fails. */
+/** Creates and opens stores in pool mode: starts their threads, and ends them when something fails. */
 
 import type { BlockDevice, InitOptions, LoadOptions } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
@@ -12,19 +12,19 @@ import type { StorePlan } from './metadata-protocol.js';
 import { PoolParts } from './pool-parts.js';
 import { ServiceClient } from './service-client.js';
 
-/** What pool mode is made of; tests have parts of their own. */
+/** The replaceable parts of pool mode; tests use others. */
 export interface PooledParts {
-  /** Entry of the metadata worker. */
+  /** The entry module of the metadata worker. */
   readonly metadataWorker: URL;
   readonly startDataPlane: StartDataPlane;
 }
 
-/** Options, checked. */
+/** The user's options, after they have been checked. */
 export interface OpenPooledOptions {
   readonly work:
     | { readonly kind: 'create'; readonly init: InitOptions }
     | { readonly kind: 'open'; readonly load: LoadOptions; readonly grow: boolean };
-  /** The device as the user named it. */
+  /** The device as the user gave it. */
   readonly device: DeviceSpec | BlockDevice;
   readonly threads: number;
   readonly lowSpaceBytes: number | undefined;
@@ -35,8 +35,8 @@ export interface OpenPooledOptions {
 }
 
 /**
- * Makes or opens a store on a device that this thread has open and locked; the device is the store's from then on. When this
- * fails no thread is left.
+ * Creates or opens a store on a device that this thread has open and locked. The store owns the device from then on. If
+ * this fails, all started threads have been ended.
  */
 export async function openPooled(held: HeldDevice, options: OpenPooledOptions, parts: PooledParts): Promise<Store> {
   const { signal, findExternal, onBlob } = options;

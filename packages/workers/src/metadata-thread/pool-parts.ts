@@ -1,4 +1,4 @@
-/** The parts of a store in pool mode: a metadata worker answers, I/O workers move the bytes. */
+/** The parts of a store in pool mode: metadata by a metadata worker, data by I/O workers. */
 
 import { BlobstoreError, Geometry, SharedStore } from '@blobyard/core';
 import type { Damage, StoreEvents } from '../api/store.js';
@@ -15,12 +15,12 @@ import { shutOut } from '../threads/shut-out.js';
 import type { DataPlane, StartDataPlane } from './data-plane.js';
 import type { ServiceClient } from './service-client.js';
 
-/** The number under which the client's thread uses shared structures, which it only reads. */
+/** The thread number of the client in shared structures. It only reads them. */
 const CLIENT_THREAD = 0;
 
-/** What there is before a store's threads for data are started. All of it ends with the store. */
+/** What exists before a store's data plane is started. All of it ends with the store. */
 export interface PoolBeginnings {
-  /** With the store open. */
+  /** Connected to the metadata worker, which has the store open. */
   readonly client: ServiceClient;
   readonly held: HeldDevice;
   readonly handle: StoreHandle;
@@ -37,7 +37,7 @@ export class PoolParts implements StoreParts {
   readonly damaged: readonly Damage[];
   readonly engine = undefined;
   readonly busy: StoreParts['busy'];
-  readonly turns = undefined; // each operation waits for another thread
+  readonly turns = undefined; // each operation waits for another thread, so the event loop turns
   readonly nameOf = undefined;
   readonly #beginnings: PoolBeginnings;
   readonly #plane: DataPlane;
@@ -73,7 +73,7 @@ export class PoolParts implements StoreParts {
     };
   }
 
-  /** Starts the threads for data. Throws what starting them throws, and why the metadata worker has died meanwhile. */
+  /** Starts the data plane. Throws what starting it throws; EIO if the metadata worker has died meanwhile. */
   static async start(beginnings: PoolBeginnings, threads: number, startPlane: StartDataPlane): Promise<PoolParts> {
     const { client, held, handle } = beginnings;
     const shared = new SharedStore(handle.buffers, CLIENT_THREAD);
@@ -107,7 +107,7 @@ export class PoolParts implements StoreParts {
       this.#plane.onMetadataDeath(error);
       listener.failed(error);
     });
-    // The metadata worker ends with the process, and does not hear of it.
+    // The metadata worker ends with the process, and is not notified before.
     if (this.device.cacheOwner !== 'process') {
       this.#forgetAtEnd = atProcessEnd({ beforeExit: () => this.metadata.flush() });
     }
@@ -118,7 +118,7 @@ export class PoolParts implements StoreParts {
   }
 
   beginEnd(): void {
-    // The metadata worker does so as it ends the store.
+    // Nothing to do: the metadata worker does it when it ends the store.
   }
 
   async end(ending: StoreEnding, failure: { readonly error: unknown } | undefined): Promise<void> {
@@ -139,7 +139,7 @@ export class PoolParts implements StoreParts {
     await this.#letGo();
   }
 
-  /** Ends the threads, keeps out those that it cannot end, and only then frees the device. */
+  /** Ends the threads, shuts out those that it cannot end, and then releases the device. */
   async #letGo(): Promise<void> {
     const { client, held } = this.#beginnings;
     this.#forgetAtEnd?.();
@@ -157,7 +157,7 @@ export class PoolParts implements StoreParts {
   }
 }
 
-/** Keeps events until somebody listens. */
+/** Keeps events until there is a listener. */
 class StoreEventQueue {
   #early: ((listener: StoreListener) => void)[] = [];
   #listener: StoreListener | undefined;

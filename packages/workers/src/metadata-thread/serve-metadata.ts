@@ -1,4 +1,4 @@
-/** Serves a client from a metadata worker. */
+/** The metadata worker's connection to its client. */
 
 import { workerData } from 'node:worker_threads';
 import { expose } from 'comlink';
@@ -10,8 +10,8 @@ import type { MetadataWorkerData } from './metadata-protocol.js';
 import { workerService } from './worker-service.js';
 
 /**
- * Serves the client that has started this thread, until it ends the thread.
- * @param onOpened - called once, with the store, before the client knows that it is open
+ * Serves the client that has started this thread, until the client ends the thread.
+ * @param onOpened - called once with the store, before the client is told that it is open
  */
 export function serveMetadata(onOpened?: (store: LocalStore) => void): void {
   const { service, events } = workerData as MetadataWorkerData;

@@ -1,6 +1,6 @@
 /**
- * A client's connection to its metadata worker: calls, what is followed of long work, and the worker's end. The worker keeps
- * no process alive but while calls are under way.
+ * A client's connection to its metadata worker: calls, progress of long work, and the worker's end. The worker keeps
+ * the process alive only while calls are under way.
  */
 
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
@@ -21,6 +21,7 @@ import type { WorkerService } from './worker-service.js';
 
 type ServiceMethod = MethodOf<WorkerService>;
 
+/** The client's thread. */
 export class ServiceClient {
   readonly worker: Worker;
   /** Keeps the process alive between `begin` and `end`. */
@@ -28,7 +29,7 @@ export class ServiceClient {
   readonly #remote: Enveloped;
   readonly #ports: readonly MessagePort[];
   readonly #finder: ExternalFinder;
-  /** Calls under way: how to reject them. */
+  /** The reject functions of the calls under way. */
   readonly #pending = new Set<(error: Error) => void>();
   readonly #followed = new FollowedCalls({
     abort: (call) => this.#tell('abort', call),
@@ -37,7 +38,7 @@ export class ServiceClient {
   readonly #exited: Promise<void>;
   #isEnding = false;
   #death: BlobstoreError | undefined;
-  /** What the worker told while nobody listened. */
+  /** The last event that came before there was a listener. */
   #earlyLowSpace: LowSpace | undefined;
   #onLowSpace: (lowSpace: LowSpace) => void = (lowSpace) => {
     this.#earlyLowSpace = lowSpace;
@@ -66,24 +67,29 @@ export class ServiceClient {
     this.#exited = this.#watch();
   }
 
-  /** Why the worker has died; undefined while it lives, and when it was ended. */
+  /** The error of the worker's end (EIO if it died, EBADF if it was ended by `end`); undefined while it is alive. */
   get death(): BlobstoreError | undefined {
     return this.#death;
   }
 
-  /** Calls back once when the worker dies, before the calls under way fail. */
+  /** Sets the callback for the worker's death. It is called once, before the calls under way fail. */
   onDeath(callback: (error: BlobstoreError) => void): void {
     this.#onDeath = callback;
   }
 
-  /** Calls back when the store is about to be full; if it was told so before, soon. */
+  /**
+   * Sets the callback for a nearly full store. An event that came before is delivered in the next turn of the event
+   * loop.
+   */
   onLowSpace(callback: (lowSpace: LowSpace) => void): void {
     const early = this.#earlyLowSpace;
     this.#onLowSpace = callback;
     if (early !== undefined) setImmediate(() => callback(early));
   }
 
-  /** Calls a method of the metadata service. Throws what it throws, and EIO when the worker has died or dies meanwhile. */
+  /**
+   * Calls a method of the metadata service. Throws what it throws, and EIO when the worker has died or dies meanwhile.
+   */
   call<Name extends ServiceMethod>(
     name: Name,
     ...given: Given<WorkerService, Name>
@@ -109,15 +115,15 @@ export class ServiceClient {
     });
   }
 
-  /** Runs a call of long work with what the worker needs to know so that it can be followed, and ended. */
+  /** Runs a call of long work; see `FollowedCalls.follow`. */
   follow<T>(options: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T> {
     return this.#followed.follow(options, begin);
   }
 
-  /** Ends the worker, whatever it is doing. Calls under way fail. */
+  /** Terminates the worker, whatever it is doing. Calls under way fail. */
   async end(): Promise<void> {
     this.#isEnding = true;
-    this.busy.begin(); // until it is over: closing a store keeps the process alive
+    this.busy.begin(); // closing a store keeps the process alive until it has ended
     try {
       await this.worker.terminate();
       await this.#exited;
@@ -127,7 +133,7 @@ export class ServiceClient {
     }
   }
 
-  /** A call whose answer is of no interest. */
+  /** Makes a call whose result is ignored. */
   #tell<Name extends ServiceMethod>(name: Name, ...given: Given<WorkerService, Name>): void {
     this.call(name, ...given).catch(() => undefined);
   }

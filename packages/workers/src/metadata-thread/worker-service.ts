@@ -1,4 +1,4 @@
-/** What a metadata worker does for its client: it opens a store, answers for it, and ends it. */
+/** The service of a metadata worker for its client: opens a store, executes calls on it, and ends it. */
 
 import { BlobstoreError } from '@blobyard/core';
 import type { FoundBlob } from '../api/store.js';
@@ -12,21 +12,21 @@ import { createLocal, openLocal } from '../local/open-local.js';
 import type { StoreEnding } from '../ports/store-parts.js';
 import type { OpenedStore, StorePlan } from './metadata-protocol.js';
 
-/** What the client calls. */
+/** The methods that the client calls. */
 export interface WorkerService extends MetadataCalls {
-  /** Makes or opens the store of this worker. Once. */
+  /** Creates or opens the store of this worker. To be called once. */
   openStore(plan: StorePlan, followed: Followed): Promise<OpenedStore>;
   endStore(ending: StoreEnding): Promise<void>;
-  /** Lets go of the store as it is: the next to open it recovers it. */
+  /** Releases the store without closing it: opening it again recovers it. */
   abandon(): Promise<void>;
-  /** The thread that had a row of the channel table is dead: what it had is given back. */
+  /** The thread that had a row of the channel table is dead: takes back what it had. */
   endDead(row: number): Promise<void>;
   abort(call: number): Promise<void>;
   seen(call: number, isRefused: boolean): Promise<void>;
   answerExternal(request: number, answer: ExternalAnswer): Promise<void>;
 }
 
-/** @param onOpened - called with the store before the client knows of it */
+/** @param onOpened - called with the store, before the client is told that it is open */
 export function workerService(callbacks: ClientCallbacks, onOpened?: (store: LocalStore) => void): WorkerService {
   let store: LocalStore | undefined;
   let client: MetadataService | undefined;

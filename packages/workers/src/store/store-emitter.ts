@@ -1,10 +1,10 @@
-/** The events of a store, by Node's own emitter, so that `events.once` and `events.on` work. */
+/** The events of a store. They use Node's own emitter, so that `events.once` and `events.on` work. */
 
 import { EventEmitter } from 'node:events';
 import type { StoreEvents } from '../api/store.js';
 import { checkFunction, invalid } from '../checks/checks.js';
 
-/** The store's own, and those of every emitter: `events.once` listens for 'error', too, which never comes. */
+/** The store's events, and those of every emitter. `events.once` also listens for 'error', which is never emitted. */
 const NAMES: readonly unknown[] = [
   'low-space',
   'worker-lost',
@@ -16,10 +16,11 @@ const NAMES: readonly unknown[] = [
 
 type AnyListener = (...given: never[]) => unknown;
 
+/** An emitter that accepts only known events, and listeners that are functions (EINVAL). */
 export class StoreEmitter extends EventEmitter<StoreEvents> {
   readonly #requireOpen: () => void;
 
-  /** @param requireOpen - throws when nothing more comes */
+  /** @param requireOpen - throws once no more events are emitted */
   constructor(requireOpen: () => void) {
     super();
     this.#requireOpen = requireOpen;
@@ -70,7 +71,10 @@ function checkName(name: unknown): void {
   if (!NAMES.includes(name)) throw invalid('the event', name, "'low-space' or 'worker-lost' or 'worker-replaced'");
 }
 
-/** Calls the listeners of a store, in the order in which they were added. What one throws, or rejects with, becomes a warning. */
+/**
+ * Calls the listeners of a store, in the order in which they were added. If one throws, or returns a promise that
+ * rejects, a process warning is emitted.
+ */
 export function tellListeners<Name extends keyof StoreEvents>(
   store: StoreEmitter,
   name: Name,
@@ -79,7 +83,7 @@ export function tellListeners<Name extends keyof StoreEvents>(
   for (const listener of store.rawListeners(name as never)) void call(store, name, listener as AnyListener, given);
 }
 
-/** Begins in this same call; an async function, so that listeners that are async are heard to the end. */
+/** Calls the listener synchronously. The function is async so that a rejection of an async listener is caught too. */
 async function call(
   store: StoreEmitter,
   name: string,

@@ -1,4 +1,4 @@
-/** An open store: the one implementation of `Store`, whichever thread its metadata is on. */
+/** An open store: the one implementation of `Store`, in all modes. */
 
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -25,7 +25,7 @@ import type { OpenedBlob } from '../ports/metadata-port.js';
 import type { StoreEnding, StoreParts } from '../ports/store-parts.js';
 import { StoreEmitter, tellListeners } from './store-emitter.js';
 
-/** Bytes of a dump that go into a stream at once. */
+/** The size of the chunks in which a dump is written to a stream, in bytes. */
 const DUMP_CHUNK_BYTES = 1 << 16;
 
 export class StoreFace extends StoreEmitter implements Store {
@@ -35,7 +35,7 @@ export class StoreFace extends StoreEmitter implements Store {
   readonly #inFlight: InFlight;
   #ending: Promise<void> | undefined;
 
-  /** @param parts - the store's from now on, to be ended with it */
+  /** @param parts - owned by the store from now on, and ended with it */
   constructor(parts: StoreParts) {
     super(() => this.#inFlight.requireOpen());
     this.parts = parts;
@@ -65,7 +65,7 @@ export class StoreFace extends StoreEmitter implements Store {
     throw noEngine('store');
   }
 
-  /** What has not ended on this thread; each is 0 when nothing is under way. For tests. */
+  /** Counts of what is under way on this thread; each is 0 when nothing is. For tests. */
   get underWay(): Readonly<Record<string, number>> {
     return this.parts.underWay;
   }
@@ -190,7 +190,7 @@ export class StoreFace extends StoreEmitter implements Store {
       const closing = [...handles].map((handle) => handle.close());
       await idle;
       await Promise.allSettled(closing);
-      // Those that were opened meanwhile, or could not be closed.
+      // Handles that were opened meanwhile, or could not be closed.
       const closed = await Promise.allSettled([...handles].map((handle) => handle.close()));
       const failed = closed.find((each) => each.status === 'rejected');
       await this.parts.end(ending, failed && { error: failed.reason });

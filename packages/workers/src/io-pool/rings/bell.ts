@@ -1,28 +1,33 @@
 /**
- * How a consumer sleeps without losing a wake-up, and a producer wakes without calling the system for one that is awake.
+ * Sleep and wake-up without a lost wake-up, and without a system call when the consumer is awake.
  *
- * The race, and why it is none: the consumer stores ASLEEP = 1 and then looks for work once more; the producer publishes and
- * then looks at ASLEEP. Whichever comes second sees the other. The producer that turns ASLEEP back to 0 raises BELL before
- * it notifies; the consumer waits for BELL to be other than what it was before ASLEEP = 1, so that a notification which
- * comes before the wait is seen in the value. Of any number of producers and publications only one pays for the wake-up.
+ * The race, and why it is safe: the consumer stores ASLEEP = 1 and then checks for work once more; the producer
+ * publishes and then loads ASLEEP. Whichever comes second sees what the other wrote. The producer that changes ASLEEP
+ * back to 0 increments BELL before it notifies. The consumer waits while BELL has the value that it had before ASLEEP =
+ * 1; so a notification that comes before the wait is seen in the value. Of any number of producers and publications,
+ * only one makes the wake-up.
  *
- * A consumer sleeps by `Atomics.waitAsync`: its event loop goes on. That keeps no process alive; the owner does.
+ * A consumer sleeps by `Atomics.waitAsync`, so its event loop goes on. That does not keep the process alive; the owner
+ * must.
  */
 
 /** Called at the points of the protocol where a race can be forced. For tests. */
 export interface BellHooks {
-  /** ASLEEP is stored, the last look is still to come. */
+  /** ASLEEP is stored; the last check for work is still to come. */
   announced?(): void;
-  /** The last look found nothing, the wait is still to come. */
+  /** The last check found nothing; the wait is still to come. */
   looked?(): void;
 }
 
+/** One side's view of a bell: any number of producers, and one consumer. */
 export class Bell {
   readonly #words: Int32Array;
   readonly #asleep: number;
   readonly #bell: number;
   readonly #hooks: BellHooks | undefined;
-  /** A wait of this consumer is in the engine's list, or over and not yet told. */
+  /**
+   * A wait of this consumer is in the JavaScript engine's list, or has ended and its promise has not been handled yet.
+   */
   #isWaiting = false;
 
   constructor(words: Int32Array, asleep: number, bell: number, hooks?: BellHooks) {
@@ -32,7 +37,7 @@ export class Bell {
     this.#hooks = hooks;
   }
 
-  /** Producers, after they have published. */
+  /** Producer: called after it has published. Wakes the consumer if it sleeps. */
   ring(): void {
     if (Atomics.load(this.#words, this.#asleep) !== 0) this.#wakeUp();
   }
@@ -47,8 +52,8 @@ export class Bell {
   }
 
   /**
-   * The consumer: sleeps until the bell rings, then calls `wake`; it may also be called when nothing has happened. Answers
-   * false, awake, when `hasWork` says so after the sleep was announced, or the bell rang meanwhile.
+   * Consumer: sleeps until the bell rings, and then calls `wake`; spurious calls are possible. Returns false, without
+   * sleeping, when `hasWork` is true after ASLEEP was stored, or the bell rang meanwhile.
    */
   sleep(hasWork: () => boolean, wake: () => void): boolean {
     const seen = Atomics.load(this.#words, this.#bell);
@@ -59,7 +64,7 @@ export class Bell {
       return false;
     }
     this.#hooks?.looked?.();
-    // An earlier wait, out of which something else called the consumer, is as good: whoever rings ends that one.
+    // An earlier wait is still there, because something else called the consumer. It is enough: ringing ends that one.
     if (this.#isWaiting) return true;
     const wait = Atomics.waitAsync(this.#words, this.#bell, seen);
     if (!wait.async) return false;
@@ -71,12 +76,14 @@ export class Bell {
     return true;
   }
 
-  /** The consumer, when something else than the bell has called it: nobody need ring. */
+  /** Consumer: called when something other than the bell has called it. Producers then need not ring. */
   rise(): void {
     Atomics.store(this.#words, this.#asleep, 0);
   }
 
-  /** The consumer, when nobody may ring any more: a wait in the engine's list would keep all that `wake` refers to, for ever. */
+  /**
+   * Consumer: ends a wait when there may be no more rings. Otherwise it would leak everything that `wake` refers to.
+   */
   dismiss(): void {
     if (this.#isWaiting) this.#notify();
   }

@@ -1,9 +1,10 @@
 /**
- * The client's pool of shared memory, through which callers' bytes go that do not lie in shared memory themselves. Only the
- * client allocates from it, so that nothing of the bookkeeping is shared; a worker sees bytes at an offset.
+ * The client's pool of shared memory. Callers' bytes that are not in shared memory are copied through it. Only the
+ * client allocates from it, so its bookkeeping is not shared; a worker only sees bytes at an offset.
  *
- * A buddy allocator over pages: a piece is a power of two of pages, and lies at a multiple of its length. Pages, because
- * direct I/O asks for alignment; powers of two, because then neighbours join again in a few steps.
+ * A buddy allocator over pages: the length of a piece is a power of two of pages, and its offset a multiple of its
+ * length. Pages, because direct I/O requires alignment; powers of two, because then neighbours are merged in a few
+ * steps.
  */
 
 import { assert, BlobstoreError } from '@blobyard/core';
@@ -12,26 +13,30 @@ import { NO_PIECE } from './ring-request.js';
 
 const PAGE_BYTES = 4096;
 const PAGE_BITS = 12;
-/** The largest piece is at most this part of the pool, so that several large requests get on at once. */
+/** The pool holds at least this many pieces of the largest size, so that several large requests can be under way. */
 const PIECES_MIN = 4;
 const POOL_BYTES_MIN = PIECES_MIN * PAGE_BYTES;
 const POOL_BYTES_MAX = 2 ** 31;
 const NO_PAGE = -1;
-/** What a page is that is not the first one of a piece. */
+/** The state of a page that is not the first one of a piece. */
 const INSIDE = 0;
 
 export const DEFAULT_POOL_BYTES = 16 * 1024 * 1024;
 
+/** Only the client's thread uses it. */
 export class BufferPool {
   readonly memory: SharedArrayBuffer;
-  /** All of the pool. */
+  /** The whole pool. */
   readonly bytes: Uint8Array;
-  /** The largest piece there is. */
+  /** Bytes of the largest piece. */
   readonly pieceBytesMax: number;
   readonly #pageCount: number;
-  /** For the first page of a piece 1 + its order (the logarithm of its pages) when it is free, minus that when it is not. */
+  /**
+   * For the first page of a piece: 1 + its order (the binary logarithm of its pages) when it is free, minus that when
+   * not.
+   */
   readonly #states: Int8Array;
-  /** Free pieces of each order, in lists. */
+  /** Linked lists of the free pieces of each order. */
   readonly #first: Int32Array;
   readonly #next: Int32Array;
   readonly #previous: Int32Array;
@@ -40,7 +45,7 @@ export class BufferPool {
   #orders = 0;
   #freePages: number;
 
-  /** EINVAL unless it is whole pages, from 4 to 2 GiB. */
+  /** EINVAL unless `poolBytes` is a multiple of a page, from 4 pages to 2 GiB. */
   constructor(poolBytes = DEFAULT_POOL_BYTES) {
     if (!(poolBytes >= POOL_BYTES_MIN && poolBytes <= POOL_BYTES_MAX && poolBytes % PAGE_BYTES === 0)) {
       const wanted = `a multiple of ${PAGE_BYTES} from ${POOL_BYTES_MIN} to ${POOL_BYTES_MAX}`;
@@ -63,7 +68,10 @@ export class BufferPool {
     return this.#freePages * PAGE_BYTES;
   }
 
-  /** The byte where a piece of at least `bytes` begins, or `NO_PIECE` while there is none. From 1 to `pieceBytesMax`. */
+  /**
+   * Allocates a piece of at least `bytes`, from 1 to `pieceBytesMax`. Returns its offset, or `NO_PIECE` if none is
+   * free.
+   */
   allocate(bytes: number): number {
     assert(bytes > 0 && bytes <= this.pieceBytesMax, 'a piece of the buffer pool has an impossible length');
     const order = orderOf((bytes + PAGE_BYTES - 1) >>> PAGE_BITS);
@@ -72,7 +80,7 @@ export class BufferPool {
     let found = order + 31 - Math.clz32(fitting & -fitting);
     const page = this.#first[found];
     this.#take(page, found);
-    // What is more than wanted goes back, half by half.
+    // Frees the part that is not needed, half by half.
     while (found > order) {
       found--;
       this.#put(page + (1 << found), found);
@@ -82,11 +90,11 @@ export class BufferPool {
     return page << PAGE_BITS;
   }
 
-  /** Gives back a piece that `allocate` answered. */
+  /** Frees a piece that `allocate` returned. */
   release(piece: number): void {
     let page = piece >>> PAGE_BITS;
     let order = -1 - this.#states[page];
-    assert(order >= 0, 'a piece of the buffer pool was given back that nobody has');
+    assert(order >= 0, 'a piece of the buffer pool was released that is not allocated');
     this.#freePages += 1 << order;
     this.#states[page] = INSIDE;
     while (order < this.#orderMax) {
@@ -99,7 +107,7 @@ export class BufferPool {
     this.#put(page, order);
   }
 
-  /** Makes free pieces of all pages, each as large as it can be where it lies. */
+  /** Divides all pages into free pieces, each as large as its offset allows. */
   #divide(): void {
     let page = 0;
     while (page < this.#pageCount) {
@@ -133,7 +141,7 @@ export class BufferPool {
   }
 }
 
-/** The least order whose pieces hold so many pages. */
+/** The smallest order whose pieces hold this many pages. */
 function orderOf(pages: number): number {
   return pages <= 1 ? 0 : 32 - Math.clz32(pages - 1);
 }

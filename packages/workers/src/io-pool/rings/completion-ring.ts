@@ -1,4 +1,4 @@
-/** The ring of answers: the worker writes it, the client reads it. Errors go as a number and a text, and are rebuilt. */
+/** The ring of answers: the worker writes it, the client reads it. An error is sent as a number and a text. */
 
 import { BlobstoreError, ERRNO, InvariantError, toBlobstoreError } from '@blobyard/core';
 import { readError, writeError } from '../../mailbox/error-text.js';
@@ -15,7 +15,7 @@ import {
   words,
 } from './ring-layout.js';
 
-/** What an `InvariantError` begins its message with. */
+/** The prefix that `InvariantError` puts before its message. */
 const BUG_PREFIX = new InvariantError('').message;
 
 /** The worker's side. */
@@ -48,7 +48,7 @@ export class CompletionWriter {
     this.#push(tag, known instanceof BlobstoreError ? ERRNO[known.code] : STATUS_BUG, bytes);
   }
 
-  /** Says how fast the worker is, in nanoseconds for a unit of weight. */
+  /** Publishes the speed of the worker, in nanoseconds for a unit of weight. */
   setPace(nanoseconds: number): void {
     Atomics.store(this.#header, RING.PACE, nanoseconds);
   }
@@ -80,17 +80,17 @@ export class CompletionReader {
     this.#mask = entries - 1;
   }
 
-  /** Answers that are published and not taken. */
+  /** The number of answers that are published and not taken. */
   get available(): number {
     return (Atomics.load(this.#header, RING.COMPLETED) - this.#head) | 0;
   }
 
-  /** How fast the worker was lately; see `RING.PACE`. */
+  /** The recent speed of the worker; see `RING.PACE`. */
   get pace(): number {
     return Atomics.load(this.#header, RING.PACE);
   }
 
-  /** Takes the next answer, which must be there; `tag`, `isDone` and `error` are of it until the next call. */
+  /** Takes the next answer, which must be there. `tag`, `isDone` and `error` refer to it until the next call. */
   take(): void {
     this.#at = (this.#head & this.#mask) * COMPLETION.WORDS;
     this.#head = (this.#head + 1) | 0;
@@ -104,7 +104,7 @@ export class CompletionReader {
     return this.#words[this.#at + COMPLETION.STATUS] === 0;
   }
 
-  /** What a request failed with. Before its tag is used again. */
+  /** The error of a failed request. To be read before its tag is used again. */
   error(): BlobstoreError | InvariantError {
     const status = this.#words[this.#at + COMPLETION.STATUS];
     const bytes = this.#words[this.#at + COMPLETION.TEXT_BYTES];

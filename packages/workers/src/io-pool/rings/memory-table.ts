@@ -1,4 +1,4 @@
-/** The shared memories of a client as one of its workers knows them: a view of each, by its number. See `shared-buffers.ts`. */
+/** The shared memories of a client on the side of a worker: a view of each, by its id. See `shared-buffers.ts`. */
 
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '@blobyard/core';
@@ -8,12 +8,15 @@ import type { WorkerMessage } from './shared-buffers.js';
 export class MemoryTable {
   readonly #port: MessagePort;
   readonly #onStop: () => void;
-  /** By index: the number under which it is known now, its memory, and all of it as bytes. */
+  /** By index: the current id, the memory, and a view of all its bytes. */
   readonly #ids: number[] = [];
   readonly #memories: ArrayBufferLike[] = [];
   readonly #views: Uint8Array[] = [];
 
-  /** @param deviceMemory - the memory of the device, as the device on this thread has it */
+  /**
+   * @param deviceMemory - the memory of this thread's memory device; undefined for other devices
+   * @param onStop - called when the client sends `stop`
+   */
   constructor(port: MessagePort, deviceMemory: ArrayBufferLike | undefined, onStop: () => void) {
     this.#port = port;
     this.#onStop = onStop;
@@ -21,7 +24,7 @@ export class MemoryTable {
     this.#set(DEVICE_MEMORY, deviceMemory ?? new SharedArrayBuffer(0));
   }
 
-  /** All of a memory, at least up to byte `end`. Always the same object, unless the memory has grown. */
+  /** A view of all bytes of a memory, at least up to `end`. The same object each time, unless the memory has grown. */
   view(id: number, end: number): Uint8Array {
     const index = memoryIndex(id);
     if (this.#ids[index] !== id) this.#learn(id);
@@ -29,14 +32,14 @@ export class MemoryTable {
     return view.length >= end ? view : this.#grown(index, end);
   }
 
-  /** What the client says besides requests. */
+  /** Handles a message of the client. */
   accept(message: WorkerMessage): void {
     if (message.kind === 'memory') this.#set(message.id, message.memory);
     else if (message.kind === 'forget') this.#forget(message.id);
     else this.#onStop();
   }
 
-  /** Takes messages until one says what memory this is. */
+  /** Takes messages until the memory of an id has come. */
   #learn(id: number): void {
     const index = memoryIndex(id);
     while (this.#ids[index] !== id) {

@@ -1,11 +1,14 @@
-/** The places of requests, and large requests in pieces. */
+/** Large requests in pieces, and checks of offsets and lengths. */
 
 import { BlobstoreError } from '@blobyard/core';
 
-/** Pieces of a large request that are under way together: one is copied while the other one is with the worker. */
+/** Pieces of a large request that are under way at once: one is copied while the worker has the other. */
 export const PIECES_TOGETHER = 2;
 
-/** Does a request in pieces of whole io units; the first failure ends it, when nothing of it is under way any more. */
+/**
+ * Executes a request in pieces of whole io units. After a failure no more pieces are begun; rejects with the first
+ * error when no piece is under way any more.
+ */
 export async function inPieces(
   count: number,
   unitsInPiece: number,

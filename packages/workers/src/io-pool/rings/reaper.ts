@@ -1,29 +1,32 @@
 /**
- * When a client takes answers. It polls from turn to turn of the event loop, which so goes on; after a while without an
- * answer it sleeps until a worker rings. Polling keeps the process alive, sleeping does not: `onBusy` and `onIdle` are for
- * that. `onIdle` comes a turn after the last answer, because most often that brings the next request at once.
+ * Decides when a client takes answers. It polls once in each turn of the event loop. After a while without an answer it
+ * sleeps until a worker rings. Polling keeps the process alive, sleeping does not; for that there are `onBusy` and
+ * `onIdle`. `onIdle` is called one turn after the last answer, because an answer is often followed by the next request
+ * at once.
  */
 
 import { Bell, type BellHooks } from './bell.js';
 import { CLIENT, words } from './ring-layout.js';
 
-/** Answers that are taken in one turn of the event loop. */
+/** The most answers that are taken in one turn of the event loop. */
 const REAPS_MAX = 256;
-/** How long it polls after the last answer, beyond the time that workers should take. (Measured by `first-write-pool`.) */
+/**
+ * How long it polls after the last answer, in addition to the workers' expected time. (Measured by `first-write-pool`.)
+ */
 const POLL_MS = 0.02;
-/** The longest that it counts on workers' being about to answer. */
+/** The most of the workers' expected time that counts. */
 const EXPECTED_MS_MAX = 0.3;
 
-/** What the reaper asks of its client. */
+/** What the reaper needs of its client. */
 export interface Reaped {
-  /** Takes at most so many answers; answers how many. */
+  /** Takes at most `limit` answers. Returns how many it took. */
   reap(limit: number): number;
   hasAnswers(): boolean;
-  /** Requests that are to be answered, or still wait to be given to a worker. */
+  /** The number of requests that have not been answered, including those that no worker has yet. */
   outstanding(): number;
-  /** How long the workers should take for what they have. */
+  /** The expected time until the workers have done all their requests. */
   expectedMs(): number;
-  /** There is nothing to do for now. */
+  /** Called when no request is outstanding. */
   rest(): void;
 }
 
@@ -40,9 +43,9 @@ export class Reaper {
   #isPolling = false;
   #isAsleep = false;
   #isBusy = false;
-  /** Turns, one after another, that found nothing outstanding; the first of them may have taken the last answers. */
+  /** The number of consecutive turns with nothing outstanding; the first of them may have taken the last answers. */
   #idleTurns = 0;
-  /** When answers last ceased to come; 0 while they come. */
+  /** Since when no answers have come; 0 while they come. */
   #quietSince = 0;
 
   constructor(block: SharedArrayBuffer, options: ReaperOptions, client: Reaped) {
@@ -51,12 +54,12 @@ export class Reaper {
     this.#bell = new Bell(words(block, 0, CLIENT.WORDS), CLIENT.ASLEEP, CLIENT.BELL, options.hooks);
   }
 
-  /** Requests were made, or given up: polls, if it does not already. */
+  /** Starts polling, if it does not already. Called when requests were made, or have failed. */
   start(): void {
     if (!this.#isPolling) this.#begin();
   }
 
-  /** There may be no more answers, or not soon: a sleep ends, or what is left of one. */
+  /** Ends a wait that may be left. Called when there may be no more answers, or not soon. */
   dismiss(): void {
     this.#bell.dismiss();
   }
@@ -79,7 +82,7 @@ export class Reaper {
   readonly #poll = (): void => {
     const reaped = this.#client.reap(REAPS_MAX);
     if (this.#client.outstanding() === 0) {
-      // What brought the last answers may bring requests, when its turn comes after this.
+      // The callbacks of the last answers may make new requests; they may run only after this.
       if (reaped > 0) this.#idleTurns = 0;
       if (this.#idleTurns++ > 0) {
         this.#end();
@@ -100,7 +103,7 @@ export class Reaper {
     return quiet > POLL_MS && quiet > POLL_MS + Math.min(EXPECTED_MS_MAX, this.#client.expectedMs());
   }
 
-  /** False when there was something to do after all. */
+  /** Sleeps. Returns false when there was an answer after all. */
   #sleep(): boolean {
     this.#isAsleep = this.#bell.sleep(this.#hasAnswers, this.#wake);
     this.#isPolling = !this.#isAsleep;
@@ -118,7 +121,7 @@ export class Reaper {
 
   readonly #hasAnswers = (): boolean => this.#client.hasAnswers();
 
-  /** The bell has rung, now or for a sleep that something else has ended. */
+  /** The bell has rung: for this sleep, or for one that something else has ended. */
   readonly #wake = (): void => {
     if (!this.#isAsleep) return;
     this.#isAsleep = false;

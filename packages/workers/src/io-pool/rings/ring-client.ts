@@ -1,12 +1,12 @@
 /**
- * A client's way to the data through I/O workers: the promise forms of a channel, over the rings of any number of workers.
+ * The client's side of I/O workers: the promise forms of a channel, over the rings of any number of workers.
  *
- * A request goes to the worker with the least work, if it has room there and, for bytes outside shared memory, in the pool;
- * otherwise it waits, first come, first served, so that none is lost and none passes another that waits. Answers of all
- * workers are taken by one reaper.
+ * A request goes to the worker with the least work, if there is room in its ring and, for bytes outside shared memory,
+ * in the pool. Otherwise it waits, first come, first served (backpressure): no request is lost, and none overtakes one
+ * that waits. One reaper takes the answers of all workers.
  *
- * While a request is under way the caller's buffer is the worker's, also after `failWorker` if the worker is not dead: call
- * that when its thread has ended.
+ * While a request is under way, the worker owns the caller's buffer. A worker that is not dead uses it also after
+ * `failWorker`; so call that only when its thread has ended.
  */
 
 import type { MessagePort } from 'node:worker_threads';
@@ -43,21 +43,21 @@ import { WorkerLanes } from './worker-lanes.js';
 
 export interface RingClientOptions {
   readonly ioUnitBytes: number;
-  /** Requests under way on a worker, a power of two; 256 unless given. */
+  /** The most requests under way on a worker, a power of two; 256 unless given. */
   readonly entries?: number;
-  /** Shared memory for callers' buffers that are not shared; 16 MiB unless given. */
+  /** Bytes of shared memory for callers' buffers that are not shared; 16 MiB unless given. */
   readonly poolBytes?: number;
-  /** The memory of the store's memory device, if it is one; the workers' servers are given theirs. */
+  /** The memory of the store's device if that is a memory device; the workers' servers get it from their own device. */
   readonly deviceMemory?: SharedWasmMemory;
-  /** There are requests now: from here to `onIdle` the owner keeps the process alive. */
+  /** Called when there are requests: from now until `onIdle` the owner keeps the process alive. */
   onBusy?(): void;
-  /** All requests have been answered, at the latest a turn of the event loop ago. */
+  /** Called about one turn of the event loop after all requests have been answered. */
   onIdle?(): void;
   /** For tests. */
   readonly hooks?: BellHooks;
 }
 
-/** What the executor of the last promise was given. One function for all promises: none is made for each. */
+/** The resolvers of the last promise. All promises share one executor, so that none is allocated for each. */
 let lastResolve: () => void;
 let lastReject: (error: unknown) => void;
 const capture = (resolve: () => void, reject: (error: unknown) => void): void => {
@@ -65,6 +65,7 @@ const capture = (resolve: () => void, reject: (error: unknown) => void): void =>
   lastReject = reject;
 };
 
+/** Only the client's thread uses it. */
 export class RingClient {
   readonly #ioUnitBytes: number;
   readonly #entries: number;
@@ -78,7 +79,7 @@ export class RingClient {
   readonly #lanes = new WorkerLanes();
   readonly #reaper: Reaper;
   #outstanding = 0;
-  /** What every request fails with. */
+  /** If set, the error with which every request fails. */
   #refusal: Error | undefined;
   #isClosed = false;
   #drainWaiters: (() => void)[] = [];
@@ -104,17 +105,17 @@ export class RingClient {
     });
   }
 
-  /** Requests that have not been answered, those that wait here included. */
+  /** The number of requests that have not been answered, including those that wait here. */
   get inFlight(): number {
     return this.#outstanding;
   }
 
-  /** Requests that wait here, for room in a ring or in the pool. */
+  /** The number of requests that wait here for room in a ring or in the pool. */
   get waiting(): number {
     return this.#waiting.length;
   }
 
-  /** Bytes of the pool that requests have. */
+  /** Bytes of the pool that are in use. */
   get pooledBytes(): number {
     return this.#pool.bytes.length - this.#pool.freeBytes;
   }
@@ -154,7 +155,7 @@ export class RingClient {
     return createRing(this.#block, this.#entries);
   }
 
-  /** Begins to use a worker; `port` is the other end of the one that its server has. Requests that waited go to it. */
+  /** Begins to use a worker, also for waiting requests. @param port - connected to the port of the worker's server */
   addWorker(ring: RingBuffers, port: MessagePort): WorkerLane {
     const lane = new WorkerLane(ring, port);
     if (!this.#isClosed) this.#refusal = undefined;
@@ -165,7 +166,9 @@ export class RingClient {
     return lane;
   }
 
-  /** Gives a worker nothing more, and has its server stop when it has answered everything. Resolves when that is answered. */
+  /**
+   * Gives a worker no more requests, and has its server stop. Resolves when the worker has answered all its requests.
+   */
   async removeWorker(lane: WorkerLane): Promise<void> {
     if (!this.#lanes.includes(lane)) return;
     lane.isOpen = false;
@@ -175,8 +178,8 @@ export class RingClient {
   }
 
   /**
-   * A worker's thread has ended: requests that it has answered count, all others that were given to it reject with `error`.
-   * Those that still wait here go to other workers.
+   * A worker's thread has ended. Requests that it has answered settle as usual; all its others reject with `error`.
+   * Requests that still wait here go to other workers.
    */
   failWorker(lane: WorkerLane, error: Error): void {
     if (!this.#lanes.includes(lane)) return;
@@ -195,7 +198,7 @@ export class RingClient {
     return new Promise<void>((resolve) => this.#drainWaiters.push(resolve));
   }
 
-  /** No worker is left: every request rejects with `error`, also those that wait here, until `addWorker`. */
+  /** No worker is left: until `addWorker` every request rejects with `error`, including those that wait here. */
   refuse(error: Error): void {
     if (this.#isClosed) return;
     this.#refusal = error;
@@ -205,7 +208,7 @@ export class RingClient {
     this.#reaper.start();
   }
 
-  /** As `refuse`, for good. What workers have is answered. */
+  /** As `refuse`, for good. Requests that workers have are still answered. */
   close(error: Error): void {
     this.refuse(error);
     this.#isClosed = true;
@@ -268,7 +271,7 @@ export class RingClient {
         this.#transferList(op, blob, cutter.take(some * this.#ioUnitBytes), offset + done, some),
       );
     }
-    // The worker sees one buffer, a piece of the pool.
+    // For the worker it is a request with one buffer: a piece of the pool.
     const plain = op === RING_OP.READV ? RING_OP.READ : RING_OP.WRITE;
     const transfer = bytes === 0 ? TRANSFER.NONE : TRANSFER.POOLED;
     return this.#enqueue(this.#request(plain, blob, offset, count, bytes, transfer, buffers));
@@ -280,9 +283,9 @@ export class RingClient {
     return this.#enqueue(this.#request(op, blob, offset, count, 0, TRANSFER.NONE, undefined));
   }
 
-  /** Does a large request in pieces. */
+  /** Executes a large request in pieces. */
   async #inPieces(count: number, move: (done: number, some: number) => Promise<void>): Promise<void> {
-    this.#outstanding++; // so that it counts as under way between its pieces, too
+    this.#outstanding++; // it counts as under way also between its pieces
     try {
       await inPieces(count, this.#largePieceBytes / this.#ioUnitBytes, move);
     } finally {
@@ -326,7 +329,7 @@ export class RingClient {
     return promise;
   }
 
-  /** Gives a request to a worker; false, with nothing done, when there is no room for it. */
+  /** Gives a request to a worker. Returns false, with nothing changed, when there is no room for it. */
   #dispatch(request: RingRequest): boolean {
     const lane = this.#lanes.pick();
     if (lane === undefined) return false;
@@ -345,7 +348,7 @@ export class RingClient {
     }
   }
 
-  /** Takes at most `limit` answers; answers how many it took. */
+  /** Takes at most `limit` answers. Returns how many it took. */
   #reap(limit: number): number {
     const reaped = this.#lanes.reap(limit, this.#reapLane);
     if (reaped > 0 && this.#waiting.length > 0) this.#pump();
@@ -362,7 +365,7 @@ export class RingClient {
     return count;
   };
 
-  /** Ends a request. */
+  /** Settles a request, and recycles its record. */
   #settle(request: RingRequest, error: Error | undefined): void {
     const failure = this.#staging.unstage(request, error === undefined) ?? error;
     if (failure === undefined) request.resolve();

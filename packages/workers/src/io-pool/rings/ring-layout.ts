@@ -1,6 +1,6 @@
 /**
- * The one table of the words that a client and an I/O worker share. All are 32-bit words; indices count words. A number of
- * 53 bits is a 64-bit float, which holds it exactly: one store, one load, nothing to put together.
+ * The one table of the words that a client and an I/O worker share. All are 32-bit words; indices count words. Numbers
+ * of up to 53 bits are 64-bit floats, which hold them exactly: one store, one load.
  *
  * | memory | word | written by | read by | ordering |
  * |---|---|---|---|---|
@@ -13,30 +13,36 @@
  * | ring | the error text of a tag | worker | client | plain; published by `COMPLETED` |
  * | client block | `CLIENT_ASLEEP`, `CLIENT_BELL` | both | both | bell.ts; one for all the rings of a client |
  *
- * No ring has a shared head. A client has at most `entries` requests under way on a worker, each with a tag from 0 to
- * `entries - 1` of its own; so neither ring can overflow, and an entry is written again only after the request that was in
- * it has been answered, hence read. Each side counts what it has taken for itself. The counters run freely and wrap; an
- * entry's index is the counter modulo `entries`, a power of two.
+ * No ring has a shared head. A client has at most `entries` requests under way on a worker, each with its own tag from
+ * 0 to `entries - 1`. So neither ring can overflow, and an entry is written again only after its request has been
+ * answered, which means that it has been read. Each side keeps its own count of what it has taken. The counters wrap;
+ * an entry's index is the counter modulo `entries`, a power of two.
  */
 
 import { BlobstoreError } from '@blobyard/core';
 
-/** What is asked of the worker. The first six are the operations of a channel, by the same numbers. */
+/** The operations of a request: those of a channel, with the same numbers. */
 export const RING_OP = { READ: 0, READV: 1, WRITE: 2, WRITEV: 3, WRITE_ZEROES: 4, UNMAP: 5 } as const;
 export type RingOp = (typeof RING_OP)[keyof typeof RING_OP];
 
-/** Words of a ring's header; those of different writers are on cache lines of their own. */
+/** Words of a ring's header. Words of different writers are on different cache lines. */
 export const RING = {
   SUBMITTED: 0,
   WORKER_ASLEEP: 16,
   WORKER_BELL: 17,
   COMPLETED: 32,
-  /** Nanoseconds that the worker lately took for a unit of weight (`requestWeight`), for what it did at once. */
+  /**
+   * Recent nanoseconds of the worker for a unit of weight (`requestWeight`), for requests that it executed
+   * synchronously.
+   */
   PACE: 48,
   WORDS: 64,
 } as const;
 
-/** How much work a request is. Bytes are counted in copies of 16 KiB, of which each takes about as long as a request itself. */
+/**
+ * The work of a request in units: 1, and 1 for each 16 KiB, because copying 16 KiB takes about as long as a request
+ * itself.
+ */
 export function requestWeight(byteLength: number): number {
   return 1 + Math.floor(byteLength / 16384);
 }
@@ -52,7 +58,7 @@ export const SUBMISSION = {
   GENERATION: 3,
   /** An id of `memory-id.ts`. */
   MEMORY: 4,
-  /** For vectors: how many segments there are in the table that lies at the place of the buffer. */
+  /** For vectors: the number of segments in the table, which is in the place of the buffer. */
   SEGMENTS: 5,
   WORDS: 16,
 } as const;
@@ -63,7 +69,7 @@ export const SUBMISSION_F64 = {
   OFFSET: 3,
   /** In io units. */
   COUNT: 4,
-  /** Where in its memory the buffer begins. */
+  /** The offset of the buffer in its memory, in bytes. */
   BYTE_OFFSET: 5,
   BYTE_LENGTH: 6,
   LENGTH: 8,
@@ -74,15 +80,15 @@ export const COMPLETION = {
   TAG: 0,
   /** 0: done. Otherwise an errno, or `STATUS_BUG`. */
   STATUS: 1,
-  /** Bytes of UTF-8 in the text of the tag. */
+  /** Bytes of UTF-8 in the tag's error text. */
   TEXT_BYTES: 2,
   WORDS: 4,
 } as const;
 
-/** A broken invariant on the worker, which has no errno. */
+/** The status of a broken invariant on the worker, which has no errno. */
 export const STATUS_BUG = -1;
 
-/** Longest message of an error in bytes; what is longer is cut. */
+/** The most bytes of an error's text; longer ones are cut off. */
 export const TEXT_BYTES_MAX = 1024;
 
 /** Words of a segment in the table of a vector: memory id, byte length, byte offset as a 64-bit float. */
@@ -93,7 +99,7 @@ export const SEGMENT_BYTES = SEGMENT.WORDS * 4;
 export const DEFAULT_ENTRIES = 256;
 export const ENTRIES_MAX = 4096;
 
-/** What a worker is given of a ring, by `workerData` or a message. */
+/** The buffers of a ring, sent to a worker by `workerData` or a message. */
 export interface RingBuffers {
   readonly ring: SharedArrayBuffer;
   /** The client block, the same in all rings of a client. */
@@ -101,7 +107,7 @@ export interface RingBuffers {
   readonly entries: number;
 }
 
-/** A ring of a client and one worker. EINVAL unless `entries` is a power of two. */
+/** Creates a ring of a client and one worker. EINVAL unless `entries` is a power of two up to `ENTRIES_MAX`. */
 export function createRing(client: SharedArrayBuffer, entries: number): RingBuffers {
   if (!(Number.isInteger(Math.log2(entries)) && entries >= 1 && entries <= ENTRIES_MAX)) {
     throw new BlobstoreError('EINVAL', `a ring of ${entries} entries: it must be a power of two up to ${ENTRIES_MAX}`);
@@ -113,7 +119,7 @@ export function createClientBlock(): SharedArrayBuffer {
   return pageAligned(CLIENT.WORDS * 4);
 }
 
-/** Byte offsets of the parts of a ring. */
+/** The byte offset of the submission entries in a ring; the functions below give those of its other parts. */
 export function submissionsAt(): number {
   return RING.WORDS * 4;
 }
@@ -126,7 +132,9 @@ export function textsAt(entries: number): number {
   return completionsAt(entries) + entries * COMPLETION.WORDS * 4;
 }
 
-/** Only of the growable kind is it sure that it begins at a page, and so that cache lines are where they seem to be. */
+/**
+ * Allocates shared memory that begins at a page, so that cache lines are where the layout assumes. Growable buffers do.
+ */
 export function pageAligned(bytes: number): SharedArrayBuffer {
   return new SharedArrayBuffer(bytes, { maxByteLength: bytes });
 }

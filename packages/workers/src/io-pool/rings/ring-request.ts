@@ -1,17 +1,19 @@
-/** A request of the client from its call to its answer. The records are used again, so that a request costs a promise only. */
+/**
+ * A request of the client from its call to its answer. Records are reused, so that a request only allocates a promise.
+ */
 
 import { NO_MEMORY } from './memory-id.js';
 import { RING_OP, type RingOp } from './ring-layout.js';
 
-/** How the bytes of a request get to the worker. */
+/** How the worker gets the bytes of a request. */
 export const TRANSFER = {
   /** There are none. */
   NONE: 0,
-  /** They stay where they are: in shared memory. */
+  /** They are in shared memory, and stay there. */
   DIRECT: 1,
   /** Through a piece of the pool. */
   POOLED: 2,
-  /** They stay where they are; a table in the pool says where. */
+  /** Several buffers in shared memory, which stay there; a table in the pool lists them. */
   TABLE: 3,
 } as const;
 export type Transfer = (typeof TRANSFER)[keyof typeof TRANSFER];
@@ -30,21 +32,21 @@ export class RingRequest {
   /** In io units. */
   count = 0;
   transfer: Transfer = TRANSFER.NONE;
-  /** The caller's memory. Held while the request is under way, so that what the worker works on is not collected. */
+  /** The caller's memory. Referenced while the request is under way, so that it is not garbage-collected. */
   payload: RequestPayload = undefined;
   bufferOffset = 0;
   byteLength = 0;
-  /** What the worker is told: a memory's id, a byte of it, and segments of a table there. */
+  /** For the worker: the memory's id, the byte offset in it, and the number of segments of a table there. */
   memory = NO_MEMORY;
   memoryOffset = 0;
   segments = 0;
-  /** Byte of the pool, or `NO_PIECE`. */
+  /** Byte offset in the pool, or `NO_PIECE`. */
   piece = NO_PIECE;
-  /** How much work it is, for the choice of a worker. */
+  /** The work of the request (`requestWeight`), for the choice of a worker. */
   weight = 0;
   resolve: () => void = nothing;
   reject: (error: unknown) => void = nothing;
-  /** The next one in a queue or in the list of free records. */
+  /** The next request in a queue, or in the list of free records. */
   next: RingRequest | undefined = undefined;
 }
 
@@ -52,7 +54,7 @@ function nothing(): void {
   return;
 }
 
-/** Records that nobody uses. */
+/** The free records. */
 export class RequestStore {
   #free: RingRequest | undefined = undefined;
 
@@ -64,7 +66,7 @@ export class RequestStore {
     return request;
   }
 
-  /** Forgets what the record refers to, and keeps it. */
+  /** Clears the record's references, and keeps it for reuse. */
   give(request: RingRequest): void {
     request.payload = undefined;
     request.resolve = nothing;
@@ -74,7 +76,7 @@ export class RequestStore {
   }
 }
 
-/** First come, first served. */
+/** A queue: first come, first served. */
 export class RequestQueue {
   #first: RingRequest | undefined = undefined;
   #last: RingRequest | undefined = undefined;
@@ -95,7 +97,7 @@ export class RequestQueue {
     this.#length++;
   }
 
-  /** Takes the first one out. */
+  /** Removes and returns the first request. */
   shift(): RingRequest | undefined {
     const request = this.#first;
     if (request === undefined) return undefined;

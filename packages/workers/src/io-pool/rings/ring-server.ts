@@ -1,9 +1,10 @@
 /**
  * An I/O worker's side of a ring: takes requests, has its channel execute them, and answers.
  *
- * What the channel can do at once is done at once. Everything else (asynchronous devices, frozen blobs, clusters to be
- * allocated, vectors) goes by promises, so that a request which has to wait holds up no other one. When the ring is empty the
- * server polls a while, then sleeps in its event loop. Under unbroken load the event loop gets a turn every few milliseconds.
+ * Requests that the channel can execute synchronously are executed so. All others (asynchronous devices, frozen blobs,
+ * clusters to be allocated, vectors) use promises, so that a request that waits does not delay others. When the ring is
+ * empty the server polls for a while, and then sleeps in its event loop. Under continuous load the event loop gets a
+ * turn every few milliseconds.
  */
 
 import type { MessagePort } from 'node:worker_threads';
@@ -18,7 +19,7 @@ import { readTable } from './scatter-list.js';
 import type { WorkerMessage } from './shared-buffers.js';
 import { SubmissionReader } from './submission-ring.js';
 
-/** What is asked of a channel; one of the engine has it all. */
+/** What the server needs of a channel; the engine's `Channel` has all of it. */
 export type RingChannel = Pick<
   Channel,
   'tryReadNow' | 'tryWriteNow' | 'read' | 'write' | 'readv' | 'writev' | 'writeZeroes' | 'unmap'
@@ -26,7 +27,7 @@ export type RingChannel = Pick<
 
 export interface RingServerOptions {
   readonly channel: RingChannel;
-  /** The memory of the store's memory device as this thread's device has it. */
+  /** The memory of this thread's device, if that is a memory device. */
   readonly deviceMemory?: SharedWasmMemory;
   /** Requests in promise form that the channel takes at once (`channelOpsMax`); 512 unless given. */
   readonly promisesMax?: number;
@@ -35,18 +36,19 @@ export interface RingServerOptions {
 }
 
 const PROMISES_MAX = 512;
-/** Requests, or their weight, between two looks at the clock. */
+/** The most requests, and the most weight, between two reads of the clock. */
 const BATCH_REQUESTS = 32;
 const BATCH_WEIGHT = 64;
-/** What part the last batch has in the pace that the client is told. */
+/** The part of the last batch in the moving average of the pace that is published to the client. */
 const PACE_NEW_PART = 1 / 4;
-/** How long the event loop waits for its turn under load. */
+/** The longest time between two turns of the event loop under load. */
 const SLICE_MS = 2;
-/** How long an empty ring is polled: longer pays only where there are processors to spare. */
+/** How long an empty ring is polled. Longer polling pays only if there are idle processors. */
 const POLL_MS = 0.02;
-/** Looks at the ring between two at the clock. */
+/** Checks of the ring between two reads of the clock. */
 const LOOKS = 64;
 
+/** Only the worker's thread uses it. */
 export class RingServer {
   readonly #submissions: SubmissionReader;
   readonly #completions: CompletionWriter;
@@ -54,21 +56,21 @@ export class RingServer {
   readonly #channel: RingChannel;
   readonly #memories: MemoryTable;
   readonly #promisesMax: number;
-  /** For calls that do not keep it. */
+  /** Reused for calls that keep no reference to it. */
   readonly #blob = { slot: 0, generation: 0 };
-  /** Promises under way. */
+  /** The number of requests in promise form that are under way. */
   #underWay = 0;
   #isRunning = false;
   #isScheduled = false;
   #isAsleep = false;
   #isClosing = false;
   #quietSince = 0;
-  /** Milliseconds for a unit of weight, lately. */
+  /** The moving average of milliseconds for a unit of weight. */
   #pace = 0;
   #finish: () => void = () => assert(false, 'a ring server has ended that did not run');
   readonly #ended: Promise<void>;
 
-  /** @param port - the other end of the one that the client was given; the server's alone */
+  /** @param port - connected to the client's port for this worker; only the server uses it */
   constructor(ring: RingBuffers, port: MessagePort, options: RingServerOptions) {
     this.#submissions = new SubmissionReader(ring, options.hooks);
     this.#completions = new CompletionWriter(ring);
@@ -81,16 +83,16 @@ export class RingServer {
     });
   }
 
-  /** Requests in promise form that have not ended. */
+  /** The number of requests in promise form that have not ended. */
   get underWay(): number {
     return this.#underWay;
   }
 
-  /** Serves until `close`, the client's `removeWorker`, or the signal. Once. */
+  /** Serves until `close`, the client's `removeWorker`, or the signal is aborted. To be called once. */
   async run(signal?: AbortSignal): Promise<void> {
     assert(!this.#isRunning, 'a ring server runs twice');
     this.#isRunning = true;
-    // Neither a sleep nor every device keeps a thread alive.
+    // A sleep does not keep the thread alive, nor do all devices.
     const keepAlive = new KeepAlive();
     keepAlive.begin();
     const stop = () => void this.close();
@@ -107,7 +109,7 @@ export class RingServer {
     keepAlive.close();
   }
 
-  /** Answers everything that was submitted before, then ends `run`. */
+  /** Answers all requests that were submitted before, and then ends `run`. */
   close(): Promise<void> {
     this.#isClosing = true;
     if (this.#isRunning) this.#schedule();
@@ -126,13 +128,13 @@ export class RingServer {
   };
 
   readonly #wake = (): void => {
-    // A turn that is to come looks at the ring anyway.
+    // A scheduled turn will check the ring anyway.
     if (!this.#isScheduled) this.#turn();
   };
 
   readonly #hasWork = (): boolean => this.#submissions.available > 0;
 
-  /** Serves until there is nothing to do, or the event loop must have its turn. */
+  /** Serves until there is nothing to do, or the event loop needs a turn. */
   #turn(): void {
     if (this.#isAsleep) {
       this.#isAsleep = false;
@@ -142,13 +144,13 @@ export class RingServer {
     for (;;) {
       if (this.#hasWork() && this.#serveBatch()) {
         this.#quietSince = 0;
-        // What goes by promises moves on only when the event loop runs.
+        // Requests in promise form only make progress when the event loop turns.
         if (this.#underWay === 0 && performance.now() < end) continue;
         this.#schedule();
         return;
       }
       if (this.#isHeld) {
-        return; // whatever ends goes on
+        return; // the next promise that ends schedules a turn
       }
       if (this.#isClosing) {
         if (this.#underWay === 0) this.#finish();
@@ -167,7 +169,7 @@ export class RingServer {
     }
   }
 
-  /** As many promises are under way as the channel takes. */
+  /** True if as many promises are under way as the channel takes. */
   get #isHeld(): boolean {
     return this.#underWay >= this.#promisesMax;
   }
@@ -178,7 +180,7 @@ export class RingServer {
     return now - this.#quietSince > POLL_MS;
   }
 
-  /** Begins with some requests; false when there was none to begin with. */
+  /** Begins a batch of requests. Returns false when there was none. */
   #serveBatch(): boolean {
     const begin = performance.now();
     const count = Math.min(this.#submissions.available, BATCH_REQUESTS);
@@ -194,13 +196,13 @@ export class RingServer {
     return served > 0;
   }
 
-  /** Takes into account how many milliseconds the last batch took for a unit of weight. */
+  /** Adds the last batch to the moving average, and publishes it. @param pace - milliseconds for a unit of weight */
   #measure(pace: number): void {
     this.#pace += (pace - this.#pace) * PACE_NEW_PART;
     this.#completions.setPace(this.#pace * 1e6);
   }
 
-  /** Executes the entry that was taken. */
+  /** Executes the taken entry. */
   #serve(tag: number): void {
     try {
       if (this.#tryNow()) this.#completions.succeed(tag);
@@ -210,7 +212,7 @@ export class RingServer {
     }
   }
 
-  /** A transfer that the channel can do at once. */
+  /** Executes the taken entry synchronously. Returns false when the channel cannot do that. */
   #tryNow(): boolean {
     const entry = this.#submissions;
     const { op } = entry;
@@ -225,7 +227,7 @@ export class RingServer {
       : this.#channel.tryWriteNow(blob, buffer, offset, count, byteOffset);
   }
 
-  /** Begins with the entry in promise form. */
+  /** Begins the taken entry in promise form. */
   #start(): Promise<void> {
     const entry = this.#submissions;
     const channel = this.#channel;
@@ -274,7 +276,7 @@ export class RingServer {
     );
   }
 
-  /** A promise has ended: goes on with what had to wait for it. */
+  /** A promise has ended: schedules a turn if the server waited for that. */
   #leave(): void {
     if (this.#underWay-- === this.#promisesMax || (this.#isClosing && this.#underWay === 0)) this.#schedule();
   }

@@ -1,4 +1,6 @@
-/** Lists of buffers: gathered into one place, scattered from it, cut in pieces, and written down as a table for a worker. */
+/**
+ * Lists of buffers: gathering into one buffer, scattering from it, cutting in pieces, and tables of them for workers.
+ */
 
 import { SEGMENT, SEGMENT_F64 } from './ring-layout.js';
 
@@ -26,7 +28,7 @@ export function scatter(source: Uint8Array, at: number, buffers: readonly Uint8A
   }
 }
 
-/** Cuts a list in pieces. */
+/** Cuts a list of buffers in pieces, from its beginning. */
 export class ListCutter {
   readonly #buffers: readonly Uint8Array[];
   #index = 0;
@@ -36,7 +38,7 @@ export class ListCutter {
     this.#buffers = buffers;
   }
 
-  /** The next `bytes` bytes, which must be there. */
+  /** Returns the next `bytes` bytes, which must be there, as views of the buffers. */
   take(bytes: number): Uint8Array[] {
     const taken: Uint8Array[] = [];
     for (let left = bytes; left > 0; ) {
@@ -54,7 +56,7 @@ export class ListCutter {
   }
 }
 
-/** Writes where the buffers lie to byte `at` of a pool, which is a multiple of 8. */
+/** Writes a table of the buffers to a pool. @param at - byte offset in the pool, a multiple of 8 */
 export function writeTable(
   buffers: readonly Uint8Array[],
   pool: ArrayBufferLike,
@@ -70,7 +72,7 @@ export function writeTable(
   });
 }
 
-/** The buffers that a table tells of, as this thread sees them. */
+/** Returns the buffers of a table, as views on this thread. */
 export function readTable(
   pool: ArrayBufferLike,
   at: number,

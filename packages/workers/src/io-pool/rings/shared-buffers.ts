@@ -1,44 +1,47 @@
 /**
- * The shared memories that callers' buffers lie in, as the client knows them: each gets a number, and every worker is sent the
- * memory with it before a request names it. A message that was posted before an entry was published is in the worker's queue
- * when it sees the entry; a worker that meets a number it does not know takes its messages then (`memory-table.ts`).
+ * The shared memories of callers' buffers, on the side of the client. Each memory gets an id, and is sent to every
+ * worker with that id before a request uses it. A message that was posted before an entry was published is in the
+ * worker's queue when the worker sees the entry. A worker that finds an unknown id takes its messages then
+ * (`memory-table.ts`).
  *
- * Nothing here keeps a memory from being collected. When one is, workers are told to let it go too, and its index is used again
- * under another number: a worker that hears of that late does not mistake the one for the other.
+ * Memories are only weakly referenced here. When one is garbage-collected, the workers are told to release it too, and
+ * its index is used again with another id. So a worker that gets that message late does not mistake one memory for the
+ * other.
  */
 
 import type { MessagePort } from 'node:worker_threads';
 import { DEVICE_MEMORY, FIRST_INDEX, MEMORIES_MAX, memoryIndex, NO_MEMORY, nextMemoryId } from './memory-id.js';
 
-/** What a client tells a worker besides requests. */
+/** The messages of a client to a worker, besides requests. */
 export type WorkerMessage =
   | { readonly kind: 'memory'; readonly id: number; readonly memory: SharedArrayBuffer }
   | { readonly kind: 'forget'; readonly id: number }
   | { readonly kind: 'stop' };
 
+/** Only the client's thread uses it. */
 export class SharedBuffers {
   readonly #ids = new WeakMap<ArrayBufferLike, number>();
   /** By index. */
   readonly #memories: (WeakRef<SharedArrayBuffer> | undefined)[] = [];
-  /** Numbers for indices that are free. The one that was freed first is used first. */
+  /** The next ids of free indices. The index that was freed first is used first. */
   #freeIds: number[] = [];
   readonly #collected = new FinalizationRegistry<number>((id) => this.#forget(id));
   readonly #ports = new Set<MessagePort>();
-  /** What was asked for last, most often the same again. */
+  /** The memory of the last `idOf`; most often the next one is the same. */
   #lastMemory: ArrayBufferLike | undefined;
   #lastId = NO_MEMORY;
 
-  /** @param deviceMemory - the memory of a memory device, if that is what the workers have */
+  /** @param deviceMemory - the memory of the store's memory device; undefined for other devices */
   constructor(deviceMemory: ArrayBufferLike | undefined) {
     if (deviceMemory !== undefined) this.#ids.set(deviceMemory, DEVICE_MEMORY);
   }
 
-  /** Memories that workers know. */
+  /** The number of memories that the workers have. */
   get count(): number {
     return this.#memories.reduce((count, memory) => (memory === undefined ? count : count + 1), 0);
   }
 
-  /** The number of a memory, known to all workers from now on; `NO_MEMORY` when it is not shared. */
+  /** The id of a memory; sends it to all workers first if they do not have it. `NO_MEMORY` when it is not shared. */
   idOf(memory: ArrayBufferLike): number {
     if (memory === this.#lastMemory) return this.#lastId;
     const id = this.#ids.get(memory) ?? this.#register(memory);
@@ -47,12 +50,12 @@ export class SharedBuffers {
     return id;
   }
 
-  /** Lets go of the memory that was asked for last. */
+  /** Releases the reference to the memory of the last `idOf`. */
   rest(): void {
     this.#lastMemory = undefined;
   }
 
-  /** Tells a worker of all memories, from now on too. */
+  /** Sends all memories to a worker, and from now on also new ones. */
   addPort(port: MessagePort): void {
     this.#ports.add(port);
     for (const reference of this.#memories) {

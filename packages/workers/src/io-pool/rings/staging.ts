@@ -1,6 +1,7 @@
 /**
- * What of a request lies in the client's pool while it is under way: bytes of callers' memory that is not shared, and the
- * tables of vectors whose memory is. Written just before a worker gets the request, so that those that wait take no room.
+ * The data of requests under way in the client's pool: bytes of callers' memory that is not shared, and tables of
+ * vectors in shared memory. They are written just before a worker gets the request, so that waiting requests take no
+ * room in the pool.
  */
 
 import { type BlobstoreError, bufferGone } from '@blobyard/core';
@@ -22,7 +23,7 @@ export class Staging {
     this.#memories = memories;
   }
 
-  /** Takes a piece, and puts into it what the worker is to find there; false, with nothing done, while there is no room. */
+  /** Allocates a piece, and fills it for the worker. Returns false, with nothing changed, when there is no room. */
   stage(request: RingRequest): boolean {
     const { payload, transfer, op } = request;
     const isTable = transfer === TRANSFER.TABLE;
@@ -43,7 +44,9 @@ export class Staging {
     return true;
   }
 
-  /** Gives the piece back, if there is one; before that takes what was read out of it. Answers why that cannot be. */
+  /**
+   * Frees the piece, if there is one; before that, copies out what was read. Returns the error if that is not possible.
+   */
   unstage(request: RingRequest, isDone: boolean): BlobstoreError | undefined {
     if (request.piece === NO_PIECE) return undefined;
     const failure = isDone && request.op === RING_OP.READ ? this.#copyOut(request) : undefined;
@@ -61,7 +64,7 @@ export class Staging {
   }
 }
 
-/** The buffers are not what they were any more: their memory was transferred elsewhere, or made smaller. */
+/** True if the caller's buffers have become smaller: their memory was transferred or resized. */
 export function hasShrunk({ payload, bufferOffset, byteLength }: RingRequest): boolean {
   if (payload instanceof Uint8Array) return payload.length < bufferOffset + byteLength;
   return payload !== undefined && listBytes(payload) !== byteLength;

@@ -1,4 +1,4 @@
-/** The ring of requests: the client writes it, the worker reads it. What an entry holds is in `ring-layout.ts`. */
+/** The ring of requests: the client writes it, the worker reads it. See `ring-layout.ts` for the entries. */
 
 import { Bell, type BellHooks } from './bell.js';
 import { RING, type RingBuffers, SUBMISSION, SUBMISSION_F64, submissionsAt, words } from './ring-layout.js';
@@ -21,7 +21,7 @@ export class SubmissionWriter {
     this.#bell = new Bell(this.#header, RING.WORKER_ASLEEP, RING.WORKER_BELL);
   }
 
-  /** Publishes a request at once, for a worker that polls; wakes one that sleeps. The tag must be free. */
+  /** Publishes a request at once, and wakes the worker if it sleeps. The tag must be free. */
   push(tag: number, request: RingRequest): void {
     const entry = this.#tail & this.#mask;
     const all = this.#words;
@@ -44,7 +44,7 @@ export class SubmissionWriter {
   }
 }
 
-/** The worker's side: it looks at the entry that is next, and takes it when it has begun with it. */
+/** The worker's side: it takes an entry, and then reads its fields by the getters. */
 export class SubmissionReader {
   readonly #header: Int32Array;
   readonly #words: Int32Array;
@@ -63,12 +63,12 @@ export class SubmissionReader {
     this.#bell = new Bell(this.#header, RING.WORKER_ASLEEP, RING.WORKER_BELL, hooks);
   }
 
-  /** Entries that are published and not taken. */
+  /** The number of entries that are published and not taken. */
   get available(): number {
     return (Atomics.load(this.#header, RING.SUBMITTED) - this.#head) | 0;
   }
 
-  /** Takes the next entry, which must be there; the getters below are of it until the next call. */
+  /** Takes the next entry, which must be there. The getters below refer to it until the next call. */
   take(): void {
     const entry = this.#head & this.#mask;
     this.#word = entry * SUBMISSION.WORDS;
@@ -121,12 +121,12 @@ export class SubmissionReader {
     return this.#bell.sleep(hasWork, wake);
   }
 
-  /** Awake for another reason than an entry. */
+  /** The worker is awake for another reason than an entry; see `Bell.rise`. */
   rise(): void {
     this.#bell.rise();
   }
 
-  /** There will be no more entries. */
+  /** There will be no more entries; see `Bell.dismiss`. */
   dismiss(): void {
     this.#bell.dismiss();
   }

@@ -1,4 +1,4 @@
-/** The client's side of one I/O worker: the rings, and the requests that are under way there, by their tags. */
+/** The client's side of one I/O worker: its rings, and its requests under way, by tag. */
 
 import type { MessagePort } from 'node:worker_threads';
 import { assert, type BlobstoreError, type InvariantError } from '@blobyard/core';
@@ -7,19 +7,20 @@ import type { RingBuffers } from './ring-layout.js';
 import type { RingRequest } from './ring-request.js';
 import { SubmissionWriter } from './submission-ring.js';
 
+/** Only the client's thread uses it. */
 export class WorkerLane {
   readonly port: MessagePort;
   readonly #submissions: SubmissionWriter;
   readonly #completions: CompletionReader;
   readonly #entries: number;
-  /** By tag. */
+  /** The requests under way, by tag. */
   readonly #flights: (RingRequest | undefined)[];
-  /** A stack, so that a few tags, and the memory they stand for, stay in the cache. */
+  /** A stack: so the same few tags are used again, and their memory stays in the cache. */
   readonly #freeTags: Int32Array;
   #freeCount: number;
   #load = 0;
   #failure: BlobstoreError | InvariantError | undefined;
-  /** False once the worker is to be given nothing more. */
+  /** False once the worker gets no more requests. */
   isOpen = true;
   #emptyWaiters: (() => void)[] = [];
 
@@ -37,7 +38,7 @@ export class WorkerLane {
     return this.#entries - this.#freeCount;
   }
 
-  /** The work that is under way, in the unit of `RingRequest.weight`. */
+  /** The work under way, in units of `RingRequest.weight`. */
   get load(): number {
     return this.#load;
   }
@@ -46,12 +47,12 @@ export class WorkerLane {
     return this.#freeCount > 0 && this.isOpen;
   }
 
-  /** Nanoseconds that the worker lately took for a unit of weight. */
+  /** Recent nanoseconds of the worker for a unit of weight; see `RING.PACE`. */
   get pace(): number {
     return this.#completions.pace;
   }
 
-  /** Answers that can be taken. */
+  /** The number of answers that can be taken. */
   get answered(): number {
     return this.#completions.available;
   }
@@ -63,7 +64,7 @@ export class WorkerLane {
     this.#submissions.push(tag, request);
   }
 
-  /** Takes an answer, which must be there; what its request failed with is in `failure` until the next call. */
+  /** Takes an answer, which must be there, and returns its request. `failure` refers to it until the next call. */
   takeAnswered(): RingRequest {
     this.#completions.take();
     const tag = this.#completions.tag;
@@ -74,23 +75,24 @@ export class WorkerLane {
     return request;
   }
 
+  /** The error of the request that was taken last; undefined if it succeeded. */
   get failure(): BlobstoreError | InvariantError | undefined {
     return this.#failure;
   }
 
-  /** Resolves when nothing is under way, of a lane that gets nothing more. */
+  /** Resolves when no request is under way. For lanes that get no more requests. */
   whenEmpty(): Promise<void> {
     if (this.inFlight === 0) return Promise.resolve();
     return new Promise<void>((resolve) => this.#emptyWaiters.push(resolve));
   }
 
-  /** Wakes who waits for that. */
+  /** Resolves the promises of `whenEmpty` if no request is under way. */
   tellIfEmpty(): void {
     if (this.inFlight > 0) return;
     for (const resolve of this.#emptyWaiters.splice(0)) resolve();
   }
 
-  /** Takes back all requests, of a worker that will not answer them. */
+  /** Takes back all requests of a worker that will not answer them. */
   takeAll(): RingRequest[] {
     const taken: RingRequest[] = [];
     for (let tag = 0; tag < this.#entries; tag++) {

@@ -1,16 +1,18 @@
-/** The workers of a client, and which of them gets a request. */
+/** The workers of a client, and the choice of the worker for a request. */
 
 import { availableParallelism } from 'node:os';
 import type { WorkerLane } from './worker-lane.js';
 
-/** A run of requests stays with one worker, so that others can sleep, until that has so much more work than another. */
+/**
+ * Requests go to the same worker, so that others can sleep, until it has this much more work than the least loaded one.
+ */
 const STICKY_WEIGHT = 4;
-/** A worker that takes less for a unit of weight does not wait for a medium: it only copies. */
+/** A worker that takes less than this for a unit of weight only copies memory, and does not wait for a medium. */
 const COPYING_NS_MAX = 8000;
 
 /**
- * Workers that only copy take processors from each other and from the client: more of them than there are other processors
- * make it all slower. Workers that wait for a medium do not.
+ * The most workers that are used if they only copy. They compete with each other and with the client for processors, so
+ * more workers than there are other processors make everything slower. Workers that wait for a medium do not compete.
  */
 const COPYING_MAX = Math.max(1, availableParallelism() - 1);
 
@@ -20,9 +22,9 @@ export type LaneState = Pick<WorkerLane, 'hasRoom' | 'load' | 'pace' | 'answered
 export class WorkerLanes<Lane extends LaneState = WorkerLane> {
   readonly #copyingMax: number;
   readonly #all: Lane[] = [];
-  /** Who got the last request. */
+  /** The worker that got the last request. */
   #last: Lane | undefined;
-  /** Whose turn it is to be looked at first. */
+  /** Counts calls of `reap`; decides which worker is first. */
   #turn = 0;
 
   constructor(copyingMax = COPYING_MAX) {
@@ -46,7 +48,7 @@ export class WorkerLanes<Lane extends LaneState = WorkerLane> {
     if (this.#last === lane) this.#last = undefined;
   }
 
-  /** The worker that is to get the next request; undefined when none has room. */
+  /** The worker for the next request; undefined when none has room. */
   pick(): Lane | undefined {
     const { length } = this.#all;
     const copyingMax = this.#copyingMax;
@@ -58,7 +60,7 @@ export class WorkerLanes<Lane extends LaneState = WorkerLane> {
     return best;
   }
 
-  /** Of the first `count` workers. */
+  /** The least loaded one of the first `count` workers that has room. */
   #leastLoaded(count: number): Lane | undefined {
     let best: Lane | undefined;
     for (let index = 0; index < count; index++) {
@@ -72,14 +74,17 @@ export class WorkerLanes<Lane extends LaneState = WorkerLane> {
     return this.#all.some((lane) => lane.answered > 0);
   }
 
-  /** How long the workers should take for what they have. */
+  /** The expected time until all workers have done their requests, in milliseconds. */
   get expectedMs(): number {
     let nanoseconds = 0;
     for (const { load, pace } of this.#all) nanoseconds = Math.max(nanoseconds, load * pace);
     return nanoseconds / 1e6;
   }
 
-  /** Has `reap` take at most `limit` answers of all lanes; each time begins with another one, so that none is left behind. */
+  /**
+   * Calls `reap` to take at most `limit` answers from all lanes. Begins with another lane each time, so that none
+   * starves.
+   */
   reap(limit: number, reap: (lane: Lane, limit: number) => number): number {
     const { length } = this.#all;
     let reaped = 0;
