@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { parentPort } from 'node:worker_threads';
 import { type AttachedBlob, type AttachedStore, attach, type StoreHandle } from '@blobyard/workers';
 import type { CallClient } from '../../../packages/workers/dist/mailbox/call-client.js';
+import { HEAD, Mailbox } from '../../../packages/workers/dist/mailbox/mailbox.js';
 import { hostOf } from '../../../packages/workers/dist/open/internal.js';
 import { Random } from '../random.js';
 import { Gate } from './gate.js';
@@ -25,6 +26,7 @@ export interface OpenedBlob {
   readonly slot: number;
 }
 
+const handles: StoreHandle[] = [];
 const stores: AttachedStore[] = [];
 const blobs: AttachedBlob[] = [];
 
@@ -109,6 +111,7 @@ function syncCodes(blob: number, id: bigint, store: number): string[] {
 const commands = {
   async attach(handle: StoreHandle): Promise<Attached> {
     const store = await attach(handle);
+    handles.push(handle);
     return { store: stores.push(store) - 1, row: hostOf(store).shared.threadId - 1 };
   },
   detach: (store = 0): Promise<void> => stores[store].detach(),
@@ -152,6 +155,13 @@ const commands = {
     };
     await blobs[inflated].inflate({ onProgress });
     return codes ?? [];
+  },
+  /** Stops the thread for good when it has taken it on itself to wake the metadata thread, and has not yet; sets the word then. */
+  stopWhileRinging: (word: Int32Array): never => {
+    const { words } = new Mailbox(handles[0].mailboxes, 0);
+    while (Atomics.compareExchange(words, HEAD.ASLEEP, 1, 0) !== 1);
+    Atomics.store(word, 0, 1);
+    for (;;) Atomics.wait(word, 0, 1);
   },
   /** Calls a method of the metadata thread in promise form. */
   call: (name: string, ...given: unknown[]): Promise<unknown> =>

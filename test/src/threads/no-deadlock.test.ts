@@ -1,7 +1,8 @@
 /** What a thread waits for never waits for that thread: slots of its mailbox, its operations inside blobs, progress that it follows. */
 
+import { SharedStore, STORE_END } from '@blobyard/core';
 import { expect, test } from 'vitest';
-import { CLUSTER, expectFilled, ThreadYard } from './actors.js';
+import { CLUSTER, expectFilled, ThreadYard, until } from './actors.js';
 
 const ALL_BUSY = Array.from({ length: 5 }, () => 'EBUSY');
 
@@ -41,3 +42,23 @@ test.each(['the same channel', 'another channel'])(
     await actor.do('closeSync', other.blob);
   },
 );
+
+test('the metadata thread wakes when a thread has died in the middle of ringing', async () => {
+  const yard = await ThreadYard.open();
+  const blob = await yard.store.create({ sizeBytes: CLUSTER });
+  const [dying, other] = [await yard.actor(), await yard.actor()];
+  const word = new Int32Array(new SharedArrayBuffer(4));
+  void dying.do('stopWhileRinging', word);
+  await until(() => Atomics.load(word, 0) === 1);
+  await dying.kill();
+  const { blob: its } = await other.do('open', blob.id); // nobody else rings for it
+  await other.do('close', its);
+});
+
+test('a store that was closed does not become one that has failed', async () => {
+  const yard = await ThreadYard.open();
+  const shared = new SharedStore(yard.handle.buffers, 0);
+  await yard.store.close();
+  shared.markFailed(); // by a thread that has found it open, and then its metadata thread gone
+  expect(shared.end).toBe(STORE_END.CLOSED);
+});
