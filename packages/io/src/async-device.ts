@@ -8,6 +8,7 @@ import type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from '@
 import { BlobstoreError } from '@blobyard/core';
 import { checkBlockDevice } from './block-device-check.js';
 import { checkChoice, checkObject, invalid } from './option-checks.js';
+import { WrappedDevice } from './wrapped-device.js';
 
 /** Options for `asyncDevice`. */
 export interface AsyncDeviceOptions {
@@ -77,57 +78,28 @@ class LaterQueue {
   }
 }
 
-class AsyncDevice implements BlockDevice {
+class AsyncDevice extends WrappedDevice implements BlockDevice {
   readonly synchronous = false;
-  readonly #inner: BlockDevice;
   readonly #queue: LaterQueue;
   #closing: Promise<void> | undefined;
 
   constructor(inner: BlockDevice, queue: LaterQueue) {
-    this.#inner = inner;
+    super(inner);
     this.#queue = queue;
   }
 
-  get blockLengthBytes(): number {
-    return this.#inner.blockLengthBytes;
-  }
-
-  get blockCount(): number {
-    return this.#inner.blockCount;
-  }
-
-  get canCopy(): boolean {
-    return this.#inner.canCopy;
-  }
-
-  get cacheOwner(): BlockDevice['cacheOwner'] {
-    return this.#inner.cacheOwner;
-  }
-
   openChannel(): DeviceChannel {
-    const inner = this.#inner.openChannel();
+    const inner = this.inner.openChannel();
     return new AsyncChannel(inner, this.#queue, () => this.#closing === undefined);
   }
 
-  isDegraded(): boolean {
-    return this.#inner.isDegraded?.() ?? false;
-  }
-
-  isZeroes(lba: number, blockCount: number): boolean {
-    return this.#inner.isZeroes?.(lba, blockCount) ?? false;
-  }
-
-  translateLba(lba: number): number | undefined {
-    return this.#inner.translateLba?.(lba);
-  }
-
   async refresh(): Promise<void> {
-    await this.#inner.refresh?.();
+    await this.inner.refresh?.();
   }
 
   /** Waits for the operations in flight, then closes the wrapped device. */
   close(): Promise<void> {
-    this.#closing ??= this.#queue.idle().then(() => this.#inner.close());
+    this.#closing ??= this.#queue.idle().then(() => this.inner.close());
     return this.#closing;
   }
 }

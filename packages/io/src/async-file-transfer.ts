@@ -6,12 +6,12 @@
 import { allocateAligned, areAligned, isAligned } from './aligned-buffer.js';
 import { mayRetry, stuckWriteError, transferError } from './file-errors.js';
 import {
-  afterFailedPunch,
   CALL_BYTES_MAX,
   DETOUR_BYTES,
   describe,
   endOfFile,
   isEndOfFile,
+  mayPunchAgain,
   restOfList,
   zeroBuffer,
 } from './file-transfer.js';
@@ -155,10 +155,7 @@ async function punchHole(file: OpenFile, length: number, position: number): Prom
       await file.fs.trim(file.fd, position, length);
       return true;
     } catch (cause) {
-      const next = afterFailedPunch(cause, attempt);
-      if (next === 'fail') throw transferError(cause, describe(file, 'hole', position));
-      if (next === 'never') file.punchesHoles = false;
-      if (next !== 'again') return false;
+      if (!mayPunchAgain(file, position, cause, attempt)) return false;
     }
   }
 }

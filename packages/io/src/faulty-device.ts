@@ -25,6 +25,7 @@ import {
 import { afterwards } from './maybe-promise.js';
 import { checkBoolean, checkObject } from './option-checks.js';
 import { gather } from './scatter-list.js';
+import { WrappedDevice } from './wrapped-device.js';
 
 /** A torn write keeps or loses a sector as a whole. */
 const SECTOR_BYTES = 512;
@@ -49,36 +50,19 @@ interface Operation {
 }
 
 /** A device for tests that injects faults into the operations of another one. */
-export class FaultyDevice implements BlockDevice {
-  readonly #inner: BlockDevice;
+export class FaultyDevice extends WrappedDevice implements BlockDevice {
   readonly #plan = new FaultPlan();
   readonly #isAsynchronous: boolean;
   #powerless: PowerlessWrites | undefined;
 
   constructor(inner: BlockDevice, options: FaultyDeviceOptions = {}) {
-    this.#inner = checkBlockDevice(inner);
+    super(checkBlockDevice(inner));
     const given = checkObject('options of a faulty device', options, ['asynchronous']);
     this.#isAsynchronous = checkBoolean('asynchronous', given.asynchronous, false);
   }
 
-  get blockLengthBytes(): number {
-    return this.#inner.blockLengthBytes;
-  }
-
-  get blockCount(): number {
-    return this.#inner.blockCount;
-  }
-
   get synchronous(): boolean {
-    return this.#inner.synchronous && !this.#isAsynchronous;
-  }
-
-  get canCopy(): boolean {
-    return this.#inner.canCopy;
-  }
-
-  get cacheOwner(): BlockDevice['cacheOwner'] {
-    return this.#inner.cacheOwner;
+    return this.inner.synchronous && !this.#isAsynchronous;
   }
 
   /** Operations so far, by kind, including failed ones. */
@@ -151,28 +135,16 @@ export class FaultyDevice implements BlockDevice {
 
   openChannel(): DeviceChannel {
     const perform = (operation: Operation) => this.#perform(operation, inner);
-    const inner = this.#inner.openChannel();
+    const inner = this.inner.openChannel();
     return new FaultyChannel(inner, this.blockLengthBytes, perform);
   }
 
-  isDegraded(): boolean {
-    return this.#inner.isDegraded?.() ?? false;
-  }
-
-  isZeroes(lba: number, blockCount: number): boolean {
-    return this.#inner.isZeroes?.(lba, blockCount) ?? false;
-  }
-
-  translateLba(lba: number): number | undefined {
-    return this.#inner.translateLba?.(lba);
-  }
-
   refresh(): MaybePromise<void> {
-    return this.#inner.refresh?.();
+    return this.inner.refresh?.();
   }
 
   close(): MaybePromise<void> {
-    return this.#inner.close();
+    return this.inner.close();
   }
 
   #perform(operation: Operation, inner: DeviceChannel): MaybePromise<void> {

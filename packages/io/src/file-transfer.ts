@@ -110,7 +110,7 @@ export function isEndOfFile(file: OpenFile, moved: number, asked: number): boole
  * What to do when a hole could not be punched: try 'again', 'write' zeroes for this range, write zeroes from now on and
  * 'never' punch again, or 'fail'. EINVAL concerns this range only: some systems punch only whole blocks.
  */
-export function afterFailedPunch(cause: unknown, attempt: number): 'again' | 'write' | 'never' | 'fail' {
+function afterFailedPunch(cause: unknown, attempt: number): 'again' | 'write' | 'never' | 'fail' {
   if (mayRetry(cause, attempt)) return 'again';
   if (isUnsupported(cause)) return 'never';
   return codeOf(cause) === 'EINVAL' ? 'write' : 'fail';
@@ -161,6 +161,17 @@ function once<T>(file: OpenFile, operation: string, position: number | undefined
   }
 }
 
+/**
+ * True when punching a hole may be tried again after it has failed, false when zeroes must be written instead. Notes when the file
+ * system punches no holes. Throws what the system reports otherwise.
+ */
+export function mayPunchAgain(file: OpenFile, position: number, cause: unknown, attempt: number): boolean {
+  const next = afterFailedPunch(cause, attempt);
+  if (next === 'fail') throw transferError(cause, describe(file, 'hole', position));
+  if (next === 'never') file.punchesHoles = false;
+  return next === 'again';
+}
+
 /** Returns false when zeroes must be written instead. */
 function punchHole(file: OpenFile, length: number, position: number): boolean {
   for (let attempt = 1; ; attempt++) {
@@ -168,10 +179,7 @@ function punchHole(file: OpenFile, length: number, position: number): boolean {
       file.fs.trimSync(file.fd, position, length);
       return true;
     } catch (cause) {
-      const next = afterFailedPunch(cause, attempt);
-      if (next === 'fail') throw transferError(cause, describe(file, 'hole', position));
-      if (next === 'never') file.punchesHoles = false;
-      if (next !== 'again') return false;
+      if (!mayPunchAgain(file, position, cause, attempt)) return false;
     }
   }
 }

@@ -269,17 +269,17 @@ class SparseChannel implements DeviceChannel {
     this.#onClose();
   }
 
-  #copy(target: number, source: number, blockCount: number): void {
-    checkOpen('copy', this.#isOpen);
-    checkCopy(target, source, blockCount, this.#device.blockCount);
-    const length = this.#device.blockLengthBytes;
-    this.#chunks.copy(target * length, source * length, blockCount * length);
-  }
-
   /** Checks a transfer, and returns its length in bytes. Throws EBADF, EIO or EINVAL. */
   #admit(operation: string, lba: number, blockCount: number): number {
     checkOpen(operation, this.#isOpen);
     checkRange(operation, lba, blockCount, this.#device.blockCount);
     return blockCount * this.#device.blockLengthBytes;
+  }
+
+  #copy(target: number, source: number, blockCount: number): void {
+    checkOpen('copy', this.#isOpen);
+    checkCopy(target, source, blockCount, this.#device.blockCount);
+    const length = this.#device.blockLengthBytes;
+    this.#chunks.copy(target * length, source * length, blockCount * length);
   }
 }

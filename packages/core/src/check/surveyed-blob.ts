@@ -41,10 +41,6 @@ export class SurveyedBlob {
     this.id = blobIdOfPage(page);
   }
 
-  get isThin(): boolean {
-    return (this.flags.invalid & INVALID_FLAG.THIN) !== 0n;
-  }
-
   get isExternalClone(): boolean {
     return (this.flags.invalid & INVALID_FLAG.EXTERNAL_SNAPSHOT) !== 0n;
   }
@@ -52,6 +48,10 @@ export class SurveyedBlob {
   /** True when it is read-only; also because of an unknown flag of a newer version. */
   get isReadOnly(): boolean {
     return this.flags.dataRo !== 0n;
+  }
+
+  get isThin(): boolean {
+    return (this.flags.invalid & INVALID_FLAG.THIN) !== 0n;
   }
 
   /** True when it has flags of a newer version: then it is unknown what else is correct. */
