@@ -273,8 +273,8 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
   open(blob: BlobAddress, options?: OpenBlobOptions): Promise<Blob>;
   /**
    * Same as `open`, but blocks the calling thread. The `…Sync` forms of a store fail with EBUSY if they would have to
-   * wait for another operation of this same thread. They fail with ENOTSUP on an asynchronous device, and in a store
-   * with `threads`.
+   * wait for another operation of this same thread. They fail with ENOTSUP in a store with `threads`, and in one without
+   * on an asynchronous device. On an attached thread they work on any device.
    */
   openSync(blob: BlobAddress, options?: OpenBlobOptions): Blob;
   /**
