@@ -15,10 +15,11 @@ export function runCommandOf(main: string, args: readonly string[]): Promise<Ran
   return runFile(fileURLToPath(new URL(`../dist/${main}`, import.meta.url)), args);
 }
 
-/** Runs a file by this Node.js. */
+/** Runs a file by this Node.js, without colours. */
 export function runFile(file: string, args: readonly string[]): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [file, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const env = { ...process.env, FORCE_COLOR: '0' };
+    const child = spawn(process.execPath, [file, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const ran: Ran = { code: null, stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {
       child[stream].setEncoding('utf8').on('data', (text: string) => {

@@ -10,7 +10,7 @@ import { manyTurns, until, watched } from './actors.js';
 import { poison } from './mortal-device.js';
 import { OPENING, UnopenableDevice } from './unopenable-device.js';
 
-const REFUSED = /no I\/O worker is left, and none could be started \(.*\); it is tried again/;
+const REFUSED = /no I\/O worker is left, and none could be started \(.*\); starting one is tried again/;
 const GONE = /the test wants the device to be gone/;
 
 interface Watched {
