@@ -18,7 +18,7 @@ export function runCommandOf(main: string, args: readonly string[]): Promise<Ran
 /** Runs a file by this Node.js, without colours. */
 export function runFile(file: string, args: readonly string[]): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const env = { ...process.env, FORCE_COLOR: '0' };
+    const env = { ...process.env, FORCE_COLOR: undefined, NO_COLOR: '1' };
     const child = spawn(process.execPath, [file, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     const ran: Ran = { code: null, stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {
