@@ -152,6 +152,21 @@ describe('making and opening', () => {
     await (await openStore({ device })).close();
   });
 
+  test('an abort by the callback for the last blob ends the opening, too', async () => {
+    const device = memory();
+    const made = await createStore({ device, clusterSizeBytes: CLUSTER });
+    for (const name of ['a', 'b']) await made.create({ name });
+    await made.close();
+    const controller = new AbortController();
+    const onBlob = ({ name }: { name?: string }) => {
+      if (name === 'b') controller.abort('enough');
+    };
+    await expectCode(openStore({ device, signal: controller.signal, onBlob }), 'ECANCELED');
+    const again = await openStore({ device });
+    expect((await again.blobs()).map(({ name }) => name)).toEqual(['a', 'b']);
+    await again.close();
+  });
+
   test('opening is ended between two blobs', async () => {
     const device = new FaultyDevice(memory(), { asynchronous: true });
     const made = await createStore({ device, clusterSizeBytes: CLUSTER });

@@ -8,7 +8,7 @@ import {
   type LoadOptions,
   run,
 } from '@blobyard/core';
-import { callUser } from '../api/failures.js';
+import { callUser, throwIfAborted } from '../api/failures.js';
 import type { FoundBlob } from '../api/store.js';
 import { NAME_XATTR } from '../checks/xattr-values.js';
 import { pauseUnlessAborted } from '../data/pause.js';
@@ -59,6 +59,7 @@ export async function openLocal(held: HeldDevice, options: OpenLocalOptions): Pr
       const sizeBytes = clusterCount * blobstore.geometry.clusterBytes;
       if (options.onBlob) callUser('onBlob', options.onBlob, { id, name, sizeBytes });
     }
+    throwIfAborted(options.signal); // no pause came after the abort
     return new LocalStore(new StoreContext(blobstore, catalogue), held, rowService, options);
   } catch (error) {
     await run(blobstore.abandon());

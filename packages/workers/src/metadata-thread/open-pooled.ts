@@ -2,7 +2,7 @@
 
 import type { BlockDevice, InitOptions, LoadOptions } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import { callUser } from '../api/failures.js';
+import { callUser, throwIfAborted } from '../api/failures.js';
 import type { FindExternalSnapshot, FoundBlob, Store } from '../api/store.js';
 import type { HeldDevice } from '../devices/open-device.js';
 import { specForThreads } from '../devices/shareable-device.js';
@@ -46,6 +46,7 @@ export async function openPooled(held: HeldDevice, options: OpenPooledOptions, p
     const opened = await metadata.follow({ signal }, (followed) => metadata.call('openStore', plan, followed));
     try {
       for (const blob of opened.found) if (onBlob) callUser('onBlob', onBlob, blob);
+      throwIfAborted(signal); // the abort may have reached the metadata worker too late
       const beginnings = { client: metadata, held, handle: opened.handle };
       return new StoreFace(await PoolParts.start(beginnings, options.threads, parts.startDataPlane));
     } catch (error) {
