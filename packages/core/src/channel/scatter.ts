@@ -23,7 +23,7 @@ export class ScatterCursor {
   }
 
   /**
-   * Returns views of the next `bytes` bytes. The operation has checked the lengths when it began; throws EINVAL if the
+   * Returns the next `bytes` bytes: whole buffers, and views of parts. The operation has checked the lengths when it began; throws EINVAL if the
    * buffers have become shorter since.
    */
   take(bytes: number): readonly Uint8Array[] {
@@ -34,7 +34,10 @@ export class ScatterCursor {
       const buffer = buffers[this.#index];
       const length = buffer === undefined ? -1 : Math.min(left, buffer.length - this.#offset);
       if (length < 0) throw bufferGone();
-      if (length > 0) taken.push(buffer.subarray(this.#offset, this.#offset + length));
+      if (length > 0) {
+        const isWhole = length === buffer.length && !canGrow(buffer);
+        taken.push(isWhole ? buffer : buffer.subarray(this.#offset, this.#offset + length));
+      }
       left -= length;
       this.#offset += length;
       if (this.#offset === buffer.length) {
@@ -44,6 +47,12 @@ export class ScatterCursor {
     }
     return taken;
   }
+}
+
+/** True if the length of the array may become larger later. A view of the bytes that were asked for does not grow. */
+function canGrow(buffer: Uint8Array): boolean {
+  const { growable, resizable } = buffer.buffer as { readonly growable?: boolean; readonly resizable?: boolean };
+  return growable === true || resizable === true;
 }
 
 /**

@@ -87,7 +87,13 @@ export function checkBytes(what: string, value: unknown): Uint8Array {
 export function checkBytesList(what: string, value: unknown): readonly Uint8Array[] {
   return reading(what, () => {
     if (!Array.isArray(value)) throw invalid(what, value, 'an array of Uint8Arrays');
-    return Array.from(value, (each, index) => checkBytes(`${what}[${index}]`, each));
+    const list: Uint8Array[] = [];
+    for (let index = 0; index < value.length; index++) {
+      const each: unknown = value[index];
+      // The name of an element is made only for its error.
+      list.push(isUint8Array(each) && each.byteLength > 0 ? each : checkBytes(`${what}[${index}]`, each));
+    }
+    return list;
   });
 }
 

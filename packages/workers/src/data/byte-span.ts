@@ -89,17 +89,22 @@ export class EdgedTransfer {
   #eachEdgePart(show: (edge: Uint8Array, part: Uint8Array) => void): void {
     const { length } = this.#span;
     if (totalBytes(this.#caller) !== length) throw bufferGone();
-    const parts = [
-      { edge: this.head, at: this.#headAt, from: 0, to: this.#headBytes },
-      { edge: this.tail, at: 0, from: length - this.#tailBytes, to: length },
-    ];
-    for (const { edge, at, from, to } of parts) {
-      if (edge === undefined) continue;
-      let next = at;
-      for (const part of sliceList(this.#caller, from, to)) {
-        show(edge.subarray(next, next + part.length), part);
-        next += part.length;
-      }
+    if (this.head) this.#eachPart(this.head, this.#headAt, 0, this.#headBytes, show);
+    if (this.tail) this.#eachPart(this.tail, 0, length - this.#tailBytes, length, show);
+  }
+
+  /** Calls `show` for the caller's bytes `from` to `to`, which are in the edge array from byte `at` on. */
+  #eachPart(
+    edge: Uint8Array,
+    at: number,
+    from: number,
+    to: number,
+    show: (edge: Uint8Array, part: Uint8Array) => void,
+  ): void {
+    let next = at;
+    for (const part of sliceList(this.#caller, from, to)) {
+      show(edge.subarray(next, next + part.length), part);
+      next += part.length;
     }
   }
 }
