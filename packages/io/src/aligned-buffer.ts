@@ -6,7 +6,7 @@
 
 import { types } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
-import { checkInteger } from './option-checks.js';
+import { checkInteger } from '@blobyard/core/internal/argument-checks';
 
 /** In direct I/O, addresses, positions and lengths must be multiples of this many bytes. */
 export const DIRECT_ALIGNMENT_BYTES = 512;

@@ -6,8 +6,8 @@
 
 import type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from '@blobyard/core';
 import { BlobstoreError } from '@blobyard/core';
+import { checkChoice, checkObject, invalid } from '@blobyard/core/internal/argument-checks';
 import { checkBlockDevice } from './block-device-check.js';
-import { checkChoice, checkObject, invalid } from './option-checks.js';
 import { WrappedDevice } from './wrapped-device.js';
 
 /** Options for `asyncDevice`. */

@@ -1,7 +1,7 @@
 /** Checks whether a value is a device. */
 
 import type { BlockDevice } from '@blobyard/core';
-import { invalid } from './option-checks.js';
+import { invalid } from '@blobyard/core/internal/argument-checks';
 
 /** True for an object with the properties and methods that a device must have. */
 export function isBlockDevice(value: unknown): value is BlockDevice {

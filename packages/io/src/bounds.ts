@@ -5,7 +5,7 @@
 
 import { types } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
-import { describeValue } from './describe-value.js';
+import { describeValue } from '@blobyard/core/internal/describe-value';
 
 const { isUint8Array } = types;
 

@@ -8,7 +8,7 @@
  */
 
 import { BlobstoreError } from '@blobyard/core';
-import { checkInteger } from './option-checks.js';
+import { checkInteger } from '@blobyard/core/internal/argument-checks';
 
 /** A shared `WebAssembly.Memory`: its buffer is a SharedArrayBuffer, and it can be posted to other threads. */
 export interface SharedWasmMemory {

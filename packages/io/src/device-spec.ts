@@ -6,11 +6,11 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { BlobstoreError, type BlockDevice, type MaybePromise, toBlobstoreError } from '@blobyard/core';
+import { checkAnyObject, checkObject, checkText, invalid } from '@blobyard/core/internal/argument-checks';
+import { describeValue } from '@blobyard/core/internal/describe-value';
 import { checkBlockDevice, isBlockDevice } from './block-device-check.js';
-import { describeValue } from './describe-value.js';
 import { FileDevice, type FileDeviceOptions } from './file-device.js';
 import { MemoryDevice, type MemoryDeviceOptions, type SharedMemoryDeviceOptions } from './memory-device.js';
-import { checkAnyObject, checkObject, checkText, invalid } from './option-checks.js';
 import { SparseMemoryDevice, type SparseMemoryDeviceOptions } from './sparse-memory-device.js';
 
 /** A device in shared memory: a new one, or with `memory` an existing one. */

@@ -1,7 +1,7 @@
 /** The faults and gates that a test has planned for a faulty device, and the counters that decide when they apply. */
 
 import { BlobstoreError, type ErrorCode } from '@blobyard/core';
-import { describeValue } from './describe-value.js';
+import { describeValue } from '@blobyard/core/internal/describe-value';
 
 /** The kinds of operation. `readv` counts as a read, `writev` as a write. */
 export const OPERATION_KINDS = ['read', 'write', 'writeZeroes', 'unmap', 'flush', 'copy'] as const;

@@ -13,6 +13,7 @@ import {
   type MaybePromise,
   type RequestOptions,
 } from '@blobyard/core';
+import { checkBoolean, checkObject } from '@blobyard/core/internal/argument-checks';
 import { checkBlockDevice } from './block-device-check.js';
 import {
   type Fault,
@@ -23,7 +24,6 @@ import {
   type PowerlessWrites,
 } from './fault-plan.js';
 import { afterwards } from './maybe-promise.js';
-import { checkBoolean, checkObject } from './option-checks.js';
 import { gather } from './scatter-list.js';
 import { WrappedDevice } from './wrapped-device.js';
 

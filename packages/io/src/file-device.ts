@@ -12,14 +12,6 @@
 import { constants } from 'node:fs';
 import path from 'node:path';
 import { BlobstoreError, type DeviceChannel } from '@blobyard/core';
-import { checkOpen } from './bounds.js';
-import { bootId } from './cache-owner.js';
-import { AsyncFileChannel, SyncFileChannel } from './file-channel.js';
-import { codeOf, openError, withoutPath } from './file-errors.js';
-import { identityOf, openSameFile, type SameFile } from './file-identity.js';
-import { type FileSystem, nodeFileSystem } from './file-system.js';
-import { hasBlock } from './medium-size.js';
-import { OpenFile } from './open-file.js';
 import {
   checkAnyObject,
   checkBoolean,
@@ -29,7 +21,15 @@ import {
   checkObject,
   checkText,
   invalid,
-} from './option-checks.js';
+} from '@blobyard/core/internal/argument-checks';
+import { checkOpen } from './bounds.js';
+import { bootId } from './cache-owner.js';
+import { AsyncFileChannel, SyncFileChannel } from './file-channel.js';
+import { codeOf, openError, withoutPath } from './file-errors.js';
+import { identityOf, openSameFile, type SameFile } from './file-identity.js';
+import { type FileSystem, nodeFileSystem } from './file-system.js';
+import { hasBlock } from './medium-size.js';
+import { OpenFile } from './open-file.js';
 import type { ResizableDevice } from './resizable-device.js';
 
 /** Options for opening or creating a file as a device. */

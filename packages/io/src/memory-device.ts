@@ -13,6 +13,14 @@
 
 import { types } from 'node:util';
 import { BlobstoreError, type BlockDevice, type DeviceChannel } from '@blobyard/core';
+import {
+  checkAnyObject,
+  checkBoolean,
+  checkBytes,
+  checkInteger,
+  checkMultiple,
+  invalid,
+} from '@blobyard/core/internal/argument-checks';
 import { checkBuffer, checkCopy, checkList, checkOpen, checkRange } from './bounds.js';
 import {
   type BulkMemory,
@@ -24,7 +32,6 @@ import {
 } from './bulk-memory.js';
 import { copyBytes } from './copy-bytes.js';
 import { MemoryArena, NO_PAGES } from './memory-arena.js';
-import { checkAnyObject, checkBoolean, checkImage, checkInteger, checkMultiple, invalid } from './option-checks.js';
 import type { ResizableDevice } from './resizable-device.js';
 
 /** Options for a new memory device. */
@@ -120,7 +127,7 @@ export class MemoryDevice implements ResizableDevice {
 
   /** Creates a device with a copy of `image`, which must be whole blocks. Throws as `create`. */
   static fromBytes(image: Uint8Array, options: Omit<MemoryDeviceOptions, 'sizeBytes'> = {}): MemoryDevice {
-    checkImage(image);
+    checkBytes('the image', image);
     const device = MemoryDevice.create({ ...checkAnyObject('a memory device', options), sizeBytes: image.byteLength });
     device.bytes().set(image);
     return device;

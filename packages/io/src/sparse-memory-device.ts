@@ -4,9 +4,16 @@
  */
 
 import type { DeviceChannel } from '@blobyard/core';
+import {
+  checkAnyObject,
+  checkBoolean,
+  checkBytes,
+  checkInteger,
+  checkMultiple,
+  invalid,
+} from '@blobyard/core/internal/argument-checks';
 import { checkBuffer, checkCopy, checkList, checkOpen, checkRange } from './bounds.js';
 import { copyBytes } from './copy-bytes.js';
-import { checkAnyObject, checkBoolean, checkImage, checkInteger, checkMultiple, invalid } from './option-checks.js';
 import type { ResizableDevice } from './resizable-device.js';
 
 /** Options for a sparse memory device. */
@@ -49,7 +56,7 @@ export class SparseMemoryDevice implements ResizableDevice {
 
   /** Creates a device with a copy of `image`, which must be whole blocks. Throws EINVAL for invalid options. */
   static fromBytes(image: Uint8Array, options: Omit<SparseMemoryDeviceOptions, 'sizeBytes'> = {}): SparseMemoryDevice {
-    checkImage(image);
+    checkBytes('the image', image);
     const given = checkAnyObject('a sparse memory device', options);
     const device = new SparseMemoryDevice({ ...given, sizeBytes: image.byteLength });
     device.#chunks.write(0, image, 0, image.byteLength);

@@ -28,11 +28,11 @@
 import fs, { constants } from 'node:fs';
 import os from 'node:os';
 import { BlobstoreError } from '@blobyard/core';
+import { checkText } from '@blobyard/core/internal/argument-checks';
 import { codeOf, openError, withoutPath } from './file-errors.js';
 import { identityOf } from './file-identity.js';
 import { fileLocks, hasByteLocks } from './file-system.js';
 import { deviceNumbers } from './medium-size.js';
-import { checkText } from './option-checks.js';
 import { chooseShareWindow, SHARES_FROM, windowRange } from './store-share.js';
 
 /** The process that holds the lock of a store. */

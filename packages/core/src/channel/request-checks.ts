@@ -1,10 +1,11 @@
 /** Checks the arguments of requests. */
 
 import { BLOB, BLOB_FLAG } from '../shared/layout.js';
+import { isBytes } from '../units/argument-checks.js';
 import { BlobstoreError } from '../units/error.js';
 import type { BlobRef, ChannelHost } from './host.js';
 import { OP, type Op, type Payload, pastTheEnd, readOnly, requireSameBlob } from './operation.js';
-import { isBytes, requireScatterLength, type ScatterList } from './scatter.js';
+import { requireScatterLength, type ScatterList } from './scatter.js';
 
 /** True for an object, which may be a blob reference. */
 export function isRef(blob: unknown): blob is BlobRef {

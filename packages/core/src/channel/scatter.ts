@@ -1,6 +1,7 @@
 /** Scatter lists, and splitting them at cluster boundaries. */
 
 import type { RequestOptions } from '../device/block-device.js';
+import { isBytes } from '../units/argument-checks.js';
 import { assert, BlobstoreError } from '../units/error.js';
 
 /** Buffers that are filled or written one after another, and the options for the device. */
@@ -53,20 +54,6 @@ export class ScatterCursor {
 function canGrow(buffer: Uint8Array): boolean {
   const { growable, resizable } = buffer.buffer as { readonly growable?: boolean; readonly resizable?: boolean };
   return growable === true || resizable === true;
-}
-
-/**
- * The getter of a typed array's type name. To call it directly allocates nothing, and it returns undefined for any
- * other value.
- */
-const { get: nameOfArray } = Object.getOwnPropertyDescriptor(
-  Object.getPrototypeOf(Uint8Array.prototype),
-  Symbol.toStringTag,
-) as { get: () => string | undefined };
-
-/** True only for a real `Uint8Array`, of any realm, not for an object of the same shape. */
-export function isBytes(value: unknown): value is Uint8Array {
-  return nameOfArray.call(value) === 'Uint8Array';
 }
 
 /**

@@ -35,22 +35,21 @@ import { growStore, loadStore } from '../store/load.js';
 import type { InitOptions, LoadOptions } from '../store/options.js';
 import { abandonStore, destroyStore, unloadStore } from '../store/unload.js';
 import { auditStore, verifyStore } from '../store/verify.js';
+import { checkBytes, checkFunction } from '../units/argument-checks.js';
 import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, INVALID_BLOB_ID, PAGE_BYTES } from '../units/units.js';
+import { type CreateOptions, checkCreateOptions } from './create-options.js';
 import {
   checkBlob,
-  checkBytes,
   checkChannel,
   checkClearMethod,
   checkCount,
   checkDevice,
   checkId,
   checkName,
-  checkObject,
-  unusable,
-} from './argument-checks.js';
-import { type CreateOptions, checkCreateOptions } from './create-options.js';
+  checkOptions,
+} from './engine-checks.js';
 import { InlinePort, inlineHost } from './inline-port.js';
 import { type Xattrs, xattrList } from './xattrs.js';
 
@@ -67,7 +66,7 @@ export class Blobstore {
    * region does not fit
    */
   static *init(device: BlockDevice, options: InitOptions = {}): Steps<Blobstore> {
-    return new Blobstore(yield* initStore(checkDevice(device), checkObject('options', options)));
+    return new Blobstore(yield* initStore(checkDevice(device), checkOptions('options', options)));
   }
 
   /**
@@ -76,7 +75,7 @@ export class Blobstore {
    * store of a newer SPDK; EINVAL invalid options or block length; EIO of the device
    */
   static *load(device: BlockDevice, options: LoadOptions = {}): Steps<Blobstore> {
-    return new Blobstore(yield* loadStore(checkDevice(device), checkObject('options', options)));
+    return new Blobstore(yield* loadStore(checkDevice(device), checkOptions('options', options)));
   }
 
   /**
@@ -84,7 +83,7 @@ export class Blobstore {
    * was not cleanly unloaded.
    */
   static *grow(device: BlockDevice, options: LoadOptions = {}): Steps<Blobstore> {
-    return new Blobstore(yield* growStore(checkDevice(device), checkObject('options', options)));
+    return new Blobstore(yield* growStore(checkDevice(device), checkOptions('options', options)));
   }
 
   /** The structures that the store's threads share. */
@@ -265,7 +264,7 @@ export class Blobstore {
    * without `openExternalSnapshot`, ENOMEM too many open blobs
    */
   openBlob(id: BlobId, options: OpenBlobOptions = {}): Steps<Blob> {
-    const given = checkObject<OpenBlobOptions>('options of opening a blob', options);
+    const given = checkOptions<OpenBlobOptions>('options of opening a blob', options);
     checkClearMethod(given.clearMethod);
     return openBlob(this.#state, checkId(id), given);
   }
@@ -342,7 +341,7 @@ export class Blobstore {
    * Clusters that were copied until then stay.
    */
   inflateBlob(channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
-    return inflateBlob(this.#state, checkChannel(channel), checkId(id), checkObject('options of inflating', watched));
+    return inflateBlob(this.#state, checkChannel(channel), checkId(id), checkOptions('options of inflating', watched));
   }
 
   /**
@@ -351,7 +350,12 @@ export class Blobstore {
    * @throws EINVAL the blob has no parent, ENOENT its parent is an external clone, otherwise as `inflateBlob`
    */
   decoupleBlob(channel: Channel, id: BlobId, watched?: Watched): Steps<void> {
-    return decoupleBlob(this.#state, checkChannel(channel), checkId(id), checkObject('options of decoupling', watched));
+    return decoupleBlob(
+      this.#state,
+      checkChannel(channel),
+      checkId(id),
+      checkOptions('options of decoupling', watched),
+    );
   }
 
   /**
@@ -361,7 +365,7 @@ export class Blobstore {
    * another operation is running on the blob, ECANCELED aborted
    */
   shallowCopyBlob(id: BlobId, target: BlockDevice, watched?: Watched): Steps<number> {
-    return shallowCopyBlob(this.#state, checkId(id), checkDevice(target), checkObject('options of copying', watched));
+    return shallowCopyBlob(this.#state, checkId(id), checkDevice(target), checkOptions('options of copying', watched));
   }
 
   /**
@@ -471,8 +475,7 @@ export class Blobstore {
    * skipped.
    */
   *iterate(visit: (blob: Blob) => void): Steps<void> {
-    if (typeof visit !== 'function') throw unusable('visit', 'a function');
-    yield* visitBlobs(this.#state, visit);
+    yield* visitBlobs(this.#state, checkFunction('visit', visit));
   }
 
   /** For tests: throws `InvariantError` when the records in memory of pages and clusters are inconsistent. */

@@ -1,5 +1,6 @@
 import type { CreateBlobOptions } from '../metadata/create.js';
-import { checkBytes, checkClearMethod, checkCount, checkObject } from './argument-checks.js';
+import { checkBytes } from '../units/argument-checks.js';
+import { checkClearMethod, checkCount, checkOptions } from './engine-checks.js';
 import { type Xattrs, xattrList } from './xattrs.js';
 
 /** `CreateBlobOptions` with xattrs by name. */
@@ -9,7 +10,7 @@ export interface CreateOptions extends Omit<CreateBlobOptions, 'xattrs'> {
 
 /** Returns a checked copy of a new blob's options. EINVAL unless they are valid. */
 export function checkCreateOptions(options: CreateOptions): CreateBlobOptions {
-  const given = checkObject<CreateOptions>('options of a blob', options);
+  const given = checkOptions<CreateOptions>('options of a blob', options);
   checkCount('the number of clusters', given.clusterCount ?? 0);
   checkClearMethod(given.clearMethod);
   if (given.externalSnapshotId !== undefined) checkBytes('the id of an external snapshot', given.externalSnapshotId);

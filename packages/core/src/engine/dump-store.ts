@@ -3,7 +3,8 @@
 import type { BlockDevice } from '../device/block-device.js';
 import type { Steps } from '../steps/steps.js';
 import { bytesToText, dump, type PrintText, type PrintXattr } from '../store/dump.js';
-import { checkDevice, unusable } from './argument-checks.js';
+import { checkFunction } from '../units/argument-checks.js';
+import { checkDevice } from './engine-checks.js';
 
 /**
  * Dumps the metadata of an unloaded store as text, one character per byte. By default, types, names and values are
@@ -20,8 +21,8 @@ export function* dumpStore(
   printText: PrintText = (text) => text,
 ): Steps<void> {
   checkDevice(device);
-  if (typeof write !== 'function') throw unusable('write', 'a function');
-  if (typeof printXattr !== 'function') throw unusable('printXattr', 'a function');
-  if (typeof printText !== 'function') throw unusable('printText', 'a function');
+  checkFunction('write', write);
+  checkFunction('printXattr', printXattr);
+  checkFunction('printText', printText);
   yield* dump(device, write, { printXattr, printText });
 }

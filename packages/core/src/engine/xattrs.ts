@@ -2,7 +2,8 @@
 
 import { nameToBytes } from '../blob/xattr-list.js';
 import type { Xattr } from '../format/xattr.js';
-import { checkBytes, checkObject } from './argument-checks.js';
+import { checkBytes } from '../units/argument-checks.js';
+import { checkOptions } from './engine-checks.js';
 
 export type Xattrs = Readonly<Record<string, Uint8Array>>;
 
@@ -19,7 +20,7 @@ export function xattrList(xattrs: Xattrs | undefined): Xattr[] {
 
 function checkXattrs(xattrs: unknown): Xattrs {
   if (xattrs === undefined) return {};
-  const copy = { ...checkObject('xattrs', xattrs) };
+  const copy = { ...checkOptions('xattrs', xattrs) };
   for (const value of Object.values(copy)) checkBytes('the value of an xattr', value);
   return copy as Xattrs;
 }

@@ -1,34 +1,27 @@
 /**
- * Checks of arguments that users pass. Each failure is EINVAL; the message says what was given and what is expected.
- * The checks that devices need too are in the package io.
+ * Checks of arguments that users pass to the promise API, beside those that all packages share, in core. Each failure
+ * is EINVAL; the message says what was given and what is expected.
  */
 
-import { types } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
-import { checkInteger, invalid, isDetached } from '@blobyard/io/internal/option-checks';
+import { checkBytes, checkFunction, checkInteger, invalid, isBytes } from '@blobyard/core/internal/argument-checks';
 
 export {
   checkBoolean as checkBooleanOr,
+  checkBytes,
   checkChoice as checkChoiceOr,
+  checkFunction,
   checkInteger,
   invalid,
-} from '@blobyard/io/internal/option-checks';
-
-const { isUint8Array } = types;
+} from '@blobyard/core/internal/argument-checks';
 
 /** `checkInteger` with a default. */
 export function checkIntegerOr(what: string, value: unknown, fallback: number, least: number, most: number): number {
   return value === undefined ? fallback : checkInteger(what, value, least, most);
 }
 
-export function checkFunction<T>(what: string, value: T): T {
-  if (typeof value === 'function') return value;
-  throw invalid(what, value, 'a function');
-}
-
 export function checkFunctionOr<T>(what: string, value: T | undefined): T | undefined {
-  if (value === undefined || typeof value === 'function') return value;
-  throw invalid(what, value, 'a function');
+  return value === undefined ? value : checkFunction(what, value);
 }
 
 export function checkSignalOr(value: AbortSignal | undefined): AbortSignal | undefined {
@@ -72,18 +65,6 @@ export function checkOptions<T extends object>(what: string, value: T | undefine
   });
 }
 
-/** Returns the array, if it is a `Uint8Array` whose memory has not been transferred. */
-export function checkBytes(what: string, value: unknown): Uint8Array {
-  if (!isUint8Array(value)) throw invalid(what, value, 'a Uint8Array (a Buffer is one)');
-  if (value.byteLength === 0 && isDetached(value)) {
-    throw new BlobstoreError(
-      'EINVAL',
-      `the memory of ${what} was transferred elsewhere, or made smaller; pass an array that still has its memory`,
-    );
-  }
-  return value;
-}
-
 export function checkBytesList(what: string, value: unknown): readonly Uint8Array[] {
   return reading(what, () => {
     if (!Array.isArray(value)) throw invalid(what, value, 'an array of Uint8Arrays');
@@ -91,7 +72,7 @@ export function checkBytesList(what: string, value: unknown): readonly Uint8Arra
     for (let index = 0; index < value.length; index++) {
       const each: unknown = value[index];
       // The name of an element is made only for its error.
-      list.push(isUint8Array(each) && each.byteLength > 0 ? each : checkBytes(`${what}[${index}]`, each));
+      list.push(isBytes(each) && each.byteLength > 0 ? each : checkBytes(`${what}[${index}]`, each));
     }
     return list;
   });

@@ -1,13 +1,21 @@
-/** Checks of users' options. Each failure is EINVAL, and says what was given and what is allowed. */
+/**
+ * Checks of what users pass, for all packages. Each failure is EINVAL; the message says what was given and what is
+ * allowed.
+ */
 
-import { types } from 'node:util';
-import { BlobstoreError } from '@blobyard/core';
 import { describeValue } from './describe-value.js';
+import { BlobstoreError } from './error.js';
 
 /** Returns the value if it is a whole number from `least` to `most`, both included. */
 export function checkInteger(name: string, value: unknown, least: number, most: number): number {
   if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least && value <= most) return value;
   throw invalid(name, value, `a whole number from ${least} to ${most}`);
+}
+
+/** Returns the value if it is a function. */
+export function checkFunction<T>(name: string, value: T): T {
+  if (typeof value === 'function') return value;
+  throw invalid(name, value, 'a function');
 }
 
 /** Returns the value if it is a multiple of `unit` from 0 to `most`. */
@@ -59,7 +67,7 @@ export function checkAnyObject(name: string, value: unknown, wanted = 'an object
 }
 
 /** True for an array whose buffer is detached, or has become too small for it. Such an array has length 0. */
-export function isDetached(array: Uint8Array): boolean {
+function isDetached(array: Uint8Array): boolean {
   try {
     array.at(0);
     return false;
@@ -68,12 +76,31 @@ export function isDetached(array: Uint8Array): boolean {
   }
 }
 
-/** Throws EINVAL unless the image is a Uint8Array that is not detached. */
-export function checkImage(image: unknown): void {
-  if (!types.isUint8Array(image) || isDetached(image)) throw invalid('the image', image, 'a Uint8Array');
+/**
+ * The getter of a typed array's type name. To call it directly allocates nothing, and it returns undefined for any
+ * other value.
+ */
+const { get: nameOfArray } = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+) as { get: () => string | undefined };
+
+/** True only for a real `Uint8Array`, of any realm, not for an object of the same shape. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return nameOfArray.call(value) === 'Uint8Array';
 }
 
-/** The error for an invalid option. */
+/** Returns the value if it is a `Uint8Array` that still has its memory. */
+export function checkBytes(name: string, value: unknown): Uint8Array {
+  if (!isBytes(value)) throw invalid(name, value, 'a Uint8Array (a Buffer is one)');
+  if (value.byteLength > 0 || !isDetached(value)) return value;
+  throw new BlobstoreError(
+    'EINVAL',
+    `the memory of ${name} was transferred elsewhere, or made smaller; pass an array that still has its memory`,
+  );
+}
+
+/** The error for an invalid value. */
 export function invalid(name: string, value: unknown, wanted: string): BlobstoreError {
   return new BlobstoreError('EINVAL', `${name} is ${describeValue(value)}; it must be ${wanted}`);
 }
