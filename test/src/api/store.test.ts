@@ -1,10 +1,12 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { createStore as createInline, MemoryDevice, openStore as openInline, SparseMemoryDevice } from 'blobyard';
 import { FaultyDevice } from 'blobyard/devices';
 import { run } from 'blobyard/engine';
+import type { LowSpace } from 'blobyard/types';
 import { describe, expect, test } from 'vitest';
 import {
   bytes,
@@ -326,6 +328,19 @@ describe('an open store', () => {
     channel.writeSync(blob.engine, bytes(512), 3, 1);
     expectSame(await blob.read(3 * 512, 512), bytes(512));
     expect(blobstore.geometry.ioUnitBytes).toBe(512);
+  });
+
+  test('tells its events to the thread that opened it, and others that they get none', async () => {
+    const store = await testStore();
+    if (isAttached) {
+      await expectCode(() => store.on('low-space', () => undefined), 'ENOTSUP', /the thread that opened the store/);
+      await expectCode(once(store, 'low-space'), 'ENOTSUP');
+      return;
+    }
+    const { freeBytes } = await store.stats();
+    const told = once(store, 'low-space') as Promise<[LowSpace]>;
+    await store.create({ sizeBytes: Math.floor((freeBytes * 0.97) / CLUSTER) * CLUSTER });
+    expect((await told)[0].freeBytes).toBeLessThan(0.05 * freeBytes);
   });
 
   test('two stores know nothing of each other', async () => {

@@ -247,7 +247,7 @@ export interface Engine {
  * device fails.
  *
  * A store is an `EventEmitter` of Node.js: use `store.on`, or `events.once(store, 'low-space')`. To listen for an
- * unknown event is EINVAL.
+ * unknown event is EINVAL; to listen on an attached thread, which gets no events, is ENOTSUP.
  */
 export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
   readonly isClosed: boolean;

@@ -18,12 +18,12 @@ type AnyListener = (...given: never[]) => unknown;
 
 /** An emitter that accepts only known events, and listeners that are functions (EINVAL). */
 export class StoreEmitter extends EventEmitter<StoreEvents> {
-  readonly #requireOpen: () => void;
+  readonly #requireEvents: () => void;
 
-  /** @param requireOpen - throws once no more events are emitted */
-  constructor(requireOpen: () => void) {
+  /** @param requireEvents - throws if this thread gets no events, or no more */
+  constructor(requireEvents: () => void) {
     super();
-    this.#requireOpen = requireOpen;
+    this.#requireEvents = requireEvents;
   }
 
   override on(name: never, listener: AnyListener): this {
@@ -63,7 +63,7 @@ export class StoreEmitter extends EventEmitter<StoreEvents> {
   #check(name: unknown, listener: unknown): void {
     checkName(name);
     checkFunction('the listener', listener);
-    this.#requireOpen();
+    this.#requireEvents();
   }
 }
 

@@ -37,7 +37,7 @@ export class StoreFace extends StoreEmitter implements Store {
 
   /** @param parts - owned by the store from now on, and ended with it */
   constructor(parts: StoreParts) {
-    super(() => this.#inFlight.requireOpen());
+    super(() => this.requireEvents());
     this.parts = parts;
     this.damaged = parts.damaged;
     this.#blobs = new BlobContext(parts);
@@ -63,6 +63,11 @@ export class StoreFace extends StoreEmitter implements Store {
     if (engine !== undefined) return engine.store();
     this.#inFlight.requireOpen();
     throw noEngine('store');
+  }
+
+  /** Throws if this thread gets no events of the store, or no more. */
+  protected requireEvents(): void {
+    this.#inFlight.requireOpen();
   }
 
   /** Counts of what is under way on this thread; each is 0 when nothing is. For tests. */
