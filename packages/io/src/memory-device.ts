@@ -11,6 +11,7 @@
  *     …         the bytes of the device, up to its capacity; beyond its size they are zero
  */
 
+import { randomFillSync } from 'node:crypto';
 import { types } from 'node:util';
 import { BlobstoreError, type BlockDevice, type DeviceChannel } from '@blobyard/core';
 import {
@@ -68,8 +69,10 @@ const HEADER = {
   ARENA_PAGES: 5,
   ARENA_OFFSET_BYTES: 6,
   CAN_COPY: 7,
+  /** A random number of 64 bits, in two words: threads that share the memory have different objects for it. */
+  IDENTITY: 8,
 } as const;
-const HEADER_WORDS = 8;
+const HEADER_WORDS = 10;
 const MAGIC = 0x626d_6431;
 
 const PAGE_BYTES = 4096;
@@ -121,6 +124,7 @@ export class MemoryDevice implements ResizableDevice {
     header[HEADER.ARENA_PAGES] = layout.arenaPages;
     header[HEADER.ARENA_OFFSET_BYTES] = layout.arenaOffset;
     header[HEADER.CAN_COPY] = layout.canCopy ? 1 : 0;
+    randomFillSync(header, HEADER.IDENTITY, 2);
     header[HEADER.MAGIC] = MAGIC;
     return new MemoryDevice({ memory });
   }
@@ -135,6 +139,12 @@ export class MemoryDevice implements ResizableDevice {
 
   get blockCount(): number {
     return Atomics.load(this.#header, HEADER.BLOCK_COUNT) >>> 0;
+  }
+
+  /** Identifies the memory: two devices with the same identity share it, on whatever threads. */
+  get identity(): string {
+    const [low, high] = this.#header.subarray(HEADER.IDENTITY, HEADER.IDENTITY + 2);
+    return `memory ${low},${high}`;
   }
 
   /** The spec by which other threads open the device. */

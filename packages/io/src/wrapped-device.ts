@@ -3,7 +3,8 @@
 import type { BlockDevice } from '@blobyard/core';
 
 export abstract class WrappedDevice {
-  protected readonly inner: BlockDevice;
+  /** The wrapped device. */
+  readonly inner: BlockDevice;
 
   constructor(inner: BlockDevice) {
     this.inner = inner;

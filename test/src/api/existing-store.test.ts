@@ -2,15 +2,23 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type CreateStoreOptions, type DeviceSpec, MemoryDevice } from 'blobyard';
-import type { BlockDevice } from 'blobyard/devices';
-import { describe, expect, test } from 'vitest';
+import {
+  type CreateStoreOptions,
+  type DeviceSpec,
+  type ErrorCode,
+  FileDevice,
+  MemoryDevice,
+  type Store,
+} from 'blobyard';
+import { type BlockDevice, FaultyDevice } from 'blobyard/devices';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import {
   bytes,
   CLUSTER,
   createStore,
   expectCode,
   expectSame,
+  isPooled,
   KiB,
   leave,
   MiB,
@@ -149,4 +157,29 @@ describe('copyTo', () => {
     await target.openChannel().read(head, 0, 0, 8);
     expectSame(head, bytes(CLUSTER).subarray(0, 4 * KiB));
   });
+
+  test('never overwrites the store of the blob, by whatever device it is reached', async () => {
+    const file = path.join(await temporaryFolder(), 'yard.img');
+    const device = { kind: 'file', path: file, create: true, sizeBytes: 4 * MiB } as const;
+    await using onFile = await createStore({ device, clusterSizeBytes: CLUSTER });
+    const sameFile = FileDevice.open({ path: file });
+    onTestFinished(() => sameFile.close());
+    await expectRefused(onFile, sameFile, isPooled ? 'EBUSY' : 'EINVAL'); // a thread that opens a file locks it first
+
+    const device2 = MemoryDevice.create({ sizeBytes: 4 * MiB, arenaBytes: 64 * KiB });
+    await using inMemory = await createStore({ device: device2, clusterSizeBytes: CLUSTER });
+    await expectRefused(inMemory, device2);
+    await expectRefused(inMemory, new MemoryDevice({ memory: device2.memory }));
+    await expectRefused(inMemory, device2.spec);
+    if (!isPooled) await expectRefused(inMemory, new FaultyDevice(device2));
+  });
 });
+
+/** A copy is refused, and the store goes on. */
+async function expectRefused(store: Store, target: Device, code: ErrorCode = 'EINVAL'): Promise<void> {
+  await using blob = await store.create({ sizeBytes: CLUSTER });
+  await blob.write(bytes(CLUSTER), 0);
+  await using snapshot = await blob.snapshot();
+  await expectCode(snapshot.copyTo(target, { overwrite: true }), code, code === 'EINVAL' ? /over its own store/ : /./);
+  expectSame(await blob.read(0, CLUSTER), bytes(CLUSTER));
+}

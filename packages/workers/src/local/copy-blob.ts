@@ -2,6 +2,7 @@
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import { isSameMedium } from '@blobyard/io/internal/same-medium';
 import { PAUSE, type PacedCopyOptions } from '../checks/long-work.js';
 import { requireNoStore } from '../devices/existing-store.js';
 import { checkDevice, holdDevice } from '../devices/open-device.js';
@@ -20,7 +21,7 @@ export async function copyBlob(
 ): Promise<number> {
   const held = await holdDevice(checkDevice('device', target), true);
   try {
-    if (held.device === context.device) {
+    if (isSameMedium(held.device, context.device)) {
       throw new BlobstoreError('EINVAL', `blob ${id} cannot be copied over its own store: name another device`);
     }
     if (!options.overwrite) await requireNoStore(held.device, `blob ${id} is not copied`);
