@@ -111,6 +111,8 @@ export class Blob {
   openRefs = 0;
   /** A snapshot, clone, resize, inflate, copy or delete of this blob is under way. */
   locked = false;
+  /** The number of operations on its clones that need its map and its parent to stay as they are. */
+  reliedOn = 0;
   /** The number of releases of clusters that are under way. */
   releasing = 0;
   /** True once its deletion from disk has begun. */

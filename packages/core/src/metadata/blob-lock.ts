@@ -20,9 +20,29 @@ export function* withBlobLocked<T>(store: StoreState, blob: Blob, doing: string,
   }
 }
 
-/** Throws EBUSY when another operation holds the blob's lock. */
+/**
+ * Runs `body`, an operation on a clone of `blob`, while no operation changes the blob's map or parent. Several
+ * operations can rely on a blob. EBUSY when another operation holds its lock.
+ */
+export function* relyingOn<T>(blob: Blob, doing: string, body: () => Steps<T>): Steps<T> {
+  if (blob.locked) throw busy(blob, doing);
+  blob.reliedOn++;
+  try {
+    return yield* body();
+  } finally {
+    blob.reliedOn--;
+  }
+}
+
+/** Throws EBUSY when another operation holds the blob's lock, or relies on the blob. */
 export function requireUnlocked(blob: Blob, doing: string): void {
-  if (!blob.locked) return;
+  if (blob.locked || blob.reliedOn > 0) throw busy(blob, doing);
+}
+
+function busy(blob: Blob, doing: string): BlobstoreError {
   const advice = 'wait for it to end and ask again';
-  throw new BlobstoreError('EBUSY', `cannot ${doing} blob ${blob.id}: another operation on it is under way; ${advice}`);
+  return new BlobstoreError(
+    'EBUSY',
+    `cannot ${doing} blob ${blob.id}: another operation on it is under way; ${advice}`,
+  );
 }

@@ -14,7 +14,7 @@ import { type Steps, wait } from '../steps/steps.js';
 import { throwIfAborted, type Watched } from '../steps/watched.js';
 import { BlobstoreError } from '../units/error.js';
 import { type BlobCluster, type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
-import { withBlobLocked } from './blob-lock.js';
+import { relyingOn, withBlobLocked } from './blob-lock.js';
 import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { dropReference, openBlob } from './open-close.js';
@@ -59,10 +59,16 @@ function* makeIndependent(
       }
       if (!blob.isThin) return;
       yield* settle(store, blob);
-      const mode = blob.parentId === EXTERNAL_SNAPSHOT_ID ? 'inflate' : asked;
-      yield* allocateAll(store, channel, blob, mode, watched);
-      if (mode === 'inflate') yield* becomeThick(store, blob);
-      else yield* moveUp(store, blob);
+      const parent = blob.back?.kind === 'blob' ? blob.back.blob : undefined;
+      if (asked === 'inflate' || parent === undefined) {
+        yield* allocateAll(store, channel, blob, 'inflate', watched);
+        return yield* becomeThick(store, blob);
+      }
+      // If the parent got more clusters meanwhile, or another parent, the blob would lose what it does not copy.
+      yield* relyingOn(parent, 'decouple a clone of', function* () {
+        yield* allocateAll(store, channel, blob, 'decouple', watched);
+        yield* moveUp(store, blob, parent);
+      });
     });
   } finally {
     blob.mdRo = wasReadOnly;
@@ -111,9 +117,7 @@ function* becomeThick(store: StoreState, blob: Blob): Steps<void> {
 }
 
 /** Makes a blob that has all of its parent's clusters a clone of its parent's parent. */
-function* moveUp(store: StoreState, blob: Blob): Steps<void> {
-  const parent = blob.back?.kind === 'blob' ? blob.back.blob : undefined;
-  const grandparentId = parent?.parentId ?? INVALID_BLOB_ID;
+function* moveUp(store: StoreState, blob: Blob, { parentId: grandparentId }: Blob): Steps<void> {
   if (grandparentId === INVALID_BLOB_ID) {
     return yield* changeParent(store, blob, INVALID_BLOB_ID, ZEROES, () => {
       if (blob.internalXattrs.get(INTERNAL_XATTR.SNAPSHOT)) blob.removeXattr(INTERNAL_XATTR.SNAPSHOT, true);

@@ -1,20 +1,25 @@
 /**
  * The order of metadata operations. When two of them meet on a blob, the engine throws EBUSY; here the later one waits
- * instead. The locks of each operation (see `LockKind`):
+ * instead. The locks of each operation (see `LockKind`), on a blob B:
  *
- * | operation on a blob B | presence | turn | state |
+ * | operation | presence | turn | state |
  * |---|---|---|---|
- * | open | shares that of B and its ancestors | | |
+ * | open | shares that of B and its parent | | |
  * | list, close | 〃 | | B |
  * | snapshot | 〃 | B | B |
- * | clone, copy, inflate, decouple | 〃 | B | |
+ * | clone, copy, inflate | 〃 | B | |
+ * | decouple | 〃 | B, shares that of its parent | |
  * | resize, read-only | 〃 | B | B |
  * | sync, flush, xattrs | (a handle is open) | | B |
- * | delete | B alone, shares that of its ancestors and its clone | B, its clone | B's clone |
+ * | delete | B alone, shares that of its parent and its clone | B, its clone | B's clone |
  *
- * An ancestor is a snapshot that the blob reads through to, at any distance. Opening a blob opens all its ancestors,
- * and none of them may be deleted meanwhile. `state` is a lock of its own so that a flush does not wait for a long
- * inflate.
+ * The number of locks does not depend on how long the line of snapshots behind a blob is. The parent is locked because
+ * its deletion changes B's metadata and parent. The deletion of a snapshot further up changes only that snapshot's
+ * clone. Opening B can run beside it: the engine never has two operations load one blob, and a snapshot that is being
+ * deleted can be opened by its clone. Decoupling needs more: B gets its parent's parent, and copies only what its
+ * parent has. The shared turn keeps everything away that changes the parent's map or its parent: inflate, decouple, and
+ * the deletion of the parent's parent, which takes the turn of its clone. `state` is a lock of its own so that a flush
+ * does not wait for a long inflate.
  */
 
 import { type Blobstore, BlobstoreError, INVALID_BLOB_ID } from '@blobyard/core';
@@ -23,6 +28,8 @@ import type { LockTable, LockWanted } from './lock-table.js';
 export interface TurnOptions {
   readonly turn?: boolean;
   readonly state?: boolean;
+  /** Shares the turn of the blob's parent. */
+  readonly parentTurn?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -67,7 +74,7 @@ export class BlobTurns {
         { kind: 'presence', blob: id },
         { kind: 'turn', blob: id },
       ];
-      for (const blob of [...heir, ...this.#ancestors(id)]) locks.push({ kind: 'presence', blob, shared: true });
+      for (const blob of [...heir, ...this.#parent(id)]) locks.push({ kind: 'presence', blob, shared: true });
       for (const blob of heir) locks.push({ kind: 'turn', blob }, { kind: 'state', blob });
       return locks;
     };
@@ -97,21 +104,19 @@ export class BlobTurns {
     throw new BlobstoreError('EBUSY', `a synchronous call would have to wait: ${reason}; use the promise form`);
   }
 
-  #wanted(id: bigint, { turn, state }: TurnOptions): LockWanted[] {
-    const locks: LockWanted[] = [id, ...this.#ancestors(id)].map((blob) => ({ kind: 'presence', blob, shared: true }));
+  #wanted(id: bigint, { turn, state, parentTurn }: TurnOptions): LockWanted[] {
+    const parent = this.#parent(id);
+    const locks: LockWanted[] = [id, ...parent].map((blob) => ({ kind: 'presence', blob, shared: true }));
     if (turn) locks.push({ kind: 'turn', blob: id });
     if (state) locks.push({ kind: 'state', blob: id });
+    if (parentTurn) for (const blob of parent) locks.push({ kind: 'turn', blob, shared: true });
     return locks;
   }
 
-  /** The snapshots that a blob reads through to, nearest first. */
-  #ancestors(id: bigint): bigint[] {
-    const ancestors: bigint[] = [];
-    for (let at = this.#blobstore.parentOf(id); at !== INVALID_BLOB_ID; at = this.#blobstore.parentOf(at)) {
-      if (ancestors.includes(at)) break; // a damaged store can have a cycle
-      ancestors.push(at);
-    }
-    return ancestors;
+  /** The snapshot that a blob is a clone of, if there is one. */
+  #parent(id: bigint): bigint[] {
+    const parent = this.#blobstore.parentOf(id);
+    return parent === INVALID_BLOB_ID ? [] : [parent];
   }
 }
 

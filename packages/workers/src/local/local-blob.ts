@@ -55,7 +55,7 @@ export class LocalBlob implements BlobReference {
 
   decouple(options: PacedWorkOptions): Promise<void> {
     const { blobstore, channel } = this.#context;
-    return this.#long(options, () => blobstore.decoupleBlob(channel, this.id, this.#context.watch(options)));
+    return this.#long(options, () => blobstore.decoupleBlob(channel, this.id, this.#context.watch(options)), true);
   }
 
   copyTo(device: DeviceSpec | BlockDevice, options: PacedCopyOptions): Promise<number> {
@@ -175,9 +175,9 @@ export class LocalBlob implements BlobReference {
     }
   }
 
-  #long(options: PacedWorkOptions, work: () => Steps<void>): Promise<void> {
+  #long(options: PacedWorkOptions, work: () => Steps<void>, parentTurn = false): Promise<void> {
     const run = () => this.#context.run(work(), options[PAUSE]);
-    return this.#context.turns.with(this.id, { turn: true, signal: options.signal }, run);
+    return this.#context.turns.with(this.id, { turn: true, parentTurn, signal: options.signal }, run);
   }
 }
 

@@ -9,8 +9,9 @@ import { aborted, throwIfAborted } from '../api/failures.js';
 
 /**
  * - `presence`: a blob is not deleted while an operation shares this lock; deletion takes it exclusively. Operations on
- *   clones share also those of all snapshots that the clone reads through to.
- * - `turn`: operations that change a blob as a whole, one at a time.
+ *   a clone share also that of its snapshot.
+ * - `turn`: operations that change a blob as a whole, one at a time. Operations that need a blob to stay as it is share
+ *   it.
  * - `state`: held by writes of the blob's metadata, and by operations that must not run in the middle of one.
  */
 export type LockKind = 'presence' | 'turn' | 'state';

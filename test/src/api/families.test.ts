@@ -1,0 +1,138 @@
+/**
+ * Operations on the snapshots and clones of one family, all at once. None of them changes what a blob reads as, so what
+ * each blob had before it must have afterwards.
+ */
+
+import { asyncDevice } from 'blobyard/devices';
+import type { Blob, Store } from 'blobyard/types';
+import { describe, expect, test } from 'vitest';
+import { Blobstore, run } from '../../../packages/core/dist/index.js';
+import { BlobTurns } from '../../../packages/workers/dist/local/blob-turns.js';
+import { LockTable } from '../../../packages/workers/dist/local/lock-table.js';
+import { shuffled } from '../random.js';
+import { CLUSTER, createStore, expectSame, isPooled, memory, numbers, usable, verify } from './support.js';
+
+const CLUSTERS = 12;
+
+async function storeOn(seed: number): Promise<Store> {
+  const device = usable(asyncDevice(memory(16 * 1024 * CLUSTER), shuffled(seed)));
+  return createStore({ device, clusterSizeBytes: CLUSTER, ...(isPooled ? { threads: 1 } : {}) });
+}
+
+/** Fills a cluster with a value. */
+function fill(blob: Blob, cluster: number, value: number): Promise<void> {
+  return blob.write(new Uint8Array(CLUSTER).fill(value), cluster * CLUSTER);
+}
+
+/** The first byte of each cluster. */
+async function contentOf(blob: Blob): Promise<number[]> {
+  const data = await blob.read(0, CLUSTERS * CLUSTER);
+  return Array.from({ length: CLUSTERS }, (_, cluster) => data[cluster * CLUSTER]);
+}
+
+describe('a clone that is decoupled', () => {
+  test.each(['inflated', 'decoupled'] as const)('keeps all while its snapshot is %s', async (how) => {
+    await using store = await storeOn(1);
+    const blob = await store.create({ sizeBytes: CLUSTERS * CLUSTER, thin: true });
+    await fill(blob, 0, 1);
+    await blob.snapshot();
+    for (let cluster = 1; cluster < CLUSTERS; cluster++) await fill(blob, cluster, 2);
+    const snapshot = await blob.snapshot();
+    const before = await contentOf(blob);
+    await Promise.all([blob.decouple(), how === 'inflated' ? snapshot.inflate() : snapshot.decouple()]);
+    expect(await contentOf(blob)).toEqual(before);
+    verify(store);
+  });
+});
+
+/** Blobs of one family, and what each reads as. */
+class Family {
+  readonly store: Store;
+  readonly below: (limit: number) => number;
+  readonly contents = new Map<bigint, number[]>();
+
+  constructor(store: Store, seed: number) {
+    this.store = store;
+    this.below = numbers(seed * 7919);
+  }
+
+  /** A line of snapshots, each with other clusters. Returns the open blob at its end. */
+  async begin(length: number): Promise<Blob> {
+    const blob = await this.store.create({ sizeBytes: CLUSTERS * CLUSTER, thin: true });
+    for (let at = 1; at <= length; at++) {
+      for (let k = 0; k < 3; k++) await fill(blob, this.below(CLUSTERS), at);
+      const snapshot = await blob.snapshot();
+      this.contents.set(snapshot.id, await contentOf(snapshot));
+      await snapshot.close();
+    }
+    this.contents.set(blob.id, await contentOf(blob));
+    return blob;
+  }
+
+  /** One random operation on one of the blobs. What is in the way, or gone, is not an error. */
+  async operate(): Promise<void> {
+    const ids = [...this.contents.keys()];
+    const id = ids[this.below(ids.length)];
+    const what = this.below(6);
+    try {
+      if (what === 0) {
+        await this.store.delete(id);
+        this.contents.delete(id);
+        return;
+      }
+      await using blob = await this.store.open(id);
+      const content = this.contents.get(id) ?? [];
+      if (what === 1) await blob.inflate();
+      else if (what === 2) await blob.decouple();
+      else if (what === 3) expect(await contentOf(blob)).toEqual(content);
+      else {
+        await using made = blob.isReadOnly ? await blob.clone() : await blob.snapshot();
+        this.contents.set(made.id, content);
+      }
+    } catch (error) {
+      const { code } = error as { code?: string };
+      if (code !== 'EBUSY' && code !== 'ENOENT' && code !== 'EINVAL') throw error;
+    }
+  }
+
+  async check(): Promise<void> {
+    const listed = (await this.store.blobs()).map(({ id }) => id);
+    expect(listed.sort()).toEqual([...this.contents.keys()].sort());
+    for (const [id, content] of this.contents) {
+      await using blob = await this.store.open(id);
+      expectSame(Uint8Array.from(await contentOf(blob)), Uint8Array.from(content), `blob ${id}`);
+    }
+  }
+}
+
+describe('operations on one family at once', () => {
+  test.each([1, 2, 3, 4, 5, 6])('change what no blob reads as, order %i', async (seed) => {
+    await using store = await storeOn(seed);
+    const family = new Family(store, seed);
+    const blob = await family.begin(6);
+    if (seed % 2 === 0) await blob.close();
+    for (let round = 0; round < 4; round++) {
+      await Promise.all(Array.from({ length: 8 }, () => family.operate()));
+      await family.check();
+      verify(store);
+    }
+  });
+});
+
+test.skipIf(isPooled)(
+  'an operation takes as many locks behind a long line of snapshots as behind a short one',
+  async () => {
+    const store = await run(Blobstore.init(memory(4096 * CLUSTER), { clusterBytes: CLUSTER }));
+    const locks = new LockTable();
+    const turns = new BlobTurns(store, locks);
+    const id = await run(store.createBlob({ clusterCount: 1, thin: true }));
+    const taken: number[] = [];
+    for (let depth = 0; depth < 40; depth++) {
+      taken.push(await turns.with(id, { turn: true, state: true }, async () => locks.size));
+      await run(store.createSnapshot(id));
+    }
+    expect(Math.max(...taken)).toBeLessThanOrEqual(4);
+    expect(taken[39]).toBe(taken[1]);
+    await run(store.unload());
+  },
+);
