@@ -23,7 +23,10 @@ import {
 } from './store-options.js';
 
 const PARTS: PooledParts = {
-  metadataWorker: new URL('../metadata-thread/metadata-worker.js', import.meta.url),
+  metadataWorker: (code) => {
+    const file = code === 'built' ? '../built/metadata-worker.js' : '../metadata-thread/metadata-worker.js';
+    return new URL(file, import.meta.url);
+  },
   startDataPlane,
 };
 
