@@ -83,6 +83,13 @@ test('the main thread loads no built file, and no module twice', async () => {
   expect(new Set(files).size).toBe(files.length);
 });
 
+test('a program whose store has no threads loads nothing of pool mode', async () => {
+  const threads = await loadedBy('inline');
+  expect([...threads.keys()]).toEqual([MAIN_THREAD]);
+  const files = threads.get(MAIN_THREAD) ?? [];
+  expect(files.filter((file) => /piscina|^workers\/dist\/(io-pool|metadata-thread)\//.test(file))).toEqual([]);
+});
+
 test.each([
   ['io-worker', 'async function begin(', 'workers/src/io-pool/io-worker.ts'],
   ['metadata-worker', 'function serveMetadata(', 'workers/src/metadata-thread/serve-metadata.ts'],

@@ -9,7 +9,7 @@ import { specForThreads } from '../devices/shareable-device.js';
 import { IoThreads } from '../io-pool/io-threads.js';
 import { StoreFace } from '../store/store-face.js';
 import { codeFor, type WorkerCode } from '../threads/worker-code.js';
-import type { StartDataPlane } from './data-plane.js';
+import { type StartDataPlane, startDataPlane } from './data-plane.js';
 import type { StorePlan } from './metadata-protocol.js';
 import { PoolParts } from './pool-parts.js';
 import { ServiceClient } from './service-client.js';
@@ -20,6 +20,13 @@ export interface PooledParts {
   metadataWorker(code: WorkerCode): URL;
   readonly startDataPlane: StartDataPlane;
 }
+
+const PARTS: PooledParts = {
+  metadataWorker: (code) => {
+    return new URL(code === 'built' ? '../built/metadata-worker.js' : './metadata-worker.js', import.meta.url);
+  },
+  startDataPlane,
+};
 
 /** The user's options, after they have been checked. */
 export interface OpenPooledOptions {
@@ -40,7 +47,11 @@ export interface OpenPooledOptions {
  * Creates or opens a store on a device that this thread has open and locked. The store owns the device from then on. If
  * this fails, all started threads have been ended.
  */
-export async function openPooled(held: HeldDevice, options: OpenPooledOptions, parts: PooledParts): Promise<Store> {
+export async function openPooled(
+  held: HeldDevice,
+  options: OpenPooledOptions,
+  parts: PooledParts = PARTS,
+): Promise<Store> {
   const { threads: workers, signal, findExternal, onBlob } = options;
   const plan = planOf(held, options);
   const code = codeFor(plan.device, plan.findsExternal);
