@@ -121,7 +121,7 @@ test('the built files come with the licenses of the packages in them', () => {
 test('a thread that has failed to start before there is a store for it is not taken', async () => {
   const [ended, emitted] = [new Set<Worker>(), Worker.prototype.emit];
   const emit = vi.spyOn(Worker.prototype, 'emit').mockImplementation(function (this: Worker, event, ...given) {
-    if (event === 'online') void this.terminate(); // its code is not loaded yet
+    if (event === 'message') void this.terminate(); // its first message says that its code is loaded
     if (event === 'exit') ended.add(this);
     return emitted.call(this, event, ...given);
   });

@@ -32,12 +32,23 @@ export class IoThreads {
     return startPool(this.#code);
   }
 
-  /** Ends the threads that nobody has taken. */
+  /** Ends the threads that nobody has taken, once they have loaded their code. */
   async end(): Promise<void> {
     const left = this.#ready;
     this.#ready = [];
-    await Promise.all(left.map((pool) => pool.destroy()));
+    await Promise.all(left.map(endOnceLoaded));
   }
+}
+
+/**
+ * Ends a thread that may still be loading its code. It waits for that: Node.js can abort the process when a thread is
+ * terminated while it loads modules.
+ */
+async function endOnceLoaded(pool: Piscina): Promise<void> {
+  const [thread] = pool.threads;
+  const exit = thread && new Promise((resolve) => thread.once('exit', resolve));
+  if (exit) await Promise.race([exit, pool.run(undefined, { name: 'end' })]).catch(() => undefined);
+  await pool.destroy();
 }
 
 /** The thread loads its code at once. */
