@@ -9,6 +9,7 @@ const { spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
 const { existsSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
+const { buildWorkerFiles } = require('./worker-files.cjs');
 
 const ROOT = path.join(__dirname, '..');
 const { packageManager: PNPM } = require('../package.json');
@@ -114,6 +115,11 @@ function build(folder) {
   install();
   // What the compiler prints are complaints, and so it all goes to standard error.
   run('The build', process.execPath, [tool('typescript', 'tsc'), '-b', folder], { stdio: ['ignore', 2, 2] });
+  try {
+    buildWorkerFiles();
+  } catch (error) {
+    throw new CommandFailed(`The build of the workers' files failed: ${error.message}`, 1);
+  }
 }
 
 function biome(command, args) {

@@ -80,7 +80,9 @@ let loaded: { readonly calls: NativeCalls & NativeLocks } | { readonly failure: 
 
 function load(): NonNullable<typeof loaded> {
   try {
-    return { calls: createRequire(import.meta.url)('fs-native-extensions') };
+    // This code may be part of a built file of another package, which does not see the dependencies of this one.
+    const here = createRequire(import.meta.url).resolve('@blobyard/io/package.json');
+    return { calls: createRequire(here)('fs-native-extensions') };
   } catch (cause) {
     const platform = `${process.platform}-${process.arch}`;
     const message = `file locks and hole punching are missing: fs-native-extensions did not load on ${platform}`;

@@ -83,7 +83,7 @@ test('a worker that does not start is reported, and leaves no lock', async () =>
   const path = await temporaryFile();
   const device = { kind: 'file', path, create: true, sizeBytes: 4 * MiB } as const;
   await (await createPooled({ device })).store.close();
-  const nowhere = { ...MORTAL_PARTS, metadataWorker: new URL('./nowhere.js', import.meta.url) };
+  const nowhere = { ...MORTAL_PARTS, metadataWorker: () => new URL('./nowhere.js', import.meta.url) };
   await expectCode(openStoreOf({ device: { kind: 'file', path }, threads: 1 }, nowhere), 'EIO', /nowhere\.js/);
   await (await openPooled({ device: { kind: 'file', path } })).store.close();
 });

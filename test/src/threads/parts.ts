@@ -7,13 +7,13 @@ import type { DeathWish } from './mortal-metadata-worker.js';
 
 /** As in earnest, with a metadata worker that can be told to die. */
 export const MORTAL_PARTS: PooledParts = {
-  metadataWorker: new URL('../../dist/threads/mortal-metadata-worker.js', import.meta.url),
+  metadataWorker: () => new URL('../../dist/threads/mortal-metadata-worker.js', import.meta.url),
   startDataPlane,
 };
 
 /** The same, for tests that look at the metadata worker of the store that is opened with them. */
 export class WatchedParts implements PooledParts {
-  readonly metadataWorker = MORTAL_PARTS.metadataWorker;
+  readonly metadataWorker: PooledParts['metadataWorker'] = MORTAL_PARTS.metadataWorker;
   readonly startDataPlane: PooledParts['startDataPlane'];
   /** What happened, in order. */
   readonly events: string[] = [];

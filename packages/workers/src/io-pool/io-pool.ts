@@ -15,6 +15,7 @@ import type { WorkerLost, WorkerReplaced } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { IoSeat } from './io-seat.js';
+import type { IoThreads } from './io-threads.js';
 import { RingClient } from './rings/ring-client.js';
 
 /** Called when workers die and are replaced. */
@@ -25,7 +26,10 @@ export interface WorkerEvents {
 
 export interface IoPoolOptions {
   readonly handle: StoreHandle;
-  readonly threads: number;
+  /** The number of workers, from 1. */
+  readonly workers: number;
+  /** Their threads. */
+  readonly threads: IoThreads;
   /** The store's device, open on this thread. */
   readonly device: BlockDevice;
   readonly events: WorkerEvents;
@@ -43,7 +47,7 @@ export class IoPool {
   #isStopping = false;
 
   private constructor(options: IoPoolOptions) {
-    const { device, handle, threads } = options;
+    const { device, handle, workers } = options;
     this.#options = options;
     this.channel = new RingClient({
       ioUnitBytes: handle.geometry.ioUnitBytes,
@@ -51,7 +55,7 @@ export class IoPool {
       onBusy: () => this.#keepAlive.begin(),
       onIdle: () => this.#keepAlive.end(),
     });
-    this.#seats = Array.from({ length: threads }, () => this.#seat());
+    this.#seats = Array.from({ length: workers }, () => this.#seat());
   }
 
   /** Starts the workers. If one fails to attach, ends the others and throws its error. */
@@ -92,10 +96,11 @@ export class IoPool {
   }
 
   #seat(): IoSeat {
-    const { handle, events, onDead } = this.#options;
+    const { handle, threads, events, onDead } = this.#options;
     return new IoSeat({
       handle,
       client: this.channel,
+      threads,
       onLost: (row, error) => {
         onDead(row);
         events.lost({ error, workersLeft: this.#servingCount });

@@ -7,10 +7,10 @@
 import { setTimeout } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
 import { BlobstoreError, coded, type InvariantError } from '@blobyard/core';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import type { StoreHandle } from '../api/store-handle.js';
 import { type Envelope, fromWire } from '../threads/wire-error.js';
-import { execArgvForFiles } from '../threads/worker-options.js';
+import type { IoThreads } from './io-threads.js';
 import type { IoWorkerTask } from './io-worker.js';
 import { Pauses } from './pauses.js';
 import type { RingClient } from './rings/ring-client.js';
@@ -19,6 +19,7 @@ import type { WorkerLane } from './rings/worker-lane.js';
 export interface IoSeatOptions {
   readonly handle: StoreHandle;
   readonly client: RingClient;
+  readonly threads: IoThreads;
   /** A worker died; its requests have failed with `error`. It had `row` of the channel table. */
   readonly onLost: (row: number, error: BlobstoreError) => void;
   /** Another worker serves in its place. @param tries - the number of tries that it took, from 1 */
@@ -139,7 +140,7 @@ export class IoSeat {
   #living(): { pool: Piscina; exited: Promise<Error> } {
     if (this.#pool === undefined || this.#pool.threads.length === 0) {
       void this.#pool?.destroy();
-      this.#pool = startPool();
+      this.#pool = this.#options.threads.take();
     }
     const [worker] = this.#pool.threads;
     if (this.#thread?.worker !== worker) this.#thread = { worker, exited: exitOf(worker) };
@@ -154,18 +155,6 @@ export class IoSeat {
     const answer = await Promise.race([ended?.catch(() => undefined), died]);
     return answer !== undefined && 'error' in answer ? fromWire(answer.error) : undefined;
   }
-}
-
-function startPool(): Piscina {
-  const pool = new Piscina({
-    filename: new URL('./io-worker.js', import.meta.url).href,
-    minThreads: 1,
-    maxThreads: 1,
-    execArgv: execArgvForFiles(),
-    atomics: 'disabled', // the worker serves its ring in its event loop, between tasks
-  });
-  pool.on('error', () => undefined); // the thread's `exit` event is enough
-  return pool;
 }
 
 async function begin(pool: Piscina, task: IoWorkerTask, port: MessagePort): Promise<number> {

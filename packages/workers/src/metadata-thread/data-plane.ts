@@ -5,12 +5,15 @@ import type { StoreHandle } from '../api/store-handle.js';
 import { closeRemoteChannel, openRemoteChannel, type RemoteChannel } from '../attached/remote-channel.js';
 import type { PromiseChannel, SyncChannel } from '../data/byte-io.js';
 import { IoPool, type WorkerEvents } from '../io-pool/io-pool.js';
+import type { IoThreads } from '../io-pool/io-threads.js';
 import type { ServiceClient } from './service-client.js';
 
 /** What a data plane needs to start. */
 export interface DataPlaneNeeds {
-  /** The number of I/O threads, from 1. */
-  readonly threads: number;
+  /** The number of I/O workers, from 1. */
+  readonly workers: number;
+  /** Their threads, which have been started. */
+  readonly threads: IoThreads;
   readonly handle: StoreHandle;
   readonly shared: SharedStore;
   /** The device, open on this thread. It stays open until the plane has stopped. */
@@ -37,13 +40,13 @@ export interface DataPlane {
 
 export type StartDataPlane = (needs: DataPlaneNeeds) => Promise<DataPlane>;
 
-/** Starts the I/O threads of a store. */
+/** Has the I/O threads of a store serve it. */
 export const startDataPlane: StartDataPlane = async (needs) => {
-  const { handle, threads, device, metadata, events } = needs;
+  const { handle, workers, threads, device, metadata, events } = needs;
   const onDead = (row: number) => {
     metadata.call('endDead', row).catch(() => undefined); // it has died too, or finds the dead thread itself
   };
-  return new PoolPlane(needs, await IoPool.start({ handle, threads, device, events, onDead }));
+  return new PoolPlane(needs, await IoPool.start({ handle, workers, threads, device, events, onDead }));
 };
 
 class PoolPlane implements DataPlane {

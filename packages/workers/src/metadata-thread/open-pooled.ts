@@ -6,18 +6,27 @@ import { callUser, throwIfAborted } from '../api/failures.js';
 import type { FindExternalSnapshot, FoundBlob, Store } from '../api/store.js';
 import type { HeldDevice } from '../devices/open-device.js';
 import { specForThreads } from '../devices/shareable-device.js';
+import { IoThreads } from '../io-pool/io-threads.js';
 import { StoreFace } from '../store/store-face.js';
-import type { StartDataPlane } from './data-plane.js';
+import { codeFor, type WorkerCode } from '../threads/worker-code.js';
+import { type StartDataPlane, startDataPlane } from './data-plane.js';
 import type { StorePlan } from './metadata-protocol.js';
 import { PoolParts } from './pool-parts.js';
 import { ServiceClient } from './service-client.js';
 
 /** The replaceable parts of pool mode; tests use others. */
 export interface PooledParts {
-  /** The entry module of the metadata worker. */
-  readonly metadataWorker: URL;
+  /** The entry of the metadata worker. */
+  metadataWorker(code: WorkerCode): URL;
   readonly startDataPlane: StartDataPlane;
 }
+
+const PARTS: PooledParts = {
+  metadataWorker: (code) => {
+    return new URL(code === 'built' ? '../built/metadata-worker.js' : './metadata-worker.js', import.meta.url);
+  },
+  startDataPlane,
+};
 
 /** The user's options, after they have been checked. */
 export interface OpenPooledOptions {
@@ -38,22 +47,30 @@ export interface OpenPooledOptions {
  * Creates or opens a store on a device that this thread has open and locked. The store owns the device from then on. If
  * this fails, all started threads have been ended.
  */
-export async function openPooled(held: HeldDevice, options: OpenPooledOptions, parts: PooledParts): Promise<Store> {
-  const { signal, findExternal, onBlob } = options;
+export async function openPooled(
+  held: HeldDevice,
+  options: OpenPooledOptions,
+  parts: PooledParts = PARTS,
+): Promise<Store> {
+  const { threads: workers, signal, findExternal, onBlob } = options;
   const plan = planOf(held, options);
-  const metadata = new ServiceClient(parts.metadataWorker, findExternal);
+  const code = codeFor(plan.device, plan.findsExternal);
+  const metadata = new ServiceClient(parts.metadataWorker(code), findExternal);
+  let threads: IoThreads | undefined;
   try {
+    threads = new IoThreads(workers, code);
     const opened = await metadata.follow({ signal }, (followed) => metadata.call('openStore', plan, followed));
     try {
       for (const blob of opened.found) if (onBlob) callUser('onBlob', onBlob, blob);
       throwIfAborted(signal); // the abort may have reached the metadata worker too late
-      const beginnings = { client: metadata, held, handle: opened.handle };
-      return new StoreFace(await PoolParts.start(beginnings, options.threads, parts.startDataPlane));
+      const beginnings = { client: metadata, held, handle: opened.handle, workers, threads };
+      return new StoreFace(await PoolParts.start(beginnings, parts.startDataPlane));
     } catch (error) {
       await Promise.allSettled([metadata.call('abandon')]);
       throw error;
     }
   } catch (error) {
+    await threads?.end();
     await metadata.end();
     throw error;
   }

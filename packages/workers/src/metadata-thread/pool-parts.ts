@@ -7,6 +7,7 @@ import { metadataByCalls } from '../calls/metadata-calls.js';
 import type { DataPort } from '../data/data-port.js';
 import { RequestWay } from '../data/request-way.js';
 import type { HeldDevice } from '../devices/open-device.js';
+import type { IoThreads } from '../io-pool/io-threads.js';
 import { damagedIn } from '../mailbox/store-handle.js';
 import { type MetadataPort, noSyncMetadata } from '../ports/metadata-port.js';
 import type { StoreEnding, StoreListener, StoreParts } from '../ports/store-parts.js';
@@ -24,6 +25,9 @@ export interface PoolBeginnings {
   readonly client: ServiceClient;
   readonly held: HeldDevice;
   readonly handle: StoreHandle;
+  /** The number of I/O workers, and their threads. */
+  readonly workers: number;
+  readonly threads: IoThreads;
 }
 
 export class PoolParts implements StoreParts {
@@ -74,15 +78,15 @@ export class PoolParts implements StoreParts {
   }
 
   /** Starts the data plane. Throws what starting it throws; EIO if the metadata worker has died meanwhile. */
-  static async start(beginnings: PoolBeginnings, threads: number, startPlane: StartDataPlane): Promise<PoolParts> {
-    const { client, held, handle } = beginnings;
+  static async start(beginnings: PoolBeginnings, startPlane: StartDataPlane): Promise<PoolParts> {
+    const { client, held, handle, workers, threads } = beginnings;
     const shared = new SharedStore(handle.buffers, CLIENT_THREAD);
     const queue = new StoreEventQueue();
     const events = {
       lost: (...given: StoreEvents['worker-lost']) => queue.tell('worker-lost', ...given),
       replaced: (...given: StoreEvents['worker-replaced']) => queue.tell('worker-replaced', ...given),
     };
-    const plane = await startPlane({ threads, handle, shared, device: held.device, metadata: client, events });
+    const plane = await startPlane({ workers, threads, handle, shared, device: held.device, metadata: client, events });
     if (client.death !== undefined) {
       plane.onMetadataDeath(client.death);
       await Promise.allSettled([plane.stop()]);

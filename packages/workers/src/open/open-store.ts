@@ -8,8 +8,7 @@ import { type HeldDevice, holdDevice } from '../devices/open-device.js';
 import { localParts } from '../local/local-parts.js';
 import type { LocalStore, LocalStoreOptions } from '../local/local-store.js';
 import { createLocal, openLocal } from '../local/open-local.js';
-import { startDataPlane } from '../metadata-thread/data-plane.js';
-import { type OpenPooledOptions, openPooled, type PooledParts } from '../metadata-thread/open-pooled.js';
+import type { OpenPooledOptions, PooledParts } from '../metadata-thread/open-pooled.js';
 import { StoreFace } from '../store/store-face.js';
 import {
   checkCreateStore,
@@ -22,11 +21,6 @@ import {
   threadsOf,
 } from './store-options.js';
 
-const PARTS: PooledParts = {
-  metadataWorker: new URL('../metadata-thread/metadata-worker.js', import.meta.url),
-  startDataPlane,
-};
-
 /**
  * Creates a store on a device, and opens it. The content of the device is lost; but a store on it is overwritten only
  * with `overwrite: true`. If this fails, a file that was created for the store is removed. Can be called on any thread.
@@ -36,7 +30,7 @@ const PARTS: PooledParts = {
  * `threads`; ECANCELED aborted; EIO the device fails.
  */
 export function createStore(options: CreateStoreOptions): Promise<Store> {
-  return createStoreOf(options, PARTS);
+  return createStoreOf(options);
 }
 
 /**
@@ -47,11 +41,11 @@ export function createStore(options: CreateStoreOptions): Promise<Store> {
  * fails.
  */
 export function openStore(options: OpenStoreOptions): Promise<Store> {
-  return openStoreOf(options, PARTS);
+  return openStoreOf(options);
 }
 
 /** Same as `createStore`, with the given parts for threads. */
-export async function createStoreOf(given: CreateStoreOptions, parts: PooledParts): Promise<Store> {
+export async function createStoreOf(given: CreateStoreOptions, parts?: PooledParts): Promise<Store> {
   try {
     const options = readCreateStore(given);
     const init = checkCreateStore(options);
@@ -60,6 +54,7 @@ export async function createStoreOf(given: CreateStoreOptions, parts: PooledPart
     return await holding(options, async (held) => {
       if (!options.overwrite) await requireNoStore(held.device, 'no store is made');
       if (threads === 0) return localFace(await createLocal(held, { init, ...commonOf(options) }), options);
+      const { openPooled } = await poolMode();
       return openPooled(held, { ...pooledOptions(options), work: { kind: 'create', init }, onBlob: undefined }, parts);
     });
   } catch (error) {
@@ -68,7 +63,7 @@ export async function createStoreOf(given: CreateStoreOptions, parts: PooledPart
 }
 
 /** Same as `openStore`, with the given parts for threads. */
-export async function openStoreOf(given: OpenStoreOptions, parts: PooledParts): Promise<Store> {
+export async function openStoreOf(given: OpenStoreOptions, parts?: PooledParts): Promise<Store> {
   try {
     const options = readOpenStore(given);
     const load = checkOpenStore(options);
@@ -78,11 +73,17 @@ export async function openStoreOf(given: OpenStoreOptions, parts: PooledParts): 
     return await holding(options, async (held) => {
       const local = { load, grow, signal, onBlob, ...commonOf(options) };
       if (threads === 0) return localFace(await openLocal(held, local), options);
+      const { openPooled } = await poolMode();
       return openPooled(held, { ...pooledOptions(options), work: { kind: 'open', load, grow }, onBlob }, parts);
     });
   } catch (error) {
     throw coded(error, 'open a store');
   }
+}
+
+/** Loads pool mode, with comlink and piscina: a program whose stores have no threads does without it. */
+function poolMode(): Promise<typeof import('../metadata-thread/open-pooled.js')> {
+  return import('../metadata-thread/open-pooled.js');
 }
 
 function localFace(store: LocalStore, options: CreateStoreOptions | OpenStoreOptions): Store {

@@ -1,0 +1,57 @@
+'use strict';
+/**
+ * Builds the entry of each worker thread into one file, from what the compiler made of the packages: a thread then loads
+ * one module, not some 180. Source maps lead back to the TypeScript sources. LICENSES.txt has the licenses of the packages
+ * of others that became part of the files.
+ */
+
+const { existsSync, readFileSync, rmSync, statSync, writeFileSync } = require('node:fs');
+const path = require('node:path');
+
+const ROOT = path.join(__dirname, '..');
+const HOME = path.join(ROOT, 'packages/workers');
+const OUT = path.join(HOME, 'dist/built');
+/** Entries in dist of packages/workers. */
+const ENTRIES = ['io-pool/io-worker.js', 'metadata-thread/metadata-worker.js'];
+/** What the files are made of; the compiler's record of a build is newer than all that it has emitted. */
+const SOURCES = [
+  ...['core', 'io', 'workers'].map((name) => path.join(ROOT, 'packages', name, 'dist/.tsbuildinfo')),
+  path.join(HOME, 'package.json'),
+  __filename,
+];
+
+/** Does nothing when the files are newer than what they are made of: a process may just be loading them. */
+function buildWorkerFiles() {
+  const built = ENTRIES.map((entry) => path.join(OUT, path.basename(entry)));
+  const newest = Math.max(...SOURCES.map((file) => statSync(file).mtimeMs));
+  if (built.every((file) => existsSync(file) && statSync(file).mtimeMs > newest)) return;
+  rmSync(OUT, { recursive: true, force: true });
+  const { metafile } = require('esbuild').buildSync({
+    absWorkingDir: HOME,
+    entryPoints: ENTRIES.map((entry) => path.join(HOME, 'dist', entry)),
+    entryNames: '[name]',
+    outdir: OUT,
+    bundle: true,
+    external: ['fs-native-extensions'], // finds its binary beside itself
+    mainFields: ['module', 'main'],
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    sourcemap: true,
+    logLevel: 'warning',
+    metafile: true,
+  });
+  writeFileSync(path.join(OUT, 'LICENSES.txt'), licensesOf(Object.keys(metafile.inputs)).join('\n\n'));
+}
+
+/** The names, versions and licenses of the packages in node_modules that the modules belong to. */
+function licensesOf(modules) {
+  const homes = modules.flatMap((module) => module.match(/^.*node_modules\/(@[^/]+\/)?[^/]+/)?.[0] ?? []);
+  return [...new Set(homes)].sort().map((home) => {
+    const folder = path.join(HOME, home);
+    const { name, version } = JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8'));
+    return `${name} ${version}\n\n${readFileSync(path.join(folder, 'LICENSE'), 'utf8')}`;
+  });
+}
+
+module.exports = { buildWorkerFiles };

@@ -1,0 +1,145 @@
+/** Which files the threads of a store load, and when they are started. */
+
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { SourceMap } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
+import { createStore, MemoryDevice, openStore } from 'blobyard';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { IoThreads } from '../../../packages/workers/dist/io-pool/io-threads.js';
+import { bytes, expectCode, expectSame, MiB } from '../api/support.js';
+import { until } from './actors.js';
+import { OPENING, UnopenableDevice } from './unopenable-device.js';
+
+const PACKAGES = new URL('../../../packages/', import.meta.url);
+const BUILT = new URL('workers/dist/built/', PACKAGES);
+const MAIN_THREAD = '0';
+
+/** The files of the packages, and of piscina, that each thread loads which a store is opened with, by the number of the thread. */
+async function loadedBy(store: string): Promise<Map<string, string[]>> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'blobyard-loaded-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const log = path.join(folder, 'scripts');
+  const [preload, child] = ['loaded-scripts', 'opening-child'].map(
+    (name) => new URL(`../../dist/threads/${name}.js`, import.meta.url),
+  );
+  const env = { ...process.env, BLOBYARD_LOADED_SCRIPTS: log };
+  await promisify(execFile)(process.execPath, ['--import', preload.href, fileURLToPath(child), store], { env });
+  const threads = new Map<string, string[]>();
+  for (const line of readFileSync(log, 'utf8').trimEnd().split('\n')) {
+    const [thread, url] = line.split(' ');
+    const file = url.startsWith(PACKAGES.href) ? url.slice(PACKAGES.href.length) : url.match(/\/(piscina)\//)?.[1];
+    if (file === undefined) continue;
+    threads.set(thread, [...(threads.get(thread) ?? []), file]);
+  }
+  return threads;
+}
+
+test('each worker of a store loads one file of ours, and the I/O workers those of piscina', async () => {
+  const threads = await loadedBy('memory');
+  threads.delete(MAIN_THREAD);
+  const ours = [...threads.values()].map((files) => files.filter((file) => file !== 'piscina'));
+  const [io, metadata] = ['io', 'metadata'].map((name) => [`workers/dist/built/${name}-worker.js`]);
+  expect(ours.sort()).toEqual([io, io, metadata]);
+  for (const files of threads.values()) expect(files.length).toBeLessThan(10);
+});
+
+describe.each(['custom', 'external'])('threads that may load modules of the user (%s)', (store) => {
+  test('load the same modules as those do, each once', async () => {
+    const threads = await loadedBy(store);
+    threads.delete(MAIN_THREAD);
+    expect(threads.size).toBe(3);
+    for (const files of threads.values()) {
+      const ours = files.filter((file) => file !== 'piscina');
+      expect(ours).toContain('core/dist/units/error.js');
+      expect(ours.filter((file) => file.includes('/built/'))).toEqual([]);
+      expect(new Set(ours).size).toBe(ours.length);
+    }
+  });
+});
+
+test('the target of a copy may be of a module of the user, in a metadata worker with the built file', async () => {
+  const store = await createStore({ device: MemoryDevice.create({ sizeBytes: 4 * MiB }), threads: 1 });
+  onTestFinished(() => store.close());
+  const blob = await store.create({ sizeBytes: MiB });
+  await blob.write(bytes(MiB), 0);
+  const snapshot = await blob.snapshot();
+  const target = new UnopenableDevice(MiB);
+  expect(await snapshot.copyTo(target.spec)).toBe(MiB);
+  expectSame(target.memory.bytes().subarray(0, MiB), bytes(MiB));
+  target.opening = OPENING.FAILS; // with an error of a class that is not the worker's
+  await expectCode(snapshot.copyTo(target.spec), 'ENXIO', /the test wants the device to be gone/);
+});
+
+test('the main thread loads no built file, and no module twice', async () => {
+  const files = (await loadedBy('memory')).get(MAIN_THREAD)?.filter((file) => file !== 'piscina') ?? [];
+  expect(files).toContain('core/dist/units/error.js');
+  expect(files.filter((file) => file.includes('/built/'))).toEqual([]);
+  expect(new Set(files).size).toBe(files.length);
+});
+
+test('a program whose store has no threads loads nothing of pool mode', async () => {
+  const threads = await loadedBy('inline');
+  expect([...threads.keys()]).toEqual([MAIN_THREAD]);
+  const files = threads.get(MAIN_THREAD) ?? [];
+  expect(files.filter((file) => /piscina|^workers\/dist\/(io-pool|metadata-thread)\//.test(file))).toEqual([]);
+});
+
+test.each([
+  ['io-worker', 'async function begin(', 'workers/src/io-pool/io-worker.ts'],
+  ['metadata-worker', 'function serveMetadata(', 'workers/src/metadata-thread/serve-metadata.ts'],
+  ['metadata-worker', 'super(`blobyard bug: ', 'core/src/units/error.ts'],
+  ['metadata-worker', 'file locks and hole punching are missing', 'io/src/file-system.ts'],
+])('the source map of %s finds "%s" in %s', (name, snippet, source) => {
+  const file = new URL(`${name}.js`, BUILT);
+  const lines = readFileSync(file, 'utf8').split('\n');
+  const line = lines.findIndex((each) => each.includes(snippet));
+  const map = new SourceMap(JSON.parse(readFileSync(`${fileURLToPath(file)}.map`, 'utf8')));
+  const found = map.findEntry(line, lines[line].indexOf(snippet));
+  if (!('originalSource' in found)) throw new Error(`nothing is at line ${line} of ${name}`);
+  const original = new URL(found.originalSource, file);
+  expect(original.href).toBe(new URL(source, PACKAGES).href);
+  expect(readFileSync(original, 'utf8').split('\n')[found.originalLine]).toContain(snippet);
+});
+
+test('the built files come with the licenses of the packages in them', () => {
+  const licenses = readFileSync(new URL('LICENSES.txt', BUILT), 'utf8');
+  const sources = ['io-worker', 'metadata-worker'].flatMap((name) => {
+    return JSON.parse(readFileSync(new URL(`${name}.js.map`, BUILT), 'utf8')).sources as string[];
+  });
+  const packages = sources.flatMap((source) => source.match(/.*node_modules\/((?:@[^/]+\/)?[^/]+)/)?.[1] ?? []);
+  expect(packages).toContain('comlink');
+  for (const name of packages) expect(licenses).toMatch(new RegExp(`^${name} \\d`, 'm'));
+  for (const source of sources) expect(existsSync(new URL(source, BUILT))).toBe(true);
+});
+
+test('a thread that has failed to start before there is a store for it is not taken', async () => {
+  const [ended, emitted] = [new Set<Worker>(), Worker.prototype.emit];
+  const emit = vi.spyOn(Worker.prototype, 'emit').mockImplementation(function (this: Worker, event, ...given) {
+    if (event === 'message') void this.terminate(); // its first message says that its code is loaded
+    if (event === 'exit') ended.add(this);
+    return emitted.call(this, event, ...given);
+  });
+  const threads = new IoThreads(1, 'built');
+  await until(() => ended.size === 2); // the second is piscina's only try to replace the first
+  emit.mockRestore();
+  const pool = threads.take();
+  expect(pool.threads.length).toBe(1);
+  await Promise.all([pool.destroy(), threads.end()]);
+});
+
+test('all threads are started before the store is open, and have ended when that fails', async () => {
+  const emit = vi.spyOn(Worker.prototype, 'emit');
+  onTestFinished(() => emit.mockRestore());
+  const device = MemoryDevice.create({ sizeBytes: 4 * MiB }); // there is no store on it
+  await expectCode(openStore({ device, threads: 3 }), 'EILSEQ');
+  const threads = new Set(emit.mock.contexts);
+  const ended = emit.mock.contexts.filter((_, index) => emit.mock.calls[index][0] === 'exit');
+  expect(threads.size).toBe(1 + 3);
+  expect(new Set(ended)).toEqual(threads);
+});
