@@ -37,15 +37,6 @@ export class AttachedFace extends StoreFace implements AttachedStore {
     return this.close();
   }
 
-  /** A listener that is never called would be a trap. */
-  protected override requireEvents(): void {
-    super.requireEvents();
-    throw new BlobstoreError(
-      'ENOTSUP',
-      'an attached thread gets no events: listen on the thread that opened the store',
-    );
-  }
-
   /** Once the store has been left there is nothing more to do: a second call resolves, also after an error. */
   override close(): Promise<void> {
     return this.parts.state === 'ended' ? Promise.resolve() : super.close();

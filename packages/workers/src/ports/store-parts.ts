@@ -46,6 +46,8 @@ export interface StoreParts {
   /** Counts of what is under way on this thread. Each is 0 when the store is idle. For tests. */
   readonly underWay: Readonly<Record<string, number>>;
 
+  /** Why this thread gets no events. Undefined if it gets them. */
+  readonly noEvents?: string;
   /** Sets the listener. It also gets, soon, what has happened before. To be called once. */
   listen(listener: StoreListener): void;
   /** Returns the handle by which other threads attach. Throws ENOTSUP if they cannot open the device. */

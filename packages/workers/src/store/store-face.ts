@@ -2,6 +2,7 @@
 
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { BlobstoreError } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { BlobInfo } from '../api/blob.js';
 import { coded } from '../api/failures.js';
@@ -37,7 +38,7 @@ export class StoreFace extends StoreEmitter implements Store {
 
   /** @param parts - owned by the store from now on, and ended with it */
   constructor(parts: StoreParts) {
-    super(() => this.requireEvents());
+    super(() => this.#requireEvents());
     this.parts = parts;
     this.damaged = parts.damaged;
     this.#blobs = new BlobContext(parts);
@@ -63,11 +64,6 @@ export class StoreFace extends StoreEmitter implements Store {
     if (engine !== undefined) return engine.store();
     this.#inFlight.requireOpen();
     throw noEngine('store');
-  }
-
-  /** Throws if this thread gets no events of the store, or no more. */
-  protected requireEvents(): void {
-    this.#inFlight.requireOpen();
   }
 
   /** Counts of what is under way on this thread; each is 0 when nothing is. For tests. */
@@ -174,6 +170,13 @@ export class StoreFace extends StoreEmitter implements Store {
   }
 
   readonly #toHandle = (opened: OpenedBlob) => new BlobHandle(this.#blobs, opened);
+
+  /** Throws if listeners are never called on this thread, or no more. */
+  #requireEvents(): void {
+    this.#inFlight.requireOpen();
+    const { noEvents } = this.parts;
+    if (noEvents !== undefined) throw new BlobstoreError('ENOTSUP', noEvents);
+  }
 
   #end(ending: StoreEnding): Promise<void> {
     this.#ending ??= this.#endOnce(ending).catch((error: unknown) => {
