@@ -112,6 +112,17 @@ test('a synchronous caller does not wait, and serves those that do', async () =>
   expect([asked.state, device.begun]).toEqual(['done', 1]);
 });
 
+test('a synchronous caller on an asynchronous device fails alone', async () => {
+  const device = new Flushed(false);
+  const code = { code: 'ENOTSUP' };
+  expect(() => runSync(device.flushes.flush())).toThrow(expect.objectContaining(code));
+  const asked = device.ask();
+  expect(() => runSync(device.flushes.flush())).toThrow(expect.objectContaining(code));
+  await device.end();
+  await device.end();
+  expect([asked.state, device.begun]).toEqual(['done', 2]);
+});
+
 test('memory of this process has nothing to flush, and nobody waits for others', async () => {
   const device = new Flushed(true, 'process');
   const asked = device.ask();

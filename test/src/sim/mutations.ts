@@ -79,10 +79,10 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'flush-in-flight-serves',
     file: 'state/device-flushes.js',
-    snippet: `if (this.#inFlight)
-                yield this.#inFlight.promise;`,
-    replacement: `if (this.#inFlight) {
-                yield this.#inFlight.promise;
+    snippet: `else
+                yield this.#inFlight;`,
+    replacement: `else {
+                yield this.#inFlight;
                 return;
             }`,
   },

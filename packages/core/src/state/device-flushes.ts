@@ -8,8 +8,7 @@
  */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
-import { Deferred } from '../steps/deferred.js';
-import { type Steps, type Waitable, wait, waitFor } from '../steps/steps.js';
+import { type Steps, type Waitable, waitFor } from '../steps/steps.js';
 
 interface Failure {
   readonly number: number;
@@ -28,7 +27,7 @@ export class DeviceFlushes {
   #failedBefore: Failure | undefined;
   #failedAfter: Failure | undefined;
   /** Resolved when the flush that is in flight has ended, whether it succeeded or failed. */
-  #inFlight: Deferred | undefined;
+  #inFlight: Promise<void> | undefined;
   #turn: Promise<void> | undefined;
   readonly #nextTurn: Waitable<void> = { promise: () => this.#sharedTurn(), block: () => undefined };
 
@@ -66,26 +65,41 @@ export class DeviceFlushes {
       const failure = isServed ? this.#failedBefore : this.#failedAfter;
       if (failure !== undefined && failure.number > begun) throw failure.error;
       if (isServed) return;
-      if (this.#inFlight) yield this.#inFlight.promise;
-      else yield* this.#flushOnce();
+      if (this.#inFlight === undefined) this.#begin();
+      else yield this.#inFlight;
     }
   }
 
-  *#flushOnce(): Steps<void> {
+  /** Begins a flush. Its end is noted by the promise itself: who began it may be synchronous, and not wait for it. */
+  #begin(): void {
     const number = ++this.#begun;
-    const ended = new Deferred();
-    this.#inFlight = ended;
     try {
-      yield* wait(this.#channel.flush());
-      this.#succeeded = number;
-      this.#failedBefore = this.#failedAfter ?? this.#failedBefore;
-      this.#failedAfter = undefined;
+      const answer = this.#channel.flush();
+      if (!(answer instanceof Promise)) {
+        this.#succeed(number);
+        return;
+      }
+      this.#inFlight = answer
+        .then(
+          () => this.#succeed(number),
+          (error: unknown) => this.#fail(number, error),
+        )
+        .then(() => {
+          this.#inFlight = undefined;
+        });
     } catch (error) {
-      this.#failedAfter = { number, error };
-    } finally {
-      this.#inFlight = undefined;
-      ended.resolve();
+      this.#fail(number, error);
     }
+  }
+
+  #succeed(number: number): void {
+    this.#succeeded = number;
+    this.#failedBefore = this.#failedAfter ?? this.#failedBefore;
+    this.#failedAfter = undefined;
+  }
+
+  #fail(number: number, error: unknown): void {
+    this.#failedAfter = { number, error };
   }
 
   #sharedTurn(): Promise<void> {
