@@ -16,12 +16,12 @@ import {
 import type { BlobInfo } from '../api/blob.js';
 import { callUser } from '../api/failures.js';
 import type { LongWorkOptions } from '../api/long-work.js';
+import { FlushRounds } from '../data/flush-rounds.js';
 import { longWorkTurns, operationTurns } from '../data/loop-turns.js';
 import { SetsByKey } from '../data/sets-by-key.js';
 import { type BlobNaming, namingOf } from './blob-naming.js';
 import { BlobTurns } from './blob-turns.js';
 import type { Catalogue } from './catalogue.js';
-import { FlushRounds } from './flush-rounds.js';
 import { LockTable } from './lock-table.js';
 
 /** A reference to an open blob, as the store sees it. */
@@ -42,7 +42,7 @@ export class StoreContext {
   readonly naming: BlobNaming;
   /** References that have not been released, by the id of their blob. */
   readonly references = new SetsByKey<bigint, BlobReference>();
-  readonly #flushRounds = new FlushRounds();
+  readonly #flushRounds = new FlushRounds<bigint | 'store'>();
 
   constructor(blobstore: Blobstore, catalogue: Catalogue) {
     this.blobstore = blobstore;
@@ -85,7 +85,8 @@ export class StoreContext {
   }
 
   /**
-   * Runs a flush with the locks that it needs, or shares one that has not begun.
+   * Runs a flush with the locks that it needs, or shares one that has not begun. Those of one blob, or of the store, run
+   * one after another, because each needs the same locks.
    * @param of - the id of the blob that is flushed, or the store
    * @param locked - the blobs whose metadata it writes
    */

@@ -1,20 +1,17 @@
 /**
- * Flushes that are asked for together. Those of one blob, or of the store, run one after another, because each needs the
- * same locks. So all that are asked for before the next one begins share it: it begins after the last write of each of
- * them.
+ * Flushes that are asked for together. All that are asked for before the next one begins share it: it begins after the
+ * last write of each of them.
  */
-
-/** Metadata thread. */
-export class FlushRounds {
-  readonly #waiting = new Map<bigint | 'store', Promise<void>>();
+export class FlushRounds<Key> {
+  readonly #waiting = new Map<Key, Promise<void>>();
 
   /**
    * Returns the round that waits to begin, or starts one.
-   * @param of - a blob's id, or the store
+   * @param of - what is flushed
    * @param run - runs a round; calls `begin` when it does not wait any longer, from where on others need a round of
    * their own
    */
-  share(of: bigint | 'store', run: (begin: () => void) => Promise<void>): Promise<void> {
+  share(of: Key, run: (begin: () => void) => Promise<void>): Promise<void> {
     const waiting = this.#waiting.get(of);
     if (waiting !== undefined) return waiting;
     const begin = () => {
