@@ -467,6 +467,7 @@ const CAUGHT_BY: Readonly<Record<string, number>> = {
   'init-clearing-barrier': 40,
   'flush-device': 8,
   'root-before-extent-pages': 29,
+  'root-before-chain': 359,
   'changed-chain-not-written': 25,
   'clusters-cleared-before-root': 95,
   'chain-zeroed-before-root': 482,
@@ -485,6 +486,7 @@ const CAUGHT_BY: Readonly<Record<string, number>> = {
   'super-updates-overlap': 29,
   'insertion-not-noted': 21,
   'noted-not-erased': 98,
+  'snapshot-of-noted': 227,
   'log-of-another-cache': 124,
 };
 
