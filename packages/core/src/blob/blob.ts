@@ -102,6 +102,10 @@ export class Blob {
   syncedClusterCount = 0;
   /** While a root is being written: the number of clusters that it has for the blob. */
   rootClusterCount: number | undefined;
+  /**
+   * While a root is being written and the one before it is known: the number of clusters that both have for the blob.
+   */
+  countedMeanwhile: number | undefined;
   /** A write of the root has failed: the disk may have the old root or the new one. */
   rootInDoubt = false;
   /** Extent pages that the root on disk names, but the next root will not. */

@@ -309,6 +309,7 @@ function* writeRoot(
 ): Steps<void> {
   const { geometry, deviceChannel } = store;
   const { clusterCount } = blob;
+  if (!blob.rootInDoubt) blob.countedMeanwhile = Math.min(blob.syncedClusterCount, blob.rootClusterCount ?? 0);
   try {
     blob.rootInDoubt = true;
     yield* wait(deviceChannel.write(root.bytes, 0, geometry.mdPageToLba(blob.page), geometry.blocksPerPage));
@@ -319,6 +320,7 @@ function* writeRoot(
     throw error;
   } finally {
     blob.rootClusterCount = undefined;
+    blob.countedMeanwhile = undefined;
   }
   blob.rootInDoubt = false;
   blob.stalePages.push(...blob.chain.slice(1));
