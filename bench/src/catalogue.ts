@@ -2,6 +2,7 @@
 
 import type { Benchmark } from './benchmark.js';
 import { BIT_POOL } from './benchmarks/bit-pool.js';
+import { DURABLE_WRITES } from './benchmarks/durable-writes.js';
 import { FIRST_WRITES } from './benchmarks/first-writes.js';
 import { FORMAT } from './benchmarks/format.js';
 import { LOADS } from './benchmarks/load.js';
@@ -19,6 +20,7 @@ import { TRANSFERS } from './benchmarks/transfers.js';
 export const BENCHMARKS: readonly Benchmark[] = [
   ...TRANSFERS,
   ...FIRST_WRITES,
+  ...DURABLE_WRITES,
   ...FORMAT,
   BIT_POOL,
   ...OPERATIONS,

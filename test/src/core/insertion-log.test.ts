@@ -227,8 +227,8 @@ describe('the log', () => {
     runSync(yard.store.syncBlob(blob));
     yard.channel.unmapSync(blob, 3, 1);
     const free = yard.store.freeClusterCount;
-    // The sync that gives the cluster back: extent page, root, then the log.
-    yard.device.failAt(3, { kind: 'write' });
+    // The sync that gives the cluster back: extent page, then the log.
+    yard.device.failAt(2, { kind: 'write' });
     expect(() => runSync(yard.store.syncBlob(blob))).toThrow(expect.objectContaining({ code: 'EIO' }));
     expect(yard.store.freeClusterCount).toBe(free);
     runSync(yard.store.syncBlob(blob));

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { CONFIGURATIONS, isSettled, PER_CLUSTER, Yard } from '../peer/fixture.js';
 
-test('not while the root that still names it is being replaced', async () => {
+test('not while the extent page that still names it is being replaced', async () => {
   const yard = new Yard(CONFIGURATIONS[1]);
   const giver = yard.make({ clusterCount: 2, thin: true });
   yard.write(giver, 0, 2 * PER_CLUSTER, 1);
@@ -13,12 +13,12 @@ test('not while the root that still names it is being replaced', async () => {
   yard.channel.unmapSync(giver, 0, PER_CLUSTER); // the only cluster that can come to be free
 
   await yard.later(async () => {
-    const root = yard.device.gate('write', 2); // its extent page is the first
+    const extentPage = yard.device.gate('write', 1); // the root stays as it is
     const syncing = yard.run(yard.store.syncBlob(giver));
-    await root.reached;
+    await extentPage.reached;
     const writing = yard.channel.write(taker, yard.payload(2, PER_CLUSTER), 0, PER_CLUSTER);
-    expect(await isSettled(writing), 'the cluster is taken before the root is there').toBe(false);
-    root.release();
+    expect(await isSettled(writing), 'the cluster is taken before the map on disk has changed').toBe(false);
+    extentPage.release();
     await syncing;
     await writing;
   });

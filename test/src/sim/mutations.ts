@@ -19,13 +19,13 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'persist-data-barrier',
     file: 'metadata/persist.js',
-    snippet: 'if (namesClusters)\n            yield* store.barrier();',
+    snippet: 'if (changesNamed)\n            yield* store.barrier();',
     replacement: '',
   },
   {
     name: 'persist-extent-pages-barrier',
     file: 'metadata/persist.js',
-    snippet: 'if (extentPages.length > 0 && chain.pages.length === 1)\n            yield* store.barrier();',
+    snippet: 'if (rootWaits && chain.pages.length === 1)\n            yield* store.barrier();',
     replacement: '',
   },
   {
@@ -37,19 +37,59 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'persist-root-barrier',
     file: 'metadata/persist.js',
-    snippet: 'geometry.mdPageToLba(blob.page), geometry.blocksPerPage));\n        yield* store.barrier();',
-    replacement: 'geometry.mdPageToLba(blob.page), geometry.blocksPerPage));',
+    snippet: 'if (!leavesBarrier || isReleasing(blob, numbers))\n            yield* store.barrier();',
+    replacement: '',
   },
   {
-    name: 'clear-stale-barrier',
-    file: 'metadata/clearing.js',
-    snippet: 'yield* clearClusters(store, blob.clearMethod, clusters);\n    yield* store.barrier();',
-    replacement: 'yield* clearClusters(store, blob.clearMethod, clusters);',
+    name: 'persist-map-barrier',
+    file: 'metadata/persist.js',
+    snippet: 'if (chain.pages.length === 0) {\n            yield* store.barrier();',
+    replacement: 'if (chain.pages.length === 0) {',
+  },
+  {
+    name: 'create-barrier',
+    file: 'metadata/create.js',
+    snippet: 'attach ? persistUntilBarrier(store, blob) : persist(store, blob)',
+    replacement: 'persistUntilBarrier(store, blob)',
+  },
+  {
+    name: 'barrier-left-out-before-releasing',
+    file: 'metadata/persist.js',
+    snippet: 'if (!leavesBarrier || isReleasing(blob, numbers))',
+    replacement: 'if (!leavesBarrier)',
+  },
+  {
+    name: 'removal-mark-barrier',
+    file: 'metadata/delete-snapshot.js',
+    snippet: 'clone.chainAfterBarrier = true;',
+    replacement: '',
+  },
+  {
+    name: 'named-page-taken-for-new',
+    file: 'metadata/persist.js',
+    snippet: 'chain.map.unnamedPages.delete(page);',
+    replacement: ';',
+  },
+  {
+    name: 'flush-serves-later-writes',
+    file: 'state/device-flushes.js',
+    snippet: 'const isServed = this.#succeeded > begun;',
+    replacement: 'const isServed = this.#succeeded > begun || (this.#succeeded === begun && begun > 0);',
+  },
+  {
+    name: 'flush-in-flight-serves',
+    file: 'state/device-flushes.js',
+    snippet: `else
+                yield this.#inFlight;`,
+    replacement: `else {
+                yield this.#inFlight;
+                return;
+            }`,
   },
   {
     name: 'super-block-barrier',
     file: 'state/super-block-io.js',
-    snippet: 'PAGE_BYTES / store.device.blockLengthBytes));\n    yield* store.barrier();',
+    snippet: 'PAGE_BYTES / store.device.blockLengthBytes));\n    yield* store.barrierAtOnce();',
     replacement: 'PAGE_BYTES / store.device.blockLengthBytes));',
   },
   {
@@ -57,12 +97,6 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
     file: 'metadata/delete.js',
     snippet: 'yield* zeroPages(store, [blob.page]);\n    yield* store.barrier();',
     replacement: 'yield* zeroPages(store, [blob.page]);',
-  },
-  {
-    name: 'snapshot-data-barrier',
-    file: 'metadata/snapshot.js',
-    snippet: "yield* store.barrier(); // the snapshot's data is as durable as the snapshot",
-    replacement: '',
   },
   {
     name: 'high-water-dirty-mark',
@@ -73,7 +107,7 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'high-water-barrier',
     file: 'state/high-water.js',
-    snippet: 'geometry.pageToLba(pageCount)));\n    yield* store.barrier();',
+    snippet: 'geometry.pageToLba(pageCount)));\n    yield* store.barrierAtOnce();',
     replacement: 'geometry.pageToLba(pageCount)));',
   },
   {
@@ -85,26 +119,26 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'unload-data-barrier',
     file: 'store/unload.js',
-    snippet: 'yield* clearUncleared(store);\n        yield* store.barrier();',
+    snippet: 'yield* clearUncleared(store);\n        yield* store.barrierAtOnce();',
     replacement: 'yield* clearUncleared(store);',
   },
   {
     name: 'unload-masks-barrier',
     file: 'store/unload.js',
-    snippet: 'yield* writeMasks(store, block);\n        yield* store.barrier();',
+    snippet: 'yield* writeMasks(store, block);\n        yield* store.barrierAtOnce();',
     replacement: 'yield* writeMasks(store, block);',
   },
   {
     name: 'recovery-clearing-barrier',
     file: 'state/high-water.js',
-    snippet: 'first = used.findFirstClear(end);\n    }\n    yield* store.barrier();',
+    snippet: 'first = used.findFirstClear(end);\n    }\n    yield* store.barrierAtOnce();',
     replacement: 'first = used.findFirstClear(end);\n    }',
   },
   {
     name: 'recovery-first-barrier',
     file: 'store/load.js',
     snippet: `    if (isRecovered)
-        yield* store.barrier();
+        yield* store.barrierAtOnce();
     if`,
     replacement: `    if`,
   },
@@ -112,7 +146,7 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
     name: 'recovery-masks-barrier',
     file: 'store/load.js',
     snippet: `yield* writeMasks(store, block);
-        yield* store.barrier();
+        yield* store.barrierAtOnce();
     }`,
     replacement: `yield* writeMasks(store, block);
     }`,
@@ -147,7 +181,7 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'flush-device',
     file: 'metadata/flush.js',
-    snippet: 'yield* attempts.attempt(() => flushDevice(store));',
+    snippet: 'yield* attempts.attempt(() => flushDevice(store, begun));',
     replacement: '',
   },
 ];
@@ -158,7 +192,7 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
     name: 'root-before-extent-pages',
     file: 'metadata/persist.js',
     snippet: `        const batch = new Batch();
-        for (const { lba, page } of extentPages) {`,
+        for (const { lba, view } of extentPages) {`,
     replacement: `        const rest = chain.pages;
         if (rest.length === 1) {
             sealChain(rest, [blob.page]);
@@ -166,7 +200,7 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
             yield* store.barrier();
         }
         const batch = new Batch();
-        for (const { lba, page } of extentPages) {`,
+        for (const { lba, view } of extentPages) {`,
   },
   {
     name: 'root-before-chain',
@@ -177,6 +211,13 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
         yield* store.barrier();
         const batch = new Batch();
         pages.slice(1)`,
+  },
+  {
+    name: 'changed-chain-not-written',
+    file: 'metadata/persist.js',
+    snippet: `    return (blob.chainChanged ||
+        blob.rootInDoubt ||`,
+    replacement: `    return (blob.rootInDoubt ||`,
   },
   {
     name: 'clusters-cleared-before-root',
@@ -200,13 +241,11 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'dropped-released-before-root',
     file: 'metadata/persist.js',
-    snippet: `    yield* writeRoot(store, blob, pages[0], numbers);
-    blob.syncedClusterCount = chain.clusterCount;`,
-    replacement: `    releaseClusters(store, chain.dropped);
+    snippet: `    const chain = decideChain(store, blob, extentPages.length === 0 || needsRoot(blob));`,
+    replacement: `    const chain = decideChain(store, blob, extentPages.length === 0 || needsRoot(blob));
+    releaseClusters(store, chain.dropped);
     map.dropped = map.dropped.slice(chain.dropped.length);
-    chain.dropped = [];
-    yield* writeRoot(store, blob, pages[0], numbers);
-    blob.syncedClusterCount = chain.clusterCount;`,
+    chain.dropped = [];`,
   },
   {
     name: 'dirty-mark-after-metadata',
@@ -215,22 +254,22 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
         if (store.writesThrough)
             yield* writeThrough(store, blob);
         else
-            yield* writeDecided(store, blob);`,
+            yield* writeDecided(store, blob, options);`,
     replacement: `        if (store.writesThrough)
             yield* writeThrough(store, blob);
         else
-            yield* writeDecided(store, blob);
+            yield* writeDecided(store, blob, options);
         yield* markDirty(store);`,
   },
   {
     name: 'insertion-after-decision',
     file: 'metadata/persist.js',
-    snippet: `        if (namesClusters)
+    snippet: `        if (changesNamed)
             yield* store.barrier();`,
-    replacement: `        if (namesClusters)
+    replacement: `        if (changesNamed)
             yield* store.barrier();
-        for (const { index, page } of extentPages)
-            page.bytes.set(encodeBlobExtentPage(store, blob, index).bytes);`,
+        for (const { index, view } of extentPages)
+            view.bytes.set(encodeBlobExtentPage(store, blob, index).bytes);`,
   },
   {
     name: 'cut-off-by-size-in-memory',
@@ -318,7 +357,7 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
     name: 'clean-before-masks',
     file: 'store/unload.js',
     snippet: `        yield* writeMasks(store, block);
-        yield* store.barrier();
+        yield* store.barrierAtOnce();
         block.clean = 1;
         yield* writeSuper(store, block);`,
     replacement: `        block.clean = 1;
@@ -414,44 +453,41 @@ const LOG: readonly Omit<Mutation, 'caughtBy'>[] = [
  * does the same work.
  */
 const CAUGHT_BY: Readonly<Record<string, number>> = {
-  'persist-data-barrier': 1702,
-  'persist-extent-pages-barrier': 50,
+  'persist-extent-pages-barrier': 19,
   'persist-root-barrier': 1,
+  'create-barrier': 33,
+  'removal-mark-barrier': 57,
+  'flush-serves-later-writes': 1,
+  'flush-in-flight-serves': 25,
   'super-block-barrier': 1,
-  'delete-root-barrier': 149,
-  'high-water-dirty-mark': 576,
+  'delete-root-barrier': 35,
   'high-water-barrier': 197,
-  'unload-masks-barrier': 240,
-  'recovery-clearing-barrier': 2127,
-  'grow-mask-barrier': 736,
-  'init-clearing-barrier': 69,
-  'init-super-block-barrier': 828,
+  'unload-masks-barrier': 147,
+  'grow-mask-barrier': 48,
+  'init-clearing-barrier': 40,
   'flush-device': 8,
   'root-before-extent-pages': 29,
-  'root-before-chain': 19,
-  'clusters-cleared-before-root': 1,
+  'root-before-chain': 359,
+  'changed-chain-not-written': 25,
+  'clusters-cleared-before-root': 95,
   'chain-zeroed-before-root': 482,
-  'dirty-mark-after-metadata': 308,
-  'cut-off-by-size-in-memory': 1,
-  'delete-without-dirty-mark': 12,
-  'delete-clears-before-root': 13,
-  'snapshot-not-persisted-before-original': 23,
+  'cut-off-by-size-in-memory': 74,
+  'delete-without-dirty-mark': 127,
+  'delete-clears-before-root': 1,
+  'snapshot-not-persisted-before-original': 3,
   'snapshot-without-mark': 1,
-  'adoption-without-mark': 13,
-  'snapshot-deleted-before-adoption': 29,
-  'no-high-water-mark': 19,
-  'no-high-water-mark-of-thick-blobs': 832,
+  'adoption-without-mark': 5,
+  'snapshot-deleted-before-adoption': 6,
+  'no-high-water-mark': 53,
   'recovery-does-not-clear': 1,
   'recovery-writes-masks-first': 1,
-  'clean-before-masks': 35,
-  'grow-super-block-first': 302,
+  'clean-before-masks': 4,
+  'grow-super-block-first': 48,
   'super-updates-overlap': 29,
-  'loads-overlap': 236,
-  'insertion-not-noted': 19,
-  'noted-forgotten-before-root': 3350,
-  'noted-not-erased': 198,
-  'snapshot-of-noted': 214,
-  'log-of-another-cache': 107,
+  'insertion-not-noted': 21,
+  'noted-not-erased': 98,
+  'snapshot-of-noted': 227,
+  'log-of-another-cache': 124,
 };
 
 export const MUTATIONS: readonly Mutation[] = [...BARRIERS, ...ORDERS, ...LOG].map((mutation) => ({

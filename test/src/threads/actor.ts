@@ -132,6 +132,8 @@ const commands = {
   trimSync: (blob: number, offset: number, length: number): void => {
     blobs[blob].trimSync(offset, length);
   },
+  flush: (blob: number): Promise<void> => blobs[blob].flush(),
+  flushSync: (blob: number): void => blobs[blob].flushSync(),
   /** Begins a first write of a blob and, in the same turn, many flushes; sets the word then. All of them must end. */
   flushWhileWriting: async (blob: number, count: number, word: Int32Array): Promise<void> => {
     const work = [blobs[blob].write(filled(stores[0].clusterSizeBytes, 1), 0)];

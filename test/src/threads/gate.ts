@@ -34,6 +34,11 @@ export class Gate {
     Atomics.store(this.#words, WORD.TO_HOLD, count);
   }
 
+  /** How many operations still pass before one is held, of those that `shut` was told. */
+  get toSkip(): number {
+    return this.#load(WORD.SKIP);
+  }
+
   /** Makes the next operation that comes fail. */
   fail(): void {
     Atomics.store(this.#words, WORD.TO_FAIL, 1);

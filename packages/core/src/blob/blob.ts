@@ -69,8 +69,14 @@ export class Blob {
     return this.#shared === shared;
   }
 
-  /** `loading` until it is read from disk; `dirty` while memory differs from the disk. */
-  state: 'loading' | 'clean' | 'dirty' = 'dirty';
+  /** The next root must not be written before a barrier that begins after this was set: it relies on earlier writes. */
+  chainAfterBarrier = false;
+  #state: 'loading' | 'clean' | 'dirty' = 'dirty';
+  /**
+   * The chain on disk may differ from the one in memory. If false, a dirty blob differs from the disk only by entries of
+   * extent pages that the root on disk names.
+   */
+  chainChanged = true;
   /** Data cannot be written. */
   dataRo = false;
   /** Metadata cannot be changed. */
@@ -96,6 +102,10 @@ export class Blob {
   syncedClusterCount = 0;
   /** While a root is being written: the number of clusters that it has for the blob. */
   rootClusterCount: number | undefined;
+  /**
+   * While a root is being written and the one before it is known: the number of clusters that both have for the blob.
+   */
+  countedMeanwhile: number | undefined;
   /** A write of the root has failed: the disk may have the old root or the new one. */
   rootInDoubt = false;
   /** Extent pages that the root on disk names, but the next root will not. */
@@ -128,6 +138,7 @@ export class Blob {
    * they could overlap.
    */
   readonly deletions = new Coalescer();
+  #unsynced: Set<Blob> | undefined;
   #slot = NO_SLOT;
   #generation = 0;
 
@@ -136,6 +147,49 @@ export class Blob {
     this.id = id;
     this.page = pageOfBlobId(id);
     this.map = new ClusterMap(shared.maps);
+  }
+
+  /** `loading` until it is read from disk; `dirty` while memory differs from the disk. */
+  get state(): 'loading' | 'clean' | 'dirty' {
+    return this.#state;
+  }
+
+  /** `dirty` says that anything may have changed, so the next persist writes the chain. */
+  set state(state: 'loading' | 'clean' | 'dirty') {
+    this.#state = state;
+    if (state === 'dirty') this.#unsynced?.add(this);
+    this.chainChanged = state === 'dirty';
+  }
+
+  /** From now on the blob adds itself to a set when it becomes dirty; at once, if it is dirty. */
+  trackIn(unsynced: Set<Blob> | undefined): void {
+    this.#unsynced = unsynced;
+    if (this.#state === 'dirty') unsynced?.add(this);
+  }
+
+  /** To be called when a persist has ended. Leaves the set if a flush of the store has nothing to do for the blob. */
+  leaveIfSynced(): void {
+    if (this.#state === 'dirty' || this.isBecomingReadOnly || this.reclaimableCount > 0) return;
+    this.#unsynced?.delete(this);
+  }
+
+  /** True if the next sync makes the blob read-only. */
+  get isBecomingReadOnly(): boolean {
+    return (this.flags.dataRo & DATA_RO_FLAG_READ_ONLY) !== 0n && !(this.dataRo && this.mdRo);
+  }
+
+  /** The number of clusters that the blob does not use any more, and that a persist releases. */
+  get reclaimableCount(): number {
+    return this.map.dropped.length + this.map.uncertain.length + this.staleClusters.length;
+  }
+
+  /** Makes the blob dirty by a change of entries of extent page `index`; undefined: the blob has no extent pages. */
+  markMapChanged(index: number | undefined): void {
+    const { chainChanged } = this;
+    this.state = 'dirty';
+    if (index === undefined) return;
+    this.map.dirtyExtentPages.add(index);
+    this.chainChanged = chainChanged;
   }
 
   get isThin(): boolean {

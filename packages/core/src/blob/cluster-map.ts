@@ -6,7 +6,7 @@
 import type { MapArena } from '../shared/map-arena.js';
 import type { Coalescer } from '../steps/coalescer.js';
 import type { Deferred } from '../steps/deferred.js';
-import type { DeviceCluster } from '../units/units.js';
+import type { DeviceCluster, MdPage } from '../units/units.js';
 import { ArenaRun } from './arena-run.js';
 
 /** A cluster that an extent page on disk may name (without an extent table: that the chain may name). */
@@ -44,6 +44,12 @@ export class ClusterMap {
   readonly dirtyExtentPages = new Set<number>();
   /** Extent pages, by index, that no root on disk names yet. */
   readonly unrootedExtentPages = new Set<number>();
+  /**
+   * The metadata pages of extent pages that no root names that may be on disk. What is written there has no effect
+   * before the next root. An unrooted extent page is not one of them if it was a page of another blob, or if a write of
+   * a root that names it has failed.
+   */
+  readonly unnamedPages = new Set<MdPage>();
   /** Cleared clusters that the map does not have any more, but that an extent page on disk may still name. */
   dropped: DeviceCluster[] = [];
   /** Clusters that are not in the map, because their write to disk failed. The disk may name them nevertheless. */
@@ -74,6 +80,7 @@ export class ClusterMap {
     this.allocatedCount = 0;
     this.dirtyExtentPages.clear();
     this.unrootedExtentPages.clear();
+    this.unnamedPages.clear();
   }
 
   /** Frees the lists. The map must not be used any more. */

@@ -16,7 +16,7 @@ import { createBlob } from '../metadata/create.js';
 import { deleteBlob } from '../metadata/delete.js';
 import { countReclaimable } from '../metadata/discard-cluster.js';
 import { isDegraded, setExternalDevice } from '../metadata/external.js';
-import { flushBlob, flushStore, isSynced, syncBlob } from '../metadata/flush.js';
+import { blobsToFlush, flushBlob, flushStore, isSynced, syncBlob } from '../metadata/flush.js';
 import { decoupleBlob, inflateBlob } from '../metadata/inflate.js';
 import { blobIds, visitBlobs } from '../metadata/iterate.js';
 import { closeBlob, dropReference, type OpenBlobOptions, openBlob } from '../metadata/open-close.js';
@@ -208,7 +208,7 @@ export class Blobstore {
     yield* growLive(this.#state);
   }
 
-  /** True when the metadata of all open blobs is on disk, or is being written. */
+  /** True when the metadata of all open blobs is on disk. */
   get isSynced(): boolean {
     return isSynced(this.#state);
   }
@@ -220,6 +220,13 @@ export class Blobstore {
   *flush(): Steps<void> {
     this.#state.requireOpen();
     yield* flushStore(this.#state);
+  }
+
+  /**
+   * Waits for a turn of the event loop where that lets others share a flush: on a synchronous device, in promise form.
+   */
+  gatherFlushes(): Steps<void> {
+    return this.#state.flushes.gather();
   }
 
   /**
@@ -458,6 +465,11 @@ export class Blobstore {
   /** The size of a blob in io units. */
   ioUnitCount(blob: Blob): number {
     return checkBlob(this.#state, blob).clusterCount * this.#state.geometry.ioUnitsPerCluster;
+  }
+
+  /** Returns the ids of the open blobs for which `flush` has something to write now. */
+  unsyncedBlobIds(): BlobId[] {
+    return blobsToFlush(this.#state).map(({ id }) => id);
   }
 
   /** Returns the ids of the open blobs, including snapshots that are open because a clone is. */

@@ -1,6 +1,6 @@
 /**
- * Clears pages and clusters before they are released. They are allocated again only after the old content is gone from
- * the medium, so that no blob ever reads another blob's data.
+ * Clears pages and clusters before they are released, so that no blob ever reads another blob's data. No metadata on the
+ * medium names them for their next owner before the old content is gone from the medium.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -50,8 +50,9 @@ export function* clearClusters(
 }
 
 /**
- * Zeroes a blob's stale pages, clears its stale clusters, waits for a barrier, and releases both. If a step fails they
- * stay stale, and the next persist of the blob tries again.
+ * Zeroes a blob's stale pages, clears its stale clusters, and releases both. If a step fails they stay stale, and the
+ * next persist of the blob tries again. It needs no barrier: the next owner's metadata has one before it names them
+ * (docs/WRITE-ORDER.md).
  */
 export function* clearStale(store: StoreState, blob: Blob): Steps<void> {
   const { stalePages: pages } = blob;
@@ -61,7 +62,6 @@ export function* clearStale(store: StoreState, blob: Blob): Steps<void> {
   yield* eraseNoted(store, blob);
   yield* zeroPages(store, pages);
   yield* clearClusters(store, blob.clearMethod, clusters);
-  yield* store.barrier();
   releasePages(store, pages);
   releaseClusters(store, clusters);
   blob.stalePages = blob.stalePages.slice(pages.length);

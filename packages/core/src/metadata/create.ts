@@ -10,7 +10,7 @@ import { BlobstoreError } from '../units/error.js';
 import { type BlobId, blobIdOfPage, type DeviceCluster, type MdPage, NONE_U32 } from '../units/units.js';
 import { releaseClusters, releasePages } from './clearing.js';
 import { discardOpen, finishAllDeletes } from './delete.js';
-import { persist } from './persist.js';
+import { persist, persistUntilBarrier } from './persist.js';
 import { changeSize, coverNewClusters } from './resize.js';
 
 const EXTERNAL_ID_BYTES_MAX = 0xffff;
@@ -47,7 +47,10 @@ export function* createBlob(
   return blob.id;
 }
 
-/** Like `createBlob`, but the blob stays open. */
+/**
+ * Like `createBlob`, but the blob stays open, and the root may not be on the medium before the blob's next persist has
+ * ended.
+ */
 export function* createOpenBlob(
   store: StoreState,
   options: CreateBlobOptions,
@@ -57,7 +60,7 @@ export function* createOpenBlob(
   if (blob.isThin) blob.back = ZEROES;
   blob.publish();
   blob.openRefs = 1;
-  store.openBlobs.set(blob.page, blob);
+  store.addOpen(blob);
   return blob;
 }
 
@@ -76,7 +79,7 @@ function* writeNewBlob(
     describe(blob, options, internalXattrs);
     changeSize(store, blob, options.clusterCount ?? 0);
     yield* coverNewClusters(store, blob, 0);
-    yield* persist(store, blob);
+    yield* attach ? persistUntilBarrier(store, blob) : persist(store, blob);
   } catch (error) {
     yield* undoCreate(store, blob);
     throw error;

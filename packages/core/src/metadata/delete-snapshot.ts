@@ -26,7 +26,7 @@ import { closeExternalChannels } from './external.js';
 import { frozen } from './freeze.js';
 import { insertCluster } from './insert-cluster.js';
 import { dropReference, openBlob } from './open-close.js';
-import { persist, persistUnsettled, sync } from './persist.js';
+import { persistUnsettled, persistUntilBarrier, sync } from './persist.js';
 import { noteUnsettled, settle, trySettle } from './settle.js';
 
 /**
@@ -71,6 +71,7 @@ function* takeOver(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> 
   relink(snapshot, clone);
   try {
     clone.mdRo = false;
+    clone.chainAfterBarrier = true;
     yield* sync(store, clone);
   } catch (error) {
     yield* revert(store, snapshot, clone, before, merged);
@@ -101,13 +102,13 @@ function* coverPastEnd(store: StoreState, snapshot: Blob, clone: Blob): Steps<vo
   }
 }
 
-/** Step 1. */
+/** Step 1. The clone's persist has a barrier between the mark and the first write that needs it. */
 function* markPendingRemoval(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
   const wasReadOnly = snapshot.mdRo;
   snapshot.mdRo = false;
   try {
     snapshot.setInternalId(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL, clone.id);
-    yield* persist(store, snapshot);
+    yield* persistUntilBarrier(store, snapshot);
   } catch (error) {
     snapshot.removeXattr(INTERNAL_XATTR.SNAPSHOT_PENDING_REMOVAL, true);
     throw error;
@@ -227,6 +228,7 @@ function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBef
   snapshot.back = ZEROES;
   snapshot.parentId = INVALID_BLOB_ID;
   snapshot.setThin();
+  if (!store.writesThrough) snapshot.state = 'clean'; // its root is zeroed next, and need not be written before
   clone.publish();
   if (before.back?.kind === 'blob') yield* dropReference(store, before.back.blob);
 }

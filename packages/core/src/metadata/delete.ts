@@ -94,7 +94,7 @@ function* zeroRoot(store: StoreState, blob: Blob): Steps<void> {
 
 /** Hides a blob whose deletion cannot be undone, but is not complete yet. */
 export function hide(store: StoreState, blob: Blob): void {
-  store.openBlobs.delete(blob.page);
+  store.removeOpen(blob);
   store.unfinishedDeletes.set(blob.page, blob);
 }
 

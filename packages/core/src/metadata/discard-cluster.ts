@@ -40,10 +40,7 @@ export function* clearUncleared(store: StoreState): Steps<void> {
 /** Counts the clusters that `reclaimClusters` would release. */
 export function countReclaimable(store: StoreState): number {
   let count = store.unclearedClusters.length;
-  for (const blob of store.openBlobs.values()) {
-    if (!isInUse(store, blob)) continue;
-    count += blob.map.dropped.length + blob.map.uncertain.length + blob.staleClusters.length;
-  }
+  for (const blob of store.unsynced) if (isInUse(store, blob)) count += blob.reclaimableCount;
   return count;
 }
 
@@ -51,10 +48,8 @@ export function countReclaimable(store: StoreState): number {
 export function* reclaimClusters(store: StoreState): Steps<boolean> {
   let reclaimed = store.unclearedClusters.length > 0;
   yield* clearUncleared(store);
-  for (const blob of [...store.openBlobs.values()]) {
-    if (!isInUse(store, blob)) continue; // closed or deleted in the meantime
-    const { dropped, uncertain } = blob.map;
-    if (dropped.length === 0 && uncertain.length === 0 && blob.staleClusters.length === 0) continue;
+  for (const blob of [...store.unsynced]) {
+    if (!isInUse(store, blob) || blob.reclaimableCount === 0) continue; // it may be closed or deleted in the meantime
     blob.state = 'dirty';
     yield* persist(store, blob);
     reclaimed = true;

@@ -37,6 +37,7 @@ export function renewExtentPage(store: StoreState, blob: Blob, index: number): b
   if (old !== 0) blob.replacedPages.push(old);
   map.extentPages.set(index, page);
   map.unrootedExtentPages.add(index);
+  map.unnamedPages.add(page as MdPage);
   map.dirtyExtentPages.add(index);
   return true;
 }
@@ -50,7 +51,9 @@ export function restoreExtentPage(blob: Blob, index: number, old: MdPage): void 
   const { map } = blob;
   blob.stalePages = blob.stalePages.filter((page) => page !== old);
   blob.replacedPages = blob.replacedPages.filter((page) => page !== old);
-  blob.replacedPages.push(map.extentPages.get(index) as MdPage);
+  const renewed = map.extentPages.get(index) as MdPage;
+  blob.replacedPages.push(renewed);
+  map.unnamedPages.delete(renewed);
   map.extentPages.set(index, old);
   for (const list of [map.unrootedExtentPages, map.dirtyExtentPages]) {
     if (old === 0) list.delete(index);

@@ -3,15 +3,25 @@
 import type { Blob } from '../blob/blob.js';
 import type { StoreState } from '../state/store-state.js';
 import { Attempts } from '../steps/batch.js';
-import { type Steps, wait } from '../steps/steps.js';
+import type { Steps } from '../steps/steps.js';
+import { runTogether } from '../steps/together.js';
 import { drain } from './freeze.js';
 import { closeLingering, isInUse } from './open-close.js';
 import { sync } from './persist.js';
 
-/** True when the metadata of all open blobs is on disk, or is being written. */
+/** True when the metadata of all open blobs is on disk. */
 export function isSynced(store: StoreState): boolean {
-  for (const blob of store.openBlobs.values()) if (blob.state === 'dirty') return false;
-  return true;
+  return store.unsynced.size === 0;
+}
+
+/** The open blobs that a flush of the store visits; it does nothing for the others. */
+export function blobsToFlush(store: StoreState): Blob[] {
+  const blobs = new Set(store.unsynced);
+  for (const page of store.unsettled.keys()) {
+    const blob = store.openBlobs.get(page);
+    if (blob !== undefined) blobs.add(blob);
+  }
+  return [...blobs];
 }
 
 /**
@@ -26,8 +36,9 @@ export function* syncBlob(store: StoreState, blob: Blob): Steps<void> {
 
 /** Makes a blob's metadata and data durable. */
 export function* flushBlob(store: StoreState, blob: Blob): Steps<void> {
+  const { begun } = store.flushes;
   yield* sync(store, blob);
-  yield* flushDevice(store);
+  yield* flushDevice(store, begun);
 }
 
 /**
@@ -36,15 +47,19 @@ export function* flushBlob(store: StoreState, blob: Blob): Steps<void> {
  */
 export function* flushStore(store: StoreState): Steps<void> {
   const attempts = new Attempts();
-  for (const blob of [...store.openBlobs.values()]) {
-    if (isInUse(store, blob)) yield* attempts.attempt(() => sync(store, blob));
-    yield undefined;
-  }
+  const { begun } = store.flushes;
+  const syncInUse = function* (blob: Blob): Steps<void> {
+    if (isInUse(store, blob)) yield* sync(store, blob);
+  };
+  yield* attempts.attempt(() => runTogether(blobsToFlush(store), syncInUse));
   yield* attempts.attempt(() => closeLingering(store));
-  yield* attempts.attempt(() => flushDevice(store));
+  yield* attempts.attempt(() => flushDevice(store, begun));
   attempts.end();
 }
 
-function* flushDevice(store: StoreState): Steps<void> {
-  yield* wait(store.deviceChannel.flush());
+/** Makes durable what had been written at a moment (`DeviceFlushes.begun`): a barrier since then has done so. */
+function* flushDevice(store: StoreState, begun: number): Steps<void> {
+  const { flushes } = store;
+  if (flushes.begun === begun) yield* flushes.gather();
+  yield* flushes.since(begun);
 }

@@ -96,7 +96,7 @@ function begin(store: StoreState, blob: Blob, { index, claimed }: WantedInsertio
   const extentPage = extentPageOf(blob, index);
   if (extentPage !== undefined) takeExtentPage(store, map, extentPage, claimed.extentPage);
   map.inserting.set(index, { cluster: claimed.cluster, ended: new Deferred() });
-  if (!store.writesThrough) noteChanged(blob, extentPage); // now: no root may name an extent page before that is written
+  if (!store.writesThrough) blob.markMapChanged(extentPage); // now: no root may name an extent page before that is written
   return true;
 }
 
@@ -112,7 +112,7 @@ function* writeInsertions(store: StoreState, blob: Blob, insertions: readonly Wa
     store.onFreeChange?.();
   } catch (error) {
     for (const { claimed } of insertions) map.uncertain.push({ cluster: claimed.cluster, extentPage });
-    noteChanged(blob, extentPage);
+    blob.markMapChanged(extentPage);
     throw error;
   } finally {
     for (const { index } of insertions) {
@@ -162,15 +162,10 @@ function takeExtentPage(store: StoreState, map: ClusterMap, index: number, claim
   if (map.extentPages.get(index) === UNALLOCATED) {
     map.extentPages.set(index, claimed);
     map.unrootedExtentPages.add(index);
+    map.unnamedPages.add(claimed);
   } else if (claimed !== UNALLOCATED) {
     releasePages(store, [claimed]); // another channel's insertion brought an extent page in the meantime
   }
-}
-
-/** Marks a mapping as changed in memory: the extent page and the blob are dirty. */
-export function noteChanged(blob: Blob, extentPage: number | undefined): void {
-  if (extentPage !== undefined) blob.map.dirtyExtentPages.add(extentPage);
-  blob.state = 'dirty';
 }
 
 /**

@@ -28,7 +28,7 @@ export function* noteInsertions(
   insertions: readonly WantedInsertion[],
   extentPage: MdPage,
 ): Steps<boolean> {
-  const countedOnDisk = blob.rootInDoubt ? 0 : blob.syncedClusterCount;
+  const countedOnDisk = blob.rootInDoubt ? (blob.countedMeanwhile ?? 0) : blob.syncedClusterCount;
   if (insertions.some(({ index }) => index >= countedOnDisk)) return false;
   let unwritten: LogPage | undefined;
   for (const { index, claimed } of insertions) {

@@ -108,7 +108,7 @@ function attachTo(store: StoreState, blob: Blob, behind: Blob | undefined): void
   if (behind) blob.back = { kind: 'blob', blob: behind };
   blob.publish();
   blob.openRefs = 1;
-  store.openBlobs.set(blob.page, blob);
+  store.addOpen(blob);
 }
 
 /**
@@ -149,7 +149,7 @@ function* dropOne(store: StoreState, blob: Blob): Steps<Backing | undefined> {
   try {
     return yield* closeOne(store, blob);
   } catch {
-    if (blob.openRefs > 0) blob.openRefs--;
+    letLinger(store, blob);
     return undefined;
   }
 }
@@ -197,20 +197,30 @@ function* closeOrLinger(store: StoreState, blob: Blob): Steps<void> {
   try {
     yield* closeBlob(store, blob);
   } catch (error) {
-    if (blob.openRefs > 0) blob.openRefs--;
+    letLinger(store, blob);
     throw error;
   }
 }
 
+/** Releases a reference to a blob that could not be closed. */
+function letLinger(store: StoreState, blob: Blob): void {
+  if (blob.openRefs > 0) blob.openRefs--;
+  if (blob.openRefs === 0 && store.openBlobs.get(blob.page) === blob) store.lingering.add(blob);
+}
+
 function findLingering(store: StoreState, tried: ReadonlySet<Blob>): Blob | undefined {
-  for (const blob of store.openBlobs.values()) if (blob.openRefs === 0 && !tried.has(blob)) return blob;
+  for (const blob of store.lingering) {
+    if (blob.openRefs > 0)
+      store.lingering.delete(blob); // it was opened again
+    else if (!tried.has(blob)) return blob;
+  }
   return undefined;
 }
 
 /** Removes a blob without references from memory; returns what was behind it. */
 function forgetClosed(store: StoreState, blob: Blob): Backing | undefined {
   const { back, slot } = blob;
-  store.openBlobs.delete(blob.page);
+  store.removeOpen(blob);
   blob.back = undefined;
   blob.free();
   thaw(store, slot);

@@ -22,7 +22,6 @@
 import type { Blob } from '../blob/blob.js';
 import type { ClusterMap, UncertainCluster } from '../blob/cluster-map.js';
 import { encodeChain, sealChain } from '../format/blob-chain.js';
-import { DATA_RO_FLAG_READ_ONLY } from '../format/flags.js';
 import type { MdPageView } from '../format/md-page.js';
 import type { NotedInsertion } from '../state/insertion-log.js';
 import type { StoreState } from '../state/store-state.js';
@@ -45,7 +44,7 @@ export function* persist(store: StoreState, blob: Blob): Steps<void> {
 /** Persists a blob without settling it first; for settling itself. */
 export function* persistUnsettled(store: StoreState, blob: Blob): Steps<void> {
   if (blob.state === 'clean' && !blob.persists.isRunning) return;
-  yield* blob.persists.run(() => persistOnce(store, blob));
+  yield* blob.persists.run(() => persistOnce(store, blob, {}));
 }
 
 /** Persists a blob; then makes it read-only if `setReadOnly` asked for it. */
@@ -56,30 +55,47 @@ export function* sync(store: StoreState, blob: Blob): Steps<void> {
 
 /** Like `persist`, for a caller that holds `blob.persists` exclusively. */
 export function persistAlone(store: StoreState, blob: Blob): Steps<void> {
-  return persistOnce(store, blob);
+  return persistOnce(store, blob, {});
+}
+
+/**
+ * Like `persist`, but leaves the last barrier to the caller, unless this persist releases something. The root may not
+ * be on the medium before the next barrier.
+ */
+export function* persistUntilBarrier(store: StoreState, blob: Blob): Steps<void> {
+  const settle = store.unsettled.get(blob.page);
+  if (settle) yield* settle();
+  yield* blob.persists.alone(() => persistOnce(store, blob, { leavesBarrier: true }));
 }
 
 /** Like `sync`, for a caller that holds `blob.persists` exclusively. */
 export function* syncAlone(store: StoreState, blob: Blob): Steps<void> {
-  yield* persistOnce(store, blob);
+  yield* persistOnce(store, blob, {});
   becomeReadOnly(blob);
 }
 
 function becomeReadOnly(blob: Blob): void {
-  if ((blob.flags.dataRo & DATA_RO_FLAG_READ_ONLY) === 0n) return;
+  if (!blob.isBecomingReadOnly) return;
   blob.dataRo = true;
   blob.mdRo = true;
   blob.publish();
+  blob.leaveIfSynced();
 }
 
-function* persistOnce(store: StoreState, blob: Blob): Steps<void> {
+interface PersistOptions {
+  /** See `persistUntilBarrier`. */
+  readonly leavesBarrier?: boolean;
+}
+
+function* persistOnce(store: StoreState, blob: Blob, options: PersistOptions): Steps<void> {
   if (blob.isGone) return; // it was closed or deleted while this call waited for its turn
   try {
     yield* markDirty(store);
     if (store.writesThrough) yield* writeThrough(store, blob);
-    else yield* writeDecided(store, blob);
+    else yield* writeDecided(store, blob, options);
     setAsideCutOff(blob);
     yield* clearStale(store, blob);
+    blob.leaveIfSynced();
   } catch (error) {
     blob.state = 'dirty';
     throw error;
@@ -96,7 +112,7 @@ function* writeThrough(store: StoreState, blob: Blob): Steps<void> {
     fitExtentPages(store, blob);
     yield* writeChangedExtentPages(store, blob);
   } while (changedExtentPages(blob).length > 0 || blob.clusterCount !== clusterCount);
-  yield* writeChain(store, blob, decideChain(store, blob));
+  yield* writeChain(store, blob, decideChain(store, blob, true), {});
 }
 
 /**
@@ -138,30 +154,49 @@ function* awaitFirstWrites(store: StoreState, blob: Blob): Steps<void> {
 }
 
 /** Steps 2 to 8 where only persisting writes extent pages. */
-function* writeDecided(store: StoreState, blob: Blob): Steps<void> {
+function* writeDecided(store: StoreState, blob: Blob, options: PersistOptions): Steps<void> {
   const { geometry, deviceChannel } = store;
-  const { map } = blob;
+  const { map, usesExtentTable, chainAfterBarrier } = blob;
   fitExtentPages(store, blob);
-  const extentPages = takeChangedExtentPages(blob).map((index) => ({
-    index,
-    lba: geometry.mdPageToLba(map.extentPages.get(index) as MdPage),
-    page: encodeBlobExtentPage(store, blob, index),
-  }));
-  const chain = decideChain(store, blob);
+  const extentPages = takeChangedExtentPages(blob).map((index) => {
+    const page = map.extentPages.get(index) as MdPage;
+    return { index, page, lba: geometry.mdPageToLba(page), view: encodeBlobExtentPage(store, blob, index) };
+  });
+  const chain = decideChain(store, blob, extentPages.length === 0 || needsRoot(blob));
   try {
-    const namesClusters = extentPages.length > 0 || chain.dropped.length > 0 || !blob.usesExtentTable;
-    if (namesClusters) yield* store.barrier();
+    const changesNamed = extentPages.some(({ page }) => !map.unnamedPages.has(page));
+    if (changesNamed) yield* store.barrier();
     const batch = new Batch();
-    for (const { lba, page } of extentPages) {
-      batch.add(() => deviceChannel.write(page.bytes, 0, lba, geometry.blocksPerPage));
+    for (const { lba, view } of extentPages) {
+      batch.add(() => deviceChannel.write(view.bytes, 0, lba, geometry.blocksPerPage));
     }
     yield* batch.close();
-    if (extentPages.length > 0 && chain.pages.length === 1) yield* store.barrier();
-    yield* writeChain(store, blob, chain);
+    if (chain.pages.length === 0) {
+      yield* store.barrier();
+      yield* conclude(store, blob, chain);
+      return;
+    }
+    const rootWaits = extentPages.length > 0 || !usesExtentTable || chainAfterBarrier;
+    if (rootWaits && chain.pages.length === 1) yield* store.barrier();
+    yield* writeChain(store, blob, chain, options);
+    if (chainAfterBarrier) blob.chainAfterBarrier = false;
   } catch (error) {
     for (const { index } of extentPages) map.dirtyExtentPages.add(index);
     throw error;
   }
+}
+
+/** False if writing extent pages that the root on disk names is enough. */
+function needsRoot(blob: Blob): boolean {
+  const { map } = blob;
+  return (
+    blob.chainChanged ||
+    blob.rootInDoubt ||
+    !blob.usesExtentTable ||
+    blob.clusterCount !== blob.syncedClusterCount ||
+    blob.replacedPages.length > 0 ||
+    map.unrootedExtentPages.size > 0
+  );
 }
 
 /** Returns the numbers of the extent pages to be written, and marks them as unchanged. */
@@ -184,6 +219,7 @@ function keptClusterCount(blob: Blob): number {
 
 /** A chain to be written, and what changes when its root is on disk. */
 interface DecidedChain {
+  /** Empty: the root on disk stays, and only extent pages that it names are written. */
   pages: MdPageView[];
   map: ClusterMap;
   clusterCount: number;
@@ -199,10 +235,10 @@ interface DecidedChain {
   noted: readonly NotedInsertion[];
 }
 
-function decideChain(store: StoreState, blob: Blob): DecidedChain {
+function decideChain(store: StoreState, blob: Blob, writesRoot: boolean): DecidedChain {
   const { map, clusterCount } = blob;
   const noted = store.insertionLog?.seal(blob.page) ?? [];
-  const pages = encodeChain(blob.chainContent());
+  const pages = writesRoot ? encodeChain(blob.chainContent()) : [];
   blob.state = 'clean'; // unless it is changed again before the pages are written
   const isOffDisk = ({ extentPage }: UncertainCluster) =>
     extentPage === undefined || !map.dirtyExtentPages.has(extentPage);
@@ -223,9 +259,9 @@ function extentPageAt({ extentPages }: ClusterMap, index: number): number {
 }
 
 /** Steps 5 to 8. */
-function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain): Steps<void> {
+function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain, options: PersistOptions): Steps<void> {
   const { geometry, deviceChannel } = store;
-  const { pages, map } = chain;
+  const { pages } = chain;
   const numbers = claimChain(store, blob, pages);
   blob.rootClusterCount = chain.clusterCount;
   try {
@@ -241,7 +277,14 @@ function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain): Steps<
     releasePages(store, numbers.slice(1)); // nothing on disk names them
     throw error;
   }
-  yield* writeRoot(store, blob, pages[0], numbers);
+  for (const [, page] of chain.unrooted) chain.map.unnamedPages.delete(page as MdPage);
+  yield* writeRoot(store, blob, pages[0], numbers, options);
+  yield* conclude(store, blob, chain);
+}
+
+/** What follows when the metadata that was decided is on disk. */
+function* conclude(store: StoreState, blob: Blob, chain: DecidedChain): Steps<void> {
+  const { map } = chain;
   blob.syncedClusterCount = chain.clusterCount;
   for (const [index, page] of chain.unrooted) {
     if (extentPageAt(map, index) === page) map.unrootedExtentPages.delete(index);
@@ -257,23 +300,46 @@ function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain): Steps<
 }
 
 /** Steps 7 and 8. If they fail, the disk has the old root or the new one: the pages of both stay allocated. */
-function* writeRoot(store: StoreState, blob: Blob, root: MdPageView, numbers: MdPage[]): Steps<void> {
+function* writeRoot(
+  store: StoreState,
+  blob: Blob,
+  root: MdPageView,
+  numbers: MdPage[],
+  { leavesBarrier }: PersistOptions,
+): Steps<void> {
   const { geometry, deviceChannel } = store;
   const { clusterCount } = blob;
+  if (!blob.rootInDoubt) blob.countedMeanwhile = Math.min(blob.syncedClusterCount, blob.rootClusterCount ?? 0);
   try {
     blob.rootInDoubt = true;
     yield* wait(deviceChannel.write(root.bytes, 0, geometry.mdPageToLba(blob.page), geometry.blocksPerPage));
-    yield* store.barrier();
+    if (!leavesBarrier || isReleasing(blob, numbers)) yield* store.barrier();
   } catch (error) {
     blob.stalePages.push(...numbers.slice(1));
     blob.syncedClusterCount = Math.max(blob.syncedClusterCount, clusterCount); // extent pages must fit both roots
     throw error;
   } finally {
     blob.rootClusterCount = undefined;
+    blob.countedMeanwhile = undefined;
   }
   blob.rootInDoubt = false;
   blob.stalePages.push(...blob.chain.slice(1));
   blob.chain = numbers;
+}
+
+/** True if something can be cleared or released once the root is on the medium. */
+function isReleasing(blob: Blob, numbers: MdPage[]): boolean {
+  const { chain, map, replacedPages, stalePages, staleClusters } = blob;
+  const lists = [
+    chain.slice(1),
+    numbers.slice(1),
+    replacedPages,
+    stalePages,
+    staleClusters,
+    map.dropped,
+    map.uncertain,
+  ];
+  return map.clusters.count > blob.clusterCount || lists.some(({ length }) => length > 0);
 }
 
 /** Allocates pages for a chain, and links and seals it. ENOSPC, with nothing allocated, when there are not enough. */
@@ -314,6 +380,7 @@ function setAsideCutOff(blob: Blob): void {
   for (let index = extentPagesKept; index < extentPages.count; index++) {
     const page = extentPages.get(index) as MdPage;
     if (page !== 0) blob.stalePages.push(page);
+    blob.map.unnamedPages.delete(page);
   }
   extentPages.truncate(extentPagesKept);
 }

@@ -12,7 +12,7 @@ import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobCluster, type DeviceCluster, UNALLOCATED } from '../units/units.js';
 import { releaseClusters } from './clearing.js';
 import { freezeForRelease, isFrozen, unfreeze } from './freeze.js';
-import { noteChanged, writeMapping } from './insert-cluster.js';
+import { writeMapping } from './insert-cluster.js';
 import { settle } from './settle.js';
 
 /**
@@ -60,7 +60,7 @@ function* dropCluster(store: StoreState, blob: Blob, index: BlobCluster, cluster
   const extentPage = blob.usesExtentTable ? extentPageIndex(index) : undefined;
   takeOut(map, index);
   if (!store.writesThrough) {
-    noteChanged(blob, extentPage);
+    blob.markMapChanged(extentPage);
     map.dropped.push(cluster); // released when no map on the medium names it
     return;
   }
@@ -91,6 +91,6 @@ function* putBack(store: StoreState, blob: Blob, index: BlobCluster, dropped: Un
   } catch {
     takeOut(map, index);
     map.uncertain.push(dropped);
-    noteChanged(blob, dropped.extentPage);
+    blob.markMapChanged(dropped.extentPage);
   }
 }

@@ -126,6 +126,7 @@ function claimForThick(
       pages.claim(page as MdPage);
       map.extentPages.set(extentPage, page);
       map.unrootedExtentPages.add(extentPage);
+      map.unnamedPages.add(page as MdPage);
     }
   });
 }

@@ -77,9 +77,8 @@ function* switchOver(store: StoreState, original: Blob, snapshot: Blob): Steps<v
   yield* eraseNoted(store, original);
   const before = new OriginalBefore(original);
   try {
-    yield* store.barrier(); // the snapshot's data is as durable as the snapshot
     moveMap(store, original, snapshot);
-    yield* persist(store, snapshot);
+    yield* persist(store, snapshot); // its last barrier makes the snapshot's data durable, too
   } catch (error) {
     moveMapBack(original, snapshot, before);
     hide(store, snapshot);

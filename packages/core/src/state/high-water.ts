@@ -50,7 +50,7 @@ export function* writeHighWater(store: StoreState, mark: number): Steps<void> {
   const bytes = encodeMask(MASK.HIGH_WATER, shared.clusters.capacity, pageCount, (bits) => setBitsBelow(bits, mark));
   const lba = geometry.pageToLba(store.clusterMask.start);
   yield* wait(deviceChannel.write(bytes, 0, lba, geometry.pageToLba(pageCount)));
-  yield* store.barrier();
+  yield* store.barrierAtOnce();
   shared.highWater = mark;
 }
 
@@ -96,5 +96,5 @@ export function* clearFreeBelow(store: StoreState, used: BitArray, mark: number)
     yield undefined;
     first = used.findFirstClear(end);
   }
-  yield* store.barrier();
+  yield* store.barrierAtOnce();
 }

@@ -7,12 +7,13 @@ import type { BitArray } from '../shared/bit-array.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import { Coalescer } from '../steps/coalescer.js';
 import type { Deferred } from '../steps/deferred.js';
-import { type MaybePromise, type Steps, type Waitable, wait } from '../steps/steps.js';
+import type { MaybePromise, Steps, Waitable } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, type DeviceCluster, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
 import type { DamagedBlob } from './damage.js';
 import type { DataPath } from './data-path.js';
+import { DeviceFlushes } from './device-flushes.js';
 import type { InsertionLog } from './insertion-log.js';
 import { PageBuffers } from './page-buffers.js';
 import type { RegionReader } from './region-reader.js';
@@ -84,6 +85,8 @@ export class StoreState {
   readonly device: BlockDevice;
   /** The metadata thread's own channel to the device. */
   readonly deviceChannel: DeviceChannel;
+  /** The flushes of the device, for all of the store. */
+  readonly flushes: DeviceFlushes;
   readonly shared: SharedStore;
   readonly geometry: Geometry;
   /** The pages at which the chain of a blob begins. */
@@ -115,7 +118,14 @@ export class StoreState {
   readonly openExternal: OpenExternalSnapshot | undefined;
   readonly externalContext: unknown;
 
-  readonly openBlobs = new Map<MdPage, Blob>();
+  readonly #openBlobs = new Map<MdPage, Blob>();
+  /**
+   * The open blobs that a flush of the store has to visit: those that are dirty, that are being written, that become
+   * read-only with the next sync, or that have clusters to be released.
+   */
+  readonly unsynced = new Set<Blob>();
+  /** The open blobs without a reference, whose metadata could not be written when they were closed. */
+  readonly lingering = new Set<Blob>();
   /** Blobs that are being opened, by their first page. */
   readonly loading = new Map<MdPage, Loading>();
   /**
@@ -169,6 +179,7 @@ export class StoreState {
   constructor(fields: StoreStateFields) {
     this.device = fields.device;
     this.deviceChannel = fields.deviceChannel;
+    this.flushes = new DeviceFlushes(fields.device, fields.deviceChannel);
     this.shared = fields.shared;
     this.geometry = fields.geometry;
     this.usedBlobIds = fields.usedBlobIds;
@@ -198,6 +209,25 @@ export class StoreState {
     return this.#closed;
   }
 
+  /** The open blobs, by their first page. */
+  get openBlobs(): ReadonlyMap<MdPage, Blob> {
+    return this.#openBlobs;
+  }
+
+  /** Adds a blob to the open ones. */
+  addOpen(blob: Blob): void {
+    this.#openBlobs.set(blob.page, blob);
+    blob.trackIn(this.unsynced);
+  }
+
+  /** Removes a blob from the open ones, in memory only. */
+  removeOpen(blob: Blob): void {
+    if (this.#openBlobs.get(blob.page) === blob) this.#openBlobs.delete(blob.page);
+    blob.trackIn(undefined);
+    this.unsynced.delete(blob);
+    this.lingering.delete(blob);
+  }
+
   /** Throws EBADF once the store is unloaded or destroyed. */
   requireOpen(): void {
     if (this.#closed) throw new BlobstoreError('EBADF', 'the store is closed: open it again first');
@@ -211,10 +241,19 @@ export class StoreState {
 
   /**
    * A write barrier with `power-loss` durability: makes everything written so far durable. Does nothing with
-   * `process-crash`.
+   * `process-crash`. Barriers that are asked for at the same time share a flush of the device. In promise form on a
+   * synchronous device, that takes a turn of the event loop.
    */
   *barrier(): Steps<void> {
-    if (this.durability === 'power-loss') yield* wait(this.deviceChannel.flush());
+    if (this.durability === 'power-loss') yield* this.flushes.flush();
+  }
+
+  /**
+   * Like `barrier`, but does not wait for others that could share it. For what is done rarely, and what a write in
+   * synchronous form would have to wait for.
+   */
+  *barrierAtOnce(): Steps<void> {
+    if (this.durability === 'power-loss') yield* this.flushes.since(this.flushes.begun);
   }
 
   /**

@@ -19,7 +19,7 @@ export function* writeSuper(store: StoreState, block: SuperBlock): Steps<void> {
   block.bstype = store.bstype;
   block.seal();
   yield* wait(store.deviceChannel.write(block.bytes, 0, 0, PAGE_BYTES / store.device.blockLengthBytes));
-  yield* store.barrier();
+  yield* store.barrierAtOnce();
 }
 
 /**

@@ -114,7 +114,7 @@ function* openAsIs(store: StoreState, block: SuperBlock, options: LoadOptions): 
     return yield* visitBlobs(store, options.onBlob);
   }
   store.isRecovering = block.clean === 0;
-  yield* store.barrier(); // see `openWhole`
+  yield* store.barrierAtOnce(); // see `openWhole`
   const found = yield* recover(deviceChannel, geometry, capacity, block.clean !== 0);
   yield* readLog(store);
   if (store.insertionLog) yield* addNoted(store, store.insertionLog, found);
@@ -140,7 +140,7 @@ function* openWhole(
   let store = reset();
   store.isRecovering = block.clean === 0;
   // What a killed process wrote last may still be in the device's cache, and could be lost: it must be durable first.
-  if (isRecovered) yield* store.barrier();
+  if (isRecovered) yield* store.barrierAtOnce();
   if (isRecovered) yield* readLog(store);
   let masks: Masks | undefined;
   if (!isRecovered) {
@@ -203,7 +203,7 @@ function* findHighWater(store: StoreState, block: SuperBlock): Steps<number | un
 function* clearNoise(store: StoreState, { noise }: Survey): Steps<void> {
   if (noise.length === 0) return;
   yield* zeroPages(store, noise);
-  yield* store.barrier();
+  yield* store.barrierAtOnce();
 }
 
 function takeSurvey(store: StoreState, survey: Survey): void {
@@ -246,7 +246,7 @@ function* writingMasks(store: StoreState, block: SuperBlock, setBlobsRight: () =
   if (hasNoted) forgetUnknown(store, insertionLog);
   if (!hasNoted || insertionLog.isEmpty) {
     yield* writeMasks(store, block);
-    yield* store.barrier();
+    yield* store.barrierAtOnce();
   }
   if (!hasNoted) yield* setBlobsRight();
 }
@@ -275,7 +275,7 @@ function* correctMasks(store: StoreState, block: SuperBlock, { clusters }: Masks
   yield* markDirty(store);
   yield* clearFreeBelow(store, clusters, wrong?.clusters.lengthUsed() ?? clusters.capacity);
   yield* writeMasks(store, block);
-  yield* store.barrier();
+  yield* store.barrierAtOnce();
 }
 
 function newStore(

@@ -22,10 +22,10 @@ export function* unloadStore(store: StoreState): Steps<void> {
     yield* closeLingering(store);
     yield* finishAllDeletes(store);
     yield* clearUncleared(store);
-    yield* store.barrier();
+    yield* store.barrierAtOnce();
     const block = yield* readSuper(store);
     yield* writeMasks(store, block);
-    yield* store.barrier();
+    yield* store.barrierAtOnce();
     block.clean = 1;
     yield* writeSuper(store, block);
   } finally {
@@ -39,7 +39,7 @@ export function* destroyStore(store: StoreState): Steps<void> {
   requireAllClosed(store);
   try {
     yield* wait(store.deviceChannel.writeZeroes(0, store.geometry.blocksPerPage));
-    yield* store.barrier();
+    yield* store.barrierAtOnce();
   } finally {
     yield* release(store);
   }
@@ -70,6 +70,6 @@ function* release(store: StoreState): Steps<void> {
   for (const blob of [...store.openBlobs.values(), ...store.unfinishedDeletes.values()]) {
     if (blob.back?.kind === 'external') yield* wait(blob.back.device.close());
   }
-  store.openBlobs.clear();
+  for (const blob of [...store.openBlobs.values()]) store.removeOpen(blob);
   store.deviceChannel.close();
 }

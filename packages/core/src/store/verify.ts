@@ -14,10 +14,24 @@ import { blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
 
 /**
  * Throws `InvariantError` when the free count differs from the pool's, when a cluster or page of an open blob is free
- * or has another owner too, or when a count of allocated clusters is wrong. Metadata thread only.
+ * or has another owner too, when a count of allocated clusters is wrong, or when a flush of the store would miss a
+ * blob. Metadata thread only.
  */
 export function verifyStore(store: StoreState): void {
   checkOwners(store);
+  requireFound(store);
+}
+
+/** A flush of the store must find all blobs that it has something to do for. */
+function requireFound({ openBlobs, unsynced, lingering }: StoreState): void {
+  for (const blob of openBlobs.values()) {
+    const isUnsynced = blob.state === 'dirty' || blob.persists.isRunning || blob.reclaimableCount > 0;
+    assert(!isUnsynced || unsynced.has(blob), `a flush does not find blob ${blob.id}, which is not synced`);
+    assert(blob.openRefs > 0 || lingering.has(blob), `a flush does not find blob ${blob.id}, which lingers`);
+  }
+  for (const blob of [...unsynced, ...lingering]) {
+    assert(openBlobs.get(blob.page) === blob, `a flush would visit blob ${blob.id}, which is closed`);
+  }
 }
 
 /**

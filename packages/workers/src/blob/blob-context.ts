@@ -1,7 +1,9 @@
 /** The state that all handles of a store's blobs share on one thread. */
 
 import type { BlobstoreError } from '@blobyard/core';
+import type { BlobAddress } from '../api/store.js';
 import { EdgeArrays } from '../data/edge-arrays.js';
+import { SetsByKey } from '../data/sets-by-key.js';
 import { WriteOrder } from '../data/write-order.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
 import type { StoreParts } from '../ports/store-parts.js';
@@ -17,12 +19,31 @@ export interface OpenHandle {
 }
 
 /** The state that all handles of one open blob share on this thread. */
-export interface BlobCommons {
+export class BlobCommons {
   readonly id: bigint;
   readonly generation: number;
   readonly order: WriteOrder;
+  readonly #named: SetsByKey<string, BlobCommons>;
+  #name: string | undefined;
+
+  constructor({ id, generation }: OpenedBlob, order: WriteOrder, named: SetsByKey<string, BlobCommons>) {
+    this.id = id;
+    this.generation = generation;
+    this.order = order;
+    this.#named = named;
+  }
+
   /** The blob's name, as last reported to this thread. */
-  name: string | undefined;
+  get name(): string | undefined {
+    return this.#name;
+  }
+
+  set name(name: string | undefined) {
+    if (name === this.#name) return;
+    if (this.#name !== undefined) this.#named.delete(this.#name, this);
+    if (name !== undefined) this.#named.add(name, this);
+    this.#name = name;
+  }
 }
 
 /** One for each open store of a thread. */
@@ -31,31 +52,43 @@ export class BlobContext {
   readonly edges: EdgeArrays;
   /** The handles that are not closed. */
   readonly handles = new Set<OpenHandle>();
+  /** Those of them that are being closed, or that could not be closed: no other calls can use them. */
+  readonly closing = new Set<OpenHandle>();
   /** Set once the store has failed: the error of every later call. */
   failure: BlobstoreError | undefined;
-  readonly #commons = new Map<number, BlobCommons>();
+  readonly #bySlot = new Map<number, BlobCommons>();
+  readonly #byId = new SetsByKey<bigint, BlobCommons>();
+  readonly #byName = new SetsByKey<string, BlobCommons>();
 
   constructor(parts: StoreParts) {
     this.parts = parts;
     this.edges = new EdgeArrays(parts.geometry.ioUnitBytes);
   }
 
-  /** The shared state of all open blobs, and of some that have been closed. */
-  get commons(): BlobCommons[] {
-    return [...this.#commons.values()];
+  /** The shared state of the blobs with an address: of open ones, and of some that have been closed. */
+  commonsAt(address: BlobAddress): BlobCommons[] {
+    return typeof address === 'bigint' ? this.#byId.of(address) : this.#byName.of(address.name);
   }
 
   /**
    * The shared state of an open blob. It is kept as long as any handle has the blob open. When the blob is opened again
    * later, its slot has another generation, and the state is a new one.
    */
-  commonsOf({ id, slot, generation, name }: OpenedBlob): BlobCommons {
-    let commons = this.#commons.get(slot);
+  commonsOf(opened: OpenedBlob): BlobCommons {
+    const { slot, generation, name } = opened;
+    let commons = this.#bySlot.get(slot);
     if (commons?.generation !== generation) {
-      commons = { id, generation, order: new WriteOrder(this.parts.data.isElsewhere), name };
-      this.#commons.set(slot, commons);
+      if (commons !== undefined) this.#forget(commons);
+      commons = new BlobCommons(opened, new WriteOrder(this.parts.data.isElsewhere), this.#byName);
+      this.#bySlot.set(slot, commons);
+      this.#byId.add(commons.id, commons);
     }
     commons.name = name;
     return commons;
+  }
+
+  #forget(commons: BlobCommons): void {
+    this.#byId.delete(commons.id, commons);
+    if (commons.name !== undefined) this.#byName.delete(commons.name, commons);
   }
 }

@@ -161,7 +161,10 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
     } catch (error) {
       const failure = coded(error, doing);
       const isUntried = failure instanceof BlobstoreError && (failure.code === 'EBUSY' || failure.code === 'ENOTSUP');
-      if (!isUntried) this.inFlight.closeIdle(); // as after `close`: unusable, but can be closed again
+      if (!isUntried) {
+        this.context.closing.add(this);
+        this.inFlight.closeIdle(); // as after `close`: unusable, but can be closed again
+      }
       throw failure;
     }
     this.inFlight.closeIdle();
@@ -184,6 +187,7 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
   async #close(): Promise<void> {
     const { busy, metadata } = this.context.parts;
     busy?.begin();
+    if (!this.#isGone) this.context.closing.add(this);
     try {
       if (this.inFlight.isBusy) await this.inFlight.close();
       else this.inFlight.closeIdle();
@@ -199,6 +203,7 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
   #gone(): void {
     this.#isGone = true;
     this.context.handles.delete(this);
+    this.context.closing.delete(this);
   }
 
   #long<T>(

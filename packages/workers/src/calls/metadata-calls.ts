@@ -3,6 +3,7 @@
 import type { BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { LongWorkOptions } from '../api/long-work.js';
+import { FlushRounds } from '../data/flush-rounds.js';
 import { isDevice } from '../devices/open-device.js';
 import { shareable } from '../devices/shareable-device.js';
 import type { MetadataPort } from '../ports/metadata-port.js';
@@ -81,15 +82,27 @@ export function metadataCalls(port: () => MetadataPort, callbacks: ClientCallbac
   };
 }
 
-/** The client's side. */
+/**
+ * The client's side. Flushes that are asked for in one turn of the event loop, of one blob or of the store, are one
+ * call.
+ */
 export function metadataByCalls(caller: MetadataCaller): MetadataPort {
   const call = caller.call.bind(caller) as unknown as (name: string, ...given: unknown[]) => Promise<unknown>;
+  const flushes = new FlushRounds<number | 'store'>();
+  const flush = (of: number | 'store', send: () => Promise<void>) =>
+    flushes.share(of, async (begin) => {
+      await afterMicrotasks();
+      begin();
+      await send();
+    });
   return {
     ...methods(
       (name) =>
         (...given) =>
           call(name, ...given),
     ),
+    flush: () => flush('store', () => caller.call('flush')),
+    flushBlob: (handle) => flush(handle, () => caller.call('flushBlob', handle)),
     inflate: (handle, options) => caller.follow(options, (followed) => caller.call('inflate', handle, followed)),
     decouple: (handle, options) => caller.follow(options, (followed) => caller.call('decouple', handle, followed)),
     copyTo: (handle, device, options) =>
@@ -98,6 +111,11 @@ export function metadataByCalls(caller: MetadataCaller): MetadataPort {
         return caller.call('copyTo', handle, spec, options.overwrite, followed);
       }),
   };
+}
+
+/** Resolves when all code has run that waits for promises that are settled now. */
+function afterMicrotasks(): Promise<void> {
+  return Promise.resolve().then(() => new Promise((resolve) => process.nextTick(resolve)));
 }
 
 /** The spec with which the metadata thread opens a device. */

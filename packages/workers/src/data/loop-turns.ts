@@ -35,6 +35,12 @@ const LOOP: LoopClock = {
   afterTurn: (callback) => void setImmediate(callback),
 };
 
+/** Work that waits for its turn. */
+export interface WaitingWork {
+  /** Begins it. Must not throw. */
+  begin(): void;
+}
+
 export class LoopTurns {
   readonly #sliceMs: number;
   readonly #clock: LoopClock;
@@ -46,7 +52,7 @@ export class LoopTurns {
   #unseen = 0;
   #unseenBefore = 0;
   #wasQuick = false;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: WaitingWork[] = [];
   /** The index in `#waiting` of the first that still waits. */
   #first = 0;
   #passed = 0;
@@ -84,14 +90,21 @@ export class LoopTurns {
    */
   later<T>(begin: () => T | Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push(() => {
-        try {
-          resolve(begin());
-        } catch (error) {
-          reject(error);
-        }
+      this.queue({
+        begin() {
+          try {
+            resolve(begin());
+          } catch (error) {
+            reject(error);
+          }
+        },
       });
     });
+  }
+
+  /** Same as `later`, for work that takes little memory while it waits. */
+  queue(work: WaitingWork): void {
+    this.#waiting.push(work);
   }
 
   get isWaiting(): boolean {
@@ -100,7 +113,7 @@ export class LoopTurns {
 
   /** Begins all waiting work now, so that a synchronous call takes effect after the calls that were made before it. */
   beginWaiting(): void {
-    while (this.isWaiting) this.#waiting[this.#first++]();
+    while (this.isWaiting) this.#waiting[this.#first++].begin();
   }
 
   #hasTime(): boolean {
@@ -130,7 +143,7 @@ export class LoopTurns {
   async #letPass(): Promise<void> {
     const waiting = this.#waiting;
     while (this.isWaiting && this.#hasTime()) {
-      waiting[this.#first++]();
+      waiting[this.#first++].begin();
       await undefined;
     }
     waiting.splice(0, this.#first);

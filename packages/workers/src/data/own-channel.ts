@@ -11,6 +11,7 @@ import type { InFlight } from './in-flight.js';
 import { operationTurns } from './loop-turns.js';
 import { partSizes } from './parts.js';
 import { RequestSlots } from './request-slots.js';
+import { type TransferWay, WaitingRead, WaitingWrite } from './waiting-transfer.js';
 import type { WriteOrder } from './write-order.js';
 
 /** @param isAtOnce - the device is synchronous, and the channel never blocks to wait for another thread */
@@ -19,10 +20,11 @@ export function ownChannelPort(
   geometry: Geometry,
   { requestsMax, isSynchronous, isAtOnce }: { requestsMax: number; isSynchronous: boolean; isAtOnce: boolean },
 ): DataPort {
+  const slots = new RequestSlots(requestsMax);
   return {
     channel,
-    way: isSynchronous ? new OwnChannelWay(channel) : undefined,
-    slots: new RequestSlots(requestsMax),
+    way: isSynchronous ? new OwnChannelWay(channel, slots, geometry.ioUnitsPerCluster) : undefined,
+    slots,
     parts: partSizes(geometry.clusterBytes, geometry.ioUnitBytes),
     isAtOnce,
     isElsewhere: false,
@@ -34,19 +36,28 @@ export function ownChannelPort(
 }
 
 /**
- * Transfers whole io units in the same call, if that needs no waiting and the time slice of operations is not used up.
+ * Transfers whole io units in the same call, if that needs no waiting. If the time slice of operations is used up, the
+ * transfer waits for a turn of the event loop.
  */
-class OwnChannelWay implements ShortWay {
-  readonly #channel: Channel;
+class OwnChannelWay implements ShortWay, TransferWay {
+  readonly channel: Channel;
+  readonly slots: RequestSlots;
+  readonly #clusterUnits: number;
 
-  constructor(channel: Channel) {
-    this.#channel = channel;
+  /** @param clusterUnits - the number of io units of a cluster */
+  constructor(channel: Channel, slots: RequestSlots, clusterUnits: number) {
+    this.channel = channel;
+    this.slots = slots;
+    this.#clusterUnits = clusterUnits;
   }
 
-  read(blob: BlobView, into: Uint8Array, first: number, count: number): Promise<Uint8Array> | undefined {
-    if (!operationTurns.tryPass(into.length <= QUICK_BYTES)) return undefined;
+  read(blob: BlobView, into: Uint8Array, first: number, count: number, use: InFlight): Promise<Uint8Array> | undefined {
+    if (!operationTurns.tryPass(into.length <= QUICK_BYTES)) {
+      if (!this.#isInside(blob, first, count)) return undefined;
+      return new WaitingRead(this, blob, into, first, count, use).queue();
+    }
     try {
-      return this.#channel.tryReadNow(blob, into, first, count) ? Promise.resolve(into) : undefined;
+      return this.channel.tryReadNow(blob, into, first, count) ? Promise.resolve(into) : undefined;
     } catch (error) {
       return Promise.reject(coded(error, 'read'));
     }
@@ -57,22 +68,30 @@ class OwnChannelWay implements ShortWay {
     data: Uint8Array,
     first: number,
     count: number,
-    _: InFlight,
+    use: InFlight,
     order: WriteOrder,
   ): Promise<void> | undefined {
-    if (!order.isUnhindered || !operationTurns.tryPass(data.length <= QUICK_BYTES)) return undefined;
+    if (!order.isUnhindered) return undefined;
+    if (!operationTurns.tryPass(data.length <= QUICK_BYTES)) {
+      if (!this.#isInside(blob, first, count)) return undefined;
+      return new WaitingWrite(this, blob, data, first, count, use, order).queue();
+    }
     try {
-      return this.#channel.tryWriteNow(blob, data, first, count) ? Promise.resolve() : undefined;
+      return this.channel.tryWriteNow(blob, data, first, count) ? Promise.resolve() : undefined;
     } catch (error) {
       return Promise.reject(coded(error, 'write'));
     }
   }
 
   readSync(blob: BlobView, into: Uint8Array, first: number, count: number): boolean {
-    return !operationTurns.isWaiting && this.#channel.tryReadNow(blob, into, first, count);
+    return !operationTurns.isWaiting && this.channel.tryReadNow(blob, into, first, count);
   }
 
   writeSync(blob: BlobView, data: Uint8Array, first: number, count: number, order: WriteOrder): boolean {
-    return !order.isHeld && !operationTurns.isWaiting && this.#channel.tryWriteNow(blob, data, first, count);
+    return !order.isHeld && !operationTurns.isWaiting && this.channel.tryWriteNow(blob, data, first, count);
+  }
+
+  #isInside(blob: BlobView, first: number, count: number): boolean {
+    return count > 0 && first + count <= blob.clusterCount * this.#clusterUnits;
   }
 }

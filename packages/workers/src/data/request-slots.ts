@@ -3,14 +3,18 @@
  * arrival. Before a request begins, it lets the event loop run if the time slice of this turn is used up.
  */
 
-import { Semaphore } from 'async-mutex';
 import { operationTurns } from './loop-turns.js';
+
+/** A request that waits for a slot. Together they are a linked list, whose cost does not grow with its length. */
+interface Waiting {
+  readonly resume: () => void;
+  next: Waiting | undefined;
+}
 
 export class RequestSlots {
   #free: number;
-  /** The requests that wait for a slot. Each release lets the first one continue. Its value is otherwise always 0. */
-  readonly #queue = new Semaphore(0);
-  #waiting = 0;
+  #first: Waiting | undefined;
+  #last: Waiting | undefined;
 
   /** @param count - the number of slots, from 1 */
   constructor(count: number) {
@@ -22,12 +26,8 @@ export class RequestSlots {
    * @param isQuick - see `LoopTurns.pass`
    */
   async run<T>(isQuick: boolean, request: () => Promise<T>): Promise<T> {
-    if (this.#free > 0) {
-      this.#free--;
-    } else {
-      this.#waiting++;
-      await this.#queue.acquire();
-    }
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resume) => this.#append({ resume, next: undefined }));
     try {
       return await (operationTurns.tryPass(isQuick) ? request() : operationTurns.later(request));
     } finally {
@@ -35,15 +35,23 @@ export class RequestSlots {
     }
   }
 
+  #append(waiting: Waiting): void {
+    if (this.#last === undefined) this.#first = waiting;
+    else this.#last.next = waiting;
+    this.#last = waiting;
+  }
+
   /**
    * Passes the slot to the first waiting request. It becomes free only if none waits, so no later request overtakes.
    */
   #handOn(): void {
-    if (this.#waiting === 0) {
+    const first = this.#first;
+    if (first === undefined) {
       this.#free++;
       return;
     }
-    this.#waiting--;
-    this.#queue.release();
+    this.#first = first.next;
+    if (this.#first === undefined) this.#last = undefined;
+    first.resume();
   }
 }

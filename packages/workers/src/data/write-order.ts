@@ -86,6 +86,11 @@ export class WriteOrder {
     return turn;
   }
 
+  /** Adds a turn without edges, made by the caller. No turn may need exclusive access (`isUnhindered`). */
+  enterAs(turn: WriteTurn): void {
+    this.#append(turn);
+  }
+
   /** Resolves when no earlier turn conflicts any more. Undefined if the turn need not wait. */
   whenReady(turn: WriteTurn): Promise<void> | undefined {
     if (turn.blockers === 0) return undefined;

@@ -21,7 +21,7 @@ export class LocalBlob implements BlobReference {
     this.id = blob.id;
     this.engine = blob;
     this.#context = context;
-    context.references.add(this);
+    context.references.add(this.id, this);
   }
 
   /** True from `close` on, unless that fails. */
@@ -79,12 +79,14 @@ export class LocalBlob implements BlobReference {
     });
   }
 
-  sync(): Promise<void> {
-    return this.#withState((blobstore) => blobstore.syncBlob(this.engine));
+  async sync(): Promise<void> {
+    const { blobstore, turns } = this.#context;
+    await turns.withState([this.id], () => this.#context.run(blobstore.syncBlob(this.engine)));
   }
 
   flush(): Promise<void> {
-    return this.#withState((blobstore) => blobstore.flushBlob(this.engine));
+    const { blobstore } = this.#context;
+    return this.#context.flush(this.id, [this.id], () => blobstore.flushBlob(this.engine));
   }
 
   syncNow(): void {
@@ -136,12 +138,7 @@ export class LocalBlob implements BlobReference {
   }
 
   #gone(): void {
-    this.#context.references.delete(this);
-  }
-
-  async #withState(operation: (blobstore: Blobstore) => Steps<void>): Promise<void> {
-    const { blobstore, turns } = this.#context;
-    await turns.withState([this.id], () => this.#context.run(operation(blobstore)));
+    this.#context.references.delete(this.id, this);
   }
 
   #nowWithState(operation: (blobstore: Blobstore) => Steps<void>): void {
@@ -183,7 +180,7 @@ export class LocalBlob implements BlobReference {
 
 /** EBUSY when a blob has open references. Those that are being closed do not count; the deletion waits for them. */
 export function requireNoReferences(context: StoreContext, id: bigint): void {
-  const open = [...context.references].filter((each) => each.id === id && !each.isClosing).length;
+  const open = context.references.of(id).filter((each) => !each.isClosing).length;
   if (open === 0) return;
   throw new BlobstoreError('EBUSY', `blob ${id} cannot be deleted: ${open} of its handles are open; close them first`);
 }

@@ -100,7 +100,7 @@ export class LocalStore {
     const { blobstore, catalogue, turns, references } = this.context;
     const id = this.#find(address);
     requireNoReferences(this.context, id);
-    await Promise.allSettled([...references].filter((each) => each.id === id).map((each) => each.close()));
+    await Promise.allSettled(references.of(id).map((each) => each.close()));
     await turns.withAlone(id, async () => {
       this.#requireListed(id);
       requireNoReferences(this.context, id);
@@ -148,13 +148,13 @@ export class LocalStore {
   }
 
   flush(): Promise<void> {
-    const { blobstore, turns } = this.context;
-    return turns.withState(blobstore.openBlobIds(), () => this.context.run(blobstore.flush()));
+    const { blobstore } = this.context;
+    return this.context.flush('store', blobstore.unsyncedBlobIds(), () => blobstore.flush());
   }
 
   flushNow(): void {
     const { blobstore, turns } = this.context;
-    turns.nowWithState(blobstore.openBlobIds(), () => this.context.runNow(blobstore.flush()));
+    turns.nowWithState(blobstore.unsyncedBlobIds(), () => this.context.runNow(blobstore.flush()));
   }
 
   /** The store's metadata as text (Latin-1), in a buffer of its own. */

@@ -16,7 +16,9 @@ import {
 import type { BlobInfo } from '../api/blob.js';
 import { callUser } from '../api/failures.js';
 import type { LongWorkOptions } from '../api/long-work.js';
+import { FlushRounds } from '../data/flush-rounds.js';
 import { longWorkTurns, operationTurns } from '../data/loop-turns.js';
+import { SetsByKey } from '../data/sets-by-key.js';
 import { type BlobNaming, namingOf } from './blob-naming.js';
 import { BlobTurns } from './blob-turns.js';
 import type { Catalogue } from './catalogue.js';
@@ -38,8 +40,9 @@ export class StoreContext {
   readonly turns: BlobTurns;
   readonly catalogue: Catalogue;
   readonly naming: BlobNaming;
-  /** References that have not been released. */
-  readonly references = new Set<BlobReference>();
+  /** References that have not been released, by the id of their blob. */
+  readonly references = new SetsByKey<bigint, BlobReference>();
+  readonly #flushRounds = new FlushRounds<bigint | 'store'>();
 
   constructor(blobstore: Blobstore, catalogue: Catalogue) {
     this.blobstore = blobstore;
@@ -79,6 +82,22 @@ export class StoreContext {
       if (!(error instanceof BlobstoreError) || error.code !== 'ENOTSUP') throw error;
       throw new BlobstoreError('EBUSY', error.message, { cause: error.cause });
     }
+  }
+
+  /**
+   * Runs a flush with the locks that it needs, or shares one that has not begun. Those of one blob, or of the store, run
+   * one after another, because each needs the same locks.
+   * @param of - the id of the blob that is flushed, or the store
+   * @param locked - the blobs whose metadata it writes
+   */
+  flush(of: bigint | 'store', locked: readonly bigint[], flush: () => Steps<void>): Promise<void> {
+    return this.#flushRounds.share(of, (begin) =>
+      this.turns.withState(locked, async () => {
+        await this.run(this.blobstore.gatherFlushes());
+        begin();
+        await this.run(flush());
+      }),
+    );
   }
 
   /** The info of an open blob. */

@@ -95,11 +95,11 @@ export class StoreFace extends StoreEmitter implements Store {
   delete(address: BlobAddress): Promise<void> {
     return this.#inFlight.run('delete a blob', async () => {
       const checked = checkAddress(address);
-      const isMeant = ({ id, name }: { readonly id: bigint; readonly name: string | undefined }) =>
-        typeof checked === 'bigint' ? id === checked : name === checked.name;
-      const closing = [...this.#blobs.handles].filter((handle) => handle.isClosed && isMeant(handle));
+      const closing = [...this.#blobs.closing].filter(({ id, name }) =>
+        typeof checked === 'bigint' ? id === checked : name === checked.name,
+      );
       if (closing.length > 0) await Promise.allSettled(closing.map((handle) => handle.close()));
-      const doomed = this.#blobs.commons.filter(isMeant);
+      const doomed = this.#blobs.commonsAt(checked);
       await this.parts.metadata.delete(checked);
       for (const commons of doomed) commons.name = undefined;
     });

@@ -1,0 +1,35 @@
+/** Flushes of several threads meet at the metadata thread, and share those of the device. */
+
+import { expect, test } from 'vitest';
+import type { Order } from './actor.js';
+import { CLUSTER, ThreadYard } from './actors.js';
+import { Gate } from './gate.js';
+
+const FLUSHES = 16;
+const COUNTED = 1000;
+
+test('threads that flush their blobs at once, in both forms', async () => {
+  const gate = new Gate();
+  const yard = await ThreadYard.open({}, { flush: gate });
+  const blobs = [];
+  for (let made = 0; made < 4; made++) blobs.push(await yard.store.create({ sizeBytes: 4 * CLUSTER }));
+  const [own, ...theirs] = blobs;
+  const actors = await Promise.all(theirs.map(({ id }) => yard.actorIn(id)));
+  gate.shut();
+  const first = own.flush();
+  await gate.held();
+  gate.shut(1, COUNTED); // counts the others
+  const working = actors.map(async ({ actor, blob }) => {
+    const flushes = Array.from({ length: FLUSHES }, (): Order => ['flush', blob]);
+    const outcomes = await actor.together(['write', blob, 0, CLUSTER, 1], ...flushes);
+    for (const outcome of outcomes) expect(outcome).not.toHaveProperty('code');
+    await actor.do('flushSync', blob);
+  });
+  gate.letGo();
+  await Promise.all([first, ...working]);
+  const flushes = COUNTED - gate.toSkip;
+  // A thread shares a flush with itself at least: one for the first of its requests, one for the others, and one for the
+  // synchronous call.
+  expect(flushes).toBeGreaterThan(0);
+  expect(flushes).toBeLessThanOrEqual(3 * actors.length);
+});
