@@ -66,15 +66,18 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
   {
     name: 'high-water-dirty-mark',
-    file: 'state/high-water.js',
-    snippet: 'yield* markDirty(store); // while the super block says clean, this place must hold a mask',
-    replacement: '',
+    file: 'state/super-block-io.js',
+    snippet: `    yield* updateSuper(store, (block) => {
+        if (!store.clean)`,
+    replacement: `    yield* beginMarks(store);
+    yield* updateSuper(store, (block) => {
+        if (!store.clean)`,
   },
   {
     name: 'high-water-barrier',
     file: 'state/high-water.js',
-    snippet: 'geometry.pageToLba(pageCount)));\n    yield* store.barrier();',
-    replacement: 'geometry.pageToLba(pageCount)));',
+    snippet: 'yield* wait(deviceChannel.write(bytes, 0, lba, geometry.blocksPerPage));\n    yield* store.barrier();',
+    replacement: 'yield* wait(deviceChannel.write(bytes, 0, lba, geometry.blocksPerPage));',
   },
   {
     name: 'discard-barrier',
@@ -107,15 +110,6 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
         yield* store.barrier();
     if`,
     replacement: `    if`,
-  },
-  {
-    name: 'recovery-masks-barrier',
-    file: 'store/load.js',
-    snippet: `yield* writeMasks(store, block);
-        yield* store.barrier();
-    }`,
-    replacement: `yield* writeMasks(store, block);
-    }`,
   },
   {
     name: 'grow-mask-barrier',
@@ -158,7 +152,7 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
     name: 'root-before-extent-pages',
     file: 'metadata/persist.js',
     snippet: `        const batch = new Batch();
-        for (const { lba, page } of extentPages) {`,
+        for (const { number, page } of extentPages) {`,
     replacement: `        const rest = chain.pages;
         if (rest.length === 1) {
             sealChain(rest, [blob.page]);
@@ -166,7 +160,7 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
             yield* store.barrier();
         }
         const batch = new Batch();
-        for (const { lba, page } of extentPages) {`,
+        for (const { number, page } of extentPages) {`,
   },
   {
     name: 'root-before-chain',
@@ -301,18 +295,30 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
     replacement: ``,
   },
   {
-    name: 'recovery-does-not-clear',
+    name: 'no-page-mark',
+    file: 'state/raise-marks.js',
+    snippet: `    if (end <= store.mdPageMark)`,
+    replacement: `    store.mdPageMark = Math.max(store.mdPageMark, end);
+    if (true)`,
+  },
+  {
+    name: 'page-mark-below-used-pages',
     file: 'store/load.js',
-    snippet: `        yield* clearLeftovers(store, block, survey);`,
+    snippet: `store.mdPageMarkMin = Math.max(pages.lengthUsed(), contentEnd);`,
+    replacement: ``,
+  },
+  {
+    name: 'recovery-does-not-clear',
+    file: 'store/end-recovery.js',
+    snippet: `        yield* clearLeftovers(store, found);`,
     replacement: `        ;`,
   },
   {
-    name: 'recovery-writes-masks-first',
-    file: 'store/load.js',
-    snippet: `    if (store.keepsHighWater && !survey.isDoubtful)`,
-    replacement: `    yield* writeMasks(store, block);
-    yield* store.barrier();
-    if (store.keepsHighWater && !survey.isDoubtful)`,
+    name: 'recovery-writes-marks-first',
+    file: 'store/end-recovery.js',
+    snippet: `    if (keepsHighWater && !found.isDoubtful)`,
+    replacement: `    yield* writeUsed(store, block, found);
+    if (keepsHighWater && !found.isDoubtful)`,
   },
   {
     name: 'clean-before-masks',
@@ -402,10 +408,11 @@ const LOG: readonly Omit<Mutation, 'caughtBy'>[] = [
     replacement: 'if (false)',
   },
   {
-    name: 'masks-before-noted',
-    file: 'store/load.js',
-    snippet: 'if (hasNoted)\n        yield* setBlobsRight();',
-    replacement: 'if (hasNoted) {\n        yield* writeMasks(store, block);\n        yield* setBlobsRight();\n    }',
+    name: 'log-erased-before-noted',
+    file: 'store/end-recovery.js',
+    snippet: 'if (hasNoted)\n        yield* setBlobsRight(store, found, onBlob);',
+    replacement:
+      'if (hasNoted) {\n        yield* writeUsed(store, block, found);\n        yield* setBlobsRight(store, found, onBlob);\n    }',
   },
 ];
 
@@ -416,42 +423,17 @@ const LOG: readonly Omit<Mutation, 'caughtBy'>[] = [
 const CAUGHT_BY: Readonly<Record<string, number>> = {
   'persist-data-barrier': 1702,
   'persist-extent-pages-barrier': 50,
-  'persist-root-barrier': 1,
-  'super-block-barrier': 1,
-  'delete-root-barrier': 149,
-  'high-water-dirty-mark': 576,
-  'high-water-barrier': 197,
-  'unload-masks-barrier': 240,
-  'recovery-clearing-barrier': 2127,
-  'grow-mask-barrier': 736,
-  'init-clearing-barrier': 69,
-  'init-super-block-barrier': 828,
   'flush-device': 8,
-  'root-before-extent-pages': 29,
-  'root-before-chain': 19,
-  'clusters-cleared-before-root': 1,
-  'chain-zeroed-before-root': 482,
-  'dirty-mark-after-metadata': 308,
-  'cut-off-by-size-in-memory': 1,
-  'delete-without-dirty-mark': 12,
-  'delete-clears-before-root': 13,
-  'snapshot-not-persisted-before-original': 23,
   'snapshot-without-mark': 1,
-  'adoption-without-mark': 13,
-  'snapshot-deleted-before-adoption': 29,
-  'no-high-water-mark': 19,
-  'no-high-water-mark-of-thick-blobs': 832,
-  'recovery-does-not-clear': 1,
-  'recovery-writes-masks-first': 1,
-  'clean-before-masks': 35,
-  'grow-super-block-first': 302,
-  'super-updates-overlap': 29,
-  'loads-overlap': 236,
-  'insertion-not-noted': 19,
-  'noted-forgotten-before-root': 3350,
-  'noted-not-erased': 198,
-  'snapshot-of-noted': 214,
-  'log-of-another-cache': 107,
+  'page-mark-below-used-pages': 21,
+  'persist-root-barrier': 5,
+  'super-block-barrier': 5,
+  'recovery-does-not-clear': 12,
+  'insertion-not-noted': 29,
+  'snapshot-not-persisted-before-original': 24,
+  'adoption-without-mark': 1,
+  'snapshot-deleted-before-adoption': 1,
+  'root-before-extent-pages': 1,
 };
 
 export const MUTATIONS: readonly Mutation[] = [...BARRIERS, ...ORDERS, ...LOG].map((mutation) => ({

@@ -25,6 +25,7 @@ import { encodeChain, sealChain } from '../format/blob-chain.js';
 import { DATA_RO_FLAG_READ_ONLY } from '../format/flags.js';
 import type { MdPageView } from '../format/md-page.js';
 import type { NotedInsertion } from '../state/insertion-log.js';
+import { raiseMdPageMark } from '../state/raise-marks.js';
 import type { StoreState } from '../state/store-state.js';
 import { markDirty } from '../state/super-block-io.js';
 import { Batch } from '../steps/batch.js';
@@ -144,15 +145,17 @@ function* writeDecided(store: StoreState, blob: Blob): Steps<void> {
   fitExtentPages(store, blob);
   const extentPages = takeChangedExtentPages(blob).map((index) => ({
     index,
-    lba: geometry.mdPageToLba(map.extentPages.get(index) as MdPage),
+    number: map.extentPages.get(index) as MdPage,
     page: encodeBlobExtentPage(store, blob, index),
   }));
   const chain = decideChain(store, blob);
   try {
+    yield* raiseMdPageMark(store, [blob.page, ...extentPages.map(({ number }) => number)]);
     const namesClusters = extentPages.length > 0 || chain.dropped.length > 0 || !blob.usesExtentTable;
     if (namesClusters) yield* store.barrier();
     const batch = new Batch();
-    for (const { lba, page } of extentPages) {
+    for (const { number, page } of extentPages) {
+      const lba = geometry.mdPageToLba(number);
       batch.add(() => deviceChannel.write(page.bytes, 0, lba, geometry.blocksPerPage));
     }
     yield* batch.close();
@@ -229,6 +232,7 @@ function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain): Steps<
   const numbers = claimChain(store, blob, pages);
   blob.rootClusterCount = chain.clusterCount;
   try {
+    yield* raiseMdPageMark(store, numbers);
     const batch = new Batch();
     pages.slice(1).forEach((page, index) => {
       const lba = geometry.mdPageToLba(numbers[index + 1]);
