@@ -97,11 +97,12 @@ describe('the high-water mark', () => {
   it('when it cannot be raised the write fails, and takes nothing', () => {
     const device = new FaultyDevice(newDevice());
     const store = newStore(device);
-    const blob = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 4, thin: true }))));
+    const blob = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: STEP + 1, thin: true }))));
     const channel = store.openChannel();
+    for (let cluster = 0; cluster < STEP; cluster++) channel.writeSync(blob, new Uint8Array(CLUSTER_BYTES), cluster, 1);
     const free = store.freeClusterCount;
     device.failAt(1, { kind: 'write', code: 'EIO' });
-    const write = () => channel.writeSync(blob, new Uint8Array(CLUSTER_BYTES), 0, 1);
+    const write = () => channel.writeSync(blob, new Uint8Array(CLUSTER_BYTES), STEP, 1);
     expect(write).toThrow(expect.objectContaining<Partial<BlobstoreError>>({ code: 'EIO' }));
     expect(store.freeClusterCount).toBe(free);
     write();

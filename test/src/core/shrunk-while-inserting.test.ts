@@ -17,7 +17,7 @@ test('the page maps what the blob has when it is written', async () => {
     const root = yard.device.gate('write', 1);
     const syncing = yard.run(yard.store.syncBlob(blob));
     await root.reached;
-    const page = yard.device.gate('write', 2); // the first write's data, then its extent page
+    const page = yard.device.gate('write', 1); // the extent page of the first write
     const first = write(10, 1);
     await page.reached;
     const second = write(20, 2);

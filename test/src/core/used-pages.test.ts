@@ -14,8 +14,8 @@ function lowestFree({ capacity, used }: Model, from: number): number {
   return NONE_U32;
 }
 
-function highestFree({ capacity, used }: Model, from: number): number {
-  for (let page = capacity - 1; page >= from; page--) if (!used.has(page)) return page;
+function highestFree({ capacity, used }: Model, from: number, end: number): number {
+  for (let page = Math.min(capacity, end) - 1; page >= from; page--) if (!used.has(page)) return page;
   return NONE_U32;
 }
 
@@ -38,14 +38,17 @@ abstract class PagesCommand implements fc.Command<Model, SharedStore> {
 }
 
 class Find extends PagesCommand {
-  constructor(readonly from: number) {
+  constructor(
+    readonly from: number,
+    readonly end: number,
+  ) {
     super();
   }
   protected both(model: Model, pages: SharedStore['pages']): void {
     expect(pages.findFree(this.from)).toBe(lowestFree(model, this.from));
-    expect(pages.findLastFree(this.from)).toBe(highestFree(model, this.from));
+    expect(pages.findLastFree(this.from, this.end)).toBe(highestFree(model, this.from, this.end));
   }
-  toString = () => `find from ${this.from}`;
+  toString = () => `find from ${this.from} to ${this.end}`;
 }
 
 /** Takes the lowest free page from somewhere on, as the engine does. */
@@ -99,7 +102,7 @@ class HasFree extends PagesCommand {
 const from = fc.oneof(fc.constant(0), fc.constant(1), fc.nat({ max: 150 }));
 const commands = fc.commands(
   [
-    from.map((at) => new Find(at)),
+    fc.tuple(from, fc.nat({ max: 150 })).map(([at, end]) => new Find(at, end)),
     from.map((at) => new Claim(at)),
     from.map((at) => new Claim(at)),
     fc.nat().map((choice) => new Release(choice)),

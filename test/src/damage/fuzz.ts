@@ -4,6 +4,7 @@ import { type Choices, Random } from '../random.js';
 import { baseImages, laterImages } from './base-image.js';
 import { examine, type Outcome } from './examine.js';
 import { leaveBehind } from './leftovers.js';
+import { coverWithMark } from './marks.js';
 import { mutate, Victim } from './mutations.js';
 
 /** An image of which something was not as it must be. */
@@ -38,6 +39,7 @@ export function tryChosen(image: number, random: Choices, later: Choices): Outco
   const victim = new Victim(base, bytes);
   if (leavesSome) leaveBehind(victim, later);
   if (!leavesSome || later.below(2) === 0) mutate(victim, random);
+  coverWithMark(bytes, { ...base, maskStart: base.masks[1].start });
   try {
     return examine(victim, random);
   } catch (error) {

@@ -17,6 +17,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { sealPage } from '../peer/raw-page.js';
 import { ImageDevice } from './image-device.js';
+import { coverWithMark } from './marks.js';
 
 const PAGE = 4096;
 const CLUSTER = 2 * PAGE;
@@ -53,6 +54,12 @@ class Image {
     view.setUint32(0, number, true);
     change(view);
     sealPage(page);
+  }
+
+  coverWithMark(): void {
+    const { metadata, clusterMask } = this.block;
+    const place = { maskStart: clusterMask.start, mdStartPage: metadata.start, mdPageCount: metadata.count };
+    coverWithMark(this.bytes, place, CLUSTER);
   }
 
   markIn(range: Range, bit: number, isSet: boolean): void {
@@ -328,6 +335,7 @@ describe.each(['snapshot', 'deletion'] as const)(
         if (!image.findings().includes('interrupted')) continue;
         underWay++;
         image.putRoot(image.page(root).slice(), FREE_PAGE);
+        image.coverWithMark();
         const kinds = image.findings();
         expect(kinds).toEqual(['not-closed', 'interrupted', 'interrupted']);
         expect(image.contents(), `after write ${cut}`).toEqual(before);

@@ -1,9 +1,12 @@
 /** Operations on one blob: creating, resizing, syncing, writing, unmapping, deleting. */
 
-import type { Steps } from '@blobyard/core';
+import { pageOfBlobId, type Steps, SuperBlock } from '@blobyard/core';
+import { decodeMarks } from '../../../packages/core/dist/format/marks-page.js';
 import { resized } from './oracle.js';
 import { type Scenario, scenario } from './scenario.js';
 import { hexOf, type NewBlob, type Yard } from './yard.js';
+
+const PAGE_BYTES = 4096;
 
 /** Xattrs that need several metadata pages. */
 export function longXattrs(pages: number, fill: number): Record<string, Uint8Array> {
@@ -25,11 +28,16 @@ export function* bystanders(yard: Yard): Steps<void> {
   yield* yard.close('thin bystander');
 }
 
-function creation(name: string, made: NewBlob, sizes?: Scenario['sizes']): Scenario {
+function creation(
+  name: string,
+  made: NewBlob,
+  sizes?: Scenario['sizes'],
+  prepare: Scenario['prepare'] = bystanders,
+): Scenario {
   return scenario({
     name: `create ${name}`,
     sizes,
-    prepare: bystanders,
+    prepare,
     run: (yard) => yard.createOnly(made),
     apply: (oracle, yard, id) => yard.created(id ?? 0n, made, oracle),
   });
@@ -44,7 +52,38 @@ export const CREATE_SCENARIOS: readonly Scenario[] = [
   creation('with a chain of several pages', { clusters: 4, xattrs: longXattrs(4, 1) }),
   creation('a clone of an external snapshot', { clusters: 4, externalSeed: 77 }),
   creation('a thick blob with several extent pages', { clusters: 1030, xattrs: longXattrs(2, 1) }, LARGE),
+  creation('above the mark of pages', { clusters: 1, isThin: true }, undefined, upToMark),
+  creation('with a chain above the mark of pages', { clusters: 4, xattrs: longXattrs(3, 1) }, undefined, upToMark),
+  creation('in an opened store', { clusters: 4, xattrs: longXattrs(3, 1) }, undefined, reopened),
 ];
+
+/** Blobs that take all metadata pages below the high-water mark. */
+function* upToMark(yard: Yard): Steps<void> {
+  yield* bystanders(yard);
+  for (let number = 0, page = 0; page + 1 < mdPageMarkOf(yard); number++) {
+    yield* yard.create(`bystander ${number}`, { clusters: 1, isThin: true });
+    page = pageOfBlobId(yard.id(`bystander ${number}`));
+  }
+}
+
+/** The high-water mark of metadata pages on the medium. */
+function mdPageMarkOf({ medium, store }: Yard): number {
+  const block = new SuperBlock(new Uint8Array(PAGE_BYTES));
+  const page = new Uint8Array(PAGE_BYTES);
+  const { blocksPerPage } = store.geometry;
+  const channel = medium.openChannel();
+  void channel.read(block.bytes, 0, 0, blocksPerPage); // it is synchronous
+  void channel.read(page, 0, block.clusterMask.start * blocksPerPage, blocksPerPage);
+  const mark = decodeMarks(page, store.geometry, Infinity)?.mdPages;
+  if (mark === undefined) throw new Error('the store has no mark');
+  return mark;
+}
+
+function* reopened(yard: Yard): Steps<void> {
+  yield* bystanders(yard);
+  yield* yard.closeAll();
+  yield* yard.reopen();
+}
 
 /** A blob 'a' with data and xattrs, open. */
 function* subject(yard: Yard, made: NewBlob): Steps<void> {

@@ -47,12 +47,13 @@ function flushed(write: Scenario): Scenario {
   });
 }
 
-/** Raises the high-water mark, which must be on the medium before the cluster has data. */
+/** Writes the first high-water marks, which must be on the medium before the cluster has data. */
 function firstWriteOfStore(): Scenario {
   return scenario({
-    name: 'the first write of a store',
+    name: 'the first write of an opened store',
     *prepare(yard) {
       yield* yard.create('a', { clusters: 4, isThin: true });
+      yield* yard.reopen();
       yield* yard.open('a');
     },
     *run(yard) {

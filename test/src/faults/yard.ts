@@ -89,6 +89,13 @@ export class Yard {
     this.#channel = this.#store.openChannel();
   }
 
+  /** Unloads the store, whose blobs must be closed, and loads it. */
+  *reopen(): Steps<void> {
+    yield* this.store.unload();
+    this.#store = yield* Blobstore.load(this.#storeDevice(), optionsOf(this.configuration));
+    this.#channel = this.#store.openChannel();
+  }
+
   id(name: string): BlobId {
     const id = this.ids.get(name);
     if (id === undefined) throw new Error(`there is no blob '${name}'`);

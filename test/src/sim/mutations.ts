@@ -100,15 +100,19 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
   {
     name: 'high-water-dirty-mark',
-    file: 'state/high-water.js',
-    snippet: 'yield* markDirty(store); // while the super block says clean, this place must hold a mask',
-    replacement: '',
+    file: 'state/super-block-io.js',
+    snippet: `    yield* updateSuper(store, (block) => {
+        if (!store.clean)`,
+    replacement: `    yield* beginMarks(store);
+    yield* updateSuper(store, (block) => {
+        if (!store.clean)`,
   },
   {
     name: 'high-water-barrier',
     file: 'state/high-water.js',
-    snippet: 'geometry.pageToLba(pageCount)));\n    yield* store.barrierAtOnce();',
-    replacement: 'geometry.pageToLba(pageCount)));',
+    snippet:
+      'yield* wait(deviceChannel.write(bytes, 0, lba, geometry.blocksPerPage));\n    yield* store.barrierAtOnce();',
+    replacement: 'yield* wait(deviceChannel.write(bytes, 0, lba, geometry.blocksPerPage));',
   },
   {
     name: 'discard-barrier',
@@ -141,15 +145,6 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
         yield* store.barrierAtOnce();
     if`,
     replacement: `    if`,
-  },
-  {
-    name: 'recovery-masks-barrier',
-    file: 'store/load.js',
-    snippet: `yield* writeMasks(store, block);
-        yield* store.barrierAtOnce();
-    }`,
-    replacement: `yield* writeMasks(store, block);
-    }`,
   },
   {
     name: 'grow-mask-barrier',
@@ -340,18 +335,30 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
     replacement: ``,
   },
   {
-    name: 'recovery-does-not-clear',
+    name: 'no-page-mark',
+    file: 'state/raise-marks.js',
+    snippet: `    if (end <= store.mdPageMark)`,
+    replacement: `    store.mdPageMark = Math.max(store.mdPageMark, end);
+    if (true)`,
+  },
+  {
+    name: 'page-mark-below-used-pages',
     file: 'store/load.js',
-    snippet: `        yield* clearLeftovers(store, block, survey);`,
+    snippet: `store.mdPageMarkMin = Math.max(pages.lengthUsed(), contentEnd);`,
+    replacement: ``,
+  },
+  {
+    name: 'recovery-does-not-clear',
+    file: 'store/end-recovery.js',
+    snippet: `        yield* clearLeftovers(store, found);`,
     replacement: `        ;`,
   },
   {
-    name: 'recovery-writes-masks-first',
-    file: 'store/load.js',
-    snippet: `    if (store.keepsHighWater && !survey.isDoubtful)`,
-    replacement: `    yield* writeMasks(store, block);
-    yield* store.barrier();
-    if (store.keepsHighWater && !survey.isDoubtful)`,
+    name: 'recovery-writes-marks-first',
+    file: 'store/end-recovery.js',
+    snippet: `    if (keepsHighWater && !found.isDoubtful)`,
+    replacement: `    yield* writeUsed(store, block, found);
+    if (keepsHighWater && !found.isDoubtful)`,
   },
   {
     name: 'clean-before-masks',
@@ -441,10 +448,11 @@ const LOG: readonly Omit<Mutation, 'caughtBy'>[] = [
     replacement: 'if (false)',
   },
   {
-    name: 'masks-before-noted',
-    file: 'store/load.js',
-    snippet: 'if (hasNoted)\n        yield* setBlobsRight();',
-    replacement: 'if (hasNoted) {\n        yield* writeMasks(store, block);\n        yield* setBlobsRight();\n    }',
+    name: 'log-erased-before-noted',
+    file: 'store/end-recovery.js',
+    snippet: 'if (hasNoted)\n        yield* setBlobsRight(store, found, onBlob);',
+    replacement:
+      'if (hasNoted) {\n        yield* writeUsed(store, block, found);\n        yield* setBlobsRight(store, found, onBlob);\n    }',
   },
 ];
 

@@ -20,17 +20,24 @@ Examples:
   blobyard check yard.img
   blobyard check --repair yard.img`;
 
+interface CheckFlags {
+  readonly repair?: boolean;
+  readonly full?: boolean;
+  readonly json?: boolean;
+}
+
 export function addCheck(program: Command): void {
   program
     .command('check')
     .description('Verify all metadata of a store. Nothing is written without --repair.')
     .argument('<image>', 'a file or block device with a store')
     .option('--repair', 'repair what can be repaired without losing anything')
+    .option('--full', 'read every metadata page, also those that were never in use')
     .option('--json', 'print a JSON document')
     .addHelpText('after', HELP)
-    .action((path: string, { repair = false, json: asJson }: { repair?: boolean; json?: boolean }) =>
+    .action((path: string, { repair = false, full = false, json: asJson }: CheckFlags) =>
       endWith(EXIT_STATUS.left, async () => {
-        const report = await (repair ? repairStore(path) : checkStore(path));
+        const report = await (repair ? repairStore(path, full) : checkStore(path, full));
         process.exitCode = EXIT_STATUS[report.outcome];
         print(asJson ? json(jsonOf(path, report)) : reportText(report));
       }),
@@ -41,11 +48,11 @@ function jsonOf(image: string, report: CheckReport): unknown {
   return { image, ...report, repairable: isRepairable(report), summary: report.summary ?? null };
 }
 
-function checkStore(path: string): Promise<CheckReport> {
-  return whileLocked(path, () => withView(path, (view) => check(view)));
+function checkStore(path: string, full: boolean): Promise<CheckReport> {
+  return whileLocked(path, () => withView(path, (view) => check(view, { full })));
 }
 
-async function repairStore(path: string): Promise<CheckReport> {
+async function repairStore(path: string, full: boolean): Promise<CheckReport> {
   requireMedium(path);
-  return check({ kind: 'file', path, blockLengthBytes: BLOCK_BYTES }, { repair: true });
+  return check({ kind: 'file', path, blockLengthBytes: BLOCK_BYTES }, { repair: true, full });
 }

@@ -1,33 +1,44 @@
 /**
  * Checks a store that is not open anywhere. First everything that can be verified from the metadata pages alone,
- * without trusting the masks; then the masks against the result. Nothing is written unless a repair is requested.
+ * without trusting the masks; then the masks against the result. Metadata pages that were never in use are not read,
+ * unless something is wrong, or all pages are asked for. Nothing is written unless a repair is requested.
  */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import { SuperBlock } from '../format/super-block.js';
 import { BitArray } from '../shared/bit-array.js';
+import { readMarks } from '../state/high-water.js';
+import { RegionReader } from '../state/region-reader.js';
 import { type Steps, wait } from '../steps/steps.js';
 import { requireBlockLength } from '../store/options.js';
 import { isUnknown } from '../survey/strays.js';
 import type { Geometry } from '../units/geometry.js';
-import { type BlobId, INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { type BlobId, INVALID_BLOB_ID, type MdPage, NONE_U32, PAGE_BYTES, pageOfBlobId } from '../units/units.js';
 import { compareMasks, type FoundMasks, readFoundMasks } from './check-masks.js';
 import { checkSuper } from './check-super.js';
 import { checkFamilies, markGoing } from './family.js';
 import { findOwners, type Owned } from './owners.js';
-import { PageReader, type PageScan, scanPages } from './page-scan.js';
+import { type PageScan, scanPages } from './page-scan.js';
 import { repairStore } from './repair.js';
 import { type CheckReport, type CheckSummary, type Finding, type FindingKind, Findings } from './report.js';
 import { areWhole, MaskWitness } from './strays.js';
 import { surveyBlob } from './survey-blob.js';
 import type { SurveyedBlob } from './surveyed-blob.js';
 
+/** In a closed store this many metadata pages are read in any case, to find what its masks do not know. */
+const CLOSED_PAGES_MIN = 1024;
 /** How many times a store is repaired at most, when each repair reveals something new. */
 const PASSES_MAX = 4;
 
 export interface CheckOptions {
   /** Repairs what can be repaired without losing data. Default: false. */
   repair?: boolean;
+  /**
+   * Reads every metadata page. Otherwise, as long as nothing is wrong, only the pages are read that may be in use: in a
+   * store that was not closed those below its high-water mark; in a closed one those up to the last that its masks mark
+   * as used, and at least the first 1024. Default: false.
+   */
+  full?: boolean;
 }
 
 /**
@@ -35,10 +46,11 @@ export interface CheckOptions {
  * @throws EINVAL an invalid block length; ENOTSUP a store with larger metadata pages; EIO of the device
  */
 export function* checkStore(device: BlockDevice, options: CheckOptions = {}): Steps<CheckReport> {
-  const before = yield* examine(device);
+  const { full = false } = options;
+  const before = yield* examine(device, full);
   if (!options.repair || before.summary === undefined) return report(before, before.findings.list);
   if (before.findings.list.every((finding) => !asksForRepair(finding))) return report(before, before.findings.list);
-  const { after, failure } = yield* repairWhileItHelps(device, before);
+  const { after, failure } = yield* repairWhileItHelps(device, before, full);
   const findings = settled(before.findings.list, after.findings.list);
   if (failure) findings.push(failure);
   return report(after, findings);
@@ -51,12 +63,13 @@ export function* checkStore(device: BlockDevice, options: CheckOptions = {}): St
 function* repairWhileItHelps(
   device: BlockDevice,
   before: Examination,
+  full: boolean,
 ): Steps<{ after: Examination; failure: Finding | undefined }> {
   let after = before;
   for (let pass = 1; ; pass++) {
     const known = after.findings.list.map(({ message }) => message);
-    const failure = yield* repairStore(device);
-    after = yield* examine(device);
+    const failure = yield* repairStore(device, full);
+    after = yield* examine(device, full);
     const left = after.findings.list.filter(asksForRepair);
     if (failure || pass === PASSES_MAX || left.every(({ message }) => known.includes(message)))
       return { after, failure };
@@ -69,7 +82,7 @@ export interface Examination {
   readonly summary: CheckSummary | undefined;
 }
 
-function* examine(device: BlockDevice): Steps<Examination> {
+function* examine(device: BlockDevice, full: boolean): Steps<Examination> {
   requireBlockLength(device.blockLengthBytes);
   const findings = new Findings();
   const channel = device.openChannel();
@@ -77,8 +90,14 @@ function* examine(device: BlockDevice): Steps<Examination> {
     const block = yield* readSuperUnchecked(channel, device, findings);
     const geometry = block && checkSuper(block, device, findings);
     if (!block || !geometry) return { findings, summary: undefined };
-    const examiner = new Examiner(channel, geometry, block, findings);
-    return { findings, summary: yield* examiner.run() };
+    let examiner = new Examiner(channel, geometry, block, full);
+    let summary = yield* examiner.run();
+    if (!full && !examiner.isCertain) {
+      examiner = new Examiner(channel, geometry, block, true);
+      summary = yield* examiner.run();
+    }
+    findings.list.push(...examiner.findings.list);
+    return { findings, summary };
   } finally {
     channel.close();
   }
@@ -106,14 +125,19 @@ interface Surveyed {
   readonly findings: Findings;
 }
 
+/** Findings that raise no doubt about what says which metadata pages are in use. */
+const HARMLESS: readonly FindingKind[] = ['not-closed', 'larger-device', 'super-blob', 'interrupted'];
+
 const NO_MASKS: FoundMasks = { pages: undefined, clusters: undefined, blobIds: undefined };
 
 /** Examines a store whose super block is usable. */
 class Examiner {
+  readonly findings = new Findings();
   readonly #channel: DeviceChannel;
   readonly #geometry: Geometry;
   readonly #block: SuperBlock;
-  readonly #findings: Findings;
+  readonly #full: boolean;
+  #isCertain = false;
   readonly #clusterCount: number;
   readonly #blobs = new Map<BlobId, SurveyedBlob>();
   readonly #soundPages: BitArray;
@@ -123,29 +147,61 @@ class Examiner {
    */
   readonly #extentPageReads = { known: new Map<number, number>(), unknown: new Map<number, number>() };
 
-  constructor(channel: DeviceChannel, geometry: Geometry, block: SuperBlock, findings: Findings) {
+  /** @param full - reads every metadata page */
+  constructor(channel: DeviceChannel, geometry: Geometry, block: SuperBlock, full: boolean) {
     this.#channel = channel;
     this.#geometry = geometry;
     this.#block = block;
-    this.#findings = findings;
+    this.#full = full;
     this.#clusterCount = Math.floor(block.sizeBytes / block.clusterBytes);
     this.#soundPages = BitArray.private(geometry.mdPageCount);
   }
 
+  /**
+   * True when all pages were read, or when nothing is wrong with the pages that may be in use, and none of them names a
+   * page that was not read. Otherwise what says which pages are in use may be wrong as well.
+   */
+  get isCertain(): boolean {
+    return this.#isCertain;
+  }
+
   *run(): Steps<CheckSummary> {
-    const reader = new PageReader(this.#channel, this.#geometry);
     const wasClean = this.#block.clean !== 0 && this.#block.blobIdMask.count > 0;
     if (!wasClean)
-      this.#findings.note('not-closed', 'the store was not closed: opening it recovers it from its metadata');
+      this.findings.note('not-closed', 'the store was not closed: opening it recovers it from its metadata');
     const masks = wasClean ? yield* this.#readMasks() : NO_MASKS;
-    const scan = yield* scanPages(reader);
-    yield* this.#surveyBlobs(reader, scan, masks);
+    const end = this.#full ? undefined : yield* this.#findEnd(masks);
+    const region = new RegionReader(this.#channel, this.#geometry, end);
+    try {
+      const summary = yield* this.#examine(region, masks, wasClean);
+      const isHarmless = this.findings.list.every(({ kind }) => HARMLESS.includes(kind));
+      this.#isCertain = this.#full || (isHarmless && (end === undefined || region.end === end));
+      return summary;
+    } finally {
+      yield* region.settle();
+    }
+  }
+
+  /** The end of the metadata pages that may be in use; undefined when it is not known. */
+  *#findEnd(masks: FoundMasks): Steps<number | undefined> {
+    if (areWhole(masks)) {
+      const end = Math.max(masks.pages.lengthUsed(), masks.blobIds.lengthUsed(), CLOSED_PAGES_MIN);
+      return Math.min(end, this.#geometry.mdPageCount);
+    }
+    return (yield* readMarks(this.#channel, this.#geometry, this.#block, this.#clusterCount)).mdPages;
+  }
+
+  *#examine(region: RegionReader, masks: FoundMasks, wasClean: boolean): Steps<CheckSummary> {
+    const scan = yield* scanPages(region);
+    yield* this.#surveyBlobs(region, scan, masks);
+    if ([...this.#blobs.values()].some(({ isHalfDeleted }) => isHalfDeleted)) region.distrustEnd(); // only SPDK leaves them
     this.#endDeletions();
     const blobs = [...this.#blobs.values()];
     markGoing(this.#blobs);
     const counts = { clusterCount: this.#clusterCount, mdPageCount: this.#geometry.mdPageCount };
-    const owned = findOwners(blobs, counts, this.#findings);
-    checkFamilies(this.#blobs, this.#findings);
+    const owned = findOwners(blobs, counts, this.findings);
+    checkFamilies(this.#blobs, this.findings);
+    if (this.#block.superBlobId !== INVALID_BLOB_ID) region.expect(pageOfBlobId(this.#block.superBlobId));
     this.#checkSuperBlob();
     const usedClusters = owned.clusters.countSet();
     for (let cluster = 0; cluster < this.#geometry.metadataClusterCount(); cluster++) owned.clusters.set(cluster);
@@ -161,28 +217,28 @@ class Examiner {
   }
 
   #readMasks(): Steps<FoundMasks> {
-    return readFoundMasks(this.#channel, this.#geometry, this.#block, this.#clusterCount, this.#findings);
+    return readFoundMasks(this.#channel, this.#geometry, this.#block, this.#clusterCount, this.findings);
   }
 
   #compareMasks(masks: FoundMasks, owned: Owned): void {
     const roots = BitArray.private(this.#geometry.mdPageCount);
     for (const { page } of this.#blobs.values()) roots.set(page);
     const isComplete = [...this.#blobs.values()].every((blob) => blob.extentsKnown);
-    compareMasks(masks, { ...owned, roots, soundPages: this.#soundPages, isComplete }, this.#findings);
+    compareMasks(masks, { ...owned, roots, soundPages: this.#soundPages, isComplete }, this.findings);
   }
 
   /**
    * Surveys all blobs. Of those that the masks do not know it adds only those that the masks may have lost; the rest
    * are strays.
    */
-  *#surveyBlobs(reader: PageReader, scan: PageScan, masks: FoundMasks): Steps<void> {
+  *#surveyBlobs(region: RegionReader, scan: PageScan, masks: FoundMasks): Steps<void> {
     const witness = areWhole(masks) ? new MaskWitness(masks, this.#geometry) : undefined;
     const unknown: Surveyed[] = [];
     for (let page = scan.roots.findFirstSet(0); page !== NONE_U32; page = scan.roots.findFirstSet(page + 1)) {
       const isSealed = scan.sealed.get(page);
       if (!isSealed && masks.blobIds?.get(page) === false) continue; // garbage, see `#checkStrayPages`
       const isKnown = !areWhole(masks) || !isSealed || !isUnknown(masks, page);
-      const surveyed = yield* this.#survey(reader, page as MdPage, isKnown ? 'known' : 'unknown');
+      const surveyed = yield* this.#survey(region, page as MdPage, isKnown ? 'known' : 'unknown');
       if (!isKnown) unknown.push(surveyed);
       else this.#add(surveyed);
       if (isKnown) witness?.add(surveyed.blob);
@@ -192,11 +248,11 @@ class Examiner {
     else for (const { blob } of unknown) this.#reportStray(blob);
   }
 
-  *#survey(reader: PageReader, page: MdPage, by: 'known' | 'unknown'): Steps<Surveyed> {
+  *#survey(region: RegionReader, page: MdPage, by: 'known' | 'unknown'): Steps<Surveyed> {
     const findings = new Findings();
     const extentPageReads = this.#extentPageReads[by];
     const wasClosed = this.#block.clean !== 0;
-    const tools = { reader, findings, clusterCount: this.#clusterCount, wasClosed, extentPageReads };
+    const tools = { region, findings, clusterCount: this.#clusterCount, wasClosed, extentPageReads };
     const blob = yield* surveyBlob(tools, page);
     yield undefined;
     return { blob, findings };
@@ -204,7 +260,7 @@ class Examiner {
 
   #add({ blob, findings }: Surveyed): void {
     this.#blobs.set(blob.id, blob);
-    this.#findings.list.push(...findings.list);
+    this.findings.list.push(...findings.list);
     if (blob.isDamaged || blob.isNewer) return;
     for (const own of [...blob.chain, ...blob.extentPages]) this.#soundPages.set(own);
   }
@@ -212,7 +268,7 @@ class Examiner {
   #reportStray({ id, page }: SurveyedBlob): void {
     const why = 'the blob was deleted, or it is a copy of another one';
     const message = `metadata page ${page} holds the root of blob ${id}, and the masks mark all that it has as free: ${why}`;
-    this.#findings.damage('stray-root', message, { page });
+    this.findings.damage('stray-root', message, { page });
   }
 
   /** Half-deleted blobs are gone. But a blob that another blob needs cannot have been deleted: it is damaged. */
@@ -227,11 +283,11 @@ class Examiner {
       if (needed.has(blobId)) {
         blob.isDamaged = true;
         blob.extentsKnown = false;
-        this.#findings.damage('chain', `blob ${blobId} is damaged: ${found}`, { blobId, page });
+        this.findings.damage('chain', `blob ${blobId} is damaged: ${found}`, { blobId, page });
       } else {
         this.#blobs.delete(blobId);
         const fate = 'it was being deleted; opening the store ends that';
-        this.#findings.note('interrupted', `blob ${blobId}: ${found}: ${fate}`, { blobId });
+        this.findings.note('interrupted', `blob ${blobId}: ${found}: ${fate}`, { blobId });
       }
     }
   }
@@ -245,8 +301,8 @@ class Examiner {
       if (pages.get(page) || (sealed.get(page) && !misplaced.get(page))) continue;
       const how = sealed.get(page) ? 'belongs in another place' : 'does not fit its crc';
       if (marked === undefined || marked.get(page)) {
-        this.#findings.damage('page', `metadata page ${page} ${how}, and may have been a blob's`, { page });
-      } else this.#findings.note('page', `metadata page ${page} ${how}, but is free`, { page });
+        this.findings.damage('page', `metadata page ${page} ${how}, and may have been a blob's`, { page });
+      } else this.findings.note('page', `metadata page ${page} ${how}, but is free`, { page });
     }
   }
 
@@ -254,7 +310,7 @@ class Examiner {
     const { superBlobId } = this.#block;
     if (superBlobId === INVALID_BLOB_ID || this.#blobs.has(superBlobId)) return;
     const message = `the super blob, ${superBlobId}, is not there: it was deleted, and no other one was named`;
-    this.#findings.note('super-blob', message, { blobId: superBlobId });
+    this.findings.note('super-blob', message, { blobId: superBlobId });
   }
 }
 

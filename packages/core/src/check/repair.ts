@@ -17,10 +17,11 @@ import type { Finding } from './report.js';
 /**
  * Repairs what it can; the caller examines the store again to find out what is left. Returns a finding with the reason
  * if the repair could not be completed.
+ * @param allPages - recovery reads every metadata page
  */
-export function* repairStore(device: BlockDevice): Steps<Finding | undefined> {
+export function* repairStore(device: BlockDevice, allPages: boolean): Steps<Finding | undefined> {
   try {
-    const store = yield* loadStore(device, { onDamage: 'set-aside', survey: true, clusterBytes: PAGE_BYTES });
+    const store = yield* loadStore(device, { onDamage: 'set-aside', survey: true, allPages, clusterBytes: PAGE_BYTES });
     try {
       yield* unloadStore(store);
     } finally {

@@ -11,9 +11,9 @@ import { decodeExtentTable, type ExtentTableEntry } from '../format/extent-table
 import { decodeFlags, INVALID_FLAGS_KNOWN } from '../format/flags.js';
 import type { MdPageView } from '../format/md-page.js';
 import { decodeXattr } from '../format/xattr.js';
+import type { RegionReader } from '../state/region-reader.js';
 import type { Steps } from '../steps/steps.js';
 import { CLUSTERS_PER_EXTENT_PAGE, divideRoundUp, type MdPage, NONE_U32 } from '../units/units.js';
-import type { PageReader } from './page-scan.js';
 import type { FindingKind, Findings } from './report.js';
 import { SurveyedBlob } from './surveyed-blob.js';
 
@@ -26,7 +26,7 @@ const ID_XATTRS: readonly string[] = [
 
 /** What surveying a number of blobs needs. */
 export interface SurveyTools {
-  readonly reader: PageReader;
+  readonly region: RegionReader;
   readonly findings: Findings;
   /** The number of clusters in the store. */
   readonly clusterCount: number;
@@ -78,11 +78,11 @@ class BlobSurvey {
   }
 
   *#readChain(): Steps<void> {
-    const { reader } = this.#tools;
+    const { region } = this.#tools;
     const { blob } = this;
     let number: number = blob.page;
     while (number !== NONE_U32) {
-      if (number >= reader.geometry.mdPageCount) {
+      if (number >= region.geometry.mdPageCount) {
         this.#lose('chain', `its chain goes on at page ${number}, outside the metadata region`);
         return;
       }
@@ -90,7 +90,7 @@ class BlobSurvey {
         this.#lose('chain', `its chain comes back to page ${number}`, number);
         return;
       }
-      const page = yield* reader.read(number as MdPage);
+      const page = yield* region.anywhere(number as MdPage);
       if (this.#endsInZeroes(page)) {
         blob.isHalfDeleted = true;
         return;
@@ -222,8 +222,8 @@ class BlobSurvey {
   }
 
   *#readExtentPage(number: MdPage, index: number): Steps<void> {
-    const { reader, extentPageReads } = this.#tools;
-    if (number >= reader.geometry.mdPageCount) {
+    const { region, extentPageReads } = this.#tools;
+    if (number >= region.geometry.mdPageCount) {
       return this.#lose('extents', `its extent table names page ${number}, outside the metadata region`);
     }
     if (this.#visited.has(number)) {
@@ -234,7 +234,7 @@ class BlobSurvey {
     const reads = extentPageReads.get(number) ?? 0;
     if (reads >= EXTENT_PAGE_READS_MAX) return; // reported as shared in any case
     extentPageReads.set(number, reads + 1);
-    const page = yield* reader.read(number);
+    const page = yield* region.anywhere(number);
     const extent = this.#decodeExtents(page, number, index);
     if (extent) this.#addExtents(extent, index, number);
   }
@@ -278,8 +278,8 @@ class BlobSurvey {
   }
 
   #addRun(first: number, end: number, number: number): void {
-    const { reader, clusterCount } = this.#tools;
-    const least = reader.geometry.metadataClusterCount();
+    const { region, clusterCount } = this.#tools;
+    const least = region.geometry.metadataClusterCount();
     if (first < least || end > clusterCount) {
       const range = `${end - first} clusters from ${first} on`;
       const where = `data lies in clusters ${least} to ${clusterCount - 1}`;

@@ -13,7 +13,7 @@ import type { WantedInsertion } from '../metadata/note-insertions.js';
 import { releaseCluster } from '../metadata/release-cluster.js';
 import type { ClaimedCluster } from '../shared/claim-cluster.js';
 import { BLOB } from '../shared/layout.js';
-import { raiseHighWater } from '../state/high-water.js';
+import { raiseHighWater } from '../state/raise-marks.js';
 import type { StoreState } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
 import { assert, BlobstoreError } from '../units/error.js';

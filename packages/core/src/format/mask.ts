@@ -3,9 +3,10 @@
 import { divideRoundUp, PAGE_BYTES } from '../units/units.js';
 
 /**
- * Mask types. While a store is in use, `HIGH_WATER` takes the place of the used clusters; see `state/high-water.ts`.
+ * Mask types. While a store is in use, `MARKS` takes the place of the used clusters; see `state/high-water.ts`. Older
+ * versions of this engine wrote `HIGH_WATER` there: the mark of clusters only, as a mask with all bits below it set.
  */
-export const MASK = { USED_PAGES: 0, USED_CLUSTERS: 1, USED_BLOB_IDS: 2, HIGH_WATER: 3 } as const;
+export const MASK = { USED_PAGES: 0, USED_CLUSTERS: 1, USED_BLOB_IDS: 2, HIGH_WATER: 3, MARKS: 4 } as const;
 export type MaskType = (typeof MASK)[keyof typeof MASK];
 
 const HEADER_BYTES = 5;

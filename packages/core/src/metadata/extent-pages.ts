@@ -10,6 +10,7 @@
 import type { Blob } from '../blob/blob.js';
 import { encodeExtentPage } from '../format/extent-page.js';
 import type { MdPageView } from '../format/md-page.js';
+import { raiseMdPageMark } from '../state/raise-marks.js';
 import type { StoreState } from '../state/store-state.js';
 import { markDirty } from '../state/super-block-io.js';
 import { Coalescer } from '../steps/coalescer.js';
@@ -19,16 +20,17 @@ import { type MdPage, NONE_U32 } from '../units/units.js';
 
 /**
  * Gives a blob a new page for its extent page `index`, or a first page if it has none. The next persist writes it, and
- * the root of that persist is the first to name it. Until then the old page stays as it is. The page is taken from the
- * end of the metadata region, because the lowest free pages become first pages of blobs: pages that were a blob's first
- * page stay available for new blobs.
+ * the root of that persist is the first to name it. Until then the old page stays as it is. The page is the
+ * highest free one below the high-water mark, because the lowest free pages become first pages of blobs: pages that were
+ * a blob's first page stay available for new blobs.
  * @returns false when no page is free
  */
 export function renewExtentPage(store: StoreState, blob: Blob, index: number): boolean {
   const { map } = blob;
   const { pages } = store.shared;
   const page = store.shared.locked(() => {
-    const free = pages.findLastFree(FIRST_EXTENT_PAGE);
+    const below = pages.findLastFree(FIRST_EXTENT_PAGE, store.mdPageMark);
+    const free = below === NONE_U32 ? pages.findFree(FIRST_EXTENT_PAGE) : below;
     if (free !== NONE_U32) pages.claim(free as MdPage);
     return free;
   });
@@ -95,6 +97,8 @@ function* writeOnce(store: StoreState, blob: Blob, index: number): Steps<void> {
   const { geometry } = store;
   const { map } = blob;
   yield* markDirty(store);
+  const pageNow = () => map.extentPages.get(index) as MdPage;
+  while (pageNow() >= store.mdPageMark) yield* raiseMdPageMark(store, [pageNow()]);
   map.dirtyExtentPages.delete(index);
   blob.lengthenedExtentPages.delete(index);
   const mapped = mappedClusterCount(store, blob, index);
@@ -102,7 +106,7 @@ function* writeOnce(store: StoreState, blob: Blob, index: number): Steps<void> {
   if (clustersInPage(mapped, index) < clustersInPage(blob.clusterCount, index)) map.dirtyExtentPages.add(index);
   try {
     const page = encodeBlobExtentPage(store, blob, index);
-    const lba = geometry.mdPageToLba(map.extentPages.get(index) as MdPage);
+    const lba = geometry.mdPageToLba(pageNow());
     yield* wait(store.deviceChannel.write(page.bytes, 0, lba, geometry.blocksPerPage));
   } catch (error) {
     map.dirtyExtentPages.add(index);

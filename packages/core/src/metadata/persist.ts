@@ -24,6 +24,7 @@ import type { ClusterMap, UncertainCluster } from '../blob/cluster-map.js';
 import { encodeChain, sealChain } from '../format/blob-chain.js';
 import type { MdPageView } from '../format/md-page.js';
 import type { NotedInsertion } from '../state/insertion-log.js';
+import { raiseMdPageMark } from '../state/raise-marks.js';
 import type { StoreState } from '../state/store-state.js';
 import { markDirty } from '../state/super-block-io.js';
 import { Batch } from '../steps/batch.js';
@@ -164,6 +165,7 @@ function* writeDecided(store: StoreState, blob: Blob, options: PersistOptions): 
   });
   const chain = decideChain(store, blob, extentPages.length === 0 || needsRoot(blob));
   try {
+    yield* raiseMdPageMark(store, [blob.page, ...extentPages.map(({ page }) => page)]);
     const changesNamed = extentPages.some(({ page }) => !map.unnamedPages.has(page));
     if (changesNamed) yield* store.barrier();
     const batch = new Batch();
@@ -265,6 +267,7 @@ function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain, options
   const numbers = claimChain(store, blob, pages);
   blob.rootClusterCount = chain.clusterCount;
   try {
+    yield* raiseMdPageMark(store, numbers);
     const batch = new Batch();
     pages.slice(1).forEach((page, index) => {
       const lba = geometry.mdPageToLba(numbers[index + 1]);

@@ -2,7 +2,7 @@
 
 import type { Blob } from '../blob/blob.js';
 import { noCluster, noMetadataPage } from '../shared/claim-cluster.js';
-import { raiseHighWater } from '../state/high-water.js';
+import { raiseHighWater } from '../state/raise-marks.js';
 import type { StoreState } from '../state/store-state.js';
 import { markDirty } from '../state/super-block-io.js';
 import type { Steps } from '../steps/steps.js';

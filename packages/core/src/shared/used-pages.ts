@@ -39,10 +39,10 @@ export class UsedPages {
     return found;
   }
 
-  /** The highest free page from `from` on, or `NONE_U32`. Does not claim it. */
-  findLastFree(from: number): number {
+  /** The highest free page from `from` on and below `end`, or `NONE_U32`. Does not claim it. */
+  findLastFree(from: number, end: number): number {
     const bits = this.#guarded();
-    let page = bits.capacity - 1;
+    let page = Math.min(bits.capacity, end) - 1;
     while (page >= from && bits.get(page)) page--;
     return page >= from ? page : NONE_U32;
   }

@@ -9,8 +9,9 @@
  * cache is another one, and the store is as the last sync left it.
  *
  * The log takes the places of the masks of used pages and used blob ids, which are not read while a store is in use.
- * Recovery and closing write the masks, which ends the log. SPDK, and older versions of this engine, do the same
- * without knowing of the log. The log is small, and need not be large: when it is full, the blobs in it are synced.
+ * Recovery erases the log, and closing writes the masks over it. SPDK, and older versions of this engine, write the
+ * masks in both cases, without knowing of the log. The log is small, and need not be large: when it is full, the blobs
+ * in it are synced.
  *
  * A record is *live* until the root on disk belongs to a map that was encoded after the insertion. A record that is not
  * live may stay on disk longer, because it says nothing that the map does not say. Two rules keep that true:
@@ -237,6 +238,17 @@ export class InsertionLog {
       for (const blobPage of erasable) page.erasable.add(blobPage);
       throw error;
     }
+  }
+}
+
+/** Erases the log of a store that has been recovered: the blobs on disk have all that it says. */
+export function* eraseLog(channel: DeviceChannel, geometry: Geometry, block: SuperBlock): Steps<void> {
+  const places = placesOf(block, geometry.mdPageCount);
+  for (let first = 0, at = 1; first < places.length; at++) {
+    if (at < places.length && places[at] === places[at - 1] + 1) continue;
+    const lba = geometry.pageToLba(places[first]);
+    yield* wait(channel.writeZeroes(lba, geometry.pageToLba(at - first)));
+    first = at;
   }
 }
 

@@ -74,12 +74,18 @@ export function* readMaskPages(
 
 /** Writes the masks from memory. Stores of versions before 3 have no mask of blob ids. */
 export function* writeMasks(store: StoreState, block: SuperBlock): Steps<void> {
-  const { clusters, pages } = store.shared;
+  const { pages } = store.shared;
   const { mdPageCount } = store.geometry;
   yield* writeMask(store, MASK.USED_PAGES, block.pageMask, mdPageCount, (to) => pages.storeMask(to));
   if (block.blobIdMask.count > 0) {
     yield* writeMask(store, MASK.USED_BLOB_IDS, block.blobIdMask, mdPageCount, (to) => store.usedBlobIds.storeMask(to));
   }
+  yield* writeClusterMask(store, block);
+}
+
+/** Writes only the mask of used clusters. */
+export function* writeClusterMask(store: StoreState, block: SuperBlock): Steps<void> {
+  const { clusters } = store.shared;
   // A grow that failed may have changed the super block on disk: the mask must cover the size that it says.
   const clusterCount = Math.max(clusters.capacity, Math.floor(block.sizeBytes / block.clusterBytes));
   yield* writeMask(store, MASK.USED_CLUSTERS, block.clusterMask, clusterCount, (to) => clusters.storeMask(to));

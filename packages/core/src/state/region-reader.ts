@@ -1,64 +1,150 @@
-/** Reads the metadata region; in large batches where it is read in order. */
+/**
+ * Reads the metadata region up to the pages in use; in order, in large batches, and several of them at once on a device
+ * that answers later.
+ */
 
 import type { DeviceChannel } from '../device/block-device.js';
 import { MdPageView } from '../format/md-page.js';
-import { type Steps, wait } from '../steps/steps.js';
+import { type MaybePromise, type Steps, wait } from '../steps/steps.js';
 import type { Geometry } from '../units/geometry.js';
 import { type MdPage, PAGE_BYTES } from '../units/units.js';
 
 /** Pages of a batch. */
-export const BATCH_PAGES = 256;
+const BATCH_PAGES = 256;
+const PAGE_WORDS = PAGE_BYTES / 4;
+/** The most batches that are being read at once. */
+const AHEAD_MAX = 4;
+
+/** Pages that are read by one request. */
+interface PageBatch {
+  readonly start: number;
+  readonly end: number;
+  readonly bytes: Uint8Array;
+  readonly words: Int32Array;
+  /** A promise while the device has not answered. */
+  readonly answer: MaybePromise<void>;
+}
 
 /** Reads metadata pages, and keeps the last batch. */
 export class RegionReader {
+  readonly geometry: Geometry;
   readonly #channel: DeviceChannel;
-  readonly #geometry: Geometry;
-  #batch: Uint8Array = new Uint8Array(0);
-  #batchStart = 0;
+  #end: number;
+  #batch: PageBatch | undefined;
+  /** The batches after it that are being read, in order. */
+  readonly #ahead: PageBatch[] = [];
+  #contentEnd = 0;
 
-  constructor(channel: DeviceChannel, geometry: Geometry) {
+  /** @param end - no page from this one on is in use; undefined when that is not known */
+  constructor(channel: DeviceChannel, geometry: Geometry, end?: number) {
     this.#channel = channel;
-    this.#geometry = geometry;
+    this.geometry = geometry;
+    this.#end = end ?? geometry.mdPageCount;
   }
 
   /**
-   * Returns a page. If it is not in the batch, reads it and the pages after it as the next batch. Valid until the next
-   * call of this method.
+   * The end of the pages that may be in use. It becomes the end of the region when a page past it is asked for: then
+   * something is there after all.
    */
-  *inOrder(page: MdPage): Steps<MdPageView> {
-    if (!this.#hasRead(page)) {
-      const count = Math.min(BATCH_PAGES, this.#geometry.mdPageCount - page);
-      this.#batch = yield* this.#read(page, count);
-      this.#batchStart = page;
-    }
-    return this.#fromBatch(page);
+  get end(): number {
+    return this.#end;
   }
 
-  /** Returns a page, from the batch or by a read of just this page. */
+  /** The end of the pages that were read in order and are not zeroes. */
+  get contentEnd(): number {
+    return this.#contentEnd;
+  }
+
+  /** Says that a page is named somewhere, and so may be in use. */
+  expect(page: MdPage): void {
+    if (page >= this.#end) this.distrustEnd();
+  }
+
+  /** Forgets which pages are in use: all are read. */
+  distrustEnd(): void {
+    this.#end = this.geometry.mdPageCount;
+  }
+
+  /**
+   * Returns the number of the next page from `from` on that is not zeroes, or `end` when there is none. Then the batch
+   * has this page. `from` must not be lower than in the call before.
+   */
+  *nextUsed(from: number): Steps<number> {
+    for (let at = from; at < this.#end; ) {
+      const batch = yield* this.#batchWith(at);
+      const { words, start } = batch;
+      let word = (at - start) * PAGE_WORDS;
+      while (word < words.length && words[word] === 0) word++;
+      at = start + Math.floor(word / PAGE_WORDS);
+      if (word === words.length) continue;
+      this.#contentEnd = Math.max(this.#contentEnd, at + 1);
+      return at;
+    }
+    return this.#end;
+  }
+
+  /** Returns a page, from the batch or by a read of just this page. Valid until the next call of `nextUsed`. */
   *anywhere(page: MdPage): Steps<MdPageView> {
-    if (this.#hasRead(page)) return this.#fromBatch(page);
-    return new MdPageView(yield* this.#read(page, 1));
+    const known = this.#fromBatch(page);
+    if (known) return known;
+    const bytes = new Uint8Array(PAGE_BYTES);
+    const { geometry } = this;
+    yield* wait(this.#channel.read(bytes, 0, geometry.mdPageToLba(page), geometry.blocksPerPage));
+    return new MdPageView(bytes);
   }
 
   /** Copies a page from the batch. Returns false when the batch does not have it. */
   copyTo(target: Uint8Array, page: MdPage): boolean {
-    if (!this.#hasRead(page)) return false;
-    target.set(this.#fromBatch(page).bytes);
-    return true;
+    const known = this.#fromBatch(page);
+    if (known) target.set(known.bytes);
+    return known !== undefined;
   }
 
-  #hasRead(page: number): boolean {
-    return page >= this.#batchStart && (page - this.#batchStart + 1) * PAGE_BYTES <= this.#batch.length;
+  /** Waits until no read is under way. The channel must not be closed before. */
+  *settle(): Steps<void> {
+    const pending = this.#ahead.splice(0).map(({ answer }) => answer);
+    if (pending.some((answer) => answer instanceof Promise)) yield Promise.allSettled(pending);
   }
 
-  #fromBatch(page: number): MdPageView {
-    return new MdPageView(this.#batch, (page - this.#batchStart) * PAGE_BYTES);
+  #fromBatch(page: MdPage): MdPageView | undefined {
+    this.expect(page);
+    const batch = this.#batch;
+    if (batch === undefined || page < batch.start || page >= batch.end) return undefined;
+    return new MdPageView(batch.bytes, (page - batch.start) * PAGE_BYTES);
   }
 
-  *#read(page: MdPage, count: number): Steps<Uint8Array> {
+  *#batchWith(page: number): Steps<PageBatch> {
+    let batch = this.#batch;
+    while (batch === undefined || page >= batch.end) {
+      this.#readAhead(batch?.end ?? page);
+      batch = this.#ahead.shift() as PageBatch;
+      this.#batch = undefined;
+      yield* wait(batch.answer);
+      this.#batch = batch;
+      yield undefined;
+    }
+    return batch;
+  }
+
+  /** Starts reads until enough of them are under way. On a synchronous device each ends at once: one is enough then. */
+  #readAhead(from: number): void {
+    const ahead = this.#ahead;
+    let start = ahead.at(-1)?.end ?? from;
+    while (start < this.#end && ahead.length < AHEAD_MAX) {
+      const batch = this.#begin(start);
+      ahead.push(batch);
+      start = batch.end;
+      if (!(batch.answer instanceof Promise)) return;
+      batch.answer.catch(() => undefined); // it is reported when the batch is needed
+    }
+  }
+
+  #begin(start: number): PageBatch {
+    const { geometry } = this;
+    const count = Math.min(BATCH_PAGES, this.#end - start);
     const bytes = new Uint8Array(count * PAGE_BYTES);
-    const { blocksPerPage } = this.#geometry;
-    yield* wait(this.#channel.read(bytes, 0, this.#geometry.mdPageToLba(page), count * blocksPerPage));
-    return bytes;
+    const lba = geometry.mdPageToLba(start as MdPage);
+    const answer = this.#channel.read(bytes, 0, lba, count * geometry.blocksPerPage);
+    return { start, end: start + count, bytes, words: new Int32Array(bytes.buffer), answer };
   }
 }

@@ -75,6 +75,8 @@ export interface StoreStateFields {
   durability: Durability;
   /** See `StoreOptions.highWater`. */
   keepsHighWater: boolean;
+  /** The high-water mark of metadata pages that is on disk. */
+  mdPageMark: number;
   channelOpsMax: number;
   openExternal: OpenExternalSnapshot | undefined;
   externalContext: unknown;
@@ -102,15 +104,22 @@ export class StoreState {
    * the process.
    */
   readonly insertionLog: InsertionLog | undefined;
-  /** Serializes writes of the high-water mark. */
+  /** Serializes writes of the high-water marks. */
   readonly highWaterWrites = new Coalescer();
   /** Serializes changes of the super block. */
   readonly superUpdates = new Coalescer();
   /**
-   * The high-water mark is never written below this one. It is above all clusters that were used when the store was
-   * opened, because these can be freed, and then be free without being cleared yet.
+   * The high-water mark of clusters is never written below this one. It is above all clusters that were used when the
+   * store was opened, because these can be freed, and then be free without being cleared yet.
    */
   highWaterMin = 0;
+  /**
+   * The high-water mark of metadata pages, as it is on disk: pages from this one on may be written only once it has
+   * been raised. 0 until marks are on disk. The mark of clusters is `shared.highWater`.
+   */
+  mdPageMark: number;
+  /** The mark of metadata pages is never written below this one: it is above all pages that are not zeroes. */
+  mdPageMarkMin = 0;
   readonly durability: Durability;
   readonly keepsHighWater: boolean;
   /** The most requests of a channel at one time. */
@@ -190,6 +199,7 @@ export class StoreState {
     this.insertionLog = fields.insertionLog;
     this.durability = fields.durability;
     this.keepsHighWater = fields.keepsHighWater;
+    this.mdPageMark = fields.mdPageMark;
     this.channelOpsMax = fields.channelOpsMax;
     this.openExternal = fields.openExternal;
     this.externalContext = fields.externalContext;

@@ -3,6 +3,7 @@
 import { SuperBlock } from '../format/super-block.js';
 import { type Steps, wait } from '../steps/steps.js';
 import { PAGE_BYTES } from '../units/units.js';
+import { beginMarks } from './high-water.js';
 import type { StoreState } from './store-state.js';
 
 /** Reads the super block and checks that it belongs to this store. Throws as `SuperBlock.validate`. */
@@ -34,7 +35,10 @@ export function* updateSuper(store: StoreState, change: (block: SuperBlock) => b
   });
 }
 
-/** Marks the store as in use on disk, before its metadata first changes after a clean load. */
+/**
+ * Marks the store as in use on disk, before its metadata first changes after a clean load. Then writes the high-water
+ * marks, which take the place of a mask that is not valid any more.
+ */
 export function* markDirty(store: StoreState): Steps<void> {
   if (!store.clean) return;
   yield* updateSuper(store, (block) => {
@@ -44,4 +48,5 @@ export function* markDirty(store: StoreState): Steps<void> {
     return true;
   });
   store.clean = false;
+  yield* beginMarks(store);
 }

@@ -7,6 +7,7 @@
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import { maskPages, setMaskLength } from '../format/mask.js';
 import { SuperBlock } from '../format/super-block.js';
+import { beginMarks } from '../state/high-water.js';
 import type { StoreState } from '../state/store-state.js';
 import { updateSuper } from '../state/super-block-io.js';
 import { type Steps, wait } from '../steps/steps.js';
@@ -79,6 +80,7 @@ export function* growLive(store: StoreState): Steps<void> {
   });
   if (!isLarger) return;
   store.clean = false;
+  yield* beginMarks(store);
   shared.locked(() => shared.clusters.grow(clusterCount));
   store.onFreeChange?.();
 }

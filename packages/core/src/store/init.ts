@@ -1,11 +1,12 @@
 /** Creates a store on a device. */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
+import type { Marks } from '../format/marks-page.js';
 import { maskBitsMax, maskPages } from '../format/mask.js';
 import { SuperBlock } from '../format/super-block.js';
 import { BitArray } from '../shared/bit-array.js';
 import { SharedStore } from '../shared/shared-store.js';
-import { NO_HIGH_WATER } from '../state/high-water.js';
+import { marksAbove, marksOnDisk, NO_HIGH_WATER } from '../state/high-water.js';
 import { InsertionLog } from '../state/insertion-log.js';
 import { StoreState } from '../state/store-state.js';
 import { Batch } from '../steps/batch.js';
@@ -50,8 +51,15 @@ export function* initStore(device: BlockDevice, options: InitOptions): Steps<Sto
     );
   }
   const deviceChannel = device.openChannel();
+  const marks = keepsHighWater(options)
+    ? marksAbove(mdClusters, 0, { clusterCount, mdPageCount: geometry.mdPageCount }, 'step')
+    : undefined;
   try {
     yield* clearDevice(deviceChannel, device, geometry, options);
+    if (marks) {
+      const { lba, bytes } = marksOnDisk(marks, geometry, block, clusterCount);
+      yield* wait(deviceChannel.write(bytes, 0, lba, geometry.blocksPerPage));
+    }
     block.seal();
     yield* wait(deviceChannel.write(block.bytes, 0, 0, geometry.blocksPerPage));
     if (options.durability !== 'process-crash') yield* wait(deviceChannel.flush());
@@ -59,7 +67,7 @@ export function* initStore(device: BlockDevice, options: InitOptions): Steps<Sto
     deviceChannel.close();
     throw error;
   }
-  return makeState(device, deviceChannel, geometry, block, options, clusterCount);
+  return makeState(device, deviceChannel, geometry, block, options, clusterCount, marks);
 }
 
 /** Decides the layout of the store, and describes it in a new super block. */
@@ -108,6 +116,7 @@ function makeState(
   block: SuperBlock,
   options: InitOptions,
   clusterCount: number,
+  marks: Marks | undefined,
 ): StoreState {
   const mdPageCount = geometry.mdPageCount;
   const clusterCountMax = maskBitsMax(block.blobIdMask.start - block.clusterMask.start);
@@ -115,7 +124,7 @@ function makeState(
   const used = BitArray.private(clusterCount);
   for (let cluster = 0; cluster < geometry.metadataClusterCount(); cluster++) used.set(cluster);
   shared.locked(() => shared.clusters.load(used));
-  shared.highWater = keepsHighWater(options) ? used.lengthUsed() : NO_HIGH_WATER;
+  shared.highWater = marks?.clusters ?? NO_HIGH_WATER;
   return new StoreState({
     device,
     deviceChannel,
@@ -129,6 +138,7 @@ function makeState(
     insertionLog: InsertionLog.of(device, deviceChannel, geometry, block),
     durability: options.durability ?? 'power-loss',
     keepsHighWater: keepsHighWater(options),
+    mdPageMark: marks?.mdPages ?? NO_HIGH_WATER,
     channelOpsMax: options.channelOpsMax ?? CHANNEL_OPS_DEFAULT,
     openExternal: options.openExternalSnapshot,
     externalContext: options.externalContext,

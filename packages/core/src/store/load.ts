@@ -6,22 +6,21 @@ import { maskBitsMax } from '../format/mask.js';
 import { BSTYPE_BYTES, SuperBlock } from '../format/super-block.js';
 import { zeroPages } from '../metadata/clearing.js';
 import { readMetadata } from '../metadata/load-blob.js';
-import { forgetUnknown } from '../metadata/note-insertions.js';
 import { BitArray } from '../shared/bit-array.js';
 import { SharedStore } from '../shared/shared-store.js';
 import { refusal } from '../state/damage.js';
-import { certainHighWaterOf, clearFreeBelow, highWaterOf, NO_HIGH_WATER, writeHighWater } from '../state/high-water.js';
+import { clearFreeBelow, type FoundMarks, NO_HIGH_WATER, readMarks } from '../state/high-water.js';
 import { InsertionLog } from '../state/insertion-log.js';
-import { type Masks, readMaskPages, readMasks, writeMasks } from '../state/masks.js';
+import { type Masks, readMasks, writeMasks } from '../state/masks.js';
 import { StoreState } from '../state/store-state.js';
 import { markDirty } from '../state/super-block-io.js';
 import { type Steps, wait } from '../steps/steps.js';
-import { finishKilledDeletes, type KilledDelete } from '../survey/killed-delete.js';
 import { surveyStore } from '../survey/survey.js';
 import type { Survey } from '../survey/verdict.js';
 import { assert, BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { blobIdOfPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { endRecovery } from './end-recovery.js';
 import { growSuper } from './grow.js';
 import { Census } from './load-census.js';
 import { isMetadataDamage, visitBlobs } from './load-visit.js';
@@ -98,6 +97,11 @@ function requireClean(block: SuperBlock): void {
   throw new BlobstoreError('EIO', 'a store that was not cleanly unloaded cannot grow: open it and unload it first');
 }
 
+/** A recovery that is forced reads all metadata pages. */
+function pageMarkFor({ mdPages }: FoundMarks, options: LoadOptions): number | undefined {
+  return options.forceRecover === true || options.allPages === true ? undefined : mdPages;
+}
+
 function mustRecover(block: SuperBlock, options: LoadOptions): boolean {
   return block.blobIdMask.count === 0 || block.clean === 0 || options.forceRecover === true;
 }
@@ -115,14 +119,20 @@ function* openAsIs(store: StoreState, block: SuperBlock, options: LoadOptions): 
   }
   store.isRecovering = block.clean === 0;
   yield* store.barrierAtOnce(); // see `openWhole`
-  const found = yield* recover(deviceChannel, geometry, capacity, block.clean !== 0);
+  const marks = yield* readMarks(deviceChannel, geometry, block, capacity);
+  const found = yield* recover({
+    channel: deviceChannel,
+    geometry,
+    clusterCount: capacity,
+    wasClosed: block.clean !== 0,
+    mdPageMark: pageMarkFor(marks, options),
+  });
   yield* readLog(store);
   if (store.insertionLog) yield* addNoted(store, store.insertionLog, found);
-  take(store, found);
+  take(store, found, found.contentEnd);
   store.missingClusterCount = found.missingClusterCount;
   store.sharedByBlobs = found.shared;
-  if (store.keepsHighWater) yield* clearLeftovers(store, block, found);
-  yield* writingMasks(store, block, () => setRight(store, found.killedDeletes, options));
+  yield* endRecovery(store, block, { ...found, marks, isDoubtful: false }, options.onBlob);
 }
 
 /**
@@ -154,25 +164,21 @@ function* openWhole(
     }
     store = reset();
   }
-  const highWater = isRecovered ? yield* findHighWater(store, block) : undefined;
-  const survey = yield* surveyStore(store, { masks, highWater });
+  const { deviceChannel, geometry, shared } = store;
+  const marks = isRecovered ? yield* readMarks(deviceChannel, geometry, block, shared.clusters.capacity) : undefined;
+  const mdPageMark = marks && pageMarkFor(marks, options);
+  const survey = yield* surveyStore(store, { masks, highWater: marks?.clusters, mdPageMark });
   if (survey.damaged.length > 0 && onDamage === 'refuse') throw refusal(survey.damaged);
   takeSurvey(store, survey);
   yield* clearNoise(store, survey);
-  if (isRecovered) {
-    yield* writeRecovered(store, block, survey, () => setRight(store, survey.killedDeletes, options));
+  if (marks) {
+    yield* endRecovery(store, block, { ...survey, marks }, options.onBlob);
   } else {
     if (!survey.isDoubtful) yield* correctMasks(store, block, survey, masks);
     yield* visitBlobs(store, options.onBlob);
   }
   const late = store.damaged.filter(({ page, error }) => !store.setAside.has(page) && isMetadataDamage(error));
   if (late.length > 0 && onDamage === 'refuse') throw refusal(late);
-}
-
-/** Finishes or undoes what a crash interrupted. */
-function* setRight(store: StoreState, killedDeletes: readonly KilledDelete[], options: LoadOptions): Steps<void> {
-  yield* finishKilledDeletes(store, killedDeletes);
-  yield* visitBlobs(store, options.onBlob);
 }
 
 /** Returns the masks; undefined when they are damaged and damage is set aside. */
@@ -190,12 +196,6 @@ function* readMasksFor(
   }
 }
 
-function* findHighWater(store: StoreState, block: SuperBlock): Steps<number | undefined> {
-  const { capacity } = store.shared.clusters;
-  const bytes = yield* readMaskPages(store.deviceChannel, store.geometry, block.clusterMask, capacity);
-  return certainHighWaterOf(bytes, block.clusterMask, capacity);
-}
-
 /**
  * Zeroes free pages whose content recovery would take for a blob or for damage. This is durable before the store is
  * marked as in use, after which a crash would make it recover.
@@ -207,7 +207,7 @@ function* clearNoise(store: StoreState, { noise }: Survey): Steps<void> {
 }
 
 function takeSurvey(store: StoreState, survey: Survey): void {
-  take(store, survey);
+  take(store, survey, survey.contentEnd);
   store.damaged.push(...survey.damaged);
   for (const each of survey.damaged) store.setAside.set(each.page, each);
   for (const { id, parentId } of survey.lostClones) store.snapshots.add(parentId, id);
@@ -216,39 +216,9 @@ function takeSurvey(store: StoreState, survey: Survey): void {
   store.sharedByBlobs = survey.shared;
 }
 
-function* writeRecovered(
-  store: StoreState,
-  block: SuperBlock,
-  survey: Survey,
-  setBlobsRight: () => Steps<void>,
-): Steps<void> {
-  if (store.keepsHighWater && !survey.isDoubtful) yield* clearLeftovers(store, block, survey);
-  yield* writingMasks(store, block, setBlobsRight);
-  if (!store.keepsHighWater || !survey.isDoubtful) return;
-  yield* markDirty(store);
-  yield* writeHighWater(store, survey.clusters.lengthUsed()); // the next load would not know it otherwise
-}
-
 /** Reads the insertion log that a process left, if the cache still has everything that was written. */
 function* readLog(store: StoreState): Steps<void> {
   if (store.insertionLog) yield* store.insertionLog.load();
-}
-
-/**
- * Writes the masks of a store that is recovered, and then corrects its blobs, as the specification does. Writing the
- * masks overwrites the insertion log. So if the log has records, the blobs are corrected first, so that their metadata
- * on disk has what the log says.
- */
-function* writingMasks(store: StoreState, block: SuperBlock, setBlobsRight: () => Steps<void>): Steps<void> {
-  const { insertionLog } = store;
-  const hasNoted = insertionLog !== undefined && !insertionLog.isEmpty;
-  if (hasNoted) yield* setBlobsRight();
-  if (hasNoted) forgetUnknown(store, insertionLog);
-  if (!hasNoted || insertionLog.isEmpty) {
-    yield* writeMasks(store, block);
-    yield* store.barrierAtOnce();
-  }
-  if (!hasNoted) yield* setBlobsRight();
 }
 
 /** Adds the pages and clusters in the insertion log to what recovery has found. */
@@ -301,6 +271,7 @@ function newStore(
     clean: true, // maybe wrong: the first change of metadata checks it, and records the size of an old store
     durability: options.durability ?? 'power-loss',
     keepsHighWater: keepsHighWater(options),
+    mdPageMark: keepsHighWater(options) ? 0 : NO_HIGH_WATER,
     channelOpsMax: options.channelOpsMax ?? CHANNEL_OPS_DEFAULT,
     openExternal: options.openExternalSnapshot,
     externalContext: options.externalContext,
@@ -312,8 +283,11 @@ function requireMade(store: StoreState | undefined): StoreState {
   return store;
 }
 
-/** Marks pages, clusters and blob ids as used. */
-function take(store: StoreState, { clusters, pages, blobIds }: Masks): void {
+/**
+ * Marks pages, clusters and blob ids as used.
+ * @param contentEnd - the end of the metadata pages that were found to be no zeroes
+ */
+function take(store: StoreState, { clusters, pages, blobIds }: Masks, contentEnd = 0): void {
   const { shared } = store;
   shared.locked(() => {
     shared.clusters.load(clusters);
@@ -321,18 +295,7 @@ function take(store: StoreState, { clusters, pages, blobIds }: Masks): void {
   });
   store.usedBlobIds.add(blobIds);
   store.highWaterMin = clusters.lengthUsed();
-  // The first cluster that gets data, wherever it is, makes the mark be written: a store that is clean on disk is not
-  // recovered.
+  store.mdPageMarkMin = Math.max(pages.lengthUsed(), contentEnd);
+  // The marks are written when the store is marked as in use: a store that is clean on disk is not recovered.
   shared.highWater = store.keepsHighWater ? 0 : NO_HIGH_WATER;
-}
-
-/**
- * Clears free clusters that may hold data after a crash: what was written before a map on disk named them, or what a
- * deletion did not clear any more. The next owner expects zeroes. Not done when blobs are damaged, because their data
- * may be there; and not without a high-water mark: the specification has none, and does not clear.
- */
-function* clearLeftovers(store: StoreState, block: SuperBlock, found: Masks): Steps<void> {
-  const { capacity } = found.clusters;
-  const mask = yield* readMaskPages(store.deviceChannel, store.geometry, block.clusterMask, capacity);
-  yield* clearFreeBelow(store, found.clusters, highWaterOf(mask, block.clusterMask, capacity));
 }

@@ -66,6 +66,8 @@ export interface LoadOptions extends StoreOptions {
    * false.
    */
   survey?: boolean;
+  /** Recovery reads every metadata page, also those that the high-water mark calls never written. Default: false. */
+  allPages?: boolean;
 }
 
 /** A blob that was found while the store was opened. */

@@ -14,7 +14,7 @@ import type { MdPageView } from '../format/md-page.js';
 import { BitArray } from '../shared/bit-array.js';
 import { type DamagedBlob, refusal } from '../state/damage.js';
 import type { Masks } from '../state/masks.js';
-import { BATCH_PAGES, RegionReader } from '../state/region-reader.js';
+import { RegionReader } from '../state/region-reader.js';
 import type { SharedByBlobs } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
 import { type KilledDelete, readKilledDelete } from '../survey/killed-delete.js';
@@ -30,21 +30,34 @@ export interface Recovered extends Masks {
   shared: SharedByBlobs;
   /** Deletions that have to be finished. */
   killedDeletes: KilledDelete[];
+  /** The end of the metadata pages that are not zeroes. */
+  contentEnd: number;
 }
 
-/**
- * Finds out what is used. EILSEQ, naming pages and blobs, when blobs are damaged.
- * @param wasClosed - the store was closed: half-deleted blobs are then damaged ones
- */
-export function* recover(
-  channel: DeviceChannel,
-  geometry: Geometry,
-  clusterCount: number,
-  wasClosed: boolean,
-): Steps<Recovered> {
+/** What is known about the store that is recovered. */
+export interface RecoverySource {
+  readonly channel: DeviceChannel;
+  readonly geometry: Geometry;
+  readonly clusterCount: number;
+  /** The store was closed: half-deleted blobs are then damaged ones. */
+  readonly wasClosed: boolean;
+  /** No metadata page at or above this one was in use; undefined when that is not known. */
+  readonly mdPageMark: number | undefined;
+}
+
+/** Finds out what is used. EILSEQ, naming pages and blobs, when blobs are damaged. */
+export function* recover(source: RecoverySource): Steps<Recovered> {
+  const region = new RegionReader(source.channel, source.geometry, source.mdPageMark);
+  try {
+    return yield* recoverRegion(region, source);
+  } finally {
+    yield* region.settle();
+  }
+}
+
+function* recoverRegion(region: RegionReader, { geometry, clusterCount, wasClosed }: RecoverySource): Steps<Recovered> {
   const damaged: DamagedBlob[] = [];
   const halfDeleted: MdPage[] = [];
-  const region = new RegionReader(channel, geometry);
   const found: Recovered = {
     pages: BitArray.private(geometry.mdPageCount),
     clusters: BitArray.private(clusterCount),
@@ -52,16 +65,19 @@ export function* recover(
     missingClusterCount: 0,
     shared: { pages: BitArray.private(geometry.mdPageCount), clusters: BitArray.private(clusterCount) },
     killedDeletes: [],
+    contentEnd: 0,
   };
   for (let cluster = 0; cluster < geometry.metadataClusterCount(); cluster++) found.clusters.set(cluster);
-  for (let index = 0; index < geometry.mdPageCount; index++) {
-    if (index % BATCH_PAGES === 0) yield undefined;
+  for (let index = yield* region.nextUsed(0); index < region.end; index = yield* region.nextUsed(index + 1)) {
     if (found.pages.get(index)) continue;
-    const page = yield* region.inOrder(index as MdPage);
+    const page = yield* region.anywhere(index as MdPage);
     if (!isRoot(page, index)) continue;
-    if (!wasClosed && (yield* isHalfDeleted(region, geometry, page))) halfDeleted.push(index as MdPage);
-    else yield* replayBlob(region, found, damaged, index as MdPage, page, geometry);
+    if (!wasClosed && (yield* isHalfDeleted(region, geometry, page))) {
+      halfDeleted.push(index as MdPage);
+      region.distrustEnd(); // what keeps a mark does not leave that
+    } else yield* replayBlob(region, found, damaged, index as MdPage, page, geometry);
   }
+  found.contentEnd = region.contentEnd;
   if (damaged.length > 0) throw refusal(damaged);
   for (const page of halfDeleted) yield* reserveKilledDelete(region, found, page, geometry);
   return found;

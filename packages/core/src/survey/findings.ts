@@ -8,7 +8,7 @@ import { type DamagedBlob, damageAt } from '../state/damage.js';
 import type { Masks } from '../state/masks.js';
 import type { StoreState } from '../state/store-state.js';
 import type { BlobstoreError } from '../units/error.js';
-import { type BlobId, blobIdOfPage, type MdPage, pageOfBlobId } from '../units/units.js';
+import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, pageOfBlobId } from '../units/units.js';
 import { Owners } from './owners.js';
 
 /** A blob whose first page has the id of its place and a correct crc. */
@@ -66,6 +66,14 @@ export class SurveyFindings {
    */
   get isDoubtful(): boolean {
     return this.damaged.size > 0 || this.hidesClusters;
+  }
+
+  /** True as long as everything that was read is whole and known: then what is not in use need not be read. */
+  get isPlain(): boolean {
+    const { damaged, halfDeleted, unsealed, misplaced, blobs } = this;
+    if (damaged.size > 0 || halfDeleted.size > 0) return false;
+    if (unsealed.findFirstSet(0) !== NONE_U32 || misplaced.findFirstSet(0) !== NONE_U32) return false;
+    return [...blobs.values()].every(({ isUnavailable }) => !isUnavailable);
   }
 
   setDamaged(page: MdPage, how: string): void {

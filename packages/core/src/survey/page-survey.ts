@@ -8,11 +8,11 @@ import { requireExternalId } from '../metadata/external.js';
 import { HalfDeletedError, readMetadata } from '../metadata/load-blob.js';
 import { damageAt } from '../state/damage.js';
 import type { Masks } from '../state/masks.js';
-import { BATCH_PAGES, type RegionReader } from '../state/region-reader.js';
+import type { RegionReader } from '../state/region-reader.js';
 import type { StoreState } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
 import { BlobstoreError, UnavailableBlobError } from '../units/error.js';
-import { blobIdOfPage, type MdPage, NONE_U32 } from '../units/units.js';
+import { blobIdOfPage, INVALID_BLOB_ID, type MdPage, NONE_U32, pageOfBlobId } from '../units/units.js';
 import { ClaimReader, type ClaimSink } from './claims.js';
 import type { FoundBlob, SurveyFindings } from './findings.js';
 import { areStrays, isUnknown } from './strays.js';
@@ -31,20 +31,27 @@ export class PageSurvey {
   }
 
   *run(masks: Masks | undefined): Steps<void> {
-    yield* this.#readRegion(masks);
+    const { superBlobId } = this.#store;
+    if (superBlobId !== INVALID_BLOB_ID) this.#region.expect(pageOfBlobId(superBlobId));
+    yield* this.#readRegion(0, masks);
+    const { end } = this.#region;
+    if (!this.#found.isPlain) {
+      this.#region.distrustEnd();
+      yield* this.#readRegion(end, masks);
+    }
     yield* this.#readUnknown(masks);
     yield* this.#readClaims();
     yield* this.#doubtDeletions();
     yield* this.#findDamagedPages(masks);
   }
 
-  *#readRegion(masks: Masks | undefined): Steps<void> {
-    const { pageCount, notZero, unsealed, misplaced } = this.#found;
-    for (let index = 0; index < pageCount; index++) {
-      if (index % BATCH_PAGES === 0) yield undefined;
+  /** Reads the pages from `from` on. */
+  *#readRegion(from: number, masks: Masks | undefined): Steps<void> {
+    const { notZero, unsealed, misplaced } = this.#found;
+    const region = this.#region;
+    for (let index = yield* region.nextUsed(from); index < region.end; index = yield* region.nextUsed(index + 1)) {
       const number = index as MdPage;
-      const page = yield* this.#region.inOrder(number);
-      if (page.isZero) continue;
+      const page = yield* region.anywhere(number);
       notZero.set(index);
       if (!page.isSealed) unsealed.set(index);
       else if (isMisplaced(page, number)) misplaced.set(index);
@@ -93,6 +100,7 @@ export class PageSurvey {
       found.parentId = blob.isClone ? blob.parentId : undefined;
       found.otherId = otherOf(blob);
       found.mayHaveClones = mayHaveClones(blob);
+      for (const id of [found.parentId, found.otherId]) if (id !== undefined) this.#region.expect(pageOfBlobId(id));
       this.#found.owners.add(blob);
     } catch (error) {
       if (!(error instanceof BlobstoreError) || error.code === 'EIO') throw error;
@@ -139,9 +147,9 @@ export class PageSurvey {
    * free belongs to no blob.
    */
   *#findDamagedPages(masks: Masks | undefined): Steps<void> {
-    const { pageCount, unsealed, misplaced, owners, claimed, damaged, freeNoise } = this.#found;
+    const { notZero, unsealed, misplaced, owners, claimed, damaged, freeNoise } = this.#found;
     const marked = masks && this.#found.agreesWith(masks) ? masks.pages : undefined;
-    for (let index = 0; index < pageCount; index++) {
+    for (let index = notZero.findFirstSet(0); index !== NONE_U32; index = notZero.findFirstSet(index + 1)) {
       if (!unsealed.get(index) && !misplaced.get(index)) continue;
       if (owners.pages.get(index) || claimed.pages.get(index)) continue;
       const number = index as MdPage;

@@ -1,6 +1,6 @@
 /**
- * A survey checks all metadata pages, finds out what is damaged and what is sound, and writes nothing. Page writes
- * count as atomic, so every page of the region is either all zeroes, or has a correct crc. Damaged are:
+ * A survey checks all metadata pages below the high-water mark, or all if anything raises a doubt; it finds out what is
+ * damaged and what is sound, and writes nothing. Page writes count as atomic, so every page of the region is either all zeroes, or has a correct crc. Damaged are:
  *
  * - a page that is neither, unless it belongs to a blob, which is damaged then;
  * - a page with a correct crc that no writer leaves there: the first page of a blob in another blob's place, or a later
@@ -29,7 +29,7 @@ import { surveyRelations } from './relations.js';
 import { conclude, type Evidence, type Survey } from './verdict.js';
 
 export function* surveyStore(store: StoreState, evidence: Evidence): Steps<Survey> {
-  const region = new RegionReader(store.deviceChannel, store.geometry);
+  const region = new RegionReader(store.deviceChannel, store.geometry, evidence.mdPageMark);
   store.knowsUsed = false;
   store.regionReader = region;
   try {
@@ -40,5 +40,6 @@ export function* surveyStore(store: StoreState, evidence: Evidence): Steps<Surve
   } finally {
     store.knowsUsed = true;
     store.regionReader = undefined;
+    yield* region.settle();
   }
 }

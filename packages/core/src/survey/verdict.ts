@@ -34,6 +34,8 @@ export interface Survey extends Masks {
   noise: readonly MdPage[];
   /** Deletions that have to be finished. */
   killedDeletes: readonly KilledDelete[];
+  /** The end of the metadata pages that are not zeroes. */
+  contentEnd: number;
 }
 
 /** What is known about a store from elsewhere. */
@@ -42,6 +44,8 @@ export interface Evidence {
   masks: Masks | undefined;
   /** No cluster at or above this one was in use; undefined when that is not known. */
   highWater: number | undefined;
+  /** No metadata page at or above this one was in use; undefined when that is not known. */
+  mdPageMark: number | undefined;
 }
 
 export function* conclude(
@@ -83,6 +87,7 @@ export function* conclude(
     lostPages: found.lostPages,
     noise: found.isDoubtful ? found.strays : [...found.strays, ...found.freeNoise],
     killedDeletes,
+    contentEnd: region.contentEnd,
   };
 }
 

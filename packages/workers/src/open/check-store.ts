@@ -16,6 +16,13 @@ export interface CheckStoreOptions {
    * Default false: nothing is written.
    */
   readonly repair?: boolean;
+  /**
+   * True: reads every metadata page; on a large device that takes long. Default false: as long as nothing is wrong, only
+   * the pages are read that may be in use: in a store that was not closed those below its high-water mark; in a closed
+   * one those up to the last that its masks mark as used, and at least the first 1024. Opening the store does not read
+   * more.
+   */
+  readonly full?: boolean;
   /** Locks a file that is given by its spec during the check, so that nobody can open the store. Default: true. */
   readonly lock?: boolean;
   /** Aborts the check with ECANCELED, between two blobs. After an aborted repair, the store must be repaired again. */
@@ -31,8 +38,9 @@ export interface CheckStoreOptions {
  */
 export async function check(device: DeviceSpec | BlockDevice, options: CheckStoreOptions = {}): Promise<CheckReport> {
   try {
-    const { repair, lock, signal } = checkOptions('options of check', options, ['repair', 'lock', 'signal']);
-    const steps = { repair: checkBooleanOr('repair', repair, false) };
+    const known = ['repair', 'full', 'lock', 'signal'] as const;
+    const { repair, full, lock, signal } = checkOptions('options of check', options, known);
+    const steps = { repair: checkBooleanOr('repair', repair, false), full: checkBooleanOr('full', full, false) };
     throwIfAborted(checkSignalOr(signal));
     const given = asItsStoreSays(checkDevice('device', device));
     const held = await holdDevice(given, checkBooleanOr('lock', lock, true));
