@@ -461,16 +461,18 @@ const LOG: readonly Omit<Mutation, 'caughtBy'>[] = [
  * does the same work.
  */
 const CAUGHT_BY: Readonly<Record<string, number>> = {
+  'persist-data-barrier': 203,
   'persist-extent-pages-barrier': 19,
   'persist-root-barrier': 1,
-  'create-barrier': 33,
+  'create-barrier': 23,
   'removal-mark-barrier': 57,
   'flush-serves-later-writes': 1,
   'flush-in-flight-serves': 25,
   'super-block-barrier': 1,
   'delete-root-barrier': 35,
+  'high-water-dirty-mark': 343,
   'high-water-barrier': 197,
-  'unload-masks-barrier': 147,
+  'unload-masks-barrier': 5,
   'grow-mask-barrier': 48,
   'init-clearing-barrier': 40,
   'flush-device': 8,
@@ -484,7 +486,7 @@ const CAUGHT_BY: Readonly<Record<string, number>> = {
   'delete-clears-before-root': 1,
   'snapshot-not-persisted-before-original': 3,
   'snapshot-without-mark': 1,
-  'adoption-without-mark': 5,
+  'adoption-without-mark': 57,
   'snapshot-deleted-before-adoption': 6,
   'no-high-water-mark': 53,
   'recovery-does-not-clear': 1,
@@ -493,9 +495,9 @@ const CAUGHT_BY: Readonly<Record<string, number>> = {
   'grow-super-block-first': 48,
   'super-updates-overlap': 29,
   'insertion-not-noted': 21,
-  'noted-not-erased': 98,
+  'noted-not-erased': 332,
   'snapshot-of-noted': 227,
-  'log-of-another-cache': 124,
+  'log-of-another-cache': 160,
 };
 
 export const MUTATIONS: readonly Mutation[] = [...BARRIERS, ...ORDERS, ...LOG].map((mutation) => ({
