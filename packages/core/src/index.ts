@@ -1,6 +1,7 @@
 /** What the other packages use of the engine: the store and its channels, and the structures that threads share. */
 
 export { type Backing, Blob } from './blob/blob.js';
+export type { BlobSummary } from './blob/blob-summary.js';
 export { Channel } from './channel/channel.js';
 export type { BlobRef, ChannelHost, MetadataPort } from './channel/host.js';
 export { bufferGone } from './channel/scatter.js';

@@ -3,14 +3,14 @@
  * each blob had before it must have afterwards.
  */
 
-import { asyncDevice } from 'blobyard/devices';
-import type { Blob, Store } from 'blobyard/types';
+import { asyncDevice, FaultyDevice } from 'blobyard/devices';
+import type { Blob, BlobInfo, Store } from 'blobyard/types';
 import { describe, expect, test } from 'vitest';
 import { Blobstore, run } from '../../../packages/core/dist/index.js';
 import { BlobTurns } from '../../../packages/workers/dist/local/blob-turns.js';
 import { LockTable } from '../../../packages/workers/dist/local/lock-table.js';
 import { shuffled } from '../random.js';
-import { CLUSTER, createStore, expectSame, isPooled, memory, numbers, usable, verify } from './support.js';
+import { CLUSTER, createStore, expectSame, isPooled, memory, numbers, openStore, usable, verify } from './support.js';
 
 const CLUSTERS = 12;
 
@@ -136,3 +136,51 @@ test.skipIf(isPooled)(
     await run(store.unload());
   },
 );
+
+describe('a list of blobs', () => {
+  test('shows what each blob shows itself, open or closed, before and after the store is opened again', async () => {
+    const device = memory(1024 * CLUSTER);
+    const store = await createStore({ device, clusterSizeBytes: CLUSTER });
+    const blob = await store.create({ sizeBytes: 4 * CLUSTER, thin: true, name: 'disk', clearMethod: 'none' });
+    await fill(blob, 1, 1);
+    const snapshot = await blob.snapshot({ name: 'then' });
+    await fill(blob, 2, 1);
+    await (await snapshot.clone()).close();
+    await snapshot.close();
+    await blob.resize(6 * CLUSTER);
+    await expectListed(store);
+    await blob.close();
+    const listed = await expectListed(store);
+    await store.close();
+    const again = await openStore({ device });
+    expect(await again.blobs()).toEqual(listed);
+    await again.delete({ name: 'disk' });
+    expect((await again.blobs()).map(({ id }) => id)).toEqual(
+      listed.map(({ id }) => id).filter((id) => id !== blob.id),
+    );
+    await again.close();
+  });
+
+  test.skipIf(isPooled)('reads nothing, however long a line of closed snapshots is', async () => {
+    const device = new FaultyDevice(memory(1024 * CLUSTER));
+    const made = await createStore({ device, clusterSizeBytes: CLUSTER });
+    const blob = await made.create({ sizeBytes: 4 * CLUSTER, thin: true });
+    for (let depth = 0; depth < 30; depth++) await (await blob.snapshot()).close();
+    await made.close();
+    const store = await openStore({ device });
+    const before = device.count('read');
+    expect(await store.blobs()).toHaveLength(31);
+    expect(device.count('read')).toBe(before);
+    await store.close();
+  });
+});
+
+/** Each blob of the list is as its handle says. */
+async function expectListed(store: Store): Promise<readonly BlobInfo[]> {
+  const listed = await store.blobs();
+  for (const info of listed) {
+    await using blob = await store.open(info.id);
+    expect(await blob.info()).toEqual(info);
+  }
+  return listed;
+}

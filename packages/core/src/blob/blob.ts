@@ -205,6 +205,16 @@ export class Blob {
     return this.parentId !== INVALID_BLOB_ID && this.parentId !== EXTERNAL_SNAPSHOT_ID;
   }
 
+  /** Clusters that the blob has itself, not its snapshot. */
+  get allocatedCount(): number {
+    return this.map.allocatedCount;
+  }
+
+  /** A copy of the id of the external snapshot behind the blob; undefined if there is none. */
+  get externalSnapshotId(): Uint8Array | undefined {
+    return this.isExternalClone ? this.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT)?.slice() : undefined;
+  }
+
   get isReadOnly(): boolean {
     return this.dataRo || this.mdRo;
   }

@@ -6,7 +6,8 @@
  * The file is long because it is one class, the whole API; each method checks its arguments and calls one function.
  */
 
-import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
+import type { Blob } from '../blob/blob.js';
+import type { BlobSummary } from '../blob/blob-summary.js';
 import { nameToBytes, nameToText } from '../blob/xattr-list.js';
 import { Channel } from '../channel/channel.js';
 import type { BlockDevice } from '../device/block-device.js';
@@ -38,7 +39,7 @@ import { auditStore, verifyStore } from '../store/verify.js';
 import { checkBytes, checkFunction } from '../units/argument-checks.js';
 import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
-import { type BlobId, INVALID_BLOB_ID, PAGE_BYTES } from '../units/units.js';
+import { type BlobId, INVALID_BLOB_ID, PAGE_BYTES, pageOfBlobId } from '../units/units.js';
 import { type CreateOptions, checkCreateOptions } from './create-options.js';
 import {
   checkBlob,
@@ -392,9 +393,19 @@ export class Blobstore {
 
   /** A copy of the id of a blob's external snapshot; undefined when the blob is no external clone. */
   externalSnapshotId(blob: Blob): Uint8Array | undefined {
-    return checkBlob(this.#state, blob).isExternalClone
-      ? blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT)?.slice()
-      : undefined;
+    return checkBlob(this.#state, blob).externalSnapshotId;
+  }
+
+  /**
+   * Returns what a list shows of a blob, without waiting for anything. Undefined when the blob does not exist, is being
+   * deleted, or was not opened since the store is open.
+   */
+  summaryOf(id: BlobId): BlobSummary | undefined {
+    const { openBlobs, closedBlobs } = this.#state;
+    const page = pageOfBlobId(checkId(id));
+    const open = openBlobs.get(page);
+    if (open === undefined) return closedBlobs.get(page);
+    return open.deleting ? undefined : open;
   }
 
   /** True when the store's device, or the external device behind the blob, is degraded. */

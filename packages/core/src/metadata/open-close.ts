@@ -1,7 +1,8 @@
 /** Opens and closes blobs, by reference count. */
 
 import { type Backing, Blob } from '../blob/blob.js';
-import type { ClearMethod } from '../format/flags.js';
+import { summaryOf } from '../blob/blob-summary.js';
+import { type ClearMethod, clearMethodOf } from '../format/flags.js';
 import type { Loading, StoreState } from '../state/store-state.js';
 import { Attempts } from '../steps/batch.js';
 import { Deferred } from '../steps/deferred.js';
@@ -219,7 +220,9 @@ function findLingering(store: StoreState, tried: ReadonlySet<Blob>): Blob | unde
 
 /** Removes a blob without references from memory; returns what was behind it. */
 function forgetClosed(store: StoreState, blob: Blob): Backing | undefined {
-  const { back, slot } = blob;
+  const { back, slot, flags } = blob;
+  // A clear method that was chosen when the blob was opened goes with it.
+  store.closedBlobs.set(blob.page, { ...summaryOf(blob), clearMethod: clearMethodOf(flags.mdRo) });
   store.removeOpen(blob);
   blob.back = undefined;
   blob.free();

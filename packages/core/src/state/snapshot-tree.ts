@@ -36,7 +36,8 @@ export class SnapshotTree {
   }
 
   clonesOf(snapshot: BlobId): readonly BlobId[] {
-    return [...(this.#clones.get(snapshot) ?? [])];
+    const clones = this.#clones.get(snapshot);
+    return clones === undefined ? [] : [...clones];
   }
 
   /** The snapshot that a blob is a clone of; `INVALID_BLOB_ID` if there is none. */

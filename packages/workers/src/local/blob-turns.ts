@@ -48,6 +48,11 @@ export class BlobTurns {
     return this.#run(() => this.#wanted(id, options), options.signal, operation);
   }
 
+  /** True if an operation would not have to wait for its turn. */
+  isFree(id: bigint, options: TurnOptions): boolean {
+    return this.#locks.size === 0 || this.#locks.areFree(this.#wanted(id, options));
+  }
+
   /** As `with`, synchronously. EBUSY when it would have to wait for its turn. */
   now<T>(id: bigint, options: TurnOptions, operation: () => T): T {
     return this.#runNow(this.#wanted(id, options), operation);

@@ -19,7 +19,7 @@ import { LocalBlob, requireNoReferences } from './local-blob.js';
 import { freeBytesOf, LowSpaceWatch } from './low-space.js';
 import { SelfSync } from './self-sync.js';
 import { Sharing } from './sharing.js';
-import { type StoreContext, superBlobOf } from './store-context.js';
+import { pauseForOthers, type StoreContext, superBlobOf } from './store-context.js';
 
 export interface LocalStoreOptions {
   /** The threshold of the event `low-space`, in bytes. 0: no event; undefined: 5 % of the store. */
@@ -27,6 +27,11 @@ export interface LocalStoreOptions {
   /** Milliseconds between automatic syncs. 0: none; undefined: as the device needs them. */
   readonly syncIntervalMs?: number | undefined;
 }
+
+/** The locks for listing a blob. */
+const LISTING = { state: true };
+/** How many blobs are listed between two pauses: some 50 microseconds of work. */
+const GLANCES = 64;
 
 /** Metadata thread. */
 export class LocalStore {
@@ -113,8 +118,13 @@ export class LocalStore {
 
   async blobs(): Promise<BlobInfo[]> {
     const infos: BlobInfo[] = [];
+    let untilPause = GLANCES;
     for (const id of this.context.catalogue.ids()) {
-      const info = await this.context.turns.with(id, { state: true }, () => this.#look(id));
+      if (--untilPause === 0) {
+        untilPause = GLANCES;
+        await pauseForOthers();
+      }
+      const info = this.#glance(id) ?? (await this.context.turns.with(id, LISTING, () => this.#look(id)));
       if (info !== undefined) infos.push(info);
     }
     return infos;
@@ -219,6 +229,14 @@ export class LocalStore {
     setImmediate(() => watch.look()); // once there are listeners
   }
 
+  /** A blob's info, if no operation on it is under way and it need not be read; undefined otherwise. */
+  #glance(id: bigint): BlobInfo | undefined {
+    const { blobstore, catalogue, turns } = this.context;
+    if (!catalogue.has(id) || !turns.isFree(id, LISTING)) return undefined;
+    const summary = blobstore.summaryOf(id);
+    return summary && this.context.infoOf(id, summary);
+  }
+
   /** A blob's info; undefined if it was deleted meanwhile, or is partly deleted. */
   async #look(id: bigint): Promise<BlobInfo | undefined> {
     const { blobstore, catalogue } = this.context;
@@ -231,7 +249,7 @@ export class LocalStore {
       throw error;
     }
     try {
-      return this.context.infoOf(blob);
+      return this.context.infoOf(id, blob);
     } finally {
       await this.context.run(blobstore.dropBlob(blob)); // unlike `closeBlob`, does not fail if it cannot be written
     }

@@ -1,11 +1,13 @@
 /** The state that a store whose metadata is on this thread shares with the references to its blobs. */
 
 import {
+  type BlobSummary,
   type Blobstore,
   BlobstoreError,
   type BlockDevice,
   type Channel,
   type Blob as EngineBlob,
+  EXTERNAL_SNAPSHOT_ID,
   INVALID_BLOB_ID,
   type Pause,
   run,
@@ -100,22 +102,23 @@ export class StoreContext {
     );
   }
 
-  /** The info of an open blob. */
-  infoOf(blob: EngineBlob): BlobInfo {
+  /** The info of a blob. */
+  infoOf(id: bigint, summary: BlobSummary): BlobInfo {
     const { blobstore, clusterBytes } = this;
+    const { parentId } = summary;
     return {
-      id: blob.id,
-      name: this.catalogue.nameOf(blob.id),
-      sizeBytes: blob.clusterCount * clusterBytes,
-      allocatedBytes: blob.map.allocatedCount * clusterBytes,
-      thin: blob.isThin,
-      readOnly: blob.dataRo,
-      snapshot: blobstore.isSnapshot(blob.id),
-      clone: blob.isClone || blob.isExternalClone,
-      parentId: parentOf(blob),
-      clones: [...blobstore.clonesOf(blob.id)],
-      externalSnapshotId: blobstore.externalSnapshotId(blob),
-      clearMethod: blob.clearMethod,
+      id,
+      name: this.catalogue.nameOf(id),
+      sizeBytes: summary.clusterCount * clusterBytes,
+      allocatedBytes: summary.allocatedCount * clusterBytes,
+      thin: summary.isThin,
+      readOnly: summary.dataRo,
+      snapshot: blobstore.isSnapshot(id),
+      clone: parentId !== INVALID_BLOB_ID,
+      parentId: parentId === INVALID_BLOB_ID || parentId === EXTERNAL_SNAPSHOT_ID ? undefined : parentId,
+      clones: blobstore.clonesOf(id),
+      externalSnapshotId: summary.externalSnapshotId,
+      clearMethod: summary.clearMethod,
     };
   }
 
@@ -132,7 +135,8 @@ export class StoreContext {
   }
 }
 
-const pauseForOthers: Pause = () => longWorkTurns.pass();
+/** Gives the event loop a turn where long work has had its slice of this one. */
+export const pauseForOthers: Pause = () => longWorkTurns.pass();
 
 /** The snapshot in this store that an open blob is a clone of; undefined if there is none. */
 export function parentOf(blob: EngineBlob): bigint | undefined {
