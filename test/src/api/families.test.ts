@@ -7,6 +7,7 @@ import { asyncDevice, FaultyDevice } from 'blobyard/devices';
 import type { Blob, BlobInfo, Store } from 'blobyard/types';
 import { describe, expect, test } from 'vitest';
 import { Blobstore, run } from '../../../packages/core/dist/index.js';
+import { longWorkTurns } from '../../../packages/workers/dist/data/loop-turns.js';
 import { BlobTurns } from '../../../packages/workers/dist/local/blob-turns.js';
 import { LockTable } from '../../../packages/workers/dist/local/lock-table.js';
 import { shuffled } from '../random.js';
@@ -171,6 +172,15 @@ describe('a list of blobs', () => {
     const before = device.count('read');
     expect(await store.blobs()).toHaveLength(31);
     expect(device.count('read')).toBe(before);
+    await store.close();
+  });
+
+  test.skipIf(isPooled)('lets the event loop turn where there are many', async () => {
+    const store = await createStore({ device: memory(1024 * CLUSTER), clusterSizeBytes: CLUSTER });
+    for (let at = 0; at < 300; at++) await (await store.create()).close();
+    const before = longWorkTurns.passed;
+    expect(await store.blobs()).toHaveLength(300);
+    expect(longWorkTurns.passed - before).toBeGreaterThanOrEqual(4);
     await store.close();
   });
 });

@@ -123,15 +123,23 @@ describe('what is worth knowing, and no damage', () => {
   });
 
   it('is a snapshot that was being deleted', () => {
-    const { yard, ids } = new DamagedStore();
-    yard.load();
-    yard.device.cutPowerAt(12);
-    expect(() => yard.delete(ids.parent)).toThrow();
-    yard.device.restorePower();
-    yard.abandon();
-    const { findings, outcome } = runSync(checkStore(yard.device));
-    expect(outcome).toBe('clean');
-    expect(findings.map(({ kind }) => kind).sort()).toEqual(['interrupted', 'not-closed']);
+    const seen = new Set<string>();
+    for (let cut = 1; ; cut++) {
+      const { yard, ids } = new DamagedStore();
+      yard.load();
+      yard.device.cutPowerAt(cut);
+      try {
+        yard.delete(ids.parent);
+        break;
+      } catch {
+        yard.device.restorePower();
+        yard.abandon();
+        const { findings, outcome } = runSync(checkStore(yard.device));
+        expect(outcome).toBe('clean');
+        seen.add(findings.map(({ kind }) => kind).join());
+      }
+    }
+    expect([...seen].sort()).toEqual(['', 'not-closed', 'not-closed,interrupted']);
   });
 });
 
