@@ -50,7 +50,7 @@ eachConfiguration((test) => {
     const { channel } = yard;
     const blob = yard.make({ clusterCount: 10, thin: true });
     const snapshot = await yard.later(async () => {
-      const gate = yard.device.gate('write', 2); // the first one raises the high-water mark
+      const gate = yard.device.gate('write', 1);
       const write = channel.write(blob, yard.payload(1, 1), 0, 1); // allocates, then waits in the device
       await gate.reached;
       const making = yard.run(yard.store.createSnapshot(blob.id));
