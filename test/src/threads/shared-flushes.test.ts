@@ -28,8 +28,7 @@ test('threads that flush their blobs at once, in both forms', async () => {
   gate.letGo();
   await Promise.all([first, ...working]);
   const flushes = COUNTED - gate.toSkip;
-  // A thread shares a flush with itself at least: one for the first of its requests, one for the others, and one for the
-  // synchronous call.
+  // How many meet depends on how busy the machine is; but a thread shares flushes with itself at least.
   expect(flushes).toBeGreaterThan(0);
-  expect(flushes).toBeLessThanOrEqual(3 * actors.length);
+  expect(flushes).toBeLessThanOrEqual((actors.length * (FLUSHES + 1)) / 2);
 });
