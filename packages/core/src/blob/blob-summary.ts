@@ -1,8 +1,8 @@
 /** What a list of blobs shows of each. It is kept of closed blobs too, so that listing them reads nothing. */
 
-import type { ClearMethod } from '../format/flags.js';
-import type { BlobId } from '../units/units.js';
-import type { Blob } from './blob.js';
+import { type BlobFlags, type ClearMethod, clearMethodOf, INVALID_FLAG } from '../format/flags.js';
+import { type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
+import { type Blob, INTERNAL_XATTR } from './blob.js';
 
 /** An open `Blob` is one, too. */
 export interface BlobSummary {
@@ -17,8 +17,36 @@ export interface BlobSummary {
   readonly clearMethod: ClearMethod;
 }
 
-/** A copy of what is shown of an open blob. */
-export function summaryOf(blob: Blob): BlobSummary {
-  const { clusterCount, allocatedCount, isThin, dataRo, parentId, externalSnapshotId, clearMethod } = blob;
-  return { clusterCount, allocatedCount, isThin, dataRo, parentId, externalSnapshotId, clearMethod };
+/** The summary of a closed blob. Closing a blob is frequent, so what has to be worked out is so when it is asked for. */
+export class ClosedBlob implements BlobSummary {
+  clusterCount = 0;
+  allocatedCount = 0;
+  dataRo = false;
+  parentId: BlobId = INVALID_BLOB_ID;
+  #flags: BlobFlags = { invalid: 0n, dataRo: 0n, mdRo: 0n };
+  #externalId: Uint8Array | undefined;
+
+  /** Takes what a blob has that is being closed. */
+  keep(blob: Blob): void {
+    this.clusterCount = blob.clusterCount;
+    this.allocatedCount = blob.allocatedCount;
+    this.dataRo = blob.dataRo;
+    this.parentId = blob.parentId;
+    this.#flags = blob.flags;
+    this.#externalId =
+      blob.parentId === EXTERNAL_SNAPSHOT_ID ? blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT) : undefined;
+  }
+
+  get isThin(): boolean {
+    return (this.#flags.invalid & INVALID_FLAG.THIN) !== 0n;
+  }
+
+  get externalSnapshotId(): Uint8Array | undefined {
+    return this.#externalId?.slice();
+  }
+
+  /** Not the one that was chosen when the blob was opened. */
+  get clearMethod(): ClearMethod {
+    return clearMethodOf(this.#flags.mdRo);
+  }
 }

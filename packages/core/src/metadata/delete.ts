@@ -95,6 +95,7 @@ function* zeroRoot(store: StoreState, blob: Blob): Steps<void> {
 /** Hides a blob whose deletion cannot be undone, but is not complete yet. */
 export function hide(store: StoreState, blob: Blob): void {
   store.removeOpen(blob);
+  store.closedBlobs.delete(blob.page);
   store.unfinishedDeletes.set(blob.page, blob);
 }
 

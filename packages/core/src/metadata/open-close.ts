@@ -1,8 +1,8 @@
 /** Opens and closes blobs, by reference count. */
 
 import { type Backing, Blob } from '../blob/blob.js';
-import { summaryOf } from '../blob/blob-summary.js';
-import { type ClearMethod, clearMethodOf } from '../format/flags.js';
+import { ClosedBlob } from '../blob/blob-summary.js';
+import type { ClearMethod } from '../format/flags.js';
 import type { Loading, StoreState } from '../state/store-state.js';
 import { Attempts } from '../steps/batch.js';
 import { Deferred } from '../steps/deferred.js';
@@ -220,14 +220,22 @@ function findLingering(store: StoreState, tried: ReadonlySet<Blob>): Blob | unde
 
 /** Removes a blob without references from memory; returns what was behind it. */
 function forgetClosed(store: StoreState, blob: Blob): Backing | undefined {
-  const { back, slot, flags } = blob;
-  // A clear method that was chosen when the blob was opened goes with it.
-  store.closedBlobs.set(blob.page, { ...summaryOf(blob), clearMethod: clearMethodOf(flags.mdRo) });
+  const { back, slot } = blob;
+  keepSummary(store, blob);
   store.removeOpen(blob);
   blob.back = undefined;
   blob.free();
   thaw(store, slot);
   return back;
+}
+
+function keepSummary(store: StoreState, blob: Blob): void {
+  let closed = store.closedBlobs.get(blob.page);
+  if (closed === undefined) {
+    closed = new ClosedBlob();
+    store.closedBlobs.set(blob.page, closed);
+  }
+  closed.keep(blob);
 }
 
 /** Returns the open blob with an id; undefined when it is not open. */

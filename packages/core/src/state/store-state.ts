@@ -1,7 +1,7 @@
 /** The state of an open store on the metadata thread. Metadata operations work on it. */
 
 import type { Blob } from '../blob/blob.js';
-import type { BlobSummary } from '../blob/blob-summary.js';
+import type { ClosedBlob } from '../blob/blob-summary.js';
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import type { PageRange } from '../format/super-block.js';
 import type { BitArray } from '../shared/bit-array.js';
@@ -136,8 +136,11 @@ export class StoreState {
   readonly unsynced = new Set<Blob>();
   /** The open blobs without a reference, whose metadata could not be written when they were closed. */
   readonly lingering = new Set<Blob>();
-  /** What is known of blobs that were open since the store is, and are closed now, by their first page. */
-  readonly closedBlobs = new Map<MdPage, BlobSummary>();
+  /**
+   * What blobs had when they were closed last, by their first page. Out of date while a blob is open. Removed when its
+   * deletion cannot be undone.
+   */
+  readonly closedBlobs = new Map<MdPage, ClosedBlob>();
   /** Blobs that are being opened, by their first page. */
   readonly loading = new Map<MdPage, Loading>();
   /**
@@ -230,7 +233,6 @@ export class StoreState {
   /** Adds a blob to the open ones. */
   addOpen(blob: Blob): void {
     this.#openBlobs.set(blob.page, blob);
-    this.closedBlobs.delete(blob.page);
     blob.trackIn(this.unsynced);
   }
 
