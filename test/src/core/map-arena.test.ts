@@ -4,7 +4,7 @@ import { InvariantError } from '@blobyard/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ArenaRun } from '../../../packages/core/dist/blob/arena-run.js';
-import { MapArena } from '../../../packages/core/dist/shared/map-arena.js';
+import { CLUSTERS_PER_LEAF, MapArena } from '../../../packages/core/dist/shared/map-arena.js';
 
 /** Several lists in one arena, with what each should hold. */
 interface Model {
@@ -139,7 +139,8 @@ test('entries past the end are refused', () => {
 });
 
 test('an arena without room says ENOMEM, and goes on working', () => {
-  const arena = new MapArena(new SharedArrayBuffer(4096, { maxByteLength: 8192 }));
+  const leafOfZeroes = CLUSTERS_PER_LEAF * 4;
+  const arena = new MapArena(new SharedArrayBuffer(4096, { maxByteLength: leafOfZeroes + 8192 }));
   const start = arena.allocate(1024);
   const tooMuch = expect.objectContaining({ code: 'ENOMEM' });
   expect(() => arena.allocate(2048)).toThrow(tooMuch);

@@ -1,5 +1,6 @@
 import { BLOB, BLOB_FLAG, SharedStore } from '@blobyard/core';
 import { expect, test } from 'vitest';
+import { ClusterTable } from '../../../packages/core/dist/blob/cluster-table.js';
 import { BlobView } from '../../../packages/workers/dist/data/blob-view.js';
 
 /** A blob in shared memory as the metadata thread makes it, and another thread's view of it. */
@@ -7,17 +8,31 @@ function opened(clusters: readonly number[]) {
   const store = SharedStore.create({ clusterCount: 1000, clusterCountMax: 1000, mdPageCount: 100 }, 0);
   const slot = store.blobs.allocate();
   const publish = (entries: readonly number[]) => {
-    const at = store.maps.allocate(entries.length);
-    for (const [index, entry] of entries.entries()) store.maps.store(at + index, entry);
-    store.blobs.store(slot, BLOB.MAP_OFFSET, at);
+    const table = new ClusterTable(store.maps);
+    table.extend(entries.length);
+    for (const [index, entry] of entries.entries()) table.set(index, entry);
+    store.blobs.store(slot, BLOB.MAP_OFFSET, table.offset);
     store.blobs.store(slot, BLOB.CLUSTER_COUNT, entries.length);
+    store.blobs.add(slot, BLOB.MAP_EPOCH, 1);
+    return table;
   };
-  publish(clusters);
+  const table = publish(clusters);
   store.blobs.store(slot, BLOB.PARENT_PAGE, 7);
   store.blobs.store(slot, BLOB.FLAGS, BLOB_FLAG.OPEN);
   const elsewhere = new SharedStore(store.buffers, 1);
   const view = new BlobView(elsewhere, slot, store.blobs.load(slot, BLOB.GENERATION));
-  return { store, slot, publish, view, elsewhere };
+  return { store, slot, table, publish, view, elsewhere };
+}
+
+/** Runs a function after the view has read where the map begins, and before it reads the map. */
+function beforeFirstScan({ maps }: SharedStore, change: () => void): void {
+  const find = maps.findCluster.bind(maps);
+  let isFirst = true;
+  maps.findCluster = (map, start, end, isData) => {
+    if (isFirst) change();
+    isFirst = false;
+    return find(map, start, end, isData);
+  };
 }
 
 test('a view shows the blob as it is', () => {
@@ -47,11 +62,49 @@ test('a view of a blob that was closed shows what it saw last, whoever has the b
 
 test('a map that moves while it is read is read again', () => {
   const { publish, view, elsewhere } = opened([0, 0, 0, 8]);
-  const load = elsewhere.maps.load.bind(elsewhere.maps);
-  let loads = 0;
-  elsewhere.maps.load = (at) => {
-    if (++loads === 2) publish([0, 4, 0, 8]);
-    return load(at);
-  };
+  beforeFirstScan(elsewhere, () => publish([0, 4, 0, 8]));
   expect(view.find(0, true)).toBe(1);
+});
+
+test('a part of a map that is given back, and becomes part of another map, while it is read is read again', () => {
+  const { store, slot, table, view, elsewhere } = opened([...Array(512).fill(0), ...Array(512).fill(3)]);
+  const count = (clusters: number) => {
+    store.blobs.store(slot, BLOB.CLUSTER_COUNT, clusters);
+    store.blobs.store(slot, BLOB.MAP_OFFSET, table.offset);
+    store.blobs.add(slot, BLOB.MAP_EPOCH, 1);
+  };
+  beforeFirstScan(elsewhere, () => {
+    table.truncate(512); // the blob is made shorter, and written
+    count(512);
+    const other = new ClusterTable(store.maps); // another blob gets the leaf
+    other.extend(1024, true);
+    table.extend(1024); // and the blob becomes as long as it was
+    count(1024);
+    for (let index = 0; index < 1024; index++) other.set(index, 9);
+  });
+  expect(view.find(0, true)).toBe(undefined);
+});
+
+test('whether one cluster is allocated does not depend on the clusters behind it', () => {
+  const { view, elsewhere } = opened([0, 5, ...Array(2000).fill(0)]);
+  const asked: [number, number][] = [];
+  const find = elsewhere.maps.findCluster.bind(elsewhere.maps);
+  elsewhere.maps.findCluster = (map, start, end, isData) => {
+    asked.push([start, end]);
+    return find(map, start, end, isData);
+  };
+  expect([view.isAllocated(0), view.isAllocated(1), view.isAllocated(1999)]).toEqual([false, true, false]);
+  expect(asked).toEqual([
+    [0, 1],
+    [1, 2],
+    [1999, 2000],
+  ]);
+});
+
+test('looking at a map whose parts another thread uses for something else never fails', () => {
+  const { store, elsewhere } = opened([1]);
+  const at = store.maps.allocate(16);
+  for (let index = 0; index < 16; index++) store.maps.store(at + index, 0xffff_fff0);
+  expect(elsewhere.maps.findCluster(at, 0, 100_000, true)).toBe(undefined);
+  expect(elsewhere.maps.findCluster(0xffff_fff0, 0, 4, false)).toBe(0);
 });

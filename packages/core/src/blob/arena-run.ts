@@ -1,6 +1,6 @@
 /**
- * A growing list of 32-bit entries in the shared arena: a blob's cluster map, or the numbers of its extent pages. Only
- * the metadata thread writes it; any thread reads it.
+ * A growing list of 32-bit entries in the shared arena: the numbers of a blob's extent pages. Only the metadata thread
+ * writes it; any thread reads it.
  */
 
 import { MapArena } from '../shared/map-arena.js';

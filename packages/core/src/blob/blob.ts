@@ -319,9 +319,9 @@ export class Blob {
     };
   }
 
-  /** The metadata page of each extent page, or 0 where it is not allocated. */
-  extentPageNumbers(): number[] {
-    return Array.from({ length: this.extentPageCount }, (_, index) => this.map.extentPages.get(index));
+  /** A view of the metadata page of each extent page, or 0 where it is not allocated; valid until any map grows. */
+  extentPageNumbers(): Uint32Array {
+    return this.map.extentPages.entries().subarray(0, this.extentPageCount);
   }
 
   /**
@@ -343,7 +343,7 @@ export class Blob {
 
   /**
    * Writes what channels need to know into the block. Call it after every change of that; if the map has moved, while
-   * the blob is frozen.
+   * the blob is frozen. Call it also after parts of the map were given back, before anything is allocated in the arena.
    */
   publish(): void {
     if (this.#slot === NO_SLOT) return;
@@ -360,6 +360,7 @@ export class Blob {
     blobs.store(this.#slot, BLOB.BACK_SLOT, this.back?.kind === 'blob' ? this.back.blob.slot : 0);
     blobs.store(this.#slot, BLOB.BACK_KIND, backKind(this.back));
     blobs.store(this.#slot, BLOB.FLAGS, flags);
+    blobs.add(this.#slot, BLOB.MAP_EPOCH, 1); // last: the words above are the new ones then
   }
 
   /** Frees the block and the lists. The blob must not be used any more. */

@@ -8,6 +8,7 @@ import type { Coalescer } from '../steps/coalescer.js';
 import type { Deferred } from '../steps/deferred.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
 import { ArenaRun } from './arena-run.js';
+import { ClusterTable } from './cluster-table.js';
 
 /** A cluster that an extent page on disk may name (without an extent table: that the chain may name). */
 export interface UncertainCluster {
@@ -33,7 +34,7 @@ export class ClusterMap {
   /**
    * The device cluster of each cluster, or 0. After shrinking it is longer than the blob until the blob is persisted.
    */
-  readonly clusters: ArenaRun;
+  readonly clusters: ClusterTable;
   /**
    * The metadata page of each extent page, or 0. After shrinking it is longer than needed until the blob is persisted.
    */
@@ -63,7 +64,7 @@ export class ClusterMap {
   readonly writes = new Map<number, Coalescer>();
 
   constructor(arena: MapArena) {
-    this.clusters = new ArenaRun(arena);
+    this.clusters = new ClusterTable(arena);
     this.extentPages = new ArenaRun(arena);
   }
 

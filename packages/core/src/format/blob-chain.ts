@@ -22,7 +22,7 @@ export interface ChainContent {
    * The metadata page of each extent page, or 0, for a blob with an extent table. Undefined for a blob without one:
    * then the clusters are written as runs.
    */
-  extentPages: readonly number[] | undefined;
+  extentPages: ArrayLike<number> | undefined;
   /** The device cluster of the blob's cluster `index`, or 0. */
   clusterAt(index: number): number;
 }
@@ -99,7 +99,7 @@ function writeXattrs(chain: ChainWriter, xattrs: readonly Xattr[], internal: boo
   }
 }
 
-function writeExtentTable(chain: ChainWriter, clusterCount: number, extentPages: readonly number[]): void {
+function writeExtentTable(chain: ChainWriter, clusterCount: number, extentPages: ArrayLike<number>): void {
   let next = 0;
   // As SPDK does: a blob without clusters gets no table if its xattrs leave no room for one on the page.
   if (extentPages.length === 0 && chain.room < EXTENT_TABLE_BYTES_MIN) return;

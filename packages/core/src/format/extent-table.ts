@@ -41,7 +41,7 @@ export function encodeExtentTable(
   at: number,
   room: number,
   clusterCount: number,
-  extentPages: readonly number[],
+  extentPages: ArrayLike<number>,
   from: number,
 ): EncodedTable {
   const payload = at + DESCRIPTOR_HEADER_BYTES;

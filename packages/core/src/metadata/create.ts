@@ -140,12 +140,8 @@ function* undoCreate(store: StoreState, blob: Blob): Steps<void> {
   const { clusters, extentPages } = blob.map;
   const takenClusters: DeviceCluster[] = [...blob.staleClusters];
   const takenPages: MdPage[] = [blob.page, ...blob.stalePages, ...blob.replacedPages];
-  for (let index = 0; index < clusters.count; index++) {
-    if (clusters.get(index) !== 0) takenClusters.push(clusters.get(index) as DeviceCluster);
-  }
-  for (let index = 0; index < extentPages.count; index++) {
-    if (extentPages.get(index) !== 0) takenPages.push(extentPages.get(index) as MdPage);
-  }
+  clusters.forEachAllocated((cluster) => takenClusters.push(cluster as DeviceCluster));
+  for (const page of extentPages.entries()) if (page !== 0) takenPages.push(page as MdPage);
   store.usedBlobIds.clear(blob.page);
   releaseClusters(store, takenClusters);
   releasePages(store, takenPages);

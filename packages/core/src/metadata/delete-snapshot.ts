@@ -65,6 +65,8 @@ function requireSameKind(snapshot: Blob, clone: Blob): void {
 function* takeOver(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
   if (snapshot.isExternalClone) closeExternalChannels(store, snapshot);
   yield* coverPastEnd(store, snapshot, clone);
+  const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
+  snapshot.map.clusters.forEachAllocated((_cluster, index) => clone.map.clusters.reserve(index), 0, clusterCount);
   yield* markPendingRemoval(store, snapshot, clone);
   const before = new CloneBefore(clone);
   const merged = mergeMaps(store, snapshot, clone);
@@ -150,18 +152,17 @@ interface Merged {
 function mergeMaps(store: StoreState, snapshot: Blob, clone: Blob): Merged {
   const merged: Merged = { clusters: [], extentPages: [], renewed: [] };
   const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
-  const theirs = snapshot.map.clusters.entries();
-  const own = clone.map.clusters.entries();
-  for (let index = 0; index < clusterCount; index++) {
-    const cluster = theirs[index];
-    if (cluster === 0 || own[index] !== 0) continue;
+  const take = (cluster: number, index: number) => {
+    if (clone.clusterAt(index) !== 0) return;
     clone.map.clusters.set(index, cluster);
     clone.map.allocatedCount++;
     merged.clusters.push(index);
-  }
+  };
+  snapshot.map.clusters.forEachAllocated(take, 0, clusterCount);
+  const extentPages = snapshot.map.extentPages.entries();
   const extentPageCount = clone.usesExtentTable ? extentPagesFor(clusterCount) : 0;
   for (let index = 0; index < extentPageCount; index++) {
-    const page = snapshot.map.extentPages.get(index);
+    const page = extentPages[index];
     if (page === 0) continue;
     const old = clone.map.extentPages.get(index) as MdPage;
     const surplus = clustersInPage(snapshot.clusterCount, index) - clustersInPage(clone.clusterCount, index);
@@ -206,15 +207,17 @@ function relink(snapshot: Blob, clone: Blob): void {
 function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBefore): Steps<void> {
   const { map } = snapshot;
   const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
-  const own = map.clusters.entries();
-  const theirs = clone.map.clusters.entries();
-  for (let index = 0; index < clusterCount; index++) {
-    if (own[index] === 0 || own[index] !== theirs[index]) continue;
+  const drop = (cluster: number, index: number) => {
+    if (cluster !== clone.clusterAt(index)) return;
     map.clusters.set(index, 0);
     map.allocatedCount--;
-  }
-  for (let index = 0; index < Math.min(map.extentPages.count, clone.map.extentPages.count); index++) {
-    if (map.extentPages.get(index) !== clone.map.extentPages.get(index)) continue;
+  };
+  map.clusters.forEachAllocated(drop, 0, clusterCount);
+  const own = map.extentPages.entries();
+  const theirs = clone.map.extentPages.entries();
+  for (let index = 0; index < Math.min(own.length, theirs.length); index++) {
+    if (own[index] === 0 && theirs[index] === 0) continue;
+    if (own[index] !== theirs[index]) continue;
     map.extentPages.set(index, 0);
     if (clustersInPage(snapshot.clusterCount, index) <= clustersInPage(clone.clusterCount, index)) continue;
     clone.map.dirtyExtentPages.add(index); // it still maps as many clusters as the snapshot had

@@ -109,16 +109,14 @@ function forget(store: StoreState, blob: Blob): void {
   store.snapshots.removeSnapshot(blob.id);
   store.snapshots.remove(blob.parentId, blob.id);
   hide(store, blob);
-  for (const cluster of clusters.entries()) if (cluster !== 0) blob.staleClusters.push(cluster as DeviceCluster);
+  clusters.forEachAllocated((cluster) => blob.staleClusters.push(cluster as DeviceCluster));
   blob.staleClusters = blob.staleClusters.concat(blob.map.dropped, uncertainClusters(blob.map));
   blob.stalePages.push(...blob.chain.slice(1));
-  for (let index = 0; index < extentPages.count; index++) {
-    const page = extentPages.get(index) as MdPage;
-    if (page !== 0) blob.stalePages.push(page);
-  }
+  for (const page of extentPages.entries()) if (page !== 0) blob.stalePages.push(page as MdPage);
   blob.stalePages.push(...blob.replacedPages, blob.page);
   blob.replacedPages = [];
   blob.map.clear();
+  blob.publish();
   blob.map.dropped = [];
   blob.map.uncertain = [];
   blob.chain = [];

@@ -83,10 +83,7 @@ function* allocateAll(
   mode: Mode,
   watched: Watched | undefined,
 ): Steps<void> {
-  const needed: BlobCluster[] = [];
-  for (let index = 0; index < blob.clusterCount; index++) {
-    if (needsAllocation(blob, index, mode)) needed.push(index as BlobCluster);
-  }
+  const needed = mode === 'inflate' ? unallocated(blob) : readFromParent(blob);
   const free = store.shared.clusters.freeCount;
   if (needed.length > free) throw noCluster(needed.length, free);
   for (let done = 0; done < needed.length; done++) {
@@ -97,13 +94,28 @@ function* allocateAll(
   }
 }
 
-function needsAllocation(blob: Blob, index: number, mode: Mode): boolean {
-  if (blob.clusterAt(index) !== 0) return false;
-  if (mode === 'inflate') return true;
-  if (blob.back?.kind !== 'blob') return false;
+function unallocated(blob: Blob): BlobCluster[] {
+  const found: BlobCluster[] = [];
+  for (let index = 0; index < blob.clusterCount; index++) {
+    if (blob.clusterAt(index) === 0) found.push(index as BlobCluster);
+  }
+  return found;
+}
+
+/** The clusters that would read otherwise if the blob's grandparent were its parent. */
+function readFromParent(blob: Blob): BlobCluster[] {
+  if (blob.back?.kind !== 'blob') return [];
   const parent = blob.back.blob;
-  if (index < parent.clusterCount) return parent.clusterAt(index) !== 0;
-  return showsData(parent.back, index); // it reads zeroes now, which the data of the parent's parent must not replace
+  const found: BlobCluster[] = [];
+  const add = (_cluster: number, index: number) => {
+    if (blob.clusterAt(index) === 0) found.push(index as BlobCluster);
+  };
+  parent.map.clusters.forEachAllocated(add, 0, Math.min(parent.clusterCount, blob.clusterCount));
+  // Past the parent's end it reads zeroes now, which the data of the parent's parent must not replace.
+  for (let index = parent.clusterCount; index < blob.clusterCount; index++) {
+    if (blob.clusterAt(index) === 0 && showsData(parent.back, index)) found.push(index as BlobCluster);
+  }
+  return found;
 }
 
 /** Removes the parent of a blob that has every cluster allocated; the blob is thick from now on. */

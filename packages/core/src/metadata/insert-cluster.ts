@@ -43,6 +43,7 @@ export function* insertCluster(
 ): Steps<'inserted' | 'exists'> {
   const wanted: WantedInsertion = { index, claimed };
   if (blob.map.inserting.size > 0) yield* whileInserting(blob.map, index);
+  makeLeaves(store, blob, [wanted]);
   if (!begin(store, blob, wanted)) return 'exists';
   yield* writeInsertions(store, blob, [wanted]);
   return 'inserted';
@@ -59,12 +60,21 @@ export function* insertClusters(
   const outcomes: InsertionOutcome[] = wanted.map(() => 'exists');
   for (const positions of byExtentPage(blob, wanted)) {
     for (const at of positions) yield* whileInserting(blob.map, wanted[at].index);
-    const begun = positions.filter((at) => begin(store, blob, wanted[at]));
-    if (begun.length === 0) continue;
-    const inserted = begun.map((at) => wanted[at]);
+    let begun = positions;
     let outcome: InsertionOutcome = 'inserted';
     try {
-      yield* writeInsertions(store, blob, inserted);
+      makeLeaves(
+        store,
+        blob,
+        positions.map((at) => wanted[at]),
+      );
+      begun = positions.filter((at) => begin(store, blob, wanted[at]));
+      if (begun.length > 0)
+        yield* writeInsertions(
+          store,
+          blob,
+          begun.map((at) => wanted[at]),
+        );
     } catch (error) {
       outcome = { error };
     }
@@ -87,6 +97,25 @@ function byExtentPage(blob: Blob, wanted: readonly WantedInsertion[]): Iterable<
 
 function* whileInserting(map: ClusterMap, index: BlobCluster): Steps<void> {
   for (let other = map.inserting.get(index); other; other = map.inserting.get(index)) yield other.ended.promise;
+}
+
+/**
+ * Makes the parts of the map that insertions need, so that they cannot fail once they are on disk. Throws ENOMEM when
+ * there is no memory for that; the clusters are then released when the blob has been persisted.
+ */
+function makeLeaves(store: StoreState, blob: Blob, insertions: readonly WantedInsertion[]): void {
+  const { map } = blob;
+  try {
+    for (const { index } of insertions) map.clusters.reserve(index);
+  } catch (error) {
+    for (const { index, claimed } of insertions) {
+      const extentPage = extentPageOf(blob, index);
+      map.uncertain.push({ cluster: claimed.cluster, extentPage });
+      blob.markMapChanged(extentPage);
+      if (claimed.extentPage !== UNALLOCATED) releasePages(store, [claimed.extentPage]);
+    }
+    throw error;
+  }
 }
 
 /** Marks an insertion as about to be written. False when the cluster is inserted already, or is being inserted. */

@@ -268,10 +268,7 @@ function cutAt(blob: Blob, clusterCount: number): void {
   blob.syncedClusterCount = blob.clusterCount;
   blob.clusterCount = clusterCount;
   blob.extentPageCount = extentPagesFor(clusterCount);
-  map.allocatedCount = map.clusters
-    .entries()
-    .subarray(0, clusterCount)
-    .reduce((sum, each) => sum + (each === 0 ? 0 : 1), 0);
+  map.allocatedCount = map.clusters.countAllocated(clusterCount);
   blob.state = 'dirty';
 }
 

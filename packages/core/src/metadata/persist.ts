@@ -374,11 +374,11 @@ function claimChain(store: StoreState, blob: Blob, pages: readonly MdPageView[])
 function setAsideCutOff(blob: Blob): void {
   const { clusters, extentPages } = blob.map;
   const kept = keptClusterCount(blob);
-  for (let index = kept; index < clusters.count; index++) {
-    const cluster = clusters.get(index) as DeviceCluster;
-    if (cluster !== 0) blob.staleClusters.push(cluster);
+  if (kept < clusters.count) {
+    clusters.forEachAllocated((cluster) => blob.staleClusters.push(cluster as DeviceCluster), kept);
+    clusters.truncate(kept);
+    blob.publish();
   }
-  clusters.truncate(kept);
   const extentPagesKept = extentPagesOf(blob, kept);
   for (let index = extentPagesKept; index < extentPages.count; index++) {
     const page = extentPages.get(index) as MdPage;

@@ -46,7 +46,9 @@ export function* resizeBlob(store: StoreState, blob: Blob, clusterCount: number)
 export function* coverNewClusters(store: StoreState, blob: Blob, before: number): Steps<void> {
   if (!store.keepsHighWater || blob.isThin || blob.clusterCount <= before) return;
   let highest = 0;
-  for (const cluster of blob.map.clusters.entries().subarray(before)) highest = Math.max(highest, cluster);
+  blob.map.clusters.forEachAllocated((cluster) => {
+    highest = Math.max(highest, cluster);
+  }, before);
   yield* markDirty(store);
   yield* raiseHighWater(store, highest);
 }
@@ -60,15 +62,14 @@ export function changeSize(store: StoreState, blob: Blob, clusterCount: number):
     throw new BlobstoreError('EINVAL', `a blob has at most ${NONE_U32} clusters, ${clusterCount} were asked for`);
   }
   if (clusterCount > before) growMap(store, blob, clusterCount);
-  const entries = map.clusters.entries();
-  for (let index = before; index < clusterCount; index++) {
-    if (entries[index] === 0) continue;
+  const addBack = (_cluster: number, index: number) => {
     map.allocatedCount++;
     // Clusters past the old end are used again. Their extent page may have been written since, as short as the blob
     // was.
     if (blob.usesExtentTable) map.dirtyExtentPages.add(extentPageIndex(index));
-  }
-  for (let index = clusterCount; index < before; index++) if (entries[index] !== 0) map.allocatedCount--;
+  };
+  map.clusters.forEachAllocated(addBack, before, clusterCount);
+  map.clusters.forEachAllocated(() => map.allocatedCount--, clusterCount, before);
   blob.clusterCount = clusterCount;
   blob.extentPageCount = blob.usesExtentTable ? extentPagesFor(clusterCount) : 0;
   blob.state = 'dirty';
@@ -82,10 +83,11 @@ export function changeSize(store: StoreState, blob: Blob, clusterCount: number):
 function growMap(store: StoreState, blob: Blob, clusterCount: number): void {
   const { map } = blob;
   const known = map.clusters.count;
+  const knownExtentPages = map.extentPages.count;
   const extentPageCount = blob.usesExtentTable ? extentPagesFor(clusterCount) : 0;
   const extendMap = () => {
     map.extentPages.extend(extentPageCount);
-    map.clusters.extend(clusterCount);
+    map.clusters.extend(clusterCount, !blob.isThin);
   };
   if (blob.isThin) {
     requireMapFits(store, blob.id, clusterCount);
@@ -97,7 +99,9 @@ function growMap(store: StoreState, blob: Blob, clusterCount: number): void {
   const lastIntact = Math.min(blob.clusterCount, blob.syncedClusterCount); // extent pages written since end there
   const firstChanged = Math.max(1, extentPagesFor(lastIntact)) - 1;
   const changed = blob.isThin ? blob.lengthenedExtentPages : map.dirtyExtentPages;
-  for (let index = firstChanged; index < extentPageCount; index++) changed.add(index);
+  // A thin blob has no extent pages where it had no clusters before.
+  const end = blob.isThin ? Math.min(extentPageCount, knownExtentPages) : extentPageCount;
+  for (let index = firstChanged; index < end; index++) changed.add(index);
 }
 
 /**

@@ -52,9 +52,8 @@ function* copyClusters(
   const channel = target.openChannel();
   let copied = 0;
   try {
-    for (let index = 0; index < blob.clusterCount; index++) {
+    for (const index of blob.map.clusters.allocated(blob.clusterCount)) {
       const cluster = blob.clusterAt(index);
-      if (cluster === 0) continue;
       throwIfAborted(watched);
       yield* wait(deviceChannel.read(buffer, 0, geometry.clusterToLba(cluster), geometry.blocksPerCluster));
       yield* wait(channel.write(buffer, 0, index * targetBlocks, targetBlocks));

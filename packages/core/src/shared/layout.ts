@@ -59,7 +59,7 @@ export const BLOB = {
   FLAGS: 1,
   /** Clusters in the blob. */
   CLUSTER_COUNT: 2,
-  /** Where the blob's cluster map begins in the arena. */
+  /** Where the directory of the blob's cluster map begins in the arena. */
   MAP_OFFSET: 3,
   /** What an unallocated cluster reads as: one of `BACK`. */
   BACK_KIND: 4,
@@ -75,6 +75,8 @@ export const BLOB = {
   PARENT_PAGE: 9,
   /** Raised when the device behind an external clone is set, replaced or removed. */
   EXTERNAL_EPOCH: 10,
+  /** Raised when parts of the cluster map may have been moved or given back, before they are used again. */
+  MAP_EPOCH: 11,
   WORDS: 16,
 } as const;
 

@@ -1,16 +1,28 @@
 /**
- * The arena of cluster maps: the map of every open blob is a run of 32-bit entries in one growable shared buffer. The
- * lengths of runs are powers of two; freed runs are kept in a free list for each length. Only the metadata thread
- * allocates and writes; any thread reads. Positions and counts are in entries.
+ * The arena of cluster maps: the parts of the maps of all open blobs are runs of 32-bit entries in one growable shared
+ * buffer. The lengths of runs are powers of two; freed runs are kept in a free list for each length. Only the metadata
+ * thread allocates and writes; any thread reads. Positions and counts are in entries.
+ *
+ * A cluster map has two levels (`blob/cluster-table.ts`): an entry of its directory says where the leaf of 512 clusters
+ * begins. The arena begins with a leaf of zeroes that is never written, so that 0 in a directory is a leaf like any
+ * other to readers, in which nothing is allocated.
  */
 
 import { assert, BlobstoreError } from '../units/error.js';
+import { CLUSTERS_PER_EXTENT_PAGE, UNALLOCATED } from '../units/units.js';
 import {
   MAP_ARENA_BYTES_MAX,
   MAP_ARENA_BYTES_MIN,
   MAP_ARENA_BYTES_PER_CLUSTER,
   MAP_ARENA_BYTES_PER_MD_PAGE,
 } from './layout.js';
+
+/** Entries of a leaf of a cluster map, a power of two: as many as an extent page has. */
+export const CLUSTERS_PER_LEAF = CLUSTERS_PER_EXTENT_PAGE;
+const LEAF_LOG2 = Math.log2(CLUSTERS_PER_LEAF);
+const LEAF_MASK = CLUSTERS_PER_LEAF - 1;
+/** Where the leaf of zeroes begins: an entry of a directory that has no leaf of its own. */
+export const NO_LEAF = 0;
 
 const FIRST_BYTES = 1 << 16;
 /** log2 of the shortest run. */
@@ -20,8 +32,8 @@ const SHORTEST_RUN_LOG2 = 4;
 export class MapArena {
   readonly buffer: SharedArrayBuffer;
   #words: Uint32Array;
-  /** The first word that was never allocated. */
-  #top = 0;
+  /** The first word that was never allocated; the leaf of zeroes lies below. */
+  #top = CLUSTERS_PER_LEAF;
   readonly #free: number[][] = [];
 
   constructor(buffer?: SharedArrayBuffer) {
@@ -55,6 +67,40 @@ export class MapArena {
   peek(at: number): number {
     if (at >= this.#words.length) this.#refresh();
     return this.#words[at];
+  }
+
+  /** The device cluster of a cluster of a map, or 0. Any thread inside the blob; the metadata thread. */
+  loadCluster(map: number, cluster: number): number {
+    return this.load(this.load(map + (cluster >>> LEAF_LOG2)) + (cluster & LEAF_MASK));
+  }
+
+  /**
+   * As `loadCluster`, but without `Atomics`; see `peek` for who may. A directory has a leaf's position only after the
+   * leaf was cleared, and what is read there depends on the position, so it is not older.
+   */
+  peekCluster(map: number, cluster: number): number {
+    const leafAt = map + (cluster >>> LEAF_LOG2);
+    if (leafAt >= this.#words.length) this.#refresh();
+    const at = this.#words[leafAt] + (cluster & LEAF_MASK);
+    if (at >= this.#words.length) this.#refresh();
+    return this.#words[at];
+  }
+
+  /**
+   * The first cluster from `start` to `end` that is allocated (`isData`), or is not; undefined if there is none. Skips
+   * leaves that were never made. Any thread, also outside the blob: what it finds is right if the map was not changed
+   * meanwhile, and it never throws.
+   */
+  findCluster(map: number, start: number, end: number, isData: boolean): number | undefined {
+    for (let cluster = start; cluster < end; cluster++) {
+      const leaf = this.#loadOr0(map + (cluster >>> LEAF_LOG2));
+      if (leaf !== NO_LEAF || !isData) {
+        if ((this.#loadOr0(leaf + (cluster & LEAF_MASK)) !== UNALLOCATED) === isData) return cluster;
+      } else {
+        cluster += LEAF_MASK - (cluster & LEAF_MASK);
+      }
+    }
+    return undefined;
   }
 
   /**
@@ -117,6 +163,11 @@ export class MapArena {
     }
     this.buffer.grow(Math.min(Math.max(bytes, this.buffer.byteLength * 2), this.buffer.maxByteLength));
     this.#refresh();
+  }
+
+  #loadOr0(at: number): number {
+    if (at >= this.#words.length) this.#refresh();
+    return at < this.#words.length ? Atomics.load(this.#words, at) : 0;
   }
 
   #refresh(): void {

@@ -179,14 +179,14 @@ function* examine(store: StoreState, blob: Blob, other: BlobId): Steps<'keep' | 
  */
 function* giveBack(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
   const { map } = clone;
-  for (let index = 0; index < Math.min(map.clusters.count, snapshot.map.clusters.count); index++) {
-    const cluster = clone.clusterAt(index);
-    if (cluster === 0 || cluster !== snapshot.clusterAt(index)) continue;
+  const giveBackShared = (cluster: number, index: number) => {
+    if (cluster !== snapshot.clusterAt(index)) return;
     map.clusters.set(index, 0);
     map.allocatedCount--;
     if (clone.usesExtentTable) map.dirtyExtentPages.add(extentPageIndex(index));
     clone.state = 'dirty';
-  }
+  };
+  map.clusters.forEachAllocated(giveBackShared, 0, snapshot.map.clusters.count);
   yield* persist(store, clone);
 }
 
@@ -207,13 +207,12 @@ function disownShared(store: StoreState, snapshot: Blob): void {
     map.clear();
     return;
   }
-  for (let index = 0; index < map.clusters.count; index++) {
-    const cluster = map.clusters.get(index);
-    if (cluster === 0 || !shared.clusters.get(cluster)) continue;
+  map.clusters.forEachAllocated((cluster, index) => {
+    if (!shared.clusters.get(cluster)) return;
     map.clusters.set(index, 0);
     map.allocatedCount--;
     if (snapshot.usesExtentTable) map.dirtyExtentPages.add(extentPageIndex(index));
-  }
+  });
   for (let index = 0; index < map.extentPages.count; index++) {
     if (!shared.pages.get(map.extentPages.get(index))) continue;
     map.extentPages.set(index, 0);

@@ -102,22 +102,18 @@ function checkOwners(store: StoreState): Owners {
 
 function clustersOf(blob: Blob): number[] {
   const found: number[] = [...blob.staleClusters, ...blob.map.dropped, ...uncertainClusters(blob.map)];
-  for (let index = 0; index < blob.map.clusters.count; index++) found.push(blob.map.clusters.get(index));
-  return found.filter((cluster) => cluster !== 0);
+  blob.map.clusters.forEachAllocated((cluster) => found.push(cluster));
+  return found;
 }
 
 function pagesOf(blob: Blob): number[] {
   const found: number[] = [...blob.chain, ...blob.stalePages, ...blob.replacedPages];
-  for (let index = 0; index < blob.map.extentPages.count; index++) {
-    const page = blob.map.extentPages.get(index);
-    if (page !== 0) found.push(page);
-  }
+  for (const page of blob.map.extentPages.entries()) if (page !== 0) found.push(page);
   return found;
 }
 
 function requireCounts(blob: Blob): void {
-  let allocated = 0;
-  for (let index = 0; index < blob.clusterCount; index++) if (blob.clusterAt(index) !== 0) allocated++;
+  const allocated = blob.map.clusters.countAllocated(blob.clusterCount);
   assert(
     allocated === blob.map.allocatedCount,
     `blob ${blob.id} has ${allocated} clusters, not ${blob.map.allocatedCount}`,

@@ -31,7 +31,7 @@ export class Owners {
       if (this.pages.get(page)) this.#share(this.shared.pages, page);
       this.pages.set(page);
     });
-    for (const cluster of blob.map.clusters.entries()) if (cluster !== 0) this.#addCluster(cluster);
+    blob.map.clusters.forEachAllocated((cluster) => this.#addCluster(cluster));
     for (const cluster of blob.map.dropped) this.#addCluster(cluster); // the map on disk still has it
   }
 
@@ -86,9 +86,9 @@ export class Sharers {
     forEachPage(blob, (page) => {
       if (shared.pages.get(page)) note(this.#ofPage, page, sharer);
     });
-    for (const cluster of blob.map.clusters.entries()) {
-      if (cluster !== 0 && shared.clusters.get(cluster)) note(this.#ofCluster, cluster, sharer);
-    }
+    blob.map.clusters.forEachAllocated((cluster) => {
+      if (shared.clusters.get(cluster)) note(this.#ofCluster, cluster, sharer);
+    });
   }
 
   /** Returns the blobs that name something that they must not name, each blob once. */

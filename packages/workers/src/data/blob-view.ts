@@ -52,7 +52,7 @@ export class BlobView {
 
   /** Returns true if the blob itself has allocated the cluster. */
   isAllocated(cluster: number): boolean {
-    return this.find(cluster, true) === cluster;
+    return this.#find(cluster, cluster + 1, true) === cluster;
   }
 
   /**
@@ -60,11 +60,18 @@ export class BlobView {
    * Undefined if there is none.
    */
   find(start: number, isData: boolean): number | undefined {
+    return this.#find(start, this.clusterCount, isData);
+  }
+
+  #find(start: number, end: number, isData: boolean): number | undefined {
+    const { blobs, maps } = this.#shared;
     for (;;) {
-      const [map, count] = [this.#mapOffset, this.clusterCount];
-      const found = this.#scan(map, start, count, isData);
-      // The map moves when the blob grows, or when a snapshot takes it over. Then another's may have been read.
-      if (!this.#isCurrent || (this.#mapOffset === map && this.clusterCount === count)) return found;
+      const epoch = blobs.load(this.slot, BLOB.MAP_EPOCH);
+      const map = blobs.load(this.slot, BLOB.MAP_OFFSET) >>> 0;
+      const found = maps.findCluster(map, start, Math.min(end, this.clusterCount), isData);
+      // Parts of the map move when the blob grows, or when a snapshot takes the map over. They can be another blob's only
+      // after the epoch was raised.
+      if (!this.#isCurrent || blobs.load(this.slot, BLOB.MAP_EPOCH) === epoch) return found;
     }
   }
 
@@ -72,17 +79,5 @@ export class BlobView {
     const { blobs } = this.#shared;
     const isOpen = (blobs.load(this.slot, BLOB.FLAGS) & BLOB_FLAG.OPEN) !== 0;
     return isOpen && blobs.load(this.slot, BLOB.GENERATION) === this.generation;
-  }
-
-  get #mapOffset(): number {
-    return this.#shared.blobs.load(this.slot, BLOB.MAP_OFFSET) >>> 0;
-  }
-
-  #scan(map: number, start: number, end: number, isData: boolean): number | undefined {
-    const { maps } = this.#shared;
-    for (let cluster = start; cluster < end; cluster++) {
-      if ((maps.load(map + cluster) !== 0) === isData) return cluster;
-    }
-    return undefined;
   }
 }
