@@ -56,7 +56,7 @@ function contentOf(number: number): ChainContent {
     ],
     internalXattrs: [],
     clusterCount: 4000,
-    extentPages: Array.from({ length: 8 }, (_, index) => 1000 + 2 * index),
+    extentTable: Array.from({ length: 8 }, (_, index) => ({ page: (1000 + 2 * index) as MdPage, count: 1 })),
     clusterAt: () => 0,
   };
 }

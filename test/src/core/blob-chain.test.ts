@@ -10,7 +10,7 @@ import { type BlobFlags, decodeFlags } from '../../../packages/core/dist/format/
 import type { MdPageView } from '../../../packages/core/dist/format/md-page.js';
 import { decodeXattr, XATTR_BYTES_MAX, type Xattr } from '../../../packages/core/dist/format/xattr.js';
 import type { MdPage } from '../../../packages/core/dist/units/units.js';
-import { blobId, clusterMap, extentPageNumbers, flags, xattrs } from './metadata-arbitraries.js';
+import { blobId, clusterMap, extentPageNumbers, extentTableOf, flags, xattrs } from './metadata-arbitraries.js';
 
 const NO_FLAGS: BlobFlags = { invalid: 0n, dataRo: 0n, mdRo: 0n };
 
@@ -98,7 +98,7 @@ test('a chain with runs of clusters comes back', () => {
       const content = {
         ...rest,
         clusterCount: map.length,
-        extentPages: undefined,
+        extentTable: undefined,
         clusterAt: (index: number) => map[index],
       };
       const { parsed } = sealAndParse(content);
@@ -116,7 +116,12 @@ test('a chain with an extent table comes back, each part of the table with the s
   fc.assert(
     fc.property(contents, ({ extentPages, past, ...rest }) => {
       const clusterCount = Math.max(0, extentPages.length * 512 - past);
-      const { parsed } = sealAndParse({ ...rest, clusterCount, extentPages, clusterAt: () => 0 });
+      const { parsed } = sealAndParse({
+        ...rest,
+        clusterCount,
+        extentTable: extentTableOf(extentPages),
+        clusterAt: () => 0,
+      });
       expect(parsed.flags).toEqual(rest.flags);
       expectXattrs(parsed.xattrs, rest.xattrs);
       expectXattrs(parsed.internalXattrs, rest.internalXattrs);
@@ -136,7 +141,7 @@ test('flags come first, then xattrs, internal xattrs, and the clusters', () => {
     xattrs: [{ name: 'a', value }],
     internalXattrs: [{ name: 'SNAP', value }],
     clusterCount: 600,
-    extentPages: [0, 9],
+    extentTable: extentTableOf([0, 9]),
     clusterAt: () => 0,
   });
   expect(parsed.types).toEqual([
@@ -159,7 +164,7 @@ test('xattrs that each fill a page take a page each', () => {
     xattrs: large,
     internalXattrs: [],
     clusterCount: 1,
-    extentPages: [77],
+    extentTable: extentTableOf([77]),
     clusterAt: () => 0,
   });
   expect(pages).toHaveLength(102); // the flags, the xattrs, the extent table
@@ -175,7 +180,7 @@ test('a map that never repeats goes over many pages', () => {
     xattrs: [],
     internalXattrs: [],
     clusterCount: map.length,
-    extentPages: undefined,
+    extentTable: undefined,
     clusterAt: (index) => map[index],
   });
   expect(pages.length).toBeGreaterThan(39); // 508 runs a page
@@ -184,8 +189,8 @@ test('a map that never repeats goes over many pages', () => {
 
 test('an empty blob has a table without entries, or no runs at all', () => {
   const empty = { id: 1n << 32n, flags: NO_FLAGS, xattrs: [], internalXattrs: [], clusterCount: 0, clusterAt: () => 0 };
-  expect(sealAndParse({ ...empty, extentPages: [] }).parsed.tableClusterCounts).toEqual([0]);
-  expect(sealAndParse({ ...empty, extentPages: undefined }).parsed.types).toEqual([DESCRIPTOR.FLAGS]);
+  expect(sealAndParse({ ...empty, extentTable: [] }).parsed.tableClusterCounts).toEqual([0]);
+  expect(sealAndParse({ ...empty, extentTable: undefined }).parsed.types).toEqual([DESCRIPTOR.FLAGS]);
 });
 
 test('an empty table is left out where an xattr leaves no room for it, as the reference does', () => {
@@ -194,7 +199,7 @@ test('an empty table is left out where an xattr leaves no room for it, as the re
     flags: NO_FLAGS,
     internalXattrs: [],
     clusterCount: 0,
-    extentPages: [],
+    extentTable: [],
     clusterAt: () => 0,
   };
   for (let left = 0; left < 20; left++) {

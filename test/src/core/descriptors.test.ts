@@ -30,7 +30,7 @@ import {
   XATTR_DESCRIPTOR_BYTES_MAX,
   xattrDescriptorBytes,
 } from '../../../packages/core/dist/format/xattr.js';
-import { blobId, clusterMap, extentPageNumbers, flags, xattr } from './metadata-arbitraries.js';
+import { blobId, clusterMap, extentPageNumbers, extentTableOf, flags, xattr } from './metadata-arbitraries.js';
 
 const PAGE_END = DESCRIPTORS_AT + DESCRIPTORS_BYTES;
 
@@ -199,17 +199,17 @@ describe('an extent table', () => {
     fc.assert(
       fc.property(place, ({ pages, clusterCount, room }) => {
         const { view } = MdPageView.zeroed();
+        const entries = extentTableOf(pages);
         const read: number[] = [];
         let next = 0;
         do {
-          const written = encodeExtentTable(view, DESCRIPTORS_AT, room, clusterCount, pages, next);
+          const written = encodeExtentTable(view, DESCRIPTORS_AT, room, clusterCount, entries, next);
           expect(written.bytes).toBeLessThanOrEqual(room);
           const table = decodeExtentTable(view, DESCRIPTORS_AT + 5, view.getUint32(DESCRIPTORS_AT + 1, true));
           expect(table?.clusterCount).toBe(clusterCount);
           for (const { page, count } of table?.entries ?? []) read.push(...Array.from({ length: count }, () => page));
-          next = written.nextExtentPage;
-          expect(read).toHaveLength(next);
-        } while (next < pages.length);
+          next = written.nextEntry;
+        } while (next < entries.length);
         expect(read).toEqual(pages);
       }),
     );
@@ -219,20 +219,20 @@ describe('an extent table', () => {
     const { view } = MdPageView.zeroed();
     expect(encodeExtentTable(view, DESCRIPTORS_AT, EXTENT_TABLE_BYTES_MIN, 0, [], 0)).toEqual({
       bytes: 13,
-      nextExtentPage: 0,
+      nextEntry: 0,
     });
     expect(decodeExtentTable(view, DESCRIPTORS_AT + 5, 8)).toEqual({ clusterCount: 0, entries: [] });
   });
 
   test('with less room than an entry takes none', () => {
     const { view } = MdPageView.zeroed();
-    const written = encodeExtentTable(view, DESCRIPTORS_AT, EXTENT_TABLE_BYTES_MIN + 7, 600, [3, 4], 0);
-    expect(written).toEqual({ bytes: 13, nextExtentPage: 0 });
+    const written = encodeExtentTable(view, DESCRIPTORS_AT, EXTENT_TABLE_BYTES_MIN + 7, 600, extentTableOf([3, 4]), 0);
+    expect(written).toEqual({ bytes: 13, nextEntry: 0 });
   });
 
   test('is refused when an extent page stands for several', () => {
     const { view } = MdPageView.zeroed();
-    encodeExtentTable(view, DESCRIPTORS_AT, 100, 600, [3], 0);
+    encodeExtentTable(view, DESCRIPTORS_AT, 100, 600, extentTableOf([3]), 0);
     view.setUint32(DESCRIPTORS_AT + 5 + 8 + 4, 2, true);
     expect(decodeExtentTable(view, DESCRIPTORS_AT + 5, 16)).toBeUndefined();
   });

@@ -1,6 +1,8 @@
 /** Arbitrary parts of a blob's metadata, as fast-check makes and shrinks them. */
 
+import type { MdPage } from '@blobyard/core';
 import fc from 'fast-check';
+import type { ExtentTableEntry } from '../../../packages/core/dist/format/extent-table.js';
 import type { BlobFlags } from '../../../packages/core/dist/format/flags.js';
 import { XATTR_BYTES_MAX, type Xattr } from '../../../packages/core/dist/format/xattr.js';
 
@@ -54,4 +56,15 @@ export function clusterMap(runsMax: number, runMax: number): fc.Arbitrary<number
 /** Numbers of extent pages, 0 for none, in runs. */
 export function extentPageNumbers(runsMax: number, runMax: number): fc.Arbitrary<number[]> {
   return clusterMap(runsMax, runMax);
+}
+
+/** The entries of the extent table for these extent pages, where 0 stands for one that is not allocated. */
+export function extentTableOf(pages: readonly number[]): ExtentTableEntry[] {
+  const entries: ExtentTableEntry[] = [];
+  for (const page of pages) {
+    const last = entries.at(-1);
+    if (page === 0 && last?.page === 0) last.count++;
+    else entries.push({ page: page as MdPage, count: 1 });
+  }
+  return entries;
 }

@@ -150,7 +150,7 @@ function make(config: Config, writesMax = Infinity): BaseImage & { writeCount: n
 function deleteOne(store: Blobstore, device: ImageDevice, { useExtentTable }: Config): Map<number, Uint8Array> {
   const keeper = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 1, useExtentTable }))));
   const old = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 4, useExtentTable }))));
-  const pages = [...old.chain, ...old.extentPageNumbers()].filter((page) => page !== 0);
+  const pages = [...old.chain, ...old.extentPageNumbers()];
   const deleted = new Map(
     pages.map((page): [number, Uint8Array] => {
       const at = (store.geometry.mdStartPage + page) * PAGE_BYTES;
@@ -223,7 +223,7 @@ function* describe(store: Blobstore) {
   for (const id of store.blobIds()) {
     const blob = yield* store.openBlob(id);
     const parent = blob.isClone ? blob.parentId : undefined;
-    const extentPages = blob.extentPageNumbers().filter((page) => page !== 0);
+    const extentPages = blob.extentPageNumbers();
     const clusters = Array.from({ length: blob.clusterCount }, (_, at) => blob.clusterAt(at) as number);
     const content = readAll(channel, blob);
     const pages = [...blob.chain, ...extentPages];

@@ -158,7 +158,7 @@ function afterDeletion(
   const making = new Making();
   const keeper = making.create(9, 1, useExtentTable, 2);
   const deleted = making.create(5, 2, useExtentTable);
-  const pages = [...deleted.chain, ...deleted.extentPageNumbers()].filter((page) => page !== 0);
+  const pages = [...deleted.chain, ...deleted.extentPageNumbers()];
   const old = new Map(pages.map((page) => [page as number, making.image.page(page).slice()] as const));
   making.close(deleted);
   runSync(making.store.deleteBlob(deleted.id));

@@ -219,7 +219,8 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
     file: 'metadata/persist.js',
     snippet: `        if (store.writesThrough)
             yield* writeThrough(store, blob);`,
-    replacement: `        const cut = [...blob.map.clusters.entries()].slice(blob.clusterCount).filter((cluster) => cluster !== 0);
+    replacement: `        const cut = [];
+        blob.map.clusters.forEachSet((cluster) => cut.push(cluster), blob.clusterCount);
         for (const cluster of cut)
             yield* wait(store.deviceChannel.unmap(store.geometry.clusterToLba(cluster), store.geometry.blocksPerCluster));
         if (store.writesThrough)

@@ -1,6 +1,6 @@
 import { BLOB, BLOB_FLAG, SharedStore } from '@blobyard/core';
 import { expect, test } from 'vitest';
-import { ClusterTable } from '../../../packages/core/dist/blob/cluster-table.js';
+import { ArenaTable } from '../../../packages/core/dist/blob/arena-table.js';
 import { BlobView } from '../../../packages/workers/dist/data/blob-view.js';
 
 /** A blob in shared memory as the metadata thread makes it, and another thread's view of it. */
@@ -8,7 +8,7 @@ function opened(clusters: readonly number[]) {
   const store = SharedStore.create({ clusterCount: 1000, clusterCountMax: 1000, mdPageCount: 100 }, 0);
   const slot = store.blobs.allocate();
   const publish = (entries: readonly number[]) => {
-    const table = new ClusterTable(store.maps);
+    const table = new ArenaTable(store.maps);
     table.extend(entries.length);
     for (const [index, entry] of entries.entries()) table.set(index, entry);
     store.blobs.store(slot, BLOB.MAP_OFFSET, table.offset);
@@ -26,9 +26,9 @@ function opened(clusters: readonly number[]) {
 
 /** Runs a function after the view has read where the map begins, and before it reads the map. */
 function beforeFirstScan({ maps }: SharedStore, change: () => void): void {
-  const find = maps.findCluster.bind(maps);
+  const find = maps.findIn.bind(maps);
   let isFirst = true;
-  maps.findCluster = (map, start, end, isData) => {
+  maps.findIn = (map, start, end, isData) => {
     if (isFirst) change();
     isFirst = false;
     return find(map, start, end, isData);
@@ -76,7 +76,7 @@ test('a part of a map that is given back, and becomes part of another map, while
   beforeFirstScan(elsewhere, () => {
     table.truncate(512); // the blob is made shorter, and written
     count(512);
-    const other = new ClusterTable(store.maps); // another blob gets the leaf
+    const other = new ArenaTable(store.maps); // another blob gets the leaf
     other.extend(1024, true);
     table.extend(1024); // and the blob becomes as long as it was
     count(1024);
@@ -88,8 +88,8 @@ test('a part of a map that is given back, and becomes part of another map, while
 test('whether one cluster is allocated does not depend on the clusters behind it', () => {
   const { view, elsewhere } = opened([0, 5, ...Array(2000).fill(0)]);
   const asked: [number, number][] = [];
-  const find = elsewhere.maps.findCluster.bind(elsewhere.maps);
-  elsewhere.maps.findCluster = (map, start, end, isData) => {
+  const find = elsewhere.maps.findIn.bind(elsewhere.maps);
+  elsewhere.maps.findIn = (map, start, end, isData) => {
     asked.push([start, end]);
     return find(map, start, end, isData);
   };
@@ -105,6 +105,6 @@ test('looking at a map whose parts another thread uses for something else never 
   const { store, elsewhere } = opened([1]);
   const at = store.maps.allocate(16);
   for (let index = 0; index < 16; index++) store.maps.store(at + index, 0xffff_fff0);
-  expect(elsewhere.maps.findCluster(at, 0, 100_000, true)).toBe(undefined);
-  expect(elsewhere.maps.findCluster(0xffff_fff0, 0, 4, false)).toBe(0);
+  expect(elsewhere.maps.findIn(at, 0, 100_000, true)).toBe(undefined);
+  expect(elsewhere.maps.findIn(0xffff_fff0, 0, 4, false)).toBe(0);
 });

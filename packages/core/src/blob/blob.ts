@@ -5,6 +5,7 @@
 
 import type { BlockDevice } from '../device/block-device.js';
 import type { ChainContent } from '../format/blob-chain.js';
+import { type ExtentTableEntry, NO_EXTENT_PAGE } from '../format/extent-table.js';
 import {
   type BlobFlags,
   type ClearMethod,
@@ -314,14 +315,32 @@ export class Blob {
       xattrs: this.xattrs.entries,
       internalXattrs: this.internalXattrs.entries,
       clusterCount: this.clusterCount,
-      extentPages: this.usesExtentTable ? this.extentPageNumbers() : undefined,
+      extentTable: this.usesExtentTable ? this.#extentTable() : undefined,
       clusterAt: (index) => this.map.clusterForDisk(index),
     };
   }
 
-  /** A view of the metadata page of each extent page, or 0 where it is not allocated; valid until any map grows. */
-  extentPageNumbers(): Uint32Array {
-    return this.map.extentPages.entries().subarray(0, this.extentPageCount);
+  /** The metadata pages of the extent pages in the blob's map. */
+  extentPageNumbers(): MdPage[] {
+    const pages: MdPage[] = [];
+    this.map.extentPages.forEachSet((page) => pages.push(page as MdPage));
+    return pages;
+  }
+
+  #extentTable(): ExtentTableEntry[] {
+    const entries: ExtentTableEntry[] = [];
+    let next = 0;
+    const skipTo = (index: number) => {
+      if (index > next) entries.push({ page: NO_EXTENT_PAGE, count: index - next });
+    };
+    const add = (page: number, index: number) => {
+      skipTo(index);
+      entries.push({ page: page as MdPage, count: 1 });
+      next = index + 1;
+    };
+    this.map.extentPages.forEachSet(add, 0, this.extentPageCount);
+    skipTo(this.extentPageCount);
+    return entries;
   }
 
   /**

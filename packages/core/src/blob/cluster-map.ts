@@ -7,8 +7,7 @@ import type { MapArena } from '../shared/map-arena.js';
 import type { Coalescer } from '../steps/coalescer.js';
 import type { Deferred } from '../steps/deferred.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
-import { ArenaRun } from './arena-run.js';
-import { ClusterTable } from './cluster-table.js';
+import { ArenaTable } from './arena-table.js';
 
 /** A cluster that an extent page on disk may name (without an extent table: that the chain may name). */
 export interface UncertainCluster {
@@ -34,11 +33,11 @@ export class ClusterMap {
   /**
    * The device cluster of each cluster, or 0. After shrinking it is longer than the blob until the blob is persisted.
    */
-  readonly clusters: ClusterTable;
+  readonly clusters: ArenaTable;
   /**
    * The metadata page of each extent page, or 0. After shrinking it is longer than needed until the blob is persisted.
    */
-  readonly extentPages: ArenaRun;
+  readonly extentPages: ArenaTable;
   /** The number of entries of `clusters` within the blob's size that are not 0. */
   allocatedCount = 0;
   /** Dirty extent pages, by index: memory differs from the copy on disk. */
@@ -64,8 +63,8 @@ export class ClusterMap {
   readonly writes = new Map<number, Coalescer>();
 
   constructor(arena: MapArena) {
-    this.clusters = new ClusterTable(arena);
-    this.extentPages = new ArenaRun(arena);
+    this.clusters = new ArenaTable(arena);
+    this.extentPages = new ArenaTable(arena);
   }
 
   /** The device cluster of a cluster as it must be written to disk, which includes insertions under way; or 0. */

@@ -315,7 +315,7 @@ export class Channel {
   ): boolean {
     const map = this.#blobs.admit(slot, generation, cluster, isWrite);
     if (map === NOT_ADMITTED) return false;
-    const entry = this.#maps.peekCluster(map, cluster);
+    const entry = this.#maps.peekIn(map, cluster);
     if (entry === 0) return false;
     const lba = entry * this.#blocksPerCluster + within * this.#blocksPerIoUnit;
     const blocks = count * this.#blocksPerIoUnit;

@@ -172,7 +172,7 @@ export class ClusterAllocator {
   #needsExtentPage(slot: number, cluster: BlobCluster): boolean {
     const { blobs, maps } = this.#host.shared;
     if ((blobs.load(slot, BLOB.FLAGS) & BLOB_FLAG.EXTENT_TABLE) === 0) return false;
-    return maps.load((blobs.load(slot, BLOB.EXTENTS_OFFSET) >>> 0) + extentPageIndex(cluster)) === 0;
+    return maps.loadIn(blobs.load(slot, BLOB.EXTENTS_OFFSET) >>> 0, extentPageIndex(cluster)) === 0;
   }
 
   /**

@@ -24,7 +24,7 @@ export type Payload = Uint8Array | ScatterList | undefined;
 
 /** The device cluster of a cluster of a blob, or 0. The caller is inside the blob. */
 export function lookUpCluster(shared: SharedStore, slot: number, cluster: number): number {
-  return shared.maps.loadCluster(shared.blobs.load(slot, BLOB.MAP_OFFSET) >>> 0, cluster);
+  return shared.maps.loadIn(shared.blobs.load(slot, BLOB.MAP_OFFSET) >>> 0, cluster);
 }
 
 /** Throws EBADF when the generation of a blob's block is not the given one, because the blob was closed. */

@@ -6,7 +6,7 @@
 import { assert } from '../units/error.js';
 import { type BlobId, type MdPage, PAGE_BYTES } from '../units/units.js';
 import { EXTENT_RLE_BYTES_MIN, encodeExtentRle } from './extent-rle.js';
-import { EXTENT_TABLE_BYTES_MIN, encodeExtentTable } from './extent-table.js';
+import { EXTENT_TABLE_BYTES_MIN, type ExtentTableEntry, encodeExtentTable } from './extent-table.js';
 import { type BlobFlags, encodeFlags, FLAGS_DESCRIPTOR_BYTES } from './flags.js';
 import { DESCRIPTORS_AT, DESCRIPTORS_BYTES, MdPageView } from './md-page.js';
 import { encodeXattr, type Xattr, xattrDescriptorBytes } from './xattr.js';
@@ -18,11 +18,8 @@ export interface ChainContent {
   xattrs: readonly Xattr[];
   internalXattrs: readonly Xattr[];
   clusterCount: number;
-  /**
-   * The metadata page of each extent page, or 0, for a blob with an extent table. Undefined for a blob without one:
-   * then the clusters are written as runs.
-   */
-  extentPages: ArrayLike<number> | undefined;
+  /** The extent table of a blob that has one. Undefined for other blobs: their clusters are written as runs. */
+  extentTable: readonly ExtentTableEntry[] | undefined;
   /** The device cluster of the blob's cluster `index`, or 0. */
   clusterAt(index: number): number;
 }
@@ -35,7 +32,7 @@ export function encodeChain(content: ChainContent): MdPageView[] {
   chain.advance(FLAGS_DESCRIPTOR_BYTES);
   writeXattrs(chain, content.xattrs, false);
   writeXattrs(chain, content.internalXattrs, true);
-  if (content.extentPages) writeExtentTable(chain, content.clusterCount, content.extentPages);
+  if (content.extentTable) writeExtentTable(chain, content.clusterCount, content.extentTable);
   else writeExtentRuns(chain, content);
   return chain.pages;
 }
@@ -99,17 +96,17 @@ function writeXattrs(chain: ChainWriter, xattrs: readonly Xattr[], internal: boo
   }
 }
 
-function writeExtentTable(chain: ChainWriter, clusterCount: number, extentPages: ArrayLike<number>): void {
+function writeExtentTable(chain: ChainWriter, clusterCount: number, entries: readonly ExtentTableEntry[]): void {
   let next = 0;
   // As SPDK does: a blob without clusters gets no table if its xattrs leave no room for one on the page.
-  if (extentPages.length === 0 && chain.room < EXTENT_TABLE_BYTES_MIN) return;
+  if (entries.length === 0 && chain.room < EXTENT_TABLE_BYTES_MIN) return;
   do {
     chain.reserve(EXTENT_TABLE_BYTES_MIN);
-    const written = encodeExtentTable(chain.page.view, chain.at, chain.room, clusterCount, extentPages, next);
+    const written = encodeExtentTable(chain.page.view, chain.at, chain.room, clusterCount, entries, next);
     chain.advance(written.bytes);
-    next = written.nextExtentPage;
-    if (next < extentPages.length) chain.nextPage();
-  } while (next < extentPages.length);
+    next = written.nextEntry;
+    if (next < entries.length) chain.nextPage();
+  } while (next < entries.length);
 }
 
 function writeExtentRuns(chain: ChainWriter, content: ChainContent): void {

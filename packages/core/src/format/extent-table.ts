@@ -13,6 +13,9 @@ const ENTRY_BYTES = 8;
 /** Bytes of a descriptor without entries. */
 export const EXTENT_TABLE_BYTES_MIN = DESCRIPTOR_HEADER_BYTES + CLUSTER_COUNT_BYTES;
 
+/** The page of an entry for extent pages that are not allocated. */
+export const NO_EXTENT_PAGE = 0 as MdPage;
+
 export interface ExtentTableEntry {
   /** The metadata page of the extent page; 0 for a run of unallocated ones. */
   page: MdPage;
@@ -28,12 +31,12 @@ export interface ExtentTable {
 export interface EncodedTable {
   /** Bytes written. */
   bytes: number;
-  /** The first extent page that did not fit. */
-  nextExtentPage: number;
+  /** The first entry that did not fit. */
+  nextEntry: number;
 }
 
 /**
- * Writes a descriptor with as many entries from extent page `from` on as fit into `room` bytes.
+ * Writes a descriptor with as many entries from entry `from` on as fit into `room` bytes.
  * @param room - at least `EXTENT_TABLE_BYTES_MIN`
  */
 export function encodeExtentTable(
@@ -41,23 +44,20 @@ export function encodeExtentTable(
   at: number,
   room: number,
   clusterCount: number,
-  extentPages: ArrayLike<number>,
+  entries: readonly ExtentTableEntry[],
   from: number,
 ): EncodedTable {
   const payload = at + DESCRIPTOR_HEADER_BYTES;
   view.setBigUint64(payload, BigInt(clusterCount), true);
-  let entry = payload + CLUSTER_COUNT_BYTES;
-  let index = from;
-  while (index < extentPages.length && entry + ENTRY_BYTES <= at + room) {
-    let run = 1;
-    if (extentPages[index] === 0) while (index + run < extentPages.length && extentPages[index + run] === 0) run++;
-    view.setUint32(entry, extentPages[index], true);
-    view.setUint32(entry + 4, run, true);
-    entry += ENTRY_BYTES;
-    index += run;
+  let entryAt = payload + CLUSTER_COUNT_BYTES;
+  let next = from;
+  for (; next < entries.length && entryAt + ENTRY_BYTES <= at + room; next++) {
+    view.setUint32(entryAt, entries[next].page, true);
+    view.setUint32(entryAt + 4, entries[next].count, true);
+    entryAt += ENTRY_BYTES;
   }
-  writeDescriptorHeader(view, at, DESCRIPTOR.EXTENT_TABLE, entry - payload);
-  return { bytes: entry - at, nextExtentPage: index };
+  writeDescriptorHeader(view, at, DESCRIPTOR.EXTENT_TABLE, entryAt - payload);
+  return { bytes: entryAt - at, nextEntry: next };
 }
 
 /**

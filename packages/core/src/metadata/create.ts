@@ -137,11 +137,9 @@ function* undoCreate(store: StoreState, blob: Blob): Steps<void> {
     blob.chain = [blob.page]; // the other pages of the chain are stale pages already
     return yield* discardOpen(store, blob);
   }
-  const { clusters, extentPages } = blob.map;
   const takenClusters: DeviceCluster[] = [...blob.staleClusters];
-  const takenPages: MdPage[] = [blob.page, ...blob.stalePages, ...blob.replacedPages];
-  clusters.forEachAllocated((cluster) => takenClusters.push(cluster as DeviceCluster));
-  for (const page of extentPages.entries()) if (page !== 0) takenPages.push(page as MdPage);
+  const takenPages: MdPage[] = [blob.page, ...blob.extentPageNumbers(), ...blob.stalePages, ...blob.replacedPages];
+  blob.map.clusters.forEachSet((cluster) => takenClusters.push(cluster as DeviceCluster));
   store.usedBlobIds.clear(blob.page);
   releaseClusters(store, takenClusters);
   releasePages(store, takenPages);

@@ -65,8 +65,7 @@ function requireSameKind(snapshot: Blob, clone: Blob): void {
 function* takeOver(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
   if (snapshot.isExternalClone) closeExternalChannels(store, snapshot);
   yield* coverPastEnd(store, snapshot, clone);
-  const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
-  snapshot.map.clusters.forEachAllocated((_cluster, index) => clone.map.clusters.reserve(index), 0, clusterCount);
+  reserveMerged(snapshot, clone);
   yield* markPendingRemoval(store, snapshot, clone);
   const before = new CloneBefore(clone);
   const merged = mergeMaps(store, snapshot, clone);
@@ -102,6 +101,14 @@ function* coverPastEnd(store: StoreState, snapshot: Blob, clone: Blob): Steps<vo
     yield* insertCluster(store, clone, index as BlobCluster, claimed);
     yield undefined;
   }
+}
+
+/** Makes the parts of the clone's map that `mergeMaps` sets, so that this cannot fail. Throws ENOMEM. */
+function reserveMerged(snapshot: Blob, clone: Blob): void {
+  const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
+  const { clusters, extentPages } = clone.map;
+  snapshot.map.clusters.forEachSet((_cluster, index) => clusters.reserve(index), 0, clusterCount);
+  snapshot.map.extentPages.forEachSet((_page, index) => extentPages.reserve(index), 0, extentPages.count);
 }
 
 /** Step 1. The clone's persist has a barrier between the mark and the first write that needs it. */
@@ -158,27 +165,25 @@ function mergeMaps(store: StoreState, snapshot: Blob, clone: Blob): Merged {
     clone.map.allocatedCount++;
     merged.clusters.push(index);
   };
-  snapshot.map.clusters.forEachAllocated(take, 0, clusterCount);
-  const extentPages = snapshot.map.extentPages.entries();
-  const extentPageCount = clone.usesExtentTable ? extentPagesFor(clusterCount) : 0;
-  for (let index = 0; index < extentPageCount; index++) {
-    const page = extentPages[index];
-    if (page === 0) continue;
+  snapshot.map.clusters.forEachSet(take, 0, clusterCount);
+  const takePage = (page: number, index: number) => {
     const old = clone.map.extentPages.get(index) as MdPage;
     const surplus = clustersInPage(snapshot.clusterCount, index) - clustersInPage(clone.clusterCount, index);
     const isTaken = old === 0 && surplus === 0 && !snapshot.map.dirtyExtentPages.has(index);
     if (!isTaken && store.keepsHighWater && renewExtentPage(store, clone, index)) {
       merged.renewed.push({ index, old });
-      continue;
+      return;
     }
     if (old === 0) {
       clone.map.extentPages.set(index, page);
       clone.map.unrootedExtentPages.add(index);
       merged.extentPages.push(index);
-      if (surplus >= 0 && !snapshot.map.dirtyExtentPages.has(index)) continue;
+      if (surplus >= 0 && !snapshot.map.dirtyExtentPages.has(index)) return;
     }
     clone.map.dirtyExtentPages.add(index);
-  }
+  };
+  const extentPageCount = clone.usesExtentTable ? extentPagesFor(clusterCount) : 0;
+  snapshot.map.extentPages.forEachSet(takePage, 0, extentPageCount);
   return merged;
 }
 
@@ -212,17 +217,15 @@ function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBef
     map.clusters.set(index, 0);
     map.allocatedCount--;
   };
-  map.clusters.forEachAllocated(drop, 0, clusterCount);
-  const own = map.extentPages.entries();
-  const theirs = clone.map.extentPages.entries();
-  for (let index = 0; index < Math.min(own.length, theirs.length); index++) {
-    if (own[index] === 0 && theirs[index] === 0) continue;
-    if (own[index] !== theirs[index]) continue;
+  map.clusters.forEachSet(drop, 0, clusterCount);
+  const dropPage = (page: number, index: number) => {
+    if (page !== clone.map.extentPages.get(index)) return;
     map.extentPages.set(index, 0);
-    if (clustersInPage(snapshot.clusterCount, index) <= clustersInPage(clone.clusterCount, index)) continue;
+    if (clustersInPage(snapshot.clusterCount, index) <= clustersInPage(clone.clusterCount, index)) return;
     clone.map.dirtyExtentPages.add(index); // it still maps as many clusters as the snapshot had
     clone.state = 'dirty';
-  }
+  };
+  map.extentPages.forEachSet(dropPage, 0, clone.map.extentPages.count);
   store.snapshots.remove(snapshot.id, clone.id);
   if (snapshot.isClone) {
     store.snapshots.add(snapshot.parentId, clone.id);

@@ -103,16 +103,16 @@ export function hide(store: StoreState, blob: Blob): void {
  * Removes a blob that is deleted on disk from the lists in memory, and marks all of its pages and clusters as stale.
  */
 function forget(store: StoreState, blob: Blob): void {
-  const { clusters, extentPages } = blob.map;
+  const { clusters } = blob.map;
   blob.isGone = true;
   store.insertionLog?.retire(store.insertionLog.seal(blob.page));
   store.snapshots.removeSnapshot(blob.id);
   store.snapshots.remove(blob.parentId, blob.id);
   hide(store, blob);
-  clusters.forEachAllocated((cluster) => blob.staleClusters.push(cluster as DeviceCluster));
+  clusters.forEachSet((cluster) => blob.staleClusters.push(cluster as DeviceCluster));
   blob.staleClusters = blob.staleClusters.concat(blob.map.dropped, uncertainClusters(blob.map));
   blob.stalePages.push(...blob.chain.slice(1));
-  for (const page of extentPages.entries()) if (page !== 0) blob.stalePages.push(page as MdPage);
+  blob.stalePages.push(...blob.extentPageNumbers());
   blob.stalePages.push(...blob.replacedPages, blob.page);
   blob.replacedPages = [];
   blob.map.clear();

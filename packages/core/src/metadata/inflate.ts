@@ -110,7 +110,7 @@ function readFromParent(blob: Blob): BlobCluster[] {
   const add = (_cluster: number, index: number) => {
     if (blob.clusterAt(index) === 0) found.push(index as BlobCluster);
   };
-  parent.map.clusters.forEachAllocated(add, 0, Math.min(parent.clusterCount, blob.clusterCount));
+  parent.map.clusters.forEachSet(add, 0, Math.min(parent.clusterCount, blob.clusterCount));
   // Past the parent's end it reads zeroes now, which the data of the parent's parent must not replace.
   for (let index = parent.clusterCount; index < blob.clusterCount; index++) {
     if (blob.clusterAt(index) === 0 && showsData(parent.back, index)) found.push(index as BlobCluster);

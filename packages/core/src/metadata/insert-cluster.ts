@@ -106,7 +106,11 @@ function* whileInserting(map: ClusterMap, index: BlobCluster): Steps<void> {
 function makeLeaves(store: StoreState, blob: Blob, insertions: readonly WantedInsertion[]): void {
   const { map } = blob;
   try {
-    for (const { index } of insertions) map.clusters.reserve(index);
+    for (const { index } of insertions) {
+      const extentPage = extentPageOf(blob, index);
+      map.clusters.reserve(index);
+      if (extentPage !== undefined) map.extentPages.reserve(extentPage);
+    }
   } catch (error) {
     for (const { index, claimed } of insertions) {
       const extentPage = extentPageOf(blob, index);

@@ -5,7 +5,7 @@ import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { DESCRIPTOR, type Descriptor, descriptorsOf } from '../format/descriptor.js';
 import { decodeExtentPage, type ExtentPage, isExtentPage } from '../format/extent-page.js';
 import { decodeExtentRle } from '../format/extent-rle.js';
-import { decodeExtentTable, type ExtentTableEntry } from '../format/extent-table.js';
+import { decodeExtentTable, type ExtentTableEntry, NO_EXTENT_PAGE } from '../format/extent-table.js';
 import {
   clearMethodOf,
   DATA_RO_FLAG_READ_ONLY,
@@ -240,17 +240,15 @@ function* readExtentPages(
   }
   requireMapFits(store, blob.id, tableClusterCount);
   map.extentPages.extend(blob.extentPageCount);
-  let extentPage = 0;
-  for (const { page, count } of entries) {
-    if (page !== 0) map.extentPages.set(extentPage, page);
-    extentPage += count;
-  }
   map.clusters.extend(tableClusterCount);
   blob.clusterCount = tableClusterCount;
   let end = tableClusterCount;
-  for (let index = 0; index < blob.extentPageCount; index++) {
-    const number = map.extentPages.get(index) as MdPage;
-    if (number === 0) continue;
+  let next = 0;
+  for (const { page: number, count } of entries) {
+    const index = next;
+    next += count;
+    if (number === NO_EXTENT_PAGE) continue;
+    map.extentPages.set(index, number);
     const page = yield* readMdPage(store, number);
     const extent = checkExtentPage(blob, page, number, index);
     const start = index * CLUSTERS_PER_EXTENT_PAGE;
@@ -268,7 +266,7 @@ function cutAt(blob: Blob, clusterCount: number): void {
   blob.syncedClusterCount = blob.clusterCount;
   blob.clusterCount = clusterCount;
   blob.extentPageCount = extentPagesFor(clusterCount);
-  map.allocatedCount = map.clusters.countAllocated(clusterCount);
+  map.allocatedCount = map.clusters.countSet(clusterCount);
   blob.state = 'dirty';
 }
 

@@ -374,18 +374,17 @@ function claimChain(store: StoreState, blob: Blob, pages: readonly MdPageView[])
 function setAsideCutOff(blob: Blob): void {
   const { clusters, extentPages } = blob.map;
   const kept = keptClusterCount(blob);
-  if (kept < clusters.count) {
-    clusters.forEachAllocated((cluster) => blob.staleClusters.push(cluster as DeviceCluster), kept);
-    clusters.truncate(kept);
-    blob.publish();
-  }
-  const extentPagesKept = extentPagesOf(blob, kept);
-  for (let index = extentPagesKept; index < extentPages.count; index++) {
-    const page = extentPages.get(index) as MdPage;
-    if (page !== 0) blob.stalePages.push(page);
-    blob.map.unnamedPages.delete(page);
-  }
-  extentPages.truncate(extentPagesKept);
+  const keptPages = extentPagesOf(blob, kept);
+  if (kept >= clusters.count && keptPages >= extentPages.count) return;
+  clusters.forEachSet((cluster) => blob.staleClusters.push(cluster as DeviceCluster), kept);
+  clusters.truncate(kept);
+  const setAside = (page: number) => {
+    blob.stalePages.push(page as MdPage);
+    blob.map.unnamedPages.delete(page as MdPage);
+  };
+  extentPages.forEachSet(setAside, keptPages);
+  extentPages.truncate(keptPages);
+  blob.publish();
 }
 
 function extentPagesOf(blob: Blob, clusterCount: number): number {

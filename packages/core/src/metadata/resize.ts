@@ -46,7 +46,7 @@ export function* resizeBlob(store: StoreState, blob: Blob, clusterCount: number)
 export function* coverNewClusters(store: StoreState, blob: Blob, before: number): Steps<void> {
   if (!store.keepsHighWater || blob.isThin || blob.clusterCount <= before) return;
   let highest = 0;
-  blob.map.clusters.forEachAllocated((cluster) => {
+  blob.map.clusters.forEachSet((cluster) => {
     highest = Math.max(highest, cluster);
   }, before);
   yield* markDirty(store);
@@ -68,8 +68,8 @@ export function changeSize(store: StoreState, blob: Blob, clusterCount: number):
     // was.
     if (blob.usesExtentTable) map.dirtyExtentPages.add(extentPageIndex(index));
   };
-  map.clusters.forEachAllocated(addBack, before, clusterCount);
-  map.clusters.forEachAllocated(() => map.allocatedCount--, clusterCount, before);
+  map.clusters.forEachSet(addBack, before, clusterCount);
+  map.clusters.forEachSet(() => map.allocatedCount--, clusterCount, before);
   blob.clusterCount = clusterCount;
   blob.extentPageCount = blob.usesExtentTable ? extentPagesFor(clusterCount) : 0;
   blob.state = 'dirty';
@@ -86,7 +86,7 @@ function growMap(store: StoreState, blob: Blob, clusterCount: number): void {
   const knownExtentPages = map.extentPages.count;
   const extentPageCount = blob.usesExtentTable ? extentPagesFor(clusterCount) : 0;
   const extendMap = () => {
-    map.extentPages.extend(extentPageCount);
+    map.extentPages.extend(extentPageCount, !blob.isThin);
     map.clusters.extend(clusterCount, !blob.isThin);
   };
   if (blob.isThin) {

@@ -50,9 +50,11 @@ function* copyClusters(
   const targetBlocks = geometry.clusterBytes / target.blockLengthBytes;
   const buffer = new Uint8Array(geometry.clusterBytes);
   const channel = target.openChannel();
+  const allocated: number[] = [];
+  blob.map.clusters.forEachSet((_cluster, index) => allocated.push(index), 0, blob.clusterCount);
   let copied = 0;
   try {
-    for (const index of blob.map.clusters.allocated(blob.clusterCount)) {
+    for (const index of allocated) {
       const cluster = blob.clusterAt(index);
       throwIfAborted(watched);
       yield* wait(deviceChannel.read(buffer, 0, geometry.clusterToLba(cluster), geometry.blocksPerCluster));

@@ -69,7 +69,7 @@ export const BLOB = {
   GENERATION: 6,
   /** The blob's first metadata page. */
   ID_PAGE: 7,
-  /** Where the numbers of the blob's extent pages begin in the arena. */
+  /** Where the directory of the numbers of the blob's extent pages begins in the arena. */
   EXTENTS_OFFSET: 8,
   /** The first metadata page of the snapshot that the blob is a clone of; `NONE_U32` if it is no clone. */
   PARENT_PAGE: 9,

@@ -3,13 +3,13 @@
  * buffer. The lengths of runs are powers of two; freed runs are kept in a free list for each length. Only the metadata
  * thread allocates and writes; any thread reads. Positions and counts are in entries.
  *
- * A cluster map has two levels (`blob/cluster-table.ts`): an entry of its directory says where the leaf of 512 clusters
- * begins. The arena begins with a leaf of zeroes that is never written, so that 0 in a directory is a leaf like any
- * other to readers, in which nothing is allocated.
+ * A map is a list of two levels (`blob/arena-table.ts`): an entry of its directory says where the leaf with the next 512
+ * entries begins. The arena begins with a leaf of zeroes that is never written, so that to readers 0 in a directory is a
+ * leaf like any other, in which nothing is allocated.
  */
 
 import { assert, BlobstoreError } from '../units/error.js';
-import { CLUSTERS_PER_EXTENT_PAGE, UNALLOCATED } from '../units/units.js';
+import { CLUSTERS_PER_EXTENT_PAGE } from '../units/units.js';
 import {
   MAP_ARENA_BYTES_MAX,
   MAP_ARENA_BYTES_MIN,
@@ -17,10 +17,10 @@ import {
   MAP_ARENA_BYTES_PER_MD_PAGE,
 } from './layout.js';
 
-/** Entries of a leaf of a cluster map, a power of two: as many as an extent page has. */
-export const CLUSTERS_PER_LEAF = CLUSTERS_PER_EXTENT_PAGE;
-const LEAF_LOG2 = Math.log2(CLUSTERS_PER_LEAF);
-const LEAF_MASK = CLUSTERS_PER_LEAF - 1;
+/** Entries of a leaf, a power of two: a leaf of a cluster map has what an extent page has. */
+export const LEAF_ENTRIES = CLUSTERS_PER_EXTENT_PAGE;
+const LEAF_LOG2 = Math.log2(LEAF_ENTRIES);
+const LEAF_MASK = LEAF_ENTRIES - 1;
 /** Where the leaf of zeroes begins: an entry of a directory that has no leaf of its own. */
 export const NO_LEAF = 0;
 
@@ -33,7 +33,7 @@ export class MapArena {
   readonly buffer: SharedArrayBuffer;
   #words: Uint32Array;
   /** The first word that was never allocated; the leaf of zeroes lies below. */
-  #top = CLUSTERS_PER_LEAF;
+  #top = LEAF_ENTRIES;
   readonly #free: number[][] = [];
 
   constructor(buffer?: SharedArrayBuffer) {
@@ -69,36 +69,33 @@ export class MapArena {
     return this.#words[at];
   }
 
-  /** The device cluster of a cluster of a map, or 0. Any thread inside the blob; the metadata thread. */
-  loadCluster(map: number, cluster: number): number {
-    return this.load(this.load(map + (cluster >>> LEAF_LOG2)) + (cluster & LEAF_MASK));
+  /** Reads entry `index` of a map. The metadata thread; any other thread inside the blob. */
+  loadIn(map: number, index: number): number {
+    return this.load(this.load(map + (index >>> LEAF_LOG2)) + (index & LEAF_MASK));
   }
 
   /**
-   * As `loadCluster`, but without `Atomics`; see `peek` for who may. A directory has a leaf's position only after the
-   * leaf was cleared, and what is read there depends on the position, so it is not older.
+   * As `loadIn`, but without `Atomics`; see `peek` for who may. A directory has a leaf's position only after the leaf was
+   * cleared, and what is read there depends on the position, so it is not older.
    */
-  peekCluster(map: number, cluster: number): number {
-    const leafAt = map + (cluster >>> LEAF_LOG2);
+  peekIn(map: number, index: number): number {
+    const leafAt = map + (index >>> LEAF_LOG2);
     if (leafAt >= this.#words.length) this.#refresh();
-    const at = this.#words[leafAt] + (cluster & LEAF_MASK);
+    const at = this.#words[leafAt] + (index & LEAF_MASK);
     if (at >= this.#words.length) this.#refresh();
     return this.#words[at];
   }
 
   /**
-   * The first cluster from `start` to `end` that is allocated (`isData`), or is not; undefined if there is none. Skips
-   * leaves that were never made. Any thread, also outside the blob: what it finds is right if the map was not changed
-   * meanwhile, and it never throws.
+   * Returns the index of the first entry of a map, from `start` to `end`, that is set (`isSet`), or is 0; undefined if
+   * there is none. Skips leaves that were never made. Any thread, also outside the blob. Never throws; what it finds is
+   * right if the map was not changed meanwhile.
    */
-  findCluster(map: number, start: number, end: number, isData: boolean): number | undefined {
-    for (let cluster = start; cluster < end; cluster++) {
-      const leaf = this.#loadOr0(map + (cluster >>> LEAF_LOG2));
-      if (leaf !== NO_LEAF || !isData) {
-        if ((this.#loadOr0(leaf + (cluster & LEAF_MASK)) !== UNALLOCATED) === isData) return cluster;
-      } else {
-        cluster += LEAF_MASK - (cluster & LEAF_MASK);
-      }
+  findIn(map: number, start: number, end: number, isSet: boolean): number | undefined {
+    for (let index = start; index < end; index++) {
+      const leaf = this.#loadOr0(map + (index >>> LEAF_LOG2));
+      if (leaf === NO_LEAF && isSet) index += LEAF_MASK - (index & LEAF_MASK);
+      else if ((this.#loadOr0(leaf + (index & LEAF_MASK)) !== 0) === isSet) return index;
     }
     return undefined;
   }

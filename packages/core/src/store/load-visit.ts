@@ -186,7 +186,7 @@ function* giveBack(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> 
     if (clone.usesExtentTable) map.dirtyExtentPages.add(extentPageIndex(index));
     clone.state = 'dirty';
   };
-  map.clusters.forEachAllocated(giveBackShared, 0, snapshot.map.clusters.count);
+  map.clusters.forEachSet(giveBackShared, 0, snapshot.map.clusters.count);
   yield* persist(store, clone);
 }
 
@@ -207,17 +207,17 @@ function disownShared(store: StoreState, snapshot: Blob): void {
     map.clear();
     return;
   }
-  map.clusters.forEachAllocated((cluster, index) => {
+  map.clusters.forEachSet((cluster, index) => {
     if (!shared.clusters.get(cluster)) return;
     map.clusters.set(index, 0);
     map.allocatedCount--;
     if (snapshot.usesExtentTable) map.dirtyExtentPages.add(extentPageIndex(index));
   });
-  for (let index = 0; index < map.extentPages.count; index++) {
-    if (!shared.pages.get(map.extentPages.get(index))) continue;
+  map.extentPages.forEachSet((page, index) => {
+    if (!shared.pages.get(page)) return;
     map.extentPages.set(index, 0);
     map.dirtyExtentPages.delete(index);
-  }
+  });
 }
 
 /**

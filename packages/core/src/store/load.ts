@@ -229,8 +229,8 @@ function* addNoted(store: StoreState, log: InsertionLog, found: Masks): Steps<vo
     const blob = new Blob(store.shared, blobIdOfPage(page));
     try {
       yield* readMetadata(store, blob);
-      blob.map.clusters.forEachAllocated((cluster) => found.clusters.set(cluster));
-      for (const extentPage of blob.map.extentPages.entries()) if (extentPage !== 0) found.pages.set(extentPage);
+      blob.map.clusters.forEachSet((cluster) => found.clusters.set(cluster));
+      blob.map.extentPages.forEachSet((extentPage) => found.pages.set(extentPage));
     } catch (error) {
       if (!(error instanceof BlobstoreError) || error.code === 'EIO') throw error; // a damaged blob is listed later
     } finally {

@@ -102,18 +102,16 @@ function checkOwners(store: StoreState): Owners {
 
 function clustersOf(blob: Blob): number[] {
   const found: number[] = [...blob.staleClusters, ...blob.map.dropped, ...uncertainClusters(blob.map)];
-  blob.map.clusters.forEachAllocated((cluster) => found.push(cluster));
+  blob.map.clusters.forEachSet((cluster) => found.push(cluster));
   return found;
 }
 
 function pagesOf(blob: Blob): number[] {
-  const found: number[] = [...blob.chain, ...blob.stalePages, ...blob.replacedPages];
-  for (const page of blob.map.extentPages.entries()) if (page !== 0) found.push(page);
-  return found;
+  return [...blob.chain, ...blob.extentPageNumbers(), ...blob.stalePages, ...blob.replacedPages];
 }
 
 function requireCounts(blob: Blob): void {
-  const allocated = blob.map.clusters.countAllocated(blob.clusterCount);
+  const allocated = blob.map.clusters.countSet(blob.clusterCount);
   assert(
     allocated === blob.map.allocatedCount,
     `blob ${blob.id} has ${allocated} clusters, not ${blob.map.allocatedCount}`,

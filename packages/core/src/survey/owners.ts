@@ -31,7 +31,7 @@ export class Owners {
       if (this.pages.get(page)) this.#share(this.shared.pages, page);
       this.pages.set(page);
     });
-    blob.map.clusters.forEachAllocated((cluster) => this.#addCluster(cluster));
+    blob.map.clusters.forEachSet((cluster) => this.#addCluster(cluster));
     for (const cluster of blob.map.dropped) this.#addCluster(cluster); // the map on disk still has it
   }
 
@@ -65,7 +65,7 @@ export class Owners {
 /** Visits the pages of a blob's chain, and its extent pages. */
 function forEachPage(blob: Blob, visit: (page: MdPage) => void): void {
   blob.chain.forEach(visit);
-  for (const page of blob.map.extentPages.entries()) if (page !== 0) visit(page as MdPage);
+  blob.map.extentPages.forEachSet((page) => visit(page as MdPage));
 }
 
 /** What is known about a blob that names something which is named more than once. */
@@ -86,7 +86,7 @@ export class Sharers {
     forEachPage(blob, (page) => {
       if (shared.pages.get(page)) note(this.#ofPage, page, sharer);
     });
-    blob.map.clusters.forEachAllocated((cluster) => {
+    blob.map.clusters.forEachSet((cluster) => {
       if (shared.clusters.get(cluster)) note(this.#ofCluster, cluster, sharer);
     });
   }

@@ -68,7 +68,7 @@ export class BlobView {
     for (;;) {
       const epoch = blobs.load(this.slot, BLOB.MAP_EPOCH);
       const map = blobs.load(this.slot, BLOB.MAP_OFFSET) >>> 0;
-      const found = maps.findCluster(map, start, Math.min(end, this.clusterCount), isData);
+      const found = maps.findIn(map, start, Math.min(end, this.clusterCount), isData);
       // Parts of the map move when the blob grows, or when a snapshot takes the map over. They can be another blob's only
       // after the epoch was raised.
       if (!this.#isCurrent || blobs.load(this.slot, BLOB.MAP_EPOCH) === epoch) return found;

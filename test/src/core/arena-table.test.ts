@@ -1,13 +1,13 @@
-/** Two-level cluster maps against plain arrays, and what they take in the arena. */
+/** Lists of two levels against plain arrays, and what they take in the arena. */
 
-import { BlobstoreError } from '@blobyard/core';
+import { BlobstoreError, InvariantError } from '@blobyard/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { ClusterTable } from '../../../packages/core/dist/blob/cluster-table.js';
+import { ArenaTable } from '../../../packages/core/dist/blob/arena-table.js';
 import { MapArena } from '../../../packages/core/dist/shared/map-arena.js';
 
 interface Model {
-  tables: { table: ClusterTable; entries: number[] }[];
+  tables: { table: ArenaTable; entries: number[] }[];
   next: number;
 }
 
@@ -24,7 +24,7 @@ const step: fc.Arbitrary<Step> = fc.record({
 
 function apply(model: Model, arena: MapArena, { kind, at, amount }: Step): void {
   if (kind === 'make' || model.tables.length === 0) {
-    model.tables.push({ table: new ClusterTable(arena), entries: [] });
+    model.tables.push({ table: new ArenaTable(arena), entries: [] });
     return;
   }
   const { table, entries } = model.tables[at % model.tables.length];
@@ -68,16 +68,16 @@ function checkAll({ tables }: Model, reader: MapArena, start: number, end: numbe
   for (const { table, entries } of tables) {
     expect(table.count).toBe(entries.length);
     const read = entries.map((_, index) => table.get(index));
-    const peeked = entries.map((_, index) => reader.peekCluster(table.offset, index));
+    const peeked = entries.map((_, index) => reader.peekIn(table.offset, index));
     expect(read).toEqual(entries);
     expect(peeked).toEqual(entries);
     const visited: [number, number][] = [];
-    table.forEachAllocated((cluster, index) => visited.push([cluster, index]), start, end);
+    table.forEachSet((cluster, index) => visited.push([cluster, index]), start, end);
     expect(visited).toEqual(allocatedIn(entries, start, end));
-    expect(table.countAllocated(end)).toBe(allocatedIn(entries, 0, end).length);
+    expect(table.countSet(end)).toBe(allocatedIn(entries, 0, end).length);
     const data = entries.findIndex((entry, index) => index >= start && entry !== 0);
     const hole = entries.findIndex((entry, index) => index >= start && entry === 0);
-    const found = [true, false].map((isData) => reader.findCluster(table.offset, start, entries.length, isData) ?? -1);
+    const found = [true, false].map((isData) => reader.findIn(table.offset, start, entries.length, isData) ?? -1);
     expect(found).toEqual([data, hole]);
   }
 }
@@ -102,18 +102,20 @@ test('maps of several blobs hold what was set, as another thread sees it too', (
 
 test('a map takes memory for what is allocated, whatever its length', () => {
   const arena = new MapArena();
-  const table = new ClusterTable(arena);
+  const table = new ArenaTable(arena);
   table.extend(4 * 2 ** 20); // 4 TiB in clusters of 1 MiB
   for (let index = 0; index < 64; index++) table.set(index, index + 1);
   table.set(4 * 2 ** 20 - 1, 65);
   expect(arena.buffer.byteLength).toBeLessThanOrEqual(2 ** 17); // 32 KiB of directory, two leaves of 2 KiB
-  expect(table.allocated(table.count)).toEqual([...Array(64).keys(), 4 * 2 ** 20 - 1]);
+  const found: number[] = [];
+  table.forEachSet((_cluster, index) => found.push(index));
+  expect(found).toEqual([...Array(64).keys(), 4 * 2 ** 20 - 1]);
 });
 
 test('what a map gives back is used again', () => {
   const arena = new MapArena();
   const make = () => {
-    const table = new ClusterTable(arena);
+    const table = new ArenaTable(arena);
     table.extend(100);
     table.set(99, 1);
     table.extend(5000, true);
@@ -130,7 +132,7 @@ test('what a map gives back is used again', () => {
 
 test('a map that finds no room is as before', () => {
   const arena = new MapArena(new SharedArrayBuffer(8192, { maxByteLength: 16384 }));
-  const table = new ClusterTable(arena);
+  const table = new ArenaTable(arena);
   table.extend(600);
   table.set(3, 7);
   const { offset } = table;
@@ -144,7 +146,7 @@ test('a map that finds no room is as before', () => {
     expect(error).toBeInstanceOf(BlobstoreError);
   }
   expect(() => table.set(599, 1)).toThrow(full);
-  expect([table.offset, table.count, table.get(3), table.get(599), table.countAllocated(600)]).toEqual([
+  expect([table.offset, table.count, table.get(3), table.get(599), table.countSet(600)]).toEqual([
     offset,
     600,
     7,
@@ -155,4 +157,36 @@ test('a map that finds no room is as before', () => {
   arena.free(hoard[0], 512);
   table.set(599, 1);
   expect(table.get(599)).toBe(1);
+});
+
+test('lists that grow one after another use freed places again, and the arena stays small', () => {
+  const arena = new MapArena();
+  for (let round = 0; round < 500; round++) {
+    const list = new ArenaTable(arena);
+    for (let count = 1; count <= 8192; count *= 2) list.extend(count);
+    list.free();
+  }
+  expect(arena.buffer.byteLength).toBeLessThanOrEqual(8192 * 4 * 4);
+});
+
+test('new entries are 0, also in a place that another list has left', () => {
+  const arena = new MapArena();
+  const before = new ArenaTable(arena);
+  before.extend(64);
+  for (let index = 0; index < 64; index++) before.set(index, 9);
+  before.free();
+  const after = new ArenaTable(arena);
+  after.extend(64);
+  for (let index = 0; index < 64; index++) expect(after.get(index)).toBe(0);
+});
+
+test('entries past the end are refused', () => {
+  const list = new ArenaTable(new MapArena());
+  list.extend(5);
+  expect(() => list.get(5)).toThrow(InvariantError);
+  expect(() => list.set(5, 1)).toThrow(InvariantError);
+  list.truncate(2);
+  expect(() => list.get(2)).toThrow(InvariantError);
+  list.extend(5);
+  expect(list.get(4)).toBe(0);
 });
