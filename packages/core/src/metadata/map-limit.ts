@@ -10,7 +10,7 @@ const MAP_CLUSTERS_PER_MD_PAGE = 1024;
 
 /**
  * Returns how many clusters a blob of a store can have: at least as many as the device has. A thin blob can be far
- * larger. But its map in memory, 4 bytes per cluster, is never larger than the metadata region, or than 4 MiB where the
+ * larger. But its map in memory, up to 4 bytes per cluster, is never larger than the metadata region, or than 4 MiB where the
  * region is smaller. With one metadata page per cluster, the default, the limit is 1024 times the device.
  */
 function blobClustersMax(clusterCount: number, mdPageCount: number): number {
