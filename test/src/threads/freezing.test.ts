@@ -1,7 +1,7 @@
 /** Freezing against operations on other threads that have passed their check: whoever freezes waits for them. */
 
 import { expect, test } from 'vitest';
-import { CLUSTER, expectCode, expectFilled, manyTurns, ThreadYard, UNIT, watched } from './actors.js';
+import { CLUSTER, expectCode, expectFilled, manyTurns, ThreadYard, UNIT, until, watched } from './actors.js';
 import { Gate } from './gate.js';
 
 /** A thick blob, and a thread that is held in the middle of writing its first io unit. */
@@ -97,3 +97,73 @@ test('a read through a snapshot holds up the freezing of that snapshot too', asy
   await yard.expectSound();
   await yard.store.close();
 });
+
+/**
+ * Snapshots s1, s2 and s3 behind a blob, all of cluster 0 in s1; and a thread that reads it through the blob, and is held
+ * in that. `before` reads have been made, so that it knows already where the cluster is.
+ */
+async function heldInRead(before: number) {
+  const yard = await ThreadYard.open();
+  const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER, thin: true });
+  await blob.write(new Uint8Array(CLUSTER).fill(7), 0);
+  const ids: bigint[] = [];
+  for (let made = 0; made < 3; made++) {
+    const snapshot = await blob.snapshot();
+    ids.push(snapshot.id);
+    await snapshot.close();
+  }
+  const read = new Gate();
+  const { actor, blob: its } = await yard.actorIn(blob.id, { read });
+  for (let made = 0; made < before; made++) expectFilled(await actor.do('readSync', its, 0, UNIT), 7);
+  read.shut();
+  const reading = actor.do('readSync', its, 0, UNIT);
+  await read.held();
+  const frozen = () => {
+    const { freezes } = yard.shared;
+    return until(() => yard.shared.freezes !== freezes);
+  };
+  return { yard, ids, read, actor, its, reading, frozen };
+}
+
+test.each([0, 2])(
+  'deleting a snapshot far behind a blob waits for a read of its data through the blob (%i before)',
+  async (before) => {
+    const { yard, ids, read, actor, its, reading, frozen } = await heldInRead(before);
+    const isFrozen = frozen();
+    const deleting = watched(yard.store.delete(ids[0])); // freezes s2, which takes the cluster over
+    await isFrozen;
+    await manyTurns();
+    expect(deleting.isSettled).toBe(false);
+    read.open();
+    expectFilled(await reading, 7);
+    await deleting.promise;
+    expectFilled(await actor.do('readSync', its, 0, UNIT), 7);
+    await yard.expectSound();
+    await yard.store.close();
+  },
+);
+
+test.each([0, 2])(
+  'a snapshot is cut off from one whose data is being read through both: that stays until then (%i before)',
+  async (before) => {
+    const { yard, ids, read, actor, its, reading, frozen } = await heldInRead(before);
+    const middle = await yard.store.open(ids[1]);
+    const isFrozen = frozen();
+    const cutting = watched(
+      (async () => {
+        await middle.decouple();
+        await yard.store.delete(ids[0]); // clears the cluster that is being read
+      })(),
+    );
+    await isFrozen;
+    await manyTurns();
+    expect(cutting.isSettled).toBe(false);
+    read.open();
+    expectFilled(await reading, 7);
+    await cutting.promise;
+    await middle.close();
+    expectFilled(await actor.do('readSync', its, 0, UNIT), 7);
+    await yard.expectSound();
+    await yard.store.close();
+  },
+);

@@ -43,6 +43,7 @@ export const INTERNAL_XATTR = {
 } as const;
 
 const NO_SLOT = -1;
+const NO_BLOBS: ReadonlySet<Blob> = new Set();
 
 /** What the unallocated clusters of a thin blob read as. */
 export type Backing =
@@ -117,8 +118,8 @@ export class Blob {
   staleClusters: DeviceCluster[] = [];
 
   parentId: BlobId = INVALID_BLOB_ID;
-  /** What unallocated clusters read as; undefined for a thick blob, or if the external snapshot is missing. */
-  back: Backing | undefined;
+  #back: Backing | undefined;
+  #clones: Set<Blob> | undefined;
   openRefs = 0;
   /** A snapshot, clone, resize, inflate, copy or delete of this blob is under way. */
   locked = false;
@@ -148,6 +149,24 @@ export class Blob {
     this.id = id;
     this.page = pageOfBlobId(id);
     this.map = new ClusterMap(shared.maps);
+  }
+
+  /** What unallocated clusters read as; undefined for a thick blob, or if the external snapshot is missing. */
+  get back(): Backing | undefined {
+    return this.#back;
+  }
+
+  set back(back: Backing | undefined) {
+    if (this.#back?.kind === 'blob') this.#back.blob.#clones?.delete(this);
+    this.#back = back;
+    if (back?.kind !== 'blob') return;
+    back.blob.#clones ??= new Set();
+    back.blob.#clones.add(this);
+  }
+
+  /** The open blobs that this one is `back` of. */
+  get clones(): ReadonlySet<Blob> {
+    return this.#clones ?? NO_BLOBS;
   }
 
   /** `loading` until it is read from disk; `dirty` while memory differs from the disk. */

@@ -29,8 +29,7 @@ interface Queued {
 
 /**
  * Thrown when an operation inside a clone finds a snapshot behind it frozen. The operation must not wait inside the
- * clone: the freezer of the snapshot may wait for the clone's counter as well, which the two blobs can share. It
- * leaves, waits, and begins again.
+ * clone: the freezer of the snapshot waits until it has left. It leaves, waits, and begins again.
  */
 export class FrozenBehind extends Error {
   readonly slot: number;
@@ -97,9 +96,13 @@ export class BlobGate {
     while (!this.tryEnter(slot)) yield this.#thawed(slot);
   }
 
-  /** Enters a blob that is behind another one. Throws `FrozenBehind` when it is frozen. */
-  enterBehind(slot: number): void {
-    if (!this.tryEnter(slot)) throw new FrozenBehind(slot);
+  /**
+   * To be called before the map of a snapshot is read. Throws `FrozenBehind` when it is frozen. The caller is inside a
+   * blob in front of it: whoever freezes it from now on waits until the caller has left that blob.
+   */
+  requireThawed(slot: number): void {
+    if (this.#queue.length > 0 && !this.isFrozen(slot)) this.thaw(slot);
+    if (this.isFrozen(slot)) throw new FrozenBehind(slot);
   }
 
   /** Leaves a blob, and wakes the freezers if there are any. */
@@ -107,12 +110,6 @@ export class BlobGate {
     this.#insideCount--;
     const left = this.#counters.leave(slot);
     if (left === 0 && this.#table.hasDrainWaiters) this.#host.metadata.drained();
-  }
-
-  /** Leaves all listed blobs, and empties the list. */
-  leaveAll(slots: number[]): void {
-    for (const slot of slots) this.leave(slot);
-    slots.length = 0;
   }
 
   /** True while operations of this channel are inside blobs. */

@@ -4,11 +4,11 @@
  */
 
 import type { DeviceChannel } from '../device/block-device.js';
-import { BACK, BLOB } from '../shared/layout.js';
+import { BLOB } from '../shared/layout.js';
 import { type MaybePromise, type Steps, wait } from '../steps/steps.js';
 import { assert, BlobstoreError } from '../units/error.js';
 import type { BlobCluster } from '../units/units.js';
-import type { BlobGate } from './blob-gate.js';
+import { type BehindBlobs, READS_EXTERNAL, READS_ZEROES } from './behind-blobs.js';
 import type { ExternalChannel, ExternalChannels } from './external-channels.js';
 import type { ChannelHost } from './host.js';
 import { lookUpCluster, OP } from './operation.js';
@@ -17,13 +17,13 @@ import { Transfer } from './transfer.js';
 /** Runs the read transfers of one channel. */
 export class BlobReader {
   readonly #host: ChannelHost;
-  readonly #gate: BlobGate;
+  readonly #behind: BehindBlobs;
   readonly #device: DeviceChannel;
   readonly #externals: ExternalChannels;
 
-  constructor(host: ChannelHost, gate: BlobGate, device: DeviceChannel, externals: ExternalChannels) {
+  constructor(host: ChannelHost, behind: BehindBlobs, device: DeviceChannel, externals: ExternalChannels) {
     this.#host = host;
-    this.#gate = gate;
+    this.#behind = behind;
     this.#device = device;
     this.#externals = externals;
   }
@@ -50,64 +50,26 @@ export class BlobReader {
   }
 
   /**
-   * Reads a part of a blob; the caller is inside it. Walks the snapshots behind it in a loop, because there may be more
-   * than a recursion has stack for. Is inside all of them until the transfer has ended.
+   * Reads a part of a blob; the caller is inside it until the transfer has ended.
    * @param own - false to read what is behind the blob, even if the blob has allocated the cluster
    */
   #read(transfer: Transfer, own: boolean): MaybePromise<void> {
     const { shared } = this.#host;
-    const { blobs } = shared;
     const { slot, cluster } = transfer;
-    let at = slot;
-    let entry = 0;
-    let depth = 0;
-    let pending: MaybePromise<void>;
-    try {
-      for (;;) {
-        // A clone may have more clusters than its snapshot.
-        const isPastEnd = cluster >= blobs.load(at, BLOB.CLUSTER_COUNT) >>> 0;
-        if (!isPastEnd && (own || depth > 0)) entry = lookUpCluster(shared, at, cluster);
-        const backKind = isPastEnd ? BACK.ZEROES : blobs.load(at, BLOB.BACK_KIND);
-        if (entry === 0 && backKind === BACK.BLOB) {
-          const behind = blobs.load(at, BLOB.BACK_SLOT);
-          this.#gate.enterBehind(behind);
-          at = behind;
-          depth++;
-          continue;
-        }
-        if (entry !== 0) pending = this.#move(this.#device, transfer, transfer.lbaIn(entry), transfer.blockCount);
-        else if (backKind === BACK.ZEROES) pending = this.#zeroFill(transfer);
-        else pending = this.#readExternal(transfer, at);
-        break;
-      }
-    } catch (error) {
-      this.#leaveBehind(slot, depth);
-      throw error;
-    }
-    if (depth === 0) return pending;
-    if (pending !== undefined) return this.#leaveBehindAfter(pending, slot, depth);
-    this.#leaveBehind(slot, depth);
-    return undefined;
+    // After it was cut, a blob can still have clusters past its end.
+    const isPastEnd = cluster >= shared.blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0;
+    const entry = own && !isPastEnd ? lookUpCluster(shared, slot, cluster) : 0;
+    if (entry !== 0) return this.#readCluster(transfer, entry);
+    if (isPastEnd) return this.#zeroFill(transfer);
+    const found = this.#behind.find(slot, cluster);
+    if (found === READS_ZEROES) return this.#zeroFill(transfer);
+    return found === READS_EXTERNAL
+      ? this.#readExternal(transfer, this.#behind.externalSlot)
+      : this.#readCluster(transfer, found);
   }
 
-  /** Leaves the `depth` snapshots behind a blob. Looks up what is behind each one before it leaves it. */
-  #leaveBehind(slot: number, depth: number): void {
-    const { blobs } = this.#host.shared;
-    let at = slot;
-    for (let left = 0; left < depth; left++) {
-      const behind = blobs.load(at, BLOB.BACK_SLOT);
-      if (left > 0) this.#gate.leave(at);
-      at = behind;
-    }
-    if (depth > 0) this.#gate.leave(at);
-  }
-
-  async #leaveBehindAfter(pending: Promise<void>, slot: number, depth: number): Promise<void> {
-    try {
-      await pending;
-    } finally {
-      this.#leaveBehind(slot, depth);
-    }
+  #readCluster(transfer: Transfer, cluster: number): MaybePromise<void> {
+    return this.#move(this.#device, transfer, transfer.lbaIn(cluster), transfer.blockCount);
   }
 
   /** @param at - slot of the external clone: the blob itself, or a snapshot behind it */

@@ -14,6 +14,7 @@ import type { StoreLife } from '../shared/store-life.js';
 import { type Steps, wait } from '../steps/steps.js';
 import { BlobstoreError, coded } from '../units/error.js';
 import type { BlobCluster } from '../units/units.js';
+import { BehindBlobs } from './behind-blobs.js';
 import { BlobGate, FrozenBehind } from './blob-gate.js';
 import { BlobReader } from './blob-reader.js';
 import { BlobWriter } from './blob-writer.js';
@@ -30,6 +31,7 @@ export class Channel {
   readonly #device: DeviceChannel;
   readonly #gate: BlobGate;
   readonly #externals: ExternalChannels;
+  readonly #behind: BehindBlobs;
   readonly #allocator: ClusterAllocator;
   readonly #transfers: Transfers;
   readonly #blobs: BlobBlocks;
@@ -50,7 +52,8 @@ export class Channel {
     this.#gate = new BlobGate(host, (transfer) => this.#transfers.runPart(transfer));
     this.#device = host.device.openChannel();
     this.#externals = new ExternalChannels(host);
-    const reader = new BlobReader(host, this.#gate, this.#device, this.#externals);
+    this.#behind = new BehindBlobs(host.shared, this.#gate);
+    const reader = new BlobReader(host, this.#behind, this.#device, this.#externals);
     this.#allocator = new ClusterAllocator(host, this.#gate, this.#device, reader);
     const writer = new BlobWriter(host, this.#gate, this.#device, this.#allocator);
     this.#transfers = new Transfers(host, this.#gate, reader, writer);
@@ -271,7 +274,8 @@ export class Channel {
   }
 
   /**
-   * The fast path: a transfer within one allocated cluster of a blob that is not frozen. Otherwise does nothing and
+   * The fast path: a transfer within one allocated cluster of a blob that is not frozen, or a read of a cluster behind it
+   * that was read before. Otherwise does nothing and
    * returns false; the slow path then finds out the reason, and checks the arguments. The device checks that the range
    * is within the buffer.
    */
@@ -315,8 +319,9 @@ export class Channel {
   ): boolean {
     const map = this.#blobs.admit(slot, generation, cluster, isWrite);
     if (map === NOT_ADMITTED) return false;
-    const entry = this.#maps.peekIn(map, cluster);
-    if (entry === 0) return false;
+    let entry = this.#maps.peekIn(map, cluster);
+    if (entry === 0 && !isWrite) entry = this.#behind.known(slot, generation, cluster);
+    if (entry <= 0) return false; // not allocated; what it reads as is not known yet, or has no cluster
     const lba = entry * this.#blocksPerCluster + within * this.#blocksPerIoUnit;
     const blocks = count * this.#blocksPerIoUnit;
     try {

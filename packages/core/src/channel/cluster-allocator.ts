@@ -125,24 +125,21 @@ export class ClusterAllocator {
    */
   *#copyOnWrite(slot: number, cluster: BlobCluster, fill: Fill | undefined): Steps<boolean> {
     const { metadata, shared } = this.#host;
-    const inside: number[] = [];
     let claimed: ClaimedCluster | undefined;
     let written = false;
     let inserted = false;
     try {
-      const source = yield* this.#findSource(slot, cluster, inside);
+      const source = yield* this.#findSource(slot, cluster);
       claimed = yield* this.#claim(slot, cluster);
       if (claimed.cluster >= shared.highWater) yield* metadata.raiseHighWater(claimed.cluster);
       if (source.kind === 'device') {
         written = true;
         yield* this.#copyOnDevice(claimed.cluster, source.lba);
       } else if (source.kind === 'read') {
-        this.#gate.leaveAll(inside);
         const buffer = yield* this.#reader.readWholeBehind(slot, cluster);
         written = true;
         yield* this.#writeWhole(claimed.cluster, buffer);
       }
-      this.#gate.leaveAll(inside);
       inserted = true; // even if this fails, because the map may have the cluster then
       // Without a high-water mark, recovery would not clear a cluster that has data but is in no map after a crash.
       const mayFill = !this.#host.isMetadataThread && this.#host.device.synchronous && shared.highWater !== NONE_U32;
@@ -152,7 +149,6 @@ export class ClusterAllocator {
       written ||= filling?.hasBegun === true;
       return inserted && filling?.hasEnded() === true;
     } finally {
-      this.#gate.leaveAll(inside);
       if (claimed && !inserted) {
         if (written) yield* metadata.discardCluster(slot, claimed, written);
         else unclaimCluster(shared, claimed);
@@ -175,18 +171,14 @@ export class ClusterAllocator {
     return maps.loadIn(blobs.load(slot, BLOB.EXTENTS_OFFSET) >>> 0, extentPageIndex(cluster)) === 0;
   }
 
-  /**
-   * Finds the source of what a cluster reads as. If the device can copy it, enters the snapshots on the way to it and
-   * lists them in `inside`, so that none of them can release the cluster before the copy has ended.
-   */
-  *#findSource(slot: number, cluster: BlobCluster, inside: number[]): Steps<ClusterSource> {
+  /** Finds the source of what a cluster reads as. The source stays as it is until the caller has left the blob. */
+  *#findSource(slot: number, cluster: BlobCluster): Steps<ClusterSource> {
     const { geometry, shared, device } = this.#host;
     const { blobs } = shared;
     let at = slot;
     for (let kind = blobs.load(at, BLOB.BACK_KIND); kind === BACK.BLOB; kind = blobs.load(at, BLOB.BACK_KIND)) {
       const behind = blobs.load(at, BLOB.BACK_SLOT);
-      this.#gate.enterBehind(behind);
-      inside.push(behind);
+      this.#gate.requireThawed(behind);
       if (cluster >= blobs.load(behind, BLOB.CLUSTER_COUNT) >>> 0) return { kind: at === slot ? 'read' : 'zeroes' };
       const entry = lookUpCluster(shared, behind, cluster);
       if (entry !== 0 && !device.canCopy) return { kind: 'read' };

@@ -1,11 +1,17 @@
 /**
- * Freezing keeps channels out of a blob while its map, its size or its parent changes.
+ * Freezing keeps channels out of a blob, and out of all that lies in front of it, while its map, its size or its parent
+ * changes.
  *
  * The race to avoid: a channel checks whether the blob is frozen, and it is not; then the metadata thread freezes the
  * blob before the channel has read the map. So the channel first raises its counter for the blob, and then checks the
  * frozen count. The freezer first raises the frozen count, and then waits until all counters are 0. Both words are
  * accessed with sequential consistency, hence the one that comes second sees the other. Either the channel sees that
  * the blob is frozen, leaves it and queues the operation; or the freezer sees the counter, and waits.
+ *
+ * An operation on a clone reads the maps of the snapshots behind it, and is counted only in the clone. So the freezer of
+ * a snapshot also waits for the operations inside its clones, and their clones. An operation inside a clone looks at the
+ * frozen count of each snapshot before it reads its map. What it finds behind the clone it may use again, as long as no
+ * such freeze was counted since (`SharedStore.freezes`): the freezer counts before it looks at the counters.
  *
  * An operation that waits for the metadata thread to insert a cluster stays inside its blob. The freezer waits for it,
  * and the metadata thread serves it in the meantime.
@@ -31,18 +37,26 @@ export function* freezeForRelease(store: StoreState, blob: Blob): Steps<void> {
 }
 
 function* freezeUntil(store: StoreState, blob: Blob, isReady: () => boolean): Steps<void> {
-  const { slot } = blob;
   const { blobs, channels } = store.shared;
-  blobs.add(slot, BLOB.FROZEN, 1);
+  blobs.add(blob.slot, BLOB.FROZEN, 1);
+  if (blob.clones.size > 0 || blob.back?.kind === 'blob') store.shared.countFreeze();
+  const slots = slotsInFront(blob);
   channels.addDrainWaiters(1);
   try {
-    while (!isReady() || !channels.isDrained(slot)) yield store.drained();
+    while (!isReady() || !slots.every((slot) => channels.isDrained(slot))) yield store.drained();
   } catch (error) {
     unfreeze(store, blob);
     throw error;
   } finally {
     channels.addDrainWaiters(-1);
   }
+}
+
+/** The slots of a blob, and of all open blobs that read through it. */
+function slotsInFront(blob: Blob): number[] {
+  const inFront = [blob];
+  for (const at of inFront) inFront.push(...at.clones);
+  return inFront.map(({ slot }) => slot);
 }
 
 /** True while an operation keeps others out of a blob. */

@@ -7,7 +7,7 @@
  * | store | `USED_LOCK` | any thread | itself |
  * | store | `USED_LOCK_WAITERS` | any thread | atomic add |
  * | store | `POOL_*`, `PAGES_*` | any thread | used lock |
- * | store | `HIGH_WATER` | metadata thread | single writer; readers load atomically |
+ * | store | `HIGH_WATER`, `FREEZES` | metadata thread | single writer; readers load atomically |
  * | store | `END` | metadata thread, or a thread that has found it dead | single writer; readers load atomically |
  * | pool, pages | the bits | any thread | used lock |
  * | blob block | `FROZEN`…`ID_PAGE` | metadata thread | single writer; readers load atomically |
@@ -40,6 +40,8 @@ export const STORE = {
   HIGH_WATER: 6,
   /** Whether and how the store has ended: one of `STORE_END`. */
   END: 7,
+  /** Raised whenever a blob that has a snapshot behind it, or is one, is frozen. Wraps. */
+  FREEZES: 8,
   WORDS: 16,
 } as const;
 

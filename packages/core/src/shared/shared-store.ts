@@ -116,6 +116,19 @@ export class SharedStore {
   }
 
   /**
+   * A number that is another one after a blob that has a snapshot behind it, or is one, was frozen. What a thread inside
+   * a blob has found out about the snapshots behind it stays true while the number is the same. Any thread.
+   */
+  get freezes(): number {
+    return Atomics.load(this.#words, STORE.FREEZES);
+  }
+
+  /** Counts a freeze. Metadata thread, before it reads the counters of operations inside blobs. */
+  countFreeze(): void {
+    Atomics.add(this.#words, STORE.FREEZES, 1);
+  }
+
+  /**
    * The high-water mark: clusters from this one on may be given data only once the metadata thread has raised it. Any
    * thread reads it.
    */
