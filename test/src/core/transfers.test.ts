@@ -5,7 +5,7 @@
 
 import { BLOB, type Blob, Blobstore, type BlockDevice, type Channel, type ErrorCode, run } from '@blobyard/core';
 import { FaultyDevice, type OperationKind, SparseMemoryDevice } from '@blobyard/io';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 
 const CLUSTER_BYTES = 16_384;
 const UNIT = 4096;
@@ -309,4 +309,111 @@ test('200,000 requests by the general path, each after the other, make one trans
   }
   for (let request = 0; request < 1000; request++) await yard.channel.read(blob, buffer, PER_CLUSTER - 1, 2);
   expect(yard.channel.transfers).toEqual({ made: 1, free: 1 });
+});
+
+describe('after a thaw, operations that were queued run in slices', () => {
+  const COUNT = 100;
+  /** A clock that goes on with each look at it: a slice is over after four. */
+  function slowClock(): void {
+    let now = performance.now();
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => {
+      now += 0.5;
+      return now;
+    });
+    onTestFinished(() => clock.mockRestore());
+  }
+
+  /** A thawed blob with writes of 1, 2, … to the same io unit that were queued, and a note of which have ended. */
+  async function thawed() {
+    slowClock();
+    const yard = await Yard.open({ channelOpsMax: 1000 });
+    const blob = await yard.make(false);
+    const ended: number[] = [];
+    const write = async (value: number) => {
+      await yard.channel.write(blob, filled(1, value), 0, 1);
+      ended.push(value);
+    };
+    yard.freeze(blob);
+    const writes = Array.from({ length: COUNT }, (_, at) => write(at + 1));
+    yard.thaw(blob);
+    await Promise.resolve();
+    const first = COUNT - yard.channel.frozenDepth;
+    return { yard, blob, ended, write, writes, first };
+  }
+
+  test('the event loop turns in between, and their order stays', async () => {
+    const { yard, blob, ended, writes, first } = await thawed();
+    expect(first).toBeGreaterThan(0);
+    expect(first).toBeLessThan(10);
+    let turns = 0;
+    while (yard.channel.frozenDepth > 0) {
+      const before = yard.channel.frozenDepth;
+      await new Promise((resolve) => setImmediate(resolve));
+      turns++;
+      expect(before - yard.channel.frozenDepth).toBeLessThan(10);
+    }
+    expect(turns).toBeGreaterThan(COUNT / 10);
+    await Promise.all(writes);
+    expect(ended).toEqual(Array.from({ length: COUNT }, (_, at) => at + 1));
+    expect((await yard.read(blob, 0, 1))[0]).toBe(COUNT);
+    yard.expectAllGivenBack(blob);
+  });
+
+  test('a later operation comes after all of them', async () => {
+    const { yard, blob, ended, write, writes } = await thawed();
+    const later = write(200);
+    expect(yard.channel.tryWriteNow(blob, filled(1, 9), 0, 1)).toBe(false);
+    await Promise.all([...writes, later]);
+    expect(ended.at(-1)).toBe(200);
+    expect((await yard.read(blob, 0, 1))[0]).toBe(200);
+    yard.expectAllGivenBack(blob);
+  });
+
+  test('a synchronous operation runs them all first', async () => {
+    const { yard, blob, writes } = await thawed();
+    const buffer = new Uint8Array(UNIT);
+    yard.channel.readSync(blob, buffer, 0, 1);
+    expect([buffer[0], yard.channel.frozenDepth]).toEqual([COUNT, 0]);
+    await Promise.all(writes);
+    yard.expectAllGivenBack(blob);
+  });
+
+  test('a blob that is frozen again keeps the rest waiting', async () => {
+    const { yard, blob, ended, writes } = await thawed();
+    yard.freeze(blob);
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    const before = ended.length;
+    expect(before).toBeLessThan(COUNT);
+    yard.thaw(blob);
+    await Promise.all(writes);
+    expect(ended).toEqual(Array.from({ length: COUNT }, (_, at) => at + 1));
+    yard.expectAllGivenBack(blob);
+  });
+
+  test('a channel that closes ends those that have not begun', async () => {
+    const { yard, writes } = await thawed();
+    const outcomes = Promise.allSettled(writes);
+    await run(yard.store.closeChannel(yard.channel));
+    const failed = (await outcomes).filter(({ status }) => status === 'rejected');
+    expect(failed.length).toBeGreaterThan(COUNT / 2);
+    for (const outcome of failed) expect(outcome).toMatchObject({ reason: { code: 'EIO' } });
+  });
+
+  test('a write of a clone does not overtake an earlier one that waits for the snapshot', async () => {
+    slowClock();
+    const yard = await Yard.open({ channelOpsMax: 1000 });
+    const { clone, snapshot } = await yard.makeClone();
+    yard.freeze(snapshot);
+    const reads = Array.from({ length: COUNT }, (_, at) => yard.read(snapshot, at % CLUSTERS, 1));
+    const write = (value: number) => yard.channel.write(clone, filled(1, value), 0, 1);
+    const earlier = write(100); // it copies from the snapshot
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(yard.channel.frozenDepth).toBe(COUNT + 1);
+    yard.thaw(snapshot);
+    expect(yard.channel.frozenDepth).toBeGreaterThan(COUNT / 2);
+    const later = write(200);
+    await Promise.all([...reads, earlier, later]);
+    expect((await yard.read(clone, 0, 1))[0]).toBe(200);
+    yard.expectAllGivenBack(clone, snapshot);
+  });
 });

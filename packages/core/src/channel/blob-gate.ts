@@ -3,6 +3,9 @@
  * operation that finds its blob frozen is queued, in order, until the blob is thawed. See `metadata/freeze.ts` for the
  * race with the freezer.
  *
+ * After the thaw, queued operations run in slices, and the event loop turns in between. Until the last one has begun,
+ * later operations are queued behind them; a synchronous call first runs them all.
+ *
  * On the metadata thread, the operation that thaws a blob notifies the channels. On other threads, the channel itself
  * watches the frozen count while operations are queued, and a synchronous call blocks the thread until the blob is
  * thawed. A synchronous call must not block while promise-form operations of the same thread are inside blobs. That
@@ -17,6 +20,9 @@ import type { MaybePromise, Steps, Waitable } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 import type { ChannelHost } from './host.js';
 import type { Transfer } from './transfer.js';
+
+/** The time for which queued operations may begin in one turn of the event loop, in milliseconds. */
+const SLICE_MS = 2;
 
 /** An operation that waits for a blob to be thawed, and the functions that settle its promise. */
 interface Queued {
@@ -56,6 +62,10 @@ export class BlobGate {
   #ended: BlobstoreError | undefined;
   /** The slots whose frozen count this channel watches. */
   readonly #watched = new Set<number>();
+  /** The slots whose queued operations go on in the next turn of the event loop. */
+  readonly #goingOn = new Set<number>();
+  /** True while a queued operation begins: it goes before those that are still queued. */
+  #isResuming = false;
 
   /** @param runPart - runs the queued part of a transfer; it is outside the blob then */
   constructor(host: ChannelHost, runPart: (transfer: Transfer) => MaybePromise<void>) {
@@ -80,11 +90,11 @@ export class BlobGate {
   }
 
   /**
-   * Enters a blob. Returns false, without entering, when it is frozen. If it has been thawed, operations queued for it
-   * run first.
+   * Enters a blob. Returns false, without entering, when it is frozen, or when operations that were queued for it have
+   * not begun yet.
    */
   tryEnter(slot: number): boolean {
-    if (this.#queue.length > 0 && !this.isFrozen(slot)) this.thaw(slot);
+    if (this.#queue.length > 0 && this.mustWait(slot)) return false;
     this.enter(slot);
     if (!this.isFrozen(slot)) return true;
     this.leave(slot);
@@ -101,8 +111,7 @@ export class BlobGate {
    * blob in front of it: whoever freezes it from now on waits until the caller has left that blob.
    */
   requireThawed(slot: number): void {
-    if (this.#queue.length > 0 && !this.isFrozen(slot)) this.thaw(slot);
-    if (this.isFrozen(slot)) throw new FrozenBehind(slot);
+    if (this.isFrozen(slot) || (this.#queue.length > 0 && this.mustWait(slot))) throw new FrozenBehind(slot);
   }
 
   /** Leaves a blob, and wakes the freezers if there are any. */
@@ -115,6 +124,17 @@ export class BlobGate {
   /** True while operations of this channel are inside blobs. */
   get isInside(): boolean {
     return this.#insideCount > 0;
+  }
+
+  /**
+   * True when an operation has to be queued: the blob is frozen, or operations that were queued for it have not begun
+   * yet. Lets these begin, as far as there is time.
+   */
+  mustWait(slot: number): boolean {
+    if (this.isFrozen(slot)) return true;
+    if (this.#isResuming) return false;
+    this.thaw(slot);
+    return this.#hasQueued(slot);
   }
 
   /** True while a blob is frozen. */
@@ -136,15 +156,16 @@ export class BlobGate {
   }
 
   /**
-   * Blocks this thread until a blob is thawed. Throws EBUSY where the thread must not block; EIO or EBADF when the
-   * store has ended.
+   * Blocks this thread until a blob is thawed, and runs the operations that were queued for it. Throws EBUSY where the
+   * thread must not block; EIO or EBADF when the store has ended.
    */
   blockUntilThawed(slot: number): void {
-    this.requireMayBlock();
     while (this.isFrozen(slot)) {
+      this.requireMayBlock();
       this.#shared.requireAlive();
       this.#blobs.blockWhileFrozen(slot);
     }
+    this.#resumeUntil(slot, Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -159,12 +180,32 @@ export class BlobGate {
     throw new BlobstoreError('EBUSY', `a synchronous call would wait for ever: ${reason}; use the promise form`);
   }
 
-  /** Runs the operations that were queued while a blob was frozen, in order. */
+  /**
+   * Runs the operations that were queued while a blob was frozen, in order: for a slice now, the rest in later turns of
+   * the event loop.
+   */
   thaw(slot: number): void {
+    if (this.#goingOn.has(slot) || !this.#hasQueued(slot)) return;
+    if (this.#resumeUntil(slot, performance.now() + SLICE_MS)) return;
+    this.#goingOn.add(slot);
+    setImmediate(() => {
+      this.#goingOn.delete(slot);
+      if (!this.isFrozen(slot)) this.thaw(slot);
+    });
+  }
+
+  #hasQueued(slot: number): boolean {
+    return this.#queue.some((queued) => queued.slot === slot);
+  }
+
+  /** Begins queued operations, in order, until none is left or a time is reached. False when some are left. */
+  #resumeUntil(slot: number, end: number): boolean {
     const ready = this.#queue.filter((queued) => queued.slot === slot);
-    if (ready.length === 0) return;
     this.#queue = this.#queue.filter((queued) => queued.slot !== slot);
-    for (const queued of ready) this.#resume(queued);
+    let begun = 0;
+    while (begun < ready.length && performance.now() < end && !this.isFrozen(slot)) this.#resume(ready[begun++]);
+    if (begun < ready.length) this.#queue = [...ready.slice(begun), ...this.#queue];
+    return !this.#hasQueued(slot);
   }
 
   /** Rejects all queued operations with an error, and all that would be queued from now on. */
@@ -180,12 +221,15 @@ export class BlobGate {
   }
 
   #resume({ transfer, resolve, reject }: Queued): void {
+    this.#isResuming = true;
     try {
       const pending = transfer && this.#runPart(transfer);
       if (pending === undefined) resolve();
       else pending.then(resolve, reject);
     } catch (error) {
       reject(error);
+    } finally {
+      this.#isResuming = false;
     }
   }
 
@@ -214,6 +258,7 @@ export class BlobGate {
       const end = this.#ending();
       if (end !== undefined) this.#abortQueued(end);
       else if (!this.isFrozen(slot)) this.thaw(slot);
+      if (this.#goingOn.has(slot)) await nextTurn();
     }
     this.#watched.delete(slot);
   }
@@ -227,4 +272,8 @@ export class BlobGate {
       return error as BlobstoreError;
     }
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

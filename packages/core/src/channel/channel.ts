@@ -224,7 +224,7 @@ export class Channel {
       } finally {
         this.#gate.leave(blob.slot);
       }
-      if (this.#gate.isFrozen(behind.slot)) yield* wait(this.#gate.queue(behind.slot));
+      if (this.#gate.mustWait(behind.slot)) yield* wait(this.#gate.queue(behind.slot));
     }
   }
 
@@ -293,12 +293,12 @@ export class Channel {
     const cluster = Math.floor(offset / this.#ioUnitsPerCluster);
     const within = offset - cluster * this.#ioUnitsPerCluster;
     if (!this.#hasFastPath || !(within >= 0 && count > 0 && within + count <= this.#ioUnitsPerCluster)) return false;
+    if (this.#gate.depth > 0) return false; // a transfer queued for this blob must run first, even if the blob is thawed already
     // Blobs are frozen only on the metadata thread. If this is that thread, none is frozen before this call returns.
     if (!this.#isCounted)
       return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
     this.#life?.glance();
     if (!this.#blobs.hasSlot(slot)) return false; // there is no frozen count to check
-    if (this.#gate.depth > 0) return false; // a transfer queued for this blob must run first, even if the blob is thawed already
     if (!this.#gate.tryEnter(slot)) return false;
     try {
       return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);

@@ -202,12 +202,12 @@ export class Transfers {
   }
 
   /**
-   * Begins a part again if it found a snapshot behind its blob frozen; throws any other error. The caller is outside
-   * all blobs.
+   * Begins a part again if it found that it has to wait for a snapshot behind its blob; throws any other error. The
+   * caller is outside all blobs.
    */
   #retry(transfer: Transfer, error: unknown): MaybePromise<void> {
     if (!(error instanceof FrozenBehind)) throw error;
-    return this.#gate.isFrozen(error.slot) ? this.#runOnceThawed(transfer, error.slot) : this.runPart(transfer);
+    return this.#gate.mustWait(error.slot) ? this.#runOnceThawed(transfer, error.slot) : this.runPart(transfer);
   }
 
   /**
