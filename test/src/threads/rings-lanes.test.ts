@@ -8,10 +8,17 @@ interface Lane {
   load: number;
   pace: number;
   answered: number;
+  ring(): void;
 }
 
 function lanes(count: number, copyingMax: number) {
-  const all: Lane[] = Array.from({ length: count }, () => ({ hasRoom: true, load: 0, pace: 1000, answered: 0 }));
+  const all: Lane[] = Array.from({ length: count }, () => ({
+    hasRoom: true,
+    load: 0,
+    pace: 1000,
+    answered: 0,
+    ring: () => undefined,
+  }));
   const set = new WorkerLanes<Lane>(copyingMax);
   for (const lane of all) set.add(lane);
   /** Gives out so many requests, and answers how many each worker has then. */

@@ -100,7 +100,7 @@ export class RingClient {
       reap: (limit) => this.#reap(limit),
       hasAnswers: () => this.#lanes.haveAnswers,
       outstanding: () => this.#outstanding,
-      expectedMs: () => this.#lanes.expectedMs,
+      endTurn: () => this.#lanes.ring(),
       rest: () => this.#memories.rest(),
     });
   }
@@ -335,6 +335,7 @@ export class RingClient {
     if (lane === undefined) return false;
     if (request.transfer >= TRANSFER.POOLED && !this.#staging.stage(request)) return false;
     lane.submit(request);
+    if (!this.#reaper.isTaking) lane.ring();
     return true;
   }
 

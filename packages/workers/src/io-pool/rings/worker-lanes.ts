@@ -17,7 +17,7 @@ const COPYING_NS_MAX = 8000;
 const COPYING_MAX = Math.max(1, availableParallelism() - 1);
 
 /** What the choice depends on. */
-export type LaneState = Pick<WorkerLane, 'hasRoom' | 'load' | 'pace' | 'answered'>;
+export type LaneState = Pick<WorkerLane, 'hasRoom' | 'load' | 'pace' | 'answered' | 'ring'>;
 
 export class WorkerLanes<Lane extends LaneState = WorkerLane> {
   readonly #copyingMax: number;
@@ -74,11 +74,9 @@ export class WorkerLanes<Lane extends LaneState = WorkerLane> {
     return this.#all.some((lane) => lane.answered > 0);
   }
 
-  /** The expected time until all workers have done their requests, in milliseconds. */
-  get expectedMs(): number {
-    let nanoseconds = 0;
-    for (const { load, pace } of this.#all) nanoseconds = Math.max(nanoseconds, load * pace);
-    return nanoseconds / 1e6;
+  /** Wakes the workers that sleep and have requests; see `WorkerLane.ring`. */
+  ring(): void {
+    for (const lane of this.#all) lane.ring();
   }
 
   /**
