@@ -2,14 +2,15 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
+import type { BellHooks } from '../../../packages/workers/dist/io-pool/rings/bell.js';
 import { CLIENT, RING } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';
 import { ANY_BLOB, open, RingBench, type RingWorkerOptions, reached, sharedBytes } from './ring-bench.js';
 import { GATE } from './ring-gates.js';
 
 const BATCH = 16;
 
-function bench(options: RingWorkerOptions = {}) {
-  const rings = new RingBench();
+function bench(options: RingWorkerOptions = {}, hooks: BellHooks = {}) {
+  const rings = new RingBench({ hooks });
   const { gates, ring } = rings.add({ answers: 'now', isPrompt: true, ...options });
   const buffer = sharedBytes(64 * 64);
   return {
@@ -64,6 +65,34 @@ test('a client is woken once for all answers of a batch', async () => {
     expect(client[CLIENT.BELL]).toBe(before + 1);
   }
 });
+
+test.each(['announced', 'looked'] as const)(
+  'a client that has %s, on its way to sleep in a batch, misses no answer of it',
+  async (point) => {
+    let inHook: (() => void) | undefined;
+    const { gates, worker, read } = bench({}, { [point]: () => inHook?.() });
+    for (let round = 0; round < 20; round++) {
+      Atomics.store(gates, GATE.HOLD, 1);
+      const [begun, answered] = [gates[GATE.BEGUN], worker[RING.COMPLETED]];
+      const before = read();
+      await reached(gates, GATE.BEGUN, begun + 1);
+      const [first, second] = [read(), read()];
+      // The answer to the first one is published here. The bell for it is rung when the second one has ended, which is later.
+      inHook = () => {
+        inHook = undefined;
+        letOn(gates);
+        while (Atomics.load(worker, RING.COMPLETED) < answered + 2);
+      };
+      letOn(gates);
+      await before;
+      if (point === 'announced') await first;
+      await reached(gates, GATE.BEGUN, begun + 3);
+      expect(worker[RING.COMPLETED]).toBe(answered + 2);
+      open(gates, GATE.HOLD);
+      await Promise.all([first, second]);
+    }
+  },
+);
 
 test('answers of promises that end together are told together', async () => {
   const { gates, client, read } = bench({ answers: 'promises' });

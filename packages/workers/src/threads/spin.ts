@@ -42,40 +42,35 @@ export class Spin {
     this.#isAlone = parallelism < 2;
   }
 
-  /** Decides, once for each wait, whether it polls. After a poll, `end` must be called. */
-  begin(): boolean {
-    if (this.#isAlone) return false;
-    if (this.#skipped === 0) return true;
-    this.#skipped--;
-    return false;
-  }
-
-  /** A poll has ended. @param found - it found in time what it waited for */
-  end(found: boolean): void {
-    if (found) {
-      if (this.#vain > 0) this.#vain--;
-      return;
-    }
-    this.#vain = Math.min(this.#vain + FOUND_PER_VAIN, VAIN_MAX * FOUND_PER_VAIN);
-    this.#skipped = 4 ** Math.floor(this.#vain / FOUND_PER_VAIN) - 1;
-  }
-
   /**
    * Polls for one wait, if that has paid lately. Returns whether `isThere` was true at its last call; it is called at
    * least once.
    */
   until(isThere: () => boolean): boolean {
     if (isThere()) return true;
-    if (!this.begin()) return false;
+    if (this.#isAlone) return false;
+    if (this.#skipped > 0) {
+      this.#skipped--;
+      return false;
+    }
     const end = this.#now() + LONGEST_MS;
     for (;;) {
       let found = false;
       for (let looks = 0; looks < LOOKS && !found; looks++) found = isThere();
       // A thread that was taken off its processor finds a lot afterwards; its poll was in vain all the same.
-      const inTime = this.#now() < end;
-      if (!found && inTime) continue;
-      this.end(found && inTime);
+      const isInTime = this.#now() < end;
+      if (!found && isInTime) continue;
+      this.#learn(found && isInTime);
       return found;
     }
+  }
+
+  #learn(hasPaid: boolean): void {
+    if (hasPaid) {
+      this.#vain = Math.max(0, this.#vain - 1);
+      return;
+    }
+    this.#vain = Math.min(this.#vain + FOUND_PER_VAIN, VAIN_MAX * FOUND_PER_VAIN);
+    this.#skipped = 4 ** Math.floor(this.#vain / FOUND_PER_VAIN) - 1;
   }
 }

@@ -201,7 +201,10 @@ export class RingServer {
   #serve(tag: number): void {
     try {
       if (this.#tryNow()) this.#completions.succeed(tag);
-      else this.#follow(tag, this.#start());
+      else {
+        this.#completions.ring(); // it may block this thread, for a lock or for an external snapshot's device
+        this.#follow(tag, this.#start());
+      }
     } catch (error) {
       this.#completions.fail(tag, error);
     }
