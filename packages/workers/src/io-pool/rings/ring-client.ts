@@ -331,7 +331,7 @@ export class RingClient {
 
   /** Gives a request to a worker. Returns false, with nothing changed, when there is no room for it. */
   #dispatch(request: RingRequest): boolean {
-    const lane = this.#lanes.pick();
+    const lane = this.#lanes.pick(request.weight);
     if (lane === undefined) return false;
     if (request.transfer >= TRANSFER.POOLED && !this.#staging.stage(request)) return false;
     lane.submit(request);
