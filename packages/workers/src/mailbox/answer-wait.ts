@@ -57,6 +57,9 @@ export class AnswerLoop {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
+    // A timer, and not a limit of each wait: the engine keeps every limit until it is over, long after the wait has ended.
+    const looks = setInterval(() => Atomics.notify(this.#words, this.#at), LONGEST_SLEEP_MS);
+    looks.unref();
     let seen: number | undefined; // undefined: answers from before the first check are taken, too
     while (this.#source.isWaiting()) {
       const count = Atomics.load(this.#words, this.#at); // read before `take`: a later answer changes the word
@@ -65,10 +68,11 @@ export class AnswerLoop {
         this.#source.take();
         continue;
       }
-      const waiting = Atomics.waitAsync(this.#words, this.#at, count, LONGEST_SLEEP_MS);
+      const waiting = Atomics.waitAsync(this.#words, this.#at, count);
       if (waiting.async) await waiting.value;
       this.#failIfEnded();
     }
+    clearInterval(looks);
     this.#isRunning = false; // in the same turn as `isWaiting`, or a request made now would wait for ever
   }
 
