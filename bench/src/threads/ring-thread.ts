@@ -23,6 +23,6 @@ const channel: RingChannel = {
   unmap: unexpected,
 };
 
-const server = new RingServer(ring, port, { channel });
+const server = new RingServer(ring, port, { channel, isPrompt: true });
 parentPort?.postMessage('ready');
 await server.run();

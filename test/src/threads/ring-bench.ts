@@ -26,7 +26,7 @@ export interface StartedWorker {
   exited: Promise<unknown>;
 }
 
-export interface RingWorkerOptions extends Pick<RingWorkerData, 'store' | 'promisesMax' | 'stopAt'> {
+export interface RingWorkerOptions extends Pick<RingWorkerData, 'store' | 'promisesMax' | 'isPrompt' | 'stopAt'> {
   answers?: Answers;
 }
 

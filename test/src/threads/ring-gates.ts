@@ -14,6 +14,7 @@ export interface RingWorkerData {
   /** The device under a store. */
   store?: { memory: SharedWasmMemory; asynchronous: boolean };
   promisesMax?: number;
+  isPrompt?: boolean;
   /** Stops at this point of going to sleep until it is let on; see `GATE.STAGE`. */
   stopAt?: keyof BellHooks;
 }

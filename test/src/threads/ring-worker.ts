@@ -108,10 +108,11 @@ function hooks(): BellHooks | undefined {
 }
 
 async function serve(): Promise<void> {
-  const { plain, store, promisesMax } = data;
+  const { plain, store, promisesMax, isPrompt } = data;
   const channel = store ? await storeChannel(store) : plainChannel(plain as NonNullable<typeof plain>);
   const deviceMemory = store?.memory;
-  const server = new RingServer(data.ring, data.port, { channel, deviceMemory, promisesMax, hooks: hooks() });
+  const options = { channel, deviceMemory, promisesMax, isPrompt, hooks: hooks() };
+  const server = new RingServer(data.ring, data.port, options);
   Atomics.store(gates, GATE.READY, 1);
   Atomics.notify(gates, GATE.READY);
   await server.run();

@@ -8,16 +8,23 @@ interface Lane {
   load: number;
   pace: number;
   answered: number;
+  ring(): void;
 }
 
 function lanes(count: number, copyingMax: number) {
-  const all: Lane[] = Array.from({ length: count }, () => ({ hasRoom: true, load: 0, pace: 1000, answered: 0 }));
+  const all: Lane[] = Array.from({ length: count }, () => ({
+    hasRoom: true,
+    load: 0,
+    pace: 1000,
+    answered: 0,
+    ring: () => undefined,
+  }));
   const set = new WorkerLanes<Lane>(copyingMax);
   for (const lane of all) set.add(lane);
   /** Gives out so many requests, and answers how many each worker has then. */
   const give = (requests: number, weight = 1) => {
     for (let request = 0; request < requests; request++) {
-      const lane = set.pick();
+      const lane = set.pick(weight);
       if (lane) lane.load += weight;
     }
     return all.map(({ load }) => load);
@@ -45,6 +52,11 @@ test('workers that only copy are no more than the processors they can have', () 
   expect(give(10)).toEqual([10, 10]);
 });
 
+test('large requests get one worker more', () => {
+  expect(lanes(4, 1).give(4, 16)).toEqual([64, 0, 0, 0]);
+  expect(lanes(4, 1).give(4, 17)).toEqual([34, 34, 0, 0]);
+});
+
 test('workers that wait for a medium are all used', () => {
   const { all, give } = lanes(4, 1);
   for (const lane of all) lane.pace = 100_000;
@@ -55,11 +67,11 @@ test('one without room, or removed, gets nothing', () => {
   const { all, set, give } = lanes(2, 2);
   give(1);
   all[0].hasRoom = false;
-  expect(set.pick()).toBe(all[1]);
+  expect(set.pick(1)).toBe(all[1]);
   set.remove(all[1]);
-  expect(set.pick()).toBeUndefined();
+  expect(set.pick(1)).toBeUndefined();
   all[0].hasRoom = true;
-  expect(set.pick()).toBe(all[0]);
+  expect(set.pick(1)).toBe(all[0]);
 });
 
 test('answers are taken from all in turn, and no more than asked for', () => {

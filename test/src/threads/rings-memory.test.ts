@@ -1,5 +1,6 @@
 /** How workers learn of callers' memories, and forget them. */
 
+import { EventEmitter, once } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
@@ -7,9 +8,9 @@ import { InvariantError } from '@blobyard/core';
 import { expect, test } from 'vitest';
 import { DEVICE_MEMORY, NO_MEMORY } from '../../../packages/workers/dist/io-pool/rings/memory-id.js';
 import { MemoryTable } from '../../../packages/workers/dist/io-pool/rings/memory-table.js';
-import { CLIENT, RING } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';
+import { CLIENT } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';
 import { SharedBuffers, tell } from '../../../packages/workers/dist/io-pool/rings/shared-buffers.js';
-import { ANY_BLOB, open, RingBench, reached, sharedBytes } from './ring-bench.js';
+import { ANY_BLOB, failureOf, RingBench, reached, sharedBytes } from './ring-bench.js';
 import { GATE, PLAIN_UNIT_BYTES } from './ring-gates.js';
 
 const UNIT = PLAIN_UNIT_BYTES;
@@ -127,22 +128,24 @@ test('a busy worker is sent new memories all the time', async () => {
   }
 });
 
-/** A client that has slept and was woken by a request of its own, not by the bell, and that has let go of its worker since. */
+/** A client whose sleep the death of a worker has ended, not the bell, and that has let go of its other worker since. */
 async function clientThatSlept(): Promise<WeakRef<object>> {
-  const bench = new RingBench();
-  const { gates, ring, lane } = bench.add({ answers: 'now' });
+  const idle = new EventEmitter();
+  const bench = new RingBench({ onIdle: () => idle.emit('idle') });
+  const rested = once(idle, 'idle');
+  const { gates, ring, lane, thread, exited } = bench.add({ answers: 'now' });
+  const other = bench.add();
   const asleep = new Int32Array(ring.client, 0, CLIENT.WORDS);
-  const header = new Int32Array(ring.ring, 0, RING.WORDS);
-  const buffer = sharedBytes(UNIT);
   Atomics.store(gates, GATE.HOLD, 1);
-  const first = bench.client.read(ANY_BLOB, buffer, 0, 1);
+  const read = failureOf(bench.client.read(ANY_BLOB, sharedBytes(UNIT), 0, 1));
   await reached(asleep, CLIENT.ASLEEP, 1);
-  const second = bench.client.read(ANY_BLOB, buffer, 0, 1);
-  open(gates, GATE.HOLD);
-  while (Atomics.load(header, RING.COMPLETED) < 2);
-  expect(asleep[CLIENT.BELL]).toBe(0);
-  await Promise.all([first, second]);
-  await bench.client.removeWorker(lane);
+  await thread.terminate();
+  await exited;
+  bench.client.failWorker(lane, new Error('it died'));
+  await read;
+  await rested;
+  expect([asleep[CLIENT.ASLEEP], asleep[CLIENT.BELL]]).toEqual([0, 0]);
+  await bench.client.removeWorker(other.lane);
   return new WeakRef(bench.client);
 }
 

@@ -41,6 +41,7 @@ async function serve({ handle, ring, port }: IoWorkerTask): Promise<number> {
     channel: remote.channel,
     deviceMemory: device instanceof MemoryDevice ? device.memory : undefined,
     promisesMax: handle.channelOpsMax,
+    isPrompt: handle.device.kind !== 'custom',
   });
   ended = serveAndLeave(server, remote);
   ended.catch(() => undefined); // it may reject before `end` awaits it

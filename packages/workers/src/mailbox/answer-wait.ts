@@ -1,24 +1,13 @@
 /**
  * How the thread of a channel waits for the metadata thread's answers: on a word of its mailbox, which changes after an
- * answer is there. Both forms (blocking, and with promises) poll for a while before they sleep: a metadata thread that
- * is awake answers faster than a sleeping thread can be woken.
+ * answer is there. The blocking form polls before it sleeps while that pays (`Spin`): a metadata thread that is awake
+ * answers faster than a sleeping thread can be woken. Promise forms do not poll: their thread has other things to do,
+ * and if it is woken when several answers are there, it takes them all.
  */
 
 import type { SharedStore } from '@blobyard/core';
+import type { Spin } from '../threads/spin.js';
 
-/**
- * How long a blocked thread polls for its answer before it sleeps, in milliseconds. It must be longer than the time to
- * wake the metadata thread and get its answer; otherwise each of the two threads would be asleep every time.
- */
-const SPIN_MS = 0.1;
-/**
- * The same for promise forms; shorter than the time that an answer takes. With more threads than processors, a thread
- * that polls keeps another from working. A thread that sleeps until several answers are there wakes up once for all of
- * them. (Measured by `first-write-pool`.)
- */
-const POLL_MS = 0.02;
-/** Loads of the word between two reads of the clock. */
-const LOOKS = 200;
 /** The longest sleep before a waiting thread checks whether the store has ended, in milliseconds. */
 export const LONGEST_SLEEP_MS = 100;
 
@@ -35,19 +24,17 @@ export interface AnswerSource {
 /**
  * Blocks the thread while a word has a value. EIO or EBADF once the store has ended. After each wake-up the word is
  * checked again, because the notification for an earlier answer can come late.
+ * @param spin - of the waits for this kind of word on this thread
  */
-export function blockWhile(shared: SharedStore, words: Int32Array, at: number, value: number): void {
-  const end = performance.now() + SPIN_MS;
-  do {
-    for (let looks = 0; looks < LOOKS; looks++) if (Atomics.load(words, at) !== value) return;
-  } while (performance.now() < end);
+export function blockWhile(shared: SharedStore, words: Int32Array, at: number, value: number, spin: Spin): void {
+  if (spin.until(() => Atomics.load(words, at) !== value)) return;
   while (Atomics.load(words, at) === value) {
     if (Atomics.wait(words, at, value, LONGEST_SLEEP_MS) !== 'timed-out') continue;
     if (Atomics.load(words, at) === value) shared.requireAlive();
   }
 }
 
-/** Takes answers in turns of the event loop, as long as any is missing. */
+/** Takes answers in the event loop, as long as any is missing. It sleeps until the word changes. */
 export class AnswerLoop {
   readonly #shared: SharedStore;
   readonly #words: Int32Array;
@@ -70,23 +57,22 @@ export class AnswerLoop {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
+    // A timer, and not a limit of each wait: the engine keeps every limit until it is over, long after the wait has ended.
+    const looks = setInterval(() => Atomics.notify(this.#words, this.#at), LONGEST_SLEEP_MS);
+    looks.unref();
     let seen: number | undefined; // undefined: answers from before the first check are taken, too
-    let quietSince = performance.now();
     while (this.#source.isWaiting()) {
       const count = Atomics.load(this.#words, this.#at); // read before `take`: a later answer changes the word
       if (count !== seen) {
         seen = count;
         this.#source.take();
-        quietSince = performance.now();
-      } else if (performance.now() - quietSince < POLL_MS) {
-        await new Promise((resolve) => setImmediate(resolve));
-      } else {
-        const waiting = Atomics.waitAsync(this.#words, this.#at, count, LONGEST_SLEEP_MS);
-        if (waiting.async) await waiting.value;
-        this.#failIfEnded();
-        quietSince = performance.now();
+        continue;
       }
+      const waiting = Atomics.waitAsync(this.#words, this.#at, count);
+      if (waiting.async) await waiting.value;
+      this.#failIfEnded();
     }
+    clearInterval(looks);
     this.#isRunning = false; // in the same turn as `isWaiting`, or a request made now would wait for ever
   }
 

@@ -5,6 +5,7 @@ import type { LongWorkOptions } from '../api/long-work.js';
 import type { Answer, Given, MethodOf } from '../calls/envelopes.js';
 import { FollowedCalls } from '../calls/followed-calls.js';
 import type { Followed } from '../calls/service-events.js';
+import { Spin } from '../threads/spin.js';
 import { type Envelope, fromWire, notPosted } from '../threads/wire-error.js';
 import { AnswerLoop, blockWhile } from './answer-wait.js';
 import { CallPort, callChannelName, type ToMetadata, type ToRow } from './call-port.js';
@@ -37,6 +38,7 @@ export class CallClient<Service> {
   readonly #toldAt: number;
   readonly #port: CallPort<ToMetadata, ToRow>;
   readonly #answers: AnswerLoop;
+  readonly #spin = new Spin();
   readonly #pending = new Map<number, Pending>();
   readonly #followed = new FollowedCalls({
     abort: (call) => this.#send({ kind: 'abort', call }),
@@ -147,7 +149,9 @@ export class CallClient<Service> {
         const { received } = this.#port;
         this.#take();
         if (answer !== undefined) break;
-        if (received === this.#port.received) blockWhile(this.#needs.shared, this.#words, this.#toldAt, received);
+        if (received === this.#port.received) {
+          blockWhile(this.#needs.shared, this.#words, this.#toldAt, received, this.#spin);
+        }
       }
     } finally {
       this.#pending.delete(id);

@@ -4,6 +4,7 @@
  */
 
 import { type BlobstoreError, type SharedStore, STORE_END, type Waitable } from '@blobyard/core';
+import { Spin } from '../threads/spin.js';
 import { AnswerLoop, blockWhile, LONGEST_SLEEP_MS } from './answer-wait.js';
 import { readError } from './error-text.js';
 import {
@@ -47,6 +48,7 @@ export class MailboxClient {
   /** Requests in promise form that wait for a slot, in order, by the number of free slots that they need. */
   readonly #queues = new Map<number, (() => void)[]>();
   readonly #reaping: AnswerLoop;
+  readonly #spin = new Spin();
 
   /** @param row - the caller's row of the channel table; nothing in its mailbox may be in use */
   constructor(shared: SharedStore, mailboxes: SharedArrayBuffer, row: number) {
@@ -119,7 +121,7 @@ export class MailboxClient {
     const slot = this.#waitForSlot(slotsNeeded(request));
     this.#submit(slot, request, args);
     meanwhile?.();
-    blockWhile(this.#shared, this.#words, this.#mailbox.slotAt(slot) + SLOT.STATE, STATE.SUBMITTED);
+    blockWhile(this.#shared, this.#words, this.#mailbox.slotAt(slot) + SLOT.STATE, STATE.SUBMITTED, this.#spin);
     return this.#collect(slot);
   }
 

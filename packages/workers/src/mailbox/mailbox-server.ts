@@ -19,6 +19,7 @@ import {
   toBlobstoreError,
   type WantedInsertion,
 } from '@blobyard/core';
+import { Spin } from '../threads/spin.js';
 import { Count } from './count.js';
 import { writeError } from './error-text.js';
 import { HEAD, Mailbox, REQUEST, SLOT, STATE, TEXT_BYTES_MAX, TEXT_TOO_LONG } from './mailbox.js';
@@ -27,14 +28,6 @@ import type { Row } from './row.js';
 import { RowClient } from './row-client.js';
 import { ThreadWatch } from './thread-watch.js';
 
-/**
- * How long the metadata thread polls for requests after the last one, in milliseconds. This is about the time to wake
- * the thread that got the last answer, and to get its next request. With few processors, longer polling keeps that
- * thread from working.
- */
-const POLL_MS = 0.05;
-/** Checks of the ready bits between two turns of the event loop; they take some microseconds. */
-const LOOKS = 100;
 /** A request that has been taken. */
 interface Taken {
   readonly row: number;
@@ -56,6 +49,7 @@ export class MailboxServer {
   readonly #rows = new Map<number, Row>();
   readonly #watch: ThreadWatch;
   readonly #requests: Requests;
+  readonly #spin = new Spin();
   #isStopped = false;
   #stopping: (() => void) | undefined;
 
@@ -78,21 +72,16 @@ export class MailboxServer {
   /** Serves until `stop`. */
   async run(): Promise<void> {
     this.#watch.start();
-    let quietSince = performance.now();
     while (!this.#isStopped) {
       const bell = Atomics.load(this.#words, HEAD.BELL);
-      const hasServed = this.#serve();
-      const now = performance.now();
-      if (hasServed) quietSince = now;
-      if (now - quietSince <= POLL_MS) {
-        await new Promise((resolve) => setImmediate(resolve));
-        for (let looks = 0; looks < LOOKS && !this.#hasReady(); looks++);
+      if (this.#serve()) {
+        await new Promise((resolve) => setImmediate(resolve)); // what the requests have begun goes on
         continue;
       }
+      if (this.#spin.until(this.#hasReady)) continue;
       Atomics.store(this.#words, HEAD.ASLEEP, 1);
       if (!this.#hasReady() && !this.#isStopped) await this.#sleep(bell);
       Atomics.store(this.#words, HEAD.ASLEEP, 0);
-      quietSince = performance.now();
     }
   }
 
@@ -154,12 +143,12 @@ export class MailboxServer {
     Atomics.notify(this.#words, HEAD.BELL);
   }
 
-  #hasReady(): boolean {
+  readonly #hasReady = (): boolean => {
     for (let word = 0; word < HEAD.READY_WORDS; word++) {
       if (Atomics.load(this.#words, HEAD.READY + word) !== 0) return true;
     }
     return false;
-  }
+  };
 
   /** Takes the requests and calls that are there. Returns whether there were any. */
   #serve(): boolean {

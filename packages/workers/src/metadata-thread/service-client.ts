@@ -27,6 +27,8 @@ export class ServiceClient {
   /** Keeps the process alive between `begin` and `end`. */
   readonly busy: Busy;
   readonly #remote: Enveloped;
+  /** Methods of `#remote` that were called before: comlink makes a new proxy each time that one is read. */
+  readonly #methods = new Map<string, Enveloped[string]>();
   readonly #ports: readonly MessagePort[];
   readonly #finder: ExternalFinder;
   /** The reject functions of the calls under way. */
@@ -101,7 +103,7 @@ export class ServiceClient {
       const end = () => {
         if (this.#pending.delete(reject)) this.busy.end();
       };
-      this.#remote[name](...given).then(
+      this.#method(name)(...given).then(
         (envelope) => {
           end();
           if ('ok' in envelope) resolve(envelope.ok as Answer<WorkerService, Name>);
@@ -131,6 +133,14 @@ export class ServiceClient {
     } finally {
       this.busy.end();
     }
+  }
+
+  #method(name: ServiceMethod): Enveloped[string] {
+    const known = this.#methods.get(name);
+    if (known !== undefined) return known;
+    const method = this.#remote[name];
+    this.#methods.set(name, method);
+    return method;
   }
 
   /** Makes a call whose result is ignored. */

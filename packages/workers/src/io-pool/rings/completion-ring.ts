@@ -18,7 +18,7 @@ import {
 /** The prefix that `InvariantError` puts before its message. */
 const BUG_PREFIX = new InvariantError('').message;
 
-/** The worker's side. */
+/** The worker's side. An answer that the client may sleep for must be followed by `ring`. */
 export class CompletionWriter {
   readonly #header: Int32Array;
   readonly #words: Int32Array;
@@ -26,6 +26,8 @@ export class CompletionWriter {
   readonly #mask: number;
   readonly #bell: Bell;
   #tail = 0;
+  /** An answer was published after the last `ring`. */
+  #isSilent = false;
 
   constructor({ ring, client, entries }: RingBuffers) {
     this.#header = words(ring, 0, RING.WORDS);
@@ -60,6 +62,13 @@ export class CompletionWriter {
     this.#words[at + COMPLETION.TEXT_BYTES] = textBytes;
     this.#tail = (this.#tail + 1) | 0;
     Atomics.store(this.#header, RING.COMPLETED, this.#tail);
+    this.#isSilent = true;
+  }
+
+  /** Wakes the client if it sleeps, and has not been rung for since an answer was published. */
+  ring(): void {
+    if (!this.#isSilent) return;
+    this.#isSilent = false;
     this.#bell.ring();
   }
 }

@@ -1,8 +1,11 @@
 /**
- * Decides when a client takes answers. It polls once in each turn of the event loop. After a while without an answer it
- * sleeps until a worker rings. Polling keeps the process alive, sleeping does not; for that there are `onBusy` and
- * `onIdle`. `onIdle` is called one turn after the last answer, because an answer is often followed by the next request
- * at once.
+ * Decides when a client takes answers. It never polls. It sleeps until a worker rings, takes all answers that are there,
+ * and sleeps again when the code that waited for them has run: at the *end of the turn*, which is a tick of Node.js after
+ * all microtasks. If there are answers by then, it takes them in the next turn of the event loop; so the event loop
+ * turns however fast the workers are.
+ *
+ * A sleep does not keep the process alive; for that there are `onBusy` and `onIdle`. `onIdle` is called one turn of the
+ * event loop after the last answer, because an answer is often followed by the next request at once.
  */
 
 import { Bell, type BellHooks } from './bell.js';
@@ -10,12 +13,6 @@ import { CLIENT, words } from './ring-layout.js';
 
 /** The most answers that are taken in one turn of the event loop. */
 const REAPS_MAX = 256;
-/**
- * How long it polls after the last answer, in addition to the workers' expected time. (Measured by `first-write-pool`.)
- */
-const POLL_MS = 0.02;
-/** The most of the workers' expected time that counts. */
-const EXPECTED_MS_MAX = 0.3;
 
 /** What the reaper needs of its client. */
 export interface Reaped {
@@ -24,8 +21,8 @@ export interface Reaped {
   hasAnswers(): boolean;
   /** The number of requests that have not been answered, including those that no worker has yet. */
   outstanding(): number;
-  /** The expected time until the workers have done all their requests. */
-  expectedMs(): number;
+  /** The turn ends, and with it `isTaking`. */
+  endTurn(): void;
   /** Called when no request is outstanding. */
   rest(): void;
 }
@@ -40,13 +37,13 @@ export class Reaper {
   readonly #client: Reaped;
   readonly #options: ReaperOptions;
   readonly #bell: Bell;
-  #isPolling = false;
+  /** The end of a turn is to come. It sleeps then, if anything is outstanding. */
+  #isInTurn = false;
+  #isTaking = false;
   #isAsleep = false;
   #isBusy = false;
-  /** The number of consecutive turns with nothing outstanding; the first of them may have taken the last answers. */
-  #idleTurns = 0;
-  /** Since when no answers have come; 0 while they come. */
-  #quietSince = 0;
+  /** `#rest` is to come. */
+  #isResting = false;
 
   constructor(block: SharedArrayBuffer, options: ReaperOptions, client: Reaped) {
     this.#client = client;
@@ -54,9 +51,24 @@ export class Reaper {
     this.#bell = new Bell(words(block, 0, CLIENT.WORDS), CLIENT.ASLEEP, CLIENT.BELL, options.hooks);
   }
 
-  /** Starts polling, if it does not already. Called when requests were made, or have failed. */
+  /**
+   * True from where several answers have been taken until the end of that turn. The code that waited for them runs now,
+   * and may make as many requests.
+   */
+  get isTaking(): boolean {
+    return this.#isTaking;
+  }
+
+  /** Called when requests were made, or have failed: waits for answers, if there are any to come. */
   start(): void {
-    if (!this.#isPolling) this.#begin();
+    if (!this.#isBusy && this.#client.outstanding() > 0) {
+      this.#isBusy = true;
+      this.#options.onBusy?.();
+    }
+    if (!this.#isBusy || this.#isInTurn) return;
+    if (this.#isAsleep && this.#client.outstanding() > 0) return;
+    this.#isInTurn = true;
+    queueMicrotask(this.#endTurnLater);
   }
 
   /** Ends a wait that may be left. Called when there may be no more answers, or not soon. */
@@ -64,60 +76,46 @@ export class Reaper {
     this.#bell.dismiss();
   }
 
-  #begin(): void {
-    if (!this.#isBusy && this.#client.outstanding() > 0) {
-      this.#isBusy = true;
-      this.#options.onBusy?.();
+  readonly #take = (): void => {
+    this.#isInTurn = true;
+    this.#isTaking = this.#client.reap(REAPS_MAX) > 1;
+    queueMicrotask(this.#endTurnLater);
+  };
+
+  /** Called as a microtask: from there, a tick comes after all microtasks, otherwise before them. */
+  readonly #endTurnLater = (): void => process.nextTick(this.#endTurn);
+
+  readonly #endTurn = (): void => {
+    this.#isInTurn = false;
+    this.#isTaking = false;
+    this.#client.endTurn();
+    if (this.#client.outstanding() > 0) this.#sleep();
+    else if (!this.#isResting) {
+      this.#isResting = true;
+      setImmediate(this.#rest);
     }
-    if (!this.#isBusy) return;
+  };
+
+  /** Sleeps; or takes the answers that have come in the next turn of the event loop. */
+  #sleep(): void {
+    if (this.#isAsleep) return;
+    this.#isAsleep = this.#bell.sleep(this.#hasAnswers, this.#wake);
+    if (this.#isAsleep) return;
+    this.#isInTurn = true;
+    setImmediate(this.#take);
+  }
+
+  readonly #rest = (): void => {
+    this.#isResting = false;
+    if (this.#isInTurn || this.#client.outstanding() > 0) return;
     if (this.#isAsleep) {
       this.#isAsleep = false;
       this.#bell.rise();
     }
-    this.#isPolling = true;
-    this.#quietSince = 0;
-    setImmediate(this.#poll);
-  }
-
-  readonly #poll = (): void => {
-    const reaped = this.#client.reap(REAPS_MAX);
-    if (this.#client.outstanding() === 0) {
-      // The callbacks of the last answers may make new requests; they may run only after this.
-      if (reaped > 0) this.#idleTurns = 0;
-      if (this.#idleTurns++ > 0) {
-        this.#end();
-        return;
-      }
-    } else {
-      this.#idleTurns = 0;
-      if (reaped > 0) this.#quietSince = 0;
-      else if (this.#isQuiet() && this.#sleep()) return;
-    }
-    setImmediate(this.#poll);
-  };
-
-  #isQuiet(): boolean {
-    const now = performance.now();
-    if (this.#quietSince === 0) this.#quietSince = now;
-    const quiet = now - this.#quietSince;
-    return quiet > POLL_MS && quiet > POLL_MS + Math.min(EXPECTED_MS_MAX, this.#client.expectedMs());
-  }
-
-  /** Sleeps. Returns false when there was an answer after all. */
-  #sleep(): boolean {
-    this.#isAsleep = this.#bell.sleep(this.#hasAnswers, this.#wake);
-    this.#isPolling = !this.#isAsleep;
-    this.#quietSince = 0;
-    return this.#isAsleep;
-  }
-
-  #end(): void {
-    this.#isPolling = false;
     this.#isBusy = false;
-    this.#idleTurns = 0;
     this.#client.rest();
     this.#options.onIdle?.();
-  }
+  };
 
   readonly #hasAnswers = (): boolean => this.#client.hasAnswers();
 
@@ -125,8 +123,6 @@ export class Reaper {
   readonly #wake = (): void => {
     if (!this.#isAsleep) return;
     this.#isAsleep = false;
-    this.#isPolling = true;
-    this.#quietSince = 0;
-    this.#poll();
+    this.#take();
   };
 }

@@ -100,7 +100,7 @@ export class RingClient {
       reap: (limit) => this.#reap(limit),
       hasAnswers: () => this.#lanes.haveAnswers,
       outstanding: () => this.#outstanding,
-      expectedMs: () => this.#lanes.expectedMs,
+      endTurn: () => this.#lanes.ring(),
       rest: () => this.#memories.rest(),
     });
   }
@@ -331,10 +331,11 @@ export class RingClient {
 
   /** Gives a request to a worker. Returns false, with nothing changed, when there is no room for it. */
   #dispatch(request: RingRequest): boolean {
-    const lane = this.#lanes.pick();
+    const lane = this.#lanes.pick(request.weight);
     if (lane === undefined) return false;
     if (request.transfer >= TRANSFER.POOLED && !this.#staging.stage(request)) return false;
     lane.submit(request);
+    if (!this.#reaper.isTaking) lane.ring();
     return true;
   }
 

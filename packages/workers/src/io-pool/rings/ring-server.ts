@@ -3,7 +3,7 @@
  *
  * Requests that the channel can execute synchronously are executed so. All others (asynchronous devices, frozen blobs,
  * clusters to be allocated, vectors) use promises, so that a request that waits does not delay others. When the ring is
- * empty the server polls for a while, and then sleeps in its event loop. Under continuous load the event loop gets a
+ * empty the server polls for a moment, if that has paid lately, and then sleeps in its event loop. Under continuous load the event loop gets a
  * turn every few milliseconds.
  */
 
@@ -11,6 +11,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { assert, type BlobRef, BlobstoreError, type Channel } from '@blobyard/core';
 import type { SharedWasmMemory } from '@blobyard/io/internal/bulk-memory';
 import { KeepAlive } from '../../threads/keep-alive.js';
+import { Spin } from '../../threads/spin.js';
 import type { BellHooks } from './bell.js';
 import { CompletionWriter } from './completion-ring.js';
 import { MemoryTable } from './memory-table.js';
@@ -31,23 +32,26 @@ export interface RingServerOptions {
   readonly deviceMemory?: SharedWasmMemory;
   /** Requests in promise form that the channel takes at once (`channelOpsMax`); 512 unless given. */
   readonly promisesMax?: number;
+  /**
+   * True if the device's synchronous transfers end soon, and wait for no other thread. Only then the client is told of
+   * several answers at once; otherwise of each one, before the next request is begun.
+   */
+  readonly isPrompt?: boolean;
   /** For tests. */
   readonly hooks?: BellHooks;
 }
 
 const PROMISES_MAX = 512;
-/** The most requests, and the most weight, between two reads of the clock. */
-const BATCH_REQUESTS = 32;
-const BATCH_WEIGHT = 64;
+/**
+ * The most requests, and the most weight, that are served before the client is told of the answers. The client is woken
+ * once for them, and makes the next requests while the worker goes on.
+ */
+const BATCH_REQUESTS = 16;
+const BATCH_WEIGHT = 128;
 /** The part of the last batch in the moving average of the pace that is published to the client. */
 const PACE_NEW_PART = 1 / 4;
 /** The longest time between two turns of the event loop under load. */
 const SLICE_MS = 2;
-/** How long an empty ring is polled. Longer polling pays only if there are idle processors. */
-const POLL_MS = 0.02;
-/** Checks of the ring between two reads of the clock. */
-const LOOKS = 64;
-
 /** Only the worker's thread uses it. */
 export class RingServer {
   readonly #submissions: SubmissionReader;
@@ -56,6 +60,7 @@ export class RingServer {
   readonly #channel: RingChannel;
   readonly #memories: MemoryTable;
   readonly #promisesMax: number;
+  readonly #isPrompt: boolean;
   /** Reused for calls that keep no reference to it. */
   readonly #blob = { slot: 0, generation: 0 };
   /** The number of requests in promise form that are under way. */
@@ -64,7 +69,9 @@ export class RingServer {
   #isScheduled = false;
   #isAsleep = false;
   #isClosing = false;
-  #quietSince = 0;
+  readonly #spin = new Spin();
+  /** Answers of promises wait for the end of the turn, where the client is told of them. */
+  #isTelling = false;
   /** The moving average of milliseconds for a unit of weight. */
   #pace = 0;
   #finish: () => void = () => assert(false, 'a ring server has ended that did not run');
@@ -77,6 +84,7 @@ export class RingServer {
     this.#port = port;
     this.#channel = options.channel;
     this.#promisesMax = options.promisesMax ?? PROMISES_MAX;
+    this.#isPrompt = options.isPrompt ?? false;
     this.#memories = new MemoryTable(port, options.deviceMemory?.buffer, () => void this.close());
     this.#ended = new Promise((resolve) => {
       this.#finish = resolve;
@@ -143,7 +151,6 @@ export class RingServer {
     const end = performance.now() + SLICE_MS;
     for (;;) {
       if (this.#hasWork() && this.#serveBatch()) {
-        this.#quietSince = 0;
         // Requests in promise form only make progress when the event loop turns.
         if (this.#underWay === 0 && performance.now() < end) continue;
         this.#schedule();
@@ -156,28 +163,15 @@ export class RingServer {
         if (this.#underWay === 0) this.#finish();
         return;
       }
-      if (this.#isQuiet()) {
-        this.#quietSince = 0;
-        this.#isAsleep = this.#submissions.sleep(this.#hasWork, this.#wake);
-        if (this.#isAsleep) return;
-      } else if (this.#underWay > 0) {
-        this.#schedule();
-        return;
-      } else {
-        for (let looks = 0; looks < LOOKS && !this.#hasWork(); looks++);
-      }
+      if (this.#underWay === 0 && this.#spin.until(this.#hasWork)) continue;
+      this.#isAsleep = this.#submissions.sleep(this.#hasWork, this.#wake);
+      if (this.#isAsleep) return;
     }
   }
 
   /** True if as many promises are under way as the channel takes. */
   get #isHeld(): boolean {
     return this.#underWay >= this.#promisesMax;
-  }
-
-  #isQuiet(): boolean {
-    const now = performance.now();
-    if (this.#quietSince === 0) this.#quietSince = now;
-    return now - this.#quietSince > POLL_MS;
   }
 
   /** Begins a batch of requests. Returns false when there was none. */
@@ -192,6 +186,7 @@ export class RingServer {
       served++;
       this.#serve(this.#submissions.tag);
     }
+    this.#completions.ring();
     if (served > 0) this.#measure((performance.now() - begin) / weight);
     return served > 0;
   }
@@ -206,10 +201,14 @@ export class RingServer {
   #serve(tag: number): void {
     try {
       if (this.#tryNow()) this.#completions.succeed(tag);
-      else this.#follow(tag, this.#start());
+      else {
+        this.#completions.ring(); // it may block this thread, for a lock or for an external snapshot's device
+        this.#follow(tag, this.#start());
+      }
     } catch (error) {
       this.#completions.fail(tag, error);
     }
+    if (!this.#isPrompt) this.#completions.ring();
   }
 
   /** Executes the taken entry synchronously. Returns false when the channel cannot do that. */
@@ -276,8 +275,18 @@ export class RingServer {
     );
   }
 
+  readonly #tell = (): void => {
+    this.#isTelling = false;
+    this.#completions.ring();
+  };
+
   /** A promise has ended: schedules a turn if the server waited for that. */
   #leave(): void {
+    if (!this.#isPrompt) this.#completions.ring();
+    else if (!this.#isTelling) {
+      this.#isTelling = true;
+      setImmediate(this.#tell); // after all that this turn of the event loop brings
+    }
     if (this.#underWay-- === this.#promisesMax || (this.#isClosing && this.#underWay === 0)) this.#schedule();
   }
 }

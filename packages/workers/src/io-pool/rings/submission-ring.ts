@@ -12,6 +12,8 @@ export class SubmissionWriter {
   readonly #mask: number;
   readonly #bell: Bell;
   #tail = 0;
+  /** A request was published after the last `ring`. */
+  #isSilent = false;
 
   constructor({ ring, entries }: RingBuffers) {
     this.#header = words(ring, 0, RING.WORDS);
@@ -21,7 +23,7 @@ export class SubmissionWriter {
     this.#bell = new Bell(this.#header, RING.WORKER_ASLEEP, RING.WORKER_BELL);
   }
 
-  /** Publishes a request at once, and wakes the worker if it sleeps. The tag must be free. */
+  /** Publishes a request. The tag must be free. `ring` must follow, at the latest at the end of the turn. */
   push(tag: number, request: RingRequest): void {
     const entry = this.#tail & this.#mask;
     const all = this.#words;
@@ -40,6 +42,13 @@ export class SubmissionWriter {
     floats[place + SUBMISSION_F64.BYTE_LENGTH] = request.byteLength;
     this.#tail = (this.#tail + 1) | 0;
     Atomics.store(this.#header, RING.SUBMITTED, this.#tail);
+    this.#isSilent = true;
+  }
+
+  /** Wakes the worker if it sleeps, and has not been rung for since a request was published. */
+  ring(): void {
+    if (!this.#isSilent) return;
+    this.#isSilent = false;
     this.#bell.ring();
   }
 }

@@ -57,11 +57,17 @@ export class WorkerLane {
     return this.#completions.available;
   }
 
+  /** Gives the worker a request. If it is awake, it sees the request at once; if it sleeps, after `ring`. */
   submit(request: RingRequest): void {
     const tag = this.#freeTags[--this.#freeCount];
     this.#flights[tag] = request;
     this.#load += request.weight;
     this.#submissions.push(tag, request);
+  }
+
+  /** Wakes the worker if it sleeps and there are requests that it was not woken for. */
+  ring(): void {
+    this.#submissions.ring();
   }
 
   /** Takes an answer, which must be there, and returns its request. `failure` refers to it until the next call. */

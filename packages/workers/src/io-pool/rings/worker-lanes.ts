@@ -13,11 +13,14 @@ const COPYING_NS_MAX = 8000;
 /**
  * The most workers that are used if they only copy. They compete with each other and with the client for processors, so
  * more workers than there are other processors make everything slower. Workers that wait for a medium do not compete.
+ * Nor do large requests compete with the client, which has little to do for them: they get one worker more.
  */
 const COPYING_MAX = Math.max(1, availableParallelism() - 1);
+/** The weight of 256 KiB. */
+const LARGE_WEIGHT = 17;
 
 /** What the choice depends on. */
-export type LaneState = Pick<WorkerLane, 'hasRoom' | 'load' | 'pace' | 'answered'>;
+export type LaneState = Pick<WorkerLane, 'hasRoom' | 'load' | 'pace' | 'answered' | 'ring'>;
 
 export class WorkerLanes<Lane extends LaneState = WorkerLane> {
   readonly #copyingMax: number;
@@ -48,10 +51,10 @@ export class WorkerLanes<Lane extends LaneState = WorkerLane> {
     if (this.#last === lane) this.#last = undefined;
   }
 
-  /** The worker for the next request; undefined when none has room. */
-  pick(): Lane | undefined {
+  /** The worker for the next request, of this weight; undefined when none has room. */
+  pick(weight: number): Lane | undefined {
     const { length } = this.#all;
-    const copyingMax = this.#copyingMax;
+    const copyingMax = weight < LARGE_WEIGHT ? this.#copyingMax : this.#copyingMax + 1;
     let best = this.#leastLoaded(Math.min(length, copyingMax));
     if (length > copyingMax && (best === undefined || best.pace > COPYING_NS_MAX)) best = this.#leastLoaded(length);
     const last = this.#last;
@@ -74,11 +77,9 @@ export class WorkerLanes<Lane extends LaneState = WorkerLane> {
     return this.#all.some((lane) => lane.answered > 0);
   }
 
-  /** The expected time until all workers have done their requests, in milliseconds. */
-  get expectedMs(): number {
-    let nanoseconds = 0;
-    for (const { load, pace } of this.#all) nanoseconds = Math.max(nanoseconds, load * pace);
-    return nanoseconds / 1e6;
+  /** Wakes the workers that sleep and have requests; see `WorkerLane.ring`. */
+  ring(): void {
+    for (const lane of this.#all) lane.ring();
   }
 
   /**

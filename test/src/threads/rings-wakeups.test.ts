@@ -1,0 +1,150 @@
+/** How often client and worker wake each other, and how often the client's event loop turns. All of it is counted. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test, vi } from 'vitest';
+import type { BellHooks } from '../../../packages/workers/dist/io-pool/rings/bell.js';
+import { CLIENT, RING } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';
+import { ANY_BLOB, open, RingBench, type RingWorkerOptions, reached, sharedBytes } from './ring-bench.js';
+import { GATE } from './ring-gates.js';
+
+const BATCH = 16;
+
+function bench(options: RingWorkerOptions = {}, hooks: BellHooks = {}) {
+  const rings = new RingBench({ hooks });
+  const { gates, ring } = rings.add({ answers: 'now', isPrompt: true, ...options });
+  const buffer = sharedBytes(64 * 64);
+  return {
+    gates,
+    client: new Int32Array(ring.client, 0, CLIENT.WORDS),
+    worker: new Int32Array(ring.ring, 0, RING.WORDS),
+    read: (unit = 0) => rings.client.read(ANY_BLOB, buffer, unit, 1, unit * 64),
+    /** Makes requests that the worker finds together: it stands still in one before them, which is let on. */
+    readTogether: async (count: number) => {
+      Atomics.store(gates, GATE.HOLD, 1);
+      const before = gates[GATE.BEGUN];
+      const first = rings.client.read(ANY_BLOB, buffer, 0, 1);
+      await reached(gates, GATE.BEGUN, before + 1);
+      const together = Array.from({ length: count }, (_, unit) => rings.client.read(ANY_BLOB, buffer, unit, 1));
+      letOn(gates);
+      await first;
+      await reached(gates, GATE.BEGUN, before + 2);
+      return together;
+    },
+  };
+}
+
+/** Lets on the request in which the worker stands still; it stands still again in the next one. */
+function letOn(gates: Int32Array): void {
+  while (Atomics.notify(gates, GATE.HOLD) === 0);
+}
+
+test('the event loop of a client does not turn for answers that have not come', async () => {
+  const { gates, client, read } = bench();
+  Atomics.store(gates, GATE.HOLD, 1);
+  const reading = read();
+  await reached(client, CLIENT.ASLEEP, 1);
+  const turns = vi.spyOn(globalThis, 'setImmediate');
+  try {
+    for (let turn = 0; turn < 20; turn++) await sleep(1);
+    expect(turns).not.toHaveBeenCalled();
+  } finally {
+    turns.mockRestore();
+  }
+  open(gates, GATE.HOLD);
+  await reading;
+});
+
+test('a client is woken once for all answers of a batch', async () => {
+  const { gates, client, readTogether } = bench();
+  for (let round = 0; round < 20; round++) {
+    const reads = await readTogether(BATCH);
+    await reached(client, CLIENT.ASLEEP, 1);
+    const before = client[CLIENT.BELL];
+    open(gates, GATE.HOLD);
+    await Promise.all(reads);
+    expect(client[CLIENT.BELL]).toBe(before + 1);
+  }
+});
+
+test.each(['announced', 'looked'] as const)(
+  'a client that has %s, on its way to sleep in a batch, misses no answer of it',
+  async (point) => {
+    let inHook: (() => void) | undefined;
+    const { gates, worker, read } = bench({}, { [point]: () => inHook?.() });
+    for (let round = 0; round < 20; round++) {
+      Atomics.store(gates, GATE.HOLD, 1);
+      const [begun, answered] = [gates[GATE.BEGUN], worker[RING.COMPLETED]];
+      const before = read();
+      await reached(gates, GATE.BEGUN, begun + 1);
+      const [first, second] = [read(), read()];
+      // The answer to the first one is published here. The bell for it is rung when the second one has ended, which is later.
+      inHook = () => {
+        inHook = undefined;
+        letOn(gates);
+        while (Atomics.load(worker, RING.COMPLETED) < answered + 2);
+      };
+      letOn(gates);
+      await before;
+      if (point === 'announced') await first;
+      await reached(gates, GATE.BEGUN, begun + 3);
+      expect(worker[RING.COMPLETED]).toBe(answered + 2);
+      open(gates, GATE.HOLD);
+      await Promise.all([first, second]);
+    }
+  },
+);
+
+test('answers of promises that end together are told together', async () => {
+  const { gates, client, read } = bench({ answers: 'promises' });
+  for (let round = 0; round < 20; round++) {
+    Atomics.store(gates, GATE.HOLD_PROMISES, 1);
+    const begun = gates[GATE.BEGUN];
+    const reads = Array.from({ length: BATCH }, (_, unit) => read(unit));
+    await reached(gates, GATE.BEGUN, begun + BATCH);
+    await reached(client, CLIENT.ASLEEP, 1);
+    const before = client[CLIENT.BELL];
+    Atomics.store(gates, GATE.HOLD_PROMISES, 0);
+    await Promise.all(reads);
+    expect(client[CLIENT.BELL] - before).toBeLessThanOrEqual(3); // they may end in two turns
+  }
+});
+
+test('a worker whose device may wait for others tells of each answer before it begins the next request', async () => {
+  const { gates, readTogether } = bench({ isPrompt: false });
+  const [first, second] = await readTogether(2);
+  letOn(gates);
+  await first; // the second one stands still meanwhile
+  expect(gates[GATE.UNDER_WAY]).toBe(1);
+  open(gates, GATE.HOLD);
+  await second;
+});
+
+test('a sleeping worker is woken once for all requests of a turn that took several answers', async () => {
+  const { gates, worker, read, readTogether } = bench();
+  for (let round = 0; round < 20; round++) {
+    const [first, second] = await readTogether(2);
+    open(gates, GATE.HOLD);
+    while (Atomics.load(worker, RING.WORKER_ASLEEP) === 0); // this thread takes no answer before that
+    const before = worker[RING.WORKER_BELL];
+    const bells: number[] = [];
+    const next = async (answer: Promise<void>) => {
+      await answer;
+      const reads = [read(), read()];
+      bells.push(worker[RING.WORKER_BELL]);
+      await Promise.all(reads);
+    };
+    await Promise.all([next(first), next(second)]);
+    expect(bells).toEqual([before, before]);
+    expect(worker[RING.WORKER_BELL]).toBe(before + 1);
+  }
+});
+
+test('a sleeping worker is woken at once for a request outside of such a turn', async () => {
+  const { worker, read } = bench();
+  await read();
+  await reached(worker, RING.WORKER_ASLEEP, 1);
+  const before = worker[RING.WORKER_BELL];
+  const reading = read();
+  expect(worker[RING.WORKER_BELL]).toBe(before + 1);
+  await reading;
+});

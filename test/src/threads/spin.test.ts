@@ -1,0 +1,72 @@
+/** Polling before a sleep: whether it is done follows what the last polls found. The clock is the test's. */
+
+import { expect, test } from 'vitest';
+import { Spin } from '../../../packages/workers/dist/threads/spin.js';
+
+const LONG_MS = 1;
+
+function spinAt(parallelism = 2) {
+  const clock = { ms: 0 };
+  let looks = 0;
+  const spin = new Spin({ now: () => clock.ms, parallelism });
+  /** One wait, for something that is there at its k-th look, or never. Returns the number of looks. */
+  const wait = (at = Number.POSITIVE_INFINITY) => {
+    looks = 0;
+    spin.until(() => {
+      looks++;
+      clock.ms += LONG_MS / 1000;
+      return looks >= at;
+    });
+    return looks;
+  };
+  /** Waits in vain until it polls again. Returns the number of waits that did not. */
+  const skipped = () => {
+    let waits = 0;
+    while (wait() === 1) waits++;
+    return waits;
+  };
+  return { clock, spin, wait, skipped };
+}
+
+test('a poll that finds something is followed by polls', () => {
+  const { wait } = spinAt();
+  for (let round = 0; round < 100; round++) expect(wait(10)).toBe(10);
+});
+
+test('the more polls are in vain, the fewer waits poll, but some always do', () => {
+  const { wait, skipped } = spinAt();
+  expect(wait()).toBeGreaterThan(1);
+  expect([skipped(), skipped(), skipped(), skipped()]).toEqual([3, 15, 63, 63]);
+});
+
+test('polls that find something make up for those in vain', () => {
+  const { wait, skipped } = spinAt();
+  while (skipped() < 63);
+  for (let waits = 0; waits < 63; waits++) expect(wait(10)).toBe(1);
+  for (let round = 0; round < 12; round++) expect(wait(10)).toBe(10);
+  expect(wait()).toBeGreaterThan(1);
+  expect(skipped()).toBe(3);
+});
+
+test('what is there at once is found without a poll', () => {
+  const { spin, wait, skipped } = spinAt();
+  expect(wait(1)).toBe(1);
+  while (skipped() < 63);
+  expect(spin.until(() => true)).toBe(true);
+});
+
+test('what is found late, because the thread was taken off its processor, counts as not found', () => {
+  const { clock, spin, skipped } = spinAt();
+  let looks = 0;
+  const found = spin.until(() => {
+    if (++looks === 5) clock.ms += LONG_MS;
+    return looks >= 5;
+  });
+  expect(found).toBe(true);
+  expect(skipped()).toBe(3);
+});
+
+test('on one processor nothing is polled', () => {
+  const { wait } = spinAt(1);
+  for (let round = 0; round < 100; round++) expect(wait(10)).toBe(1);
+});
