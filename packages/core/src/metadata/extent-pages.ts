@@ -87,10 +87,14 @@ export function* writeExtentPage(store: StoreState, blob: Blob, index: number): 
   }
 }
 
-/** Encodes extent page `index` of a blob from its map as it is now. */
+/**
+ * Encodes extent page `index` of a blob from its map as it is now, into one of the store's buffers. The caller returns
+ * the buffer when it has written the page.
+ */
 export function encodeBlobExtentPage(store: StoreState, blob: Blob, index: number): MdPageView {
   const clusterCount = mappedClusterCount(store, blob, index);
-  return encodeExtentPage(blob.id, index, clusterCount, (cluster) => blob.map.clusterForDisk(cluster));
+  const page = store.pageBuffers.takeZeroed();
+  return encodeExtentPage(blob.id, index, clusterCount, (cluster) => blob.map.clusterForDisk(cluster), page);
 }
 
 function* writeOnce(store: StoreState, blob: Blob, index: number): Steps<void> {
@@ -108,6 +112,7 @@ function* writeOnce(store: StoreState, blob: Blob, index: number): Steps<void> {
     const page = encodeBlobExtentPage(store, blob, index);
     const lba = geometry.mdPageToLba(pageNow());
     yield* wait(store.deviceChannel.write(page.bytes, 0, lba, geometry.blocksPerPage));
+    store.pageBuffers.give(page);
   } catch (error) {
     map.dirtyExtentPages.add(index);
     blob.state = 'dirty';

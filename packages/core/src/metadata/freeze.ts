@@ -14,26 +14,29 @@
 import type { Blob } from '../blob/blob.js';
 import { BLOB } from '../shared/layout.js';
 import type { StoreState } from '../state/store-state.js';
-import type { Steps } from '../steps/steps.js';
+import { ENDED, type Steps } from '../steps/steps.js';
 import { assert } from '../units/error.js';
 
 /**
  * Keeps new operations out of a blob, and waits until the operations inside it have left, and no cluster of it is being
- * released. Freezes nest.
+ * released. Freezes nest. The steps must be run at once.
  */
-export function* freeze(store: StoreState, blob: Blob): Steps<void> {
-  yield* freezeUntil(store, blob, () => blob.releasing === 0);
+export function freeze(store: StoreState, blob: Blob): Steps<void> {
+  store.shared.blobs.add(blob.slot, BLOB.FROZEN, 1);
+  const isReady = blob.releasing === 0 && store.shared.channels.isDrained(blob.slot);
+  return isReady ? ENDED : untilReady(store, blob, () => blob.releasing === 0);
 }
 
 /** Like `freeze`, but does not wait for releases; used by a release itself. */
-export function* freezeForRelease(store: StoreState, blob: Blob): Steps<void> {
-  yield* freezeUntil(store, blob, () => true);
+export function freezeForRelease(store: StoreState, blob: Blob): Steps<void> {
+  store.shared.blobs.add(blob.slot, BLOB.FROZEN, 1);
+  return store.shared.channels.isDrained(blob.slot) ? ENDED : untilReady(store, blob, () => true);
 }
 
-function* freezeUntil(store: StoreState, blob: Blob, isReady: () => boolean): Steps<void> {
+/** Waits for a blob that has just been frozen. The counters are read after the number of waiters has been raised. */
+function* untilReady(store: StoreState, blob: Blob, isReady: () => boolean): Steps<void> {
   const { slot } = blob;
-  const { blobs, channels } = store.shared;
-  blobs.add(slot, BLOB.FROZEN, 1);
+  const { channels } = store.shared;
   channels.addDrainWaiters(1);
   try {
     while (!isReady() || !channels.isDrained(slot)) yield store.drained();

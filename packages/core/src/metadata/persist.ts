@@ -28,24 +28,31 @@ import { raiseMdPageMark } from '../state/raise-marks.js';
 import type { StoreState } from '../state/store-state.js';
 import { markDirty } from '../state/super-block-io.js';
 import { Batch } from '../steps/batch.js';
-import { type Steps, wait } from '../steps/steps.js';
+import { ENDED, type Steps, wait } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 import { clustersInPage, extentPagesFor } from '../units/extent-pages.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
 import { clearStale, eraseNoted, releaseClusters, releasePages } from './clearing.js';
 import { encodeBlobExtentPage, renewExtentPage, writeExtentPage } from './extent-pages.js';
 
-/** Writes a blob's metadata if it is dirty. First settles what a failed operation on the blob has left. */
-export function* persist(store: StoreState, blob: Blob): Steps<void> {
+/**
+ * Writes a blob's metadata if it is dirty. First settles what a failed operation on the blob has left. The steps must be
+ * run at once.
+ */
+export function persist(store: StoreState, blob: Blob): Steps<void> {
   const settle = store.unsettled.get(blob.page);
-  if (settle) yield* settle();
+  return settle ? settleAndPersist(store, blob, settle) : persistUnsettled(store, blob);
+}
+
+function* settleAndPersist(store: StoreState, blob: Blob, settle: () => Steps<void>): Steps<void> {
+  yield* settle();
   yield* persistUnsettled(store, blob);
 }
 
 /** Persists a blob without settling it first; for settling itself. */
-export function* persistUnsettled(store: StoreState, blob: Blob): Steps<void> {
-  if (blob.state === 'clean' && !blob.persists.isRunning) return;
-  yield* blob.persists.run(() => persistOnce(store, blob, {}));
+export function persistUnsettled(store: StoreState, blob: Blob): Steps<void> {
+  if (blob.state === 'clean' && !blob.persists.isRunning) return ENDED;
+  return blob.persists.run(() => persistOnce(store, blob, {}));
 }
 
 /** Persists a blob; then makes it read-only if `setReadOnly` asked for it. */
@@ -173,6 +180,7 @@ function* writeDecided(store: StoreState, blob: Blob, options: PersistOptions): 
       batch.add(() => deviceChannel.write(view.bytes, 0, lba, geometry.blocksPerPage));
     }
     yield* batch.close();
+    for (const { view } of extentPages) store.pageBuffers.give(view);
     if (chain.pages.length === 0) {
       yield* store.barrier();
       yield* conclude(store, blob, chain);
@@ -240,7 +248,7 @@ interface DecidedChain {
 function decideChain(store: StoreState, blob: Blob, writesRoot: boolean): DecidedChain {
   const { map, clusterCount } = blob;
   const noted = store.insertionLog?.seal(blob.page) ?? [];
-  const pages = writesRoot ? encodeChain(blob.chainContent()) : [];
+  const pages = writesRoot ? encodeChain(blob.chainContent(), () => store.pageBuffers.takeZeroed()) : [];
   blob.state = 'clean'; // unless it is changed again before the pages are written
   const isOffDisk = ({ extentPage }: UncertainCluster) =>
     extentPage === undefined || !map.dirtyExtentPages.has(extentPage);
@@ -282,6 +290,7 @@ function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain, options
   }
   for (const [, page] of chain.unrooted) chain.map.unnamedPages.delete(page as MdPage);
   yield* writeRoot(store, blob, pages[0], numbers, options);
+  for (const page of pages) store.pageBuffers.give(page);
   yield* conclude(store, blob, chain);
 }
 
