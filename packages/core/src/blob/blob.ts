@@ -27,6 +27,7 @@ import {
   pageOfBlobId,
 } from '../units/units.js';
 import { ClusterMap } from './cluster-map.js';
+import { SmallSet } from './mostly-empty.js';
 import type { PageMap } from './page-map.js';
 import { XattrList } from './xattr-list.js';
 
@@ -95,7 +96,7 @@ export class Blob {
    * Extent pages, by index, that map more clusters than their copy on disk, all of the additional ones unallocated.
    * They read the same without being written.
    */
-  readonly lengthenedExtentPages = new Set<number>();
+  readonly lengthenedExtentPages = new SmallSet<number>();
 
   /** The pages of the chain on disk, in order. Empty if the blob was never written. */
   chain: MdPage[] = [];
@@ -330,14 +331,14 @@ export class Blob {
   }
 
   /**
-   * Allocates a block in shared memory, so that channels can find the blob. Throws ENOMEM when too many blobs are open.
+   * Allocates a block in shared memory, so that channels can find the blob once it is published. Throws ENOMEM when too
+   * many blobs are open.
    */
   attach(): void {
     assert(this.#slot === NO_SLOT, 'a blob was opened twice');
     this.#slot = this.#shared.blobs.allocate();
     this.#generation = this.#shared.blobs.load(this.#slot, BLOB.GENERATION);
     this.#shared.blobs.store(this.#slot, BLOB.ID_PAGE, this.page);
-    this.publish();
   }
 
   /** Frees the block. Throws EBADF when there is none. */

@@ -25,6 +25,7 @@ export function clearBlocks(store: StoreState, method: ClearMethod, lba: number,
 /** Zeroes metadata pages. */
 export function zeroPages(store: StoreState, pages: readonly MdPage[]): Steps<void> {
   const { geometry, deviceChannel } = store;
+  store.pagesAhead?.forget();
   const zero = (page: MdPage) => deviceChannel.writeZeroes(geometry.mdPageToLba(page), geometry.blocksPerPage);
   if (pages.length === 1) return wait(zero(pages[0]));
   const batch = new Batch();

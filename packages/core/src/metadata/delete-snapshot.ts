@@ -155,7 +155,7 @@ function mergeMaps(store: StoreState, snapshot: Blob, clone: Blob): Merged {
   for (let index = 0; index < clusterCount; index++) {
     const cluster = theirs[index];
     if (cluster === 0 || own[index] !== 0) continue;
-    clone.map.clusters.set(index, cluster);
+    own[index] = cluster; // not atomic: the clone is frozen and drained
     clone.map.allocatedCount++;
     merged.clusters.push(index);
   }
@@ -210,7 +210,7 @@ function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBef
   const theirs = clone.map.clusters.entries();
   for (let index = 0; index < clusterCount; index++) {
     if (own[index] === 0 || own[index] !== theirs[index]) continue;
-    map.clusters.set(index, 0);
+    own[index] = 0; // not atomic: only the clone could read the snapshot, and it is frozen and drained
     map.allocatedCount--;
   }
   for (let index = 0; index < Math.min(map.extentPages.count, clone.map.extentPages.count); index++) {

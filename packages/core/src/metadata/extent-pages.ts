@@ -100,6 +100,7 @@ export function encodeBlobExtentPage(store: StoreState, blob: Blob, index: numbe
 function* writeOnce(store: StoreState, blob: Blob, index: number): Steps<void> {
   const { geometry } = store;
   const { map } = blob;
+  store.pagesAhead?.forget();
   yield* markDirty(store);
   const pageNow = () => map.extentPages.get(index) as MdPage;
   while (pageNow() >= store.mdPageMark) yield* raiseMdPageMark(store, [pageNow()]);

@@ -98,7 +98,8 @@ function checkChainPage(store: StoreState, blob: Blob, page: MdPageView, number:
 function readMdPage(store: StoreState, number: MdPage): MaybePromise<MdPageView> {
   const { geometry, deviceChannel } = store;
   const page = store.pageBuffers.take();
-  if (store.regionReader?.copyTo(page.bytes, number)) return page;
+  const ahead = store.regionReader ?? store.pagesAhead;
+  if (ahead?.copyTo(page.bytes, number)) return page;
   const answer = deviceChannel.read(page.bytes, 0, geometry.mdPageToLba(number), geometry.blocksPerPage);
   return answer instanceof Promise ? answer.then(() => page) : page;
 }

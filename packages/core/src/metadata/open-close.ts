@@ -26,15 +26,16 @@ export interface OpenBlobOptions {
  * Opens a blob, or takes another reference to it. The snapshots behind it are opened with it. They are read one after
  * another, and then attached in a loop, the last one first: a recursion could overflow the stack, since a line of
  * clones can be of any length.
+ * @param read - the blob, if it was read already and is not open
  * @throws ENOENT no such blob, EINVAL damaged metadata, EBUSY being deleted, ENOTSUP an external clone without a
  * callback, ENOMEM too many open blobs
  */
-export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOptions = {}): Steps<Blob> {
+export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOptions = {}, read?: Blob): Steps<Blob> {
   const line: Blob[] = [];
   const loading: Loading = { pages: [], ended: new Deferred(), waitsFor: undefined };
   let behind: Blob | undefined;
   try {
-    behind = yield* readLine(store, id, options, line, loading);
+    behind = yield* readLine(store, id, options, line, loading, read);
     for (let blob = line.at(-1); blob !== undefined; blob = line.at(-1)) {
       attachTo(store, blob, behind);
       behind = blob;
@@ -64,6 +65,7 @@ function* readLine(
   options: OpenBlobOptions,
   line: Blob[],
   loading: Loading,
+  read: Blob | undefined,
 ): Steps<Blob | undefined> {
   for (let id = first; ; id = line[line.length - 1].parentId) {
     const page = pageOfBlobId(id);
@@ -77,13 +79,14 @@ function* readLine(
     requireWhole(store, id, page);
     store.loading.set(page, loading);
     loading.pages.push(page);
-    const blob = new Blob(store.shared, id);
-    if (line.length === 0) {
+    const isRead = line.length === 0 && read !== undefined;
+    const blob = isRead ? read : new Blob(store.shared, id);
+    if (line.length === 0 && !isRead) {
       blob.clearMethod = options.clearMethod ?? 'default';
       blob.externalContext = options.externalContext;
     }
     line.push(blob);
-    yield* readMetadata(store, blob);
+    if (!isRead) yield* readMetadata(store, blob);
     if (blob.isExternalClone) yield* openExternalBacking(store, blob);
     else if (blob.isThin && !blob.isClone) blob.back = ZEROES;
     if (blob.state === 'loading') blob.state = 'clean';
@@ -236,7 +239,8 @@ function forgetClosed(store: StoreState, blob: Blob): Backing | undefined {
   return back;
 }
 
-function keepSummary(store: StoreState, blob: Blob): void {
+/** Keeps what a list of blobs shows of a blob that is not open any more. */
+export function keepSummary(store: StoreState, blob: Blob): void {
   let closed = store.closedBlobs.get(blob.page);
   if (closed === undefined) {
     closed = new ClosedBlob();

@@ -18,6 +18,7 @@ import type { DataPath } from './data-path.js';
 import { DeviceFlushes } from './device-flushes.js';
 import type { InsertionLog } from './insertion-log.js';
 import { PageBuffers } from './page-buffers.js';
+import type { PagesAhead } from './pages-ahead.js';
 import type { RegionReader } from './region-reader.js';
 import { SnapshotTree } from './snapshot-tree.js';
 
@@ -177,6 +178,8 @@ export class StoreState {
   isRecovering = false;
   /** The reader that has read metadata pages ahead, during a load that reads all of them; otherwise undefined. */
   regionReader: RegionReader | undefined;
+  /** Metadata pages that a visit of all blobs has read ahead; undefined at any other time. */
+  pagesAhead: PagesAhead | undefined;
   /**
    * The clusters and pages that recovery has found in more than one blob, until that is corrected; undefined after a
    * clean load.
