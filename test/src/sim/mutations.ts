@@ -19,7 +19,7 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'persist-data-barrier',
     file: 'metadata/persist.js',
-    snippet: 'if (changesNamed)\n            yield* store.barrier();',
+    snippet: 'if (changesNamed)\n        yield* store.barrier();',
     replacement: '',
   },
   {
@@ -31,8 +31,8 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'persist-chain-barrier',
     file: 'metadata/persist.js',
-    snippet: 'if (pages.length > 1)\n            yield* store.barrier();',
-    replacement: '',
+    snippet: 'yield* batch.close();\n    yield* store.barrier();',
+    replacement: 'yield* batch.close();',
   },
   {
     name: 'persist-root-barrier',
@@ -186,30 +186,32 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'root-before-extent-pages',
     file: 'metadata/persist.js',
-    snippet: `        const batch = new Batch();
-        for (const { lba, view } of extentPages) {`,
-    replacement: `        const rest = chain.pages;
+    snippet: `        if (extentPages.length > 0)
+            yield* writeExtentPages(store, blob, extentPages);`,
+    replacement: `        const { deviceChannel, geometry } = store;
+        const rest = chain.pages;
         if (rest.length === 1) {
             sealChain(rest, [blob.page]);
             yield* wait(deviceChannel.write(rest[0].bytes, 0, geometry.mdPageToLba(blob.page), geometry.blocksPerPage));
             yield* store.barrier();
         }
-        const batch = new Batch();
-        for (const { lba, view } of extentPages) {`,
+        if (extentPages.length > 0)
+            yield* writeExtentPages(store, blob, extentPages);`,
   },
   {
     name: 'root-before-chain',
     file: 'metadata/persist.js',
-    snippet: `const batch = new Batch();
-        pages.slice(1)`,
-    replacement: `yield* wait(deviceChannel.write(pages[0].bytes, 0, geometry.mdPageToLba(blob.page), geometry.blocksPerPage));
+    snippet: `        if (pages.length > 1)
+            yield* writeBehindRoot(store, pages, numbers);`,
+    replacement: `        const { deviceChannel, geometry } = store;
+        yield* wait(deviceChannel.write(pages[0].bytes, 0, geometry.mdPageToLba(blob.page), geometry.blocksPerPage));
         yield* store.barrier();
-        const batch = new Batch();
-        pages.slice(1)`,
+        if (pages.length > 1)
+            yield* writeBehindRoot(store, pages, numbers);`,
   },
   {
     name: 'changed-chain-not-written',
-    file: 'metadata/persist.js',
+    file: 'metadata/decide.js',
     snippet: `    return (blob.chainChanged ||
         blob.rootInDoubt ||`,
     replacement: `    return (blob.rootInDoubt ||`,
@@ -232,7 +234,7 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
     snippet: `    const numbers = claimChain(store, blob, pages);`,
     replacement: `    const numbers = claimChain(store, blob, pages);
     for (const page of blob.chain.slice(1))
-        yield* wait(deviceChannel.writeZeroes(geometry.mdPageToLba(page), geometry.blocksPerPage));`,
+        yield* wait(store.deviceChannel.writeZeroes(store.geometry.mdPageToLba(page), store.geometry.blocksPerPage));`,
   },
   {
     name: 'dropped-released-before-root',
@@ -260,12 +262,14 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'insertion-after-decision',
     file: 'metadata/persist.js',
-    snippet: `        if (changesNamed)
-            yield* store.barrier();`,
-    replacement: `        if (changesNamed)
-            yield* store.barrier();
-        for (const { index, view } of extentPages)
-            view.bytes.set(encodeBlobExtentPage(store, blob, index).bytes);`,
+    snippet: `    if (changesNamed)
+        yield* store.barrier();`,
+    replacement: `    if (changesNamed)
+        yield* store.barrier();
+    for (const { index } of extentPages)
+        blob.map.dirtyExtentPages.add(index);
+    for (const { index, view } of decideExtentPages(store, blob))
+        extentPages.find((each) => each.index === index)?.view.bytes.set(view.bytes);`,
   },
   {
     name: 'cut-off-by-size-in-memory',
@@ -338,9 +342,9 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'no-page-mark',
     file: 'state/raise-marks.js',
-    snippet: `    if (end <= store.mdPageMark)`,
-    replacement: `    store.mdPageMark = Math.max(store.mdPageMark, end);
-    if (true)`,
+    snippet: `return end <= store.mdPageMark ? ENDED : raiseMdPageMarkTo(store, end);`,
+    replacement: `store.mdPageMark = Math.max(store.mdPageMark, end);
+    return ENDED;`,
   },
   {
     name: 'page-mark-below-used-pages',
@@ -419,16 +423,16 @@ const LOG: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
   {
     name: 'noted-forgotten-before-root',
-    file: 'metadata/persist.js',
-    snippet: 'const noted = store.insertionLog?.seal(blob.page) ?? [];',
-    replacement: `const noted = store.insertionLog?.seal(blob.page) ?? [];
+    file: 'metadata/decide.js',
+    snippet: 'const noted = store.insertionLog?.seal(blob.page) ?? NO_RECORDS;',
+    replacement: `const noted = store.insertionLog?.seal(blob.page) ?? NO_RECORDS;
     store.insertionLog?.retire(noted);`,
   },
   {
     name: 'noted-not-erased',
     file: 'metadata/clearing.js',
-    snippet: 'if (store.insertionLog)',
-    replacement: 'if (false)',
+    snippet: 'return store.insertionLog?.erase(blob.page) ?? ENDED;',
+    replacement: 'return ENDED;',
   },
   {
     name: 'snapshot-of-noted',

@@ -129,6 +129,22 @@ export class ArenaTable {
     }
   }
 
+  /**
+   * Calls a function with the entries of each leaf that both this list and another one have, up to entry `end`: views
+   * of this list's and of the other's, valid until any list grows, and the index of the first entry.
+   */
+  forEachLeaf(other: ArenaTable, end: number, visit: (own: Uint32Array, theirs: Uint32Array, first: number) => void) {
+    const past = Math.min(end, this.#count, other.#count);
+    for (const leaf of this.#leaves) {
+      const first = leaf * LEAF_ENTRIES;
+      const length = Math.min(past - first, LEAF_ENTRIES);
+      if (length <= 0) return;
+      const theirs = other.#leafAt(leaf);
+      if (theirs === NO_LEAF) continue;
+      visit(this.#arena.window(this.#leafAt(leaf), length), this.#arena.window(theirs, length), first);
+    }
+  }
+
   /** The number of entries before `end` that are not 0. */
   countSet(end: number): number {
     let count = 0;

@@ -28,6 +28,8 @@ import {
   pageOfBlobId,
 } from '../units/units.js';
 import { ClusterMap } from './cluster-map.js';
+import { SmallSet } from './mostly-empty.js';
+import type { PageMap } from './page-map.js';
 import { XattrList } from './xattr-list.js';
 
 /** Names of the internal xattrs. */
@@ -96,7 +98,7 @@ export class Blob {
    * Extent pages, by index, that map more clusters than their copy on disk, all of the additional ones unallocated.
    * They read the same without being written.
    */
-  readonly lengthenedExtentPages = new Set<number>();
+  readonly lengthenedExtentPages = new SmallSet<number>();
 
   /** The pages of the chain on disk, in order. Empty if the blob was never written. */
   chain: MdPage[] = [];
@@ -140,7 +142,7 @@ export class Blob {
    * they could overlap.
    */
   readonly deletions = new Coalescer();
-  #unsynced: Set<Blob> | undefined;
+  #unsynced: PageMap<Blob> | undefined;
   #slot = NO_SLOT;
   #generation = 0;
 
@@ -177,20 +179,24 @@ export class Blob {
   /** `dirty` says that anything may have changed, so the next persist writes the chain. */
   set state(state: 'loading' | 'clean' | 'dirty') {
     this.#state = state;
-    if (state === 'dirty') this.#unsynced?.add(this);
+    if (state === 'dirty') this.#unsynced?.set(this.page, this);
     this.chainChanged = state === 'dirty';
   }
 
-  /** From now on the blob adds itself to a set when it becomes dirty; at once, if it is dirty. */
-  trackIn(unsynced: Set<Blob> | undefined): void {
+  /**
+   * From now on the blob adds itself to a map when it becomes dirty; at once, if it is dirty. It leaves the map that it
+   * was tracked in before.
+   */
+  trackIn(unsynced: PageMap<Blob> | undefined): void {
+    this.#unsynced?.delete(this.page);
     this.#unsynced = unsynced;
-    if (this.#state === 'dirty') unsynced?.add(this);
+    if (this.#state === 'dirty') unsynced?.set(this.page, this);
   }
 
-  /** To be called when a persist has ended. Leaves the set if a flush of the store has nothing to do for the blob. */
+  /** To be called when a persist has ended. Leaves the map if a flush of the store has nothing to do for the blob. */
   leaveIfSynced(): void {
     if (this.#state === 'dirty' || this.isBecomingReadOnly || this.reclaimableCount > 0) return;
-    this.#unsynced?.delete(this);
+    this.#unsynced?.delete(this.page);
   }
 
   /** True if the next sync makes the blob read-only. */
@@ -363,14 +369,14 @@ export class Blob {
   }
 
   /**
-   * Allocates a block in shared memory, so that channels can find the blob. Throws ENOMEM when too many blobs are open.
+   * Allocates a block in shared memory, so that channels can find the blob once it is published. Throws ENOMEM when too
+   * many blobs are open.
    */
   attach(): void {
     assert(this.#slot === NO_SLOT, 'a blob was opened twice');
     this.#slot = this.#shared.blobs.allocate();
     this.#generation = this.#shared.blobs.load(this.#slot, BLOB.GENERATION);
     this.#shared.blobs.store(this.#slot, BLOB.ID_PAGE, this.page);
-    this.publish();
   }
 
   /** Frees the block. Throws EBADF when there is none. */

@@ -8,6 +8,7 @@ import type { Coalescer } from '../steps/coalescer.js';
 import type { Deferred } from '../steps/deferred.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
 import { ArenaTable } from './arena-table.js';
+import { SmallMap, SmallSet } from './mostly-empty.js';
 
 /** A cluster that an extent page on disk may name (without an extent table: that the chain may name). */
 export interface UncertainCluster {
@@ -41,15 +42,15 @@ export class ClusterMap {
   /** The number of entries of `clusters` within the blob's size that are not 0. */
   allocatedCount = 0;
   /** Dirty extent pages, by index: memory differs from the copy on disk. */
-  readonly dirtyExtentPages = new Set<number>();
+  readonly dirtyExtentPages = new SmallSet<number>();
   /** Extent pages, by index, that no root on disk names yet. */
-  readonly unrootedExtentPages = new Set<number>();
+  readonly unrootedExtentPages = new SmallSet<number>();
   /**
    * The metadata pages of extent pages that no root names that may be on disk. What is written there has no effect
    * before the next root. An unrooted extent page is not one of them if it was a page of another blob, or if a write of
    * a root that names it has failed.
    */
-  readonly unnamedPages = new Set<MdPage>();
+  readonly unnamedPages = new SmallSet<MdPage>();
   /** Cleared clusters that the map does not have any more, but that an extent page on disk may still name. */
   dropped: DeviceCluster[] = [];
   /** Clusters that are not in the map, because their write to disk failed. The disk may name them nevertheless. */
@@ -58,9 +59,9 @@ export class ClusterMap {
    * Insertions that are being written to disk, by cluster index in the blob. They come into `clusters` once they are on
    * disk.
    */
-  readonly inserting = new Map<number, Insertion>();
+  readonly inserting = new SmallMap<number, Insertion>();
   /** Writes of extent pages that are under way, by index. */
-  readonly writes = new Map<number, Coalescer>();
+  readonly writes = new SmallMap<number, Coalescer>();
 
   constructor(arena: MapArena) {
     this.clusters = new ArenaTable(arena);

@@ -483,9 +483,9 @@ export class Blobstore {
     return blobsToFlush(this.#state).map(({ id }) => id);
   }
 
-  /** Returns the ids of the open blobs, including snapshots that are open because a clone is. */
+  /** Returns the ids of the open blobs in ascending order, including snapshots that are open because a clone is. */
   openBlobIds(): BlobId[] {
-    return [...this.#state.openBlobs.values()].map(({ id }) => id);
+    return this.#state.openBlobs.values().map(({ id }) => id);
   }
 
   /** Returns the ids of all blobs, in ascending order. */

@@ -4,7 +4,7 @@
  */
 
 import { assert } from '../units/error.js';
-import { type BlobId, type MdPage, PAGE_BYTES } from '../units/units.js';
+import type { BlobId, MdPage } from '../units/units.js';
 import { EXTENT_RLE_BYTES_MIN, encodeExtentRle } from './extent-rle.js';
 import { EXTENT_TABLE_BYTES_MIN, type ExtentTableEntry, encodeExtentTable } from './extent-table.js';
 import { type BlobFlags, encodeFlags, FLAGS_DESCRIPTOR_BYTES } from './flags.js';
@@ -24,9 +24,12 @@ export interface ChainContent {
   clusterAt(index: number): number;
 }
 
-/** Returns the pages of a chain, still without links and crcs; `sealChain` adds them. */
-export function encodeChain(content: ChainContent): MdPageView[] {
-  const chain = new ChainWriter(content.id);
+/**
+ * Returns the pages of a chain, still without links and crcs; `sealChain` adds them.
+ * @param newPage - returns a page of zeroes
+ */
+export function encodeChain(content: ChainContent, newPage: () => MdPageView = MdPageView.zeroed): MdPageView[] {
+  const chain = new ChainWriter(content.id, newPage);
   chain.reserve(FLAGS_DESCRIPTOR_BYTES);
   encodeFlags(chain.page.view, chain.at, content.flags);
   chain.advance(FLAGS_DESCRIPTOR_BYTES);
@@ -52,12 +55,14 @@ export function sealChain(pages: readonly MdPageView[], numbers: readonly MdPage
 class ChainWriter {
   readonly pages: MdPageView[] = [];
   readonly #id: BlobId;
+  readonly #newPage: () => MdPageView;
   page: MdPageView;
   /** Where the next descriptor begins, in bytes from the start of the page. */
   at = DESCRIPTORS_AT;
 
-  constructor(id: BlobId) {
+  constructor(id: BlobId, newPage: () => MdPageView) {
     this.#id = id;
+    this.#newPage = newPage;
     this.page = this.#startPage();
   }
 
@@ -82,7 +87,7 @@ class ChainWriter {
   }
 
   #startPage(): MdPageView {
-    const page = new MdPageView(new Uint8Array(PAGE_BYTES));
+    const page = this.#newPage();
     page.start(this.#id, this.pages.length);
     this.pages.push(page);
     return page;

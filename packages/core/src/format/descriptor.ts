@@ -1,6 +1,5 @@
 /**
- * The header that all descriptors of a metadata page have (type and length), and the iteration over the descriptors of
- * a page.
+ * The header that all descriptors of a metadata page have (type and length), and the list of the descriptors of a page.
  */
 
 import { DESCRIPTORS_AT, DESCRIPTORS_BYTES } from './md-page.js';
@@ -38,18 +37,20 @@ export function writeDescriptorHeader(view: DataView, at: number, type: number, 
 }
 
 /**
- * Iterates over the descriptors of a page, in order. The page ends at a padding descriptor of length 0, or where no
- * further header fits. Skips padding that has a length.
+ * The descriptors of a page, in order; at most one for each five bytes. The page ends at a padding descriptor of length
+ * 0, or where no further header fits. Padding that has a length is left out.
  */
-export function* descriptorsOf(view: DataView): Generator<Descriptor, void, undefined> {
+export function descriptorsOf(view: DataView): Descriptor[] {
+  const found: Descriptor[] = [];
   const end = DESCRIPTORS_AT + DESCRIPTORS_BYTES;
   let at = DESCRIPTORS_AT;
   while (at + DESCRIPTOR_HEADER_BYTES <= end) {
     const type = view.getUint8(at);
     const payloadBytes = view.getUint32(at + 1, true);
-    if (type === DESCRIPTOR.PADDING && payloadBytes === 0) return;
+    if (type === DESCRIPTOR.PADDING && payloadBytes === 0) break;
     const payloadAt = at + DESCRIPTOR_HEADER_BYTES;
     at = payloadAt + payloadBytes;
-    if (type !== DESCRIPTOR.PADDING) yield { type, payloadAt, payloadBytes, fits: at <= end };
+    if (type !== DESCRIPTOR.PADDING) found.push({ type, payloadAt, payloadBytes, fits: at <= end });
   }
+  return found;
 }

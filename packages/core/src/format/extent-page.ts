@@ -19,14 +19,16 @@ export interface ExtentPage {
   clusterAt(index: number): number;
 }
 
-/** Returns extent page `index` of a blob of `clusterCount` clusters, with its crc. */
+/**
+ * Writes extent page `index` of a blob of `clusterCount` clusters, with its crc, into a page of zeroes, and returns it.
+ */
 export function encodeExtentPage(
   id: BlobId,
   index: number,
   clusterCount: number,
   clusterAt: (cluster: number) => number,
+  page: MdPageView = MdPageView.zeroed(),
 ): MdPageView {
-  const page = MdPageView.zeroed();
   page.start(id, 0);
   const start = index * CLUSTERS_PER_EXTENT_PAGE;
   const mapped = Math.max(0, Math.min(clusterCount - start, CLUSTERS_PER_EXTENT_PAGE));
@@ -57,8 +59,13 @@ export function decodeExtentPage(view: DataView, payloadAt: number, payloadBytes
  * descriptor, of this type and within the page.
  */
 export function isExtentPage(page: MdPageView): boolean {
+  return page.isSealed && hasOnlyExtents(page);
+}
+
+/** As `isExtentPage`, for a page whose crc has been checked. */
+export function hasOnlyExtents(page: MdPageView): boolean {
   const { view } = page;
-  if (!page.isSealed || page.sequence !== 0) return false;
+  if (page.sequence !== 0) return false;
   if (view.getUint8(DESCRIPTORS_AT) !== DESCRIPTOR.EXTENT_PAGE) return false;
   const bytes = DESCRIPTOR_HEADER_BYTES + view.getUint32(DESCRIPTORS_AT + 1, true);
   if (bytes > DESCRIPTORS_BYTES) return false;

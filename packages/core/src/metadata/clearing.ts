@@ -7,7 +7,7 @@ import type { Blob } from '../blob/blob.js';
 import type { ClearMethod } from '../format/flags.js';
 import type { StoreState } from '../state/store-state.js';
 import { Batch } from '../steps/batch.js';
-import type { MaybePromise, Steps } from '../steps/steps.js';
+import { ENDED, type MaybePromise, type Steps, wait } from '../steps/steps.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
 
 /** Clears blocks of the device by a blob's clear method. */
@@ -23,20 +23,18 @@ export function clearBlocks(store: StoreState, method: ClearMethod, lba: number,
 }
 
 /** Zeroes metadata pages. */
-export function* zeroPages(store: StoreState, pages: readonly MdPage[]): Steps<void> {
+export function zeroPages(store: StoreState, pages: readonly MdPage[]): Steps<void> {
   const { geometry, deviceChannel } = store;
+  store.pagesAhead?.forget();
+  const zero = (page: MdPage) => deviceChannel.writeZeroes(geometry.mdPageToLba(page), geometry.blocksPerPage);
+  if (pages.length === 1) return wait(zero(pages[0]));
   const batch = new Batch();
-  for (const page of pages)
-    batch.add(() => deviceChannel.writeZeroes(geometry.mdPageToLba(page), geometry.blocksPerPage));
-  yield* batch.close();
+  for (const page of pages) batch.add(() => zero(page));
+  return batch.close();
 }
 
 /** Clears clusters; a run of adjacent clusters is cleared with one request. */
-export function* clearClusters(
-  store: StoreState,
-  method: ClearMethod,
-  clusters: readonly DeviceCluster[],
-): Steps<void> {
+export function clearClusters(store: StoreState, method: ClearMethod, clusters: readonly DeviceCluster[]): Steps<void> {
   const { geometry } = store;
   const batch = new Batch();
   for (let at = 0; at < clusters.length; ) {
@@ -46,7 +44,7 @@ export function* clearClusters(
     batch.add(() => clearBlocks(store, method, geometry.clusterToLba(first), run * geometry.blocksPerCluster));
     at += run;
   }
-  yield* batch.close();
+  return batch.close();
 }
 
 /**
@@ -54,11 +52,14 @@ export function* clearClusters(
  * next persist of the blob tries again. It needs no barrier: the next owner's metadata has one before it names them
  * (docs/WRITE-ORDER.md).
  */
-export function* clearStale(store: StoreState, blob: Blob): Steps<void> {
+export function clearStale(store: StoreState, blob: Blob): Steps<void> {
+  return blob.stalePages.length === 0 && blob.staleClusters.length === 0 ? ENDED : clearSomeStale(store, blob);
+}
+
+function* clearSomeStale(store: StoreState, blob: Blob): Steps<void> {
   const { stalePages: pages } = blob;
-  blob.staleClusters = [...new Set(blob.staleClusters)]; // a damaged blob can have a cluster twice
+  if (blob.staleClusters.length > 0) blob.staleClusters = [...new Set(blob.staleClusters)]; // a damaged blob can have a cluster twice
   const { staleClusters: clusters } = blob;
-  if (pages.length === 0 && clusters.length === 0) return;
   yield* eraseNoted(store, blob);
   yield* zeroPages(store, pages);
   yield* clearClusters(store, blob.clearMethod, clusters);
@@ -72,8 +73,8 @@ export function* clearStale(store: StoreState, blob: Blob): Steps<void> {
  * Erases the blob's records of the insertion log that its map on disk covers. Only then may the clusters and pages of
  * the blob be released.
  */
-export function* eraseNoted(store: StoreState, blob: Blob): Steps<void> {
-  if (store.insertionLog) yield* store.insertionLog.erase(blob.page);
+export function eraseNoted(store: StoreState, blob: Blob): Steps<void> {
+  return store.insertionLog?.erase(blob.page) ?? ENDED;
 }
 
 /** Releases metadata pages; lost pages stay allocated. */

@@ -159,13 +159,14 @@ interface Merged {
 function mergeMaps(store: StoreState, snapshot: Blob, clone: Blob): Merged {
   const merged: Merged = { clusters: [], extentPages: [], renewed: [] };
   const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
-  const take = (cluster: number, index: number) => {
-    if (clone.clusterAt(index) !== 0) return;
-    clone.map.clusters.set(index, cluster);
-    clone.map.allocatedCount++;
-    merged.clusters.push(index);
-  };
-  snapshot.map.clusters.forEachSet(take, 0, clusterCount);
+  snapshot.map.clusters.forEachLeaf(clone.map.clusters, clusterCount, (theirs, own, first) => {
+    for (let at = 0; at < theirs.length; at++) {
+      if (theirs[at] === 0 || own[at] !== 0) continue;
+      own[at] = theirs[at]; // not atomic: the clone is frozen and drained
+      clone.map.allocatedCount++;
+      merged.clusters.push(first + at);
+    }
+  });
   const takePage = (page: number, index: number) => {
     const old = clone.map.extentPages.get(index) as MdPage;
     const surplus = clustersInPage(snapshot.clusterCount, index) - clustersInPage(clone.clusterCount, index);
@@ -212,12 +213,13 @@ function relink(snapshot: Blob, clone: Blob): void {
 function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBefore): Steps<void> {
   const { map } = snapshot;
   const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);
-  const drop = (cluster: number, index: number) => {
-    if (cluster !== clone.clusterAt(index)) return;
-    map.clusters.set(index, 0);
-    map.allocatedCount--;
-  };
-  map.clusters.forEachSet(drop, 0, clusterCount);
+  map.clusters.forEachLeaf(clone.map.clusters, clusterCount, (own, theirs) => {
+    for (let at = 0; at < own.length; at++) {
+      if (own[at] === 0 || own[at] !== theirs[at]) continue;
+      own[at] = 0; // not atomic: only the clone could read the snapshot, and it is frozen and drained
+      map.allocatedCount--;
+    }
+  });
   const dropPage = (page: number, index: number) => {
     if (page !== clone.map.extentPages.get(index)) return;
     map.extentPages.set(index, 0);

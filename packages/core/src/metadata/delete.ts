@@ -8,7 +8,7 @@ import type { Blob } from '../blob/blob.js';
 import { uncertainClusters } from '../blob/cluster-map.js';
 import type { StoreState } from '../state/store-state.js';
 import { markDirty } from '../state/super-block-io.js';
-import type { Steps } from '../steps/steps.js';
+import { ENDED, type Steps } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 import { type BlobId, type DeviceCluster, type MdPage, pageOfBlobId } from '../units/units.js';
 import { requireUnlocked } from './blob-lock.js';
@@ -123,10 +123,10 @@ function forget(store: StoreState, blob: Blob): void {
 }
 
 /** Deletes the blob from the disk, unless another call that continues its deletion has done so. */
-function* takeOff(store: StoreState, blob: Blob): Steps<void> {
-  if (blob.chain.length === 0) return;
+function takeOff(store: StoreState, blob: Blob): Steps<void> {
+  if (blob.chain.length === 0) return ENDED;
   // Not while a flush persists the blob: that would write the root again.
-  yield* blob.persists.alone(() => zeroRoot(store, blob));
+  return blob.persists.alone(() => zeroRoot(store, blob));
 }
 
 /**
@@ -134,13 +134,12 @@ function* takeOff(store: StoreState, blob: Blob): Steps<void> {
  * run at the same time, since creating a blob also finishes unfinished deletions. They run one after another; the first
  * one does the work.
  */
-export function* finishDelete(store: StoreState, blob: Blob): Steps<void> {
-  yield* blob.deletions.alone(function* () {
-    if (store.unfinishedDeletes.get(blob.page) === blob) yield* finishAlone(store, blob);
-  });
+export function finishDelete(store: StoreState, blob: Blob): Steps<void> {
+  return blob.deletions.alone(() => finishAlone(store, blob));
 }
 
 function* finishAlone(store: StoreState, blob: Blob): Steps<void> {
+  if (store.unfinishedDeletes.get(blob.page) !== blob) return;
   yield* takeOff(store, blob);
   yield* freeBacking(store, blob); // now: if a step below fails, the parent must not stay open
   yield* clearStale(store, blob);
@@ -166,8 +165,12 @@ function* resumeDelete(store: StoreState, blob: Blob): Steps<void> {
 }
 
 /** Continues every deletion that failed in between. */
-export function* finishAllDeletes(store: StoreState): Steps<void> {
-  for (const blob of [...store.unfinishedDeletes.values()]) yield* resumeDelete(store, blob);
+export function finishAllDeletes(store: StoreState): Steps<void> {
+  return store.unfinishedDeletes.size === 0 ? ENDED : finishSomeDeletes(store);
+}
+
+function* finishSomeDeletes(store: StoreState): Steps<void> {
+  for (const blob of store.unfinishedDeletes.values()) yield* resumeDelete(store, blob);
 }
 
 /** True for the first page of a blob whose deletion has begun and is not complete. */

@@ -40,7 +40,7 @@ export function* clearUncleared(store: StoreState): Steps<void> {
 /** Counts the clusters that `reclaimClusters` would release. */
 export function countReclaimable(store: StoreState): number {
   let count = store.unclearedClusters.length;
-  for (const blob of store.unsynced) if (isInUse(store, blob)) count += blob.reclaimableCount;
+  for (const blob of store.unsynced.values()) if (isInUse(store, blob)) count += blob.reclaimableCount;
   return count;
 }
 
@@ -48,7 +48,7 @@ export function countReclaimable(store: StoreState): number {
 export function* reclaimClusters(store: StoreState): Steps<boolean> {
   let reclaimed = store.unclearedClusters.length > 0;
   yield* clearUncleared(store);
-  for (const blob of [...store.unsynced]) {
+  for (const blob of store.unsynced.values()) {
     if (!isInUse(store, blob) || blob.reclaimableCount === 0) continue; // it may be closed or deleted in the meantime
     blob.state = 'dirty';
     yield* persist(store, blob);

@@ -87,15 +87,20 @@ export function* writeExtentPage(store: StoreState, blob: Blob, index: number): 
   }
 }
 
-/** Encodes extent page `index` of a blob from its map as it is now. */
+/**
+ * Encodes extent page `index` of a blob from its map as it is now, into one of the store's buffers. The caller returns
+ * the buffer when it has written the page.
+ */
 export function encodeBlobExtentPage(store: StoreState, blob: Blob, index: number): MdPageView {
   const clusterCount = mappedClusterCount(store, blob, index);
-  return encodeExtentPage(blob.id, index, clusterCount, (cluster) => blob.map.clusterForDisk(cluster));
+  const page = store.pageBuffers.takeZeroed();
+  return encodeExtentPage(blob.id, index, clusterCount, (cluster) => blob.map.clusterForDisk(cluster), page);
 }
 
 function* writeOnce(store: StoreState, blob: Blob, index: number): Steps<void> {
   const { geometry } = store;
   const { map } = blob;
+  store.pagesAhead?.forget();
   yield* markDirty(store);
   const pageNow = () => map.extentPages.get(index) as MdPage;
   while (pageNow() >= store.mdPageMark) yield* raiseMdPageMark(store, [pageNow()]);
@@ -108,6 +113,7 @@ function* writeOnce(store: StoreState, blob: Blob, index: number): Steps<void> {
     const page = encodeBlobExtentPage(store, blob, index);
     const lba = geometry.mdPageToLba(pageNow());
     yield* wait(store.deviceChannel.write(page.bytes, 0, lba, geometry.blocksPerPage));
+    store.pageBuffers.give(page);
   } catch (error) {
     map.dirtyExtentPages.add(index);
     blob.state = 'dirty';

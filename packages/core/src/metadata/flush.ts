@@ -16,7 +16,7 @@ export function isSynced(store: StoreState): boolean {
 
 /** The open blobs that a flush of the store visits; it does nothing for the others. */
 export function blobsToFlush(store: StoreState): Blob[] {
-  const blobs = new Set(store.unsynced);
+  const blobs = new Set(store.unsynced.values());
   for (const page of store.unsettled.keys()) {
     const blob = store.openBlobs.get(page);
     if (blob !== undefined) blobs.add(blob);

@@ -20,43 +20,50 @@
 import type { Blob } from '../blob/blob.js';
 import { BLOB } from '../shared/layout.js';
 import type { StoreState } from '../state/store-state.js';
-import type { Steps } from '../steps/steps.js';
+import { ENDED, type Steps } from '../steps/steps.js';
 import { assert } from '../units/error.js';
 
 /**
  * Keeps new operations out of a blob, and waits until the operations inside it have left, and no cluster of it is being
- * released. Freezes nest.
+ * released. Freezes nest. The steps must be run at once.
  */
-export function* freeze(store: StoreState, blob: Blob): Steps<void> {
-  yield* freezeUntil(store, blob, () => blob.releasing === 0);
+export function freeze(store: StoreState, blob: Blob): Steps<void> {
+  const slots = begin(store, blob);
+  const isReady = blob.releasing === 0 && areDrained(store, slots);
+  return isReady ? ENDED : untilReady(store, blob, slots, () => blob.releasing === 0);
 }
 
 /** Like `freeze`, but does not wait for releases; used by a release itself. */
-export function* freezeForRelease(store: StoreState, blob: Blob): Steps<void> {
-  yield* freezeUntil(store, blob, () => true);
+export function freezeForRelease(store: StoreState, blob: Blob): Steps<void> {
+  const slots = begin(store, blob);
+  return areDrained(store, slots) ? ENDED : untilReady(store, blob, slots, () => true);
 }
 
-function* freezeUntil(store: StoreState, blob: Blob, isReady: () => boolean): Steps<void> {
-  const { blobs, channels } = store.shared;
-  blobs.add(blob.slot, BLOB.FROZEN, 1);
-  if (blob.clones.size > 0 || blob.back?.kind === 'blob') store.shared.countFreeze();
-  const slots = slotsInFront(blob);
+/** Begins a freeze, and returns the slots whose counters have to become 0: of the blob, and of all that read through it. */
+function begin({ shared }: StoreState, blob: Blob): readonly number[] {
+  shared.blobs.add(blob.slot, BLOB.FROZEN, 1);
+  if (blob.clones.size > 0 || blob.back?.kind === 'blob') shared.countFreeze();
+  const inFront = [blob];
+  for (const at of inFront) inFront.push(...at.clones);
+  return inFront.map(({ slot }) => slot);
+}
+
+function areDrained({ shared }: StoreState, slots: readonly number[]): boolean {
+  return slots.every((slot) => shared.channels.isDrained(slot));
+}
+
+/** Waits for a blob that has just been frozen. The counters are read after the number of waiters has been raised. */
+function* untilReady(store: StoreState, blob: Blob, slots: readonly number[], isReady: () => boolean): Steps<void> {
+  const { channels } = store.shared;
   channels.addDrainWaiters(1);
   try {
-    while (!isReady() || !slots.every((slot) => channels.isDrained(slot))) yield store.drained();
+    while (!isReady() || !areDrained(store, slots)) yield store.drained();
   } catch (error) {
     unfreeze(store, blob);
     throw error;
   } finally {
     channels.addDrainWaiters(-1);
   }
-}
-
-/** The slots of a blob, and of all open blobs that read through it. */
-function slotsInFront(blob: Blob): number[] {
-  const inFront = [blob];
-  for (const at of inFront) inFront.push(...at.clones);
-  return inFront.map(({ slot }) => slot);
 }
 
 /** True while an operation keeps others out of a blob. */

@@ -1,9 +1,8 @@
 /** Reads a blob's metadata from disk. Nothing there is trusted: everything is checked. */
 
-import { ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR } from '../blob/blob.js';
 import { DESCRIPTOR, type Descriptor, descriptorsOf } from '../format/descriptor.js';
-import { decodeExtentPage, type ExtentPage, isExtentPage } from '../format/extent-page.js';
+import { decodeExtentPage, type ExtentPage, hasOnlyExtents } from '../format/extent-page.js';
 import { decodeExtentRle } from '../format/extent-rle.js';
 import { decodeExtentTable, type ExtentTableEntry, NO_EXTENT_PAGE } from '../format/extent-table.js';
 import {
@@ -17,12 +16,11 @@ import {
 import type { MdPageView } from '../format/md-page.js';
 import { decodeXattr } from '../format/xattr.js';
 import type { StoreState } from '../state/store-state.js';
-import { type Steps, wait } from '../steps/steps.js';
+import type { MaybePromise, Steps } from '../steps/steps.js';
 import { BlobstoreError, UnavailableBlobError } from '../units/error.js';
 import { extentPageIndex, extentPagesFor } from '../units/extent-pages.js';
 import { CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
 import { applyInsertions } from './apply-insertions.js';
-import { openExternalBacking } from './external.js';
 import { requireMapFits } from './map-limit.js';
 
 /** What the chain says about the blob's size, collected while the chain is read. */
@@ -41,24 +39,34 @@ interface Sizing {
 export class HalfDeletedError extends BlobstoreError {}
 
 /**
- * Fills `blob` from disk, and opens its external snapshot if it has one. A clone's parent is named, not opened.
- * @throws ENOENT when the page holds another blob, EINVAL when the metadata is damaged, and what opening a device
- * throws
- */
-export function* loadBlob(store: StoreState, blob: Blob): Steps<void> {
-  yield* readMetadata(store, blob);
-  if (blob.isExternalClone) yield* openExternalBacking(store, blob);
-  else if (blob.isThin && !blob.isClone) blob.back = ZEROES;
-  if (blob.state === 'loading') blob.state = 'clean';
-}
-
-/**
- * Fills `blob` from disk, and opens nothing. The blob is `dirty` then if the metadata on disk needs to be corrected.
- * Throws as `loadBlob`.
+ * Fills `blob` from disk, and opens nothing: a clone's parent, and an external snapshot, are named. The blob is `dirty`
+ * then if the metadata on disk needs to be corrected.
+ * @throws ENOENT when the page holds another blob, EINVAL when the metadata is damaged, and what the device throws
  */
 export function* readMetadata(store: StoreState, blob: Blob): Steps<void> {
   blob.state = 'loading';
-  yield* readChain(store, blob);
+  const sizing: Sizing = { hasRuns: false, tableClusterCount: undefined, tableEntries: [] };
+  for (let next: number = blob.page; next !== NONE_U32; ) {
+    if (next >= store.geometry.mdPageCount)
+      throw damaged(blob, `its chain goes on at page ${next}, outside the metadata region`);
+    const answer = readMdPage(store, next as MdPage);
+    const page = answer instanceof Promise ? ((yield answer) as MdPageView) : answer;
+    checkChainPage(store, blob, page, next);
+    blob.chain.push(next as MdPage);
+    parseChainPage(store, blob, page, sizing);
+    next = page.next;
+    store.pageBuffers.give(page);
+  }
+  const { tableClusterCount } = sizing;
+  blob.usesExtentTable = tableClusterCount !== undefined;
+  if (tableClusterCount !== undefined) {
+    takeExtentTable(store, blob, tableClusterCount, sizing.tableEntries);
+    if (blob.extentPageCount > 0) yield* readExtentPages(store, blob, tableClusterCount);
+  }
+  concludeReading(store, blob);
+}
+
+function concludeReading(store: StoreState, blob: Blob): void {
   if (blob.clearMethod === 'default') blob.clearMethod = clearMethodOf(blob.flags.mdRo);
   blob.syncedClusterCount = Math.max(blob.syncedClusterCount, blob.clusterCount);
   applyInsertions(store, blob);
@@ -69,25 +77,7 @@ export function* readMetadata(store: StoreState, blob: Blob): Steps<void> {
   if (!blob.isClone) throw damaged(blob, `the id of its snapshot, ${parentId}, is that of no blob`);
 }
 
-function* readChain(store: StoreState, blob: Blob): Steps<void> {
-  const sizing: Sizing = { hasRuns: false, tableClusterCount: undefined, tableEntries: [] };
-  let next: number = blob.page;
-  while (next !== NONE_U32) {
-    const page = yield* readChainPage(store, blob, next);
-    blob.chain.push(next as MdPage);
-    parseChainPage(store, blob, page, sizing);
-    next = page.next;
-    store.pageBuffers.give(page);
-  }
-  blob.usesExtentTable = sizing.tableClusterCount !== undefined;
-  if (sizing.tableClusterCount !== undefined)
-    yield* readExtentPages(store, blob, sizing.tableClusterCount, sizing.tableEntries);
-}
-
-function* readChainPage(store: StoreState, blob: Blob, number: number): Steps<MdPageView> {
-  if (number >= store.geometry.mdPageCount)
-    throw damaged(blob, `its chain goes on at page ${number}, outside the metadata region`);
-  const page = yield* readMdPage(store, number as MdPage);
+function checkChainPage(store: StoreState, blob: Blob, page: MdPageView, number: number): void {
   const isFirst = blob.chain.length === 0;
   if (!isFirst && store.isRecovering && page.isZero)
     throw new HalfDeletedError('EINVAL', `blob ${blob.id} is damaged: metadata page ${number} of its chain is zeroes`);
@@ -99,19 +89,19 @@ function* readChainPage(store: StoreState, blob: Blob, number: number): Steps<Md
     // This also finds a chain with a cycle.
     throw damaged(blob, `metadata page ${number} of its chain is page ${page.sequence} of blob ${page.id}`);
   }
-  return page;
 }
 
 /**
  * Reads a metadata page without checks, into one of the store's buffers. The caller returns the buffer when it has
  * parsed the page.
  */
-export function* readMdPage(store: StoreState, number: MdPage): Steps<MdPageView> {
+function readMdPage(store: StoreState, number: MdPage): MaybePromise<MdPageView> {
   const { geometry, deviceChannel } = store;
   const page = store.pageBuffers.take();
-  if (store.regionReader?.copyTo(page.bytes, number)) return page;
-  yield* wait(deviceChannel.read(page.bytes, 0, geometry.mdPageToLba(number), geometry.blocksPerPage));
-  return page;
+  const ahead = store.regionReader ?? store.pagesAhead;
+  if (ahead?.copyTo(page.bytes, number)) return page;
+  const answer = deviceChannel.read(page.bytes, 0, geometry.mdPageToLba(number), geometry.blocksPerPage);
+  return answer instanceof Promise ? answer.then(() => page) : page;
 }
 
 function parseChainPage(store: StoreState, blob: Blob, page: MdPageView, sizing: Sizing): void {
@@ -221,18 +211,13 @@ function parseExtentTable(
   }
 }
 
-/**
- * Reads the extent pages. The extent table gives the size. A page that a later, larger, unsynced size wrote through is
- * cut; one that a smaller size wrote is filled up with unallocated clusters. In a store that was not closed, the first
- * page that is shorter than the table says is the end of the blob: the blob was being made smaller, and its root was
- * not written yet.
- */
-function* readExtentPages(
+/** Takes the blob's size, and the numbers of its extent pages, from the extent table. */
+function takeExtentTable(
   store: StoreState,
   blob: Blob,
   tableClusterCount: number,
   entries: readonly ExtentTableEntry[],
-): Steps<void> {
+): void {
   const { map } = blob;
   blob.extentPageCount = entries.reduce((sum, { count }) => sum + count, 0);
   if (extentPagesFor(tableClusterCount) !== blob.extentPageCount) {
@@ -240,16 +225,30 @@ function* readExtentPages(
   }
   requireMapFits(store, blob.id, tableClusterCount);
   map.extentPages.extend(blob.extentPageCount);
+  let index = 0;
+  for (const { page, count } of entries) {
+    if (page !== NO_EXTENT_PAGE) map.extentPages.set(index, page);
+    index += count;
+  }
   map.clusters.extend(tableClusterCount);
   blob.clusterCount = tableClusterCount;
+}
+
+/**
+ * Reads the extent pages. The extent table gives the size. A page that a later, larger, unsynced size wrote through is
+ * cut; one that a smaller size wrote is filled up with unallocated clusters. In a store that was not closed, the first
+ * page that is shorter than the table says is the end of the blob: the blob was being made smaller, and its root was
+ * not written yet.
+ */
+function* readExtentPages(store: StoreState, blob: Blob, tableClusterCount: number): Steps<void> {
+  const { map } = blob;
   let end = tableClusterCount;
-  let next = 0;
-  for (const { page: number, count } of entries) {
-    const index = next;
-    next += count;
-    if (number === NO_EXTENT_PAGE) continue;
-    map.extentPages.set(index, number);
-    const page = yield* readMdPage(store, number);
+  const indices: number[] = [];
+  map.extentPages.forEachSet((_page, index) => indices.push(index));
+  for (const index of indices) {
+    const number = map.extentPages.get(index) as MdPage;
+    const answer = readMdPage(store, number);
+    const page = answer instanceof Promise ? ((yield answer) as MdPageView) : answer;
     const extent = checkExtentPage(blob, page, number, index);
     const start = index * CLUSTERS_PER_EXTENT_PAGE;
     const expected = Math.min(CLUSTERS_PER_EXTENT_PAGE, tableClusterCount - start);
@@ -273,7 +272,7 @@ function cutAt(blob: Blob, clusterCount: number): void {
 function checkExtentPage(blob: Blob, page: MdPageView, number: MdPage, index: number): ExtentPage {
   if (!page.isSealed) throw damaged(blob, `the crc of its extent page ${number} does not fit`);
   if (page.next !== NONE_U32) throw damaged(blob, `its extent page ${number} is followed by another page`);
-  if (!isExtentPage(page))
+  if (!hasOnlyExtents(page))
     throw new BlobstoreError('ENOENT', `blob ${blob.id} is damaged: page ${number} is no extent page`);
   const [descriptor] = descriptorsOf(page.view);
   const extent = decodeExtentPage(page.view, descriptor.payloadAt, descriptor.payloadBytes);

@@ -1,17 +1,18 @@
 /** Opens and closes blobs, by reference count. */
 
+import { ZEROES } from '../blob/backing.js';
 import { type Backing, Blob } from '../blob/blob.js';
 import { ClosedBlob } from '../blob/blob-summary.js';
 import type { ClearMethod } from '../format/flags.js';
 import type { Loading, StoreState } from '../state/store-state.js';
 import { Attempts } from '../steps/batch.js';
 import { Deferred } from '../steps/deferred.js';
-import { type Steps, wait } from '../steps/steps.js';
+import { ENDED, type Steps, wait } from '../steps/steps.js';
 import { assert, BlobstoreError } from '../units/error.js';
 import { type BlobId, type MdPage, pageOfBlobId } from '../units/units.js';
-import { closeExternalChannels } from './external.js';
+import { closeExternalChannels, openExternalBacking } from './external.js';
 import { freeze, thaw, unfreeze } from './freeze.js';
-import { loadBlob } from './load-blob.js';
+import { readMetadata } from './load-blob.js';
 import { persist } from './persist.js';
 
 export interface OpenBlobOptions {
@@ -25,15 +26,16 @@ export interface OpenBlobOptions {
  * Opens a blob, or takes another reference to it. The snapshots behind it are opened with it. They are read one after
  * another, and then attached in a loop, the last one first: a recursion could overflow the stack, since a line of
  * clones can be of any length.
+ * @param read - the blob, if it was read already and is not open
  * @throws ENOENT no such blob, EINVAL damaged metadata, EBUSY being deleted, ENOTSUP an external clone without a
  * callback, ENOMEM too many open blobs
  */
-export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOptions = {}): Steps<Blob> {
+export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOptions = {}, read?: Blob): Steps<Blob> {
   const line: Blob[] = [];
-  const loading: Loading = { pages: new Set(), ended: new Deferred(), waitsFor: undefined };
+  const loading: Loading = { pages: [], ended: new Deferred(), waitsFor: undefined };
   let behind: Blob | undefined;
   try {
-    behind = yield* readLine(store, id, options, line, loading);
+    behind = yield* readLine(store, id, options, line, loading, read);
     for (let blob = line.at(-1); blob !== undefined; blob = line.at(-1)) {
       attachTo(store, blob, behind);
       behind = blob;
@@ -63,10 +65,11 @@ function* readLine(
   options: OpenBlobOptions,
   line: Blob[],
   loading: Loading,
+  read: Blob | undefined,
 ): Steps<Blob | undefined> {
   for (let id = first; ; id = line[line.length - 1].parentId) {
     const page = pageOfBlobId(id);
-    yield* waitForOthers(store, id, loading);
+    if (store.loading.has(page)) yield* waitForOthers(store, id, loading);
     store.requireOpen();
     if (!store.usedBlobIds.get(page)) throw new BlobstoreError('ENOENT', `there is no blob ${id}`);
     const damage = store.setAside.get(page);
@@ -75,14 +78,18 @@ function* readLine(
     if (open) return takeReference(open, line.length > 0);
     requireWhole(store, id, page);
     store.loading.set(page, loading);
-    loading.pages.add(page);
-    const blob = new Blob(store.shared, id);
-    if (line.length === 0) {
+    loading.pages.push(page);
+    const isRead = line.length === 0 && read !== undefined;
+    const blob = isRead ? read : new Blob(store.shared, id);
+    if (line.length === 0 && !isRead) {
       blob.clearMethod = options.clearMethod ?? 'default';
       blob.externalContext = options.externalContext;
     }
     line.push(blob);
-    yield* loadBlob(store, blob);
+    if (!isRead) yield* readMetadata(store, blob);
+    if (blob.isExternalClone) yield* openExternalBacking(store, blob);
+    else if (blob.isThin && !blob.isClone) blob.back = ZEROES;
+    if (blob.state === 'loading') blob.state = 'clean';
     if (!blob.isClone) return undefined;
   }
 }
@@ -121,9 +128,12 @@ export function* closeBlob(store: StoreState, blob: Blob): Steps<void> {
 }
 
 /** Releases a reference. If it was the last one, returns what was behind the blob, which the caller has to close. */
-function* closeOne(store: StoreState, blob: Blob): Steps<Backing | undefined> {
+function closeOne(store: StoreState, blob: Blob): Steps<Backing | undefined> {
   requireReference(blob);
-  if (blob.openRefs === 1) return yield* closeLast(store, blob);
+  return blob.openRefs === 1 ? closeLast(store, blob) : closeOneOfMany(store, blob);
+}
+
+function* closeOneOfMany(store: StoreState, blob: Blob): Steps<undefined> {
   yield* persist(store, blob);
   blob.openRefs--;
   return undefined;
@@ -229,7 +239,8 @@ function forgetClosed(store: StoreState, blob: Blob): Backing | undefined {
   return back;
 }
 
-function keepSummary(store: StoreState, blob: Blob): void {
+/** Keeps what a list of blobs shows of a blob that is not open any more. */
+export function keepSummary(store: StoreState, blob: Blob): void {
   let closed = store.closedBlobs.get(blob.page);
   if (closed === undefined) {
     closed = new ClosedBlob();
@@ -253,18 +264,22 @@ export function* freeBlob(store: StoreState, blob: Blob): Steps<void> {
 }
 
 /** Releases the reference to what is behind a blob, which does not read it any more. */
-export function* freeBacking(store: StoreState, blob: Blob): Steps<void> {
+export function freeBacking(store: StoreState, blob: Blob): Steps<void> {
   const { back } = blob;
   blob.back = undefined;
-  yield* closeBacking(store, back);
+  return closeBacking(store, back);
 }
 
 /**
  * Closes what was behind a blob, and then whatever has no other reference because of that. It is a loop, not a
  * recursion, as in opening.
  */
-function* closeBacking(store: StoreState, back: Backing | undefined): Steps<void> {
-  let at = back;
+function closeBacking(store: StoreState, back: Backing | undefined): Steps<void> {
+  return back === undefined || back.kind === 'zeroes' ? ENDED : closeLine(store, back);
+}
+
+function* closeLine(store: StoreState, back: Backing): Steps<void> {
+  let at: Backing | undefined = back;
   while (at?.kind === 'blob') at = yield* dropOne(store, at.blob);
   if (at?.kind === 'external') yield* wait(at.device.close());
 }

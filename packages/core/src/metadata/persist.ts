@@ -20,32 +20,48 @@
  */
 
 import type { Blob } from '../blob/blob.js';
-import type { ClusterMap, UncertainCluster } from '../blob/cluster-map.js';
-import { encodeChain, sealChain } from '../format/blob-chain.js';
+import { sealChain } from '../format/blob-chain.js';
 import type { MdPageView } from '../format/md-page.js';
-import type { NotedInsertion } from '../state/insertion-log.js';
 import { raiseMdPageMark } from '../state/raise-marks.js';
 import type { StoreState } from '../state/store-state.js';
 import { markDirty } from '../state/super-block-io.js';
 import { Batch } from '../steps/batch.js';
-import { type Steps, wait } from '../steps/steps.js';
+import { ENDED, type Steps, wait } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
-import { clustersInPage, extentPagesFor } from '../units/extent-pages.js';
 import type { DeviceCluster, MdPage } from '../units/units.js';
 import { clearStale, eraseNoted, releaseClusters, releasePages } from './clearing.js';
-import { encodeBlobExtentPage, renewExtentPage, writeExtentPage } from './extent-pages.js';
+import {
+  changedExtentPages,
+  type DecidedChain,
+  type DecidedExtentPage,
+  decideChain,
+  decideExtentPages,
+  extentPageAt,
+  extentPagesOf,
+  fitExtentPages,
+  needsRoot,
+  takeChangedExtentPages,
+} from './decide.js';
+import { writeExtentPage } from './extent-pages.js';
 
-/** Writes a blob's metadata if it is dirty. First settles what a failed operation on the blob has left. */
-export function* persist(store: StoreState, blob: Blob): Steps<void> {
+/**
+ * Writes a blob's metadata if it is dirty. First settles what a failed operation on the blob has left. The steps must be
+ * run at once.
+ */
+export function persist(store: StoreState, blob: Blob): Steps<void> {
   const settle = store.unsettled.get(blob.page);
-  if (settle) yield* settle();
+  return settle ? settleAndPersist(store, blob, settle) : persistUnsettled(store, blob);
+}
+
+function* settleAndPersist(store: StoreState, blob: Blob, settle: () => Steps<void>): Steps<void> {
+  yield* settle();
   yield* persistUnsettled(store, blob);
 }
 
 /** Persists a blob without settling it first; for settling itself. */
-export function* persistUnsettled(store: StoreState, blob: Blob): Steps<void> {
-  if (blob.state === 'clean' && !blob.persists.isRunning) return;
-  yield* blob.persists.run(() => persistOnce(store, blob, {}));
+export function persistUnsettled(store: StoreState, blob: Blob): Steps<void> {
+  if (blob.state === 'clean' && !blob.persists.isRunning) return ENDED;
+  return blob.persists.run(() => persistOnce(store, blob, {}));
 }
 
 /** Persists a blob; then makes it read-only if `setReadOnly` asked for it. */
@@ -90,6 +106,7 @@ interface PersistOptions {
 
 function* persistOnce(store: StoreState, blob: Blob, options: PersistOptions): Steps<void> {
   if (blob.isGone) return; // it was closed or deleted while this call waited for its turn
+  store.pagesAhead?.forget();
   try {
     yield* markDirty(store);
     if (store.writesThrough) yield* writeThrough(store, blob);
@@ -116,20 +133,6 @@ function* writeThrough(store: StoreState, blob: Blob): Steps<void> {
   yield* writeChain(store, blob, decideChain(store, blob, true), {});
 }
 
-/**
- * Handles the extent page in which the blob ends, or ended on disk: if it maps more or fewer clusters now than the root
- * on disk says, it becomes dirty. If the root on disk names it, it also gets a new page where possible.
- */
-function fitExtentPages(store: StoreState, blob: Blob): void {
-  const { map, clusterCount, syncedClusterCount } = blob;
-  const index = extentPagesOf(blob, Math.min(clusterCount, syncedClusterCount)) - 1;
-  if (index < 0 || map.extentPages.get(index) === 0) return;
-  if (clustersInPage(clusterCount, index) === clustersInPage(syncedClusterCount, index)) return;
-  const isRooted = !map.unrootedExtentPages.has(index);
-  if (store.keepsHighWater && isRooted && !renewExtentPage(store, blob, index)) map.unrootedExtentPages.add(index);
-  map.dirtyExtentPages.add(index);
-}
-
 function* writeChangedExtentPages(store: StoreState, blob: Blob): Steps<void> {
   const changed = takeChangedExtentPages(blob);
   try {
@@ -148,7 +151,7 @@ function* awaitFirstWrites(store: StoreState, blob: Blob): Steps<void> {
   const { unrootedExtentPages, writes } = blob.map;
   const isWriting = (index: number) => writes.get(index)?.isRunning === true;
   for (;;) {
-    const index = [...unrootedExtentPages].find(isWriting);
+    const index = unrootedExtentPages.elements.find(isWriting);
     if (index === undefined) return;
     yield* writeExtentPage(store, blob, index);
   }
@@ -156,23 +159,13 @@ function* awaitFirstWrites(store: StoreState, blob: Blob): Steps<void> {
 
 /** Steps 2 to 8 where only persisting writes extent pages. */
 function* writeDecided(store: StoreState, blob: Blob, options: PersistOptions): Steps<void> {
-  const { geometry, deviceChannel } = store;
   const { map, usesExtentTable, chainAfterBarrier } = blob;
   fitExtentPages(store, blob);
-  const extentPages = takeChangedExtentPages(blob).map((index) => {
-    const page = map.extentPages.get(index) as MdPage;
-    return { index, page, lba: geometry.mdPageToLba(page), view: encodeBlobExtentPage(store, blob, index) };
-  });
+  const extentPages = decideExtentPages(store, blob);
   const chain = decideChain(store, blob, extentPages.length === 0 || needsRoot(blob));
   try {
-    yield* raiseMdPageMark(store, [blob.page, ...extentPages.map(({ page }) => page)]);
-    const changesNamed = extentPages.some(({ page }) => !map.unnamedPages.has(page));
-    if (changesNamed) yield* store.barrier();
-    const batch = new Batch();
-    for (const { lba, view } of extentPages) {
-      batch.add(() => deviceChannel.write(view.bytes, 0, lba, geometry.blocksPerPage));
-    }
-    yield* batch.close();
+    if (extentPages.length > 0) yield* writeExtentPages(store, blob, extentPages);
+    else yield* raiseMdPageMark(store, [blob.page]);
     if (chain.pages.length === 0) {
       yield* store.barrier();
       yield* conclude(store, blob, chain);
@@ -188,30 +181,18 @@ function* writeDecided(store: StoreState, blob: Blob, options: PersistOptions): 
   }
 }
 
-/** False if writing extent pages that the root on disk names is enough. */
-function needsRoot(blob: Blob): boolean {
-  const { map } = blob;
-  return (
-    blob.chainChanged ||
-    blob.rootInDoubt ||
-    !blob.usesExtentTable ||
-    blob.clusterCount !== blob.syncedClusterCount ||
-    blob.replacedPages.length > 0 ||
-    map.unrootedExtentPages.size > 0
-  );
-}
-
-/** Returns the numbers of the extent pages to be written, and marks them as unchanged. */
-function takeChangedExtentPages(blob: Blob): number[] {
-  const changed = changedExtentPages(blob);
-  blob.map.dirtyExtentPages.clear();
-  blob.lengthenedExtentPages.clear();
-  return changed;
-}
-
-function changedExtentPages({ map, lengthenedExtentPages, extentPageCount }: Blob): number[] {
-  const changed = [...new Set([...map.dirtyExtentPages, ...lengthenedExtentPages])].sort((a, b) => a - b);
-  return changed.filter((index) => index < extentPageCount && map.extentPages.get(index) !== 0);
+/** Steps 3 and 4. */
+function* writeExtentPages(store: StoreState, blob: Blob, extentPages: readonly DecidedExtentPage[]): Steps<void> {
+  const { geometry, deviceChannel } = store;
+  yield* raiseMdPageMark(store, [blob.page, ...extentPages.map(({ page }) => page)]);
+  const changesNamed = extentPages.some(({ page }) => !blob.map.unnamedPages.has(page));
+  if (changesNamed) yield* store.barrier();
+  const batch = new Batch();
+  for (const { page, view } of extentPages) {
+    batch.add(() => deviceChannel.write(view.bytes, 0, geometry.mdPageToLba(page), geometry.blocksPerPage));
+  }
+  yield* batch.close();
+  for (const { view } of extentPages) store.pageBuffers.give(view);
 }
 
 /** Returns the clusters that the blob has, including those past its end that the root on disk still counts. */
@@ -219,62 +200,14 @@ function keptClusterCount(blob: Blob): number {
   return Math.max(blob.clusterCount, Math.min(blob.syncedClusterCount, blob.map.clusters.count));
 }
 
-/** A chain to be written, and what changes when its root is on disk. */
-interface DecidedChain {
-  /** Empty: the root on disk stays, and only extent pages that it names are written. */
-  pages: MdPageView[];
-  map: ClusterMap;
-  clusterCount: number;
-  /** Extent pages that this chain is the first to name: number in the blob, and page. */
-  unrooted: [number, number][];
-  /** Extent pages that the previous chain named and this one does not. */
-  replaced: MdPage[];
-  /** Clusters that no map on disk names any more; they are unmapped already, and can be released. */
-  dropped: DeviceCluster[];
-  /** Clusters that no map on disk names any more, and that have to be cleared first. */
-  uncertain: UncertainCluster[];
-  /** Records of the insertion log that this chain makes redundant. */
-  noted: readonly NotedInsertion[];
-}
-
-function decideChain(store: StoreState, blob: Blob, writesRoot: boolean): DecidedChain {
-  const { map, clusterCount } = blob;
-  const noted = store.insertionLog?.seal(blob.page) ?? [];
-  const pages = writesRoot ? encodeChain(blob.chainContent()) : [];
-  blob.state = 'clean'; // unless it is changed again before the pages are written
-  const isOffDisk = ({ extentPage }: UncertainCluster) =>
-    extentPage === undefined || !map.dirtyExtentPages.has(extentPage);
-  return {
-    pages,
-    map,
-    clusterCount,
-    unrooted: [...map.unrootedExtentPages].map((index) => [index, extentPageAt(map, index)]),
-    replaced: [...blob.replacedPages],
-    dropped: [...map.dropped],
-    uncertain: map.uncertain.filter(isOffDisk),
-    noted,
-  };
-}
-
-function extentPageAt({ extentPages }: ClusterMap, index: number): number {
-  return index < extentPages.count ? extentPages.get(index) : 0;
-}
-
 /** Steps 5 to 8. */
 function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain, options: PersistOptions): Steps<void> {
-  const { geometry, deviceChannel } = store;
   const { pages } = chain;
   const numbers = claimChain(store, blob, pages);
   blob.rootClusterCount = chain.clusterCount;
   try {
     yield* raiseMdPageMark(store, numbers);
-    const batch = new Batch();
-    pages.slice(1).forEach((page, index) => {
-      const lba = geometry.mdPageToLba(numbers[index + 1]);
-      batch.add(() => deviceChannel.write(page.bytes, 0, lba, geometry.blocksPerPage));
-    });
-    yield* batch.close();
-    if (pages.length > 1) yield* store.barrier();
+    if (pages.length > 1) yield* writeBehindRoot(store, pages, numbers);
   } catch (error) {
     blob.rootClusterCount = undefined;
     releasePages(store, numbers.slice(1)); // nothing on disk names them
@@ -282,19 +215,40 @@ function* writeChain(store: StoreState, blob: Blob, chain: DecidedChain, options
   }
   for (const [, page] of chain.unrooted) chain.map.unnamedPages.delete(page as MdPage);
   yield* writeRoot(store, blob, pages[0], numbers, options);
+  for (const page of pages) store.pageBuffers.give(page);
   yield* conclude(store, blob, chain);
 }
 
+/** Steps 5 and 6. */
+function* writeBehindRoot(store: StoreState, pages: readonly MdPageView[], numbers: readonly MdPage[]): Steps<void> {
+  const { geometry, deviceChannel } = store;
+  const batch = new Batch();
+  for (let at = 1; at < pages.length; at++) {
+    const lba = geometry.mdPageToLba(numbers[at]);
+    batch.add(() => deviceChannel.write(pages[at].bytes, 0, lba, geometry.blocksPerPage));
+  }
+  yield* batch.close();
+  yield* store.barrier();
+}
+
 /** What follows when the metadata that was decided is on disk. */
-function* conclude(store: StoreState, blob: Blob, chain: DecidedChain): Steps<void> {
+function conclude(store: StoreState, blob: Blob, chain: DecidedChain): Steps<void> {
   const { map } = chain;
   blob.syncedClusterCount = chain.clusterCount;
   for (const [index, page] of chain.unrooted) {
     if (extentPageAt(map, index) === page) map.unrootedExtentPages.delete(index);
   }
-  blob.replacedPages = blob.replacedPages.filter((page) => !chain.replaced.includes(page));
-  blob.stalePages.push(...chain.replaced);
-  store.insertionLog?.retire(chain.noted);
+  if (chain.replaced.length > 0) {
+    blob.replacedPages = blob.replacedPages.filter((page) => !chain.replaced.includes(page));
+    blob.stalePages.push(...chain.replaced);
+  }
+  if (chain.noted.length > 0) store.insertionLog?.retire(chain.noted);
+  return chain.dropped.length > 0 || chain.uncertain.length > 0 ? letGo(store, blob, chain) : ENDED;
+}
+
+/** Releases clusters that the disk does not name any more, or marks them as stale. */
+function* letGo(store: StoreState, blob: Blob, chain: DecidedChain): Steps<void> {
+  const { map } = chain;
   if (chain.dropped.length > 0) yield* eraseNoted(store, blob);
   map.dropped = map.dropped.slice(chain.dropped.length);
   releaseClusters(store, chain.dropped);
@@ -385,8 +339,4 @@ function setAsideCutOff(blob: Blob): void {
   extentPages.forEachSet(setAside, keptPages);
   extentPages.truncate(keptPages);
   blob.publish();
-}
-
-function extentPagesOf(blob: Blob, clusterCount: number): number {
-  return blob.usesExtentTable ? extentPagesFor(clusterCount) : 0;
 }

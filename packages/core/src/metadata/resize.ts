@@ -5,7 +5,7 @@ import { noCluster, noMetadataPage } from '../shared/claim-cluster.js';
 import { raiseHighWater } from '../state/raise-marks.js';
 import type { StoreState } from '../state/store-state.js';
 import { markDirty } from '../state/super-block-io.js';
-import type { Steps } from '../steps/steps.js';
+import { ENDED, type Steps } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 import { extentPageIndex, extentPagesFor, FIRST_EXTENT_PAGE } from '../units/extent-pages.js';
 import { type MdPage, NONE_U32 } from '../units/units.js';
@@ -43,8 +43,12 @@ export function* resizeBlob(store: StoreState, blob: Blob, clusterCount: number)
  * Raises the high-water mark over the new clusters of a thick blob. They can be written to before the next sync;
  * recovery must know of them to clear them.
  */
-export function* coverNewClusters(store: StoreState, blob: Blob, before: number): Steps<void> {
-  if (!store.keepsHighWater || blob.isThin || blob.clusterCount <= before) return;
+export function coverNewClusters(store: StoreState, blob: Blob, before: number): Steps<void> {
+  if (!store.keepsHighWater || blob.isThin || blob.clusterCount <= before) return ENDED;
+  return raiseOver(store, blob, before);
+}
+
+function* raiseOver(store: StoreState, blob: Blob, before: number): Steps<void> {
   let highest = 0;
   blob.map.clusters.forEachSet((cluster) => {
     highest = Math.max(highest, cluster);

@@ -9,7 +9,7 @@
 import type { Blob } from '../blob/blob.js';
 import type { StoreState } from '../state/store-state.js';
 import { Coalescer } from '../steps/coalescer.js';
-import type { Steps } from '../steps/steps.js';
+import { ENDED, type Steps } from '../steps/steps.js';
 import type { MdPage } from '../units/units.js';
 import { persist } from './persist.js';
 
@@ -29,7 +29,13 @@ export function noteUnsettled(store: StoreState, pages: readonly MdPage[], rest:
  * Finishes the undo that a failed operation has left for a blob. Also writes the snapshot behind it if that is dirty: a
  * mark on disk may name this blob, and must be removed before the blob is no longer its clone.
  */
-export function* settle(store: StoreState, blob: Blob): Steps<void> {
+export function settle(store: StoreState, blob: Blob): Steps<void> {
+  const { back } = blob;
+  const isSettled = !store.unsettled.has(blob.page) && !(back?.kind === 'blob' && back.blob.state === 'dirty');
+  return isSettled ? ENDED : settleUnsettled(store, blob);
+}
+
+function* settleUnsettled(store: StoreState, blob: Blob): Steps<void> {
   const attempt = store.unsettled.get(blob.page);
   if (attempt) yield* attempt();
   const { back } = blob;

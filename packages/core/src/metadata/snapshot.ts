@@ -113,7 +113,7 @@ class OriginalBefore {
 
   constructor(original: Blob) {
     this.map = original.map;
-    this.unrooted = [...original.map.unrootedExtentPages];
+    this.unrooted = original.map.unrootedExtentPages.elements;
     this.parentId = original.parentId;
     this.back = original.back;
     this.flags = { ...original.flags };

@@ -91,8 +91,9 @@ export class BlobBlocks {
   allocate(): number {
     const slot = this.#freeSlots.pop() ?? this.#slotCount++;
     if ((slot + 1) * BLOCK_BYTES > this.buffer.byteLength) this.#grow(slot);
+    const at = slot * BLOB.WORDS;
     for (let word = 0; word < BLOB.WORDS; word++) {
-      if (word !== BLOB.GENERATION) this.store(slot, word, 0);
+      if (word !== BLOB.GENERATION) this.#words[at + word] = 0; // not atomic: no generation that a thread knows is valid
     }
     this.add(slot, BLOB.GENERATION, 1);
     return slot;

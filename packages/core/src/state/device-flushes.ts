@@ -8,7 +8,7 @@
  */
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
-import { type Steps, type Waitable, waitFor } from '../steps/steps.js';
+import { ENDED, type Steps, type Waitable } from '../steps/steps.js';
 
 interface Failure {
   readonly number: number;
@@ -44,13 +44,16 @@ export class DeviceFlushes {
 
   /** Waits, where that lets others share the next flush. */
   *gather(): Steps<void> {
-    if (this.#gathers) yield* waitFor(this.#nextTurn);
+    if (this.#gathers) yield this.#nextTurn;
   }
 
   /** Makes everything durable that has been written until now. Throws the error of the device. */
-  *flush(): Steps<void> {
-    const begun = this.#begun;
-    yield* this.gather();
+  flush(): Steps<void> {
+    return this.#gathers ? this.#gatherAndFlush(this.#begun) : this.since(this.#begun);
+  }
+
+  *#gatherAndFlush(begun: number): Steps<void> {
+    yield this.#nextTurn;
     yield* this.since(begun);
   }
 
@@ -59,15 +62,24 @@ export class DeviceFlushes {
    * error of a flush that began after that moment and failed: some devices lose data then, and the next flush succeeds.
    * @param begun - `begun` at that moment
    */
-  *since(begun: number): Steps<void> {
-    for (;;) {
-      const isServed = this.#succeeded > begun;
-      const failure = isServed ? this.#failedBefore : this.#failedAfter;
-      if (failure !== undefined && failure.number > begun) throw failure.error;
-      if (isServed) return;
+  since(begun: number): Steps<void> {
+    if (this.#inFlight === undefined && !this.#isServed(begun)) this.#begin();
+    return this.#inFlight === undefined && this.#isServed(begun) ? ENDED : this.#sinceLater(begun);
+  }
+
+  *#sinceLater(begun: number): Steps<void> {
+    while (!this.#isServed(begun)) {
       if (this.#inFlight === undefined) this.#begin();
       else yield this.#inFlight;
     }
+  }
+
+  /** True if a flush that began after a moment has succeeded. Throws the error of one that has failed. */
+  #isServed(begun: number): boolean {
+    const isServed = this.#succeeded > begun;
+    const failure = isServed ? this.#failedBefore : this.#failedAfter;
+    if (failure !== undefined && failure.number > begun) throw failure.error;
+    return isServed;
   }
 
   /** Begins a flush. Its end is noted by the promise itself: who began it may be synchronous, and not wait for it. */

@@ -34,7 +34,7 @@ import {
 import { maskPages } from '../format/mask.js';
 import type { PageRange, SuperBlock } from '../format/super-block.js';
 import { Coalescer } from '../steps/coalescer.js';
-import { type Steps, wait } from '../steps/steps.js';
+import { ENDED, type Steps, wait } from '../steps/steps.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobCluster, type DeviceCluster, type MdPage, PAGE_BYTES } from '../units/units.js';
 
@@ -198,11 +198,12 @@ export class InsertionLog {
   }
 
   /** Erases from the disk the records of a blob that are not live. */
-  *erase(blobPage: MdPage): Steps<void> {
-    for (const page of this.#pages) {
-      // The write that erases them may be under way, and must end first.
-      if (page.erasable.has(blobPage) || page.writes.isRunning) yield* this.write(page);
-    }
+  erase(blobPage: MdPage): Steps<void> {
+    return this.#pages.some((page) => mustErase(page, blobPage)) ? this.#eraseFound(blobPage) : ENDED;
+  }
+
+  *#eraseFound(blobPage: MdPage): Steps<void> {
+    for (const page of this.#pages) if (mustErase(page, blobPage)) yield* this.write(page);
   }
 
   #keep(record: NotedInsertion): void {
@@ -239,6 +240,11 @@ export class InsertionLog {
       throw error;
     }
   }
+}
+
+/** True for a page with records of a blob that are not live. The write that erases them may be under way already. */
+function mustErase(page: LogPage, blobPage: MdPage): boolean {
+  return page.erasable.has(blobPage) || page.writes.isRunning;
 }
 
 /** Erases the log of a store that has been recovered: the blobs on disk have all that it says. */

@@ -15,12 +15,23 @@ const PAGE_WORDS = PAGE_BYTES / 4;
 /** The most batches that are being read at once. */
 const AHEAD_MAX = 4;
 
+/** The memory of a batch. It is used again for a later batch, and so are the views of its pages. */
+class BatchBuffer {
+  readonly bytes = new Uint8Array(BATCH_PAGES * PAGE_BYTES);
+  readonly words = new Int32Array(this.bytes.buffer);
+  readonly #pages: MdPageView[] = [];
+
+  pageAt(index: number): MdPageView {
+    this.#pages[index] ??= new MdPageView(this.bytes, index * PAGE_BYTES);
+    return this.#pages[index];
+  }
+}
+
 /** Pages that are read by one request. */
 interface PageBatch {
   readonly start: number;
   readonly end: number;
-  readonly bytes: Uint8Array;
-  readonly words: Int32Array;
+  readonly buffer: BatchBuffer;
   /** A promise while the device has not answered. */
   readonly answer: MaybePromise<void>;
 }
@@ -33,6 +44,7 @@ export class RegionReader {
   #batch: PageBatch | undefined;
   /** The batches after it that are being read, in order. */
   readonly #ahead: PageBatch[] = [];
+  readonly #freeBuffers: BatchBuffer[] = [];
   #contentEnd = 0;
 
   /** @param end - no page from this one on is in use; undefined when that is not known */
@@ -72,11 +84,13 @@ export class RegionReader {
   *nextUsed(from: number): Steps<number> {
     for (let at = from; at < this.#end; ) {
       const batch = yield* this.#batchWith(at);
-      const { words, start } = batch;
+      const { start, end } = batch;
+      const { words } = batch.buffer;
+      const wordEnd = (end - start) * PAGE_WORDS;
       let word = (at - start) * PAGE_WORDS;
-      while (word < words.length && words[word] === 0) word++;
+      while (word < wordEnd && words[word] === 0) word++;
       at = start + Math.floor(word / PAGE_WORDS);
-      if (word === words.length) continue;
+      if (word === wordEnd) continue;
       this.#contentEnd = Math.max(this.#contentEnd, at + 1);
       return at;
     }
@@ -110,15 +124,16 @@ export class RegionReader {
     this.expect(page);
     const batch = this.#batch;
     if (batch === undefined || page < batch.start || page >= batch.end) return undefined;
-    return new MdPageView(batch.bytes, (page - batch.start) * PAGE_BYTES);
+    return batch.buffer.pageAt(page - batch.start);
   }
 
   *#batchWith(page: number): Steps<PageBatch> {
     let batch = this.#batch;
     while (batch === undefined || page >= batch.end) {
+      this.#batch = undefined;
+      if (batch !== undefined) this.#freeBuffers.push(batch.buffer);
       this.#readAhead(batch?.end ?? page);
       batch = this.#ahead.shift() as PageBatch;
-      this.#batch = undefined;
       yield* wait(batch.answer);
       this.#batch = batch;
       yield undefined;
@@ -142,9 +157,9 @@ export class RegionReader {
   #begin(start: number): PageBatch {
     const { geometry } = this;
     const count = Math.min(BATCH_PAGES, this.#end - start);
-    const bytes = new Uint8Array(count * PAGE_BYTES);
+    const buffer = this.#freeBuffers.pop() ?? new BatchBuffer();
     const lba = geometry.mdPageToLba(start as MdPage);
-    const answer = this.#channel.read(bytes, 0, lba, count * geometry.blocksPerPage);
-    return { start, end: start + count, bytes, words: new Int32Array(bytes.buffer), answer };
+    const answer = this.#channel.read(buffer.bytes, 0, lba, count * geometry.blocksPerPage);
+    return { start, end: start + count, buffer, answer };
   }
 }

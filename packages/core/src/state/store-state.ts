@@ -2,13 +2,14 @@
 
 import type { Blob } from '../blob/blob.js';
 import type { ClosedBlob } from '../blob/blob-summary.js';
+import { PageMap } from '../blob/page-map.js';
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import type { PageRange } from '../format/super-block.js';
 import type { BitArray } from '../shared/bit-array.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import { Coalescer } from '../steps/coalescer.js';
 import type { Deferred } from '../steps/deferred.js';
-import type { MaybePromise, Steps, Waitable } from '../steps/steps.js';
+import { ENDED, type MaybePromise, type Steps, type Waitable } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
 import { type BlobId, type DeviceCluster, INVALID_BLOB_ID, type MdPage } from '../units/units.js';
@@ -17,6 +18,7 @@ import type { DataPath } from './data-path.js';
 import { DeviceFlushes } from './device-flushes.js';
 import type { InsertionLog } from './insertion-log.js';
 import { PageBuffers } from './page-buffers.js';
+import type { PagesAhead } from './pages-ahead.js';
 import type { RegionReader } from './region-reader.js';
 import { SnapshotTree } from './snapshot-tree.js';
 
@@ -55,7 +57,7 @@ export interface SharedByBlobs {
 /** An open of a blob that is under way. It loads the blob and the snapshots behind it. */
 export interface Loading {
   /** The first pages of the blobs that it loads. */
-  readonly pages: Set<MdPage>;
+  readonly pages: MdPage[];
   readonly ended: Deferred;
   /** The first page of a blob that another open loads, and that this one waits for. */
   waitsFor: MdPage | undefined;
@@ -128,26 +130,26 @@ export class StoreState {
   readonly openExternal: OpenExternalSnapshot | undefined;
   readonly externalContext: unknown;
 
-  readonly #openBlobs = new Map<MdPage, Blob>();
+  readonly #openBlobs = new PageMap<Blob>();
   /**
-   * The open blobs that a flush of the store has to visit: those that are dirty, that are being written, that become
-   * read-only with the next sync, or that have clusters to be released.
+   * The open blobs that a flush of the store has to visit, by their first page: those that are dirty, that are being
+   * written, that become read-only with the next sync, or that have clusters to be released.
    */
-  readonly unsynced = new Set<Blob>();
+  readonly unsynced = new PageMap<Blob>();
   /** The open blobs without a reference, whose metadata could not be written when they were closed. */
   readonly lingering = new Set<Blob>();
   /**
    * What blobs had when they were closed last, by their first page. Out of date while a blob is open. Removed when its
    * deletion cannot be undone.
    */
-  readonly closedBlobs = new Map<MdPage, ClosedBlob>();
+  readonly closedBlobs = new PageMap<ClosedBlob>();
   /** Blobs that are being opened, by their first page. */
-  readonly loading = new Map<MdPage, Loading>();
+  readonly loading = new PageMap<Loading>();
   /**
    * Blobs whose deletion has begun on disk and then failed, by their first page. Deleting one again, or unloading the
    * store, continues its deletion.
    */
-  readonly unfinishedDeletes = new Map<MdPage, Blob>();
+  readonly unfinishedDeletes = new PageMap<Blob>();
   /**
    * By the first page of a blob: work on disk that a failed operation has left, and that must be done before the blob
    * is changed on disk.
@@ -176,6 +178,8 @@ export class StoreState {
   isRecovering = false;
   /** The reader that has read metadata pages ahead, during a load that reads all of them; otherwise undefined. */
   regionReader: RegionReader | undefined;
+  /** Metadata pages that a visit of all blobs has read ahead; undefined at any other time. */
+  pagesAhead: PagesAhead | undefined;
   /**
    * The clusters and pages that recovery has found in more than one blob, until that is corrected; undefined after a
    * clean load.
@@ -226,7 +230,7 @@ export class StoreState {
   }
 
   /** The open blobs, by their first page. */
-  get openBlobs(): ReadonlyMap<MdPage, Blob> {
+  get openBlobs(): Pick<PageMap<Blob>, 'get' | 'has' | 'values'> {
     return this.#openBlobs;
   }
 
@@ -240,7 +244,6 @@ export class StoreState {
   removeOpen(blob: Blob): void {
     if (this.#openBlobs.get(blob.page) === blob) this.#openBlobs.delete(blob.page);
     blob.trackIn(undefined);
-    this.unsynced.delete(blob);
     this.lingering.delete(blob);
   }
 
@@ -260,16 +263,16 @@ export class StoreState {
    * `process-crash`. Barriers that are asked for at the same time share a flush of the device. In promise form on a
    * synchronous device, that takes a turn of the event loop.
    */
-  *barrier(): Steps<void> {
-    if (this.durability === 'power-loss') yield* this.flushes.flush();
+  barrier(): Steps<void> {
+    return this.durability === 'power-loss' ? this.flushes.flush() : ENDED;
   }
 
   /**
    * Like `barrier`, but does not wait for others that could share it. For what is done rarely, and what a write in
    * synchronous form would have to wait for.
    */
-  *barrierAtOnce(): Steps<void> {
-    if (this.durability === 'power-loss') yield* this.flushes.since(this.flushes.begun);
+  barrierAtOnce(): Steps<void> {
+    return this.durability === 'power-loss' ? this.flushes.since(this.flushes.begun) : ENDED;
   }
 
   /**

@@ -1,7 +1,7 @@
 /** Reads and writes the super block of an open store. */
 
 import { SuperBlock } from '../format/super-block.js';
-import { type Steps, wait } from '../steps/steps.js';
+import { ENDED, type Steps, wait } from '../steps/steps.js';
 import { PAGE_BYTES } from '../units/units.js';
 import { beginMarks } from './high-water.js';
 import type { StoreState } from './store-state.js';
@@ -39,8 +39,11 @@ export function* updateSuper(store: StoreState, change: (block: SuperBlock) => b
  * Marks the store as in use on disk, before its metadata first changes after a clean load. Then writes the high-water
  * marks, which take the place of a mask that is not valid any more.
  */
-export function* markDirty(store: StoreState): Steps<void> {
-  if (!store.clean) return;
+export function markDirty(store: StoreState): Steps<void> {
+  return store.clean ? markInUse(store) : ENDED;
+}
+
+function* markInUse(store: StoreState): Steps<void> {
   yield* updateSuper(store, (block) => {
     if (!store.clean) return false; // another operation has done it meanwhile
     block.clean = 0;

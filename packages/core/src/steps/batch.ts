@@ -1,6 +1,6 @@
 /** Runs many operations even if some fail, and throws the first error at the end. */
 
-import type { MaybePromise, Steps } from './steps.js';
+import { ENDED, type MaybePromise, type Steps } from './steps.js';
 
 /** Runs operations one after another, each even if an earlier one failed. The first error is kept for `end`. */
 export class Attempts {
@@ -42,8 +42,14 @@ export class Batch {
   }
 
   /** Waits until all operations have ended, then throws the first error, if there is one. */
-  *close(): Steps<void> {
-    if (this.#pending.length > 0) yield Promise.all(this.#pending);
+  close(): Steps<void> {
+    if (this.#pending.length > 0) return this.#closeLater();
+    if (this.#failed) throw this.#error;
+    return ENDED;
+  }
+
+  *#closeLater(): Steps<void> {
+    yield Promise.all(this.#pending);
     if (this.#failed) throw this.#error;
   }
 

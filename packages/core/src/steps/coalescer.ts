@@ -8,34 +8,19 @@ import type { Steps } from './steps.js';
 export class Coalescer {
   #running = false;
   #next: Round | undefined;
-  #waiters: (() => void)[] = [];
+  #waiters: (() => void)[] | undefined;
 
   /** True while a run is under way. */
   get isRunning(): boolean {
     return this.#running;
   }
 
-  /** Waits until a run that began after this call has ended. Throws the error of that run, if it failed. */
-  *run(action: () => Steps<void>): Steps<void> {
-    if (this.#running) {
-      this.#next ??= new Round();
-      const round = this.#next;
-      const leads = round.members++ === 0;
-      if (!leads) {
-        yield round.ended.promise;
-        return;
-      }
-      try {
-        yield round.begins.promise;
-      } catch (error) {
-        this.#next = undefined; // a synchronous leader cannot wait: its round fails, and the next caller begins a new one
-        round.ended.reject(error);
-        throw error;
-      }
-      yield* this.#lead(action, round);
-      return;
-    }
-    yield* this.#lead(action, undefined);
+  /**
+   * Waits until a run that began after this call has ended. Throws the error of that run, if it failed. The steps must
+   * be run at once.
+   */
+  run(action: () => Steps<void>): Steps<void> {
+    return this.#running ? this.#join(action) : this.#lead(action, undefined);
   }
 
   /**
@@ -43,13 +28,36 @@ export class Coalescer {
    * run.
    */
   *alone<T>(action: () => Steps<T>): Steps<T> {
-    while (this.#running) yield new Promise<void>((resolve) => this.#waiters.push(resolve));
+    while (this.#running) {
+      this.#waiters ??= [];
+      const waiters = this.#waiters;
+      yield new Promise<void>((resolve) => waiters.push(resolve));
+    }
     this.#running = true;
     try {
       return yield* action();
     } finally {
       this.#end();
     }
+  }
+
+  /** Waits for the next run, or leads it. */
+  *#join(action: () => Steps<void>): Steps<void> {
+    this.#next ??= new Round();
+    const round = this.#next;
+    const leads = round.members++ === 0;
+    if (!leads) {
+      yield round.ended.promise;
+      return;
+    }
+    try {
+      yield round.begins.promise;
+    } catch (error) {
+      this.#next = undefined; // a synchronous leader cannot wait: its round fails, and the next caller begins a new one
+      round.ended.reject(error);
+      throw error;
+    }
+    yield* this.#lead(action, round);
   }
 
   /** Runs `action` for all members of a round. */
@@ -70,10 +78,10 @@ export class Coalescer {
     const next = this.#next;
     const waiters = this.#waiters;
     this.#next = undefined;
-    this.#waiters = [];
+    this.#waiters = undefined;
     this.#running = next !== undefined; // no other run may start before the leader of the next round resumes
     next?.begins.resolve();
-    for (const resolve of waiters) resolve();
+    for (const resolve of waiters ?? []) resolve();
   }
 }
 

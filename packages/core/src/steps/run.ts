@@ -37,8 +37,12 @@ export function runSync<T>(steps: Steps<T>): T {
   return step.value;
 }
 
+interface Tagged {
+  readonly [Symbol.toStringTag]?: unknown;
+}
+
 function requireSteps(steps: unknown): void {
-  const isGenerator = Object.prototype.toString.call(steps) === '[object Generator]';
+  const isGenerator = typeof steps === 'object' && (steps as Tagged | null)?.[Symbol.toStringTag] === 'Generator';
   if (!isGenerator)
     throw new BlobstoreError('EINVAL', 'only steps can be run: pass what an operation of the engine returned');
 }

@@ -21,12 +21,23 @@ export interface Waitable<T> {
 /** An operation in progress. Run it by `run` or `runSync`, or as a part of another one by `yield*`. */
 export type Steps<T> = Generator<Promise<unknown> | Waitable<unknown> | undefined, T, unknown>;
 
+/**
+ * An operation that has ended already: a function returns it where there is nothing to wait for, and costs no generator
+ * then. All share it, since an ended generator can be run again, and does nothing.
+ */
+export const ENDED: Steps<undefined> = waitForAnswer(undefined);
+ENDED.next();
+
 /** Waits for an action of another thread. */
 export function* waitFor<T>(waitable: Waitable<T>): Steps<T> {
   return (yield waitable) as T;
 }
 
 /** Waits for the result of a device operation; no wait if it is not a promise. */
-export function* wait<T>(answer: MaybePromise<T>): Steps<T> {
+export function wait<T>(answer: MaybePromise<T>): Steps<T> {
+  return answer === undefined ? (ENDED as Steps<T>) : waitForAnswer(answer);
+}
+
+function* waitForAnswer<T>(answer: MaybePromise<T>): Steps<T> {
   return answer instanceof Promise ? ((yield answer) as T) : answer;
 }

@@ -8,10 +8,11 @@ import { otherOf } from '../blob/snapshot-mark.js';
 import { finishDelete, hide } from '../metadata/delete.js';
 import { readMetadata } from '../metadata/load-blob.js';
 import { persistTakenOver } from '../metadata/note-insertions.js';
-import { closeBlob, dropReference, openBlob } from '../metadata/open-close.js';
+import { closeBlob, dropReference, findOpen, keepSummary, openBlob } from '../metadata/open-close.js';
 import { persist } from '../metadata/persist.js';
+import { PagesAhead } from '../state/pages-ahead.js';
 import type { StoreState } from '../state/store-state.js';
-import type { Steps } from '../steps/steps.js';
+import { ENDED, type Steps } from '../steps/steps.js';
 import { BlobstoreError, ExternalSnapshotError, toBlobstoreError, UnavailableBlobError } from '../units/error.js';
 import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobId, blobIdOfPage, type MdPage, NONE_U32, pageOfBlobId } from '../units/units.js';
@@ -28,9 +29,11 @@ type OnBlob = (blob: LoadedBlob) => void;
 export function* visitBlobs(store: StoreState, onBlob: OnBlob | undefined, census?: Census): Steps<void> {
   const held = new HeldClones(store);
   const leaving: BlobId[] = [];
+  store.pagesAhead = new PagesAhead(store.deviceChannel, store.geometry);
   try {
     yield* visitAll(store, onBlob, census, { held, leaving });
   } finally {
+    store.pagesAhead = undefined;
     yield* held.release();
   }
   yield* removeAll(store, leaving);
@@ -55,9 +58,14 @@ function* visitAll(
     if (store.setAside.has(page)) continue;
     const id = blobIdOfPage(page);
     try {
-      const blob = yield* openBlob(store, id);
-      if (store.insertionLog?.has(page)) yield* persistTakenOver(store, blob);
-      yield* visit(store, blob, onBlob, census, visited);
+      yield* readAhead(store, page);
+      const read = findOpen(store, id) ? undefined : yield* readForVisit(store, id);
+      if (read && isPlain(store, read)) visitPlain(store, read, onBlob, census);
+      else {
+        const blob = yield* openBlob(store, id, {}, read);
+        if (store.insertionLog?.has(page)) yield* persistTakenOver(store, blob);
+        yield* visit(store, blob, onBlob, census, visited);
+      }
     } catch (cause) {
       if (!isDamage(cause)) throw cause;
       const error = toBlobstoreError(cause, `blob ${id} cannot be opened`);
@@ -68,6 +76,39 @@ function* visitAll(
     }
     if (census?.isInDoubt) return;
     yield undefined;
+  }
+}
+
+function readAhead({ pagesAhead, shared }: StoreState, page: MdPage): Steps<void> {
+  return pagesAhead?.cover(page, (each) => shared.locked(() => shared.pages.isUsed(each))) ?? ENDED;
+}
+
+function* readForVisit(store: StoreState, id: BlobId): Steps<Blob> {
+  const blob = new Blob(store.shared, id);
+  try {
+    yield* readMetadata(store, blob);
+    return blob;
+  } catch (error) {
+    blob.free();
+    throw error;
+  }
+}
+
+/** True for a blob that needs no other one and no correction. Most are, and need not be opened to be visited. */
+function isPlain(store: StoreState, blob: Blob): boolean {
+  const { insertionLog } = store;
+  return (
+    blob.state === 'loading' && blob.internalXattrs.isEmpty && !insertionLog?.has(blob.page) && !blob.isExternalClone
+  );
+}
+
+function visitPlain(store: StoreState, blob: Blob, onBlob: OnBlob | undefined, census: Census | undefined): void {
+  try {
+    census?.add(blob);
+    onBlob?.(blob);
+    keepSummary(store, blob);
+  } finally {
+    blob.free();
   }
 }
 

@@ -58,7 +58,7 @@ function requireAllClosed(store: StoreState): void {
   for (const { back } of store.openBlobs.values()) {
     if (back?.kind === 'blob') held.set(back.blob, (held.get(back.blob) ?? 0) + 1);
   }
-  const open = [...store.openBlobs.values()].filter((blob) => blob.openRefs > (held.get(blob) ?? 0));
+  const open = store.openBlobs.values().filter((blob) => blob.openRefs > (held.get(blob) ?? 0));
   if (open.length === 0) return;
   throw new BlobstoreError('EBUSY', `${open.length} blobs are open, among them blob ${open[0].id}: close them first`);
 }
@@ -70,6 +70,6 @@ function* release(store: StoreState): Steps<void> {
   for (const blob of [...store.openBlobs.values(), ...store.unfinishedDeletes.values()]) {
     if (blob.back?.kind === 'external') yield* wait(blob.back.device.close());
   }
-  for (const blob of [...store.openBlobs.values()]) store.removeOpen(blob);
+  for (const blob of store.openBlobs.values()) store.removeOpen(blob);
   store.deviceChannel.close();
 }

@@ -26,10 +26,13 @@ export function verifyStore(store: StoreState): void {
 function requireFound({ openBlobs, unsynced, lingering }: StoreState): void {
   for (const blob of openBlobs.values()) {
     const isUnsynced = blob.state === 'dirty' || blob.persists.isRunning || blob.reclaimableCount > 0;
-    assert(!isUnsynced || unsynced.has(blob), `a flush does not find blob ${blob.id}, which is not synced`);
+    assert(
+      !isUnsynced || unsynced.get(blob.page) === blob,
+      `a flush does not find blob ${blob.id}, which is not synced`,
+    );
     assert(blob.openRefs > 0 || lingering.has(blob), `a flush does not find blob ${blob.id}, which lingers`);
   }
-  for (const blob of [...unsynced, ...lingering]) {
+  for (const blob of [...unsynced.values(), ...lingering]) {
     assert(openBlobs.get(blob.page) === blob, `a flush would visit blob ${blob.id}, which is closed`);
   }
 }

@@ -16,6 +16,8 @@ export class Catalogue {
   readonly #listings = new Map<bigint, Listing>();
   readonly #holders = new Map<string, bigint[]>();
   readonly #promised = new Set<string>();
+  /** What `ids` has returned, until a blob is added or removed. */
+  #ids: readonly bigint[] | undefined;
   readonly #isApart: (id: bigint) => boolean;
 
   /** @param isApart - true for a blob whose name is in a namespace of its own: `find` never returns that blob */
@@ -27,9 +29,10 @@ export class Catalogue {
     return this.#listings.size;
   }
 
-  /** All ids, in ascending order. */
-  ids(): bigint[] {
-    return [...this.#listings.keys()].sort((one, other) => (one < other ? -1 : 1));
+  /** All ids, in ascending order. Later changes do not show in the list. */
+  ids(): readonly bigint[] {
+    this.#ids ??= [...this.#listings.keys()].sort((one, other) => (one < other ? -1 : 1));
+    return this.#ids;
   }
 
   has(id: bigint): boolean {
@@ -51,8 +54,9 @@ export class Catalogue {
 
   /** Adds a blob; replaces an entry with the same id. */
   add(id: bigint, name: string | undefined): void {
-    this.remove(id);
+    if (this.#listings.has(id)) this.remove(id);
     this.#listings.set(id, { name });
+    this.#ids = undefined;
     if (name === undefined) return;
     const holders = this.#holders.get(name) ?? [];
     holders.push(id);
@@ -65,6 +69,7 @@ export class Catalogue {
   remove(id: bigint): void {
     const name = this.nameOf(id);
     this.#listings.delete(id);
+    this.#ids = undefined;
     if (name === undefined) return;
     const others = (this.#holders.get(name) ?? []).filter((holder) => holder !== id);
     if (others.length > 0) this.#holders.set(name, others);
