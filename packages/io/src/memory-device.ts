@@ -22,7 +22,7 @@ import {
   checkMultiple,
   invalid,
 } from '@blobyard/core/internal/argument-checks';
-import { checkBuffer, checkCopy, checkList, checkOpen, checkRange } from './bounds.js';
+import { checkBuffer, checkByteRange, checkCopy, checkList, checkOpen, checkRange } from './bounds.js';
 import {
   type BulkMemory,
   bulkMemory,
@@ -90,6 +90,7 @@ export class MemoryDevice implements ResizableDevice {
   readonly blockLengthBytes: number;
   readonly synchronous = true;
   readonly canCopy: boolean;
+  readonly takesBytes = true;
   readonly cacheOwner = 'process';
   readonly #header: Int32Array;
   readonly #view: MemoryView;
@@ -396,6 +397,16 @@ class MemoryChannel implements DeviceChannel {
     }
   }
 
+  readBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    this.#admitBytes('readBytes', buffer, bufferOffset, position, length);
+    this.#view.copyOut(position, buffer, bufferOffset, length);
+  }
+
+  writeBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    this.#admitBytes('writeBytes', buffer, bufferOffset, position, length);
+    this.#view.copyIn(position, buffer, bufferOffset, length);
+  }
+
   writeZeroes(lba: number, blockCount: number): void {
     const lengthBytes = this.#admit('writeZeroes', lba, blockCount);
     this.#view.zero(this.#view.dataOffset + lba * this.#blockLengthBytes, lengthBytes);
@@ -428,6 +439,12 @@ class MemoryChannel implements DeviceChannel {
     checkOpen(operation, this.#isOpen);
     checkRange(operation, lba, blockCount, this.#device.blockCount);
     return blockCount * this.#blockLengthBytes;
+  }
+
+  #admitBytes(operation: string, buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    checkOpen(operation, this.#isOpen);
+    checkByteRange(operation, position, length, this.#device.blockCount * this.#blockLengthBytes);
+    checkBuffer(operation, buffer, bufferOffset, length);
   }
 }
 

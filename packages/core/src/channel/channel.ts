@@ -12,6 +12,7 @@ import { type BlobBlocks, NOT_ADMITTED } from '../shared/blob-blocks.js';
 import type { MapArena } from '../shared/map-arena.js';
 import type { StoreLife } from '../shared/store-life.js';
 import { type Steps, wait } from '../steps/steps.js';
+import { isBytes } from '../units/argument-checks.js';
 import { BlobstoreError, coded } from '../units/error.js';
 import type { BlobCluster } from '../units/units.js';
 import { BlobGate, FrozenBehind } from './blob-gate.js';
@@ -41,9 +42,10 @@ export class Channel {
    */
   readonly #isCounted: boolean;
   #hasFastPath: boolean;
-  readonly #ioUnitsPerCluster: number;
-  readonly #blocksPerCluster: number;
-  readonly #blocksPerIoUnit: number;
+  readonly #ioUnitBytes: number;
+  readonly #clusterBytes: number;
+  readonly #blockBytes: number;
+  readonly #takesBytes: boolean;
 
   constructor(host: ChannelHost) {
     this.#host = host;
@@ -59,9 +61,10 @@ export class Channel {
     this.#life = host.shared.life;
     this.#hasFastPath = host.device.synchronous;
     this.#isCounted = !host.isMetadataThread;
-    this.#ioUnitsPerCluster = host.geometry.ioUnitsPerCluster;
-    this.#blocksPerCluster = host.geometry.blocksPerCluster;
-    this.#blocksPerIoUnit = host.geometry.blocksPerIoUnit;
+    this.#ioUnitBytes = host.geometry.ioUnitBytes;
+    this.#clusterBytes = host.geometry.clusterBytes;
+    this.#blockBytes = host.device.blockLengthBytes;
+    this.#takesBytes = host.device.takesBytes === true && takesBytes(this.#device);
   }
 
   /** True only for a real `Channel`, not for an object of the same shape. */
@@ -85,17 +88,38 @@ export class Channel {
   }
 
   /**
-   * Reads as `readSync`, if that is possible without waiting: within one allocated cluster, of a blob that is not
-   * frozen, on a synchronous device. Otherwise, and for wrong arguments, does nothing and returns false; then `read`
+   * Reads as `readSync`, if that is possible without waiting: within one or two allocated clusters, of a blob that is
+   * not frozen, on a synchronous device. Otherwise, and for wrong arguments, does nothing and returns false; then `read`
    * waits where it must, or reports the error. Throws EIO when the device fails.
    */
   tryReadNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
-    return isRef(blob) && this.#fastPath(false, blob.slot, blob.generation, buffer, bufferOffset, offset, count);
+    if (!Number.isInteger(offset) || !Number.isInteger(count)) return false;
+    const unitBytes = this.#ioUnitBytes;
+    return this.tryReadBytesNow(blob, buffer, offset * unitBytes, count * unitBytes, bufferOffset);
   }
 
   /** Writes as `writeSync`, if that is possible without waiting; see `tryReadNow`. */
   tryWriteNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
-    return isRef(blob) && this.#fastPath(true, blob.slot, blob.generation, buffer, bufferOffset, offset, count);
+    if (!Number.isInteger(offset) || !Number.isInteger(count)) return false;
+    const unitBytes = this.#ioUnitBytes;
+    return this.tryWriteBytesNow(blob, buffer, offset * unitBytes, count * unitBytes, bufferOffset);
+  }
+
+  /**
+   * As `tryReadNow`, with `offset` and `length` in bytes. Needs a device that takes any range of bytes, or a range of
+   * whole blocks of the device; otherwise returns false.
+   */
+  tryReadBytesNow(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): boolean {
+    return isRef(blob) && this.#fastPath(false, blob.slot, blob.generation, buffer, bufferOffset, offset, length);
+  }
+
+  /**
+   * As `tryWriteNow`, with `offset` and `length` in bytes; see `tryReadBytesNow`. The device gets just these bytes:
+   * nothing is read and written back. So the caller must not hold other bytes of the same io units in memory, to write
+   * them back later.
+   */
+  tryWriteBytesNow(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): boolean {
+    return isRef(blob) && this.#fastPath(true, blob.slot, blob.generation, buffer, bufferOffset, offset, length);
   }
 
   /**
@@ -271,9 +295,9 @@ export class Channel {
   }
 
   /**
-   * The fast path: a transfer within one allocated cluster of a blob that is not frozen. Otherwise does nothing and
-   * returns false; the slow path then finds out the reason, and checks the arguments. The device checks that the range
-   * is within the buffer.
+   * The fast path: a transfer within one allocated cluster, or two, of a blob that is not frozen. Otherwise does nothing
+   * and returns false; the slow path then finds out the reason, and checks the arguments. The device checks that the
+   * range is within the buffer.
    */
   #fastPath(
     isWrite: boolean,
@@ -282,25 +306,33 @@ export class Channel {
     buffer: Uint8Array,
     bufferOffset: number,
     offset: number,
-    count: number,
+    length: number,
   ): boolean {
     // The arithmetic below would convert other types to numbers.
-    if (typeof offset !== 'number' || typeof count !== 'number' || typeof slot !== 'number') return false;
-    const cluster = Math.floor(offset / this.#ioUnitsPerCluster);
-    const within = offset - cluster * this.#ioUnitsPerCluster;
-    if (!this.#hasFastPath || !(within >= 0 && count > 0 && within + count <= this.#ioUnitsPerCluster)) return false;
+    if (typeof offset !== 'number' || typeof length !== 'number' || typeof slot !== 'number') return false;
+    const cluster = Math.floor(offset / this.#clusterBytes);
+    const within = offset - cluster * this.#clusterBytes;
+    if (!this.#hasFastPath || !(within >= 0 && length > 0 && within + length <= 2 * this.#clusterBytes)) return false;
+    if (!this.#isTaken(within, length)) return false;
     // Blobs are frozen only on the metadata thread. If this is that thread, none is frozen before this call returns.
     if (!this.#isCounted)
-      return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
+      return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, length);
     this.#life?.glance();
     if (!this.#blobs.hasSlot(slot)) return false; // there is no frozen count to check
     if (this.#gate.depth > 0) return false; // a transfer queued for this blob must run first, even if the blob is thawed already
     if (!this.#gate.tryEnter(slot)) return false;
     try {
-      return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
+      return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, length);
     } finally {
       this.#gate.leave(slot);
     }
+  }
+
+  /** True if the device takes a range of bytes. False also for one that is not of whole bytes. */
+  #isTaken(within: number, length: number): boolean {
+    const blockBytes = this.#blockBytes;
+    if (within % blockBytes === 0 && length % blockBytes === 0) return true;
+    return this.#takesBytes && Number.isInteger(within) && Number.isInteger(length);
   }
 
   #fastPathInside(
@@ -311,20 +343,47 @@ export class Channel {
     bufferOffset: number,
     cluster: number,
     within: number,
-    count: number,
+    length: number,
   ): boolean {
-    const map = this.#blobs.admit(slot, generation, cluster, isWrite);
+    const here = Math.min(length, this.#clusterBytes - within);
+    const map = this.#blobs.admit(slot, generation, here === length ? cluster : cluster + 1, isWrite);
     if (map === NOT_ADMITTED) return false;
     const entry = this.#maps.peek(map + cluster);
     if (entry === 0) return false;
-    const lba = entry * this.#blocksPerCluster + within * this.#blocksPerIoUnit;
-    const blocks = count * this.#blocksPerIoUnit;
+    if (here === length) {
+      this.#move(isWrite, buffer, bufferOffset, entry * this.#clusterBytes + within, length);
+      return true;
+    }
+    const next = this.#maps.peek(map + cluster + 1);
+    if (next === 0) return false;
+    if (!hasRoom(buffer, bufferOffset, length)) return false; // before a part of it is moved
+    this.#move(isWrite, buffer, bufferOffset, entry * this.#clusterBytes + within, here);
+    this.#move(isWrite, buffer, bufferOffset + here, next * this.#clusterBytes, length - here);
+    return true;
+  }
+
+  /** Moves bytes of the device: as blocks, if they are whole blocks. */
+  #move(isWrite: boolean, buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    const lba = position / this.#blockBytes;
+    const blocks = length / this.#blockBytes;
     try {
-      if (isWrite) void this.#device.write(buffer, bufferOffset, lba, blocks);
-      else void this.#device.read(buffer, bufferOffset, lba, blocks);
+      if (Number.isInteger(lba) && Number.isInteger(blocks)) {
+        if (isWrite) void this.#device.write(buffer, bufferOffset, lba, blocks);
+        else void this.#device.read(buffer, bufferOffset, lba, blocks);
+      } else if (isWrite) void this.#device.writeBytes?.(buffer, bufferOffset, position, length);
+      else void this.#device.readBytes?.(buffer, bufferOffset, position, length);
     } catch (error) {
       throw coded(error, isWrite ? 'write' : 'read');
     }
-    return true;
   }
+}
+
+function takesBytes(channel: DeviceChannel): boolean {
+  return typeof channel.readBytes === 'function' && typeof channel.writeBytes === 'function';
+}
+
+function hasRoom(buffer: Uint8Array, bufferOffset: number, length: number): boolean {
+  return (
+    isBytes(buffer) && Number.isInteger(bufferOffset) && bufferOffset >= 0 && bufferOffset + length <= buffer.length
+  );
 }

@@ -1,6 +1,6 @@
 /** Synchronous reads and writes of byte ranges of one blob. Otherwise the same as `byte-io.ts`. */
 
-import { edgeSpans, hasEdges, type SyncPort, wholeUnits, writeEdgedSync } from './byte-io.js';
+import { edgeSpans, hasEdges, type SyncPort, tryReadDirect, wholeUnits, writeEdgedSync } from './byte-io.js';
 import { type ByteSpan, byteSpan, EdgedTransfer } from './byte-span.js';
 
 export function readBytesSync(port: SyncPort, into: readonly Uint8Array[], offset: number, length: number): void {
@@ -10,6 +10,7 @@ export function readBytesSync(port: SyncPort, into: readonly Uint8Array[], offse
   const span = byteSpan(offset, length, unitBytes);
   const count = span.end - span.first;
   if (hasEdges(span)) {
+    if (tryReadDirect(port, span, into)) return;
     const transfer = new EdgedTransfer(span, into, port.edges);
     channel.readvSync(blob, transfer.moved, span.first, count);
     transfer.emptyEdges();

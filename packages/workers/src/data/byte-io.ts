@@ -21,6 +21,9 @@ export type SyncChannel = Pick<
   'readSync' | 'readvSync' | 'writeSync' | 'writevSync' | 'writeZeroesSync' | 'unmapSync'
 >;
 
+/** The methods of a channel that transfer byte ranges in the same call, or do nothing and return false. */
+export type DirectChannel = Pick<Channel, 'tryReadBytesNow' | 'tryWriteBytesNow'>;
+
 /** What `SyncPort` and `BytePort` have in common. */
 interface BlobPort {
   readonly order: WriteOrder;
@@ -28,6 +31,8 @@ interface BlobPort {
   readonly unitBytes: number;
   /** Returns the open blob. Throws EBADF if it is closed. */
   blob(): BlobRef;
+  /** Absent if the channel does not work on the calling thread, or the device is asynchronous. */
+  readonly direct?: DirectChannel;
   /** Returns true if the blob itself has allocated the cluster of an io unit. */
   isAllocated(unit: number): boolean;
 }
@@ -71,6 +76,7 @@ async function readParts(port: PartedPort, span: ByteSpan, into: readonly Uint8A
 
 async function readSpan(port: BytePort, span: ByteSpan, into: readonly Uint8Array[]): Promise<void> {
   if (hasEdges(span)) {
+    if (port.direct !== undefined && (await inSlice(span, () => tryReadDirect(port, span, into)))) return;
     const transfer = new EdgedTransfer(span, into, port.edges);
     await readUnits(port, transfer.moved, span.first, span.end);
     transfer.emptyEdges();
@@ -186,16 +192,18 @@ async function changeEdges(
 }
 
 /**
- * A read-modify-write: reads the edges, puts the new bytes into them, and writes. On a synchronous device all of this
- * happens in one call, before other code of this thread runs. So a synchronous write never finds that the edges are
- * held. If that is not possible (the blob is frozen, or an asynchronous device is behind it), everything is done again
- * in promise form, with the same result.
+ * Gives the device just the bytes, if it takes them and no waiting is needed. Otherwise makes a read-modify-write: reads
+ * the edges, puts the new bytes into them, and writes. On a synchronous device all of this happens in one call, before
+ * other code of this thread runs. So a synchronous write never finds that the edges are held. If that is not possible
+ * (the blob is frozen, or an asynchronous device is behind it), everything is done again in promise form, with the same
+ * result.
  */
 async function writeEdged(port: BytePort, span: ByteSpan, data: readonly Uint8Array[], turn: WriteTurn): Promise<void> {
   const { atOnce } = port;
   if (atOnce !== undefined) {
-    const begin = () => writeEdgedAtOnce(atOnce, span, data);
-    if (operationTurns.tryPass(span.length <= QUICK_BYTES) ? begin() : await operationTurns.later(begin)) return;
+    if (await inSlice(span, () => writeEdgedAtOnce(atOnce, span, data))) return;
+  } else if (port.direct !== undefined) {
+    if (await inSlice(span, () => tryWriteDirect(port, span, data))) return;
   }
   const transfer = new EdgedTransfer(span, data, port.edges);
   const { head, tail } = transfer;
@@ -208,6 +216,26 @@ async function writeEdged(port: BytePort, span: ByteSpan, data: readonly Uint8Ar
   transfer.fillEdges();
   await writeUnits(port, transfer.moved, span.first, span.end);
   transfer.release();
+}
+
+/** Begins work in this call, if the time slice permits, and otherwise in a later turn of the event loop. */
+function inSlice(span: ByteSpan, begin: () => boolean): boolean | Promise<boolean> {
+  return operationTurns.tryPass(span.length <= QUICK_BYTES) ? begin() : operationTurns.later(begin);
+}
+
+/** Returns false, and has done nothing, if the channel cannot read the range into one array in this call. */
+export function tryReadDirect(port: BlobPort, { offset, length }: ByteSpan, into: readonly Uint8Array[]): boolean {
+  if (into.length !== 1 || port.direct === undefined) return false;
+  return port.direct.tryReadBytesNow(port.blob(), into[0], offset, length);
+}
+
+/**
+ * The same for a write. No other write of this thread may hold edges that the range touches: it would write them back
+ * without these bytes.
+ */
+export function tryWriteDirect(port: BlobPort, { offset, length }: ByteSpan, data: readonly Uint8Array[]): boolean {
+  if (data.length !== 1 || port.direct === undefined) return false;
+  return port.direct.tryWriteBytesNow(port.blob(), data[0], offset, length);
 }
 
 /** Returns false if the write is not done, because it would have to wait. */
@@ -223,6 +251,7 @@ function writeEdgedAtOnce(port: SyncPort, span: ByteSpan, data: readonly Uint8Ar
 
 /** The synchronous form of `writeEdged`. */
 export function writeEdgedSync(port: SyncPort, span: ByteSpan, data: readonly Uint8Array[]): void {
+  if (tryWriteDirect(port, span, data)) return;
   const { channel } = port;
   const blob = port.blob();
   const transfer = new EdgedTransfer(span, data, port.edges);

@@ -1,13 +1,16 @@
 /**
  * Orders the writes to one blob, so that no write is lost.
  *
- * A device writes whole io units. To write a part of an io unit, the rest of it is read first, and written back.
- * Without an order, this race loses a write:
+ * Where the device takes only whole blocks, or the cluster is not allocated yet, a write of a part of an io unit reads
+ * the rest of it first, and writes it back. Without an order, this race loses a write:
  *
  *     unaligned write     reads unit 7 … … … … … … … … … … … writes unit 7 with its own bytes in it
  *     another write                  … writes unit 7 …                      and its bytes are gone
  *
- * So a write with edges has exclusive access to the io units of its edges, from its read until it is done. All other io
+ * Otherwise the device gets just the bytes that were given (`tryWriteBytesNow`). Such a write loses no other write. But it
+ * is another write in the picture above, so it is made only while no earlier turn needs exclusive access.
+ *
+ * A write with edges has exclusive access to the io units of its edges, from its read until it is done. All other io
  * units are shared: aligned writes never wait for each other, even if they overlap. Each write gets a turn, and waits
  * for the earlier turns that it conflicts with. A later turn never overtakes an earlier one with which it conflicts, so
  * no write starves. No write waits for a later one, so there is no deadlock.
