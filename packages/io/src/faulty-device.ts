@@ -45,8 +45,11 @@ interface Operation {
   readonly kind: OperationKind;
   /** Executes it on the wrapped device. */
   readonly run: () => MaybePromise<void>;
-  /** For operations that change bytes: the first byte of the device, and the bytes that it leaves there. */
-  readonly change?: { readonly position: number; readonly content: () => MaybePromise<Uint8Array> };
+  /**
+   * For operations that change bytes: the first byte of the device, and the bytes that it leaves there. Called only
+   * for a write that is torn.
+   */
+  readonly change?: { readonly position: () => number; readonly content: () => MaybePromise<Uint8Array> };
 }
 
 /** A device for tests that injects faults into the operations of another one. */
@@ -178,8 +181,9 @@ export class FaultyDevice extends WrappedDevice implements BlockDevice {
     if (change === undefined || sectors === 0) return;
     const pending = change.content();
     // A write that begins within a sector has less of it in its first sector.
-    const lengthBytes = sectors * SECTOR_BYTES - (change.position % SECTOR_BYTES);
-    const land = (content: Uint8Array) => this.#landBytes(change.position, content, lengthBytes, inner);
+    const position = change.position();
+    const lengthBytes = sectors * SECTOR_BYTES - (position % SECTOR_BYTES);
+    const land = (content: Uint8Array) => this.#landBytes(position, content, lengthBytes, inner);
     return pending instanceof Promise ? pending.then(land) : land(pending);
   }
 
@@ -223,7 +227,7 @@ class FaultyChannel implements DeviceChannel {
   write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): MaybePromise<void> {
     const content = () => buffer.subarray(bufferOffset, bufferOffset + blockCount * this.#blockLengthBytes);
     const run = () => this.#inner.write(buffer, bufferOffset, lba, blockCount);
-    return this.#perform({ kind: 'write', run, change: { position: lba * this.#blockLengthBytes, content } });
+    return this.#perform({ kind: 'write', run, change: { position: () => lba * this.#blockLengthBytes, content } });
   }
 
   readv(buffers: readonly Uint8Array[], lba: number, blockCount: number, options?: RequestOptions): MaybePromise<void> {
@@ -244,7 +248,7 @@ class FaultyChannel implements DeviceChannel {
     return this.#perform({
       kind: 'write',
       run: () => this.#inner.writev(buffers, lba, blockCount, options),
-      change: { position: lba * this.#blockLengthBytes, content },
+      change: { position: () => lba * this.#blockLengthBytes, content },
     });
   }
 
@@ -274,18 +278,18 @@ class FaultyChannel implements DeviceChannel {
     return this.#perform({
       kind: 'copy',
       run: () => this.#inner.copy?.(target, source, blockCount),
-      change: { position: target * this.#blockLengthBytes, content },
+      change: { position: () => target * this.#blockLengthBytes, content },
     });
   }
 
   #writeBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): MaybePromise<void> {
     const content = () => buffer.subarray(bufferOffset, bufferOffset + length);
     const run = () => this.#inner.writeBytes?.(buffer, bufferOffset, position, length);
-    return this.#perform({ kind: 'write', run, change: { position, content } });
+    return this.#perform({ kind: 'write', run, change: { position: () => position, content } });
   }
 
   #zeroing(lba: number, blockCount: number): Operation['change'] {
-    return { position: lba * this.#blockLengthBytes, content: () => this.#zeroes(blockCount) };
+    return { position: () => lba * this.#blockLengthBytes, content: () => this.#zeroes(blockCount) };
   }
 
   #zeroes(blockCount: number): Uint8Array {

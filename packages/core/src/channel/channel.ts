@@ -5,6 +5,8 @@
  * The `…Sync` methods need synchronous devices; a read then allocates no object and no promise. The promise methods
  * work with all devices. Offsets and counts are in io units, `bufferOffset` is in bytes. Only the thread that made a
  * channel can use it.
+ *
+ * This file is long because it is one class: a method for each request in each form, and the fast path of all of them.
  */
 
 import type { DeviceChannel, RequestOptions } from '../device/block-device.js';
@@ -70,6 +72,11 @@ export class Channel {
   /** True only for a real `Channel`, not for an object of the same shape. */
   static is(value: unknown): value is Channel {
     return typeof value === 'object' && value !== null && #host in value;
+  }
+
+  /** True if `readBytesSync`, `writeBytesSync`, `readBytes` and `writeBytes` can be used: the device takes any bytes. */
+  get takesBytes(): boolean {
+    return this.#takesBytes;
   }
 
   /** The number of promise-form operations that have not ended. */
@@ -143,6 +150,26 @@ export class Channel {
   }
 
   /**
+   * As `readSync`, with `offset` and `length` in bytes. The device is asked for just these bytes.
+   * @throws as `readSync`; also ENOTSUP unless `takesBytes`
+   */
+  readBytesSync(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): void {
+    if (this.tryReadBytesNow(blob, buffer, offset, length, bufferOffset)) return;
+    this.#requireBytes();
+    this.#transfers.runSync(OP.READ_BYTES, blob, buffer, bufferOffset, offset, length);
+  }
+
+  /**
+   * As `writeSync`, with `offset` and `length` in bytes. The device gets just these bytes; see `tryWriteBytesNow`.
+   * @throws as `writeSync`; also ENOTSUP unless `takesBytes`
+   */
+  writeBytesSync(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): void {
+    if (this.tryWriteBytesNow(blob, buffer, offset, length, bufferOffset)) return;
+    this.#requireBytes();
+    this.#transfers.runSync(OP.WRITE_BYTES, blob, buffer, bufferOffset, offset, length);
+  }
+
+  /**
    * Reads `count` io units into the buffers, one after another. Their lengths must add up to that. `options` is passed
    * to the device.
    */
@@ -194,6 +221,18 @@ export class Channel {
   /** As `writeSync`, but waits where it must, as `read` does. */
   write(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): Promise<void> {
     return this.#transfers.run(OP.WRITE, blob, buffer, bufferOffset, offset, count);
+  }
+
+  /** As `readBytesSync`, but waits where it must, as `read` does. */
+  async readBytes(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): Promise<void> {
+    this.#requireBytes();
+    await this.#transfers.run(OP.READ_BYTES, blob, buffer, bufferOffset, offset, length);
+  }
+
+  /** As `writeBytesSync`, but waits where it must, as `read` does. */
+  async writeBytes(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): Promise<void> {
+    this.#requireBytes();
+    await this.#transfers.run(OP.WRITE_BYTES, blob, buffer, bufferOffset, offset, length);
   }
 
   /** As `readvSync`, but waits where it must, as `read` does. */
@@ -326,6 +365,11 @@ export class Channel {
     } finally {
       this.#gate.leave(slot);
     }
+  }
+
+  #requireBytes(): void {
+    if (this.#takesBytes) return;
+    throw new BlobstoreError('ENOTSUP', 'the device takes only whole blocks: transfer whole io units');
   }
 
   /** True if the device takes a range of bytes. False also for one that is not of whole bytes. */

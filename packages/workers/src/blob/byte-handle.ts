@@ -228,7 +228,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
       order: this.commons.order,
       unitBytes: geometry.ioUnitBytes,
       blob: () => view,
-      direct: data.direct,
+      bytes: data.bytes,
       isAllocated: (unit: number) => view.isAllocated(Math.floor(unit / geometry.ioUnitsPerCluster)),
     };
     const atOnce = data.isAtOnce ? { ...common, channel: data.syncChannel() } : undefined;

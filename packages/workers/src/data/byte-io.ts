@@ -1,10 +1,11 @@
 /**
  * Reads and writes of byte ranges of one blob, in promise form. A range of whole io units is passed to the channel as
- * it is, in the same call. In other ranges the io units that are only partly covered, the edges, are read or written
+ * it is, in the same call; any other range too, if the device takes any bytes. Otherwise the io units that are only partly covered, the edges, are read or written
  * through arrays of their own (`byte-span.ts`). Such writes are ordered (`write-order.ts`).
  */
 
-import { type BlobRef, BlobstoreError, type Channel } from '@blobyard/core';
+import { type BlobRef, BlobstoreError, bufferGone, type Channel } from '@blobyard/core';
+import { totalBytes } from './byte-ranges.js';
 import { type ByteSpan, byteSpan, EdgedTransfer } from './byte-span.js';
 import type { EdgeArrays } from './edge-arrays.js';
 import { operationTurns } from './loop-turns.js';
@@ -21,8 +22,8 @@ export type SyncChannel = Pick<
   'readSync' | 'readvSync' | 'writeSync' | 'writevSync' | 'writeZeroesSync' | 'unmapSync'
 >;
 
-/** The methods of a channel that transfer byte ranges in the same call, or do nothing and return false. */
-export type DirectChannel = Pick<Channel, 'tryReadBytesNow' | 'tryWriteBytesNow'>;
+/** The methods of a channel for byte ranges. */
+export type ByteChannel = Pick<Channel, 'readBytes' | 'writeBytes' | 'readBytesSync' | 'writeBytesSync'>;
 
 /** What `SyncPort` and `BytePort` have in common. */
 interface BlobPort {
@@ -31,8 +32,8 @@ interface BlobPort {
   readonly unitBytes: number;
   /** Returns the open blob. Throws EBADF if it is closed. */
   blob(): BlobRef;
-  /** Absent if the channel does not work on the calling thread, or the device is asynchronous. */
-  readonly direct?: DirectChannel;
+  /** For ranges that are not of whole io units. Absent if the device takes only blocks, or another thread transfers. */
+  readonly bytes?: ByteChannel;
   /** Returns true if the blob itself has allocated the cluster of an io unit. */
   isAllocated(unit: number): boolean;
 }
@@ -56,6 +57,9 @@ export interface BytePort extends BlobPort {
   readonly atOnce?: SyncPort;
 }
 
+/** A port to a device that takes any bytes. */
+type BytesPort<P extends BlobPort = BytePort> = P & { readonly bytes: ByteChannel };
+
 type PartedPort = BytePort & { readonly parts: PartSizes };
 
 /** The most bytes of a quick transfer, which takes a few microseconds. */
@@ -75,8 +79,9 @@ async function readParts(port: PartedPort, span: ByteSpan, into: readonly Uint8A
 }
 
 async function readSpan(port: BytePort, span: ByteSpan, into: readonly Uint8Array[]): Promise<void> {
-  if (hasEdges(span)) {
-    if (port.direct !== undefined && (await inSlice(span, () => tryReadDirect(port, span, into)))) return;
+  if (takesBytes(port, span, into)) {
+    await readRange(port, span, into);
+  } else if (hasEdges(span)) {
     const transfer = new EdgedTransfer(span, into, port.edges);
     await readUnits(port, transfer.moved, span.first, span.end);
     transfer.emptyEdges();
@@ -84,6 +89,13 @@ async function readSpan(port: BytePort, span: ByteSpan, into: readonly Uint8Arra
   } else {
     await readUnits(port, into, span.first, span.end);
   }
+}
+
+async function readRange(port: BytesPort, span: ByteSpan, into: readonly Uint8Array[]): Promise<void> {
+  const { offset, length } = span;
+  const target = into.length === 1 ? into[0] : new Uint8Array(length);
+  await whenFree(port, unitsOf(span), () => port.bytes.readBytes(port.blob(), target, offset, length));
+  if (into.length !== 1) handOut(target, into);
 }
 
 /** Writes the arrays of the list, in order, to the bytes from `offset` on. `length` is the sum of their lengths. */
@@ -95,9 +107,24 @@ export async function writeBytes(
 ): Promise<void> {
   if (length === 0) return;
   const span = byteSpan(offset, length, port.unitBytes);
+  if (takesBytes(port, span, data)) {
+    const whole = joined(data);
+    await inTurn(port, sharing(span), () => writeRange(port, span, whole));
+    return;
+  }
   await inTurn(port, span, (turn) => {
     return isLong(port, span) ? writeParts(port, span, data, turn) : writeSpan(port, span, data, turn);
   });
+}
+
+async function writeRange(port: BytesPort, span: ByteSpan, data: Uint8Array): Promise<void> {
+  const parts = isLong(port, span)
+    ? partsOf(span, [data], port.unitBytes, port.parts.transferUnits)
+    : [{ span, list: [data] }];
+  for (const part of parts) {
+    const { offset, length } = part.span;
+    await whenFree(port, unitsOf(part.span), () => port.bytes.writeBytes(port.blob(), part.list[0], offset, length));
+  }
 }
 
 async function writeParts(
@@ -147,6 +174,46 @@ export async function trimBytes(port: BytePort, offset: number, length: number):
   });
 }
 
+/** True if a range is not of whole io units, and is transferred as it is. Arrays of a list are joined for that. */
+export function takesBytes<P extends BlobPort>(
+  port: P,
+  span: ByteSpan,
+  list: readonly Uint8Array[],
+): port is BytesPort<P> {
+  return port.bytes !== undefined && hasEdges(span) && (list.length === 1 || span.length <= QUICK_BYTES);
+}
+
+/** The span of a write that reads and writes back nothing: it needs no io unit exclusively. */
+export function sharing(span: ByteSpan): ByteSpan {
+  return { ...span, head: -1, tail: -1 };
+}
+
+/** The only array of a list, or a new one with the bytes of all. */
+export function joined(list: readonly Uint8Array[]): Uint8Array {
+  if (list.length === 1) return list[0];
+  const all = new Uint8Array(totalBytes(list));
+  let at = 0;
+  for (const each of list) {
+    all.set(each, at);
+    at += each.length;
+  }
+  return all;
+}
+
+/** Copies bytes to the arrays of a list, one after another. */
+export function handOut(from: Uint8Array, list: readonly Uint8Array[]): void {
+  if (totalBytes(list) !== from.length) throw bufferGone();
+  let at = 0;
+  for (const each of list) {
+    each.set(from.subarray(at, at + each.length));
+    at += each.length;
+  }
+}
+
+function unitsOf({ first, end }: ByteSpan): number {
+  return end - first;
+}
+
 export function hasEdges(span: ByteSpan): boolean {
   return span.head >= 0 || span.tail >= 0;
 }
@@ -192,18 +259,19 @@ async function changeEdges(
 }
 
 /**
- * Gives the device just the bytes, if it takes them and no waiting is needed. Otherwise makes a read-modify-write: reads
- * the edges, puts the new bytes into them, and writes. On a synchronous device all of this happens in one call, before
- * other code of this thread runs. So a synchronous write never finds that the edges are held. If that is not possible
- * (the blob is frozen, or an asynchronous device is behind it), everything is done again in promise form, with the same
- * result.
+ * A read-modify-write: reads the edges, puts the new bytes into them, and writes. On a synchronous device all of this
+ * happens in one call, before other code of this thread runs. So a synchronous write never finds that the edges are
+ * held. If that is not possible (the blob is frozen, or an asynchronous device is behind it), everything is done again
+ * in promise form, with the same result.
+ *
+ * If the device takes any bytes, the edges need not be read. Only long lists of arrays are written in this way, then.
  */
 async function writeEdged(port: BytePort, span: ByteSpan, data: readonly Uint8Array[], turn: WriteTurn): Promise<void> {
+  if (takesBytes(port, span, data)) return writeRange(port, span, joined(data));
   const { atOnce } = port;
   if (atOnce !== undefined) {
-    if (await inSlice(span, () => writeEdgedAtOnce(atOnce, span, data))) return;
-  } else if (port.direct !== undefined) {
-    if (await inSlice(span, () => tryWriteDirect(port, span, data))) return;
+    const begin = () => writeEdgedAtOnce(atOnce, span, data);
+    if (operationTurns.tryPass(span.length <= QUICK_BYTES) ? begin() : await operationTurns.later(begin)) return;
   }
   const transfer = new EdgedTransfer(span, data, port.edges);
   const { head, tail } = transfer;
@@ -216,26 +284,6 @@ async function writeEdged(port: BytePort, span: ByteSpan, data: readonly Uint8Ar
   transfer.fillEdges();
   await writeUnits(port, transfer.moved, span.first, span.end);
   transfer.release();
-}
-
-/** Begins work in this call, if the time slice permits, and otherwise in a later turn of the event loop. */
-function inSlice(span: ByteSpan, begin: () => boolean): boolean | Promise<boolean> {
-  return operationTurns.tryPass(span.length <= QUICK_BYTES) ? begin() : operationTurns.later(begin);
-}
-
-/** Returns false, and has done nothing, if the channel cannot read the range into one array in this call. */
-export function tryReadDirect(port: BlobPort, { offset, length }: ByteSpan, into: readonly Uint8Array[]): boolean {
-  if (into.length !== 1 || port.direct === undefined) return false;
-  return port.direct.tryReadBytesNow(port.blob(), into[0], offset, length);
-}
-
-/**
- * The same for a write. No other write of this thread may hold edges that the range touches: it would write them back
- * without these bytes.
- */
-export function tryWriteDirect(port: BlobPort, { offset, length }: ByteSpan, data: readonly Uint8Array[]): boolean {
-  if (data.length !== 1 || port.direct === undefined) return false;
-  return port.direct.tryWriteBytesNow(port.blob(), data[0], offset, length);
 }
 
 /** Returns false if the write is not done, because it would have to wait. */
@@ -251,9 +299,12 @@ function writeEdgedAtOnce(port: SyncPort, span: ByteSpan, data: readonly Uint8Ar
 
 /** The synchronous form of `writeEdged`. */
 export function writeEdgedSync(port: SyncPort, span: ByteSpan, data: readonly Uint8Array[]): void {
-  if (tryWriteDirect(port, span, data)) return;
   const { channel } = port;
   const blob = port.blob();
+  if (takesBytes(port, span, data)) {
+    port.bytes.writeBytesSync(blob, joined(data), span.offset, span.length);
+    return;
+  }
   const transfer = new EdgedTransfer(span, data, port.edges);
   const { head, tail } = transfer;
   if (head) channel.readSync(blob, head, span.head, 1);

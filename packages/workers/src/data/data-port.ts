@@ -1,7 +1,7 @@
 /** The interface through which blob handles read and write data. Each mode of a store implements it. */
 
 import type { BlobView } from './blob-view.js';
-import type { DirectChannel, PromiseChannel, SyncChannel } from './byte-io.js';
+import type { ByteChannel, PromiseChannel, SyncChannel } from './byte-io.js';
 import type { InFlight } from './in-flight.js';
 import type { PartSizes } from './parts.js';
 import type { RequestSlots } from './request-slots.js';
@@ -24,8 +24,8 @@ export interface DataPort {
   readonly channel: PromiseChannel;
   /** The fast path. Undefined if there is none. */
   readonly way: ShortWay | undefined;
-  /** Transfers byte ranges in the same call where possible. Undefined if the channel does not work on this thread. */
-  readonly direct: DirectChannel | undefined;
+  /** For byte ranges. Undefined if the device takes only blocks, or other threads do the transfers. */
+  readonly bytes: ByteChannel | undefined;
   /** Limits the requests that the channel gets at once. Undefined if there is no limit. */
   readonly slots: RequestSlots | undefined;
   /** The sizes of the parts of a long transfer, if the channel works on the calling thread. */

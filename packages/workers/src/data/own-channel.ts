@@ -24,7 +24,7 @@ export function ownChannelPort(
   return {
     channel,
     way: isSynchronous ? new OwnChannelWay(channel, slots, geometry) : undefined,
-    direct: isSynchronous ? channel : undefined,
+    bytes: channel.takesBytes ? channel : undefined,
     slots,
     parts: partSizes(geometry.clusterBytes, geometry.ioUnitBytes),
     isAtOnce,

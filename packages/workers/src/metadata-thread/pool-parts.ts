@@ -69,7 +69,7 @@ export class PoolParts implements StoreParts {
     this.data = {
       channel: plane.channel,
       way: new RequestWay(plane.channel, this.geometry),
-      direct: undefined,
+      bytes: undefined,
       slots: undefined,
       parts: undefined,
       isAtOnce: false,
