@@ -95,8 +95,8 @@ export class Channel {
   }
 
   /**
-   * Reads as `readSync`, if that is possible without waiting: within one or two allocated clusters, of a blob that is
-   * not frozen, on a synchronous device. Otherwise, and for wrong arguments, does nothing and returns false; then `read`
+   * Reads as `readSync`, if that is possible without waiting: within allocated clusters that are two, or follow one
+   * another on the device, of a blob that is not frozen, on a synchronous device. Otherwise, and for wrong arguments, does nothing and returns false; then `read`
    * waits where it must, or reports the error. Throws EIO when the device fails.
    */
   tryReadNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
@@ -225,12 +225,14 @@ export class Channel {
 
   /** As `readBytesSync`, but waits where it must, as `read` does. */
   async readBytes(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): Promise<void> {
+    if (this.tryReadBytesNow(blob, buffer, offset, length, bufferOffset)) return;
     this.#requireBytes();
     await this.#transfers.run(OP.READ_BYTES, blob, buffer, bufferOffset, offset, length);
   }
 
   /** As `writeBytesSync`, but waits where it must, as `read` does. */
   async writeBytes(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): Promise<void> {
+    if (this.tryWriteBytesNow(blob, buffer, offset, length, bufferOffset)) return;
     this.#requireBytes();
     await this.#transfers.run(OP.WRITE_BYTES, blob, buffer, bufferOffset, offset, length);
   }
@@ -334,9 +336,9 @@ export class Channel {
   }
 
   /**
-   * The fast path: a transfer within one allocated cluster, or two, of a blob that is not frozen. Otherwise does nothing
-   * and returns false; the slow path then finds out the reason, and checks the arguments. The device checks that the
-   * range is within the buffer.
+   * The fast path: a transfer within allocated clusters of a blob that is not frozen. Clusters that follow one another
+   * on the device are one transfer of the device; others can be two. Otherwise does nothing and returns false; the slow
+   * path then finds out the reason, and checks the arguments. The device checks that the range is within the buffer.
    */
   #fastPath(
     isWrite: boolean,
@@ -351,8 +353,7 @@ export class Channel {
     if (typeof offset !== 'number' || typeof length !== 'number' || typeof slot !== 'number') return false;
     const cluster = Math.floor(offset / this.#clusterBytes);
     const within = offset - cluster * this.#clusterBytes;
-    if (!this.#hasFastPath || !(within >= 0 && length > 0 && within + length <= 2 * this.#clusterBytes)) return false;
-    if (!this.#isTaken(within, length)) return false;
+    if (!this.#hasFastPath || !(within >= 0 && length > 0) || !this.#isTaken(within, length)) return false;
     // Blobs are frozen only on the metadata thread. If this is that thread, none is frozen before this call returns.
     if (!this.#isCounted)
       return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, length);
@@ -374,9 +375,8 @@ export class Channel {
 
   /** True if the device takes a range of bytes. False also for one that is not of whole bytes. */
   #isTaken(within: number, length: number): boolean {
-    const blockBytes = this.#blockBytes;
-    if (within % blockBytes === 0 && length % blockBytes === 0) return true;
-    return this.#takesBytes && Number.isInteger(within) && Number.isInteger(length);
+    const unit = this.#takesBytes ? 1 : this.#blockBytes;
+    return Number.isInteger(within / unit) && Number.isInteger(length / unit); // a remainder would take longer
   }
 
   #fastPathInside(
@@ -389,20 +389,34 @@ export class Channel {
     within: number,
     length: number,
   ): boolean {
-    const here = Math.min(length, this.#clusterBytes - within);
-    const map = this.#blobs.admit(slot, generation, here === length ? cluster : cluster + 1, isWrite);
+    const clusterBytes = this.#clusterBytes;
+    const more = within + length <= clusterBytes ? 0 : Math.ceil((within + length) / clusterBytes) - 1;
+    const map = this.#blobs.admit(slot, generation, cluster + more, isWrite);
     if (map === NOT_ADMITTED) return false;
-    const entry = this.#maps.peek(map + cluster);
+    const entry = this.#entryAt(map, cluster);
     if (entry === 0) return false;
-    if (here === length) {
-      this.#move(isWrite, buffer, bufferOffset, entry * this.#clusterBytes + within, length);
+    const position = entry * clusterBytes + within;
+    if (more === 0 || this.#areInARow(map, cluster, entry, more)) {
+      this.#move(isWrite, buffer, bufferOffset, position, length);
       return true;
     }
-    const next = this.#maps.peek(map + cluster + 1);
-    if (next === 0) return false;
-    if (!hasRoom(buffer, bufferOffset, length)) return false; // before a part of it is moved
-    this.#move(isWrite, buffer, bufferOffset, entry * this.#clusterBytes + within, here);
-    this.#move(isWrite, buffer, bufferOffset + here, next * this.#clusterBytes, length - here);
+    const next = this.#entryAt(map, cluster + 1);
+    if (more > 1 || next === 0 || !hasRoom(buffer, bufferOffset, length)) return false; // before a part of it is moved
+    const here = clusterBytes - within;
+    this.#move(isWrite, buffer, bufferOffset, position, here);
+    this.#move(isWrite, buffer, bufferOffset + here, next * clusterBytes, length - here);
+    return true;
+  }
+
+  #entryAt(map: number, cluster: number): number {
+    return this.#maps.peek(map + cluster);
+  }
+
+  /** True if the clusters after a cluster follow it on the device, too. */
+  #areInARow(map: number, cluster: number, entry: number, more: number): boolean {
+    for (let after = 1; after <= more; after++) {
+      if (this.#entryAt(map, cluster + after) !== entry + after) return false;
+    }
     return true;
   }
 

@@ -133,6 +133,8 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   #readSync(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
     return this.inFlight.runSync('read', () => {
       const into = this.#target(offset, lengthOrInto);
+      const isNew = into !== lengthOrInto; // for a given array, the fast path has been tried
+      if (isNew && this.#way?.readSync(this.view, into, offset)) return into;
       readBytesSync(this.#sync(), [into], offset, into.length);
       return into;
     });
@@ -209,6 +211,9 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   #read(offset: number, lengthOrInto: number | Uint8Array): Promise<Uint8Array> {
     return this.inFlight.run('read', async () => {
       const into = this.#target(offset, lengthOrInto);
+      const isNew = into !== lengthOrInto && into.length > 0; // for a given array, the fast path has been tried
+      const reading = isNew ? this.#way?.read(this.view, into, offset, this.inFlight) : undefined;
+      if (reading !== undefined) return reading;
       await readBytes(this.#port, [into], offset, into.length);
       return into;
     });
