@@ -31,7 +31,7 @@ import {
   type SharedWasmMemory,
   WASM_MEMORY_MAX_BYTES,
 } from './bulk-memory.js';
-import { copyBytes } from './copy-bytes.js';
+import { copyBytes, copyBytesAnywhere } from './copy-bytes.js';
 import { MemoryArena, NO_PAGES } from './memory-arena.js';
 import type { ResizableDevice } from './resizable-device.js';
 
@@ -260,21 +260,21 @@ class MemoryView {
     return new Uint8Array(this.#buffer, this.dataOffset + position, lengthBytes);
   }
 
-  copyOut(position: number, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
+  copyOut(position: number, buffer: Uint8Array, bufferOffset: number, lengthBytes: number, copy = copyBytes): void {
     const source = this.dataOffset + position;
     if (buffer.buffer === this.#buffer) {
       this.move(buffer.byteOffset + bufferOffset, source, lengthBytes);
     } else {
-      copyBytes(this.#all, source, buffer, bufferOffset, lengthBytes);
+      copy(this.#all, source, buffer, bufferOffset, lengthBytes);
     }
   }
 
-  copyIn(position: number, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
+  copyIn(position: number, buffer: Uint8Array, bufferOffset: number, lengthBytes: number, copy = copyBytes): void {
     const target = this.dataOffset + position;
     if (buffer.buffer === this.#buffer) {
       this.move(target, buffer.byteOffset + bufferOffset, lengthBytes);
     } else {
-      copyBytes(buffer, bufferOffset, this.#all, target, lengthBytes);
+      copy(buffer, bufferOffset, this.#all, target, lengthBytes);
     }
   }
 
@@ -399,12 +399,12 @@ class MemoryChannel implements DeviceChannel {
 
   readBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
     this.#admitBytes('readBytes', buffer, bufferOffset, position, length);
-    this.#view.copyOut(position, buffer, bufferOffset, length);
+    this.#view.copyOut(position, buffer, bufferOffset, length, copyBytesAnywhere);
   }
 
   writeBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
     this.#admitBytes('writeBytes', buffer, bufferOffset, position, length);
-    this.#view.copyIn(position, buffer, bufferOffset, length);
+    this.#view.copyIn(position, buffer, bufferOffset, length, copyBytesAnywhere);
   }
 
   writeZeroes(lba: number, blockCount: number): void {
