@@ -105,7 +105,9 @@ class AsyncDevice extends WrappedDevice implements BlockDevice {
 }
 
 class AsyncChannel implements DeviceChannel {
-  readonly copy?: (targetLba: number, sourceLba: number, blockCount: number) => Promise<void>;
+  readonly copy?: DeviceChannel['copy'];
+  readonly readBytes?: DeviceChannel['readBytes'];
+  readonly writeBytes?: DeviceChannel['writeBytes'];
   readonly #inner: DeviceChannel;
   readonly #queue: LaterQueue;
   readonly #isDeviceOpen: () => boolean;
@@ -115,7 +117,9 @@ class AsyncChannel implements DeviceChannel {
     this.#inner = inner;
     this.#queue = queue;
     this.#isDeviceOpen = isDeviceOpen;
-    if (inner.copy) this.copy = (target, source, count) => this.#later(() => inner.copy?.(target, source, count));
+    if (inner.copy) this.copy = (...args) => this.#later(() => inner.copy?.(...args));
+    if (inner.readBytes) this.readBytes = (...args) => this.#later(() => inner.readBytes?.(...args));
+    if (inner.writeBytes) this.writeBytes = (...args) => this.#later(() => inner.writeBytes?.(...args));
   }
 
   read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): Promise<void> {

@@ -16,6 +16,13 @@ export function checkRange(operation: string, lba: number, blockCount: number, d
   throw rangeError(operation, lba, blockCount, deviceBlocks);
 }
 
+/** Same as `checkRange`, for a range of bytes. */
+export function checkByteRange(operation: string, position: number, length: number, deviceBytes: number): void {
+  const isWhole = Number.isSafeInteger(position) && Number.isSafeInteger(length);
+  if (isWhole && position >= 0 && length >= 0 && position + length <= deviceBytes) return;
+  throw byteRangeError(operation, position, length, deviceBytes);
+}
+
 /** Throws EINVAL unless the buffer has `lengthBytes` bytes from `bufferOffset` on. */
 export function checkBuffer(operation: string, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
   if (!isUint8Array(buffer)) throw noBytes(operation, buffer);
@@ -73,4 +80,12 @@ function rangeError(operation: string, lba: number, blockCount: number, deviceBl
     return new BlobstoreError('EINVAL', `${asked}; both must be whole numbers`);
   }
   return new BlobstoreError('EIO', `${asked} of a device that has ${deviceBlocks}`);
+}
+
+function byteRangeError(operation: string, position: number, length: number, deviceBytes: number): BlobstoreError {
+  const asked = `${operation} of ${describeValue(length)} bytes at byte ${describeValue(position)}`;
+  if (!Number.isSafeInteger(position) || !Number.isSafeInteger(length)) {
+    return new BlobstoreError('EINVAL', `${asked}; both must be whole numbers`);
+  }
+  return new BlobstoreError('EIO', `${asked} of a device that has ${deviceBytes}`);
 }

@@ -45,3 +45,39 @@ const nodeMajor = Number(process.versions.node.split('.')[0]);
 
 /** Copies bytes in the way that is fastest on this version of Node.js. */
 export const copyBytes: CopyBytes = nodeMajor >= NATIVE_COPY_SINCE_MAJOR ? copyByBuffer : copyBySet;
+
+/** From this many bytes on, a copy through `stage` is faster. */
+const STAGED_MIN_BYTES = 256;
+/** Words of V8's copies. Between positions that differ in a word, it copies shared memory byte by byte. */
+const WORD_BYTES = 8;
+const STAGE_BYTES = 4096;
+
+/** This thread's memory for copies in two steps. */
+const stage = new Uint8Array(STAGE_BYTES + WORD_BYTES);
+
+/**
+ * The same as `copyBytes`, where one of the arrays is in shared memory and the positions need not be aligned alike. Then
+ * two copies are faster: one between positions that are alike, and one within unshared memory.
+ */
+export const copyBytesAnywhere: CopyBytes =
+  copyBytes === copyByBuffer
+    ? copyBytes
+    : (source, sourceOffset, target, targetOffset, lengthBytes) => {
+        const from = source.byteOffset + sourceOffset;
+        const to = target.byteOffset + targetOffset;
+        const isAlike = (from - to) % WORD_BYTES === 0;
+        if (isAlike || lengthBytes < STAGED_MIN_BYTES || (isShared(source) && isShared(target))) {
+          copyBytes(source, sourceOffset, target, targetOffset, lengthBytes);
+          return;
+        }
+        const at = (isShared(source) ? from : to) % WORD_BYTES; // stage and shared memory are alike
+        for (let done = 0; done < lengthBytes; done += STAGE_BYTES) {
+          const length = Math.min(STAGE_BYTES, lengthBytes - done);
+          copyBytes(source, sourceOffset + done, stage, at, length);
+          copyBytes(stage, at, target, targetOffset + done, length);
+        }
+      };
+
+function isShared(bytes: Uint8Array): boolean {
+  return bytes.buffer instanceof SharedArrayBuffer;
+}

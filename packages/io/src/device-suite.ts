@@ -5,7 +5,8 @@
  *     deviceSuite('my device', () => ({ device: new MyDevice() }), { describe, expect, it });
  */
 
-import type { DeviceChannel, MaybePromise } from '@blobyard/core';
+import type { DeviceChannel } from '@blobyard/core';
+import { byteCases, byteOperations, type NamedOperation } from './device-suite-bytes.js';
 import { isResizable } from './resizable-device.js';
 import { BLOCKS, cut, type DeviceFactory, growable, pattern, SuiteBench, type SuiteTestApi } from './suite-bench.js';
 
@@ -19,6 +20,7 @@ export function deviceSuite(name: string, factory: DeviceFactory, testApi: Suite
   testApi.describe(name, () => {
     geometryCases(bench);
     transferCases(bench);
+    byteCases(bench);
     bufferCases(bench);
     refusalCases(bench);
     zeroCases(bench);
@@ -33,6 +35,9 @@ function geometryCases(bench: SuiteBench): void {
     bench.equal(Number.isSafeInteger(device.blockLengthBytes) && device.blockLengthBytes > 0, true, 'block length');
     bench.equal(Number.isSafeInteger(device.blockCount) && device.blockCount >= BLOCKS, true, 'block count');
     bench.equal(typeof channel.copy === 'function', device.canCopy, 'copy is there exactly if canCopy');
+    const takesBytes = device.takesBytes === true;
+    bench.equal(typeof channel.readBytes === 'function', takesBytes, 'readBytes is there exactly if takesBytes');
+    bench.equal(typeof channel.writeBytes === 'function', takesBytes, 'writeBytes is there exactly if takesBytes');
     bench.equal(device.isDegraded?.() ?? false, false, 'not degraded');
   });
 
@@ -50,6 +55,8 @@ function geometryCases(bench: SuiteBench): void {
       channel.writeZeroes(0, 1),
       channel.unmap(0, 1),
       channel.flush(),
+      channel.writeBytes?.(buffer, 0, 1, 2),
+      channel.readBytes?.(buffer, 0, 1, 2),
     ];
     if (device.synchronous) for (const result of results) bench.equal(result, undefined);
     await Promise.all(results);
@@ -299,7 +306,7 @@ function sizeCases(bench: SuiteBench): void {
 }
 
 function closingCases(bench: SuiteBench): void {
-  const operations = (channel: DeviceChannel, buffer: Uint8Array): [string, () => MaybePromise<void> | undefined][] => [
+  const operations = (channel: DeviceChannel, buffer: Uint8Array): NamedOperation[] => [
     ['read', () => channel.read(buffer, 0, 0, 1)],
     ['write', () => channel.write(buffer, 0, 0, 1)],
     ['readv', () => channel.readv([buffer], 0, 1)],
@@ -307,6 +314,7 @@ function closingCases(bench: SuiteBench): void {
     ['writeZeroes', () => channel.writeZeroes(0, 1)],
     ['unmap', () => channel.unmap(0, 1)],
     ['flush', () => channel.flush()],
+    ...(channel.readBytes ? byteOperations(channel, buffer) : []),
   ];
 
   bench.case('rejects operations on a closed channel with EBADF', async ({ device, channel, blockLength }) => {

@@ -3,7 +3,7 @@
 import { BlobstoreError, type ErrorCode } from '@blobyard/core';
 import { describeValue } from '@blobyard/core/internal/describe-value';
 
-/** The kinds of operation. `readv` counts as a read, `writev` as a write. */
+/** The kinds of operation. `readv` and `readBytes` count as reads, `writev` and `writeBytes` as writes. */
 export const OPERATION_KINDS = ['read', 'write', 'writeZeroes', 'unmap', 'flush', 'copy'] as const;
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 

@@ -45,8 +45,11 @@ interface Operation {
   readonly kind: OperationKind;
   /** Executes it on the wrapped device. */
   readonly run: () => MaybePromise<void>;
-  /** For operations that change bytes: the first block, and the bytes that it leaves there. */
-  readonly change?: { readonly lba: number; readonly content: () => MaybePromise<Uint8Array> };
+  /**
+   * For operations that change bytes: the first byte of the device, and the bytes that it leaves there. Called only
+   * for a write that is torn.
+   */
+  readonly change?: { readonly position: () => number; readonly content: () => MaybePromise<Uint8Array> };
 }
 
 /** A device for tests that injects faults into the operations of another one. */
@@ -177,23 +180,31 @@ export class FaultyDevice extends WrappedDevice implements BlockDevice {
     const { change } = operation;
     if (change === undefined || sectors === 0) return;
     const pending = change.content();
-    const land = (content: Uint8Array) => this.#landBytes(change.lba, content, sectors * SECTOR_BYTES, inner);
+    // A write that begins within a sector has less of it in its first sector.
+    const position = change.position();
+    const lengthBytes = sectors * SECTOR_BYTES - (position % SECTOR_BYTES);
+    const land = (content: Uint8Array) => this.#landBytes(position, content, lengthBytes, inner);
     return pending instanceof Promise ? pending.then(land) : land(pending);
   }
 
-  #landBytes(lba: number, content: Uint8Array, lengthBytes: number, inner: DeviceChannel): MaybePromise<void> {
+  #landBytes(position: number, content: Uint8Array, lengthBytes: number, inner: DeviceChannel): MaybePromise<void> {
+    const { blockLengthBytes } = this;
     const length = Math.min(lengthBytes, content.byteLength);
-    const blocks = Math.ceil(length / this.blockLengthBytes);
-    const landed = new Uint8Array(blocks * this.blockLengthBytes);
+    const lba = Math.floor(position / blockLengthBytes);
+    const within = position - lba * blockLengthBytes;
+    const blocks = Math.ceil((within + length) / blockLengthBytes);
+    const landed = new Uint8Array(blocks * blockLengthBytes);
     return afterwards(inner.read(landed, 0, lba, blocks), () => {
-      landed.set(content.subarray(0, length));
+      landed.set(content.subarray(0, length), within);
       return inner.write(landed, 0, lba, blocks);
     });
   }
 }
 
 class FaultyChannel implements DeviceChannel {
-  readonly copy?: (targetLba: number, sourceLba: number, blockCount: number) => MaybePromise<void>;
+  readonly copy?: DeviceChannel['copy'];
+  readonly readBytes?: DeviceChannel['readBytes'];
+  readonly writeBytes?: DeviceChannel['writeBytes'];
   readonly #inner: DeviceChannel;
   readonly #blockLengthBytes: number;
   readonly #perform: (operation: Operation) => MaybePromise<void>;
@@ -203,6 +214,10 @@ class FaultyChannel implements DeviceChannel {
     this.#blockLengthBytes = blockLengthBytes;
     this.#perform = perform;
     if (inner.copy) this.copy = (target, source, count) => this.#copy(target, source, count);
+    if (inner.readBytes) {
+      this.readBytes = (...args) => this.#perform({ kind: 'read', run: () => inner.readBytes?.(...args) });
+    }
+    if (inner.writeBytes) this.writeBytes = (...args) => this.#writeBytes(...args);
   }
 
   read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): MaybePromise<void> {
@@ -212,7 +227,7 @@ class FaultyChannel implements DeviceChannel {
   write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): MaybePromise<void> {
     const content = () => buffer.subarray(bufferOffset, bufferOffset + blockCount * this.#blockLengthBytes);
     const run = () => this.#inner.write(buffer, bufferOffset, lba, blockCount);
-    return this.#perform({ kind: 'write', run, change: { lba, content } });
+    return this.#perform({ kind: 'write', run, change: { position: () => lba * this.#blockLengthBytes, content } });
   }
 
   readv(buffers: readonly Uint8Array[], lba: number, blockCount: number, options?: RequestOptions): MaybePromise<void> {
@@ -233,18 +248,18 @@ class FaultyChannel implements DeviceChannel {
     return this.#perform({
       kind: 'write',
       run: () => this.#inner.writev(buffers, lba, blockCount, options),
-      change: { lba, content },
+      change: { position: () => lba * this.#blockLengthBytes, content },
     });
   }
 
   writeZeroes(lba: number, blockCount: number): MaybePromise<void> {
     const run = () => this.#inner.writeZeroes(lba, blockCount);
-    return this.#perform({ kind: 'writeZeroes', run, change: { lba, content: () => this.#zeroes(blockCount) } });
+    return this.#perform({ kind: 'writeZeroes', run, change: this.#zeroing(lba, blockCount) });
   }
 
   unmap(lba: number, blockCount: number): MaybePromise<void> {
     const run = () => this.#inner.unmap(lba, blockCount);
-    return this.#perform({ kind: 'unmap', run, change: { lba, content: () => this.#zeroes(blockCount) } });
+    return this.#perform({ kind: 'unmap', run, change: this.#zeroing(lba, blockCount) });
   }
 
   flush(): MaybePromise<void> {
@@ -263,8 +278,18 @@ class FaultyChannel implements DeviceChannel {
     return this.#perform({
       kind: 'copy',
       run: () => this.#inner.copy?.(target, source, blockCount),
-      change: { lba: target, content },
+      change: { position: () => target * this.#blockLengthBytes, content },
     });
+  }
+
+  #writeBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): MaybePromise<void> {
+    const content = () => buffer.subarray(bufferOffset, bufferOffset + length);
+    const run = () => this.#inner.writeBytes?.(buffer, bufferOffset, position, length);
+    return this.#perform({ kind: 'write', run, change: { position: () => position, content } });
+  }
+
+  #zeroing(lba: number, blockCount: number): Operation['change'] {
+    return { position: () => lba * this.#blockLengthBytes, content: () => this.#zeroes(blockCount) };
   }
 
   #zeroes(blockCount: number): Uint8Array {

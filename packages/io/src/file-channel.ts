@@ -9,7 +9,7 @@ import {
   writevAtAsync,
   zeroAtAsync,
 } from './async-file-transfer.js';
-import { checkBuffer, checkList, checkOpen, checkRange } from './bounds.js';
+import { checkBuffer, checkByteRange, checkList, checkOpen, checkRange } from './bounds.js';
 import { transferError } from './file-errors.js';
 import { flushFile, readAt, readvAt, writeAt, writevAt, zeroAt } from './file-transfer.js';
 import type { OpenFile } from './open-file.js';
@@ -33,6 +33,21 @@ class ChannelGate {
     if (isWhole && lba + blockCount > file.blockCount) this.#lookAgain(operation);
     checkRange(operation, lba, blockCount, file.blockCount);
     return blockCount * file.blockLengthBytes;
+  }
+
+  /** Same as `admit`, for a range of bytes. */
+  admitBytes(operation: string, position: number, length: number): void {
+    const file = this.#file;
+    this.checkOpen(operation);
+    const isWhole = Number.isSafeInteger(position) && Number.isSafeInteger(length);
+    if (isWhole && position + length > file.blockCount * file.blockLengthBytes) this.#lookAgain(operation);
+    checkByteRange(operation, position, length, file.blockCount * file.blockLengthBytes);
+  }
+
+  admitBytesToWrite(operation: string, position: number, length: number): void {
+    this.#file.checkWritable(operation);
+    this.admitBytes(operation, position, length);
+    this.#file.checkLength(operation, position + length);
   }
 
   admitWrite(operation: string, lba: number, blockCount: number): number {
@@ -62,12 +77,17 @@ class ChannelGate {
 }
 
 export class SyncFileChannel implements DeviceChannel {
+  readonly readBytes: DeviceChannel['readBytes'];
+  readonly writeBytes: DeviceChannel['writeBytes'];
   readonly #file: OpenFile;
   readonly #gate: ChannelGate;
 
   constructor(file: OpenFile, onClose: () => void) {
     this.#file = file;
     this.#gate = new ChannelGate(file, onClose);
+    if (!file.takesBytes) return;
+    this.readBytes = this.#readBytes;
+    this.writeBytes = this.#writeBytes;
   }
 
   read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): void {
@@ -110,16 +130,33 @@ export class SyncFileChannel implements DeviceChannel {
   close(): void {
     this.#gate.close();
   }
+
+  #readBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    this.#gate.admitBytes('readBytes', position, length);
+    checkBuffer('readBytes', buffer, bufferOffset, length);
+    readAt(this.#file, buffer, bufferOffset, length, position);
+  }
+
+  #writeBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    this.#gate.admitBytesToWrite('writeBytes', position, length);
+    checkBuffer('writeBytes', buffer, bufferOffset, length);
+    writeAt(this.#file, buffer, bufferOffset, length, position);
+  }
 }
 
 /** Its methods are async functions, so that errors of the checks reject the promise too. */
 export class AsyncFileChannel implements DeviceChannel {
+  readonly readBytes: DeviceChannel['readBytes'];
+  readonly writeBytes: DeviceChannel['writeBytes'];
   readonly #file: OpenFile;
   readonly #gate: ChannelGate;
 
   constructor(file: OpenFile, onClose: () => void) {
     this.#file = file;
     this.#gate = new ChannelGate(file, onClose);
+    if (!file.takesBytes) return;
+    this.readBytes = this.#readBytes;
+    this.writeBytes = this.#writeBytes;
   }
 
   async read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): Promise<void> {
@@ -165,5 +202,17 @@ export class AsyncFileChannel implements DeviceChannel {
 
   close(): void {
     this.#gate.close();
+  }
+
+  async #readBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): Promise<void> {
+    this.#gate.admitBytes('readBytes', position, length);
+    checkBuffer('readBytes', buffer, bufferOffset, length);
+    await this.#file.track(readAtAsync(this.#file, buffer, bufferOffset, length, position));
+  }
+
+  async #writeBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): Promise<void> {
+    this.#gate.admitBytesToWrite('writeBytes', position, length);
+    checkBuffer('writeBytes', buffer, bufferOffset, length);
+    await this.#file.track(writeAtAsync(this.#file, buffer, bufferOffset, length, position));
   }
 }

@@ -138,6 +138,11 @@ export class FileDevice implements ResizableDevice {
     return this.#file.fd;
   }
 
+  /** True unless the file was opened with `direct`. */
+  get takesBytes(): boolean {
+    return this.#file.takesBytes;
+  }
+
   /**
    * Whole blocks of the file when its size was last looked up. That is when the file is opened, in `refresh` and
    * `resize`, and when an operation goes beyond the known end, since another thread may have extended the file.

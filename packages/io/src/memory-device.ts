@@ -22,7 +22,7 @@ import {
   checkMultiple,
   invalid,
 } from '@blobyard/core/internal/argument-checks';
-import { checkBuffer, checkCopy, checkList, checkOpen, checkRange } from './bounds.js';
+import { checkBuffer, checkByteRange, checkCopy, checkList, checkOpen, checkRange } from './bounds.js';
 import {
   type BulkMemory,
   bulkMemory,
@@ -31,7 +31,7 @@ import {
   type SharedWasmMemory,
   WASM_MEMORY_MAX_BYTES,
 } from './bulk-memory.js';
-import { copyBytes } from './copy-bytes.js';
+import { copyBytes, copyBytesAnywhere } from './copy-bytes.js';
 import { MemoryArena, NO_PAGES } from './memory-arena.js';
 import type { ResizableDevice } from './resizable-device.js';
 
@@ -90,6 +90,7 @@ export class MemoryDevice implements ResizableDevice {
   readonly blockLengthBytes: number;
   readonly synchronous = true;
   readonly canCopy: boolean;
+  readonly takesBytes = true;
   readonly cacheOwner = 'process';
   readonly #header: Int32Array;
   readonly #view: MemoryView;
@@ -259,21 +260,21 @@ class MemoryView {
     return new Uint8Array(this.#buffer, this.dataOffset + position, lengthBytes);
   }
 
-  copyOut(position: number, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
+  copyOut(position: number, buffer: Uint8Array, bufferOffset: number, lengthBytes: number, copy = copyBytes): void {
     const source = this.dataOffset + position;
     if (buffer.buffer === this.#buffer) {
       this.move(buffer.byteOffset + bufferOffset, source, lengthBytes);
     } else {
-      copyBytes(this.#all, source, buffer, bufferOffset, lengthBytes);
+      copy(this.#all, source, buffer, bufferOffset, lengthBytes);
     }
   }
 
-  copyIn(position: number, buffer: Uint8Array, bufferOffset: number, lengthBytes: number): void {
+  copyIn(position: number, buffer: Uint8Array, bufferOffset: number, lengthBytes: number, copy = copyBytes): void {
     const target = this.dataOffset + position;
     if (buffer.buffer === this.#buffer) {
       this.move(target, buffer.byteOffset + bufferOffset, lengthBytes);
     } else {
-      copyBytes(buffer, bufferOffset, this.#all, target, lengthBytes);
+      copy(buffer, bufferOffset, this.#all, target, lengthBytes);
     }
   }
 
@@ -396,6 +397,16 @@ class MemoryChannel implements DeviceChannel {
     }
   }
 
+  readBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    this.#admitBytes('readBytes', buffer, bufferOffset, position, length);
+    this.#view.copyOut(position, buffer, bufferOffset, length, copyBytesAnywhere);
+  }
+
+  writeBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    this.#admitBytes('writeBytes', buffer, bufferOffset, position, length);
+    this.#view.copyIn(position, buffer, bufferOffset, length, copyBytesAnywhere);
+  }
+
   writeZeroes(lba: number, blockCount: number): void {
     const lengthBytes = this.#admit('writeZeroes', lba, blockCount);
     this.#view.zero(this.#view.dataOffset + lba * this.#blockLengthBytes, lengthBytes);
@@ -428,6 +439,12 @@ class MemoryChannel implements DeviceChannel {
     checkOpen(operation, this.#isOpen);
     checkRange(operation, lba, blockCount, this.#device.blockCount);
     return blockCount * this.#blockLengthBytes;
+  }
+
+  #admitBytes(operation: string, buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    checkOpen(operation, this.#isOpen);
+    checkByteRange(operation, position, length, this.#device.blockCount * this.#blockLengthBytes);
+    checkBuffer(operation, buffer, bufferOffset, length);
   }
 }
 

@@ -45,6 +45,11 @@ export class OpenFile implements OpenFileFields {
     this.readOnly = fields.readOnly;
   }
 
+  /** True if transfers may be of any range of bytes. Direct I/O takes only whole sectors. */
+  get takesBytes(): boolean {
+    return !this.direct;
+  }
+
   get isOpen(): boolean {
     return this.#isOpen;
   }

@@ -12,7 +12,7 @@ import {
   checkMultiple,
   invalid,
 } from '@blobyard/core/internal/argument-checks';
-import { checkBuffer, checkCopy, checkList, checkOpen, checkRange } from './bounds.js';
+import { checkBuffer, checkByteRange, checkCopy, checkList, checkOpen, checkRange } from './bounds.js';
 import { copyBytes } from './copy-bytes.js';
 import type { ResizableDevice } from './resizable-device.js';
 
@@ -37,6 +37,7 @@ export class SparseMemoryDevice implements ResizableDevice {
   readonly blockLengthBytes: number;
   readonly synchronous = true;
   readonly canCopy: boolean;
+  readonly takesBytes = true;
   readonly cacheOwner = 'process';
   readonly #chunks = new ChunkMap();
   readonly #channels = new Set<SparseChannel>();
@@ -257,6 +258,16 @@ class SparseChannel implements DeviceChannel {
     }
   }
 
+  readBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    this.#admitBytes('readBytes', buffer, bufferOffset, position, length);
+    this.#chunks.read(position, buffer, bufferOffset, length);
+  }
+
+  writeBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    this.#admitBytes('writeBytes', buffer, bufferOffset, position, length);
+    this.#chunks.write(position, buffer, bufferOffset, length);
+  }
+
   writeZeroes(lba: number, blockCount: number): void {
     const lengthBytes = this.#admit('writeZeroes', lba, blockCount);
     this.#chunks.zero(lba * this.#device.blockLengthBytes, lengthBytes);
@@ -281,6 +292,12 @@ class SparseChannel implements DeviceChannel {
     checkOpen(operation, this.#isOpen);
     checkRange(operation, lba, blockCount, this.#device.blockCount);
     return blockCount * this.#device.blockLengthBytes;
+  }
+
+  #admitBytes(operation: string, buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    checkOpen(operation, this.#isOpen);
+    checkByteRange(operation, position, length, this.#device.blockCount * this.#device.blockLengthBytes);
+    checkBuffer(operation, buffer, bufferOffset, length);
   }
 
   #copy(target: number, source: number, blockCount: number): void {

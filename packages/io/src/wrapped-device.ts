@@ -22,6 +22,10 @@ export abstract class WrappedDevice {
     return this.inner.canCopy;
   }
 
+  get takesBytes(): boolean {
+    return this.inner.takesBytes === true;
+  }
+
   get cacheOwner(): BlockDevice['cacheOwner'] {
     return this.inner.cacheOwner;
   }

@@ -1,7 +1,7 @@
 import { type Blob, MemoryDevice } from 'blobyard';
 import { asyncDevice, type BlockDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
-import { bytes, CLUSTER, expectCode, expectSame, KiB, MiB, memory, testStore } from './support.js';
+import { bytes, CLUSTER, expectCode, expectSame, KiB, MiB, memory, onlyBlocks, testStore } from './support.js';
 
 const DEVICES: [string, () => BlockDevice][] = [
   ['a synchronous device', () => memory()],
@@ -224,7 +224,7 @@ describe('arguments', () => {
 });
 
 test('a write fails with the device, and other bytes of its io units stay', async () => {
-  const device = new FaultyDevice(memory());
+  const device = new FaultyDevice(onlyBlocks(memory()));
   const { blob, content } = await filled(device);
   device.failAt(1, { kind: 'write' });
   await expectCode(blob.write(bytes(10), 3), 'EIO');

@@ -50,6 +50,13 @@ function spend(ms: number): void {
   longest = Math.max(longest, clock - turnedAt);
 }
 
+/** What a request of a device with blocks of 4 KiB moves. */
+function lengthBytes(name: string, given: readonly unknown[]): number {
+  if (name === 'flush' || name === 'close') return 0;
+  const length = given.at(name.endsWith('v') ? 2 : -1) as number;
+  return name.endsWith('Bytes') ? length : length * 4096;
+}
+
 /** A device whose requests take their time, all of it within the call. */
 function costly(sizeBytes: number): BlockDevice {
   const device = new SparseMemoryDevice({ sizeBytes, blockLengthBytes: 4096 });
@@ -59,9 +66,7 @@ function costly(sizeBytes: number): BlockDevice {
         const method = Reflect.get(target, name) as unknown;
         if (typeof method !== 'function') return method;
         return (...given: unknown[]) => {
-          const blocks =
-            name === 'flush' || name === 'close' ? 0 : (given.at(name.toString().endsWith('v') ? 2 : -1) as number);
-          spend(REQUEST_MS + (blocks / 256) * MIB_MS);
+          spend(REQUEST_MS + (lengthBytes(name.toString(), given) / MiB) * MIB_MS);
           return method.apply(target, given) as unknown;
         };
       },
@@ -118,7 +123,7 @@ describe.skipIf(isPooled)('the event loop turns beside', () => {
     await expectTurns(() => times(300, (at) => blob.write(page, (at % 100) * 4096)));
     await expectTurns(() => times(300, (at) => blob.read((at % 100) * 4096, page)));
     await expectTurns(() => times(300, (at) => blob.read((at % 100) * 4096 + 1, 4096)));
-    await expectTurns(() => times(100, (at) => blob.write(page, at * 4096 + 7)));
+    await expectTurns(() => times(300, (at) => blob.write(page, at * 4096 + 7)));
     await expectTurns(() => times(300, (at) => blob.writev([page, page], at * 8192)));
   });
 

@@ -52,6 +52,29 @@ export function memory(sizeBytes = 4 * MiB, blockLengthBytes = 512): BlockDevice
   return new SparseMemoryDevice({ sizeBytes, blockLengthBytes });
 }
 
+/** A device of this thread that takes only whole blocks, whatever the one behind it takes. */
+export function onlyBlocks(device: BlockDevice): BlockDevice {
+  if (isPooled) return device; // bridged or not, other threads are given whole blocks
+  const openChannel = () => {
+    const channel = device.openChannel();
+    return new Proxy(channel, {
+      get(target, name) {
+        if (name === 'readBytes' || name === 'writeBytes') return undefined;
+        const member = Reflect.get(target, name) as unknown;
+        return typeof member === 'function' ? member.bind(target) : member;
+      },
+    });
+  };
+  return new Proxy(device, {
+    get(target, name) {
+      if (name === 'takesBytes') return false;
+      if (name === 'openChannel') return openChannel;
+      const member = Reflect.get(target, name, target) as unknown;
+      return typeof member === 'function' ? member.bind(target) : member;
+    },
+  });
+}
+
 /** The device as a store of this mode takes it: one that lives on the test's thread alone is bridged to others. */
 export function usable(device: BlockDevice | DeviceSpec): BlockDevice | DeviceSpec {
   const isLocal = typeof (device as Partial<BlockDevice> | null)?.openChannel === 'function';

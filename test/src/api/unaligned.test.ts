@@ -9,9 +9,12 @@ import {
   CLUSTER,
   expectCode,
   expectSame,
+  isAttached,
+  isPooled,
   MiB,
   memory,
   numbers,
+  onlyBlocks,
   printedSeed,
   testStore,
   verify,
@@ -27,6 +30,8 @@ const DEVICES: [string, (seed: number) => BlockDevice][] = [
     'asynchronous, shuffled, in microtasks',
     (seed) => asyncDevice(memory(8 * MiB), { ...shuffled(seed), when: 'microtask' }),
   ],
+  ['synchronous, only blocks', () => onlyBlocks(memory(8 * MiB))],
+  ['asynchronous, only blocks, shuffled', (seed) => asyncDevice(onlyBlocks(memory(8 * MiB)), shuffled(seed))],
   ['asynchronous, blocks of 4 KiB', (seed) => asyncDevice(memory(8 * MiB, 4096), shuffled(seed))],
 ];
 
@@ -120,9 +125,9 @@ async function change(
   }
 }
 
-describe('who waits for whom', () => {
+describe('who waits for whom, on a device that takes only blocks', () => {
   async function gated() {
-    const device = new FaultyDevice(memory(), { asynchronous: true });
+    const device = new FaultyDevice(onlyBlocks(memory()), { asynchronous: true });
     const store = await testStore(device);
     const blob = await store.create({ sizeBytes: CLUSTER });
     await blob.write(new Uint8Array(4096).fill(9), 0);
@@ -183,9 +188,10 @@ describe('who waits for whom', () => {
     expect(blob.sizeBytes).toBe(2 * CLUSTER);
   });
 
-  test('a synchronous write is refused where an unaligned one holds its io unit, and only there', async () => {
+  // An attached thread gives a memory device just the bytes, so that nothing is held.
+  test.skipIf(isAttached)('a synchronous write is refused where an unaligned one holds its io unit', async () => {
     const outside = new FaultyDevice(memory(CLUSTER), { asynchronous: true });
-    const store = await testStore(memory(), { openExternalSnapshot: () => outside });
+    const store = await testStore(onlyBlocks(memory()), { openExternalSnapshot: () => outside });
     const blob = await store.create({ sizeBytes: CLUSTER, externalSnapshotId: 'asynchronous' });
     const gate = outside.gate('read', 1);
     const unaligned = blob.write(Uint8Array.of(1), 600);
@@ -198,5 +204,86 @@ describe('who waits for whom', () => {
     await unaligned;
     blob.writeSync(Uint8Array.of(3), 601);
     expect([...(await blob.read(599, 4))]).toEqual([0, 1, 3, 0]);
+  });
+});
+
+describe.skipIf(isPooled)('on a device that takes any bytes', () => {
+  async function gated() {
+    const device = new FaultyDevice(memory(4 * MiB, 4096), { asynchronous: true });
+    const store = await testStore(device);
+    const blob = await store.create({ sizeBytes: 4 * CLUSTER, thin: true });
+    return { device, store, blob };
+  }
+
+  test('writes to other bytes of an io unit do not wait for each other, and read nothing', async () => {
+    const { device, blob } = await gated();
+    const model = new Uint8Array(4096).fill(9);
+    await blob.write(model, 0);
+    const [reads, writes] = [device.count('read'), device.count('write')];
+    const gate = device.gate('write', 1);
+    const first = blob.write(bytes(100, 1), 50);
+    await gate.reached;
+    await blob.write(bytes(100, 2), 150);
+    await blob.writev([bytes(10, 3), bytes(10, 4)], 250);
+    gate.release();
+    await first;
+    model.set(bytes(100, 1), 50);
+    model.set(bytes(100, 2), 150);
+    model.set(bytes(10, 3), 250);
+    model.set(bytes(10, 4), 260);
+    expect([device.count('read') - reads, device.count('write') - writes]).toEqual([0, 3]);
+    expectSame(await blob.read(0, 4096), model, 'one io unit');
+  });
+
+  test('first writes to other bytes of an io unit share one cluster', async () => {
+    const { blob } = await gated();
+    const model = new Uint8Array(CLUSTER);
+    const writes = Array.from({ length: 20 }, (_, index) => {
+      const data = bytes(100, index);
+      model.set(data, index * 150);
+      return blob.write(data, index * 150);
+    });
+    await Promise.all(writes);
+    expectSame(await blob.read(0, CLUSTER), model, 'one cluster');
+  });
+
+  test('a long list of arrays, which is written with its edges, waits for a write of bytes, and that for it', async () => {
+    const { device, blob } = await gated();
+    await blob.resize(16 * CLUSTER);
+    const all = bytes(8 * CLUSTER, 1);
+    await blob.write(all, 0);
+    const gate = device.gate('write', 1);
+    const before = blob.write(bytes(100, 2), 10);
+    await gate.reached;
+    const reads = device.count('read');
+    const list = blob.writev([bytes(5 * CLUSTER, 3), bytes(100, 4)], 200); // more than 64 KiB
+    const after = blob.write(bytes(100, 5), 50); // the same io unit as the beginning of the list
+    await blob.read(15 * CLUSTER, 4096); // a turn in which the list would have read its edges
+    expect(device.count('read') - reads).toBe(0);
+    gate.release();
+    await Promise.all([before, list, after]);
+    all.set(bytes(100, 2), 10);
+    all.set(bytes(5 * CLUSTER, 3), 200);
+    all.set(bytes(100, 4), 200 + 5 * CLUSTER);
+    all.set(bytes(100, 5), 50);
+    expectSame(await blob.read(0, all.length), all, 'all');
+  });
+
+  test('bytes are read through a clone, from a device outside that takes only blocks', async () => {
+    const content = bytes(CLUSTER, 6);
+    const outside = onlyBlocks(memory(CLUSTER, 512));
+    await outside.openChannel().write(content, 0, 0, CLUSTER / 512);
+    const store = await testStore(memory(), { openExternalSnapshot: () => asyncDevice(outside) });
+    const blob = await store.create({ sizeBytes: CLUSTER, externalSnapshotId: 'outside' });
+    for (const [offset, length] of [
+      [3, 4],
+      [510, 1030],
+      [0, 700],
+    ]) {
+      expectSame(await blob.read(offset, length), content.subarray(offset, offset + length), `${length} at ${offset}`);
+    }
+    await blob.write(bytes(10, 7), 100);
+    content.set(bytes(10, 7), 100);
+    expectSame(await blob.read(0, CLUSTER), content, 'after a first write');
   });
 });

@@ -101,6 +101,8 @@ async function codeOf(operation: () => unknown): Promise<ErrorCode | 'ok'> {
 
 /** Each operation over three clusters: the end of one, a whole one, the begin of another. */
 const [FROM, COUNT] = [PER_CLUSTER - 1, PER_CLUSTER + 2];
+/** The same in bytes, without the first and the last byte. */
+const BYTES = [FROM * UNIT + 1, COUNT * UNIT - 2] as const;
 const OPERATIONS = {
   read: (channel: Channel, blob: Blob) => channel.read(blob, filled(COUNT, 0), FROM, COUNT),
   readv: (channel: Channel, blob: Blob) => channel.readv(blob, [filled(2, 0), filled(COUNT - 2, 0)], FROM, COUNT),
@@ -108,6 +110,10 @@ const OPERATIONS = {
   writev: (channel: Channel, blob: Blob) => channel.writev(blob, [filled(2, 2), filled(COUNT - 2, 2)], FROM, COUNT),
   writeZeroes: (channel: Channel, blob: Blob) => channel.writeZeroes(blob, FROM, COUNT),
   unmap: (channel: Channel, blob: Blob) => channel.unmap(blob, FROM, COUNT),
+  readBytes: (channel: Channel, blob: Blob) => channel.readBytes(blob, filled(COUNT, 0), ...BYTES),
+  writeBytes: (channel: Channel, blob: Blob) => channel.writeBytes(blob, filled(COUNT, 2), ...BYTES),
+  readBytesSync: (channel: Channel, blob: Blob) => channel.readBytesSync(blob, filled(COUNT, 0), ...BYTES),
+  writeBytesSync: (channel: Channel, blob: Blob) => channel.writeBytesSync(blob, filled(COUNT, 2), ...BYTES),
   readSync: (channel: Channel, blob: Blob) => channel.readSync(blob, filled(COUNT, 0), FROM, COUNT),
   readvSync: (channel: Channel, blob: Blob) =>
     channel.readvSync(blob, [filled(2, 0), filled(COUNT - 2, 0)], FROM, COUNT),

@@ -40,6 +40,37 @@ describe('MemoryDevice', () => {
     expect([buffers[0], buffers[2]].every((other) => other.every((byte) => byte === 0))).toBe(true);
   });
 
+  it('transfers ranges of bytes to and from any memory, however the two are aligned', async () => {
+    const device = MemoryDevice.create({ sizeBytes: 8 * 4096, arenaBytes: 65536 });
+    const channel = device.openChannel();
+    const model = device.bytes().slice();
+    const memories = [
+      new Uint8Array(20_000),
+      new Uint8Array(new SharedArrayBuffer(20_000)),
+      device.allocateBuffer(20_000),
+    ];
+    const given = new Uint8Array(9000).map((_, index) => (index * 7) % 253);
+    for (const [kind, memory] of memories.entries()) {
+      for (const position of [0, 1, 100, 4093]) {
+        for (const offset of [0, 3, 8, 13]) {
+          for (const length of [1, 255, 256, 4095, 4097, 9000]) {
+            const name = `memory ${kind}, ${length} bytes at ${position}, from ${offset}`;
+            memory.fill(0xee);
+            memory.set(given.subarray(0, length), offset);
+            await channel.writeBytes?.(memory, offset, position, length);
+            model.set(given.subarray(0, length), position);
+            expect(Buffer.compare(device.bytes(), model), name).toBe(0);
+            memory.fill(0xee);
+            await channel.readBytes?.(memory, offset, position, length);
+            const expected = new Uint8Array(20_000).fill(0xee);
+            expected.set(given.subarray(0, length), offset);
+            expect(Buffer.compare(memory, expected), name).toBe(0);
+          }
+        }
+      }
+    }
+  });
+
   it('allocates each buffer of the arena once, and again after its release, zeroed', async () => {
     const device = MemoryDevice.create({ sizeBytes: 4096, arenaBytes: 8 * 4096 });
     const buffers = [1, 4096, 4097, 4 * 4096].map((length) => device.allocateBuffer(length).fill(0xff));

@@ -15,6 +15,8 @@ export interface SimConfiguration {
   readonly mdPageCount: number;
   readonly canCopy: boolean;
   readonly knowsZeroes: boolean;
+  /** The device takes ranges of sectors that are not whole blocks. */
+  readonly takesBytes: boolean;
   /** The device says who keeps what was not flushed: then a killed process loses nothing that was acknowledged. */
   readonly namesCacheOwner: boolean;
   readonly clearMethods: readonly ClearMethod[];
@@ -50,6 +52,7 @@ export function drawConfiguration(seed: number, random: Random): SimConfiguratio
     mdPageCount,
     canCopy: oneIn(2),
     knowsZeroes: oneIn(2),
+    takesBytes: new Random(seed, 'takes bytes').below(3) === 0, // of its own, as below
     namesCacheOwner: new Random(seed, 'cache owner').below(3) > 0, // of its own, so that the rest of a seed stays as it is
     clearMethods: leavesContent ? ['none', 'default'] : ['default', 'unmap', 'write_zeroes'],
     leavesContent,

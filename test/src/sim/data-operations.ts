@@ -15,7 +15,8 @@ export function startTransfer(world: World): boolean {
   if (!blob?.handle || !channel) return false;
   const range = drawRange(world, blob);
   if ([...blob.pending].some((other) => overlap(other, range))) return false;
-  const kind = drawKind(world, blob);
+  const drawn = drawKind(world, blob);
+  const kind = drawn !== 'read' && !isWhole(world, range) ? 'write' : drawn;
   if (kind === 'read') startRead(world, channel, blob, range);
   else startChange(world, channel, blob, kind, range);
   return true;
@@ -38,9 +39,12 @@ function drawKind({ random }: World, blob: ModelBlob): DataKind | 'read' {
   return draw < 13 ? 'zero' : 'unmap';
 }
 
-/** Whole io units: often within a cluster, sometimes whole clusters, now and then across several. */
+/**
+ * Whole io units, or sectors if the device takes them: often within a cluster, sometimes whole clusters, now and then across
+ * several.
+ */
 function drawRange({ random, configuration, sectorsPerCluster }: World, blob: ModelBlob): Range {
-  const perUnit = configuration.blockLengthBytes / SECTOR_BYTES;
+  const perUnit = configuration.takesBytes ? 1 : configuration.blockLengthBytes / SECTOR_BYTES;
   const clusters = blob.steadyClusters;
   const cluster = random.below(random.below(2) === 0 ? clusters : Math.min(clusters, 4));
   if (random.below(3) === 0) {
@@ -65,7 +69,8 @@ function startRead(world: World, channel: Channel, blob: ModelBlob, { first, cou
   const bytes = new Uint8Array(count * SECTOR_BYTES).fill(0xee);
   blob.pending.add(operation);
   world.scheduler.start(`read blob ${blob.uid}, ${first} +${count}`, async () => {
-    await channel.read(handle, bytes, ...inUnits(world, first, count));
+    if (isWhole(world, { first, count })) await channel.read(handle, bytes, ...inUnits(world, first, count));
+    else await channel.readBytes(handle, bytes, first * SECTOR_BYTES, bytes.length);
     blob.pending.delete(operation);
     const finding = blob.checkRead(new Int32Array(bytes.buffer), first, world.isLax, world.lossMoment());
     if (finding) world.scheduler.report(finding);
@@ -100,9 +105,17 @@ function send(
   if (kind === 'unmap') return channel.unmap(handle, unit, units);
   const bytes = new Uint8Array(count * SECTOR_BYTES);
   putSectors(bytes, token, first);
+  if (!isWhole(world, { first, count })) {
+    return channel.writeBytes(handle, bytes, first * SECTOR_BYTES, bytes.length);
+  }
   if (count < 2 || world.random.below(4) !== 0) return channel.write(handle, bytes, unit, units);
   const middle = (count >> 1) * SECTOR_BYTES;
   return channel.writev(handle, [bytes.subarray(0, middle), bytes.subarray(middle)], unit, units);
+}
+
+/** True for whole io units. */
+function isWhole(world: World, { first, count }: Range): boolean {
+  return inUnits(world, first, count).every(Number.isInteger);
 }
 
 function inUnits({ configuration }: World, first: number, count: number): [number, number] {

@@ -16,6 +16,7 @@ export interface SimDeviceOptions {
   readonly canCopy: boolean;
   /** It knows, without reading, where it reads as zeroes. */
   readonly knowsZeroes: boolean;
+  readonly takesBytes: boolean;
   /** It says who keeps what was not flushed. */
   readonly namesCacheOwner: boolean;
 }
@@ -40,6 +41,7 @@ export class SimDevice implements BlockDevice {
   readonly blockLengthBytes: number;
   readonly synchronous = false;
   readonly canCopy: boolean;
+  readonly takesBytes: boolean;
   readonly isZeroes: ((lba: number, blockCount: number) => boolean) | undefined;
   /** Where data clusters begin. */
   dataStart = Number.POSITIVE_INFINITY;
@@ -65,6 +67,7 @@ export class SimDevice implements BlockDevice {
   constructor(options: SimDeviceOptions) {
     this.blockLengthBytes = options.blockLengthBytes;
     this.canCopy = options.canCopy;
+    this.takesBytes = options.takesBytes;
     this.#current = new Uint8Array(options.sizeBytesMax);
     this.#durable = new Uint8Array(options.sizeBytesMax);
     this.#zeroes = new Uint8Array(1 << 16);
@@ -117,23 +120,21 @@ export class SimDevice implements BlockDevice {
     return new SimChannel(this, this.#life);
   }
 
-  /** Takes a request; one of a life that has ended is never answered. */
+  /** Takes a request, counted in bytes; one of a life that has ended is never answered. */
   issue(
     life: number,
     kind: RequestKind,
-    lba: number,
-    blocks: number,
+    at: number,
+    length: number,
     buffers: readonly Uint8Array[],
     from: number,
   ): MaybePromise<void> {
     if (life !== this.#life) return new Promise(() => undefined);
-    const at = lba * this.blockLengthBytes;
-    const length = blocks * this.blockLengthBytes;
     if (!(at >= 0 && at + length <= this.#sizeBytes)) {
-      throw new BlobstoreError('EIO', `${kind} of ${blocks} blocks at ${lba} is outside the device`);
+      throw new BlobstoreError('EIO', `${kind} of ${length} bytes at ${at} is outside the device`);
     }
     const fields = { kind, at, length, buffers };
-    const mark = kind === 'flush' ? this.#cacheBase + this.#cache.length : from * this.blockLengthBytes;
+    const mark = kind === 'flush' ? this.#cacheBase + this.#cache.length : from;
     this.onRequest?.('issued', kind, at, length);
     if (this.isInstant) {
       this.#carryOut({ ...fields, from: mark, resolve: () => undefined });
@@ -247,44 +248,59 @@ export class SimDevice implements BlockDevice {
 class SimChannel implements DeviceChannel {
   readonly #device: SimDevice;
   readonly #life: number;
-  readonly copy: ((targetLba: number, sourceLba: number, blockCount: number) => MaybePromise<void>) | undefined;
+  readonly copy: DeviceChannel['copy'];
+  readonly readBytes: DeviceChannel['readBytes'];
+  readonly writeBytes: DeviceChannel['writeBytes'];
 
   constructor(device: SimDevice, life: number) {
     this.#device = device;
     this.#life = life;
-    if (device.canCopy) this.copy = (target, source, count) => device.issue(life, 'copy', target, count, [], source);
+    if (device.canCopy) {
+      this.copy = (target, source, count) =>
+        this.#issue('copy', target, count, [], source * this.#device.blockLengthBytes);
+    }
+    if (!device.takesBytes) return;
+    this.readBytes = (buffer, offset, position, length) =>
+      device.issue(life, 'read', position, length, [buffer.subarray(offset, offset + length)], 0);
+    this.writeBytes = (buffer, offset, position, length) =>
+      device.issue(life, 'write', position, length, [buffer.subarray(offset, offset + length)], 0);
   }
 
   read(buffer: Uint8Array, bufferOffset: number, lba: number, count: number): MaybePromise<void> {
-    return this.#device.issue(this.#life, 'read', lba, count, [this.#part(buffer, bufferOffset, count)], 0);
+    return this.#issue('read', lba, count, [this.#part(buffer, bufferOffset, count)]);
   }
 
   write(buffer: Uint8Array, bufferOffset: number, lba: number, count: number): MaybePromise<void> {
-    return this.#device.issue(this.#life, 'write', lba, count, [this.#part(buffer, bufferOffset, count)], 0);
+    return this.#issue('write', lba, count, [this.#part(buffer, bufferOffset, count)]);
   }
 
   readv(buffers: readonly Uint8Array[], lba: number, count: number): MaybePromise<void> {
-    return this.#device.issue(this.#life, 'read', lba, count, buffers, 0);
+    return this.#issue('read', lba, count, buffers);
   }
 
   writev(buffers: readonly Uint8Array[], lba: number, count: number): MaybePromise<void> {
-    return this.#device.issue(this.#life, 'write', lba, count, buffers, 0);
+    return this.#issue('write', lba, count, buffers);
   }
 
   writeZeroes(lba: number, count: number): MaybePromise<void> {
-    return this.#device.issue(this.#life, 'zero', lba, count, [], 0);
+    return this.#issue('zero', lba, count, []);
   }
 
   unmap(lba: number, count: number): MaybePromise<void> {
-    return this.#device.issue(this.#life, 'zero', lba, count, [], 0);
+    return this.#issue('zero', lba, count, []);
   }
 
   flush(): MaybePromise<void> {
-    return this.#device.issue(this.#life, 'flush', 0, 0, [], 0);
+    return this.#issue('flush', 0, 0, []);
   }
 
   close(): void {
     // requests in flight end all the same
+  }
+
+  #issue(kind: RequestKind, lba: number, count: number, buffers: readonly Uint8Array[], from = 0): MaybePromise<void> {
+    const { blockLengthBytes } = this.#device;
+    return this.#device.issue(this.#life, kind, lba * blockLengthBytes, count * blockLengthBytes, buffers, from);
   }
 
   #part(buffer: Uint8Array, offset: number, count: number): Uint8Array {

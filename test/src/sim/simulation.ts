@@ -32,14 +32,15 @@ const NO_CUT = Number.POSITIVE_INFINITY;
 export async function playSeed(seed: number, isTracing = false): Promise<SeedResult> {
   const random = new Random(seed, 'simulation');
   const configuration = drawConfiguration(seed, random);
-  const { clusterBytes, clusterCount, clusterCountMax, blockLengthBytes, canCopy, knowsZeroes, namesCacheOwner } =
-    configuration;
+  const { clusterBytes, clusterCount, clusterCountMax, blockLengthBytes } = configuration;
+  const { canCopy, knowsZeroes, takesBytes, namesCacheOwner } = configuration;
   const device = new SimDevice({
     sizeBytes: clusterBytes * clusterCount,
     sizeBytesMax: clusterBytes * clusterCountMax,
     blockLengthBytes,
     canCopy,
     knowsZeroes,
+    takesBytes,
     namesCacheOwner,
   });
   const scheduler = new Scheduler(random, device, isTracing);

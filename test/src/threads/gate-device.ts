@@ -33,6 +33,7 @@ export function openDevice(options: unknown): BlockDevice {
 
 class GateDevice implements BlockDevice {
   readonly canCopy = false;
+  readonly takesBytes = true;
   readonly synchronous: boolean;
   readonly blockLengthBytes: number;
   readonly #device: MemoryDevice;
@@ -56,6 +57,8 @@ class GateDevice implements BlockDevice {
       readv: (...args) => this.#through('read', () => channel.readv(...args)),
       write: (...args) => this.#through('write', () => channel.write(...args)),
       writev: (...args) => this.#through('write', () => channel.writev(...args)),
+      readBytes: (...args) => this.#through('read', () => channel.readBytes?.(...args)),
+      writeBytes: (...args) => this.#through('write', () => channel.writeBytes?.(...args)),
       writeZeroes: (...args) => this.#through('unmap', () => channel.writeZeroes(...args)),
       unmap: (...args) => this.#through('unmap', () => channel.unmap(...args)),
       flush: () => this.#through('flush', () => channel.flush()),

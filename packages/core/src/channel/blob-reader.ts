@@ -12,6 +12,7 @@ import { type BehindBlobs, READS_EXTERNAL, READS_ZEROES } from './behind-blobs.j
 import type { ExternalChannel, ExternalChannels } from './external-channels.js';
 import type { ChannelHost } from './host.js';
 import { lookUpCluster, OP } from './operation.js';
+import { bufferGone } from './scatter.js';
 import { Transfer } from './transfer.js';
 
 /** Runs the read transfers of one channel. */
@@ -59,17 +60,13 @@ export class BlobReader {
     // After it was cut, a blob can still have clusters past its end.
     const isPastEnd = cluster >= shared.blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0;
     const entry = own && !isPastEnd ? lookUpCluster(shared, slot, cluster) : 0;
-    if (entry !== 0) return this.#readCluster(transfer, entry);
+    if (entry !== 0) return this.#moveOwn(transfer, entry);
     if (isPastEnd) return this.#zeroFill(transfer);
     const found = this.#behind.find(slot, cluster);
     if (found === READS_ZEROES) return this.#zeroFill(transfer);
     return found === READS_EXTERNAL
       ? this.#readExternal(transfer, this.#behind.externalSlot)
-      : this.#readCluster(transfer, found);
-  }
-
-  #readCluster(transfer: Transfer, cluster: number): MaybePromise<void> {
-    return this.#move(this.#device, transfer, transfer.lbaIn(cluster), transfer.blockCount);
+      : this.#moveOwn(transfer, found);
   }
 
   /** @param at - slot of the external clone: the blob itself, or a snapshot behind it */
@@ -89,12 +86,27 @@ export class BlobReader {
       const asked = `blocks ${lba} to ${lba + blocks} were asked for`;
       throw new BlobstoreError('EIO', `the external snapshot ends at block ${device.blockCount}, ${asked}`);
     }
-    return this.#move(channel, transfer, lba, blocks);
+    return this.#move(channel, device.blockLengthBytes, transfer, lba, blocks);
   }
 
-  #move(channel: DeviceChannel, transfer: Transfer, lba: number, blocks: number): MaybePromise<void> {
+  #moveOwn(transfer: Transfer, entry: number): MaybePromise<void> {
+    const { blockLengthBytes } = this.#host.device;
+    return this.#move(this.#device, blockLengthBytes, transfer, transfer.lbaIn(entry), transfer.blockCount);
+  }
+
+  /** `lba` and `blocks` may be fractions, for a range of bytes. */
+  #move(
+    channel: DeviceChannel,
+    blockBytes: number,
+    transfer: Transfer,
+    lba: number,
+    blocks: number,
+  ): MaybePromise<void> {
     const { buffer, bufferOffset, buffers, options } = transfer;
-    if (buffer !== undefined) return channel.read(buffer, bufferOffset, lba, blocks);
+    if (buffer !== undefined) {
+      if (Number.isInteger(lba) && Number.isInteger(blocks)) return channel.read(buffer, bufferOffset, lba, blocks);
+      return readBytes(channel, blockBytes, buffer, bufferOffset, lba * blockBytes, blocks * blockBytes);
+    }
     assert(buffers !== undefined, 'a read has nowhere to put its bytes');
     return channel.readv(buffers, lba, blocks, options);
   }
@@ -105,6 +117,29 @@ export class BlobReader {
     else for (const each of buffers ?? []) each.fill(0);
     return undefined;
   }
+}
+
+/** Reads a range of bytes, through a new array of whole blocks if the device takes only those. */
+function readBytes(
+  channel: DeviceChannel,
+  blockBytes: number,
+  buffer: Uint8Array,
+  bufferOffset: number,
+  position: number,
+  length: number,
+): MaybePromise<void> {
+  if (channel.readBytes) return channel.readBytes(buffer, bufferOffset, position, length);
+  const lba = Math.floor(position / blockBytes);
+  const within = position - lba * blockBytes;
+  const blocks = Math.ceil((within + length) / blockBytes);
+  const whole = new Uint8Array(blocks * blockBytes);
+  const handOut = () => {
+    if (bufferOffset + length > buffer.length) throw bufferGone();
+    buffer.set(whole.subarray(within, within + length), bufferOffset);
+  };
+  const pending = channel.read(whole, 0, lba, blocks);
+  if (pending !== undefined) return pending.then(handOut);
+  return handOut();
 }
 
 function asynchronousExternal(): BlobstoreError {

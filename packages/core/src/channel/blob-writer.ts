@@ -62,6 +62,8 @@ export class BlobWriter {
         return this.#device.write(transfer.buffer as Uint8Array, transfer.bufferOffset, lba, blockCount);
       case OP.WRITEV:
         return this.#device.writev(transfer.buffers as readonly Uint8Array[], lba, blockCount, transfer.options);
+      case OP.WRITE_BYTES:
+        return this.#writeBytes(transfer, lba);
       case OP.WRITE_ZEROES:
         return this.#device.writeZeroes(lba, blockCount);
       default:
@@ -71,6 +73,17 @@ export class BlobWriter {
         }
         return this.#device.unmap(lba, blockCount);
     }
+  }
+
+  /** A part of whole blocks is written as such. `lba` may be a fraction. */
+  #writeBytes({ buffer, bufferOffset, blockCount }: Transfer, lba: number): MaybePromise<void> {
+    const bytes = buffer as Uint8Array;
+    if (Number.isInteger(lba) && Number.isInteger(blockCount)) {
+      return this.#device.write(bytes, bufferOffset, lba, blockCount);
+    }
+    assert(this.#device.writeBytes !== undefined, 'a range of bytes for a device that takes only blocks');
+    const { blockLengthBytes } = this.#host.device;
+    return this.#device.writeBytes(bytes, bufferOffset, lba * blockLengthBytes, blockCount * blockLengthBytes);
   }
 
   *#allocateAndChange(transfer: Transfer): Steps<void> {

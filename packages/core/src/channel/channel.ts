@@ -5,6 +5,8 @@
  * The `…Sync` methods need synchronous devices; a read then allocates no object and no promise. The promise methods
  * work with all devices. Offsets and counts are in io units, `bufferOffset` is in bytes. Only the thread that made a
  * channel can use it.
+ *
+ * This file is long because it is one class: a method for each request in each form, and the fast path of all of them.
  */
 
 import type { DeviceChannel, RequestOptions } from '../device/block-device.js';
@@ -12,6 +14,7 @@ import { type BlobBlocks, NOT_ADMITTED } from '../shared/blob-blocks.js';
 import type { MapArena } from '../shared/map-arena.js';
 import type { StoreLife } from '../shared/store-life.js';
 import { type Steps, wait } from '../steps/steps.js';
+import { isBytes } from '../units/argument-checks.js';
 import { BlobstoreError, coded } from '../units/error.js';
 import type { BlobCluster } from '../units/units.js';
 import { BehindBlobs } from './behind-blobs.js';
@@ -43,9 +46,10 @@ export class Channel {
    */
   readonly #isCounted: boolean;
   #hasFastPath: boolean;
-  readonly #ioUnitsPerCluster: number;
-  readonly #blocksPerCluster: number;
-  readonly #blocksPerIoUnit: number;
+  readonly #ioUnitBytes: number;
+  readonly #clusterBytes: number;
+  readonly #blockBytes: number;
+  readonly #takesBytes: boolean;
 
   constructor(host: ChannelHost) {
     this.#host = host;
@@ -62,14 +66,20 @@ export class Channel {
     this.#life = host.shared.life;
     this.#hasFastPath = host.device.synchronous;
     this.#isCounted = !host.isMetadataThread;
-    this.#ioUnitsPerCluster = host.geometry.ioUnitsPerCluster;
-    this.#blocksPerCluster = host.geometry.blocksPerCluster;
-    this.#blocksPerIoUnit = host.geometry.blocksPerIoUnit;
+    this.#ioUnitBytes = host.geometry.ioUnitBytes;
+    this.#clusterBytes = host.geometry.clusterBytes;
+    this.#blockBytes = host.device.blockLengthBytes;
+    this.#takesBytes = host.device.takesBytes === true && takesBytes(this.#device);
   }
 
   /** True only for a real `Channel`, not for an object of the same shape. */
   static is(value: unknown): value is Channel {
     return typeof value === 'object' && value !== null && #host in value;
+  }
+
+  /** True if `readBytesSync`, `writeBytesSync`, `readBytes` and `writeBytes` can be used: the device takes any bytes. */
+  get takesBytes(): boolean {
+    return this.#takesBytes;
   }
 
   /** The number of promise-form operations that have not ended. */
@@ -88,17 +98,38 @@ export class Channel {
   }
 
   /**
-   * Reads as `readSync`, if that is possible without waiting: within one allocated cluster, of a blob that is not
-   * frozen, on a synchronous device. Otherwise, and for wrong arguments, does nothing and returns false; then `read`
+   * Reads as `readSync`, if that is possible without waiting: within allocated clusters that are two, or follow one
+   * another on the device, of a blob that is not frozen, on a synchronous device. Otherwise, and for wrong arguments, does nothing and returns false; then `read`
    * waits where it must, or reports the error. Throws EIO when the device fails.
    */
   tryReadNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
-    return isRef(blob) && this.#fastPath(false, blob.slot, blob.generation, buffer, bufferOffset, offset, count);
+    if (!Number.isInteger(offset) || !Number.isInteger(count)) return false;
+    const unitBytes = this.#ioUnitBytes;
+    return this.tryReadBytesNow(blob, buffer, offset * unitBytes, count * unitBytes, bufferOffset);
   }
 
   /** Writes as `writeSync`, if that is possible without waiting; see `tryReadNow`. */
   tryWriteNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
-    return isRef(blob) && this.#fastPath(true, blob.slot, blob.generation, buffer, bufferOffset, offset, count);
+    if (!Number.isInteger(offset) || !Number.isInteger(count)) return false;
+    const unitBytes = this.#ioUnitBytes;
+    return this.tryWriteBytesNow(blob, buffer, offset * unitBytes, count * unitBytes, bufferOffset);
+  }
+
+  /**
+   * As `tryReadNow`, with `offset` and `length` in bytes. Needs a device that takes any range of bytes, or a range of
+   * whole blocks of the device; otherwise returns false.
+   */
+  tryReadBytesNow(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): boolean {
+    return isRef(blob) && this.#fastPath(false, blob.slot, blob.generation, buffer, bufferOffset, offset, length);
+  }
+
+  /**
+   * As `tryWriteNow`, with `offset` and `length` in bytes; see `tryReadBytesNow`. The device gets just these bytes:
+   * nothing is read and written back. So the caller must not hold other bytes of the same io units in memory, to write
+   * them back later.
+   */
+  tryWriteBytesNow(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): boolean {
+    return isRef(blob) && this.#fastPath(true, blob.slot, blob.generation, buffer, bufferOffset, offset, length);
   }
 
   /**
@@ -119,6 +150,26 @@ export class Channel {
   writeSync(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): void {
     if (this.tryWriteNow(blob, buffer, offset, count, bufferOffset)) return;
     this.#transfers.runSync(OP.WRITE, blob, buffer, bufferOffset, offset, count);
+  }
+
+  /**
+   * As `readSync`, with `offset` and `length` in bytes. The device is asked for just these bytes.
+   * @throws as `readSync`; also ENOTSUP unless `takesBytes`
+   */
+  readBytesSync(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): void {
+    if (this.tryReadBytesNow(blob, buffer, offset, length, bufferOffset)) return;
+    this.#requireBytes();
+    this.#transfers.runSync(OP.READ_BYTES, blob, buffer, bufferOffset, offset, length);
+  }
+
+  /**
+   * As `writeSync`, with `offset` and `length` in bytes. The device gets just these bytes; see `tryWriteBytesNow`.
+   * @throws as `writeSync`; also ENOTSUP unless `takesBytes`
+   */
+  writeBytesSync(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): void {
+    if (this.tryWriteBytesNow(blob, buffer, offset, length, bufferOffset)) return;
+    this.#requireBytes();
+    this.#transfers.runSync(OP.WRITE_BYTES, blob, buffer, bufferOffset, offset, length);
   }
 
   /**
@@ -173,6 +224,20 @@ export class Channel {
   /** As `writeSync`, but waits where it must, as `read` does. */
   write(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): Promise<void> {
     return this.#transfers.run(OP.WRITE, blob, buffer, bufferOffset, offset, count);
+  }
+
+  /** As `readBytesSync`, but waits where it must, as `read` does. */
+  async readBytes(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): Promise<void> {
+    if (this.tryReadBytesNow(blob, buffer, offset, length, bufferOffset)) return;
+    this.#requireBytes();
+    await this.#transfers.run(OP.READ_BYTES, blob, buffer, bufferOffset, offset, length);
+  }
+
+  /** As `writeBytesSync`, but waits where it must, as `read` does. */
+  async writeBytes(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): Promise<void> {
+    if (this.tryWriteBytesNow(blob, buffer, offset, length, bufferOffset)) return;
+    this.#requireBytes();
+    await this.#transfers.run(OP.WRITE_BYTES, blob, buffer, bufferOffset, offset, length);
   }
 
   /** As `readvSync`, but waits where it must, as `read` does. */
@@ -274,10 +339,10 @@ export class Channel {
   }
 
   /**
-   * The fast path: a transfer within one allocated cluster of a blob that is not frozen, or a read of a cluster behind it
-   * that was read before. Otherwise does nothing and
-   * returns false; the slow path then finds out the reason, and checks the arguments. The device checks that the range
-   * is within the buffer.
+   * The fast path: a transfer within allocated clusters of a blob that is not frozen, or a read of clusters behind it
+   * that were read before. Clusters that follow one another on the device are one transfer of the device; others can be
+   * two. Otherwise does nothing and returns false; the slow path then finds out the reason, and checks the arguments.
+   * The device checks that the range is within the buffer.
    */
   #fastPath(
     isWrite: boolean,
@@ -286,25 +351,36 @@ export class Channel {
     buffer: Uint8Array,
     bufferOffset: number,
     offset: number,
-    count: number,
+    length: number,
   ): boolean {
     // The arithmetic below would convert other types to numbers.
-    if (typeof offset !== 'number' || typeof count !== 'number' || typeof slot !== 'number') return false;
-    const cluster = Math.floor(offset / this.#ioUnitsPerCluster);
-    const within = offset - cluster * this.#ioUnitsPerCluster;
-    if (!this.#hasFastPath || !(within >= 0 && count > 0 && within + count <= this.#ioUnitsPerCluster)) return false;
+    if (typeof offset !== 'number' || typeof length !== 'number' || typeof slot !== 'number') return false;
+    const cluster = Math.floor(offset / this.#clusterBytes);
+    const within = offset - cluster * this.#clusterBytes;
+    if (!this.#hasFastPath || !(within >= 0 && length > 0) || !this.#isTaken(within, length)) return false;
     if (this.#gate.depth > 0) return false; // a transfer queued for this blob must run first, even if the blob is thawed already
     // Blobs are frozen only on the metadata thread. If this is that thread, none is frozen before this call returns.
     if (!this.#isCounted)
-      return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
+      return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, length);
     this.#life?.glance();
     if (!this.#blobs.hasSlot(slot)) return false; // there is no frozen count to check
     if (!this.#gate.tryEnter(slot)) return false;
     try {
-      return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, count);
+      return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, length);
     } finally {
       this.#gate.leave(slot);
     }
+  }
+
+  #requireBytes(): void {
+    if (this.#takesBytes) return;
+    throw new BlobstoreError('ENOTSUP', 'the device takes only whole blocks: transfer whole io units');
+  }
+
+  /** True if the device takes a range of bytes. False also for one that is not of whole bytes. */
+  #isTaken(within: number, length: number): boolean {
+    const unit = this.#takesBytes ? 1 : this.#blockBytes;
+    return Number.isInteger(within / unit) && Number.isInteger(length / unit); // a remainder would take longer
   }
 
   #fastPathInside(
@@ -315,21 +391,63 @@ export class Channel {
     bufferOffset: number,
     cluster: number,
     within: number,
-    count: number,
+    length: number,
   ): boolean {
-    const map = this.#blobs.admit(slot, generation, cluster, isWrite);
+    const clusterBytes = this.#clusterBytes;
+    const more = within + length <= clusterBytes ? 0 : Math.ceil((within + length) / clusterBytes) - 1;
+    const map = this.#blobs.admit(slot, generation, cluster + more, isWrite);
     if (map === NOT_ADMITTED) return false;
-    let entry = this.#maps.peekIn(map, cluster);
-    if (entry === 0 && !isWrite) entry = this.#behind.known(slot, generation, cluster);
+    const entry = this.#entryAt(isWrite, slot, generation, map, cluster);
     if (entry <= 0) return false; // not allocated; what it reads as is not known yet, or has no cluster
-    const lba = entry * this.#blocksPerCluster + within * this.#blocksPerIoUnit;
-    const blocks = count * this.#blocksPerIoUnit;
-    try {
-      if (isWrite) void this.#device.write(buffer, bufferOffset, lba, blocks);
-      else void this.#device.read(buffer, bufferOffset, lba, blocks);
-    } catch (error) {
-      throw coded(error, isWrite ? 'write' : 'read');
+    const position = entry * clusterBytes + within;
+    if (more === 0 || this.#areInARow(map, cluster, entry, more)) {
+      this.#move(isWrite, buffer, bufferOffset, position, length);
+      return true;
+    }
+    const next = this.#entryAt(isWrite, slot, generation, map, cluster + 1);
+    if (more > 1 || next <= 0 || !hasRoom(buffer, bufferOffset, length)) return false; // before a part of it is moved
+    const here = clusterBytes - within;
+    this.#move(isWrite, buffer, bufferOffset, position, here);
+    this.#move(isWrite, buffer, bufferOffset + here, next * clusterBytes, length - here);
+    return true;
+  }
+
+  /** The device cluster of a cluster; for a read, also one behind the blob that is known. Not positive if there is none. */
+  #entryAt(isWrite: boolean, slot: number, generation: number, map: number, cluster: number): number {
+    const own = this.#maps.peekIn(map, cluster);
+    return own === 0 && !isWrite ? this.#behind.known(slot, generation, cluster) : own;
+  }
+
+  /** True if the blob has the clusters after a cluster, and they follow it on the device, too. */
+  #areInARow(map: number, cluster: number, entry: number, more: number): boolean {
+    for (let after = 1; after <= more; after++) {
+      if (this.#maps.peekIn(map, cluster + after) !== entry + after) return false;
     }
     return true;
   }
+
+  /** Moves bytes of the device: as blocks, if they are whole blocks. */
+  #move(isWrite: boolean, buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    const lba = position / this.#blockBytes;
+    const blocks = length / this.#blockBytes;
+    try {
+      if (Number.isInteger(lba) && Number.isInteger(blocks)) {
+        if (isWrite) void this.#device.write(buffer, bufferOffset, lba, blocks);
+        else void this.#device.read(buffer, bufferOffset, lba, blocks);
+      } else if (isWrite) void this.#device.writeBytes?.(buffer, bufferOffset, position, length);
+      else void this.#device.readBytes?.(buffer, bufferOffset, position, length);
+    } catch (error) {
+      throw coded(error, isWrite ? 'write' : 'read');
+    }
+  }
+}
+
+function takesBytes(channel: DeviceChannel): boolean {
+  return typeof channel.readBytes === 'function' && typeof channel.writeBytes === 'function';
+}
+
+function hasRoom(buffer: Uint8Array, bufferOffset: number, length: number): boolean {
+  return (
+    isBytes(buffer) && Number.isInteger(bufferOffset) && bufferOffset >= 0 && bufferOffset + length <= buffer.length
+  );
 }

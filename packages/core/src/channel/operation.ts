@@ -6,15 +6,27 @@ import { BlobstoreError } from '../units/error.js';
 import type { ScatterList } from './scatter.js';
 
 /** The operations: first those that read, then those that change a blob; checks rely on this order. */
-export const OP = { READ: 0, READV: 1, WRITE: 2, WRITEV: 3, WRITE_ZEROES: 4, UNMAP: 5 } as const;
+export const OP = {
+  READ: 0,
+  READV: 1,
+  /** A range of bytes, not of io units. */
+  READ_BYTES: 2,
+  WRITE: 3,
+  WRITEV: 4,
+  WRITE_BYTES: 5,
+  WRITE_ZEROES: 6,
+  UNMAP: 7,
+} as const;
 export type Op = (typeof OP)[keyof typeof OP];
 
 /** The names of the operations in error messages. */
 export const DOING: Readonly<Record<Op, string>> = {
   [OP.READ]: 'read',
   [OP.READV]: 'read',
+  [OP.READ_BYTES]: 'read',
   [OP.WRITE]: 'write',
   [OP.WRITEV]: 'write',
+  [OP.WRITE_BYTES]: 'write',
   [OP.WRITE_ZEROES]: 'write zeroes',
   [OP.UNMAP]: 'unmap',
 };

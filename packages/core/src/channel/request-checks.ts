@@ -13,7 +13,7 @@ export function isRef(blob: unknown): blob is BlobRef {
 }
 
 /**
- * Checks a request. Does not change anything.
+ * Checks a request. Does not change anything. `offset` and `count` are in io units; in bytes for a range of bytes.
  * @throws EINVAL for a range outside the blob or the buffer or arguments of wrong types, EBADF when the blob is not
  * open, EPERM when it is read-only and the operation changes it, EIO when the store has failed.
  */
@@ -39,11 +39,12 @@ export function checkRequest(
   }
   const { ioUnitsPerCluster, ioUnitBytes } = host.geometry;
   const ioUnitCount = (blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0) * ioUnitsPerCluster;
-  if (count !== 0 && offset + count > ioUnitCount) {
+  const bytesOfOne = op === OP.READ_BYTES || op === OP.WRITE_BYTES ? 1 : ioUnitBytes;
+  if (count !== 0 && (offset + count) * bytesOfOne > ioUnitCount * ioUnitBytes) {
     requireSameBlob(shared, slot, blob.generation); // if the blob was closed after the first check, its size reads as 0
-    throw pastTheEnd(offset, count, ioUnitCount);
+    throw pastTheEnd((offset * bytesOfOne) / ioUnitBytes, (count * bytesOfOne) / ioUnitBytes, ioUnitCount);
   }
-  if (op === OP.READ || op === OP.WRITE) requireInBuffer(payload, bufferOffset, count * ioUnitBytes);
+  if (bytesOfOne === 1 || op === OP.READ || op === OP.WRITE) requireInBuffer(payload, bufferOffset, count * bytesOfOne);
   else if (op === OP.READV || op === OP.WRITEV) {
     requireScatterLength((payload as ScatterList).buffers, count * ioUnitBytes);
   }

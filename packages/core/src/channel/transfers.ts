@@ -55,7 +55,7 @@ export class Transfers {
   }
 
   /**
-   * Runs a request to its end in this call. Throws as `checkRequest`; also ENOTSUP when the device is asynchronous,
+   * Runs a request to its end in this call. `offset` and `count` are in bytes for a range of bytes. Throws as `checkRequest`; also ENOTSUP when the device is asynchronous,
    * EBADF when the channel is closed.
    */
   runSync(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): void {
@@ -67,7 +67,7 @@ export class Transfers {
   }
 
   /**
-   * Runs a request. Rejects as `checkRequest` throws; also EBADF when the channel is closed, ENOMEM when it has as many
+   * Runs a request; see `runSync` for the units. Rejects as `checkRequest` throws; also EBADF when the channel is closed, ENOMEM when it has as many
    * requests under way as it takes.
    */
   run(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): Promise<void> {
@@ -86,7 +86,7 @@ export class Transfers {
     let pending: MaybePromise<void>;
     try {
       requireSameBlob(this.#host.shared, slot, transfer.generation);
-      pending = transfer.op <= OP.READV ? this.#reader.readPart(transfer) : this.#writer.changePart(transfer);
+      pending = transfer.op < OP.WRITE ? this.#reader.readPart(transfer) : this.#writer.changePart(transfer);
     } catch (error) {
       this.#gate.leave(slot);
       return this.#retry(transfer, error);
@@ -123,7 +123,8 @@ export class Transfers {
     checkRequest(this.#host, op, blob, payload, bufferOffset, offset, count);
     if (!blocking) this.#countIn();
     const transfer = this.#free.take();
-    transfer.begin(op, blob, payload, bufferOffset, offset, count, blocking);
+    const perUnit = op === OP.READ_BYTES || op === OP.WRITE_BYTES ? this.#host.geometry.ioUnitBytes : 1;
+    transfer.begin(op, blob, payload, bufferOffset, offset / perUnit, count / perUnit, blocking);
     return transfer;
   }
 

@@ -31,6 +31,11 @@ export interface BlockDevice {
   /** True when channels have `copy`. */
   readonly canCopy: boolean;
   /**
+   * True when channels have `readBytes` and `writeBytes`: the device takes any range of bytes, not only whole blocks, as
+   * a file does that is not opened with O_DIRECT. Absent: it takes only whole blocks.
+   */
+  readonly takesBytes?: boolean;
+  /**
    * Identifies the cache that holds what was written and not flushed.
    * - 'process': the cache, and the device with it, ends with the process.
    * - 16 bytes: the identity of a cache that outlives the process, such as Linux's boot id for its page cache. A
@@ -81,5 +86,18 @@ export interface DeviceChannel {
    * Copies blocks within the device, without a transfer through memory. Present if `canCopy`. The ranges never overlap.
    */
   copy?(targetLba: number, sourceLba: number, blockCount: number): MaybePromise<void>;
+  /**
+   * Reads `length` bytes, starting at byte `position` of the device, into `buffer`, starting at byte `bufferOffset`.
+   * Present if `takesBytes`. Fails as `read` does.
+   */
+  readBytes?(buffer: Uint8Array, bufferOffset: number, position: number, length: number): MaybePromise<void>;
+  /**
+   * Writes `length` bytes, starting at byte `position` of the device, from `buffer`, starting at byte `bufferOffset`.
+   * Present if `takesBytes`. Fails as `write` does.
+   *
+   * Changes no other byte, and loses no write to other bytes, even to the same block at the same time, from any thread.
+   * At a power cut, each sector of 512 bytes (or more) has all of its new bytes, or none.
+   */
+  writeBytes?(buffer: Uint8Array, bufferOffset: number, position: number, length: number): MaybePromise<void>;
   close(): void;
 }

@@ -49,11 +49,10 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   protected readonly view: BlobView;
   #bytePort: BytePort | undefined;
   readonly #way: ShortWay | undefined;
-  readonly #unitBytes: number;
   #syncPort: SyncPort | undefined;
 
   constructor(context: BlobContext, opened: OpenedBlob) {
-    const { data, geometry, shared, busy, turns } = context.parts;
+    const { data, shared, busy, turns } = context.parts;
     this.id = opened.id;
     this.slot = opened.slot;
     this.generation = opened.generation;
@@ -62,7 +61,6 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
     this.inFlight = new InFlight(`this handle of blob ${opened.id}`, busy, turns);
     this.view = new BlobView(shared, opened.slot, opened.generation);
     this.#way = data.way;
-    this.#unitBytes = geometry.ioUnitBytes;
   }
 
   abstract flush(): Promise<void>;
@@ -75,13 +73,9 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   read(offset: number, length: number): Promise<Uint8Array>;
   read(offset: number, into: Uint8Array): Promise<Uint8Array>;
   read(offset: number, lengthOrInto: number | Uint8Array): Promise<Uint8Array> {
-    if (isUint8Array(lengthOrInto) && typeof offset === 'number') {
-      const first = offset / this.#unitBytes;
-      const count = lengthOrInto.length / this.#unitBytes;
-      if (this.#isDirect(first, count)) {
-        const reading = this.#way?.read(this.view, lengthOrInto, first, count, this.inFlight);
-        if (reading !== undefined) return reading;
-      }
+    if (isUint8Array(lengthOrInto) && typeof offset === 'number' && this.inFlight.isUsable) {
+      const reading = this.#way?.read(this.view, lengthOrInto, offset, this.inFlight);
+      if (reading !== undefined) return reading;
     }
     return this.#read(offset, lengthOrInto);
   }
@@ -94,13 +88,9 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   }
 
   write(data: Uint8Array, offset: number): Promise<void> {
-    if (isUint8Array(data) && typeof offset === 'number') {
-      const first = offset / this.#unitBytes;
-      const count = data.length / this.#unitBytes;
-      if (this.#isDirect(first, count)) {
-        const writing = this.#way?.write(this.view, data, first, count, this.inFlight, this.commons.order);
-        if (writing !== undefined) return writing;
-      }
+    if (isUint8Array(data) && typeof offset === 'number' && this.inFlight.isUsable) {
+      const writing = this.#way?.write(this.view, data, offset, this.inFlight, this.commons.order);
+      if (writing !== undefined) return writing;
     }
     return this.#write(data, offset);
   }
@@ -134,11 +124,8 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   }
 
   readSync(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
-    if (isUint8Array(lengthOrInto) && typeof offset === 'number') {
-      const first = offset / this.#unitBytes;
-      const count = lengthOrInto.length / this.#unitBytes;
-      if (this.#isDirect(first, count) && this.#way?.readSync(this.view, lengthOrInto, first, count))
-        return lengthOrInto;
+    if (isUint8Array(lengthOrInto) && typeof offset === 'number' && this.inFlight.isUsable) {
+      if (this.#way?.readSync(this.view, lengthOrInto, offset)) return lengthOrInto;
     }
     return this.#readSync(offset, lengthOrInto);
   }
@@ -146,6 +133,8 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   #readSync(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
     return this.inFlight.runSync('read', () => {
       const into = this.#target(offset, lengthOrInto);
+      const isNew = into !== lengthOrInto; // for a given array, the fast path has been tried
+      if (isNew && this.#way?.readSync(this.view, into, offset)) return into;
       readBytesSync(this.#sync(), [into], offset, into.length);
       return into;
     });
@@ -159,11 +148,8 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   }
 
   writeSync(data: Uint8Array, offset: number): void {
-    if (isUint8Array(data) && typeof offset === 'number') {
-      const first = offset / this.#unitBytes;
-      const count = data.length / this.#unitBytes;
-      const { order } = this.commons;
-      if (this.#isDirect(first, count) && this.#way?.writeSync(this.view, data, first, count, order)) return;
+    if (isUint8Array(data) && typeof offset === 'number' && this.inFlight.isUsable) {
+      if (this.#way?.writeSync(this.view, data, offset, this.commons.order)) return;
     }
     this.#writeSync(data, offset);
   }
@@ -225,6 +211,9 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   #read(offset: number, lengthOrInto: number | Uint8Array): Promise<Uint8Array> {
     return this.inFlight.run('read', async () => {
       const into = this.#target(offset, lengthOrInto);
+      const isNew = into !== lengthOrInto && into.length > 0; // for a given array, the fast path has been tried
+      const reading = isNew ? this.#way?.read(this.view, into, offset, this.inFlight) : undefined;
+      if (reading !== undefined) return reading;
       await readBytes(this.#port, [into], offset, into.length);
       return into;
     });
@@ -244,6 +233,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
       order: this.commons.order,
       unitBytes: geometry.ioUnitBytes,
       blob: () => view,
+      bytes: data.bytes,
       isAllocated: (unit: number) => view.isAllocated(Math.floor(unit / geometry.ioUnitsPerCluster)),
     };
     const atOnce = data.isAtOnce ? { ...common, channel: data.syncChannel() } : undefined;
@@ -255,11 +245,6 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   #sync(): SyncPort {
     this.#syncPort ??= { ...this.#port, channel: this.context.parts.data.syncChannel() };
     return this.#syncPort;
-  }
-
-  /** True if the short path can be used: for whole io units, on a usable handle. */
-  #isDirect(first: number, count: number): boolean {
-    return Number.isInteger(first) && Number.isInteger(count) && this.inFlight.isUsable;
   }
 
   /** The array to read into. */

@@ -1,6 +1,15 @@
 /** Synchronous reads and writes of byte ranges of one blob. Otherwise the same as `byte-io.ts`. */
 
-import { edgeSpans, hasEdges, type SyncPort, wholeUnits, writeEdgedSync } from './byte-io.js';
+import {
+  edgeSpans,
+  handOut,
+  hasEdges,
+  type SyncPort,
+  sharing,
+  takesBytes,
+  wholeUnits,
+  writeEdgedSync,
+} from './byte-io.js';
 import { type ByteSpan, byteSpan, EdgedTransfer } from './byte-span.js';
 
 export function readBytesSync(port: SyncPort, into: readonly Uint8Array[], offset: number, length: number): void {
@@ -9,7 +18,11 @@ export function readBytesSync(port: SyncPort, into: readonly Uint8Array[], offse
   const blob = port.blob();
   const span = byteSpan(offset, length, unitBytes);
   const count = span.end - span.first;
-  if (hasEdges(span)) {
+  if (takesBytes(port, span, into)) {
+    const target = into.length === 1 ? into[0] : new Uint8Array(length);
+    port.bytes.readBytesSync(blob, target, offset, length);
+    if (into.length !== 1) handOut(target, into);
+  } else if (hasEdges(span)) {
     const transfer = new EdgedTransfer(span, into, port.edges);
     channel.readvSync(blob, transfer.moved, span.first, count);
     transfer.emptyEdges();
@@ -23,7 +36,8 @@ export function readBytesSync(port: SyncPort, into: readonly Uint8Array[], offse
 
 export function writeBytesSync(port: SyncPort, data: readonly Uint8Array[], offset: number, length: number): void {
   if (length === 0) return;
-  const span = spanToWrite(port, offset, length);
+  const span = byteSpan(offset, length, port.unitBytes);
+  port.order.requireNoneHeld(takesBytes(port, span, data) ? sharing(span) : span);
   if (hasEdges(span)) writeEdgedSync(port, span, data);
   else if (data.length === 1) port.channel.writeSync(port.blob(), data[0], span.first, span.end - span.first);
   else port.channel.writevSync(port.blob(), data, span.first, span.end - span.first);

@@ -1,10 +1,11 @@
 /**
  * Reads and writes of byte ranges of one blob, in promise form. A range of whole io units is passed to the channel as
- * it is, in the same call. In other ranges the io units that are only partly covered, the edges, are read or written
+ * it is, in the same call; any other range too, if the device takes any bytes. Otherwise the io units that are only partly covered, the edges, are read or written
  * through arrays of their own (`byte-span.ts`). Such writes are ordered (`write-order.ts`).
  */
 
-import { type BlobRef, BlobstoreError, type Channel } from '@blobyard/core';
+import { type BlobRef, BlobstoreError, bufferGone, type Channel } from '@blobyard/core';
+import { totalBytes } from './byte-ranges.js';
 import { type ByteSpan, byteSpan, EdgedTransfer } from './byte-span.js';
 import type { EdgeArrays } from './edge-arrays.js';
 import { operationTurns } from './loop-turns.js';
@@ -21,6 +22,9 @@ export type SyncChannel = Pick<
   'readSync' | 'readvSync' | 'writeSync' | 'writevSync' | 'writeZeroesSync' | 'unmapSync'
 >;
 
+/** The methods of a channel for byte ranges. */
+export type ByteChannel = Pick<Channel, 'readBytes' | 'writeBytes' | 'readBytesSync' | 'writeBytesSync'>;
+
 /** What `SyncPort` and `BytePort` have in common. */
 interface BlobPort {
   readonly order: WriteOrder;
@@ -28,6 +32,8 @@ interface BlobPort {
   readonly unitBytes: number;
   /** Returns the open blob. Throws EBADF if it is closed. */
   blob(): BlobRef;
+  /** For ranges that are not of whole io units. Absent if the device takes only blocks, or another thread transfers. */
+  readonly bytes?: ByteChannel;
   /** Returns true if the blob itself has allocated the cluster of an io unit. */
   isAllocated(unit: number): boolean;
 }
@@ -51,6 +57,9 @@ export interface BytePort extends BlobPort {
   readonly atOnce?: SyncPort;
 }
 
+/** A port to a device that takes any bytes. */
+type BytesPort<P extends BlobPort = BytePort> = P & { readonly bytes: ByteChannel };
+
 type PartedPort = BytePort & { readonly parts: PartSizes };
 
 /** The most bytes of a quick transfer, which takes a few microseconds. */
@@ -70,7 +79,9 @@ async function readParts(port: PartedPort, span: ByteSpan, into: readonly Uint8A
 }
 
 async function readSpan(port: BytePort, span: ByteSpan, into: readonly Uint8Array[]): Promise<void> {
-  if (hasEdges(span)) {
+  if (takesBytes(port, span, into)) {
+    await readRange(port, span, into);
+  } else if (hasEdges(span)) {
     const transfer = new EdgedTransfer(span, into, port.edges);
     await readUnits(port, transfer.moved, span.first, span.end);
     transfer.emptyEdges();
@@ -78,6 +89,13 @@ async function readSpan(port: BytePort, span: ByteSpan, into: readonly Uint8Arra
   } else {
     await readUnits(port, into, span.first, span.end);
   }
+}
+
+async function readRange(port: BytesPort, span: ByteSpan, into: readonly Uint8Array[]): Promise<void> {
+  const { offset, length } = span;
+  const target = into.length === 1 ? into[0] : new Uint8Array(length);
+  await whenFree(port, unitsOf(span), () => port.bytes.readBytes(port.blob(), target, offset, length));
+  if (into.length !== 1) handOut(target, into);
 }
 
 /** Writes the arrays of the list, in order, to the bytes from `offset` on. `length` is the sum of their lengths. */
@@ -89,9 +107,24 @@ export async function writeBytes(
 ): Promise<void> {
   if (length === 0) return;
   const span = byteSpan(offset, length, port.unitBytes);
+  if (takesBytes(port, span, data)) {
+    const whole = joined(data);
+    await inTurn(port, sharing(span), () => writeRange(port, span, whole));
+    return;
+  }
   await inTurn(port, span, (turn) => {
     return isLong(port, span) ? writeParts(port, span, data, turn) : writeSpan(port, span, data, turn);
   });
+}
+
+async function writeRange(port: BytesPort, span: ByteSpan, data: Uint8Array): Promise<void> {
+  const parts = isLong(port, span)
+    ? partsOf(span, [data], port.unitBytes, port.parts.transferUnits)
+    : [{ span, list: [data] }];
+  for (const part of parts) {
+    const { offset, length } = part.span;
+    await whenFree(port, unitsOf(part.span), () => port.bytes.writeBytes(port.blob(), part.list[0], offset, length));
+  }
 }
 
 async function writeParts(
@@ -139,6 +172,46 @@ export async function trimBytes(port: BytePort, offset: number, length: number):
       await whenFree(port, at - from, () => port.channel.unmap(port.blob(), from, at - from));
     }
   });
+}
+
+/** True if a range is not of whole io units, and is transferred as it is. Arrays of a list are joined for that. */
+export function takesBytes<P extends BlobPort>(
+  port: P,
+  span: ByteSpan,
+  list: readonly Uint8Array[],
+): port is BytesPort<P> {
+  return port.bytes !== undefined && hasEdges(span) && (list.length === 1 || span.length <= QUICK_BYTES);
+}
+
+/** The span of a write that reads and writes back nothing: it needs no io unit exclusively. */
+export function sharing(span: ByteSpan): ByteSpan {
+  return { ...span, head: -1, tail: -1 };
+}
+
+/** The only array of a list, or a new one with the bytes of all. */
+export function joined(list: readonly Uint8Array[]): Uint8Array {
+  if (list.length === 1) return list[0];
+  const all = new Uint8Array(totalBytes(list));
+  let at = 0;
+  for (const each of list) {
+    all.set(each, at);
+    at += each.length;
+  }
+  return all;
+}
+
+/** Copies bytes to the arrays of a list, one after another. */
+export function handOut(from: Uint8Array, list: readonly Uint8Array[]): void {
+  if (totalBytes(list) !== from.length) throw bufferGone();
+  let at = 0;
+  for (const each of list) {
+    each.set(from.subarray(at, at + each.length));
+    at += each.length;
+  }
+}
+
+function unitsOf({ first, end }: ByteSpan): number {
+  return end - first;
 }
 
 export function hasEdges(span: ByteSpan): boolean {
@@ -190,8 +263,11 @@ async function changeEdges(
  * happens in one call, before other code of this thread runs. So a synchronous write never finds that the edges are
  * held. If that is not possible (the blob is frozen, or an asynchronous device is behind it), everything is done again
  * in promise form, with the same result.
+ *
+ * If the device takes any bytes, the edges need not be read. Only long lists of arrays are written in this way, then.
  */
 async function writeEdged(port: BytePort, span: ByteSpan, data: readonly Uint8Array[], turn: WriteTurn): Promise<void> {
+  if (takesBytes(port, span, data)) return writeRange(port, span, joined(data));
   const { atOnce } = port;
   if (atOnce !== undefined) {
     const begin = () => writeEdgedAtOnce(atOnce, span, data);
@@ -225,6 +301,10 @@ function writeEdgedAtOnce(port: SyncPort, span: ByteSpan, data: readonly Uint8Ar
 export function writeEdgedSync(port: SyncPort, span: ByteSpan, data: readonly Uint8Array[]): void {
   const { channel } = port;
   const blob = port.blob();
+  if (takesBytes(port, span, data)) {
+    port.bytes.writeBytesSync(blob, joined(data), span.offset, span.length);
+    return;
+  }
   const transfer = new EdgedTransfer(span, data, port.edges);
   const { head, tail } = transfer;
   if (head) channel.readSync(blob, head, span.head, 1);

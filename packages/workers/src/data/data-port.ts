@@ -1,29 +1,22 @@
 /** The interface through which blob handles read and write data. Each mode of a store implements it. */
 
 import type { BlobView } from './blob-view.js';
-import type { PromiseChannel, SyncChannel } from './byte-io.js';
+import type { ByteChannel, PromiseChannel, SyncChannel } from './byte-io.js';
 import type { InFlight } from './in-flight.js';
 import type { PartSizes } from './parts.js';
 import type { RequestSlots } from './request-slots.js';
 import type { WriteOrder } from './write-order.js';
 
 /**
- * The fast path for transfers of whole io units from or to one array. `first` and `count` are in io units; the handle
- * is open. Each method returns undefined, or false, without any effect, if it cannot do the transfer. Then the caller
- * uses the general path, which also finds errors.
+ * The fast path for transfers from or to one array, whose length is the length of the transfer. `offset` is in bytes; the
+ * handle is open. Each method returns undefined, or false, without any effect, if it cannot do the transfer. Then the
+ * caller uses the general path, which also finds errors.
  */
 export interface ShortWay {
-  read(blob: BlobView, into: Uint8Array, first: number, count: number, use: InFlight): Promise<Uint8Array> | undefined;
-  write(
-    blob: BlobView,
-    data: Uint8Array,
-    first: number,
-    count: number,
-    use: InFlight,
-    order: WriteOrder,
-  ): Promise<void> | undefined;
-  readSync(blob: BlobView, into: Uint8Array, first: number, count: number): boolean;
-  writeSync(blob: BlobView, data: Uint8Array, first: number, count: number, order: WriteOrder): boolean;
+  read(blob: BlobView, into: Uint8Array, offset: number, use: InFlight): Promise<Uint8Array> | undefined;
+  write(blob: BlobView, data: Uint8Array, offset: number, use: InFlight, order: WriteOrder): Promise<void> | undefined;
+  readSync(blob: BlobView, into: Uint8Array, offset: number): boolean;
+  writeSync(blob: BlobView, data: Uint8Array, offset: number, order: WriteOrder): boolean;
 }
 
 export interface DataPort {
@@ -31,6 +24,8 @@ export interface DataPort {
   readonly channel: PromiseChannel;
   /** The fast path. Undefined if there is none. */
   readonly way: ShortWay | undefined;
+  /** For byte ranges. Undefined if the device takes only blocks, or other threads do the transfers. */
+  readonly bytes: ByteChannel | undefined;
   /** Limits the requests that the channel gets at once. Undefined if there is no limit. */
   readonly slots: RequestSlots | undefined;
   /** The sizes of the parts of a long transfer, if the channel works on the calling thread. */

@@ -9,7 +9,7 @@ import { QUICK_BYTES } from './byte-io.js';
 import type { DataPort, ShortWay } from './data-port.js';
 import type { InFlight } from './in-flight.js';
 import { operationTurns } from './loop-turns.js';
-import { partSizes } from './parts.js';
+import { PART_BYTES, partSizes } from './parts.js';
 import { RequestSlots } from './request-slots.js';
 import { type TransferWay, WaitingRead, WaitingWrite } from './waiting-transfer.js';
 import type { WriteOrder } from './write-order.js';
@@ -23,7 +23,8 @@ export function ownChannelPort(
   const slots = new RequestSlots(requestsMax);
   return {
     channel,
-    way: isSynchronous ? new OwnChannelWay(channel, slots, geometry.ioUnitsPerCluster) : undefined,
+    way: isSynchronous ? new OwnChannelWay(channel, slots, geometry) : undefined,
+    bytes: channel.takesBytes ? channel : undefined,
     slots,
     parts: partSizes(geometry.clusterBytes, geometry.ioUnitBytes),
     isAtOnce,
@@ -36,62 +37,63 @@ export function ownChannelPort(
 }
 
 /**
- * Transfers whole io units in the same call, if that needs no waiting. If the time slice of operations is used up, the
- * transfer waits for a turn of the event loop.
+ * Transfers in the same call, if that needs no waiting. If the time slice of operations is used up, a transfer of whole
+ * io units waits for a turn of the event loop; others take the general path, which waits as well.
  */
 class OwnChannelWay implements ShortWay, TransferWay {
   readonly channel: Channel;
   readonly slots: RequestSlots;
-  readonly #clusterUnits: number;
+  readonly #unitBytes: number;
+  readonly #clusterBytes: number;
+  /** The longest promise-form transfer that is made in one call, in bytes. */
+  readonly #atOnceMax: number;
 
-  /** @param clusterUnits - the number of io units of a cluster */
-  constructor(channel: Channel, slots: RequestSlots, clusterUnits: number) {
+  constructor(channel: Channel, slots: RequestSlots, { ioUnitBytes, clusterBytes }: Geometry) {
     this.channel = channel;
     this.slots = slots;
-    this.#clusterUnits = clusterUnits;
+    this.#unitBytes = ioUnitBytes;
+    this.#clusterBytes = clusterBytes;
+    this.#atOnceMax = Math.max(clusterBytes, PART_BYTES);
   }
 
-  read(blob: BlobView, into: Uint8Array, first: number, count: number, use: InFlight): Promise<Uint8Array> | undefined {
+  read(blob: BlobView, into: Uint8Array, offset: number, use: InFlight): Promise<Uint8Array> | undefined {
+    if (into.length > this.#atOnceMax) return undefined;
     if (!operationTurns.tryPass(into.length <= QUICK_BYTES)) {
-      if (!this.#isInside(blob, first, count)) return undefined;
-      return new WaitingRead(this, blob, into, first, count, use).queue();
+      if (!this.#mayWait(blob, offset, into.length)) return undefined;
+      return new WaitingRead(this, blob, into, offset / this.#unitBytes, into.length / this.#unitBytes, use).queue();
     }
     try {
-      return this.channel.tryReadNow(blob, into, first, count) ? Promise.resolve(into) : undefined;
+      return this.channel.tryReadBytesNow(blob, into, offset, into.length) ? Promise.resolve(into) : undefined;
     } catch (error) {
       return Promise.reject(coded(error, 'read'));
     }
   }
 
-  write(
-    blob: BlobView,
-    data: Uint8Array,
-    first: number,
-    count: number,
-    use: InFlight,
-    order: WriteOrder,
-  ): Promise<void> | undefined {
-    if (!order.isUnhindered) return undefined;
+  write(blob: BlobView, data: Uint8Array, offset: number, use: InFlight, order: WriteOrder): Promise<void> | undefined {
+    if (!order.isUnhindered || data.length > this.#atOnceMax) return undefined;
     if (!operationTurns.tryPass(data.length <= QUICK_BYTES)) {
-      if (!this.#isInside(blob, first, count)) return undefined;
+      if (!this.#mayWait(blob, offset, data.length)) return undefined;
+      const [first, count] = [offset / this.#unitBytes, data.length / this.#unitBytes];
       return new WaitingWrite(this, blob, data, first, count, use, order).queue();
     }
     try {
-      return this.channel.tryWriteNow(blob, data, first, count) ? Promise.resolve() : undefined;
+      return this.channel.tryWriteBytesNow(blob, data, offset, data.length) ? Promise.resolve() : undefined;
     } catch (error) {
       return Promise.reject(coded(error, 'write'));
     }
   }
 
-  readSync(blob: BlobView, into: Uint8Array, first: number, count: number): boolean {
-    return !operationTurns.isWaiting && this.channel.tryReadNow(blob, into, first, count);
+  readSync(blob: BlobView, into: Uint8Array, offset: number): boolean {
+    return !operationTurns.isWaiting && this.channel.tryReadBytesNow(blob, into, offset, into.length);
   }
 
-  writeSync(blob: BlobView, data: Uint8Array, first: number, count: number, order: WriteOrder): boolean {
-    return !order.isHeld && !operationTurns.isWaiting && this.channel.tryWriteNow(blob, data, first, count);
+  writeSync(blob: BlobView, data: Uint8Array, offset: number, order: WriteOrder): boolean {
+    return !order.isHeld && !operationTurns.isWaiting && this.channel.tryWriteBytesNow(blob, data, offset, data.length);
   }
 
-  #isInside(blob: BlobView, first: number, count: number): boolean {
-    return count > 0 && first + count <= blob.clusterCount * this.#clusterUnits;
+  /** True for whole io units inside the blob. */
+  #mayWait(blob: BlobView, offset: number, length: number): boolean {
+    const isWhole = offset % this.#unitBytes === 0 && length % this.#unitBytes === 0;
+    return isWhole && offset >= 0 && length > 0 && offset + length <= blob.clusterCount * this.#clusterBytes;
   }
 }

@@ -6,7 +6,7 @@
 import { type ByteSpan, byteSpan } from './byte-span.js';
 
 /** Bytes that are transferred in about a millisecond, or less. */
-const PART_BYTES = 2 << 20;
+export const PART_BYTES = 2 << 20;
 /**
  * The most clusters of a part. Each cluster has a cost, however small it is: a lookup through all its snapshots, an
  * insertion, or a release.

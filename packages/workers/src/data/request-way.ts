@@ -3,6 +3,7 @@
  * request in the same call.
  */
 
+import type { Geometry } from '@blobyard/core';
 import { coded } from '../api/failures.js';
 import type { BlobView } from './blob-view.js';
 import type { PromiseChannel } from './byte-io.js';
@@ -12,15 +13,18 @@ import type { WriteOrder } from './write-order.js';
 
 export class RequestWay implements ShortWay {
   readonly #channel: PromiseChannel;
+  readonly #unitBytes: number;
   readonly #clusterUnits: number;
 
-  /** @param clusterUnits - the number of io units of a cluster */
-  constructor(channel: PromiseChannel, clusterUnits: number) {
+  constructor(channel: PromiseChannel, { ioUnitBytes, ioUnitsPerCluster }: Geometry) {
     this.#channel = channel;
-    this.#clusterUnits = clusterUnits;
+    this.#unitBytes = ioUnitBytes;
+    this.#clusterUnits = ioUnitsPerCluster;
   }
 
-  read(blob: BlobView, into: Uint8Array, first: number, count: number, use: InFlight): Promise<Uint8Array> | undefined {
+  read(blob: BlobView, into: Uint8Array, offset: number, use: InFlight): Promise<Uint8Array> | undefined {
+    const first = offset / this.#unitBytes;
+    const count = into.length / this.#unitBytes;
     if (!this.#isInside(blob, first, count)) return undefined;
     use.begin();
     return this.#channel.read(blob, into, first, count).then(
@@ -35,14 +39,9 @@ export class RequestWay implements ShortWay {
     );
   }
 
-  write(
-    blob: BlobView,
-    data: Uint8Array,
-    first: number,
-    count: number,
-    use: InFlight,
-    order: WriteOrder,
-  ): Promise<void> | undefined {
+  write(blob: BlobView, data: Uint8Array, offset: number, use: InFlight, order: WriteOrder): Promise<void> | undefined {
+    const first = offset / this.#unitBytes;
+    const count = data.length / this.#unitBytes;
     if (!this.#isInside(blob, first, count)) return undefined;
     const turn = order.enterUnhindered(first, first + count);
     if (turn === undefined) return undefined;
@@ -68,7 +67,9 @@ export class RequestWay implements ShortWay {
     return false;
   }
 
+  /** True for whole io units inside the blob. */
   #isInside(blob: BlobView, first: number, count: number): boolean {
-    return count > 0 && first + count <= blob.clusterCount * this.#clusterUnits;
+    if (!Number.isInteger(first) || !Number.isInteger(count)) return false;
+    return first >= 0 && count > 0 && first + count <= blob.clusterCount * this.#clusterUnits;
   }
 }

@@ -1,13 +1,17 @@
 /**
  * Orders the writes to one blob, so that no write is lost.
  *
- * A device writes whole io units. To write a part of an io unit, the rest of it is read first, and written back.
+ * If the device takes only whole blocks, a write of a part of an io unit reads the rest of it first, and writes it back.
  * Without an order, this race loses a write:
  *
  *     unaligned write     reads unit 7 … … … … … … … … … … … writes unit 7 with its own bytes in it
  *     another write                  … writes unit 7 …                      and its bytes are gone
  *
- * So a write with edges has exclusive access to the io units of its edges, from its read until it is done. All other io
+ * If the device takes any bytes, it gets just those that were given, and nothing is read. Such a write loses no other
+ * write, and has no edges here. But it can be the other write of the picture: long lists of arrays are written with edges
+ * on any device.
+ *
+ * A write with edges has exclusive access to the io units of its edges, from its read until it is done. All other io
  * units are shared: aligned writes never wait for each other, even if they overlap. Each write gets a turn, and waits
  * for the earlier turns that it conflicts with. A later turn never overtakes an earlier one with which it conflicts, so
  * no write starves. No write waits for a later one, so there is no deadlock.

@@ -68,7 +68,8 @@ export class PoolParts implements StoreParts {
     };
     this.data = {
       channel: plane.channel,
-      way: new RequestWay(plane.channel, this.geometry.ioUnitsPerCluster),
+      way: new RequestWay(plane.channel, this.geometry),
+      bytes: undefined,
       slots: undefined,
       parts: undefined,
       isAtOnce: false,
