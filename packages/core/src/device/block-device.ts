@@ -62,7 +62,8 @@ export interface BlockDevice {
 
 /**
  * One user's channel to a device. Positions and counts are in blocks, `bufferOffset` is in bytes. A transfer moves
- * exactly `blockCount` blocks, or fails. Operations of one channel may be in flight together, and end in any order.
+ * exactly `blockCount` blocks, or fails. Operations of one channel may be in flight together, and end in any order. Once
+ * an operation has ended, the device must not look at its buffers any more: their owner uses them again.
  */
 export interface DeviceChannel {
   /** Reads `blockCount` blocks, starting at block `lba`, into `buffer`, starting at byte `bufferOffset`. */

@@ -16,7 +16,7 @@ import {
 import type { MdPageView } from '../format/md-page.js';
 import { decodeXattr } from '../format/xattr.js';
 import type { StoreState } from '../state/store-state.js';
-import type { MaybePromise, Steps } from '../steps/steps.js';
+import type { Steps } from '../steps/steps.js';
 import { BlobstoreError, UnavailableBlobError } from '../units/error.js';
 import { extentPageIndex, extentPagesFor } from '../units/extent-pages.js';
 import { CLUSTERS_PER_EXTENT_PAGE, type MdPage, NONE_U32 } from '../units/units.js';
@@ -49,8 +49,9 @@ export function* readMetadata(store: StoreState, blob: Blob): Steps<void> {
   for (let next: number = blob.page; next !== NONE_U32; ) {
     if (next >= store.geometry.mdPageCount)
       throw damaged(blob, `its chain goes on at page ${next}, outside the metadata region`);
-    const answer = readMdPage(store, next as MdPage);
-    const page = answer instanceof Promise ? ((yield answer) as MdPageView) : answer;
+    const page = store.pageBuffers.take();
+    const answer = readMdPage(store, page, next as MdPage);
+    if (answer !== undefined) yield answer;
     checkChainPage(store, blob, page, next);
     blob.chain.push(next as MdPage);
     parseChainPage(store, blob, page, sizing);
@@ -91,17 +92,12 @@ function checkChainPage(store: StoreState, blob: Blob, page: MdPageView, number:
   }
 }
 
-/**
- * Reads a metadata page without checks, into one of the store's buffers. The caller returns the buffer when it has
- * parsed the page.
- */
-function readMdPage(store: StoreState, number: MdPage): MaybePromise<MdPageView> {
+/** Reads a metadata page, without checks, into one of the store's buffers. Returns a promise if that is not done yet. */
+function readMdPage(store: StoreState, page: MdPageView, number: MdPage): Promise<void> | undefined {
   const { geometry, deviceChannel } = store;
-  const page = store.pageBuffers.take();
   const ahead = store.regionReader ?? store.pagesAhead;
-  if (ahead?.copyTo(page.bytes, number)) return page;
-  const answer = deviceChannel.read(page.bytes, 0, geometry.mdPageToLba(number), geometry.blocksPerPage);
-  return answer instanceof Promise ? answer.then(() => page) : page;
+  if (ahead?.copyTo(page.bytes, number)) return undefined;
+  return deviceChannel.read(page.bytes, 0, geometry.mdPageToLba(number), geometry.blocksPerPage) ?? undefined;
 }
 
 function parseChainPage(store: StoreState, blob: Blob, page: MdPageView, sizing: Sizing): void {
@@ -247,8 +243,9 @@ function* readExtentPages(store: StoreState, blob: Blob, tableClusterCount: numb
   map.extentPages.forEachSet((_page, index) => indices.push(index));
   for (const index of indices) {
     const number = map.extentPages.get(index) as MdPage;
-    const answer = readMdPage(store, number);
-    const page = answer instanceof Promise ? ((yield answer) as MdPageView) : answer;
+    const page = store.pageBuffers.take();
+    const answer = readMdPage(store, page, number);
+    if (answer !== undefined) yield answer;
     const extent = checkExtentPage(blob, page, number, index);
     const start = index * CLUSTERS_PER_EXTENT_PAGE;
     const expected = Math.min(CLUSTERS_PER_EXTENT_PAGE, tableClusterCount - start);

@@ -30,8 +30,8 @@ export interface LocalStoreOptions {
 
 /** The locks for listing a blob. */
 const LISTING = { state: true };
-/** How many blobs are listed between two pauses: one to two milliseconds of work. */
-const GLANCES = 1024;
+/** How many blobs are listed between two pauses: some 50 microseconds of work. */
+const GLANCES = 64;
 
 /** Metadata thread. */
 export class LocalStore {
