@@ -3,8 +3,8 @@
  *
  * Requests that the channel can execute synchronously are executed so. All others (asynchronous devices, frozen blobs,
  * clusters to be allocated, vectors) use promises, so that a request that waits does not delay others. When the ring is
- * empty the server polls for a moment, if that has paid lately, and then sleeps in its event loop. Under continuous load the event loop gets a
- * turn every few milliseconds.
+ * empty the server polls for a moment, if that has paid lately, and then sleeps in its event loop. Under continuous
+ * load the event loop gets a turn every few milliseconds.
  */
 
 import type { MessagePort } from 'node:worker_threads';
