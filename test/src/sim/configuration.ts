@@ -34,9 +34,6 @@ export interface SimConfiguration {
   readonly lives: number;
 }
 
-/** The seeds below find the mutations of `mutations.ts`, each by what it draws without devices that take bytes. */
-const FIRST_WITH_BYTES = 5000;
-
 export function drawConfiguration(seed: number, random: Random): SimConfiguration {
   const oneIn = (count: number) => random.below(count) === 0;
   const isLarge = oneIn(12); // blobs with several extent pages
@@ -55,7 +52,7 @@ export function drawConfiguration(seed: number, random: Random): SimConfiguratio
     mdPageCount,
     canCopy: oneIn(2),
     knowsZeroes: oneIn(2),
-    takesBytes: seed >= FIRST_WITH_BYTES && new Random(seed, 'takes bytes').below(3) === 0, // of its own, as below
+    takesBytes: new Random(seed, 'takes bytes').below(3) === 0, // of its own, as below
     namesCacheOwner: new Random(seed, 'cache owner').below(3) > 0, // of its own, so that the rest of a seed stays as it is
     clearMethods: leavesContent ? ['none', 'default'] : ['default', 'unmap', 'write_zeroes'],
     leavesContent,
