@@ -21,8 +21,12 @@ import { BlobstoreError } from '../units/error.js';
 import type { ChannelHost } from './host.js';
 import type { Transfer } from './transfer.js';
 
-/** The time for which queued operations may begin in one turn of the event loop, in milliseconds. */
-const SLICE_MS = 2;
+/**
+ * What queued operations may begin in one turn of the event loop: so many, or so many bytes. It takes a millisecond or
+ * two. Not a time, so that what happens does not depend on how busy the machine is: simulations rely on that.
+ */
+const SLICE_OPERATIONS = 32;
+const SLICE_BYTES = 2 ** 21;
 
 /** An operation that waits for a blob to be thawed, and the functions that settle its promise. */
 interface Queued {
@@ -165,7 +169,7 @@ export class BlobGate {
       this.#shared.requireAlive();
       this.#blobs.blockWhileFrozen(slot);
     }
-    this.#resumeUntil(slot, Number.POSITIVE_INFINITY);
+    this.#resume(slot, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
   }
 
   /**
@@ -186,7 +190,7 @@ export class BlobGate {
    */
   thaw(slot: number): void {
     if (this.#goingOn.has(slot) || !this.#hasQueued(slot)) return;
-    if (this.#resumeUntil(slot, performance.now() + SLICE_MS)) return;
+    if (this.#resume(slot, SLICE_OPERATIONS, SLICE_BYTES)) return;
     this.#goingOn.add(slot);
     setImmediate(() => {
       this.#goingOn.delete(slot);
@@ -198,12 +202,17 @@ export class BlobGate {
     return this.#queue.some((queued) => queued.slot === slot);
   }
 
-  /** Begins queued operations, in order, until none is left or a time is reached. False when some are left. */
-  #resumeUntil(slot: number, end: number): boolean {
+  /** Begins queued operations, in order: so many, or of so many bytes. Returns false when some are left. */
+  #resume(slot: number, operations: number, bytes: number): boolean {
     const ready = this.#queue.filter((queued) => queued.slot === slot);
     this.#queue = this.#queue.filter((queued) => queued.slot !== slot);
     let begun = 0;
-    while (begun < ready.length && performance.now() < end && !this.isFrozen(slot)) this.#resume(ready[begun++]);
+    let bytesLeft = bytes;
+    while (begun < Math.min(ready.length, operations) && bytesLeft > 0 && !this.isFrozen(slot)) {
+      const queued = ready[begun++];
+      bytesLeft -= (queued.transfer?.count ?? 0) * this.#host.geometry.ioUnitBytes;
+      this.#begin(queued);
+    }
     if (begun < ready.length) this.#queue = [...ready.slice(begun), ...this.#queue];
     return !this.#hasQueued(slot);
   }
@@ -220,7 +229,7 @@ export class BlobGate {
     for (const { reject } of queued) reject(error);
   }
 
-  #resume({ transfer, resolve, reject }: Queued): void {
+  #begin({ transfer, resolve, reject }: Queued): void {
     this.#isResuming = true;
     try {
       const pending = transfer && this.#runPart(transfer);
