@@ -412,3 +412,42 @@ describe('after a thaw, operations that were queued run in slices', () => {
     yard.expectAllGivenBack(clone, snapshot);
   });
 });
+
+test('writes to a cluster that is being allocated land in their order, whenever a later one comes', async () => {
+  const yard = await Yard.open({ asynchronous: true });
+  for (let delay = 0; delay < 40; delay++) {
+    const blob = await yard.make();
+    const writes: Promise<void>[] = [];
+    for (let value = 1; value <= 6; value++) {
+      writes.push(yard.channel.write(blob, filled(1, value), 0, 1));
+      for (let ticks = 0; value > 2 && ticks < delay; ticks++) await undefined;
+    }
+    await Promise.all(writes);
+    expect([delay, (await yard.read(blob, 0, 1))[0]]).toEqual([delay, 6]);
+    yard.expectAllGivenBack(blob);
+  }
+});
+
+test('a place before the beginning of a blob is refused, and nobody is touched', async () => {
+  const yard = await Yard.open();
+  const blobs = [await yard.make(), await yard.make(), await yard.make()];
+  for (const [at, blob] of blobs.entries()) {
+    await yard.channel.write(blob, filled(CLUSTERS * PER_CLUSTER, at + 1), 0, CLUSTERS * PER_CLUSTER);
+  }
+  const [, blob] = blobs;
+  const invalid = expect.objectContaining({ code: 'EINVAL' });
+  for (const offset of [-1, -PER_CLUSTER, -PER_CLUSTER * 512, -0.5, Number.NaN, Number.NEGATIVE_INFINITY, -(2 ** 40)]) {
+    for (const count of [1, PER_CLUSTER, 2 * PER_CLUSTER]) {
+      const buffer = filled(count, 9);
+      expect(() => yard.channel.writeSync(blob, buffer, offset, count)).toThrow(invalid);
+      expect(() => yard.channel.readSync(blob, buffer, offset, count)).toThrow(invalid);
+      await expect(yard.channel.write(blob, buffer, offset, count)).rejects.toThrow(invalid);
+      expect(yard.channel.tryWriteNow(blob, buffer, offset, count)).toBe(false);
+      expect(buffer.every((byte) => byte === 9)).toBe(true);
+    }
+  }
+  for (const [at, each] of blobs.entries()) {
+    const read = await yard.read(each, 0, CLUSTERS * PER_CLUSTER);
+    expect(read.every((byte) => byte === at + 1)).toBe(true);
+  }
+});

@@ -34,6 +34,12 @@ export class BlobWriter {
    * be in the map before the earlier transfer has the reply and writes, and the later transfer could overtake it.
    */
   changePart(transfer: Transfer): MaybePromise<void> {
+    const { slot, cluster, blocking } = transfer;
+    if (blocking) return this.#changePart(transfer);
+    return this.#allocator.onceEnded(slot, cluster, () => this.#changePart(transfer)) ?? this.#changePart(transfer);
+  }
+
+  #changePart(transfer: Transfer): MaybePromise<void> {
     const { geometry, shared } = this.#host;
     const { op, slot, cluster, blocking } = transfer;
     const clusterCount = shared.blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0;
@@ -41,8 +47,6 @@ export class BlobWriter {
       throw pastTheEnd(transfer.offset, transfer.count, clusterCount * geometry.ioUnitsPerCluster);
     }
     this.#requireWritable(slot);
-    const allocated = blocking ? undefined : this.#allocator.whenEnded(slot, cluster);
-    if (allocated !== undefined) return allocated.then(() => this.changePart(transfer));
     const entry = lookUpCluster(shared, slot, cluster);
     if (entry !== 0) return this.#changeAllocated(transfer, entry);
     if (op === OP.UNMAP) return undefined;

@@ -357,8 +357,9 @@ export class Channel {
     if (typeof offset !== 'number' || typeof length !== 'number' || typeof slot !== 'number') return false;
     const cluster = Math.floor(offset / this.#clusterBytes);
     const within = offset - cluster * this.#clusterBytes;
-    if (!this.#hasFastPath || !(within >= 0 && length > 0) || !this.#isTaken(within, length)) return false;
-    if (this.#gate.depth > 0) return false; // a transfer queued for this blob must run first, even if the blob is thawed already
+    if (!this.#hasFastPath || !(offset >= 0 && length > 0) || !this.#isTaken(within, length)) return false;
+    // Earlier transfers run first: those queued for this blob, even if it is thawed already, and those that wait for a cluster.
+    if (this.#gate.depth > 0 || (isWrite && this.#allocator.isAllocating)) return false;
     // Blobs are frozen only on the metadata thread. If this is that thread, none is frozen before this call returns.
     if (!this.#isCounted)
       return this.#fastPathInside(isWrite, slot, generation, buffer, bufferOffset, cluster, within, length);

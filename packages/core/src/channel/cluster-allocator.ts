@@ -7,7 +7,7 @@
 import type { DeviceChannel } from '../device/block-device.js';
 import { type ClaimedCluster, claimCluster, unclaimCluster } from '../shared/claim-cluster.js';
 import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
-import { type Steps, wait } from '../steps/steps.js';
+import { type MaybePromise, type Steps, wait } from '../steps/steps.js';
 import { assert } from '../units/error.js';
 import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobCluster, type DeviceCluster, NONE_U32 } from '../units/units.js';
@@ -16,9 +16,15 @@ import type { BlobReader } from './blob-reader.js';
 import type { ChannelHost } from './host.js';
 import { lookUpCluster } from './operation.js';
 
-/** An allocation that is under way, and the operations that wait for its end. */
+/**
+ * An allocation, and the operations that wait for its end. When it has ended they go on one after another, in the order
+ * in which they came, each when the one before it has begun; until the last one has, later operations wait behind them.
+ */
 interface Allocation {
-  waiters: (() => void)[];
+  readonly waiters: ((turn: number) => void)[];
+  hasEnded: boolean;
+  /** Raised when another operation may go on. Who has an earlier turn must not let the next one go on. */
+  turn: number;
 }
 
 /** The source of the content of a cluster that is being allocated. */
@@ -59,6 +65,11 @@ class Filling {
   }
 }
 
+/** Waits until an operation that waits for an allocation may go on. */
+function inTurn({ waiters }: Allocation): Promise<number> {
+  return new Promise((resolve) => waiters.push(resolve));
+}
+
 function keyOf(slot: number, cluster: BlobCluster): number {
   return slot * 2 ** 32 + cluster;
 }
@@ -79,13 +90,45 @@ export class ClusterAllocator {
   }
 
   /**
-   * A promise that resolves when the allocation of a cluster by this channel has ended; undefined when none is under
-   * way.
+   * True while this channel allocates a cluster, or operations that waited for that have not begun. Later writes to the
+   * cluster wait then, though the map may have it already.
    */
-  whenEnded(slot: number, cluster: BlobCluster): Promise<void> | undefined {
+  get isAllocating(): boolean {
+    return this.#underWay.size > 0;
+  }
+
+  /**
+   * Runs `begin` when the allocation of a cluster by this channel has ended, after all operations that waited for it
+   * before. Settles as `begin` does. Undefined, without doing anything, when there is nothing to wait for.
+   */
+  onceEnded(slot: number, cluster: BlobCluster, begin: () => MaybePromise<void>): Promise<void> | undefined {
     if (this.#underWay.size === 0) return undefined;
-    const underWay = this.#underWay.get(keyOf(slot, cluster));
-    return underWay && new Promise((resolve) => underWay.waiters.push(resolve));
+    const key = keyOf(slot, cluster);
+    const underWay = this.#underWay.get(key);
+    return underWay && this.#beginInTurn(key, underWay, begin);
+  }
+
+  async #beginInTurn(key: number, underWay: Allocation, begin: () => MaybePromise<void>): Promise<void> {
+    const turn = await inTurn(underWay);
+    let pending: MaybePromise<void>;
+    try {
+      pending = begin();
+    } finally {
+      this.#resumeNext(key, underWay, turn);
+    }
+    await pending;
+  }
+
+  /**
+   * Lets the next operation that waits for an allocation go on. Does nothing if the operation of this turn has begun
+   * another allocation: the end of that lets the next one go on.
+   */
+  #resumeNext(key: number, allocation: Allocation, turn: number): void {
+    if (allocation.turn !== turn) return;
+    allocation.turn++;
+    const next = allocation.waiters.shift();
+    if (next) next(allocation.turn);
+    else this.#underWay.delete(key);
   }
 
   /**
@@ -99,24 +142,42 @@ export class ClusterAllocator {
    */
   *allocate(slot: number, cluster: BlobCluster, blocking: boolean, fill?: Fill): Steps<boolean> {
     const key = keyOf(slot, cluster);
-    while (lookUpCluster(this.#host.shared, slot, cluster) === 0) {
-      const underWay = this.#underWay.get(key);
-      if (underWay) {
-        if (blocking && !this.#host.isMetadataThread) {
+    const isUnallocated = () => lookUpCluster(this.#host.shared, slot, cluster) === 0;
+    let waitedFor: { readonly allocation: Allocation; readonly turn: number } | undefined;
+    try {
+      while (isUnallocated()) {
+        const allocation = this.#underWay.get(key) ?? { waiters: [], hasEnded: true, turn: 0 };
+        if (allocation.hasEnded) {
+          if (yield* this.#allocateAlone(key, allocation, slot, cluster, fill)) return true;
+        } else if (blocking && !this.#host.isMetadataThread) {
           if (yield* this.#copyOnWrite(slot, cluster, fill)) return true;
-        } else yield new Promise<void>((resolve) => underWay.waiters.push(resolve));
-        continue; // if that allocation has failed, this operation tries it itself
+        } else {
+          // If that allocation fails, this operation tries it itself.
+          waitedFor = { allocation, turn: yield* wait(inTurn(allocation)) };
+        }
       }
-      const allocation: Allocation = { waiters: [] };
-      this.#underWay.set(key, allocation);
-      try {
-        if (yield* this.#copyOnWrite(slot, cluster, fill)) return true;
-      } finally {
-        this.#underWay.delete(key);
-        for (const resume of allocation.waiters) resume();
-      }
+      return false;
+    } finally {
+      if (waitedFor) this.#resumeNext(key, waitedFor.allocation, waitedFor.turn);
     }
-    return false;
+  }
+
+  *#allocateAlone(
+    key: number,
+    allocation: Allocation,
+    slot: number,
+    cluster: BlobCluster,
+    fill: Fill | undefined,
+  ): Steps<boolean> {
+    const turn = ++allocation.turn;
+    allocation.hasEnded = false;
+    this.#underWay.set(key, allocation);
+    try {
+      return yield* this.#copyOnWrite(slot, cluster, fill);
+    } finally {
+      allocation.hasEnded = true;
+      this.#resumeNext(key, allocation, turn);
+    }
   }
 
   /**
