@@ -354,6 +354,9 @@ export class Actor {
         return kind === 'writeSnapshot';
       case 'EBUSY':
         return isSync && this.#mayBeBusy;
+      case 'ENOTSUP':
+        // On the store's own thread: for a cluster whose allocation, or whose record of it, waits for a promise.
+        return isSync && this.#options.isStoreThread && kind.startsWith('write');
       default:
         return false;
     }
