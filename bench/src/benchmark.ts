@@ -1,9 +1,10 @@
 /** A benchmark: a subject, usually a baseline that does the same without the engine, and a target. */
 
 /**
- * The amount of work: the sizes that names and targets refer to, or tiny sizes that only test that the benchmark runs.
+ * The amount of work: the sizes that names and targets refer to; the same in fewer and shorter rounds, to compare ratios
+ * with those of an earlier run; or tiny sizes that only test that the benchmark runs.
  */
-export type Scale = 'full' | 'smoke';
+export type Scale = 'full' | 'check' | 'smoke';
 
 /** One side of a comparison. */
 export interface Side {

@@ -22,7 +22,7 @@ export const MIB = 1024 * KIB;
 
 /** The size for the scale. */
 export function sized(scale: Scale, full: number, smoke: number): number {
-  return scale === 'full' ? full : smoke;
+  return scale === 'smoke' ? smoke : full;
 }
 
 /** An open store with a channel. */

@@ -2,16 +2,31 @@
 
 import { parseArgs } from 'node:util';
 import type { Benchmark, Scale } from './benchmark.js';
+import { keepBusy } from './busy.js';
 import { BENCHMARKS } from './catalogue.js';
 import { measureInChild } from './fork.js';
-import { curveTable, jsonDocument, type Outcome, tableHead, tableRow } from './report.js';
+import { commitRatios, committedRatios, judge, type Load } from './ratios.js';
+import {
+  type Compared,
+  comparisonHead,
+  comparisonRow,
+  comparisonSummary,
+  curveTable,
+  jsonDocument,
+  type Outcome,
+  tableHead,
+  tableRow,
+} from './report.js';
 
-const USAGE = `npm run bench -- [--smoke] [--json] [--list] [NAME...]
+const USAGE = `npm run bench -- [--smoke | --check | --commit] [--busy] [--json] [--list] [NAME...]
 
-  NAME     only the benchmarks whose names contain one of these
-  --smoke  tiny sizes and few rounds: tests that the benchmarks run, measures nothing
-  --json   print one JSON document on standard output
-  --list   print the names, with the operation that each measures`;
+  NAME      only the benchmarks whose names contain one of these
+  --smoke   tiny sizes and few rounds: tests that the benchmarks run, measures nothing
+  --check   few rounds: compares the ratios with the committed ones, in bench/ratios.json
+  --commit  few rounds: puts the ratios into that file
+  --busy    beside other processes that leave no processor idle
+  --json    print one JSON document on standard output
+  --list    print the names, with the operation that each measures`;
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
@@ -20,6 +35,9 @@ class UsageError extends Error {}
 
 interface Options {
   readonly scale: Scale;
+  readonly load: Load;
+  /** With `--commit`: the ratios become the committed ones. */
+  readonly commits: boolean;
   readonly json: boolean;
   readonly list: boolean;
   readonly help: boolean;
@@ -29,7 +47,9 @@ interface Options {
 function parseOptions(args: readonly string[]): Options {
   const { values, positionals } = parse(args);
   return {
-    scale: values.smoke ? 'smoke' : 'full',
+    scale: scaleOf(values),
+    load: values.busy ? 'busy' : 'idle',
+    commits: values.commit ?? false,
     json: values.json ?? false,
     list: values.list ?? false,
     help: values.help ?? false,
@@ -44,6 +64,9 @@ function parse(args: readonly string[]) {
       allowPositionals: true,
       options: {
         smoke: { type: 'boolean' },
+        check: { type: 'boolean' },
+        commit: { type: 'boolean' },
+        busy: { type: 'boolean' },
         json: { type: 'boolean' },
         list: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
@@ -52,6 +75,14 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new UsageError(`${(error as Error).message}\n\n${USAGE}`);
   }
+}
+
+function scaleOf({ smoke, check, commit }: { smoke?: boolean; check?: boolean; commit?: boolean }): Scale {
+  if ([smoke, check, commit].filter(Boolean).length > 1) {
+    throw new UsageError(`--smoke, --check and --commit exclude each other\n\n${USAGE}`);
+  }
+  if (smoke) return 'smoke';
+  return check || commit ? 'check' : 'full';
 }
 
 /** The benchmarks whose names contain one of the given names; all benchmarks if none is given. */
@@ -76,7 +107,42 @@ async function runOne(benchmark: Benchmark, scale: Scale): Promise<Outcome> {
   }
 }
 
-async function runAll({ selected, scale, json }: Options): Promise<void> {
+async function runAll(options: Options): Promise<void> {
+  const endBusy = options.load === 'busy' ? keepBusy() : undefined;
+  try {
+    const outcomes = await (options.scale === 'check' ? compareAll(options) : measureAll(options));
+    if (outcomes.some((outcome) => outcome.error !== undefined)) process.exitCode = EXIT_FAILED;
+  } finally {
+    endBusy?.();
+  }
+}
+
+/** Compares ratios with the committed ones, or commits them. */
+async function compareAll({ selected, load, commits, json }: Options): Promise<Outcome[]> {
+  const committed = committedRatios(load);
+  const outcomes: Outcome[] = [];
+  const found: Record<string, number> = {};
+  const compared: Compared[] = [];
+  if (!json) console.log(comparisonHead(load));
+  for (const benchmark of selected) {
+    const outcome = await runOne(benchmark, 'check');
+    outcomes.push(outcome);
+    const { name } = benchmark;
+    const { ratio } = outcome.measurement ?? {};
+    if (ratio) {
+      found[name] = ratio.median;
+      compared.push({ name, ratio, committed: committed[name], verdict: judge(ratio, committed[name]) });
+    }
+    if (!json) console.log(ratio ? comparisonRow(compared[compared.length - 1]) : `${name}  failed: ${outcome.error}`);
+  }
+  if (json) console.log(JSON.stringify({ load, compared }, undefined, 2));
+  else console.log(comparisonSummary(compared));
+  if (commits) commitRatios(load, found);
+  else if (compared.some(({ verdict }) => verdict === 'slower')) process.exitCode = EXIT_FAILED;
+  return outcomes;
+}
+
+async function measureAll({ selected, scale, json }: Options): Promise<Outcome[]> {
   const startedAt = new Date();
   const outcomes: Outcome[] = [];
   if (!json) console.log(tableHead(scale));
@@ -89,7 +155,7 @@ async function runAll({ selected, scale, json }: Options): Promise<void> {
   const curves = curveTable(outcomes);
   if (!json && curves !== '') console.log(curves);
   if (json) console.log(jsonDocument(outcomes, scale, startedAt));
-  if (outcomes.some((outcome) => outcome.error !== undefined)) process.exitCode = EXIT_FAILED;
+  return outcomes;
 }
 
 async function main(args: readonly string[]): Promise<void> {

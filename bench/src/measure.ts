@@ -9,6 +9,7 @@ import { Bench, type Task } from 'tinybench';
 import type { Benchmark, Scale, Schedule, Side, Workload } from './benchmark.js';
 import { CHECKSUM_START, fold } from './random.js';
 import { median, type Quartiles, quartiles } from './statistics.js';
+import { YARDSTICK } from './yardstick.js';
 
 /** Nanoseconds per operation, and the ratio of subject speed to baseline speed: 2 means twice as fast. */
 export interface Round {
@@ -33,6 +34,7 @@ export interface Measurement {
 
 const SCHEDULES: Readonly<Record<Scale, Schedule>> = {
   full: { rounds: 31, roundMs: 25, warmupMs: 500, calls: 1 },
+  check: { rounds: 11, roundMs: 10, warmupMs: 300, calls: 1 },
   smoke: { rounds: 2, roundMs: 0, warmupMs: 0, calls: 1 },
 };
 
@@ -46,7 +48,7 @@ const NANOSECONDS = 1e6;
 let sink = 0;
 
 export async function measure(benchmark: Benchmark, scale: Scale): Promise<Measurement> {
-  const workload = await benchmark.prepare(scale);
+  const workload = withYardstick(await benchmark.prepare(scale), scale);
   try {
     const checksum = await check(workload);
     const rounds = await runRounds(benchmark, workload, scheduleOf(benchmark, scale));
@@ -65,8 +67,13 @@ export async function measure(benchmark: Benchmark, scale: Scale): Promise<Measu
   }
 }
 
+/** For a check, a workload without a baseline is compared with the yardstick: times alone are those of one machine. */
+function withYardstick(workload: Workload, scale: Scale): Workload {
+  return scale === 'check' && !workload.baseline ? { ...workload, baseline: YARDSTICK, sidesAgree: false } : workload;
+}
+
 function scheduleOf(benchmark: Benchmark, scale: Scale): Schedule {
-  return scale === 'smoke' ? SCHEDULES.smoke : { ...SCHEDULES.full, ...benchmark.schedule };
+  return scale === 'full' ? { ...SCHEDULES.full, ...benchmark.schedule } : SCHEDULES[scale];
 }
 
 /**

@@ -3,6 +3,8 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Benchmark, Scale, Target } from './benchmark.js';
 import type { Measurement } from './measure.js';
+import { FASTER_ABOVE, type Load, SLOWER_BELOW, type Verdict } from './ratios.js';
+import type { Quartiles } from './statistics.js';
 
 /** A benchmark with its result or its error. */
 export interface Outcome {
@@ -61,6 +63,46 @@ export function tableRow({ benchmark, measurement, error }: Outcome, scale: Scal
   ]);
   const figures = Object.entries(measurement.figures ?? {}).map(([words, value]) => `${words}: ${significant(value)}`);
   return figures.length === 0 ? cells : `${cells}\n  ${figures.join(', ')}`;
+}
+
+/** A ratio beside the committed one. */
+export interface Compared {
+  readonly name: string;
+  readonly ratio: Quartiles;
+  readonly committed: number | undefined;
+  readonly verdict: Verdict;
+}
+
+const COMPARISON_WIDTHS = [34, 22, 11, 9];
+
+export function comparisonHead(load: Load): string {
+  const machine = `Node ${process.version}, ${cpuName()}, ${availableParallelism()} cores, ${load}`;
+  const columns = ['benchmark', 'ratio (quartiles)', 'committed', 'change'];
+  return `${machine}\n${cellsOf(columns, COMPARISON_WIDTHS)}`;
+}
+
+export function comparisonRow({ name, ratio, committed, verdict }: Compared): string {
+  const quartiles = [ratio.median, ratio.low, ratio.high].map(significant);
+  const change = committed === undefined ? '' : `x ${(ratio.median / committed).toFixed(2)}`;
+  const note = verdict === 'same' ? '' : verdict.toUpperCase();
+  const ratios = `${quartiles[0]} (${quartiles[1]}-${quartiles[2]})`;
+  return cellsOf(
+    [name, ratios, committed === undefined ? '' : significant(committed), change, note],
+    [...COMPARISON_WIDTHS, 6],
+  );
+}
+
+export function comparisonSummary(compared: readonly Compared[]): string {
+  const named = (verdict: Verdict) => compared.filter((each) => each.verdict === verdict).map(({ name }) => name);
+  const slower = named('slower');
+  const lines = [
+    slower.length === 0
+      ? `none of ${compared.length} is slower than ${SLOWER_BELOW} of its committed ratio`
+      : `SLOWER than ${SLOWER_BELOW} of the committed ratio: ${slower.join(', ')}`,
+  ];
+  if (named('faster').length > 0) lines.push(`faster than ${FASTER_ABOVE} of it: ${named('faster').join(', ')}`);
+  if (named('new').length > 0) lines.push(`without a committed ratio: ${named('new').join(', ')}`);
+  return lines.join('\n');
 }
 
 /** The whole run as one JSON document. */
@@ -129,8 +171,12 @@ function cpuName(): string {
 }
 
 function row(cells: readonly string[]): string {
+  return cellsOf(cells, WIDTHS);
+}
+
+function cellsOf(cells: readonly string[], widths: readonly number[]): string {
   return cells
-    .map((cell, column) => cell.padEnd(WIDTHS[column]))
+    .map((cell, column) => cell.padEnd(widths[column]))
     .join('  ')
     .trimEnd();
 }
