@@ -132,7 +132,7 @@ export class BlobGate {
 
   /**
    * True when an operation has to be queued: the blob is frozen, or operations that were queued for it have not begun
-   * yet. Lets these begin, as far as there is time.
+   * yet. Lets as many of these begin as a slice has.
    */
   mustWait(slot: number): boolean {
     if (this.isFrozen(slot)) return true;

@@ -99,8 +99,9 @@ export class Channel {
 
   /**
    * Reads as `readSync`, if that is possible without waiting: within allocated clusters that are two, or follow one
-   * another on the device, of a blob that is not frozen, on a synchronous device. Otherwise, and for wrong arguments, does nothing and returns false; then `read`
-   * waits where it must, or reports the error. Throws EIO when the device fails.
+   * another on the device, of a blob that is not frozen, on a synchronous device. Otherwise, and for wrong arguments,
+   * does nothing and returns false; then `read` waits where it must, or reports the error. Throws EIO when the device
+   * fails.
    */
   tryReadNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
     if (!Number.isInteger(offset) || !Number.isInteger(count)) return false;

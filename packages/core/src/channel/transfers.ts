@@ -55,8 +55,8 @@ export class Transfers {
   }
 
   /**
-   * Runs a request to its end in this call. `offset` and `count` are in bytes for a range of bytes. Throws as `checkRequest`; also ENOTSUP when the device is asynchronous,
-   * EBADF when the channel is closed.
+   * Runs a request to its end in this call. `offset` and `count` are in bytes for a range of bytes. Throws as
+   * `checkRequest`; also ENOTSUP when the device is asynchronous, EBADF when the channel is closed.
    */
   runSync(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): void {
     if (!this.#isSynchronous) {

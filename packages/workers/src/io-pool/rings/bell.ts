@@ -2,10 +2,10 @@
  * Sleep and wake-up without a lost wake-up, and without a system call when the consumer is awake.
  *
  * The race, and why it is safe: the consumer stores ASLEEP = 1 and then checks for work once more; the producer
- * publishes and then loads ASLEEP, at once or after it has published more. Whichever comes second sees what the other wrote. The producer that changes ASLEEP
- * back to 0 increments BELL before it notifies. The consumer waits while BELL has the value that it had before ASLEEP =
- * 1; so a notification that comes before the wait is seen in the value. Of any number of producers and publications,
- * only one makes the wake-up.
+ * publishes and then loads ASLEEP, at once or after it has published more. Whichever comes second sees what the other
+ * wrote. The producer that changes ASLEEP back to 0 increments BELL before it notifies. The consumer waits while BELL
+ * has the value that it had before ASLEEP = 1; so a notification that comes before the wait is seen in the value. Of any
+ * number of producers and publications, only one makes the wake-up.
  *
  * A consumer sleeps by `Atomics.waitAsync`, so its event loop goes on. That does not keep the process alive; the owner
  * must.
