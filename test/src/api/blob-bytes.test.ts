@@ -242,3 +242,20 @@ test('a thin blob is told when the store is full', async () => {
   await blob.trim(0, blob.sizeBytes);
   expect((await blob.info()).allocatedBytes).toBe(0);
 });
+
+test('a place before the beginning of a blob is EINVAL in each form, and no blob is touched', async () => {
+  const store = await testStore(memory());
+  const blobs = await Promise.all([1, 2, 3].map(() => store.create({ sizeBytes: 4 * CLUSTER })));
+  for (const [at, blob] of blobs.entries()) await blob.write(new Uint8Array(4 * CLUSTER).fill(at + 1), 0);
+  const [, blob] = blobs;
+  for (const offset of [-1, -4096, -CLUSTER, -512 * CLUSTER]) {
+    const page = new Uint8Array(4096).fill(9);
+    await expectCode(blob.write(page, offset), 'EINVAL');
+    await expectCode(blob.read(offset, page), 'EINVAL');
+    expect(() => blob.writeSync(page, offset)).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+    expect(() => blob.readSync(offset, page)).toThrow(expect.objectContaining({ code: 'EINVAL' }));
+  }
+  for (const [at, each] of blobs.entries()) {
+    expect((await each.read(0, 4 * CLUSTER)).every((byte) => byte === at + 1)).toBe(true);
+  }
+});
