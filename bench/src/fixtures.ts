@@ -19,6 +19,8 @@ import type { Scale } from './benchmark.js';
 
 export const KIB = 1024;
 export const MIB = 1024 * KIB;
+export const GIB = 1024 * MIB;
+export const TIB = 1024 * GIB;
 
 /** The size for the scale. */
 export function sized(scale: Scale, full: number, smoke: number): number {

@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Benchmark, CurvePoint, Scale, Side, Target, Workload } from '../benchmark.js';
 import { KIB, MIB, sized } from '../fixtures.js';
+import { ProcessorMeter } from '../processor-time.js';
 import { type Ground, type Medium, newGround } from '../threads/ground.js';
 import { callbacksInFlight, transferInFlight, wholeShare } from '../threads/in-flight.js';
 import type { Job, Share } from '../threads/job.js';
@@ -72,11 +73,13 @@ async function prepare(transfer: PoolTransfer, scale: Scale): Promise<Workload> 
   const operations = sized(scale, full, OPERATIONS_SMOKE);
   const subject = throughPool(transfer, work, ground);
   const baseline = await baselineOf(transfer, scale, work, ground);
+  const [used, usedByBaseline] = [new ProcessorMeter(), new ProcessorMeter()];
   return {
     operationsPerCall: operations,
-    subject: sideOf(subject.run, operations),
-    baseline: baseline && sideOf(baseline.run, operations),
+    subject: sideOf(subject.run, operations, used),
+    baseline: baseline && sideOf(baseline.run, operations, usedByBaseline),
     sidesAgree: true,
+    figures: () => ({ ...used.figures('subject'), ...(baseline && usedByBaseline.figures('baseline')) }),
     dispose: async () => {
       await baseline?.close?.();
       await ground.dispose();
@@ -85,9 +88,9 @@ async function prepare(transfer: PoolTransfer, scale: Scale): Promise<Workload> 
 }
 
 /** Counts the calls of each side separately, so that the checks of both sides execute the same operations. */
-function sideOf(run: Run, operations: number): Side {
+function sideOf(run: Run, operations: number, meter: ProcessorMeter): Side {
   let call = 0;
-  return { run: () => run(wholeShare(operations, call++)) };
+  return { run: () => meter.measure(operations, () => run(wholeShare(operations, call++))) };
 }
 
 function throughPool({ inFlight, buffer, transferBytes }: PoolTransfer, work: TransferWork, ground: Ground): Means {

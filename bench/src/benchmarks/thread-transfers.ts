@@ -58,6 +58,15 @@ const THROUGH_POOL: readonly Benchmark[] = [
     ...POOL,
   }),
   poolTransfer({
+    name: 'pool-read-4k-file-callbacks-128',
+    medium: 'file',
+    baseline: 'callbacks',
+    target: { ratioMin: 1.3 },
+    ...READ_4K,
+    ...POOL,
+    inFlight: 128,
+  }),
+  poolTransfer({
     name: 'pool-read-4k-file-plain',
     medium: 'file',
     baseline: 'FileHandle',
