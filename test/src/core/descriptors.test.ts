@@ -3,7 +3,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DESCRIPTOR, descriptorsOf } from '../../../packages/core/dist/format/descriptor.js';
-import { decodeExtentPage, encodeExtentPage, isExtentPage } from '../../../packages/core/dist/format/extent-page.js';
+import {
+  decodeExtentPage,
+  encodeExtentPage,
+  type ForEachCluster,
+  isExtentPage,
+} from '../../../packages/core/dist/format/extent-page.js';
 import {
   decodeExtentRle,
   EXTENT_RLE_BYTES_MIN,
@@ -254,13 +259,26 @@ describe('an extent table', () => {
   });
 });
 
+/** The clusters that are allocated according to a function. */
+function allocatedOf(clusterAt: (cluster: number) => number): ForEachCluster {
+  return (visit, start, end) => {
+    for (let cluster = start; cluster < end; cluster++)
+      if (clusterAt(cluster) !== 0) visit(clusterAt(cluster), cluster);
+  };
+}
+
 describe('an extent page', () => {
   const contents = fc.record({ id: blobId, index: fc.nat({ max: 4 }), map: clusterMap(60, 40) });
 
   test('maps its 512 clusters, or those up to the end of the blob', () => {
     fc.assert(
       fc.property(contents, ({ id, index, map }) => {
-        const page = encodeExtentPage(id, index, map.length, (cluster) => map[cluster]);
+        const page = encodeExtentPage(
+          id,
+          index,
+          map.length,
+          allocatedOf((cluster) => map[cluster]),
+        );
         const expected = map.slice(index * 512, (index + 1) * 512);
         expect([page.isSealed, page.id, page.sequence, page.next]).toEqual([true, id, 0, 0xffff_ffff]);
         expect(isExtentPage(page)).toBe(true);
@@ -274,7 +292,12 @@ describe('an extent page', () => {
   });
 
   test('of a blob that ends with it is full: 512 entries, and zeroes after them', () => {
-    const page = encodeExtentPage(1n << 32n, 1, 1024, (cluster) => cluster + 1);
+    const page = encodeExtentPage(
+      1n << 32n,
+      1,
+      1024,
+      allocatedOf((cluster) => cluster + 1),
+    );
     const { payloadAt, payloadBytes } = soleDescriptor(page);
     expect(payloadBytes).toBe(4 + 512 * 4);
     expect(decodeExtentPage(page.view, payloadAt, payloadBytes)?.clusterAt(511)).toBe(1024);
@@ -282,7 +305,13 @@ describe('an extent page', () => {
   });
 
   test('is known by crc, sequence number and its one descriptor', () => {
-    const made = () => encodeExtentPage(1n << 32n, 0, 3, () => 7);
+    const made = () =>
+      encodeExtentPage(
+        1n << 32n,
+        0,
+        3,
+        allocatedOf(() => 7),
+      );
     const changes: ((page: MdPageView) => void)[] = [
       (page) => page.view.setUint32(8, 1, true),
       (page) => page.view.setUint8(DESCRIPTORS_AT, DESCRIPTOR.XATTR),

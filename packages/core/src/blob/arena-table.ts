@@ -118,14 +118,16 @@ export class ArenaTable {
    */
   forEachSet(visit: (value: number, index: number) => void, start = 0, end = this.#count): void {
     const past = Math.min(end, this.#count);
-    for (const leaf of this.#leaves) {
+    for (let at = placeIn(this.#leaves, leafOf(start)); at < this.#leaves.length; at++) {
+      const leaf = this.#leaves[at];
       const first = leaf * LEAF_ENTRIES;
       if (first >= past) return;
       const from = Math.max(start, first);
       const length = Math.min(past, first + LEAF_ENTRIES) - from;
-      if (length <= 0) continue;
-      const entries = this.#arena.window(this.#leafAt(leaf) + from - first, length);
-      for (let at = 0; at < length; at++) if (entries[at] !== 0) visit(entries[at], from + at);
+      const entries = this.#arena.window(this.#leafAt(leaf) + from - first, Math.max(0, length));
+      for (let entry = 0; entry < entries.length; entry++) {
+        if (entries[entry] !== 0) visit(entries[entry], from + entry);
+      }
     }
   }
 
@@ -231,9 +233,18 @@ function leavesFor(count: number): number {
   return Math.ceil(count / LEAF_ENTRIES);
 }
 
-/** Inserts a number, which mostly is the largest, into an ascending list that does not have it. */
+/** The place of the first number of an ascending list that is at least `value`. */
+function placeIn(list: readonly number[], value: number): number {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (list[middle] < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Inserts a number into an ascending list that does not have it. */
 function insertSorted(list: number[], value: number): void {
-  let at = list.length;
-  while (at > 0 && list[at - 1] > value) at--;
-  list.splice(at, 0, value);
+  list.splice(placeIn(list, value), 0, value);
 }

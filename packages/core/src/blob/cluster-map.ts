@@ -74,6 +74,19 @@ export class ClusterMap {
     return this.inserting.get(index)?.cluster ?? this.clusters.get(index);
   }
 
+  /**
+   * Calls a function for each cluster from `start` to `end` that `clusterForDisk` says is allocated. One that is being
+   * inserted can come twice, with the right one last.
+   */
+  forEachForDisk(visit: (cluster: number, index: number) => void, start: number, end: number): void {
+    this.clusters.forEachSet(visit, start, end);
+    if (this.inserting.size === 0) return;
+    for (let index = start; index < end; index++) {
+      const insertion = this.inserting.get(index);
+      if (insertion !== undefined) visit(insertion.cluster, index);
+    }
+  }
+
   /** Removes all allocations from the map. Does not free the clusters. */
   clear(): void {
     this.clusters.clear();

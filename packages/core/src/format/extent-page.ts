@@ -19,6 +19,13 @@ export interface ExtentPage {
   clusterAt(index: number): number;
 }
 
+/** Calls a function for each allocated cluster of a blob from cluster `start` to `end`. */
+export type ForEachCluster = (
+  visit: (deviceCluster: number, index: number) => void,
+  start: number,
+  end: number,
+) => void;
+
 /**
  * Writes extent page `index` of a blob of `clusterCount` clusters, with its crc, into a page of zeroes, and returns it.
  */
@@ -26,7 +33,7 @@ export function encodeExtentPage(
   id: BlobId,
   index: number,
   clusterCount: number,
-  clusterAt: (cluster: number) => number,
+  forEachCluster: ForEachCluster,
   page: MdPageView = MdPageView.zeroed(),
 ): MdPageView {
   page.start(id, 0);
@@ -34,10 +41,13 @@ export function encodeExtentPage(
   const mapped = Math.max(0, Math.min(clusterCount - start, CLUSTERS_PER_EXTENT_PAGE));
   const payloadBytes = START_BYTES + mapped * ENTRY_BYTES;
   const payload = writeDescriptorHeader(page.view, DESCRIPTORS_AT, DESCRIPTOR.EXTENT_PAGE, payloadBytes);
-  page.view.setUint32(payload, start, true);
-  for (let entry = 0; entry < mapped; entry++) {
-    page.view.setUint32(payload + START_BYTES + entry * ENTRY_BYTES, clusterAt(start + entry), true);
-  }
+  const { view } = page;
+  view.setUint32(payload, start, true);
+  const entriesAt = payload + START_BYTES - start * ENTRY_BYTES;
+  const write = (deviceCluster: number, cluster: number) => {
+    view.setUint32(entriesAt + cluster * ENTRY_BYTES, deviceCluster, true);
+  };
+  forEachCluster(write, start, start + mapped);
   page.seal();
   return page;
 }

@@ -94,7 +94,8 @@ export function* writeExtentPage(store: StoreState, blob: Blob, index: number): 
 export function encodeBlobExtentPage(store: StoreState, blob: Blob, index: number): MdPageView {
   const clusterCount = mappedClusterCount(store, blob, index);
   const page = store.pageBuffers.takeZeroed();
-  return encodeExtentPage(blob.id, index, clusterCount, (cluster) => blob.map.clusterForDisk(cluster), page);
+  const { map } = blob;
+  return encodeExtentPage(blob.id, index, clusterCount, (...range) => map.forEachForDisk(...range), page);
 }
 
 function* writeOnce(store: StoreState, blob: Blob, index: number): Steps<void> {
