@@ -23,7 +23,18 @@ import { SubmissionReader } from './submission-ring.js';
 /** What the server needs of a channel; the engine's `Channel` has all of it. */
 export type RingChannel = Pick<
   Channel,
-  'tryReadNow' | 'tryWriteNow' | 'read' | 'write' | 'readv' | 'writev' | 'writeZeroes' | 'unmap'
+  | 'tryReadNow'
+  | 'tryWriteNow'
+  | 'tryReadBytesNow'
+  | 'tryWriteBytesNow'
+  | 'read'
+  | 'write'
+  | 'readBytes'
+  | 'writeBytes'
+  | 'readv'
+  | 'writev'
+  | 'writeZeroes'
+  | 'unmap'
 >;
 
 export interface RingServerOptions {
@@ -214,16 +225,23 @@ export class RingServer {
   /** Executes the taken entry synchronously. Returns false when the channel cannot do that. */
   #tryNow(): boolean {
     const entry = this.#submissions;
-    const { op } = entry;
-    if (op !== RING_OP.READ && op !== RING_OP.WRITE) return false;
+    const channel = this.#channel;
     const blob = this.#blob;
     blob.slot = entry.slot;
     blob.generation = entry.generation;
     const { offset, count, byteOffset } = entry;
-    const buffer = this.#memories.view(entry.memory, byteOffset + entry.byteLength);
-    return op === RING_OP.READ
-      ? this.#channel.tryReadNow(blob, buffer, offset, count, byteOffset)
-      : this.#channel.tryWriteNow(blob, buffer, offset, count, byteOffset);
+    switch (entry.op) {
+      case RING_OP.READ:
+        return channel.tryReadNow(blob, this.#buffer(), offset, count, byteOffset);
+      case RING_OP.WRITE:
+        return channel.tryWriteNow(blob, this.#buffer(), offset, count, byteOffset);
+      case RING_OP.READ_BYTES:
+        return channel.tryReadBytesNow(blob, this.#buffer(), offset, count, byteOffset);
+      case RING_OP.WRITE_BYTES:
+        return channel.tryWriteBytesNow(blob, this.#buffer(), offset, count, byteOffset);
+      default:
+        return false;
+    }
   }
 
   /** Begins the taken entry in promise form. */
@@ -237,6 +255,10 @@ export class RingServer {
         return channel.read(blob, this.#buffer(), offset, count, entry.byteOffset);
       case RING_OP.WRITE:
         return channel.write(blob, this.#buffer(), offset, count, entry.byteOffset);
+      case RING_OP.READ_BYTES:
+        return channel.readBytes(blob, this.#buffer(), offset, count, entry.byteOffset);
+      case RING_OP.WRITE_BYTES:
+        return channel.writeBytes(blob, this.#buffer(), offset, count, entry.byteOffset);
       case RING_OP.READV:
         return channel.readv(blob, this.#buffers(), offset, count);
       case RING_OP.WRITEV:
