@@ -59,6 +59,11 @@ const PROMISES_MAX = 512;
  */
 const BATCH_REQUESTS = 16;
 const BATCH_WEIGHT = 128;
+/**
+ * Requests of at least this weight each, on average (256 KiB), take as long as it takes to wake the client. Of those,
+ * the client is told when half of what is there is done. So it makes the next ones while the worker does the other half.
+ */
+const LONG_WEIGHT = 17;
 /** The part of the last batch in the moving average of the pace that is published to the client. */
 const PACE_NEW_PART = 1 / 4;
 /** The longest time between two turns of the event loop under load. */
@@ -188,7 +193,8 @@ export class RingServer {
   /** Begins a batch of requests. Returns false when there was none. */
   #serveBatch(): boolean {
     const begin = performance.now();
-    const count = Math.min(this.#submissions.available, BATCH_REQUESTS);
+    const { available } = this.#submissions;
+    const count = Math.min(available, BATCH_REQUESTS);
     let served = 0;
     let weight = 0;
     while (served < count && weight < BATCH_WEIGHT && !this.#isHeld) {
@@ -196,6 +202,7 @@ export class RingServer {
       weight += requestWeight(this.#submissions.byteLength);
       served++;
       this.#serve(this.#submissions.tag);
+      if (served * 2 >= available && weight >= served * LONG_WEIGHT) break;
     }
     this.#completions.ring();
     if (served > 0) this.#measure((performance.now() - begin) / weight);
