@@ -15,8 +15,12 @@ const channel: RingChannel = {
     return true;
   },
   tryWriteNow: () => false,
+  tryReadBytesNow: () => false,
+  tryWriteBytesNow: () => false,
   read: unexpected,
   write: unexpected,
+  readBytes: unexpected,
+  writeBytes: unexpected,
   readv: unexpected,
   writev: unexpected,
   writeZeroes: unexpected,

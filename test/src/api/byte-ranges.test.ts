@@ -1,8 +1,9 @@
 /** What a device is asked for by reads and writes of any bytes: just these bytes, if it takes them. */
 
 import { SparseMemoryDevice } from 'blobyard';
-import { type BlockDevice, type DeviceChannel, FaultyDevice } from 'blobyard/devices';
+import { type BlockDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
+import { listed } from '../threads/listing-device.js';
 import { bytes, CLUSTER, expectCode, expectSame, isPooled, KiB, MiB, testStore } from './support.js';
 
 const BLOCK = 4 * KiB;
@@ -10,43 +11,7 @@ const BLOCK = 4 * KiB;
 /** A device that lists the transfers that it is asked for, as `name length`. */
 function listing(takesBytes: boolean): { device: BlockDevice; take: () => string[] } {
   let asked: string[] = [];
-  const listed = (channel: DeviceChannel): DeviceChannel => {
-    const note = (name: string, length: number) => void asked.push(`${name} ${length}`);
-    const blocks: DeviceChannel = {
-      read: (buffer, at, lba, count) => {
-        note('read', count * BLOCK);
-        return channel.read(buffer, at, lba, count);
-      },
-      write: (buffer, at, lba, count) => {
-        note('write', count * BLOCK);
-        return channel.write(buffer, at, lba, count);
-      },
-      readv: (buffers, lba, count) => {
-        note('readv', count * BLOCK);
-        return channel.readv(buffers, lba, count);
-      },
-      writev: (buffers, lba, count) => {
-        note('writev', count * BLOCK);
-        return channel.writev(buffers, lba, count);
-      },
-      writeZeroes: (lba, count) => channel.writeZeroes(lba, count),
-      unmap: (lba, count) => channel.unmap(lba, count),
-      flush: () => channel.flush(),
-      close: () => channel.close(),
-    };
-    if (!takesBytes) return blocks;
-    return {
-      ...blocks,
-      readBytes: (buffer, at, position, length) => {
-        note('readBytes', length);
-        return channel.readBytes?.(buffer, at, position, length);
-      },
-      writeBytes: (buffer, at, position, length) => {
-        note('writeBytes', length);
-        return channel.writeBytes?.(buffer, at, position, length);
-      },
-    };
-  };
+  const note = (name: string, length: number) => void asked.push(`${name} ${length}`);
   const inner = new SparseMemoryDevice({ sizeBytes: 8 * MiB, blockLengthBytes: BLOCK });
   const device: BlockDevice = {
     blockLengthBytes: BLOCK,
@@ -54,7 +19,7 @@ function listing(takesBytes: boolean): { device: BlockDevice; take: () => string
     synchronous: true,
     canCopy: false,
     takesBytes,
-    openChannel: () => listed(inner.openChannel()),
+    openChannel: () => listed(inner.openChannel(), BLOCK, takesBytes, note),
     close: () => inner.close(),
   };
   const take = () => {

@@ -52,9 +52,12 @@ export function memory(sizeBytes = 4 * MiB, blockLengthBytes = 512): BlockDevice
   return new SparseMemoryDevice({ sizeBytes, blockLengthBytes });
 }
 
-/** A device of this thread that takes only whole blocks, whatever the one behind it takes. */
+/**
+ * A device of this thread that takes only whole blocks, whatever the one behind it takes. Other threads get it bridged,
+ * and so as blocks only; or as it is, if it is in shared memory.
+ */
 export function onlyBlocks(device: BlockDevice): BlockDevice {
-  if (isPooled) return device; // bridged or not, other threads are given whole blocks
+  if (isPooled) return device;
   const openChannel = () => {
     const channel = device.openChannel();
     return new Proxy(channel, {

@@ -9,7 +9,6 @@ import {
   CLUSTER,
   expectCode,
   expectSame,
-  isAttached,
   isPooled,
   MiB,
   memory,
@@ -188,8 +187,8 @@ describe('who waits for whom, on a device that takes only blocks', () => {
     expect(blob.sizeBytes).toBe(2 * CLUSTER);
   });
 
-  // An attached thread gives a memory device just the bytes, so that nothing is held.
-  test.skipIf(isAttached)('a synchronous write is refused where an unaligned one holds its io unit', async () => {
+  // Other threads give a memory device just the bytes, so that nothing is held; see `threads/byte-requests.test.ts`.
+  test.skipIf(isPooled)('a synchronous write is refused where an unaligned one holds its io unit', async () => {
     const outside = new FaultyDevice(memory(CLUSTER), { asynchronous: true });
     const store = await testStore(onlyBlocks(memory()), { openExternalSnapshot: () => outside });
     const blob = await store.create({ sizeBytes: CLUSTER, externalSnapshotId: 'asynchronous' });

@@ -16,9 +16,9 @@ const { gates } = data;
 
 function plainChannel({ medium, answers, seed }: NonNullable<RingWorkerData['plain']>): RingChannel {
   const random = new Random(seed);
-  const move = (isWrite: boolean, buffers: readonly Uint8Array[], offset: number) => {
+  const move = (isWrite: boolean, buffers: readonly Uint8Array[], offset: number, unitBytes = PLAIN_UNIT_BYTES) => {
     fail(offset);
-    let at = offset * PLAIN_UNIT_BYTES;
+    let at = offset * unitBytes;
     for (const buffer of buffers) {
       const place = medium.subarray(at, at + buffer.length);
       if (isWrite) place.set(buffer);
@@ -29,15 +29,21 @@ function plainChannel({ medium, answers, seed }: NonNullable<RingWorkerData['pla
   const zero = (offset: number, count: number) => {
     medium.fill(0, offset * PLAIN_UNIT_BYTES, (offset + count) * PLAIN_UNIT_BYTES);
   };
-  const part = (buffer: Uint8Array, count: number, at = 0) => [buffer.subarray(at, at + count * PLAIN_UNIT_BYTES)];
-  const now = (isWrite: boolean) => (_: BlobRef, buffer: Uint8Array, offset: number, count: number, at: number) => {
-    if (answers === 'promises' || (answers !== 'now' && random.fraction() < 0.5)) return false;
-    if (answers === 'slow' && random.fraction() < 0.05) pause(random.fraction() * 0.3);
-    begin();
-    move(isWrite, part(buffer, count, at), offset);
-    end();
-    return true;
-  };
+  type Transfer<T> = (_: BlobRef, buffer: Uint8Array, offset: number, count: number, at?: number) => T;
+  const now =
+    (isWrite: boolean, unitBytes = PLAIN_UNIT_BYTES): Transfer<boolean> =>
+    (_, buffer, offset, count, at = 0) => {
+      if (answers === 'promises' || (answers !== 'now' && random.fraction() < 0.5)) return false;
+      if (answers === 'slow' && random.fraction() < 0.05) pause(random.fraction() * 0.3);
+      begin();
+      move(isWrite, [buffer.subarray(at, at + count * unitBytes)], offset, unitBytes);
+      end();
+      return true;
+    };
+  const byPromise =
+    (isWrite: boolean, unitBytes = PLAIN_UNIT_BYTES): Transfer<Promise<void>> =>
+    (_, buffer, offset, count, at = 0) =>
+      later(() => move(isWrite, [buffer.subarray(at, at + count * unitBytes)], offset, unitBytes));
   const later = async (work: () => void) => {
     begin();
     try {
@@ -51,8 +57,12 @@ function plainChannel({ medium, answers, seed }: NonNullable<RingWorkerData['pla
   return {
     tryReadNow: now(false),
     tryWriteNow: now(true),
-    read: (_, buffer, offset, count, at) => later(() => move(false, part(buffer, count, at), offset)),
-    write: (_, buffer, offset, count, at) => later(() => move(true, part(buffer, count, at), offset)),
+    tryReadBytesNow: now(false, 1),
+    tryWriteBytesNow: now(true, 1),
+    read: byPromise(false),
+    write: byPromise(true),
+    readBytes: byPromise(false, 1),
+    writeBytes: byPromise(true, 1),
     readv: (_, buffers, offset) => later(() => move(false, buffers, offset)),
     writev: (_, buffers, offset) => later(() => move(true, buffers, offset)),
     writeZeroes: (_, offset, count) => later(() => zero(offset, count)),

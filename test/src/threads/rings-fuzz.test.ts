@@ -70,10 +70,14 @@ class Actor {
     const buffers = this.#buffers(count);
     const at = start * PLAIN_UNIT_BYTES;
     for (const buffer of buffers) for (let byte = 0; byte < buffer.length; byte++) buffer[byte] = this.#below(256);
-    await (buffers.length === 1 && this.#below(2) === 0
-      ? client.write(ANY_BLOB, buffers[0], this.#first + start, count)
-      : client.writev(ANY_BLOB, buffers, this.#first + start, count));
-    this.#model.set(Buffer.concat(buffers), at);
+    const way = buffers.length === 1 ? this.#below(3) : 0;
+    const skipped = way === 1 ? this.#below(Math.min(PLAIN_UNIT_BYTES, buffers[0].length + 1)) : 0;
+    if (way === 0) await client.writev(ANY_BLOB, buffers, this.#first + start, count);
+    else if (way === 1) {
+      const place = this.#first * PLAIN_UNIT_BYTES + at + skipped;
+      await client.writeBytes(ANY_BLOB, buffers[0], place, buffers[0].length - skipped, skipped);
+    } else await client.write(ANY_BLOB, buffers[0], this.#first + start, count);
+    this.#model.set(Buffer.concat(buffers).subarray(skipped), at + skipped);
   }
 
   async #clear(start: number, count: number): Promise<void> {
@@ -89,13 +93,24 @@ class Actor {
     const reads = Array.from({ length: 1 + this.#below(4) }, async (_, read) => {
       const buffers = read === 0 ? this.#buffers(count) : [new Uint8Array(count * PLAIN_UNIT_BYTES)];
       for (const buffer of buffers) buffer.fill(0xee);
-      await (buffers.length === 1
-        ? client.read(ANY_BLOB, buffers[0], this.#first + start, count)
-        : client.readv(ANY_BLOB, buffers, this.#first + start, count));
+      if (buffers.length !== 1) await client.readv(ANY_BLOB, buffers, this.#first + start, count);
+      else if (this.#below(2) === 0) await client.read(ANY_BLOB, buffers[0], this.#first + start, count);
+      else await this.#readBytes(buffers[0], start);
       const wanted = this.#model.subarray(start * PLAIN_UNIT_BYTES, (start + count) * PLAIN_UNIT_BYTES);
       expect(Buffer.compare(Buffer.concat(buffers), wanted)).toBe(0);
     });
     await Promise.all(reads);
+  }
+
+  /** Fills the buffer by two reads of bytes. */
+  async #readBytes(buffer: Uint8Array, start: number): Promise<void> {
+    const { client } = this.#bench;
+    const place = (this.#first + start) * PLAIN_UNIT_BYTES;
+    const cut = this.#below(buffer.length + 1);
+    await Promise.all([
+      client.readBytes(ANY_BLOB, buffer, place, cut),
+      client.readBytes(ANY_BLOB, buffer, place + cut, buffer.length - cut, cut),
+    ]);
   }
 
   /** So many units of memory of one kind or another, in one buffer or several. */

@@ -5,26 +5,28 @@ import { expect, test, vi } from 'vitest';
 import type { BellHooks } from '../../../packages/workers/dist/io-pool/rings/bell.js';
 import { CLIENT, RING } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';
 import { ANY_BLOB, open, RingBench, type RingWorkerOptions, reached, sharedBytes } from './ring-bench.js';
-import { GATE } from './ring-gates.js';
+import { GATE, PLAIN_UNIT_BYTES } from './ring-gates.js';
 
 const BATCH = 16;
+/** Units of a long request, 256 KiB. */
+const LONG = 262_144 / PLAIN_UNIT_BYTES;
 
 function bench(options: RingWorkerOptions = {}, hooks: BellHooks = {}) {
   const rings = new RingBench({ hooks });
   const { gates, ring } = rings.add({ answers: 'now', isPrompt: true, ...options });
-  const buffer = sharedBytes(64 * 64);
+  const buffer = sharedBytes(LONG * PLAIN_UNIT_BYTES);
   return {
     gates,
     client: new Int32Array(ring.client, 0, CLIENT.WORDS),
     worker: new Int32Array(ring.ring, 0, RING.WORDS),
     read: (unit = 0) => rings.client.read(ANY_BLOB, buffer, unit, 1, unit * 64),
     /** Makes requests that the worker finds together: it stands still in one before them, which is let on. */
-    readTogether: async (count: number) => {
+    readTogether: async (count: number, units = 1) => {
       Atomics.store(gates, GATE.HOLD, 1);
       const before = gates[GATE.BEGUN];
       const first = rings.client.read(ANY_BLOB, buffer, 0, 1);
       await reached(gates, GATE.BEGUN, before + 1);
-      const together = Array.from({ length: count }, (_, unit) => rings.client.read(ANY_BLOB, buffer, unit, 1));
+      const together = Array.from({ length: count }, () => rings.client.read(ANY_BLOB, buffer, 0, units));
       letOn(gates);
       await first;
       await reached(gates, GATE.BEGUN, before + 2);
@@ -64,6 +66,22 @@ test('a client is woken once for all answers of a batch', async () => {
     await Promise.all(reads);
     expect(client[CLIENT.BELL]).toBe(before + 1);
   }
+});
+
+test('a client is told of long requests when half of them are done, before the worker begins the others', async () => {
+  const { gates, client, readTogether } = bench();
+  const reads = await readTogether(4, LONG);
+  await reached(client, CLIENT.ASLEEP, 1);
+  const [begun, bell] = [gates[GATE.BEGUN], client[CLIENT.BELL]];
+  letOn(gates);
+  await reached(gates, GATE.BEGUN, begun + 1);
+  expect(client[CLIENT.BELL]).toBe(bell);
+  letOn(gates);
+  await Promise.all([reads[0], reads[1]]);
+  await reached(gates, GATE.BEGUN, begun + 2); // it stands still in the third one
+  expect([client[CLIENT.BELL], gates[GATE.UNDER_WAY]]).toEqual([bell + 1, 1]);
+  open(gates, GATE.HOLD);
+  await Promise.all(reads);
 });
 
 test.each(['announced', 'looked'] as const)(
@@ -113,8 +131,8 @@ test('a worker whose device may wait for others tells of each answer before it b
   const { gates, readTogether } = bench({ isPrompt: false });
   const [first, second] = await readTogether(2);
   letOn(gates);
-  await first; // the second one stands still meanwhile
-  expect(gates[GATE.UNDER_WAY]).toBe(1);
+  await first;
+  await reached(gates, GATE.UNDER_WAY, 1); // the second one, which stands still
   open(gates, GATE.HOLD);
   await second;
 });

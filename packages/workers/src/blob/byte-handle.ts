@@ -10,7 +10,7 @@ import { BlobView } from '../data/blob-view.js';
 import { type BytePort, readBytes, type SyncPort, trimBytes, writeBytes, zeroBytes } from '../data/byte-io.js';
 import { readBytesSync, trimBytesSync, writeBytesSync, zeroBytesSync } from '../data/byte-io-sync.js';
 import { checkRange, newArray, totalBytes } from '../data/byte-ranges.js';
-import type { ShortWay } from '../data/data-port.js';
+import type { DataPort, ShortWay } from '../data/data-port.js';
 import { InFlight } from '../data/in-flight.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
 import { BlobReadStream } from '../streams/blob-read-stream.js';
@@ -233,17 +233,16 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
       order: this.commons.order,
       unitBytes: geometry.ioUnitBytes,
       blob: () => view,
-      bytes: data.bytes,
       isAllocated: (unit: number) => view.isAllocated(Math.floor(unit / geometry.ioUnitsPerCluster)),
     };
-    const atOnce = data.isAtOnce ? { ...common, channel: data.syncChannel() } : undefined;
-    this.#syncPort = atOnce;
-    return { ...common, channel: data.channel, slots: data.slots, parts: data.parts, atOnce };
+    const { channel, bytes, slots, parts } = data;
+    this.#syncPort = data.isAtOnce ? syncPort(common, data) : undefined;
+    return { ...common, channel, bytes, slots, parts, atOnce: this.#syncPort };
   }
 
   /** The path to the data on the calling thread. ENOTSUP when there is none. */
   #sync(): SyncPort {
-    this.#syncPort ??= { ...this.#port, channel: this.context.parts.data.syncChannel() };
+    this.#syncPort ??= syncPort(this.#port, this.context.parts.data);
     return this.#syncPort;
   }
 
@@ -273,4 +272,13 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
       return cluster === undefined ? undefined : Math.max(offset, cluster * clusterBytes);
     });
   }
+}
+
+/** The path to the data on the calling thread; `common` is what it has in common with the path by promises. */
+function syncPort(
+  { edges, order, unitBytes, blob, isAllocated }: Omit<SyncPort, 'channel' | 'bytes'>,
+  data: DataPort,
+): SyncPort {
+  const channel = data.syncChannel();
+  return { edges, order, unitBytes, blob, isAllocated, channel, bytes: channel.takesBytes ? channel : undefined };
 }

@@ -67,6 +67,6 @@ function zeroEdges(port: SyncPort, span: ByteSpan, isWanted: (unit: number) => b
 
 function spanToWrite(port: SyncPort, offset: number, length: number): ByteSpan {
   const span = byteSpan(offset, length, port.unitBytes);
-  port.order.requireNoneHeld(span);
+  port.order.requireNoneHeld(port.bytes === undefined ? span : sharing(span));
   return span;
 }

@@ -16,14 +16,15 @@ import type { WriteOrder, WriteTurn } from './write-order.js';
 /** The promise-form methods of a channel. */
 export type PromiseChannel = Pick<Channel, 'read' | 'readv' | 'write' | 'writev' | 'writeZeroes' | 'unmap'>;
 
-/** The synchronous methods of a channel. */
-export type SyncChannel = Pick<
-  Channel,
-  'readSync' | 'readvSync' | 'writeSync' | 'writevSync' | 'writeZeroesSync' | 'unmapSync'
->;
+/** The promise-form methods of a channel for byte ranges. */
+export type ByteChannel = Pick<Channel, 'readBytes' | 'writeBytes'>;
 
-/** The methods of a channel for byte ranges. */
-export type ByteChannel = Pick<Channel, 'readBytes' | 'writeBytes' | 'readBytesSync' | 'writeBytesSync'>;
+/** The synchronous methods of a channel for byte ranges. */
+export type SyncByteChannel = Pick<Channel, 'readBytesSync' | 'writeBytesSync'>;
+
+/** The synchronous methods of a channel; those for byte ranges only if `takesBytes`. */
+export type SyncChannel = SyncByteChannel &
+  Pick<Channel, 'takesBytes' | 'readSync' | 'readvSync' | 'writeSync' | 'writevSync' | 'writeZeroesSync' | 'unmapSync'>;
 
 /** What `SyncPort` and `BytePort` have in common. */
 interface BlobPort {
@@ -32,8 +33,8 @@ interface BlobPort {
   readonly unitBytes: number;
   /** Returns the open blob. Throws EBADF if it is closed. */
   blob(): BlobRef;
-  /** For ranges that are not of whole io units. Absent if the device takes only blocks, or another thread transfers. */
-  readonly bytes?: ByteChannel;
+  /** For ranges that are not of whole io units. Absent if the device takes only blocks. */
+  readonly bytes?: ByteChannel | SyncByteChannel;
   /** Returns true if the blob itself has allocated the cluster of an io unit. */
   isAllocated(unit: number): boolean;
 }
@@ -41,11 +42,13 @@ interface BlobPort {
 /** Synchronous access to the data of one blob. */
 export interface SyncPort extends BlobPort {
   readonly channel: SyncChannel;
+  readonly bytes?: SyncByteChannel;
 }
 
 /** Promise-form access to the data of one blob. */
 export interface BytePort extends BlobPort {
   readonly channel: PromiseChannel;
+  readonly bytes?: ByteChannel;
   /**
    * Limits the requests that the channel gets at once, and lets the event loop run between them. Absent if the channel
    * queues requests itself.
@@ -58,7 +61,7 @@ export interface BytePort extends BlobPort {
 }
 
 /** A port to a device that takes any bytes. */
-type BytesPort<P extends BlobPort = BytePort> = P & { readonly bytes: ByteChannel };
+type BytesPort<P extends BlobPort = BytePort> = P & { readonly bytes: NonNullable<P['bytes']> };
 
 type PartedPort = BytePort & { readonly parts: PartSizes };
 

@@ -24,7 +24,7 @@ export interface DataPort {
   readonly channel: PromiseChannel;
   /** The fast path. Undefined if there is none. */
   readonly way: ShortWay | undefined;
-  /** For byte ranges. Undefined if the device takes only blocks, or other threads do the transfers. */
+  /** For byte ranges. Undefined if the device takes only blocks. */
   readonly bytes: ByteChannel | undefined;
   /** Limits the requests that the channel gets at once. Undefined if there is no limit. */
   readonly slots: RequestSlots | undefined;

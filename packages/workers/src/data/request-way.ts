@@ -1,33 +1,42 @@
 /**
- * The fast path for whole io units if other threads do the transfers, and any number may be under way. Sends the
- * request in the same call.
+ * The fast path if other threads do the transfers, and any number may be under way: for whole io units, and for any
+ * range if the device takes any bytes. Sends the request in the same call.
  */
 
 import type { Geometry } from '@blobyard/core';
 import { coded } from '../api/failures.js';
 import type { BlobView } from './blob-view.js';
-import type { PromiseChannel } from './byte-io.js';
+import type { ByteChannel, PromiseChannel } from './byte-io.js';
 import type { ShortWay } from './data-port.js';
 import type { InFlight } from './in-flight.js';
 import type { WriteOrder } from './write-order.js';
 
 export class RequestWay implements ShortWay {
   readonly #channel: PromiseChannel;
+  readonly #bytes: ByteChannel | undefined;
   readonly #unitBytes: number;
-  readonly #clusterUnits: number;
+  readonly #clusterBytes: number;
 
-  constructor(channel: PromiseChannel, { ioUnitBytes, ioUnitsPerCluster }: Geometry) {
+  /** @param bytes - for byte ranges; undefined if the device takes only blocks */
+  constructor(channel: PromiseChannel, bytes: ByteChannel | undefined, { ioUnitBytes, clusterBytes }: Geometry) {
     this.#channel = channel;
+    this.#bytes = bytes;
     this.#unitBytes = ioUnitBytes;
-    this.#clusterUnits = ioUnitsPerCluster;
+    this.#clusterBytes = clusterBytes;
   }
 
   read(blob: BlobView, into: Uint8Array, offset: number, use: InFlight): Promise<Uint8Array> | undefined {
-    const first = offset / this.#unitBytes;
-    const count = into.length / this.#unitBytes;
-    if (!this.#isInside(blob, first, count)) return undefined;
+    const { length } = into;
+    if (!this.#isInside(blob, offset, length)) return undefined;
+    const unitBytes = this.#unitBytes;
+    const isWhole = this.#isWhole(offset, length);
+    if (!isWhole && this.#bytes === undefined) return undefined;
     use.begin();
-    return this.#channel.read(blob, into, first, count).then(
+    const reading =
+      isWhole || this.#bytes === undefined
+        ? this.#channel.read(blob, into, offset / unitBytes, length / unitBytes)
+        : this.#bytes.readBytes(blob, into, offset, length);
+    return reading.then(
       () => {
         use.end();
         return into;
@@ -40,13 +49,20 @@ export class RequestWay implements ShortWay {
   }
 
   write(blob: BlobView, data: Uint8Array, offset: number, use: InFlight, order: WriteOrder): Promise<void> | undefined {
-    const first = offset / this.#unitBytes;
-    const count = data.length / this.#unitBytes;
-    if (!this.#isInside(blob, first, count)) return undefined;
-    const turn = order.enterUnhindered(first, first + count);
+    const { length } = data;
+    if (!this.#isInside(blob, offset, length)) return undefined;
+    const unitBytes = this.#unitBytes;
+    const isWhole = this.#isWhole(offset, length);
+    if (!isWhole && this.#bytes === undefined) return undefined;
+    // A write of just its bytes reads nothing and writes nothing back: it needs no io unit exclusively.
+    const turn = order.enterUnhindered(Math.floor(offset / unitBytes), Math.ceil((offset + length) / unitBytes));
     if (turn === undefined) return undefined;
     use.begin();
-    return this.#channel.write(blob, data, first, count).then(
+    const writing =
+      isWhole || this.#bytes === undefined
+        ? this.#channel.write(blob, data, offset / unitBytes, length / unitBytes)
+        : this.#bytes.writeBytes(blob, data, offset, length);
+    return writing.then(
       () => {
         order.leave(turn);
         use.end();
@@ -67,9 +83,14 @@ export class RequestWay implements ShortWay {
     return false;
   }
 
-  /** True for whole io units inside the blob. */
-  #isInside(blob: BlobView, first: number, count: number): boolean {
-    if (!Number.isInteger(first) || !Number.isInteger(count)) return false;
-    return first >= 0 && count > 0 && first + count <= blob.clusterCount * this.#clusterUnits;
+  /** True for a range of at least a byte inside the blob. */
+  #isInside(blob: BlobView, offset: number, length: number): boolean {
+    if (!Number.isInteger(offset)) return false;
+    return offset >= 0 && length > 0 && offset + length <= blob.clusterCount * this.#clusterBytes;
+  }
+
+  /** True for whole io units. */
+  #isWhole(offset: number, length: number): boolean {
+    return offset % this.#unitBytes === 0 && length % this.#unitBytes === 0;
   }
 }

@@ -3,7 +3,7 @@
 import { BlobstoreError, type BlockDevice, type SharedStore } from '@blobyard/core';
 import type { StoreHandle } from '../api/store-handle.js';
 import { closeRemoteChannel, openRemoteChannel, type RemoteChannel } from '../attached/remote-channel.js';
-import type { PromiseChannel, SyncChannel } from '../data/byte-io.js';
+import type { ByteChannel, PromiseChannel, SyncChannel } from '../data/byte-io.js';
 import { IoPool, type WorkerEvents } from '../io-pool/io-pool.js';
 import type { IoThreads } from '../io-pool/io-threads.js';
 import type { ServiceClient } from './service-client.js';
@@ -24,8 +24,11 @@ export interface DataPlaneNeeds {
 }
 
 export interface DataPlane {
-  /** Takes any number of requests at once; some wait. A request never throws synchronously, and always settles. */
-  readonly channel: PromiseChannel;
+  /**
+   * Takes any number of requests at once; some wait. A request never throws synchronously, and always settles. Ranges of
+   * bytes only if the device takes them.
+   */
+  readonly channel: PromiseChannel & ByteChannel;
   /** Counts of what is under way; each is 0 when nothing is. For tests; undefined if a plane does not count. */
   readonly underWay?: Readonly<Record<string, number>>;
   /** The channel on the calling thread, created at the first call. ENOTSUP when the device is asynchronous. */
@@ -59,7 +62,7 @@ class PoolPlane implements DataPlane {
     this.#pool = pool;
   }
 
-  get channel(): PromiseChannel {
+  get channel(): PromiseChannel & ByteChannel {
     return this.#pool.channel;
   }
 

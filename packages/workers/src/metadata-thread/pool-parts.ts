@@ -66,10 +66,11 @@ export class PoolParts implements StoreParts {
         if (this.#state !== 'ended') await calls.closeHandle(number);
       },
     };
+    const bytes = held.device.takesBytes === true ? plane.channel : undefined;
     this.data = {
       channel: plane.channel,
-      way: new RequestWay(plane.channel, this.geometry),
-      bytes: undefined,
+      way: new RequestWay(plane.channel, bytes, this.geometry),
+      bytes,
       slots: undefined,
       parts: undefined,
       isAtOnce: false,

@@ -6,7 +6,7 @@ import { BlobstoreError } from '@blobyard/core';
 export const PIECES_TOGETHER = 2;
 
 /**
- * Executes a request in pieces of whole io units. After a failure no more pieces are begun; rejects with the first
+ * Executes a request in pieces of whole units. After a failure no more pieces are begun; rejects with the first
  * error when no piece is under way any more.
  */
 export async function inPieces(

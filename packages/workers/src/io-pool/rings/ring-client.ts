@@ -57,14 +57,6 @@ export interface RingClientOptions {
   readonly hooks?: BellHooks;
 }
 
-/** The resolvers of the last promise. All promises share one executor, so that none is allocated for each. */
-let lastResolve: () => void;
-let lastReject: (error: unknown) => void;
-const capture = (resolve: () => void, reject: (error: unknown) => void): void => {
-  lastResolve = resolve;
-  lastReject = reject;
-};
-
 /** Only the client's thread uses it. */
 export class RingClient {
   readonly #ioUnitBytes: number;
@@ -122,12 +114,22 @@ export class RingClient {
 
   /** As `Channel.read`; any number at once. */
   read(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): Promise<void> {
-    return this.#transfer(RING_OP.READ, blob, buffer, offset, count, bufferOffset);
+    return this.#transfer(RING_OP.READ, this.#ioUnitBytes, blob, buffer, offset, count, bufferOffset);
   }
 
   /** As `Channel.write`; any number at once. */
   write(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): Promise<void> {
-    return this.#transfer(RING_OP.WRITE, blob, buffer, offset, count, bufferOffset);
+    return this.#transfer(RING_OP.WRITE, this.#ioUnitBytes, blob, buffer, offset, count, bufferOffset);
+  }
+
+  /** As `Channel.readBytes`; any number at once. The workers' device must take any range of bytes. */
+  readBytes(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): Promise<void> {
+    return this.#transfer(RING_OP.READ_BYTES, 1, blob, buffer, offset, length, bufferOffset);
+  }
+
+  /** As `Channel.writeBytes`; any number at once. The workers' device must take any range of bytes. */
+  writeBytes(blob: BlobRef, buffer: Uint8Array, offset: number, length: number, bufferOffset = 0): Promise<void> {
+    return this.#transfer(RING_OP.WRITE_BYTES, 1, blob, buffer, offset, length, bufferOffset);
   }
 
   /** As `Channel.readv`, without options for the device. */
@@ -215,27 +217,27 @@ export class RingClient {
     this.#reaper.dismiss();
   }
 
+  /** Moves `count` units of `unitBytes`. They are io units, or bytes. */
   #transfer(
     op: RingOp,
+    unitBytes: number,
     blob: BlobRef,
     buffer: Uint8Array,
     offset: number,
     count: number,
     bufferOffset: number,
   ): Promise<void> {
-    const bytes = count * this.#ioUnitBytes;
+    const bytes = count * unitBytes;
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal);
     if (!isPlace(offset, count)) return Promise.reject(badPlace(offset, count));
-    if (!(Number.isSafeInteger(bufferOffset) && bufferOffset >= 0 && bufferOffset + bytes <= buffer.length)) {
-      const found = `a buffer of ${buffer.length}`;
-      return Promise.reject(
-        new BlobstoreError('EINVAL', `the operation moves ${bytes} bytes at ${bufferOffset} of ${found}`),
-      );
+    if (!isPlace(bufferOffset, bytes) || bufferOffset + bytes > buffer.length) {
+      const message = `the operation moves ${bytes} bytes at ${bufferOffset} of a buffer of ${buffer.length}`;
+      return Promise.reject(new BlobstoreError('EINVAL', message));
     }
     const memory = bytes === 0 ? NO_MEMORY : this.#memories.idOf(buffer.buffer);
     if (bytes !== 0 && memory === NO_MEMORY && bytes > this.#pool.pieceBytesMax) {
-      return this.#inPieces(count, (done, some) =>
-        this.#transfer(op, blob, buffer, offset + done, some, bufferOffset + done * this.#ioUnitBytes),
+      return this.#inPieces(count, unitBytes, (done, some) =>
+        this.#transfer(op, unitBytes, blob, buffer, offset + done, some, bufferOffset + done * unitBytes),
       );
     }
     const transfer = bytes === 0 ? TRANSFER.NONE : memory === NO_MEMORY ? TRANSFER.POOLED : TRANSFER.DIRECT;
@@ -267,7 +269,7 @@ export class RingClient {
     }
     if (bytes > this.#pool.pieceBytesMax) {
       const cutter = new ListCutter(buffers);
-      return this.#inPieces(count, (done, some) =>
+      return this.#inPieces(count, this.#ioUnitBytes, (done, some) =>
         this.#transferList(op, blob, cutter.take(some * this.#ioUnitBytes), offset + done, some),
       );
     }
@@ -283,11 +285,15 @@ export class RingClient {
     return this.#enqueue(this.#request(op, blob, offset, count, 0, TRANSFER.NONE, undefined));
   }
 
-  /** Executes a large request in pieces. */
-  async #inPieces(count: number, move: (done: number, some: number) => Promise<void>): Promise<void> {
+  /** Executes a large request of `count` units in pieces. */
+  async #inPieces(
+    count: number,
+    unitBytes: number,
+    move: (done: number, some: number) => Promise<void>,
+  ): Promise<void> {
     this.#outstanding++; // it counts as under way also between its pieces
     try {
-      await inPieces(count, this.#largePieceBytes / this.#ioUnitBytes, move);
+      await inPieces(count, this.#largePieceBytes / unitBytes, move);
     } finally {
       this.#leave();
     }
@@ -320,9 +326,7 @@ export class RingClient {
   }
 
   #enqueue(request: RingRequest): Promise<void> {
-    const promise = new Promise<void>(capture);
-    request.resolve = lastResolve;
-    request.reject = lastReject;
+    const promise = request.begin();
     this.#outstanding++;
     if (this.#waiting.length > 0 || !this.#dispatch(request)) this.#waiting.push(request);
     this.#reaper.start();

@@ -21,8 +21,17 @@
 
 import { BlobstoreError } from '@blobyard/core';
 
-/** The operations of a request: those of a channel, with the same numbers. */
-export const RING_OP = { READ: 0, READV: 1, WRITE: 2, WRITEV: 3, WRITE_ZEROES: 4, UNMAP: 5 } as const;
+/** The operations of a request: those of a channel. `…_BYTES` are ranges of bytes, the others ranges of io units. */
+export const RING_OP = {
+  READ: 0,
+  READV: 1,
+  READ_BYTES: 2,
+  WRITE: 3,
+  WRITEV: 4,
+  WRITE_BYTES: 5,
+  WRITE_ZEROES: 6,
+  UNMAP: 7,
+} as const;
 export type RingOp = (typeof RING_OP)[keyof typeof RING_OP];
 
 /** Words of a ring's header. Words of different writers are on different cache lines. */
@@ -65,9 +74,9 @@ export const SUBMISSION = {
 
 /** The same entry in 64-bit floats: indices count eight bytes. */
 export const SUBMISSION_F64 = {
-  /** In io units. */
+  /** In io units; for a range of bytes, in bytes. */
   OFFSET: 3,
-  /** In io units. */
+  /** As the offset. */
   COUNT: 4,
   /** The offset of the buffer in its memory, in bytes. */
   BYTE_OFFSET: 5,

@@ -23,13 +23,21 @@ export type RequestPayload = Uint8Array | readonly Uint8Array[] | undefined;
 /** No piece of the pool. */
 export const NO_PIECE = -1;
 
+/** The resolvers of the last promise. All promises share one executor, so that none is allocated for each. */
+let lastResolve: () => void;
+let lastReject: (error: unknown) => void;
+const capture = (resolve: () => void, reject: (error: unknown) => void): void => {
+  lastResolve = resolve;
+  lastReject = reject;
+};
+
 export class RingRequest {
   op: RingOp = RING_OP.READ;
   slot = 0;
   generation = 0;
-  /** In io units. */
+  /** In io units; for a range of bytes, in bytes. */
   offset = 0;
-  /** In io units. */
+  /** As the offset. */
   count = 0;
   transfer: Transfer = TRANSFER.NONE;
   /** The caller's memory. Referenced while the request is under way, so that it is not garbage-collected. */
@@ -48,6 +56,14 @@ export class RingRequest {
   reject: (error: unknown) => void = nothing;
   /** The next request in a queue, or in the list of free records. */
   next: RingRequest | undefined = undefined;
+
+  /** Returns the promise that `resolve` or `reject` settles. */
+  begin(): Promise<void> {
+    const promise = new Promise<void>(capture);
+    this.resolve = lastResolve;
+    this.reject = lastReject;
+    return promise;
+  }
 }
 
 function nothing(): void {

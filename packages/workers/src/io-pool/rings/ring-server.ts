@@ -23,7 +23,18 @@ import { SubmissionReader } from './submission-ring.js';
 /** What the server needs of a channel; the engine's `Channel` has all of it. */
 export type RingChannel = Pick<
   Channel,
-  'tryReadNow' | 'tryWriteNow' | 'read' | 'write' | 'readv' | 'writev' | 'writeZeroes' | 'unmap'
+  | 'tryReadNow'
+  | 'tryWriteNow'
+  | 'tryReadBytesNow'
+  | 'tryWriteBytesNow'
+  | 'read'
+  | 'write'
+  | 'readBytes'
+  | 'writeBytes'
+  | 'readv'
+  | 'writev'
+  | 'writeZeroes'
+  | 'unmap'
 >;
 
 export interface RingServerOptions {
@@ -48,6 +59,11 @@ const PROMISES_MAX = 512;
  */
 const BATCH_REQUESTS = 16;
 const BATCH_WEIGHT = 128;
+/**
+ * Requests of at least this weight each, on average (256 KiB), take as long as it takes to wake the client. Of those,
+ * the client is told when half of what is there is done. So it makes the next ones while the worker does the other half.
+ */
+const LONG_WEIGHT = 17;
 /** The part of the last batch in the moving average of the pace that is published to the client. */
 const PACE_NEW_PART = 1 / 4;
 /** The longest time between two turns of the event loop under load. */
@@ -177,7 +193,8 @@ export class RingServer {
   /** Begins a batch of requests. Returns false when there was none. */
   #serveBatch(): boolean {
     const begin = performance.now();
-    const count = Math.min(this.#submissions.available, BATCH_REQUESTS);
+    const { available } = this.#submissions;
+    const count = Math.min(available, BATCH_REQUESTS);
     let served = 0;
     let weight = 0;
     while (served < count && weight < BATCH_WEIGHT && !this.#isHeld) {
@@ -185,6 +202,7 @@ export class RingServer {
       weight += requestWeight(this.#submissions.byteLength);
       served++;
       this.#serve(this.#submissions.tag);
+      if (served * 2 >= available && weight >= served * LONG_WEIGHT) break;
     }
     this.#completions.ring();
     if (served > 0) this.#measure((performance.now() - begin) / weight);
@@ -214,16 +232,23 @@ export class RingServer {
   /** Executes the taken entry synchronously. Returns false when the channel cannot do that. */
   #tryNow(): boolean {
     const entry = this.#submissions;
-    const { op } = entry;
-    if (op !== RING_OP.READ && op !== RING_OP.WRITE) return false;
+    const channel = this.#channel;
     const blob = this.#blob;
     blob.slot = entry.slot;
     blob.generation = entry.generation;
     const { offset, count, byteOffset } = entry;
-    const buffer = this.#memories.view(entry.memory, byteOffset + entry.byteLength);
-    return op === RING_OP.READ
-      ? this.#channel.tryReadNow(blob, buffer, offset, count, byteOffset)
-      : this.#channel.tryWriteNow(blob, buffer, offset, count, byteOffset);
+    switch (entry.op) {
+      case RING_OP.READ:
+        return channel.tryReadNow(blob, this.#buffer(), offset, count, byteOffset);
+      case RING_OP.WRITE:
+        return channel.tryWriteNow(blob, this.#buffer(), offset, count, byteOffset);
+      case RING_OP.READ_BYTES:
+        return channel.tryReadBytesNow(blob, this.#buffer(), offset, count, byteOffset);
+      case RING_OP.WRITE_BYTES:
+        return channel.tryWriteBytesNow(blob, this.#buffer(), offset, count, byteOffset);
+      default:
+        return false;
+    }
   }
 
   /** Begins the taken entry in promise form. */
@@ -237,6 +262,10 @@ export class RingServer {
         return channel.read(blob, this.#buffer(), offset, count, entry.byteOffset);
       case RING_OP.WRITE:
         return channel.write(blob, this.#buffer(), offset, count, entry.byteOffset);
+      case RING_OP.READ_BYTES:
+        return channel.readBytes(blob, this.#buffer(), offset, count, entry.byteOffset);
+      case RING_OP.WRITE_BYTES:
+        return channel.writeBytes(blob, this.#buffer(), offset, count, entry.byteOffset);
       case RING_OP.READV:
         return channel.readv(blob, this.#buffers(), offset, count);
       case RING_OP.WRITEV:

@@ -36,7 +36,7 @@ export class Staging {
     request.segments = segments;
     if (isTable) {
       writeTable(payload as readonly Uint8Array[], this.#pool.memory, piece, (memory) => this.#memories.idOf(memory));
-    } else if (op === RING_OP.WRITE) {
+    } else if (op === RING_OP.WRITE || op === RING_OP.WRITE_BYTES) {
       if (payload instanceof Uint8Array) {
         copyBytes(payload, request.bufferOffset, this.#pool.bytes, piece, request.byteLength);
       } else gather(payload as readonly Uint8Array[], this.#pool.bytes, piece);
@@ -49,7 +49,9 @@ export class Staging {
    */
   unstage(request: RingRequest, isDone: boolean): BlobstoreError | undefined {
     if (request.piece === NO_PIECE) return undefined;
-    const failure = isDone && request.op === RING_OP.READ ? this.#copyOut(request) : undefined;
+    const { op } = request;
+    const isRead = op === RING_OP.READ || op === RING_OP.READ_BYTES;
+    const failure = isDone && isRead ? this.#copyOut(request) : undefined;
     this.#pool.release(request.piece);
     request.piece = NO_PIECE;
     return failure;
