@@ -24,6 +24,8 @@ export class ClosedBlob implements BlobSummary {
   dataRo = false;
   parentId: BlobId = INVALID_BLOB_ID;
   #flags: BlobFlags = { invalid: 0n, dataRo: 0n, mdRo: 0n };
+  #isThin: boolean | undefined;
+  #clearMethod: ClearMethod | undefined;
   #externalId: Uint8Array | undefined;
 
   /** Takes what a blob has that is being closed. */
@@ -33,12 +35,15 @@ export class ClosedBlob implements BlobSummary {
     this.dataRo = blob.dataRo;
     this.parentId = blob.parentId;
     this.#flags = blob.flags;
+    this.#isThin = undefined;
+    this.#clearMethod = undefined;
     this.#externalId =
       blob.parentId === EXTERNAL_SNAPSHOT_ID ? blob.internalXattrs.get(INTERNAL_XATTR.EXTERNAL_SNAPSHOT) : undefined;
   }
 
   get isThin(): boolean {
-    return (this.#flags.invalid & INVALID_FLAG.THIN) !== 0n;
+    this.#isThin ??= (this.#flags.invalid & INVALID_FLAG.THIN) !== 0n;
+    return this.#isThin;
   }
 
   get externalSnapshotId(): Uint8Array | undefined {
@@ -47,6 +52,7 @@ export class ClosedBlob implements BlobSummary {
 
   /** Not the one that was chosen when the blob was opened. */
   get clearMethod(): ClearMethod {
-    return clearMethodOf(this.#flags.mdRo);
+    this.#clearMethod ??= clearMethodOf(this.#flags.mdRo);
+    return this.#clearMethod;
   }
 }

@@ -9,6 +9,7 @@ import { SuperBlock } from '../format/super-block.js';
 import { BitArray } from '../shared/bit-array.js';
 import { readMarks } from '../state/high-water.js';
 import { RegionReader } from '../state/region-reader.js';
+import { forEachPaced } from '../steps/paced.js';
 import { type Steps, wait } from '../steps/steps.js';
 import { requireBlockLength } from '../store/options.js';
 import { isUnknown } from '../survey/strays.js';
@@ -140,6 +141,8 @@ class Examiner {
   #isCertain = false;
   readonly #clusterCount: number;
   readonly #blobs = new Map<BlobId, SurveyedBlob>();
+  /** True when one of them was half deleted as it was read. */
+  #hasHalfDeleted = false;
   readonly #soundPages: BitArray;
   /**
    * How often each extent page was read, for blobs that the masks know and for others: the others must not use up the
@@ -194,18 +197,18 @@ class Examiner {
   *#examine(region: RegionReader, masks: FoundMasks, wasClean: boolean): Steps<CheckSummary> {
     const scan = yield* scanPages(region);
     yield* this.#surveyBlobs(region, scan, masks);
-    if ([...this.#blobs.values()].some(({ isHalfDeleted }) => isHalfDeleted)) region.distrustEnd(); // only SPDK leaves them
-    this.#endDeletions();
+    if (this.#hasHalfDeleted) region.distrustEnd(); // only SPDK leaves them
+    yield* this.#endDeletions();
     const blobs = [...this.#blobs.values()];
-    markGoing(this.#blobs);
+    yield* markGoing(this.#blobs);
     const counts = { clusterCount: this.#clusterCount, mdPageCount: this.#geometry.mdPageCount };
-    const owned = findOwners(blobs, counts, this.findings);
-    checkFamilies(this.#blobs, this.findings);
+    const owned = yield* findOwners(blobs, counts, this.findings);
+    yield* checkFamilies(this.#blobs, this.findings);
     if (this.#block.superBlobId !== INVALID_BLOB_ID) region.expect(pageOfBlobId(this.#block.superBlobId));
     this.#checkSuperBlob();
     const usedClusters = owned.clusters.countSet();
     for (let cluster = 0; cluster < this.#geometry.metadataClusterCount(); cluster++) owned.clusters.set(cluster);
-    this.#compareMasks(masks, owned);
+    yield* this.#compareMasks(masks, owned);
     this.#checkStrayPages(scan, owned, masks.pages);
     return {
       blobCount: blobs.length,
@@ -220,10 +223,13 @@ class Examiner {
     return readFoundMasks(this.#channel, this.#geometry, this.#block, this.#clusterCount, this.findings);
   }
 
-  #compareMasks(masks: FoundMasks, owned: Owned): void {
+  *#compareMasks(masks: FoundMasks, owned: Owned): Steps<void> {
     const roots = BitArray.private(this.#geometry.mdPageCount);
-    for (const { page } of this.#blobs.values()) roots.set(page);
-    const isComplete = [...this.#blobs.values()].every((blob) => blob.extentsKnown);
+    let isComplete = true;
+    yield* forEachPaced(this.#blobs.values(), ({ page, extentsKnown }) => {
+      roots.set(page);
+      isComplete &&= extentsKnown;
+    });
     compareMasks(masks, { ...owned, roots, soundPages: this.#soundPages, isComplete }, this.findings);
   }
 
@@ -260,6 +266,7 @@ class Examiner {
 
   #add({ blob, findings }: Surveyed): void {
     this.#blobs.set(blob.id, blob);
+    this.#hasHalfDeleted ||= blob.isHalfDeleted;
     this.findings.list.push(...findings.list);
     if (blob.isDamaged || blob.isNewer) return;
     for (const own of [...blob.chain, ...blob.extentPages]) this.#soundPages.set(own);
@@ -272,12 +279,14 @@ class Examiner {
   }
 
   /** Half-deleted blobs are gone. But a blob that another blob needs cannot have been deleted: it is damaged. */
-  #endDeletions(): void {
-    const needed = new Set(
-      [...this.#blobs.values()].flatMap(({ parentId, counterpartId }) => [parentId, counterpartId]),
-    );
-    for (const blob of this.#blobs.values()) {
-      if (!blob.isHalfDeleted) continue;
+  *#endDeletions(): Steps<void> {
+    if (!this.#hasHalfDeleted) return;
+    const needed = new Set<BlobId | undefined>();
+    yield* forEachPaced(this.#blobs.values(), ({ parentId, counterpartId }) => {
+      needed.add(parentId).add(counterpartId);
+    });
+    yield* forEachPaced(this.#blobs.values(), (blob) => {
+      if (!blob.isHalfDeleted) return;
       const { id: blobId, page } = blob;
       const found = 'a later page of its chain is zeroes';
       if (needed.has(blobId)) {
@@ -289,7 +298,7 @@ class Examiner {
         const fate = 'it was being deleted; opening the store ends that';
         this.findings.note('interrupted', `blob ${blobId}: ${found}: ${fate}`, { blobId });
       }
-    }
+    });
   }
 
   /**

@@ -1,5 +1,7 @@
 /** Checks snapshots and clones: each parent must exist and be a snapshot, and no blob may be its own ancestor. */
 
+import { forEachPaced } from '../steps/paced.js';
+import type { Steps } from '../steps/steps.js';
 import type { BlobId } from '../units/units.js';
 import type { Findings } from './report.js';
 import type { SurveyedBlob } from './surveyed-blob.js';
@@ -8,21 +10,21 @@ import type { SurveyedBlob } from './surveyed-blob.js';
  * Marks snapshots that were being created or deleted, and that the other blob does not need: opening the store removes
  * them.
  */
-export function markGoing(blobs: ReadonlyMap<BlobId, SurveyedBlob>): void {
-  for (const blob of blobs.values()) {
+export function markGoing(blobs: ReadonlyMap<BlobId, SurveyedBlob>): Steps<void> {
+  return forEachPaced(blobs.values(), (blob) => {
     const other = blob.counterpartId === undefined ? undefined : blobs.get(blob.counterpartId);
-    if (blob.isDamaged || blob.isNewer || !other || other.isDamaged || other.isNewer) continue;
+    if (blob.isDamaged || blob.isNewer || !other || other.isDamaged || other.isNewer) return;
     blob.goes = other.parentId !== blob.id;
-  }
+  });
 }
 
-export function checkFamilies(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
-  for (const blob of blobs.values()) {
+export function* checkFamilies(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): Steps<void> {
+  yield* forEachPaced(blobs.values(), (blob) => {
     checkParent(blob, blobs, findings);
     checkUnderWay(blob, blobs, findings);
-  }
-  markCycles(blobs, findings);
-  markClonesOfDamaged(blobs, findings);
+  });
+  yield* markCycles(blobs, findings);
+  yield* markClonesOfDamaged(blobs, findings);
 }
 
 function checkParent(blob: SurveyedBlob, blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
@@ -61,24 +63,24 @@ function checkUnderWay(blob: SurveyedBlob, blobs: ReadonlyMap<BlobId, SurveyedBl
  * Follows the parents from each blob. If the walk comes back to one of its own blobs, the blob where it started is in a
  * cycle, or reads from one.
  */
-function markCycles(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
+function markCycles(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): Steps<void> {
   const walkOf = new Map<SurveyedBlob, SurveyedBlob>();
-  for (const start of blobs.values()) {
+  return forEachPaced(blobs.values(), (start) => {
     let at: SurveyedBlob | undefined = start;
     while (at !== undefined && !walkOf.has(at)) {
       walkOf.set(at, start);
       at = at.isNewer ? undefined : parentOf(at, blobs); // a newer version may record its parent in another way
     }
-    if (at === undefined || walkOf.get(at) !== start) continue;
+    if (at === undefined || walkOf.get(at) !== start) return;
     at.isDamaged = true;
     findings.damage('parent', `blob ${at.id} is damaged: its parents form a cycle`, { blobId: at.id });
-  }
+  });
 }
 
 /** Reports clones whose snapshot cannot be opened: they cannot be opened either. */
-function markClonesOfDamaged(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): void {
+function markClonesOfDamaged(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings: Findings): Steps<void> {
   const isSound = new Map<SurveyedBlob, boolean>();
-  for (const start of blobs.values()) {
+  return forEachPaced(blobs.values(), (start) => {
     const walk = new Set<SurveyedBlob>();
     let at: SurveyedBlob | undefined = start;
     while (at !== undefined && !isSound.has(at) && !at.isDamaged && !walk.has(at)) {
@@ -87,11 +89,11 @@ function markClonesOfDamaged(blobs: ReadonlyMap<BlobId, SurveyedBlob>, findings:
     }
     const sound = at === undefined || (isSound.get(at) ?? !at.isDamaged);
     for (const blob of walk) isSound.set(blob, sound);
-    if (sound || at === undefined) continue;
+    if (sound || at === undefined) return;
     for (const { id } of walk) {
       findings.damage('parent', `blob ${id} cannot be read: blob ${at.id} behind it is damaged`, { blobId: id });
     }
-  }
+  });
 }
 
 function parentOf(blob: SurveyedBlob, blobs: ReadonlyMap<BlobId, SurveyedBlob>): SurveyedBlob | undefined {

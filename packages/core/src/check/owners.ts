@@ -6,6 +6,8 @@
  */
 
 import { BitArray } from '../shared/bit-array.js';
+import { forEachPaced } from '../steps/paced.js';
+import type { Steps } from '../steps/steps.js';
 import { type Findings, rangeText } from './report.js';
 import type { DeviceRun, SurveyedBlob } from './surveyed-blob.js';
 
@@ -19,21 +21,25 @@ interface OwnedRun extends DeviceRun {
   readonly blob: SurveyedBlob;
 }
 
-export function findOwners(
+export function* findOwners(
   blobs: readonly SurveyedBlob[],
   counts: { clusterCount: number; mdPageCount: number },
   findings: Findings,
-): Owned {
+): Steps<Owned> {
   const { shared } = new Overlaps(blobs, findings);
   const clusters = BitArray.private(counts.clusterCount);
-  const clusterRuns = blobs.flatMap((blob) => blob.runs.map((run) => ({ ...run, blob })));
-  sweep(clusterRuns, clusters, (first, end, one, other) => {
+  const clusterRuns: OwnedRun[] = [];
+  const pageRuns: OwnedRun[] = [];
+  yield* forEachPaced(blobs, (blob) => {
+    for (const { first, end } of blob.runs) clusterRuns.push({ first, end, blob });
+    for (const page of pagesOf(blob)) pageRuns.push({ first: page, end: page + 1, blob });
+  });
+  yield* sweep(clusterRuns, clusters, (first, end, one, other) => {
     const what = `${rangeText('cluster', first, end)} of the device`;
     shared('shared-clusters', what, one, other, { cluster: first });
   });
   const pages = BitArray.private(counts.mdPageCount);
-  const pageRuns = blobs.flatMap((blob) => pagesOf(blob).map((page) => ({ first: page, end: page + 1, blob })));
-  sweep(pageRuns, pages, (page, _, one, other) => {
+  yield* sweep(pageRuns, pages, (page, _, one, other) => {
     shared('shared-page', `metadata page ${page}`, one, other, { page });
   });
   return { clusters, pages };
@@ -49,17 +55,17 @@ type OnOverlap = (first: number, end: number, one: SurveyedBlob, other: Surveyed
  * Sets the bits of all runs, and reports each run that overlaps an earlier one. Runs of blobs that will be removed are
  * not reported.
  */
-function sweep(runs: OwnedRun[], bits: BitArray, onOverlap: OnOverlap): void {
+function* sweep(runs: OwnedRun[], bits: BitArray, onOverlap: OnOverlap): Steps<void> {
   runs.sort((a, b) => a.first - b.first || b.end - a.end);
   let reach: OwnedRun | undefined;
   let done = 0;
-  for (const run of runs) {
+  yield* forEachPaced(runs, (run) => {
     for (let at = Math.max(done, run.first); at < run.end; at++) bits.set(at);
     done = Math.max(done, run.end);
-    if (run.blob.goes) continue;
+    if (run.blob.goes) return;
     if (reach && run.first < reach.end) onOverlap(run.first, Math.min(run.end, reach.end), reach.blob, run.blob);
     if (!reach || run.end > reach.end) reach = run;
-  }
+  });
 }
 
 /**

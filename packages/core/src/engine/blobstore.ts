@@ -39,7 +39,7 @@ import { auditStore, verifyStore } from '../store/verify.js';
 import { checkBytes, checkFunction } from '../units/argument-checks.js';
 import { BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
-import { type BlobId, INVALID_BLOB_ID, PAGE_BYTES, pageOfBlobId } from '../units/units.js';
+import { type BlobId, INVALID_BLOB_ID, type MdPage, PAGE_BYTES } from '../units/units.js';
 import { type CreateOptions, checkCreateOptions } from './create-options.js';
 import {
   checkBlob,
@@ -397,12 +397,12 @@ export class Blobstore {
   }
 
   /**
-   * Returns what a list shows of a blob, without waiting for anything. Undefined when the blob does not exist, is being
-   * deleted, or was not opened since the store is open.
+   * Returns what a list shows of the blob that begins at a page, without waiting for anything. Undefined when the blob
+   * does not exist, is being deleted, or was not opened since the store is open.
    */
-  summaryOf(id: BlobId): BlobSummary | undefined {
+  summaryAt(page: MdPage): BlobSummary | undefined {
     const { openBlobs, closedBlobs } = this.#state;
-    const page = pageOfBlobId(checkId(id));
+    checkCount('a metadata page', page);
     const open = openBlobs.get(page);
     if (open === undefined) return closedBlobs.get(page);
     return open.deleting ? undefined : open;
@@ -461,6 +461,11 @@ export class Blobstore {
   /** Returns the clones of a snapshot; empty when there are none. */
   clonesOf(id: BlobId): readonly BlobId[] {
     return this.#state.snapshots.clonesOf(checkId(id));
+  }
+
+  /** Returns the clones of a snapshot; undefined for a blob that is none, as `isSnapshot` says. */
+  clonesIfSnapshot(id: BlobId): readonly BlobId[] | undefined {
+    return this.#state.snapshots.clonesIfListed(checkId(id));
   }
 
   /** Returns the first io unit from `offset` on that is in an allocated cluster; undefined when there is none. */

@@ -36,8 +36,13 @@ export class SnapshotTree {
   }
 
   clonesOf(snapshot: BlobId): readonly BlobId[] {
+    return this.clonesIfListed(snapshot) ?? [];
+  }
+
+  /** The clones of a blob that is listed as a snapshot; undefined for another one. */
+  clonesIfListed(snapshot: BlobId): readonly BlobId[] | undefined {
     const clones = this.#clones.get(snapshot);
-    return clones === undefined ? [] : [...clones];
+    return clones && [...clones];
   }
 
   /** The snapshot that a blob is a clone of; `INVALID_BLOB_ID` if there is none. */

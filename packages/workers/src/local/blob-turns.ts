@@ -48,9 +48,14 @@ export class BlobTurns {
     return this.#run(() => this.#wanted(id, options), options.signal, operation);
   }
 
+  /** True if no operation has a lock or waits for one. */
+  get areIdle(): boolean {
+    return this.#locks.size === 0;
+  }
+
   /** True if an operation would not have to wait for its turn. */
   isFree(id: bigint, options: TurnOptions): boolean {
-    return this.#locks.size === 0 || this.#locks.areFree(this.#wanted(id, options));
+    return this.areIdle || this.#locks.areFree(this.#wanted(id, options));
   }
 
   /** As `with`, synchronously. EBUSY when it would have to wait for its turn. */

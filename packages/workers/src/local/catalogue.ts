@@ -4,20 +4,21 @@
  * other software wrote, two blobs may have the same name; then it means the one with the lowest id.
  */
 
-import { BlobstoreError } from '@blobyard/core';
+import { BlobstoreError, type MdPage, pageOfBlobId } from '@blobyard/core';
 
 /** The entry of an existing blob. Renaming the blob replaces it. */
 export interface Listing {
+  readonly id: bigint;
   readonly name: string | undefined;
 }
 
 /** The blobs of one store. Metadata thread. */
 export class Catalogue {
-  readonly #listings = new Map<bigint, Listing>();
+  readonly #listings = new Map<MdPage, Listing>();
   readonly #holders = new Map<string, bigint[]>();
   readonly #promised = new Set<string>();
-  /** What `ids` has returned, until a blob is added or removed. */
-  #ids: readonly bigint[] | undefined;
+  /** The first pages of all blobs, in ascending order; undefined when they have to be put in order again. */
+  #pages: MdPage[] | undefined = [];
   readonly #isApart: (id: bigint) => boolean;
 
   /** @param isApart - true for a blob whose name is in a namespace of its own: `find` never returns that blob */
@@ -29,23 +30,32 @@ export class Catalogue {
     return this.#listings.size;
   }
 
-  /** All ids, in ascending order. Later changes do not show in the list. */
-  ids(): readonly bigint[] {
-    this.#ids ??= [...this.#listings.keys()].sort((one, other) => (one < other ? -1 : 1));
-    return this.#ids;
+  /**
+   * The first pages of all blobs, in ascending order, which is that of their ids. Blobs that are added later may appear
+   * at the end of the list, and those that are removed may stay in it.
+   */
+  pages(): readonly MdPage[] {
+    this.#pages ??= Array.from(Uint32Array.from(this.#listings.keys()).sort()) as MdPage[];
+    return this.#pages;
+  }
+
+  /** The entry of the blob that begins at a page. */
+  at(page: MdPage): Listing | undefined {
+    return this.#listings.get(page);
   }
 
   has(id: bigint): boolean {
-    return this.#listings.has(id);
+    return this.listingOf(id) !== undefined;
   }
 
   /** The entry of a blob: the same object until the blob is renamed or deleted. */
   listingOf(id: bigint): Listing | undefined {
-    return this.#listings.get(id);
+    const listing = this.#listings.get(pageOfBlobId(id));
+    return listing?.id === id ? listing : undefined;
   }
 
   nameOf(id: bigint): string | undefined {
-    return this.#listings.get(id)?.name;
+    return this.listingOf(id)?.name;
   }
 
   find(name: string): bigint | undefined {
@@ -54,9 +64,11 @@ export class Catalogue {
 
   /** Adds a blob; replaces an entry with the same id. */
   add(id: bigint, name: string | undefined): void {
-    if (this.#listings.has(id)) this.remove(id);
-    this.#listings.set(id, { name });
-    this.#ids = undefined;
+    const page = pageOfBlobId(id);
+    const before = this.#listings.get(page);
+    this.#listings.set(page, { id, name });
+    if (before === undefined) this.#addPage(page);
+    else this.#forgetName(before);
     if (name === undefined) return;
     const holders = this.#holders.get(name) ?? [];
     holders.push(id);
@@ -67,9 +79,24 @@ export class Catalogue {
   }
 
   remove(id: bigint): void {
-    const name = this.nameOf(id);
-    this.#listings.delete(id);
-    this.#ids = undefined;
+    const listing = this.listingOf(id);
+    if (listing === undefined) return;
+    const page = pageOfBlobId(id);
+    this.#listings.delete(page);
+    if (this.#pages?.at(-1) === page) this.#pages.pop();
+    else this.#pages = undefined;
+    this.#forgetName(listing);
+  }
+
+  /** New blobs mostly have the highest page, so that nothing needs to be put in order. */
+  #addPage(page: MdPage): void {
+    const pages = this.#pages;
+    if (pages === undefined) return;
+    if (pages.length === 0 || page > pages[pages.length - 1]) pages.push(page);
+    else this.#pages = undefined;
+  }
+
+  #forgetName({ id, name }: Listing): void {
     if (name === undefined) return;
     const others = (this.#holders.get(name) ?? []).filter((holder) => holder !== id);
     if (others.length > 0) this.#holders.set(name, others);

@@ -30,7 +30,7 @@ export class LocalBlob implements BlobReference {
   }
 
   info(): BlobInfo {
-    return this.#context.infoOf(this.id, this.engine);
+    return this.#context.infoOf(this.id, this.#context.catalogue.nameOf(this.id), this.engine);
   }
 
   clones(): readonly bigint[] {

@@ -6,6 +6,7 @@ import {
   dumpStore,
   type Blob as EngineBlob,
   INVALID_BLOB_ID,
+  type MdPage,
   type Steps,
 } from '@blobyard/core';
 import type { BlobInfo } from '../api/blob.js';
@@ -30,8 +31,8 @@ export interface LocalStoreOptions {
 
 /** The locks for listing a blob. */
 const LISTING = { state: true };
-/** How many blobs are listed between two pauses: some 50 microseconds of work. */
-const GLANCES = 64;
+/** How many blobs are listed between two pauses: 1 to 2 ms of work while the code is not compiled yet, later a tenth. */
+const GLANCES = 1024;
 
 /** Metadata thread. */
 export class LocalStore {
@@ -118,14 +119,17 @@ export class LocalStore {
 
   async blobs(): Promise<BlobInfo[]> {
     const infos: BlobInfo[] = [];
-    let untilPause = GLANCES;
-    for (const id of this.context.catalogue.ids()) {
-      if (--untilPause === 0) {
-        untilPause = GLANCES;
-        await pauseForOthers();
-      }
-      const info = this.#glance(id) ?? (await this.context.turns.with(id, LISTING, () => this.#look(id)));
+    const { catalogue, turns } = this.context;
+    const pages = catalogue.pages();
+    for (let at = 0; at < pages.length; ) {
+      if (at > 0) await pauseForOthers();
+      const end = Math.min(at + GLANCES, pages.length);
+      at = this.#glanceFrom(pages, at, end, infos);
+      if (at === end) continue;
+      const id = catalogue.at(pages[at])?.id;
+      const info = id === undefined ? undefined : await turns.with(id, LISTING, () => this.#look(id));
       if (info !== undefined) infos.push(info);
+      at++;
     }
     return infos;
   }
@@ -229,12 +233,23 @@ export class LocalStore {
     setImmediate(() => watch.look()); // once there are listeners
   }
 
-  /** A blob's info, if no operation on it is under way and it need not be read; undefined otherwise. */
-  #glance(id: bigint): BlobInfo | undefined {
-    const { blobstore, catalogue, turns } = this.context;
-    if (!catalogue.has(id) || !turns.isFree(id, LISTING)) return undefined;
-    const summary = blobstore.summaryOf(id);
-    return summary && this.context.infoOf(id, summary);
+  /**
+   * Adds the infos of the blobs with the first pages from `start` to `end`, up to one on which an operation is under
+   * way, or that must be read. Returns the index of that one, or `end`.
+   */
+  #glanceFrom(pages: readonly MdPage[], start: number, end: number, infos: BlobInfo[]): number {
+    const { context } = this;
+    const { blobstore, catalogue, turns } = context;
+    const areIdle = turns.areIdle;
+    for (let at = start; at < end; at++) {
+      const page = pages[at];
+      const listing = catalogue.at(page);
+      if (listing === undefined) continue; // it was deleted meanwhile
+      const summary = blobstore.summaryAt(page);
+      if (summary === undefined || !(areIdle || turns.isFree(listing.id, LISTING))) return at;
+      infos.push(context.infoOf(listing.id, listing.name, summary));
+    }
+    return end;
   }
 
   /** A blob's info; undefined if it was deleted meanwhile, or is partly deleted. */
@@ -249,7 +264,7 @@ export class LocalStore {
       throw error;
     }
     try {
-      return this.context.infoOf(id, blob);
+      return this.context.infoOf(id, catalogue.nameOf(id), blob);
     } finally {
       await this.context.run(blobstore.dropBlob(blob)); // unlike `closeBlob`, does not fail if it cannot be written
     }

@@ -23,6 +23,9 @@ export interface CreateLocalOptions extends LocalStoreOptions {
   readonly init: InitOptions;
 }
 
+/** How many blobs are named between two pauses: about a millisecond of work. */
+const NAMES = 1024;
+
 export interface OpenLocalOptions extends LocalStoreOptions {
   readonly load: LoadOptions;
   readonly grow?: boolean;
@@ -53,7 +56,8 @@ export async function openLocal(held: HeldDevice, options: OpenLocalOptions): Pr
     if (options.grow) await run(blobstore.growLive());
     const catalogue = newCatalogue(blobstore);
     const naming = namingOf(blobstore);
-    for (const { id, nameBytes, clusterCount } of found) {
+    for (const [at, { id, nameBytes, clusterCount }] of found.entries()) {
+      if (at % NAMES === NAMES - 1) await pauseUnlessAborted(options.signal)();
       const name = nameBytes && naming.nameIn(nameBytes);
       catalogue.add(id, name);
       const sizeBytes = clusterCount * blobstore.geometry.clusterBytes;

@@ -44,6 +44,7 @@ export class StoreContext {
   readonly naming: BlobNaming;
   /** References that have not been released, by the id of their blob. */
   readonly references = new SetsByKey<bigint, BlobReference>();
+  readonly clusterBytes: number;
   readonly #flushRounds = new FlushRounds<bigint | 'store'>();
 
   constructor(blobstore: Blobstore, catalogue: Catalogue) {
@@ -52,14 +53,11 @@ export class StoreContext {
     this.turns = new BlobTurns(blobstore, new LockTable());
     this.catalogue = catalogue;
     this.naming = namingOf(blobstore);
+    this.clusterBytes = blobstore.geometry.clusterBytes;
   }
 
   get device(): BlockDevice {
     return this.blobstore.device;
-  }
-
-  get clusterBytes(): number {
-    return this.blobstore.geometry.clusterBytes;
   }
 
   /**
@@ -103,20 +101,23 @@ export class StoreContext {
   }
 
   /** The info of a blob. */
-  infoOf(id: bigint, summary: BlobSummary): BlobInfo {
+  infoOf(id: bigint, name: string | undefined, summary: BlobSummary): BlobInfo {
     const { blobstore, clusterBytes } = this;
     const { parentId } = summary;
+    const isClone = parentId !== INVALID_BLOB_ID;
+    const isExternal = isClone && parentId === EXTERNAL_SNAPSHOT_ID;
+    const clones = blobstore.clonesIfSnapshot(id);
     return {
       id,
-      name: this.catalogue.nameOf(id),
+      name,
       sizeBytes: summary.clusterCount * clusterBytes,
       allocatedBytes: summary.allocatedCount * clusterBytes,
       thin: summary.isThin,
       readOnly: summary.dataRo,
-      snapshot: blobstore.isSnapshot(id),
-      clone: parentId !== INVALID_BLOB_ID,
-      parentId: parentId === INVALID_BLOB_ID || parentId === EXTERNAL_SNAPSHOT_ID ? undefined : parentId,
-      clones: blobstore.clonesOf(id),
+      snapshot: clones !== undefined,
+      clone: isClone,
+      parentId: isClone && !isExternal ? parentId : undefined,
+      clones: clones ?? [],
       externalSnapshotId: summary.externalSnapshotId,
       clearMethod: summary.clearMethod,
     };
