@@ -5,22 +5,33 @@
 
 import { type BlobId, INVALID_BLOB_ID } from '../units/units.js';
 
+interface Clones {
+  readonly ids: Set<BlobId>;
+  /** The same ids as a list that is never changed; undefined until somebody asks for it. */
+  list: readonly BlobId[] | undefined;
+}
+
 /** The snapshots and clones of a store. Metadata thread. */
 export class SnapshotTree {
-  readonly #clones = new Map<BlobId, Set<BlobId>>();
+  readonly #clones = new Map<BlobId, Clones>();
   readonly #parents = new Map<BlobId, BlobId>();
 
   /** Adds a clone, and its snapshot. Adding one again has no effect. */
   add(snapshot: BlobId, clone: BlobId): void {
-    const clones = this.#clones.get(snapshot) ?? new Set();
-    this.#clones.set(snapshot, clones);
-    clones.add(clone);
+    let clones = this.#clones.get(snapshot);
+    if (clones === undefined) {
+      clones = { ids: new Set(), list: undefined };
+      this.#clones.set(snapshot, clones);
+    }
+    clones.ids.add(clone);
+    clones.list = undefined;
     this.#parents.set(clone, snapshot);
   }
 
   /** Removes a clone from the list of its snapshot. */
   remove(snapshot: BlobId, clone: BlobId): void {
-    this.#clones.get(snapshot)?.delete(clone);
+    const clones = this.#clones.get(snapshot);
+    if (clones?.ids.delete(clone)) clones.list = undefined;
     if (this.#parents.get(clone) === snapshot) this.#parents.delete(clone);
   }
 
@@ -39,10 +50,12 @@ export class SnapshotTree {
     return this.clonesIfListed(snapshot) ?? [];
   }
 
-  /** The clones of a blob that is listed as a snapshot; undefined for another one. */
+  /** The clones of a blob that is listed as a snapshot, in a list that is never changed; undefined for another one. */
   clonesIfListed(snapshot: BlobId): readonly BlobId[] | undefined {
     const clones = this.#clones.get(snapshot);
-    return clones && [...clones];
+    if (clones === undefined) return undefined;
+    clones.list ??= Object.freeze([...clones.ids]);
+    return clones.list;
   }
 
   /** The snapshot that a blob is a clone of; `INVALID_BLOB_ID` if there is none. */

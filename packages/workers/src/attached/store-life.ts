@@ -45,6 +45,7 @@ export class ThreadLife implements StoreLife {
   #callsLeft = 1;
   #clockMs = Number.NEGATIVE_INFINITY;
   #lookedMs = Number.NEGATIVE_INFINITY;
+  #doCallsLook = true;
   #isShutOut = false;
   /** The thread has left all blobs of the ended store, and has released its share. */
   #hasLeft = false;
@@ -64,7 +65,7 @@ export class ThreadLife implements StoreLife {
   look(): void {
     const now = performance.now();
     this.#calls = now - this.#clockMs < this.#calls * BURST_CALL_MS ? BURST_CALLS : 1;
-    this.#callsLeft = this.#calls;
+    this.#callsLeft = this.#doCallsLook ? this.#calls : Number.POSITIVE_INFINITY;
     this.#clockMs = now;
     if (now - this.#lookedMs < LOOK_MS) return;
     this.#lookedMs = now;
@@ -88,8 +89,13 @@ export class ThreadLife implements StoreLife {
     this.#metadataThread.close();
   }
 
-  /** Starts the checks from the event loop, which are also made when there are no calls. */
-  watch(): void {
+  /**
+   * Starts the checks from the event loop, which are also made when there are no calls.
+   * @param doCallsLook - false: calls do not check. For a thread whose event loop turns every few milliseconds, and whose
+   * callers are told of the end by others: a check takes as long there as a request
+   */
+  watch(doCallsLook = true): void {
+    this.#doCallsLook = doCallsLook;
     this.#timer = setInterval(() => {
       this.look();
       if (this.#shared.end !== STORE_END.OPEN) this.ended();

@@ -36,7 +36,7 @@ export async function begin(task: IoWorkerTask): Promise<Envelope<number>> {
 async function serve({ handle, ring, port }: IoWorkerTask): Promise<number> {
   const remote = await attachChannel(handle);
   const { device, row, life } = remote.host;
-  life.watch();
+  life.watch(false);
   const server = new RingServer(ring, port, {
     channel: remote.channel,
     deviceMemory: device instanceof MemoryDevice ? device.memory : undefined,
