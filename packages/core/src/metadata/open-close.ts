@@ -55,8 +55,8 @@ export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOption
 
 /**
  * Reads a blob and the snapshots behind it into `line`, up to the first that is open already. Only one caller at a time
- * loads a blob; the others wait. A caller that read the blob's pages during an operation on the blob could see its
- * former parent, which may be deleted, or be another blob by now.
+ * loads a blob; the others wait. Otherwise a caller could read the blob's pages during an operation on the blob, and
+ * find its former parent, which may be deleted by then, or be another blob.
  * @returns a reference to the open one; undefined when there is none
  */
 function* readLine(
