@@ -19,8 +19,8 @@ export interface StoreOptions {
   /** What acknowledged changes survive. Default: 'power-loss'. */
   durability?: Durability;
   /**
-   * Keeps the high-water mark on disk, which tells recovery what to clear. False has an effect only with
-   * `process-crash`: then exactly what the specification writes is on the disk. But then a crash can leave another
+   * Keeps the high-water marks on disk, which tell recovery what to read and what to clear. False has an effect only
+   * with `process-crash`. Then the disk has exactly what the specification writes. But a crash can then leave another
    * blob's data in a free cluster, and a blob can lose data that a resize has cut off without a sync. Default: true.
    */
   highWater?: boolean;
@@ -53,17 +53,16 @@ export interface LoadOptions extends StoreOptions {
   /** Called before `onBlob` is called for all blobs again; the earlier calls no longer count. */
   onRestart?: () => void;
   /**
-   * What to do with a damaged store.
-   * `refuse`: it is not opened (EILSEQ, a `DamagedStoreError`).
-   * `set-aside`: the other blobs can be used. What belongs, or may belong, to damaged blobs stays reserved; if that is
-   * not known, all free space is reserved (see `survey/survey.ts`).
-   * Default: as in the specification. Recovery refuses if it happens to meet damage; after a clean unload damaged blobs
-   * are listed, and the masks are trusted.
+   * What to do with a damaged store. `refuse`: it is not opened (EILSEQ, a `DamagedStoreError`). `set-aside`: the other
+   * blobs can be used. What belongs, or may belong, to damaged blobs stays reserved; if that is not known, all free
+   * space is reserved (see `survey/survey.ts`). Default: as in the specification. Recovery refuses the store if it
+   * happens to find damage. After a clean unload damaged blobs are listed (`Blobstore.damaged`), and the masks are
+   * trusted.
    */
   onDamage?: 'refuse' | 'set-aside';
   /**
-   * With `onDamage`: surveys all metadata, even after a clean unload when the blobs agree with the masks. Default:
-   * false.
+   * With `onDamage`: surveys all metadata, even if the store was cleanly unloaded and its blobs agree with the masks.
+   * Default: false.
    */
   survey?: boolean;
   /** Recovery reads every metadata page, also those that the high-water mark calls never written. Default: false. */
