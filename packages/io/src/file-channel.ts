@@ -144,7 +144,10 @@ export class SyncFileChannel implements DeviceChannel {
   }
 }
 
-/** Its methods are async functions, so that errors of the checks reject the promise too. */
+/**
+ * The channel of a device with `mode: 'async'`. Its methods are async functions, so that a failed check rejects the
+ * promise, too.
+ */
 export class AsyncFileChannel implements DeviceChannel {
   readonly readBytes: DeviceChannel['readBytes'];
   readonly writeBytes: DeviceChannel['writeBytes'];
