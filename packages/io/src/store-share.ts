@@ -25,7 +25,7 @@
  *   the store.)
  * - t1 before n2: N fails, because T holds a share. If o comes before t2, there are two cases. T finds byte 0 unlocked,
  *   releases its share, and fails. Or T finds byte 0 locked by N, between n1 and the failing n2. T then goes on with a
- *   store that has failed. Its share keeps the file locked, and T soon notices (`threads/store-life.ts` of the
+ *   store that has failed. Its share keeps the file locked, and T soon notices (`attached/store-life.ts` of the
  *   workers).
  * - t2 before o: T holds its share before the lock ends. N fails until T has released it.
  *

@@ -53,11 +53,12 @@ export interface LoadOptions extends StoreOptions {
   /** Called before `onBlob` is called for all blobs again; the earlier calls no longer count. */
   onRestart?: () => void;
   /**
-   * What to do with a damaged store. `refuse`: it is not opened (EILSEQ, a `DamagedStoreError`). `set-aside`: the other
-   * blobs can be used. What belongs, or may belong, to damaged blobs stays reserved; if that is not known, all free
-   * space is reserved (see `survey/survey.ts`). Default: as in the specification. Recovery refuses the store if it
-   * happens to find damage. After a clean unload damaged blobs are listed (`Blobstore.damaged`), and the masks are
-   * trusted.
+   * What to do with a damaged store.
+   * `refuse`: it is not opened (EILSEQ, a `DamagedStoreError`).
+   * `set-aside`: the other blobs can be used. What belongs, or may belong, to damaged blobs stays reserved; if that is
+   * not known, all free space is reserved (see `survey/survey.ts`).
+   * Default: as in the specification. Recovery refuses the store if it happens to find damage. After a clean unload
+   * damaged blobs are listed (`Blobstore.damaged`), and the masks are trusted.
    */
   onDamage?: 'refuse' | 'set-aside';
   /**
@@ -90,7 +91,7 @@ export function checkInitOptions(options: InitOptions, deviceBytes: number): voi
   }
 }
 
-/** True when the high-water mark is kept. It can only be left out together with write barriers. */
+/** True when the high-water marks are kept. They can only be left out together with write barriers. */
 export function keepsHighWater({ durability, highWater = true }: StoreOptions): boolean {
   return highWater || durability !== 'process-crash';
 }
