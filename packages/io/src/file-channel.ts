@@ -76,6 +76,7 @@ class ChannelGate {
   }
 }
 
+/** The channel of a device with `mode: 'sync'`: the calling thread makes the system calls. */
 export class SyncFileChannel implements DeviceChannel {
   readonly readBytes: DeviceChannel['readBytes'];
   readonly writeBytes: DeviceChannel['writeBytes'];

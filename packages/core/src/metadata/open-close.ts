@@ -15,6 +15,7 @@ import { freeze, thaw, unfreeze } from './freeze.js';
 import { readMetadata } from './load-blob.js';
 import { persist } from './persist.js';
 
+/** The options of opening a blob. They have an effect only when the blob is not open yet. */
 export interface OpenBlobOptions {
   /** How clusters are cleared while the blob is open; `default`: as the blob's metadata says. Default: 'default'. */
   clearMethod?: ClearMethod;

@@ -32,6 +32,7 @@ export interface StoreOptions {
   threadId?: number;
 }
 
+/** The options of initialising a store. Every field has a default. */
 export interface InitOptions extends StoreOptions {
   /** Bytes in a cluster, a multiple of 4096 below 4 GiB. Default: 1 MiB. */
   clusterBytes?: number;
@@ -43,6 +44,7 @@ export interface InitOptions extends StoreOptions {
   recordMdPageSize?: boolean;
 }
 
+/** The options of opening a store. All fields are optional. */
 export interface LoadOptions extends StoreOptions {
   /** Recovers the store even if it was cleanly unloaded. Default: false. */
   forceRecover?: boolean;
