@@ -1,7 +1,7 @@
 /**
  * Page-aligned buffers, which direct I/O needs. JavaScript does not show the address of a buffer. Node maps a growable
- * SharedArrayBuffer by whole pages, so it always begins at a page; no other kind of buffer can be recognised as
- * aligned.
+ * SharedArrayBuffer by whole pages, so it always begins at a page; for any other kind of buffer the alignment cannot be
+ * known.
  */
 
 import { types } from 'node:util';

@@ -1,7 +1,7 @@
 /**
  * Wraps a device, synchronous or not, into an asynchronous one: every operation runs later, one at a time. Operations
- * in flight run in the order of their calls, or in the order that a function `random` chooses. The wrapped device sees an
- * operation only when its turn comes, just before the promise resolves.
+ * in flight run in the order of their calls, or in the order that a function `random` chooses. The wrapped device sees
+ * an operation only when its turn comes, just before the promise resolves.
  */
 
 import type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from '@blobyard/core';
@@ -68,7 +68,7 @@ class LaterQueue {
 
   #runNext(): void {
     const last = this.#waiting.length - 1;
-    const index = Math.max(0, Math.min(last, Math.floor(this.#random() * (last + 1)))); // whatever it returns
+    const index = Math.max(0, Math.min(last, Math.floor(this.#random() * (last + 1)))); // a valid index, whatever number the function returns
     const [operation] = this.#waiting.splice(index, 1);
     void operation().then(() => {
       this.#isRunning = false;
@@ -150,7 +150,9 @@ class AsyncChannel implements DeviceChannel {
     return this.#later(() => this.#inner.flush());
   }
 
-  /** Operations in flight still run: the inner channel stays open until the device is closed. */
+  /**
+   * Operations in flight still run, because the channel of the wrapped device stays open until the device is closed.
+   */
   close(): void {
     this.#isOpen = false;
   }

@@ -23,6 +23,10 @@ const DETOURS_KEPT_MAX = 8;
 
 const freeDetours: Uint8Array[] = [];
 
+/**
+ * Reads `length` bytes from byte `position` of the file into `buffer`, from its byte `offset` on. Rejects with EIO when
+ * the file ends before that, and with the errors of the system.
+ */
 export async function readAtAsync(
   file: OpenFile,
   buffer: Uint8Array,
@@ -34,6 +38,7 @@ export async function readAtAsync(
   return readvByDetour(file, [buffer.subarray(offset, offset + length)], length, position);
 }
 
+/** Writes `length` bytes to byte `position` of the file from `buffer`, from its byte `offset` on. */
 export async function writeAtAsync(
   file: OpenFile,
   buffer: Uint8Array,
@@ -45,6 +50,7 @@ export async function writeAtAsync(
   return writevByDetour(file, [buffer.subarray(offset, offset + length)], length, position);
 }
 
+/** As `readAtAsync`, into a list of buffers of `length` bytes together. */
 export async function readvAtAsync(
   file: OpenFile,
   buffers: readonly Uint8Array[],
@@ -62,6 +68,7 @@ export async function readvAtAsync(
   }
 }
 
+/** As `writeAtAsync`, from a list of buffers of `length` bytes together. */
 export async function writevAtAsync(
   file: OpenFile,
   buffers: readonly Uint8Array[],

@@ -14,6 +14,7 @@ export function byteOperations(channel: DeviceChannel, buffer: Uint8Array): Name
   ];
 }
 
+/** Registers the tests of ranges of bytes. */
 export function byteCases(bench: SuiteBench): void {
   bench.case('reads and writes any range of bytes, if takesBytes', async (setting) => {
     const { channel, blockLength } = setting;

@@ -5,6 +5,7 @@ import { describeValue } from '@blobyard/core/internal/describe-value';
 
 /** The kinds of operation. `readv` and `readBytes` count as reads, `writev` and `writeBytes` as writes. */
 export const OPERATION_KINDS = ['read', 'write', 'writeZeroes', 'unmap', 'flush', 'copy'] as const;
+/** A kind of operation. */
 export type OperationKind = (typeof OPERATION_KINDS)[number];
 
 /** What happens to writes while the power is off: they fail with EIO, or they report success and are lost. */

@@ -175,12 +175,12 @@ export class FaultyDevice extends WrappedDevice implements BlockDevice {
     });
   }
 
-  /** Writes the first sectors of an operation. The rest of the last block keeps its old bytes. */
+  /** Writes the first sectors of a torn operation. The rest of the last block that it touches keeps its old bytes. */
   #land(operation: Operation, sectors: number, inner: DeviceChannel): MaybePromise<void> {
     const { change } = operation;
     if (change === undefined || sectors === 0) return;
     const pending = change.content();
-    // A write that begins within a sector has less of it in its first sector.
+    // A write that begins inside a sector writes only the end of that sector.
     const position = change.position();
     const lengthBytes = sectors * SECTOR_BYTES - (position % SECTOR_BYTES);
     const land = (content: Uint8Array) => this.#landBytes(position, content, lengthBytes, inner);

@@ -76,6 +76,7 @@ class ChannelGate {
   }
 }
 
+/** The channel of a device with `mode: 'sync'`: the calling thread makes the system calls. */
 export class SyncFileChannel implements DeviceChannel {
   readonly readBytes: DeviceChannel['readBytes'];
   readonly writeBytes: DeviceChannel['writeBytes'];
@@ -144,7 +145,10 @@ export class SyncFileChannel implements DeviceChannel {
   }
 }
 
-/** Its methods are async functions, so that errors of the checks reject the promise too. */
+/**
+ * The channel of a device with `mode: 'async'`. Its methods are async functions, so that a failed check rejects the
+ * promise, too.
+ */
 export class AsyncFileChannel implements DeviceChannel {
   readonly readBytes: DeviceChannel['readBytes'];
   readonly writeBytes: DeviceChannel['writeBytes'];

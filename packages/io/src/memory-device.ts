@@ -315,7 +315,10 @@ class MemoryChannel implements DeviceChannel {
   readonly #header: Int32Array;
   readonly #onClose: () => void;
   #isOpen = true;
-  /** The last transfer's buffer in the device's memory, with its position and length, which can never change. */
+  /**
+   * The buffer of the last transfer whose buffer was in the device's memory, with its position and length. These never
+   * change, so they are read once.
+   */
   #ownBuffer: Uint8Array | undefined;
   #ownOffset = 0;
   #ownLength = 0;

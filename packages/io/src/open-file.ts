@@ -7,6 +7,7 @@ import { cutError, transferError } from './file-errors.js';
 import type { FileSystem } from './file-system.js';
 import { mediumSizeBytes } from './medium-size.js';
 
+/** What is fixed when a file is opened as a device. */
 export interface OpenFileFields {
   readonly fs: FileSystem;
   readonly fd: number;
@@ -18,6 +19,7 @@ export interface OpenFileFields {
   readonly readOnly: boolean;
 }
 
+/** An open file. The object belongs to one thread. */
 export class OpenFile implements OpenFileFields {
   readonly fs: FileSystem;
   readonly fd: number;

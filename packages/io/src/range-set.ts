@@ -1,4 +1,4 @@
-/** A set of whole numbers, stored as ranges: the cost of a range does not depend on its length. */
+/** A set of whole numbers, stored as ranges: time and memory follow the number of ranges, not their lengths. */
 
 /** A part of a range that is entirely inside the set or entirely outside. */
 export interface RangePart {

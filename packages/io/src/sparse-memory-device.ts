@@ -81,8 +81,8 @@ export class SparseMemoryDevice implements ResizableDevice {
   }
 
   /**
-   * True when the chunks of these blocks are not allocated, so that they read as zeroes. False does not mean that they
-   * do not. Throws EIO or EINVAL for a range that is not on the device.
+   * True when the chunks of these blocks are not allocated, so that they read as zeroes. When it is false, the blocks
+   * may still read as zeroes. Throws EIO or EINVAL for a range that is not on the device.
    */
   isZeroes(lba: number, blockCount: number): boolean {
     checkRange('isZeroes', lba, blockCount, this.#blockCount);

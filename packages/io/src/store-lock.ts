@@ -64,7 +64,10 @@ export interface StoreLock {
   release(): void;
 }
 
-/** A reader locks the note for microseconds. After this many attempts to lock it, the holder goes without a note. */
+/**
+ * Readers of the note lock it for microseconds. If the holder cannot lock it in this many attempts, it goes on without
+ * a note.
+ */
 const NOTE_ATTEMPTS_MAX = 100;
 const NOTE_BYTES_MAX = 4096;
 const NOTE_FILE_MODE = 0o644;

@@ -13,19 +13,20 @@
  *     thread     –           –                one byte, exclusive       –
  *
  * A new opener locks all bytes, in this order, and fails while any thread holds a share. A reader locks them shared.
- * Each opener chooses its window at random, so that the windows of two openers differ. A thread that is too late, when
- * a new opener has the file, finds its window locked, and cannot take a share that is meant for threads of the new
- * opener.
+ * Each opener chooses its window at random, so that the windows of two openers differ. A thread that comes too late,
+ * when a new opener has the file, finds the old window locked, and so cannot take a share.
  *
  * The races of a thread T with the end of its opener O and with a new opener N:
  *
  *     T: takes a share (t1)     O: its lock ends (o)     N: locks 0 … (n1)
  *     T: is 0 locked? (t2)                               N: locks SHARES_FROM … (n2), unlocks its window
  *
- * - n2 before t1: T's window is locked, and T fails. (If n2 fails because of another share, N does not count.)
+ * - n2 before t1: T's window is locked, and T fails. (If n2 fails because of another thread's share, N does not open
+ *   the store.)
  * - t1 before n2: N fails, because T holds a share. If o comes before t2, there are two cases. T finds byte 0 unlocked,
  *   releases its share, and fails. Or T finds byte 0 locked by N, between n1 and the failing n2. T then goes on with a
- *   store that has failed. Its share keeps the file locked, and T soon notices (`threads/store-life.ts` of the workers).
+ *   store that has failed. Its share keeps the file locked, and T soon notices (`attached/store-life.ts` of the
+ *   workers).
  * - t2 before o: T holds its share before the lock ends. N fails until T has released it.
  *
  * This needs Linux's locks. On other systems there are no shares.

@@ -30,6 +30,7 @@ export interface Setting {
   readonly blockLength: number;
 }
 
+/** Registers tests, each on a new device, and compares contents. */
 export class SuiteBench {
   readonly #factory: DeviceFactory;
   readonly #api: SuiteTestApi;
@@ -105,6 +106,7 @@ export function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[]
   return parts;
 }
 
+/** An array of zeroes in growable shared memory, with an explicit length. */
 export function growable(lengthBytes: number): Uint8Array {
   return new Uint8Array(new SharedArrayBuffer(lengthBytes, { maxByteLength: lengthBytes }), 0, lengthBytes);
 }

@@ -1,8 +1,9 @@
 /**
- * A growing list of 32-bit entries in shared memory, most of which may be 0: a blob's cluster map, or the numbers of its
- * extent pages. It has two levels: a directory with an entry for each 512 entries, and leaves with the entries. A leaf
- * is made when one of its entries is set, so that a thin blob takes memory, and time to visit, for what is written, not
- * for its size. Only the metadata thread writes it; any thread reads it, by the offset of the directory (`MapArena`).
+ * A growing list of 32-bit entries in shared memory, most of which may be 0: a blob's cluster map, or the numbers of
+ * its extent pages. It has two levels: a directory with an entry for each 512 entries, and leaves with the entries. A
+ * leaf is made when one of its entries is set, so that a thin blob takes memory, and time to visit, for what is
+ * written, not for its size. Only the metadata thread writes it; any thread reads it, by the offset of the directory
+ * (`MapArena`).
  */
 
 import { LEAF_ENTRIES, MapArena, NO_LEAF } from '../shared/map-arena.js';
@@ -86,7 +87,8 @@ export class ArenaTable {
       this.#setLeaf(leaf, run);
     }
     this.#count = count;
-    // Last: another thread may look at them until the caller has published the new offset.
+    // Freed last, and not allocated again before the caller has published the new offset: until then another thread may
+    // read the old runs.
     for (const { start, room } of replaced) this.#arena.free(start, room);
   }
 
@@ -114,7 +116,7 @@ export class ArenaTable {
 
   /**
    * Calls a function for each entry from `start` to `end` that is not 0, in ascending order. The function may set
-   * entries, of this list only to 0. Costs what the leaves have that are visited.
+   * entries; in this list only to 0. The time follows the number of leaves, not of entries between `start` and `end`.
    */
   forEachSet(visit: (value: number, index: number) => void, start = 0, end = this.#count): void {
     const past = Math.min(end, this.#count);
@@ -244,7 +246,7 @@ function placeIn(list: readonly number[], value: number): number {
   return low;
 }
 
-/** Inserts a number into an ascending list that does not have it. */
+/** Inserts a number into an ascending list that does not contain it. */
 function insertSorted(list: number[], value: number): void {
   list.splice(placeIn(list, value), 0, value);
 }

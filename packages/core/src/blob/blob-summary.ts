@@ -1,4 +1,7 @@
-/** What a list of blobs shows of each. It is kept of closed blobs too, so that listing them reads nothing. */
+/**
+ * What a list of blobs shows of each blob. It is also kept for blobs that were closed, so that the list needs no reads
+ * of the device.
+ */
 
 import { type BlobFlags, type ClearMethod, clearMethodOf, INVALID_FLAG } from '../format/flags.js';
 import { type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
@@ -7,17 +10,19 @@ import { type Blob, INTERNAL_XATTR } from './blob.js';
 /** An open `Blob` is one, too. */
 export interface BlobSummary {
   readonly clusterCount: number;
-  /** Clusters that the blob has itself, not its snapshot. */
+  /** Clusters allocated in the blob itself, without those of the snapshot behind it. */
   readonly allocatedCount: number;
   readonly isThin: boolean;
   readonly dataRo: boolean;
-  /** `INVALID_BLOB_ID` without a parent, `EXTERNAL_SNAPSHOT_ID` if that is outside the store. */
+  /** `INVALID_BLOB_ID` without a parent, `EXTERNAL_SNAPSHOT_ID` if the parent is outside the store. */
   readonly parentId: BlobId;
   readonly externalSnapshotId: Uint8Array | undefined;
   readonly clearMethod: ClearMethod;
 }
 
-/** The summary of a closed blob. Closing a blob is frequent, so what has to be worked out is so when it is asked for. */
+/**
+ * The summary of a closed blob. Blobs are closed often, so closing only keeps raw values; the getters compute the rest.
+ */
 export class ClosedBlob implements BlobSummary {
   clusterCount = 0;
   allocatedCount = 0;
@@ -28,7 +33,7 @@ export class ClosedBlob implements BlobSummary {
   #clearMethod: ClearMethod | undefined;
   #externalId: Uint8Array | undefined;
 
-  /** Takes what a blob has that is being closed. */
+  /** Takes the values of a blob that is being closed. */
   keep(blob: Blob): void {
     this.clusterCount = blob.clusterCount;
     this.allocatedCount = blob.allocatedCount;
@@ -50,7 +55,7 @@ export class ClosedBlob implements BlobSummary {
     return this.#externalId?.slice();
   }
 
-  /** Not the one that was chosen when the blob was opened. */
+  /** The clear method in the metadata on disk, whatever method the blob was opened with. */
   get clearMethod(): ClearMethod {
     this.#clearMethod ??= clearMethodOf(this.#flags.mdRo);
     return this.#clearMethod;

@@ -77,8 +77,8 @@ export class Blob {
   chainAfterBarrier = false;
   #state: 'loading' | 'clean' | 'dirty' = 'dirty';
   /**
-   * The chain on disk may differ from the one in memory. If false, a dirty blob differs from the disk only by entries of
-   * extent pages that the root on disk names.
+   * The chain on disk may differ from the one in memory. If false, a dirty blob differs from the disk only by entries
+   * of extent pages that the root on disk names.
    */
   chainChanged = true;
   /** Data cannot be written. */
@@ -166,7 +166,7 @@ export class Blob {
     back.blob.#clones.add(this);
   }
 
-  /** The open blobs that this one is `back` of. */
+  /** The open blobs whose `back` is this blob. */
   get clones(): ReadonlySet<Blob> {
     return this.#clones ?? NO_BLOBS;
   }
@@ -231,7 +231,7 @@ export class Blob {
     return this.parentId !== INVALID_BLOB_ID && this.parentId !== EXTERNAL_SNAPSHOT_ID;
   }
 
-  /** Clusters that the blob has itself, not its snapshot. */
+  /** Clusters allocated in the blob itself, without those of the snapshot behind it. */
   get allocatedCount(): number {
     return this.map.allocatedCount;
   }
@@ -386,8 +386,9 @@ export class Blob {
   }
 
   /**
-   * Writes what channels need to know into the block. Call it after every change of that; if the map has moved, while
-   * the blob is frozen. Call it also after parts of the map were given back, before anything is allocated in the arena.
+   * Writes the values that channels need into the block. Call it after every change of these values; while the blob is
+   * frozen if the map has moved. Call it also after parts of the map were freed, before anything is allocated in the
+   * arena.
    */
   publish(): void {
     if (this.#slot === NO_SLOT) return;

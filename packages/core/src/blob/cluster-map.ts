@@ -51,7 +51,7 @@ export class ClusterMap {
    * a root that names it has failed.
    */
   readonly unnamedPages = new SmallSet<MdPage>();
-  /** Cleared clusters that the map does not have any more, but that an extent page on disk may still name. */
+  /** Unmapped clusters that the map does not have any more, but that an extent page on disk may still name. */
   dropped: DeviceCluster[] = [];
   /** Clusters that are not in the map, because their write to disk failed. The disk may name them nevertheless. */
   uncertain: UncertainCluster[] = [];

@@ -62,7 +62,7 @@ export class BehindBlobs {
     return this.#table === undefined ? NOT_KNOWN : this.#known(slot, generation, cluster, this.#shared.freezes);
   }
 
-  /** A loop: a recursion could overflow the stack. */
+  /** Walks along the snapshots in a loop: a recursion could overflow the stack. */
   #walk(slot: number, cluster: number): number {
     const { blobs } = this.#shared;
     let at = slot;
@@ -76,7 +76,7 @@ export class BehindBlobs {
     return this.#atEnd(at);
   }
 
-  /** What the clusters read as that no blob of the line has; `slot` is the last one. */
+  /** What a cluster reads as that no blob of the line has allocated. `slot` is the last blob of the line. */
   #atEnd(slot: number): number {
     if (this.#shared.blobs.load(slot, BLOB.BACK_KIND) === BACK.ZEROES) return READS_ZEROES;
     this.externalSlot = slot;

@@ -22,8 +22,9 @@ import type { ChannelHost } from './host.js';
 import type { Transfer } from './transfer.js';
 
 /**
- * What queued operations may begin in one turn of the event loop: so many, or so many bytes. It takes a millisecond or
- * two. Not a time, so that what happens does not depend on how busy the machine is: simulations rely on that.
+ * The limits of a slice: in one turn of the event loop at most so many queued operations begin, and none after so many
+ * bytes. A slice takes one or two milliseconds. The limits are counts, not a time, so that a simulation runs the same
+ * on a busy machine.
  */
 const SLICE_OPERATIONS = 32;
 const SLICE_BYTES = 2 ** 21;
@@ -132,7 +133,7 @@ export class BlobGate {
 
   /**
    * True when an operation has to be queued: the blob is frozen, or operations that were queued for it have not begun
-   * yet. Lets as many of these begin as a slice has.
+   * yet. Unless the blob is frozen, first begins a slice of the queued operations.
    */
   mustWait(slot: number): boolean {
     if (this.isFrozen(slot)) return true;
@@ -202,7 +203,10 @@ export class BlobGate {
     return this.#queue.some((queued) => queued.slot === slot);
   }
 
-  /** Begins queued operations, in order: so many, or of so many bytes. Returns false when some are left. */
+  /**
+   * Begins queued operations of a blob, in order, until `operations` of them, or `bytes` bytes, have begun. Returns
+   * false when some are left.
+   */
   #resume(slot: number, operations: number, bytes: number): boolean {
     const ready = this.#queue.filter((queued) => queued.slot === slot);
     this.#queue = this.#queue.filter((queued) => queued.slot !== slot);

@@ -79,7 +79,7 @@ export class BlobWriter {
     }
   }
 
-  /** A part of whole blocks is written as such. `lba` may be a fraction. */
+  /** Writes a range of bytes; if it consists of whole blocks, by `write`. `lba` may be a fraction. */
   #writeBytes({ buffer, bufferOffset, blockCount }: Transfer, lba: number): MaybePromise<void> {
     const bytes = buffer as Uint8Array;
     if (Number.isInteger(lba) && Number.isInteger(blockCount)) {

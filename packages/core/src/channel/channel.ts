@@ -77,7 +77,9 @@ export class Channel {
     return typeof value === 'object' && value !== null && #host in value;
   }
 
-  /** True if `readBytesSync`, `writeBytesSync`, `readBytes` and `writeBytes` can be used: the device takes any bytes. */
+  /**
+   * True if `readBytesSync`, `writeBytesSync`, `readBytes` and `writeBytes` can be used: the device takes any bytes.
+   */
   get takesBytes(): boolean {
     return this.#takesBytes;
   }
@@ -98,10 +100,10 @@ export class Channel {
   }
 
   /**
-   * Reads as `readSync`, if that is possible without waiting: within allocated clusters that are two, or follow one
-   * another on the device, of a blob that is not frozen, on a synchronous device. Otherwise, and for wrong arguments,
-   * does nothing and returns false; then `read` waits where it must, or reports the error. Throws EIO when the device
-   * fails.
+   * Reads as `readSync`, if that is possible without waiting: the device is synchronous, the blob is not frozen, and
+   * the range is in at most two clusters, or in clusters that follow one another on the device, all of them allocated.
+   * Otherwise, and for wrong arguments, does nothing and returns false. Call `read` then: it waits where it must, or
+   * reports the error. Throws EIO when the device fails.
    */
   tryReadNow(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): boolean {
     if (!Number.isInteger(offset) || !Number.isInteger(count)) return false;
@@ -359,7 +361,8 @@ export class Channel {
     const cluster = Math.floor(offset / this.#clusterBytes);
     const within = offset - cluster * this.#clusterBytes;
     if (!this.#hasFastPath || !(offset >= 0 && length > 0) || !this.#isTaken(within, length)) return false;
-    // Earlier transfers run first: those queued for this blob, even if it is thawed already, and those that wait for a cluster.
+    // Earlier transfers run first: those queued for this blob, even if it is thawed already, and those that wait for a
+    // cluster.
     if (this.#gate.depth > 0 || (isWrite && this.#allocator.isAllocating)) return false;
     // Blobs are frozen only on the metadata thread. If this is that thread, none is frozen before this call returns.
     if (!this.#isCounted)
@@ -379,10 +382,10 @@ export class Channel {
     throw new BlobstoreError('ENOTSUP', 'the device takes only whole blocks: transfer whole io units');
   }
 
-  /** True if the device takes a range of bytes. False also for one that is not of whole bytes. */
+  /** True if the device takes a range as it is: whole blocks, or any whole bytes if it takes these. */
   #isTaken(within: number, length: number): boolean {
     const unit = this.#takesBytes ? 1 : this.#blockBytes;
-    return Number.isInteger(within / unit) && Number.isInteger(length / unit); // a remainder would take longer
+    return Number.isInteger(within / unit) && Number.isInteger(length / unit); // `%` would take longer
   }
 
   #fastPathInside(
@@ -400,21 +403,24 @@ export class Channel {
     const map = this.#blobs.admit(slot, generation, cluster + more, isWrite);
     if (map === NOT_ADMITTED) return false;
     const entry = this.#entryAt(isWrite, slot, generation, map, cluster);
-    if (entry <= 0) return false; // not allocated; what it reads as is not known yet, or has no cluster
+    if (entry <= 0) return false; // not allocated, and no cluster behind the blob is known for it
     const position = entry * clusterBytes + within;
     if (more === 0 || this.#areInARow(map, cluster, entry, more)) {
       this.#move(isWrite, buffer, bufferOffset, position, length);
       return true;
     }
     const next = this.#entryAt(isWrite, slot, generation, map, cluster + 1);
-    if (more > 1 || next <= 0 || !hasRoom(buffer, bufferOffset, length)) return false; // before a part of it is moved
+    if (more > 1 || next <= 0 || !hasRoom(buffer, bufferOffset, length)) return false; // before the first part is moved
     const here = clusterBytes - within;
     this.#move(isWrite, buffer, bufferOffset, position, here);
     this.#move(isWrite, buffer, bufferOffset + here, next * clusterBytes, length - here);
     return true;
   }
 
-  /** The device cluster of a cluster; for a read, also one behind the blob that is known. Not positive if there is none. */
+  /**
+   * The device cluster of a cluster; for a read, also the known cluster behind the blob. 0 or negative if there is
+   * none.
+   */
   #entryAt(isWrite: boolean, slot: number, generation: number, map: number, cluster: number): number {
     const own = this.#maps.peekIn(map, cluster);
     return own === 0 && !isWrite ? this.#behind.known(slot, generation, cluster) : own;
@@ -428,7 +434,7 @@ export class Channel {
     return true;
   }
 
-  /** Moves bytes of the device: as blocks, if they are whole blocks. */
+  /** Reads or writes a range of bytes of the device: as blocks, if it consists of whole blocks. */
   #move(isWrite: boolean, buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
     const lba = position / this.#blockBytes;
     const blocks = length / this.#blockBytes;

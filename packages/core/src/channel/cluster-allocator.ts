@@ -17,13 +17,16 @@ import type { ChannelHost } from './host.js';
 import { lookUpCluster } from './operation.js';
 
 /**
- * An allocation, and the operations that wait for its end. When it has ended they go on one after another, in the order
- * in which they came, each when the one before it has begun; until the last one has, later operations wait behind them.
+ * An allocation, and the operations that wait for its end. When it has ended, they go on in the order in which they
+ * came, each after the one before it has begun. Until the last of them has begun, later operations wait behind them.
  */
 interface Allocation {
   readonly waiters: ((turn: number) => void)[];
   hasEnded: boolean;
-  /** Raised when another operation may go on. Who has an earlier turn must not let the next one go on. */
+  /**
+   * The number of the current turn, raised when the next operation may go on. An operation with an older number must
+   * not raise it.
+   */
   turn: number;
 }
 

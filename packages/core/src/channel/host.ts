@@ -58,7 +58,9 @@ export interface ChannelHost {
   readonly row: number;
   /** True when the channel is on the metadata thread. */
   readonly isMetadataThread: boolean;
-  /** True while another channel of this thread to the same store has operations inside blobs; absent: there is no other. */
+  /**
+   * True while another channel of this thread to the same store has operations inside blobs; absent: there is no other.
+   */
   isInsideElsewhere?(): boolean;
   /** The most promise-form operations of a channel at one time. */
   readonly channelOpsMax: number;

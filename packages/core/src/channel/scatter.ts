@@ -24,8 +24,8 @@ export class ScatterCursor {
   }
 
   /**
-   * Returns the next `bytes` bytes: whole buffers, and views of parts. The operation has checked the lengths when it began; throws EINVAL if the
-   * buffers have become shorter since.
+   * Returns the next `bytes` bytes: whole buffers, and views of parts of buffers. The lengths were checked when the
+   * operation began. Throws EINVAL if the buffers have become shorter since.
    */
   take(bytes: number): readonly Uint8Array[] {
     const buffers = this.#buffers;

@@ -16,8 +16,8 @@ import { OP, type Op, type Payload } from './operation.js';
 import { ScatterCursor, type ScatterList } from './scatter.js';
 
 /**
- * One request and its current part. Counts and offsets are in io units, unless they say bytes. For a range of bytes they
- * can be fractions. These are exact, because an io unit is a power of two of bytes.
+ * One request and its current part. Counts and offsets are in io units, unless they say bytes. For a range of bytes
+ * they can be fractions. These are exact, because an io unit is a power of two of bytes.
  */
 export class Transfer {
   // The request.

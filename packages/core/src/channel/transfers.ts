@@ -67,8 +67,8 @@ export class Transfers {
   }
 
   /**
-   * Runs a request; see `runSync` for the units. Rejects as `checkRequest` throws; also EBADF when the channel is closed, ENOMEM when it has as many
-   * requests under way as it takes.
+   * Runs a request; see `runSync` for the units. Rejects as `checkRequest` throws; also EBADF when the channel is
+   * closed, ENOMEM when it has as many requests under way as it takes.
    */
   run(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): Promise<void> {
     try {

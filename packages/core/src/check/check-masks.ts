@@ -19,7 +19,7 @@ export interface Truth {
   readonly roots: BitArray;
   /** Pages of sound blobs: no other blob can have its root there. */
   readonly soundPages: BitArray;
-  /** True when everything that says what blobs have could be read: whatever is marked beyond it has leaked. */
+  /** True when everything that says what blobs have could be read. Then whatever else is marked has leaked. */
   readonly isComplete: boolean;
 }
 
@@ -127,7 +127,7 @@ function compareIds(listed: BitArray, roots: BitArray, findings: Findings): void
 
 /**
  * Finds blobs that the mask of ids lists, and whose roots are missing. Masks that call free what is in use are not
- * trusted here: then the mask is damaged, not the blob lost.
+ * trusted here: then the mask is taken to be wrong, and no blob to be lost.
  */
 function findLost(listed: BitArray, { roots, soundPages }: Truth, pagesAgree: boolean, findings: Findings): void {
   const areBelieved = pagesAgree && !findings.list.some(({ kind }) => DISTRUST.includes(kind));

@@ -1,9 +1,9 @@
 /**
  * Repairs a store by opening and unloading it. Opening surveys all metadata. It zeroes garbage in free pages, settles
- * unfinished snapshots, sets damaged blobs aside with all that they have or may have, and clears what no blob has.
- * Unloading writes the masks again. Nothing that a blob has, or that a damaged blob may have, is written. What counts
- * as a blob is decided in the same way as when a user opens the store. So the blobs that could be read before can be
- * read afterwards, and no others.
+ * unfinished snapshots, sets damaged blobs aside with everything that they have or may have, and clears what no blob
+ * has. Unloading writes the masks again. Nothing that a blob has, or that a damaged blob may have, is written. What
+ * counts as a blob is decided in the same way as when a user opens the store. So the blobs that could be read before
+ * can be read afterwards, and no others.
  */
 
 import type { BlockDevice } from '../device/block-device.js';

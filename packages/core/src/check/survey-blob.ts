@@ -37,8 +37,8 @@ export interface SurveyTools {
 }
 
 /**
- * How often an extent page is read: for an unfinished snapshot, copies of it, and its blob. A hostile disk may name one
- * page very often.
+ * How often an extent page is read at most. An unfinished snapshot and its blob may both name it, and so may copies of
+ * the snapshot's root. A hostile disk may name one page any number of times.
  */
 const EXTENT_PAGE_READS_MAX = 4;
 
@@ -232,7 +232,7 @@ class BlobSurvey {
     this.#visited.add(number);
     this.blob.extentPages.push(number);
     const reads = extentPageReads.get(number) ?? 0;
-    if (reads >= EXTENT_PAGE_READS_MAX) return; // reported as shared in any case
+    if (reads >= EXTENT_PAGE_READS_MAX) return; // it is reported as shared in any case
     extentPageReads.set(number, reads + 1);
     const page = yield* region.anywhere(number);
     const extent = this.#decodeExtents(page, number, index);
@@ -307,7 +307,7 @@ class BlobSurvey {
     }
   }
 
-  /** Reports damage that may hide clusters of the blob. */
+  /** Reports damage, and that the blob may have clusters that are not known because of it. */
   #lose(kind: FindingKind, how: string, page?: number): void {
     this.blob.extentsKnown = false;
     this.#damage(kind, how, page);

@@ -32,7 +32,8 @@ export class SurveyedBlob {
   /** True when everything that says which clusters it has could be read. */
   extentsKnown = true;
   /**
-   * True for an unfinished snapshot that opening the store removes: what another blob also names does not belong to it.
+   * True for an unfinished snapshot that is removed when the store is opened. What another blob also names belongs to
+   * that other blob.
    */
   goes = false;
 

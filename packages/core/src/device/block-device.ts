@@ -31,8 +31,8 @@ export interface BlockDevice {
   /** True when channels have `copy`. */
   readonly canCopy: boolean;
   /**
-   * True when channels have `readBytes` and `writeBytes`: the device takes any range of bytes, not only whole blocks, as
-   * a file does that is not opened with O_DIRECT. Absent: it takes only whole blocks.
+   * True when channels have `readBytes` and `writeBytes`: the device takes any range of bytes, not only whole blocks,
+   * as a file does that is not opened with O_DIRECT. Absent: it takes only whole blocks.
    */
   readonly takesBytes?: boolean;
   /**
@@ -62,8 +62,8 @@ export interface BlockDevice {
 
 /**
  * One user's channel to a device. Positions and counts are in blocks, `bufferOffset` is in bytes. A transfer moves
- * exactly `blockCount` blocks, or fails. Operations of one channel may be in flight together, and end in any order. Once
- * an operation has ended, the device must not look at its buffers any more: their owner uses them again.
+ * exactly `blockCount` blocks, or fails. Operations of one channel may be in flight together, and end in any order.
+ * Once an operation has ended, the device must not look at its buffers any more: their owner uses them again.
  */
 export interface DeviceChannel {
   /** Reads `blockCount` blocks, starting at block `lba`, into `buffer`, starting at byte `bufferOffset`. */

@@ -54,6 +54,11 @@ import {
 import { InlinePort, inlineHost } from './inline-port.js';
 import { type Xattrs, xattrList } from './xattrs.js';
 
+/**
+ * An open store. Make it with `init`, `load` or `grow`, and end it with `unload`, `destroy` or `abandon`. Metadata
+ * thread. Methods check their arguments when they are called, and throw EINVAL; most throw EBADF once the store is
+ * closed.
+ */
 export class Blobstore {
   readonly #state: StoreState;
 

@@ -1,6 +1,6 @@
 /**
- * The metadata port of channels on the metadata thread: direct function calls. Those who serve channels of other
- * threads use it there, too.
+ * The metadata port of channels on the metadata thread: direct function calls. Code on the metadata thread that serves
+ * channels of other threads uses it, too.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -70,7 +70,7 @@ export class InlinePort implements MetadataPort {
     leaveForDead(this.#store, row);
   }
 
-  /** Releases what the dead thread of a row had claimed. Nothing that it asked for may be in flight. */
+  /** Releases what the dead thread of a row had claimed. No request of that thread may be in flight. */
   takeBackClaims(row: number): Steps<void> {
     return takeBackClaims(this.#store, row);
   }

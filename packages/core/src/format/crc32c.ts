@@ -93,7 +93,7 @@ function update(register: number, words: Int32Array, from: number, to: number): 
     const b = words[at + 1];
     const c = words[at + 2];
     const d = words[at + 3];
-    // biome-ignore format: a row for each word of the four
+    // biome-ignore format: one row for each of the four words
     crc =
       table[3840 + (a & 0xff)] ^ table[3584 + ((a >>> 8) & 0xff)] ^ table[3328 + ((a >>> 16) & 0xff)] ^ table[3072 + (a >>> 24)] ^
       table[2816 + (b & 0xff)] ^ table[2560 + ((b >>> 8) & 0xff)] ^ table[2304 + ((b >>> 16) & 0xff)] ^ table[2048 + (b >>> 24)] ^
@@ -102,7 +102,7 @@ function update(register: number, words: Int32Array, from: number, to: number): 
   }
   for (; at < to; at++) {
     const a = crc ^ words[at];
-    // biome-ignore format: the last row again
+    // biome-ignore format: one row, with the tables of the last word above
     crc =
       table[768 + (a & 0xff)] ^ table[512 + ((a >>> 8) & 0xff)] ^ table[256 + ((a >>> 16) & 0xff)] ^ table[a >>> 24];
   }

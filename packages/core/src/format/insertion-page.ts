@@ -50,7 +50,7 @@ export class InsertionPage {
   readonly bytes = new Uint8Array(PAGE_BYTES);
   readonly #view = new DataView(this.bytes.buffer);
 
-  /** @param owner - identity of the cache that takes the writes */
+  /** @param owner - identity of the cache that takes the writes, 16 bytes */
   constructor(owner: Uint8Array) {
     for (let at = 0; at < MAGIC.length; at++) this.bytes[at] = MAGIC.charCodeAt(at);
     this.#view.setUint32(VERSION_AT, VERSION, true);

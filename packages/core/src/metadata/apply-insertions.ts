@@ -13,14 +13,14 @@ import { type BlobCluster, type DeviceCluster, UNALLOCATED } from '../units/unit
  */
 export function applyInsertions(store: StoreState, blob: Blob): void {
   const records = store.insertionLog?.recordsOf(blob.page) ?? [];
-  if (records.length === 0 || !blob.isThin) return; // a blob that is thick on disk has all of its clusters there
+  if (records.length === 0 || !blob.isThin) return; // a blob that is thick on disk has all its clusters in its map there
   const done = new Set<number>();
   for (const record of records) {
     if (!isPossible(store, blob, record) || !hasExtentPage(store, blob, record)) continue;
     for (let at = 0; at < record.count; at++) {
       const index = (record.index + at) as BlobCluster;
       if (done.has(index)) continue;
-      done.add(index); // records come newest first: the newest one counts
+      done.add(index); // records come newest first, and the newest one is valid
       if (isTaken(store, record.cluster + at)) insert(blob, index, record.cluster + at);
     }
   }
@@ -53,9 +53,9 @@ function isTaken({ shared, knowsUsed }: StoreState, cluster: number): boolean {
 }
 
 /**
- * Makes sure that the blob has an extent page for a record. Where it has none, it gets the one that the record names;
- * false if that one is not possible. Where it has one, that one counts: the record may name a page that only the next
- * root would have named.
+ * Makes sure that the blob has an extent page for a record. Where it has none, it gets the page that the record names;
+ * returns false if that page is not possible. Where it has one, it keeps that one: the page in the record may be one
+ * that only the next root would have named.
  */
 function hasExtentPage(store: StoreState, blob: Blob, { index, count, extentPage }: NotedInsertion): boolean {
   if (!blob.usesExtentTable) return true;

@@ -1,6 +1,6 @@
 /**
- * The lock of an operation that changes a blob as a whole. Nothing waits for it: when it is taken, the operation fails
- * with EBUSY.
+ * The lock of an operation that changes a blob as a whole. No operation waits for this lock: an operation that finds it
+ * taken fails with EBUSY.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -21,8 +21,8 @@ export function* withBlobLocked<T>(store: StoreState, blob: Blob, doing: string,
 }
 
 /**
- * Runs `body`, an operation on a clone of `blob`, while no operation changes the blob's map or parent. Several
- * operations can rely on a blob. EBUSY when another operation holds its lock.
+ * Runs `body`, an operation on a clone of `blob`, and keeps operations from changing the map or parent of `blob`
+ * meanwhile. Several operations can rely on a blob at the same time. EBUSY when another operation holds its lock.
  */
 export function* relyingOn<T>(blob: Blob, doing: string, body: () => Steps<T>): Steps<T> {
   if (blob.locked) throw busy(blob, doing);

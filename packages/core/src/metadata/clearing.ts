@@ -1,6 +1,6 @@
 /**
- * Clears pages and clusters before they are released, so that no blob ever reads another blob's data. No metadata on the
- * medium names them for their next owner before the old content is gone from the medium.
+ * Clears pages and clusters before they are released, so that no blob ever reads another blob's data. When metadata on
+ * the medium names them for their next owner, their old content is gone from the medium.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -49,8 +49,8 @@ export function clearClusters(store: StoreState, method: ClearMethod, clusters: 
 
 /**
  * Zeroes a blob's stale pages, clears its stale clusters, and releases both. If a step fails they stay stale, and the
- * next persist of the blob tries again. It needs no barrier: the next owner's metadata has one before it names them
- * (docs/WRITE-ORDER.md).
+ * next persist of the blob tries again. No barrier is needed here: each next owner has one before its metadata on disk
+ * names them (docs/WRITE-ORDER.md).
  */
 export function clearStale(store: StoreState, blob: Blob): Steps<void> {
   return blob.stalePages.length === 0 && blob.staleClusters.length === 0 ? ENDED : clearSomeStale(store, blob);

@@ -71,7 +71,7 @@ function* writeNewBlob(
   attach: boolean,
 ): Steps<Blob> {
   store.requireOpen();
-  yield* finishAllDeletes(store); // failed deletions: frees what they hold, so that they cannot reappear after a crash
+  yield* finishAllDeletes(store); // failed ones: frees what they hold, and their blobs cannot reappear after a crash
   const page = claimBlobPage(store);
   const blob = new Blob(store.shared, blobIdOfPage(page));
   try {

@@ -1,8 +1,7 @@
 /**
  * Cleans up after a thread that ended without closing its channel: the used lock, if the thread ended inside a critical
  * section; the clusters and pages that it had claimed; its operations that count as inside blobs. The thread must be
- * known to have ended: a transfer that it still had in flight could write to a cluster that belongs to another blob by
- * now.
+ * known to have ended: a transfer of a living thread could write to a cluster that belongs to another blob by then.
  */
 
 import { ClaimLog } from '../shared/claim-log.js';
@@ -16,8 +15,9 @@ import { clearClusters, releaseClusters } from './clearing.js';
 /**
  * Releases the used lock if a dead thread holds it, and makes what the lock protects consistent again. Each step of a
  * critical section leaves correct bits; only the count and the hints may be out of date. As long as no other thread has
- * held the lock, the claim log tells what the dead thread had claimed. Entries that it noted but did not take, or
- * released but did not remove, are free for others from then on. Metadata thread only.
+ * held the lock, the claim log tells what the dead thread had claimed. Some entries are void: their clusters and pages
+ * were not taken yet, or were freed already. They are removed first, because other threads can take these clusters and
+ * pages as soon as the lock is free. Metadata thread only.
  */
 export function freeUsedLock(shared: SharedStore, row: number): void {
   if (!shared.usedLock.takeFromDead(threadOfRow(row))) return;
@@ -27,7 +27,7 @@ export function freeUsedLock(shared: SharedStore, row: number): void {
   shared.usedLock.release();
 }
 
-/** Removes from a dead thread's log the entries that it had not taken. */
+/** Removes from a dead thread's log the entries whose clusters or pages are free. */
 function forgetUntaken(shared: SharedStore, log: ClaimLog): void {
   for (const { entry, cluster, extentPage } of log.claims()) {
     if (!shared.clusters.isAllocated(cluster)) log.forget(entry);
@@ -36,15 +36,15 @@ function forgetUntaken(shared: SharedStore, log: ClaimLog): void {
 }
 
 /**
- * Counts a dead thread out of all blobs, so that operations which wait for it to leave a blob go on. No insertion that
- * the thread asked for may be in flight: code that freezes a blob relies on that.
+ * Clears a dead thread's counters for all blobs, so that operations go on that wait for it to leave a blob. No
+ * insertion that the thread asked for may be in flight: code that freezes a blob relies on that.
  */
 export function leaveForDead(store: StoreState, row: number): void {
   store.shared.channels.leaveAll(row);
   store.pokeDrain();
 }
 
-/** Releases what a dead thread had claimed. Nothing that it asked of the metadata thread may be in flight. */
+/** Releases what a dead thread had claimed. No request of that thread to the metadata thread may be in flight. */
 export function* takeBackClaims(store: StoreState, row: number): Steps<void> {
   const { shared } = store;
   const log = new ClaimLog(shared.buffers.claims, row);

@@ -42,7 +42,10 @@ export function decideExtentPages(store: StoreState, blob: Blob): DecidedExtentP
   });
 }
 
-/** False if writing extent pages that the root on disk names is enough. */
+/**
+ * True if the chain with its root must be written. False if it is enough to write extent pages that the root on disk
+ * names.
+ */
 export function needsRoot(blob: Blob): boolean {
   const { map } = blob;
   return (
@@ -95,7 +98,7 @@ export function decideChain(store: StoreState, blob: Blob, writesRoot: boolean):
   const { map, clusterCount } = blob;
   const noted = store.insertionLog?.seal(blob.page) ?? NO_RECORDS;
   const pages = writesRoot ? encodeChain(blob.chainContent(), () => store.pageBuffers.takeZeroed()) : [];
-  blob.state = 'clean'; // unless it is changed again before the pages are written
+  blob.state = 'clean'; // if the blob changes again before the pages are written, it becomes dirty again
   const isOffDisk = ({ extentPage }: UncertainCluster) =>
     extentPage === undefined || !map.dirtyExtentPages.has(extentPage);
   return {

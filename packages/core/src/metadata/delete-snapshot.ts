@@ -30,8 +30,8 @@ import { persistUnsettled, persistUntilBarrier, sync } from './persist.js';
 import { noteUnsettled, settle, trySettle } from './settle.js';
 
 /**
- * Makes the only clone of `snapshot` independent of it. The snapshot keeps what the clone does not need; the caller
- * must delete it then. When this throws, both are as before.
+ * Makes the only clone of `snapshot` independent of it. The snapshot keeps what the clone does not need. The caller
+ * must delete the snapshot next. When this throws, both blobs are as before.
  */
 export function* adoptBySoleClone(store: StoreState, snapshot: Blob, cloneId: BlobId): Steps<void> {
   const clone = yield* openBlob(store, cloneId);
@@ -209,7 +209,7 @@ function relink(snapshot: Blob, clone: Blob): void {
   clone.state = 'dirty';
 }
 
-/** Removes from the snapshot what the clone took over, and the reference to its parent, which the clone has now. */
+/** Removes from the snapshot what the clone took over. Its reference to its parent is now the clone's. */
 function* letGo(store: StoreState, snapshot: Blob, clone: Blob, before: CloneBefore): Steps<void> {
   const { map } = snapshot;
   const clusterCount = Math.min(snapshot.clusterCount, clone.clusterCount);

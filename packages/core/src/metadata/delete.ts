@@ -1,7 +1,7 @@
 /**
- * Deletes blobs. On disk, first the root page is zeroed, durably, and with it the blob is gone. Then what only this
- * root named is cleared, durably, and released. After a failure in between, the rest stays allocated; deleting the blob
- * again continues from there.
+ * Deletes blobs. On disk, first the root page is zeroed, with a barrier: from then on the blob is gone. Then what only
+ * this root named is cleared, without a barrier, and released. After a failure in between, the rest stays allocated,
+ * and deleting the blob again continues from there.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -82,7 +82,10 @@ function requireNoHiddenClone(store: StoreState, blob: Blob): void {
   throw new BlobstoreError('EBUSY', `blob ${blob.id} is a snapshot, or read-only: ${reason}; repair the store first`);
 }
 
-/** Deletes the blob from the disk. When this fails the blob may still be there, and closing it writes it again. */
+/**
+ * Zeroes the root of the blob, with a barrier. When this fails, the root may still be on disk, and closing the blob
+ * writes it again.
+ */
 function* zeroRoot(store: StoreState, blob: Blob): Steps<void> {
   yield* markDirty(store);
   blob.state = 'dirty';
@@ -130,9 +133,9 @@ function takeOff(store: StoreState, blob: Blob): Steps<void> {
 }
 
 /**
- * Deletes the hidden blob from the disk if it is still there, clears what it had, and releases it. Several calls can
- * run at the same time, since creating a blob also finishes unfinished deletions. They run one after another; the first
- * one does the work.
+ * Deletes the hidden blob from the disk if it is still there, clears its pages and clusters, and releases them. Several
+ * calls can run at the same time, since creating a blob also finishes unfinished deletions. They run one after another;
+ * the first one does the work.
  */
 export function finishDelete(store: StoreState, blob: Blob): Steps<void> {
   return blob.deletions.alone(() => finishAlone(store, blob));
@@ -141,7 +144,7 @@ export function finishDelete(store: StoreState, blob: Blob): Steps<void> {
 function* finishAlone(store: StoreState, blob: Blob): Steps<void> {
   if (store.unfinishedDeletes.get(blob.page) !== blob) return;
   yield* takeOff(store, blob);
-  yield* freeBacking(store, blob); // now: if a step below fails, the parent must not stay open
+  yield* freeBacking(store, blob); // before the steps below: if one fails, the parent must not stay open
   yield* clearStale(store, blob);
   store.usedBlobIds.clear(blob.page);
   store.unfinishedDeletes.delete(blob.page);

@@ -1,10 +1,10 @@
 /**
  * Writes extent pages. Writes of one page never overlap; calls that arrive while one is running share the next one.
  *
- * A page that the root on disk names always maps as many clusters as that root says: SPDK relies on it. In place only
- * its entries change. Where a page has to map more clusters or fewer, or the clusters of a snapshot that is about to be
- * deleted, the blob gets a new page instead, which takes effect with the next root. When no page of the metadata region
- * is free, the old page is written in place, before the root, as SPDK does.
+ * A page that the root on disk names always maps as many clusters as that root says: SPDK relies on it. So it is
+ * written in place only to change its entries. Where a page has to map more clusters or fewer, or to take over the
+ * clusters of a snapshot that is being deleted, the blob gets a new page, which takes effect with the next root. When
+ * no page of the metadata region is free, the old page is written in place, before the root, as SPDK does.
  */
 
 import type { Blob } from '../blob/blob.js';
@@ -20,9 +20,9 @@ import { type MdPage, NONE_U32 } from '../units/units.js';
 
 /**
  * Gives a blob a new page for its extent page `index`, or a first page if it has none. The next persist writes it, and
- * the root of that persist is the first to name it. Until then the old page stays as it is. The page is the
- * highest free one below the high-water mark, because the lowest free pages become first pages of blobs: pages that were
- * a blob's first page stay available for new blobs.
+ * the root of that persist is the first to name it. Until then the old page stays as it is. The page is the highest
+ * free one below the high-water mark, because the lowest free pages become first pages of blobs: pages that were a
+ * blob's first page stay available for new blobs.
  * @returns false when no page is free
  */
 export function renewExtentPage(store: StoreState, blob: Blob, index: number): boolean {
@@ -82,7 +82,7 @@ export function* writeExtentPage(store: StoreState, blob: Blob, index: number): 
   try {
     yield* writes.run(() => writeOnce(store, blob, index));
   } finally {
-    // A caller that shared a write can get here while other callers write the page again already.
+    // A caller that shared a write can get here while the next write of the page is already running.
     if (!writes.isRunning && map.writes.get(index) === writes) map.writes.delete(index);
   }
 }

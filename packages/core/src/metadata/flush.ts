@@ -42,8 +42,8 @@ export function* flushBlob(store: StoreState, blob: Blob): Steps<void> {
 }
 
 /**
- * Makes all blobs durable, including those that their users have dropped. If one fails, the others are still written;
- * the first error is thrown at the end.
+ * Makes all blobs durable, including those that linger without a reference (`store.lingering`). If one fails, the
+ * others are still written; the first error is thrown at the end.
  */
 export function* flushStore(store: StoreState): Steps<void> {
   const attempts = new Attempts();
@@ -57,7 +57,10 @@ export function* flushStore(store: StoreState): Steps<void> {
   attempts.end();
 }
 
-/** Makes durable what had been written at a moment (`DeviceFlushes.begun`): a barrier since then has done so. */
+/**
+ * Makes durable what had been written when `DeviceFlushes.begun` was `begun`. Does nothing if a barrier since then has
+ * done so.
+ */
 function* flushDevice(store: StoreState, begun: number): Steps<void> {
   const { flushes } = store;
   if (flushes.begun === begun) yield* flushes.gather();

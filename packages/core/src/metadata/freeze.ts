@@ -1,6 +1,6 @@
 /**
- * Freezing keeps channels out of a blob, and out of all that lies in front of it, while its map, its size or its parent
- * changes.
+ * Freezing keeps channels out of a blob, and out of the clones that read through it, while its map, its size or its
+ * parent changes.
  *
  * The race to avoid: a channel checks whether the blob is frozen, and it is not; then the metadata thread freezes the
  * blob before the channel has read the map. So the channel first raises its counter for the blob, and then checks the
@@ -8,10 +8,11 @@
  * accessed with sequential consistency, hence the one that comes second sees the other. Either the channel sees that
  * the blob is frozen, leaves it and queues the operation; or the freezer sees the counter, and waits.
  *
- * An operation on a clone reads the maps of the snapshots behind it, and is counted only in the clone. So the freezer of
- * a snapshot also waits for the operations inside its clones, and their clones. An operation inside a clone looks at the
- * frozen count of each snapshot before it reads its map. What it finds behind the clone it may use again, as long as no
- * such freeze was counted since (`SharedStore.freezes`): the freezer counts before it looks at the counters.
+ * An operation on a clone reads the maps of the snapshots behind it, and is counted only in the clone. So the freezer
+ * of a snapshot also waits for the operations inside its clones, and their clones. An operation inside a clone looks at
+ * the frozen count of each snapshot before it reads its map. A channel may keep what it has found behind a clone, until
+ * the next such freeze is counted (`SharedStore.freezes`). The freezer counts the freeze before it looks at the
+ * counters.
  *
  * An operation that waits for the metadata thread to insert a cluster stays inside its blob. The freezer waits for it,
  * and the metadata thread serves it in the meantime.
@@ -25,7 +26,7 @@ import { assert } from '../units/error.js';
 
 /**
  * Keeps new operations out of a blob, and waits until the operations inside it have left, and no cluster of it is being
- * released. Freezes nest. The steps must be run at once.
+ * released. Freezes nest. The freeze begins in this call, so the steps must be run immediately.
  */
 export function freeze(store: StoreState, blob: Blob): Steps<void> {
   const slots = begin(store, blob);
@@ -39,7 +40,9 @@ export function freezeForRelease(store: StoreState, blob: Blob): Steps<void> {
   return areDrained(store, slots) ? ENDED : untilReady(store, blob, slots, () => true);
 }
 
-/** Begins a freeze, and returns the slots whose counters have to become 0: of the blob, and of all that read through it. */
+/**
+ * Begins a freeze, and returns the slots whose counters have to become 0: of the blob, and of all that read through it.
+ */
 function begin({ shared }: StoreState, blob: Blob): readonly number[] {
   shared.blobs.add(blob.slot, BLOB.FROZEN, 1);
   if (blob.clones.size > 0 || blob.back?.kind === 'blob') shared.countFreeze();

@@ -122,14 +122,17 @@ function makeLeaves(store: StoreState, blob: Blob, insertions: readonly WantedIn
   }
 }
 
-/** Marks an insertion as about to be written. False when the cluster is inserted already, or is being inserted. */
+/**
+ * Marks an insertion as about to be written. Returns false when the blob has that cluster already, or another insertion
+ * of it is being written.
+ */
 function begin(store: StoreState, blob: Blob, { index, claimed }: WantedInsertion): boolean {
   const { map } = blob;
   if (map.clusters.get(index) !== UNALLOCATED || map.inserting.has(index)) return false;
   const extentPage = extentPageOf(blob, index);
   if (extentPage !== undefined) takeExtentPage(store, map, extentPage, claimed.extentPage);
   map.inserting.set(index, { cluster: claimed.cluster, ended: new Deferred() });
-  if (!store.writesThrough) blob.markMapChanged(extentPage); // now: no root may name an extent page before that is written
+  if (!store.writesThrough) blob.markMapChanged(extentPage); // no root may name the page before it is written
   return true;
 }
 
@@ -156,7 +159,11 @@ function* writeInsertions(store: StoreState, blob: Blob, insertions: readonly Wa
   }
 }
 
-/** Makes insertions outlive the process, if what is written to the device does. */
+/**
+ * Marks the store as in use. Then records insertions in the insertion log, so that they outlive the process; syncs the
+ * blob if the log cannot take them. Without a log, or without room for the blob's map, they stay in memory until a
+ * sync.
+ */
 function* makeKnown(
   store: StoreState,
   blob: Blob,

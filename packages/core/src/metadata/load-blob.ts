@@ -39,8 +39,8 @@ interface Sizing {
 export class HalfDeletedError extends BlobstoreError {}
 
 /**
- * Fills `blob` from disk, and opens nothing: a clone's parent, and an external snapshot, are named. The blob is `dirty`
- * then if the metadata on disk needs to be corrected.
+ * Fills `blob` from disk. Opens neither a clone's parent nor an external snapshot; their ids are set. The blob is
+ * `dirty` then if the metadata on disk needs to be corrected.
  * @throws ENOENT when the page holds another blob, EINVAL when the metadata is damaged, and what the device throws
  */
 export function* readMetadata(store: StoreState, blob: Blob): Steps<void> {
@@ -92,7 +92,9 @@ function checkChainPage(store: StoreState, blob: Blob, page: MdPageView, number:
   }
 }
 
-/** Reads a metadata page, without checks, into one of the store's buffers. Returns a promise if that is not done yet. */
+/**
+ * Reads a metadata page, without checks, into one of the store's buffers. Returns a promise if that is not done yet.
+ */
 function readMdPage(store: StoreState, page: MdPageView, number: MdPage): Promise<void> | undefined {
   const { geometry, deviceChannel } = store;
   const ahead = store.regionReader ?? store.pagesAhead;
@@ -102,7 +104,7 @@ function readMdPage(store: StoreState, page: MdPageView, number: MdPage): Promis
 
 function parseChainPage(store: StoreState, blob: Blob, page: MdPageView, sizing: Sizing): void {
   for (const descriptor of descriptorsOf(page.view)) {
-    if (descriptor.type > DESCRIPTOR.EXTENT_PAGE) continue; // of a newer version; the flags say whether it may be ignored
+    if (descriptor.type > DESCRIPTOR.EXTENT_PAGE) continue; // of a newer version; the flags say if it may be ignored
     if (!descriptor.fits) throw damaged(blob, 'a descriptor reaches past its metadata page');
     parseDescriptor(store, blob, page, descriptor, sizing);
   }
@@ -231,10 +233,10 @@ function takeExtentTable(
 }
 
 /**
- * Reads the extent pages. The extent table gives the size. A page that a later, larger, unsynced size wrote through is
- * cut; one that a smaller size wrote is filled up with unallocated clusters. In a store that was not closed, the first
- * page that is shorter than the table says is the end of the blob: the blob was being made smaller, and its root was
- * not written yet.
+ * Reads the extent pages. The extent table gives the size. A page may have been written through for another size of the
+ * blob that was never synced. If that size was larger, the page is cut; if it was smaller, the page is filled up with
+ * unallocated clusters. In a store that was not closed, the first page that is shorter than the table says is the end
+ * of the blob: the blob was being made smaller, and its root was not written yet.
  */
 function* readExtentPages(store: StoreState, blob: Blob, tableClusterCount: number): Steps<void> {
   const { map } = blob;

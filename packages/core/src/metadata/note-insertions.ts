@@ -17,8 +17,9 @@ export interface WantedInsertion {
 }
 
 /**
- * Records insertions into one blob on disk, so that they outlive this process. False when the log cannot take them: it
- * is full and cannot be emptied, or the blob's root on disk may count fewer clusters. The blob has to be synced then.
+ * Records insertions into one blob on disk, so that they outlive this process. Returns false when the log cannot take
+ * them: it is full and cannot be emptied, or the blob's root on disk may count fewer clusters. Then the caller must
+ * sync the blob.
  * @param extentPage - the metadata page of the extent page that maps them; 0 without an extent table
  */
 export function* noteInsertions(

@@ -15,6 +15,7 @@ import { freeze, thaw, unfreeze } from './freeze.js';
 import { readMetadata } from './load-blob.js';
 import { persist } from './persist.js';
 
+/** The options of opening a blob. They have an effect only when the blob is not open yet. */
 export interface OpenBlobOptions {
   /** How clusters are cleared while the blob is open; `default`: as the blob's metadata says. Default: 'default'. */
   clearMethod?: ClearMethod;
@@ -55,8 +56,8 @@ export function* openBlob(store: StoreState, id: BlobId, options: OpenBlobOption
 
 /**
  * Reads a blob and the snapshots behind it into `line`, up to the first that is open already. Only one caller at a time
- * loads a blob; the others wait. A caller that read the blob's pages during an operation on the blob could see its
- * former parent, which may be deleted, or be another blob by now.
+ * loads a blob; the others wait. Otherwise a caller could read the blob's pages during an operation on the blob, and
+ * find its former parent, which may be deleted by then, or be another blob.
  * @returns a reference to the open one; undefined when there is none
  */
 function* readLine(

@@ -10,7 +10,8 @@
  * 6. Barrier.
  * 7. The first page: from here on the new metadata is in effect.
  * 8. Barrier.
- * 9. Zero the old chain and extent pages, clear clusters that were cut off; barrier; release them.
+ * 9. Zero the old chain and extent pages, clear clusters that were cut off, and release them all. No barrier: see "Why
+ *    9 has no barrier" in docs/WRITE-ORDER.md.
  *
  * A cluster that is inserted after step 2 is not named before the next persist: its content may have missed the
  * barrier. Where insertions write extent pages themselves (`process-crash`), extent pages are not decided at step 2,
@@ -45,8 +46,8 @@ import {
 import { writeExtentPage } from './extent-pages.js';
 
 /**
- * Writes a blob's metadata if it is dirty. First settles what a failed operation on the blob has left. The steps must be
- * run at once.
+ * Writes a blob's metadata if it is dirty. First finishes the undo that a failed operation on the blob has left
+ * (`settle.ts`). The caller must run the steps immediately, because this call has already looked at the blob's state.
  */
 export function persist(store: StoreState, blob: Blob): Steps<void> {
   const settle = store.unsettled.get(blob.page);
@@ -58,7 +59,7 @@ function* settleAndPersist(store: StoreState, blob: Blob, settle: () => Steps<vo
   yield* persistUnsettled(store, blob);
 }
 
-/** Persists a blob without settling it first; for settling itself. */
+/** Persists a blob without settling it first. Settling itself uses this. */
 export function persistUnsettled(store: StoreState, blob: Blob): Steps<void> {
   if (blob.state === 'clean' && !blob.persists.isRunning) return ENDED;
   return blob.persists.run(() => persistOnce(store, blob, {}));
@@ -231,7 +232,7 @@ function* writeBehindRoot(store: StoreState, pages: readonly MdPageView[], numbe
   yield* store.barrier();
 }
 
-/** What follows when the metadata that was decided is on disk. */
+/** Updates the blob in memory when the metadata that was decided is on disk. */
 function conclude(store: StoreState, blob: Blob, chain: DecidedChain): Steps<void> {
   const { map } = chain;
   blob.syncedClusterCount = chain.clusterCount;

@@ -16,9 +16,9 @@ import { writeMapping } from './insert-cluster.js';
 import { settle } from './settle.js';
 
 /**
- * Unmaps cluster `index` of an open blob, and releases it if there is no parent whose data could show there. If its
- * metadata cannot be written, the cluster stays allocated and reads as zeroes. If that cannot be written either, the
- * cluster stays reserved until a sync.
+ * Unmaps cluster `index` of an open blob, and releases it if there is no parent whose data could show there. If the
+ * metadata without the cluster cannot be written, the cluster is put back into the map, and reads as zeroes. If that
+ * cannot be written either, the cluster stays reserved until a sync.
  * @returns `frozen` or `locked`, with nothing done, when another operation has the blob: it may be moving the map, or
  * rely on its clusters. Such operations in turn wait until no release is running.
  */
@@ -61,7 +61,7 @@ function* dropCluster(store: StoreState, blob: Blob, index: BlobCluster, cluster
   takeOut(map, index);
   if (!store.writesThrough) {
     blob.markMapChanged(extentPage);
-    map.dropped.push(cluster); // released when no map on the medium names it
+    map.dropped.push(cluster); // it is released when no map on the medium names it
     return;
   }
   try {

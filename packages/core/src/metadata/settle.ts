@@ -2,8 +2,8 @@
  * Settling finishes the undo of a failed operation. When creating or deleting a snapshot fails, and undoing it on disk
  * fails too, the disk differs from memory: a root on disk may be the old one or the new one, or a second blob may name
  * the same clusters and extent pages. Loading would correct that, but the store stays open. So the rest of the undo is
- * noted for each blob that it concerns, and done before anything else of these blobs changes on disk. What they release
- * must not be allocated again while something on disk still names it.
+ * noted for each blob that it concerns, and done before anything else of these blobs changes on disk. Otherwise the
+ * blobs could release clusters or pages that something on disk still names.
  */
 
 import type { Blob } from '../blob/blob.js';

@@ -54,8 +54,8 @@ export class BitPool {
   }
 
   /**
-   * Corrects the count and the hint (`POOL_LOWEST`), after a thread has died between its changes of the bits and of
-   * these.
+   * Corrects the count (`POOL_FREE`) and the hint (`POOL_LOWEST`) after a thread has died: it may have changed the
+   * bits, but not yet these two words.
    */
   rebuild(): void {
     const bits = this.#guarded();

@@ -40,8 +40,8 @@ export class ClaimLog {
   }
 
   /**
-   * Allocates the logs of all rows. The buffer is of the growable kind, because only that takes physical memory as it
-   * is used.
+   * Allocates the logs of all rows. The buffer is a growable one, because only these take physical memory page by page
+   * as they are used.
    */
   static allocate(): SharedArrayBuffer {
     return new SharedArrayBuffer(ClaimLog.BYTES, { maxByteLength: ClaimLog.BYTES });

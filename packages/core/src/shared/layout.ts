@@ -40,7 +40,7 @@ export const STORE = {
   HIGH_WATER: 6,
   /** Whether and how the store has ended: one of `STORE_END`. */
   END: 7,
-  /** Raised whenever a blob that has a snapshot behind it, or is one, is frozen. Wraps. */
+  /** Raised whenever a snapshot, or a blob with a snapshot behind it, is frozen. Wraps at 32 bits. */
   FREEZES: 8,
   WORDS: 16,
 } as const;
@@ -77,7 +77,9 @@ export const BLOB = {
   PARENT_PAGE: 9,
   /** Raised when the device behind an external clone is set, replaced or removed. */
   EXTERNAL_EPOCH: 10,
-  /** Raised when parts of the cluster map may have been moved or given back, before they are used again. */
+  /**
+   * Raised after parts of the cluster map may have been moved or freed, before the arena allocates their entries again.
+   */
   MAP_EPOCH: 11,
   WORDS: 16,
 } as const;
@@ -127,7 +129,7 @@ export const CHANNEL = {
 
 /**
  * Set in the frozen count of every blob of a store that has ended, so that all operations take the slow path, which
- * finds the end.
+ * finds out that the store has ended.
  */
 export const FROZEN_FOR_GOOD = 1 << 24;
 
@@ -144,8 +146,8 @@ export const MAP_ARENA_BYTES_MAX = 2 ** 31;
 /** The least address space that is reserved for cluster maps, in bytes. */
 export const MAP_ARENA_BYTES_MIN = 2 ** 26;
 /**
- * Between these two, bytes for each metadata page of the store, and for each cluster. This bounds the memory that any
- * metadata on a disk can take.
+ * The arena's size follows the store: so many bytes for each metadata page, and so many for each cluster, within the
+ * two bounds above. So no metadata on a disk, not even hostile metadata, can take more memory than that.
  */
 export const MAP_ARENA_BYTES_PER_MD_PAGE = 64 * 4096;
 export const MAP_ARENA_BYTES_PER_CLUSTER = 64 * 4;

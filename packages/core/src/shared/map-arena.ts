@@ -3,9 +3,9 @@
  * buffer. The lengths of runs are powers of two; freed runs are kept in a free list for each length. Only the metadata
  * thread allocates and writes; any thread reads. Positions and counts are in entries.
  *
- * A map is a list of two levels (`blob/arena-table.ts`): an entry of its directory says where the leaf with the next 512
- * entries begins. The arena begins with a leaf of zeroes that is never written, so that to readers 0 in a directory is a
- * leaf like any other, in which nothing is allocated.
+ * A map has two levels (`blob/arena-table.ts`): entry n of its directory says where leaf n begins, which holds entries
+ * 512 n to 512 n + 511 of the map. The arena begins with a leaf of zeroes that is never written. So a reader needs no
+ * special case for 0 in a directory: it finds a leaf in which nothing is allocated.
  */
 
 import { assert, BlobstoreError } from '../units/error.js';
@@ -75,8 +75,8 @@ export class MapArena {
   }
 
   /**
-   * As `loadIn`, but without `Atomics`; see `peek` for who may. A directory has a leaf's position only after the leaf was
-   * cleared, and what is read there depends on the position, so it is not older.
+   * As `loadIn`, but without `Atomics`; see `peek` for who may. A directory has a leaf's position only after the leaf
+   * was cleared, and what is read there depends on the position, so it is not older.
    */
   peekIn(map: number, index: number): number {
     const leafAt = map + (index >>> LEAF_LOG2);
@@ -87,9 +87,9 @@ export class MapArena {
   }
 
   /**
-   * Returns the index of the first entry of a map, from `start` to `end`, that is set (`isSet`), or is 0; undefined if
-   * there is none. Skips leaves that were never made. Any thread, also outside the blob. Never throws; what it finds is
-   * right if the map was not changed meanwhile.
+   * Returns the index of the first entry of a map, from `start` up to, not including, `end`, that is not 0 (if
+   * `isSet`), or that is 0 (if not). Undefined if there is none. Skips leaves that were never made. Any thread, also
+   * outside the blob. Never throws; what it finds is right if the map was not changed meanwhile.
    */
   findIn(map: number, start: number, end: number, isSet: boolean): number | undefined {
     for (let index = start; index < end; index++) {

@@ -116,8 +116,8 @@ export class SharedStore {
   }
 
   /**
-   * A number that is another one after a blob that has a snapshot behind it, or is one, was frozen. What a thread inside
-   * a blob has found out about the snapshots behind it stays true while the number is the same. Any thread.
+   * A counter that changes whenever a snapshot, or a blob with a snapshot behind it, is frozen. What a thread inside a
+   * blob has found out about the snapshots behind it stays true while the counter is the same. Any thread.
    */
   get freezes(): number {
     return Atomics.load(this.#words, STORE.FREEZES);

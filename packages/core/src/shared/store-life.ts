@@ -3,9 +3,9 @@
  * ends with it.
  */
 export interface StoreLife {
-  /** Called before each operation. Checks now and then whether the metadata thread lives; costs next to nothing. */
+  /** Called before each operation. Counts the calls, and makes the check of `look` only after many of them. */
   glance(): void;
-  /** Does the same check while the thread waits, or during work that takes longer. */
+  /** Checks whether the metadata thread lives. Called while the thread waits, and during long work. */
   look(): void;
   /** Called when an operation has found that the store has ended. */
   ended(): void;

@@ -1,7 +1,7 @@
 /**
  * The used lock, which protects the bit pool and the used-page mask. The lock word holds the owner, so re-entry, and
  * release by another thread, are detected. A thread spins for a bounded number of tries, then sleeps on the word.
- * Critical sections are short, do no I/O and do not throw.
+ * Critical sections are short and do no I/O. If one throws, `SharedStore.locked` releases the lock.
  *
  * No wake-up is lost. A waiter adds itself to the waiters word before it sleeps, and sleeps only if the lock word still
  * holds the owner that it saw. The releaser stores 0 in the lock word before it reads the waiters word. Whichever of

@@ -78,7 +78,7 @@ export class UsedPages {
     this.#guarded().storeMask(target);
   }
 
-  /** Corrects the hint (`PAGES_LOWEST`), after a thread has died between its changes of the bits and of the hint. */
+  /** Corrects the hint (`PAGES_LOWEST`) after a thread has died: it may have changed the bits, but not yet the hint. */
   rebuild(): void {
     this.#guarded();
     this.#store[STORE.PAGES_LOWEST] = 0;

@@ -23,7 +23,7 @@ export class DeviceFlushes {
   #begun = 0;
   /** The number of the last flush that has succeeded; 0: none. */
   #succeeded = 0;
-  /** The last flush that has failed before that one, and the last that has failed after it. */
+  /** Of the flushes that have failed: the last one before flush `#succeeded`, and the last one after it. */
   #failedBefore: Failure | undefined;
   #failedAfter: Failure | undefined;
   /** Resolved when the flush that is in flight has ended, whether it succeeded or failed. */
@@ -42,7 +42,7 @@ export class DeviceFlushes {
     return this.#begun;
   }
 
-  /** Waits, where that lets others share the next flush. */
+  /** Lets the event loop turn once if others can then share the next flush; otherwise does not wait. */
   *gather(): Steps<void> {
     if (this.#gathers) yield this.#nextTurn;
   }
@@ -82,7 +82,9 @@ export class DeviceFlushes {
     return isServed;
   }
 
-  /** Begins a flush. Its end is noted by the promise itself: who began it may be synchronous, and not wait for it. */
+  /**
+   * Begins a flush. A handler of its promise records the end, because the caller may be synchronous, and stop waiting.
+   */
   #begin(): void {
     const number = ++this.#begun;
     try {

@@ -45,7 +45,10 @@ const PAGE_PARTS = 8;
 /** The marks of a store that does not keep any. */
 export const NO_HIGH_WATER = NONE_U32;
 
-/** How much is given to a mark beyond what is in use: `step` when it is written for what comes next. */
+/**
+ * How far the mark of clusters is set above the clusters in use: by a step, so that the next first writes need not
+ * raise it, or not at all. The mark of metadata pages always gets a step.
+ */
 export type Spare = 'step' | 'none';
 
 /** Returns marks above the first `clusterEnd` clusters and `pageEnd` metadata pages. */

@@ -10,8 +10,7 @@
  *
  * The log takes the places of the masks of used pages and used blob ids, which are not read while a store is in use.
  * Recovery erases the log, and closing writes the masks over it. SPDK, and older versions of this engine, write the
- * masks in both cases, without knowing of the log. The log is small, and need not be large: when it is full, the blobs
- * in it are synced.
+ * masks in both cases, without knowing of the log. A small log is enough: when it is full, the blobs in it are synced.
  *
  * A record is *live* until the root on disk belongs to a map that was encoded after the insertion. A record that is not
  * live may stay on disk longer, because it says nothing that the map does not say. Two rules keep that true:
@@ -67,7 +66,7 @@ export class InsertionLog {
   readonly #channel: DeviceChannel;
   readonly #geometry: Geometry;
   readonly #owner: Uint8Array;
-  /** Writes end before they return, so no two are under way together, and their buffer can be reused. */
+  /** True on a synchronous device. There a write ends in its call, so writes do not overlap, and can share a buffer. */
   readonly #isSynchronous: boolean;
   readonly #pages: readonly LogPage[];
   readonly #live = new Map<MdPage, Set<NotedInsertion>>();

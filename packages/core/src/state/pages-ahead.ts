@@ -11,14 +11,14 @@ import { type MdPage, PAGE_BYTES } from '../units/units.js';
 
 /** The most pages of a run. */
 const RUN_MAX = 256;
-/** Of the pages of a run, at least one in so many is in use. */
+/** In a run, at least one of every so many pages, on average, is in use. */
 const PAGES_PER_USED_MAX = 4;
 
 /** Metadata thread. */
 export class PagesAhead {
   readonly #channel: DeviceChannel;
   readonly #geometry: Geometry;
-  /** Made for the first run. */
+  /** The buffer of a run, made for the first one. */
   #bytes: Uint8Array | undefined;
   readonly #pages: Uint8Array[] = [];
   #start = 0;

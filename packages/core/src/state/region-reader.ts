@@ -1,6 +1,6 @@
 /**
- * Reads the metadata region up to the pages in use; in order, in large batches, and several of them at once on a device
- * that answers later.
+ * Reads the metadata region, in order and in large batches, up to the end of the pages in use. On an asynchronous
+ * device several batches are read at once.
  */
 
 import type { DeviceChannel } from '../device/block-device.js';
@@ -72,7 +72,7 @@ export class RegionReader {
     if (page >= this.#end) this.distrustEnd();
   }
 
-  /** Forgets which pages are in use: all are read. */
+  /** Does not trust the end any more: all pages of the region are read from now on. */
   distrustEnd(): void {
     this.#end = this.geometry.mdPageCount;
   }

@@ -268,8 +268,8 @@ export class StoreState {
   }
 
   /**
-   * Like `barrier`, but does not wait for others that could share it. For what is done rarely, and what a write in
-   * synchronous form would have to wait for.
+   * Like `barrier`, but does not wait for others that could share it. For rare operations, and for those that a
+   * synchronous write may have to wait for.
    */
   barrierAtOnce(): Steps<void> {
     return this.durability === 'power-loss' ? this.flushes.since(this.flushes.begun) : ENDED;

@@ -16,8 +16,8 @@ export class Coalescer {
   }
 
   /**
-   * Waits until a run that began after this call has ended. Throws the error of that run, if it failed. The steps must
-   * be run at once.
+   * Waits until a run that began after this call has ended. Throws the error of that run, if it failed. The caller must
+   * run the steps immediately: this call has already looked whether a run is under way.
    */
   run(action: () => Steps<void>): Steps<void> {
     return this.#running ? this.#join(action) : this.#lead(action, undefined);

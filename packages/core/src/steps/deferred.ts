@@ -1,6 +1,6 @@
 /**
- * A promise that is settled from outside. Most are never waited for, so the promise is made when it is first asked for:
- * making one, and its reaction, costs more than all else here.
+ * A promise that is settled from outside. Most are never waited for, and making a promise with its `catch` handler
+ * costs more than everything else in this class. So the promise is made when it is first asked for.
  */
 export class Deferred {
   #promise: Promise<void> | undefined;
@@ -41,7 +41,7 @@ export class Deferred {
   }
 }
 
-/** Marks a rejection as seen. */
+/** A `catch` handler that does nothing. A rejection with a handler does not end the process. */
 function ignore(): undefined {
   return undefined;
 }

@@ -6,16 +6,16 @@
 import { BlobstoreError } from '../units/error.js';
 import type { MaybePromise, Steps, Waitable } from './steps.js';
 
-/** Marks a rejection as seen. */
+/** A `catch` handler that does nothing. A rejection with a handler does not end the process. */
 function ignore(): undefined {
   return undefined;
 }
 
 /**
  * Runs an operation to its end in this call. Blocks the thread where the operation waits for another thread.
- * @throws EINVAL when `steps` is no generator. ENOTSUP when the operation would have to wait for this thread: its
- * device is asynchronous, or another operation is in the way. EBUSY when blocking would be a deadlock. Otherwise what
- * the operation throws.
+ * @throws EINVAL when `steps` is no generator. ENOTSUP when the operation would have to wait for a promise, which this
+ * thread cannot settle while it blocks: its device is asynchronous, or another operation holds the blob. EBUSY when
+ * blocking would be a deadlock. Otherwise what the operation throws.
  */
 export function runSync<T>(steps: Steps<T>): T {
   requireSteps(steps);
@@ -49,7 +49,7 @@ function requireSteps(steps: unknown): void {
 
 function blockOn(waited: Promise<unknown> | Waitable<unknown>): unknown {
   if (!(waited instanceof Promise)) return waited.block();
-  waited.catch(ignore); // nothing waits for this promise now
+  waited.catch(ignore); // nothing waits for this promise any more: its rejection must not end the process
   const reason = 'the device is asynchronous, or another operation holds the blob';
   throw new BlobstoreError('ENOTSUP', `a synchronous call would have to wait: ${reason}; use the promise form`);
 }

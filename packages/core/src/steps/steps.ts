@@ -3,8 +3,8 @@
  * one implementation serves synchronous callers, promises and simulations, and no promise is made where there is
  * nothing to wait for.
  *
- * There are two ways to wait for another thread: by a promise, or by blocking this thread. Steps yield a `Waitable`
- * then, and the caller's way to run them (`run.ts`) decides which.
+ * There are two ways to wait for another thread: by a promise, or by blocking this thread. Steps that wait for another
+ * thread yield a `Waitable`. The function that runs them (`run.ts`) decides which way is taken.
  */
 
 /** The result of an operation: a value if it has ended already, otherwise a promise. */
@@ -22,8 +22,8 @@ export interface Waitable<T> {
 export type Steps<T> = Generator<Promise<unknown> | Waitable<unknown> | undefined, T, unknown>;
 
 /**
- * An operation that has ended already: a function returns it where there is nothing to wait for, and costs no generator
- * then. All share it, since an ended generator can be run again, and does nothing.
+ * An operation that has ended already. A function returns it where there is nothing to wait for, and saves making a
+ * generator. All callers share this one object: running an ended generator again does nothing.
  */
 export const ENDED: Steps<undefined> = waitForAnswer(undefined);
 ENDED.next();

@@ -1,11 +1,10 @@
 /**
- * The end of recovery, when it is known what is used: the space that may hold old data is cleared, and the disk is made
- * to say what was found.
+ * The end of recovery, when it is known which pages and clusters are used: space that may hold old data is cleared, and
+ * the result is written to disk.
  *
- * Where high-water marks are kept, the disk says it by new marks, and the masks are not written: nobody reads them
- * before the store is closed, and on a large device they are long. What the insertion log had is in the blobs then, and
- * the log is erased. Elsewhere the masks are written, as in the specification; they end the log, and take the place of
- * the marks.
+ * If high-water marks are kept, new marks are written, and the insertion log is erased, since the blobs on disk have
+ * what it said. The masks are not written: nobody reads them before the store is closed, and on a large device they are
+ * long. If no marks are kept, the masks are written, as in the specification. They overwrite the log and the marks.
  */
 
 import type { SuperBlock } from '../format/super-block.js';
@@ -23,7 +22,7 @@ import type { LoadedBlob } from './options.js';
 export interface Found extends Pick<Masks, 'clusters'> {
   readonly marks: FoundMarks;
   readonly killedDeletes: readonly KilledDelete[];
-  /** Something is damaged: what seems to be free may be a damaged blob's. */
+  /** Something is damaged: what seems to be free may belong to a damaged blob. */
   readonly isDoubtful: boolean;
 }
 
@@ -43,7 +42,7 @@ export function* endRecovery(
   if (hasNoted) yield* setBlobsRight(store, found, onBlob);
   if (hasNoted) forgetUnknown(store, insertionLog);
   if (!hasNoted || insertionLog.isEmpty) yield* writeUsed(store, block, found);
-  else if (!keepsHighWater) yield* writeClusterMask(store, block); // marks that are not kept must not stay
+  else if (!keepsHighWater) yield* writeClusterMask(store, block); // old marks on disk would become wrong
   if (!hasNoted) yield* setBlobsRight(store, found, onBlob);
 }
 
@@ -57,8 +56,8 @@ function* clearLeftovers(store: StoreState, { clusters, marks }: Found): Steps<v
 }
 
 /**
- * Writes what is used. In doubt the mark of clusters is just above what is reserved: up to there the next load reserves
- * everything again.
+ * Writes new marks, or the masks. If something is damaged, the mark of clusters is set just above what is reserved: the
+ * next load again reserves everything below the mark.
  */
 function* writeUsed(store: StoreState, block: SuperBlock, { isDoubtful }: Found): Steps<void> {
   if (!store.keepsHighWater || block.clean !== 0) {

@@ -8,7 +8,10 @@ import { dropReference } from '../metadata/open-close.js';
 import type { StoreState } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
 
-/** The limits: clones that are held, and entries of their cluster maps. At either of them, all are released. */
+/**
+ * The most clones that are held, and the most entries that their cluster maps have together. At either limit all clones
+ * are released.
+ */
 const HELD_MAX = 4096;
 const HELD_ENTRIES_MAX = 2 ** 22;
 

@@ -1,6 +1,6 @@
 /**
- * A check while a cleanly unloaded store is opened: do its masks say the same of pages, clusters and blob ids as its
- * blobs? It reads nothing but the blobs themselves.
+ * A check while a cleanly unloaded store is opened: do its masks agree with its blobs about pages, clusters and blob
+ * ids? It reads only the blobs, which the visit of every blob reads anyway.
  */
 
 import { Blob } from '../blob/blob.js';
@@ -44,7 +44,7 @@ export class Census {
     }
   }
 
-  /** True when the masks say the same as the blobs. Only valid when all blobs are counted. */
+  /** True when the masks agree with the blobs. Only valid when all blobs are counted. */
   get agrees(): boolean {
     const { pages, clusters } = this.#masks;
     const { pages: ownedPages, clusters: ownedClusters, hasShared } = this.#owners;

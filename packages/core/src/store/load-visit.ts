@@ -113,9 +113,9 @@ function visitPlain(store: StoreState, blob: Blob, onBlob: OnBlob | undefined, c
 }
 
 /**
- * Writes the corrections of a blob that can be read, but not opened, because what is behind it is missing: a crash left
- * them unwritten, and once the store is closed cleanly they could not be detected any more. Does nothing for a snapshot
- * that is unfinished.
+ * Writes the corrections of a blob that can be read, but not opened, because its external snapshot is missing. A crash
+ * made them necessary, and after the store is closed cleanly nothing could detect that they are missing. Does nothing
+ * for a snapshot that is unfinished.
  * @throws ENOSPC when the metadata region is full: a blob that is not open cannot be kept in memory to be written later
  */
 function* persistUnavailable(store: StoreState, id: BlobId): Steps<void> {
@@ -124,7 +124,7 @@ function* persistUnavailable(store: StoreState, id: BlobId): Steps<void> {
     yield* readMetadata(store, blob);
     if (blob.state === 'dirty' && otherOf(blob) === undefined) yield* persist(store, blob);
   } catch (error) {
-    if (error instanceof UnavailableBlobError) return; // of a newer version, or its map is too large
+    if (error instanceof UnavailableBlobError) return; // the blob is of a newer version, or its map is too large
     if (!(error instanceof BlobstoreError) || error.code !== 'ENOSPC') throw error;
     const advice =
       'a crash left changes of it unwritten: open the store with its external snapshot available, and make room first';
@@ -154,7 +154,7 @@ function* visit(
     if (blob.isClone) store.snapshots.add(blob.parentId, blob.id);
     return yield* held.hold(blob);
   }
-  yield* held.release(); // a blob that is corrected now must not be held open
+  yield* held.release(); // the blob is corrected next, and must not be held open meanwhile
   if (census) {
     census.isInDoubt = true; // a clean unload leaves no marks
     return yield* dropReference(store, blob);

@@ -97,7 +97,10 @@ function requireClean(block: SuperBlock): void {
   throw new BlobstoreError('EIO', 'a store that was not cleanly unloaded cannot grow: open it and unload it first');
 }
 
-/** A recovery that is forced reads all metadata pages. */
+/**
+ * The high-water mark of metadata pages; undefined, so that all pages are read, if recovery is forced or the options
+ * ask for that.
+ */
 function pageMarkFor({ mdPages }: FoundMarks, options: LoadOptions): number | undefined {
   return options.forceRecover === true || options.allPages === true ? undefined : mdPages;
 }
@@ -136,8 +139,8 @@ function* openAsIs(store: StoreState, block: SuperBlock, options: LoadOptions): 
 }
 
 /**
- * Opens a store and looks for damage, which it refuses or sets aside. After a clean unload the masks are trusted as
- * long as the blobs agree with them; otherwise all metadata is surveyed.
+ * Opens a store and looks for damage. A damaged store is refused, or the damage is set aside. After a clean unload the
+ * masks are trusted as long as the blobs agree with them; otherwise all metadata is surveyed.
  * @param reset - creates the state of the store again, with nothing used
  */
 function* openWhole(
@@ -216,7 +219,7 @@ function takeSurvey(store: StoreState, survey: Survey): void {
   store.sharedByBlobs = survey.shared;
 }
 
-/** Reads the insertion log that a process left, if the cache still has everything that was written. */
+/** Reads the insertion log that an earlier process left, if the cache that took its writes is still there. */
 function* readLog(store: StoreState): Steps<void> {
   if (store.insertionLog) yield* store.insertionLog.load();
 }
@@ -268,7 +271,7 @@ function newStore(
     superBlobId: block.superBlobId,
     clusterMask: block.clusterMask,
     insertionLog: InsertionLog.of(device, channel, geometry, block),
-    clean: true, // maybe wrong: the first change of metadata checks it, and records the size of an old store
+    clean: true, // may be wrong: the first change of metadata reads the super block, and records the size of an old store
     durability: options.durability ?? 'power-loss',
     keepsHighWater: keepsHighWater(options),
     mdPageMark: keepsHighWater(options) ? 0 : NO_HIGH_WATER,
@@ -285,7 +288,7 @@ function requireMade(store: StoreState | undefined): StoreState {
 
 /**
  * Marks pages, clusters and blob ids as used.
- * @param contentEnd - the end of the metadata pages that were found to be no zeroes
+ * @param contentEnd - the end of the metadata pages that are not zeroes
  */
 function take(store: StoreState, { clusters, pages, blobIds }: Masks, contentEnd = 0): void {
   const { shared } = store;

@@ -19,8 +19,8 @@ export interface StoreOptions {
   /** What acknowledged changes survive. Default: 'power-loss'. */
   durability?: Durability;
   /**
-   * Keeps the high-water mark on disk, which tells recovery what to clear. False has an effect only with
-   * `process-crash`: then exactly what the specification writes is on the disk. But then a crash can leave another
+   * Keeps the high-water marks on disk, which tell recovery what to read and what to clear. False has an effect only
+   * with `process-crash`. Then the disk has exactly what the specification writes. But a crash can then leave another
    * blob's data in a free cluster, and a blob can lose data that a resize has cut off without a sync. Default: true.
    */
   highWater?: boolean;
@@ -32,6 +32,7 @@ export interface StoreOptions {
   threadId?: number;
 }
 
+/** The options of initialising a store. Every field has a default. */
 export interface InitOptions extends StoreOptions {
   /** Bytes in a cluster, a multiple of 4096 below 4 GiB. Default: 1 MiB. */
   clusterBytes?: number;
@@ -43,6 +44,7 @@ export interface InitOptions extends StoreOptions {
   recordMdPageSize?: boolean;
 }
 
+/** The options of opening a store. All fields are optional. */
 export interface LoadOptions extends StoreOptions {
   /** Recovers the store even if it was cleanly unloaded. Default: false. */
   forceRecover?: boolean;
@@ -57,13 +59,13 @@ export interface LoadOptions extends StoreOptions {
    * `refuse`: it is not opened (EILSEQ, a `DamagedStoreError`).
    * `set-aside`: the other blobs can be used. What belongs, or may belong, to damaged blobs stays reserved; if that is
    * not known, all free space is reserved (see `survey/survey.ts`).
-   * Default: as in the specification. Recovery refuses if it happens to meet damage; after a clean unload damaged blobs
-   * are listed, and the masks are trusted.
+   * Default: as in the specification. Recovery refuses the store if it happens to find damage. After a clean unload
+   * damaged blobs are listed (`Blobstore.damaged`), and the masks are trusted.
    */
   onDamage?: 'refuse' | 'set-aside';
   /**
-   * With `onDamage`: surveys all metadata, even after a clean unload when the blobs agree with the masks. Default:
-   * false.
+   * With `onDamage`: surveys all metadata, even if the store was cleanly unloaded and its blobs agree with the masks.
+   * Default: false.
    */
   survey?: boolean;
   /** Recovery reads every metadata page, also those that the high-water mark calls never written. Default: false. */
@@ -91,7 +93,7 @@ export function checkInitOptions(options: InitOptions, deviceBytes: number): voi
   }
 }
 
-/** True when the high-water mark is kept. It can only be left out together with write barriers. */
+/** True when the high-water marks are kept. They can only be left out together with write barriers. */
 export function keepsHighWater({ durability, highWater = true }: StoreOptions): boolean {
   return highWater || durability !== 'process-crash';
 }

@@ -74,7 +74,7 @@ function* recoverRegion(region: RegionReader, { geometry, clusterCount, wasClose
     if (!isRoot(page, index)) continue;
     if (!wasClosed && (yield* isHalfDeleted(region, geometry, page))) {
       halfDeleted.push(index as MdPage);
-      region.distrustEnd(); // what keeps a mark does not leave that
+      region.distrustEnd(); // no writer that keeps the marks leaves a half-deleted blob
     } else yield* replayBlob(region, found, damaged, index as MdPage, page, geometry);
   }
   found.contentEnd = region.contentEnd;
@@ -95,7 +95,7 @@ function* isHalfDeleted(region: RegionReader, geometry: Geometry, root: MdPageVi
   return false;
 }
 
-/** Reserves what a half-deleted blob has until it is cleared. */
+/** Reserves the pages and clusters of a half-deleted blob until they are cleared. */
 function* reserveKilledDelete(region: RegionReader, found: Recovered, page: MdPage, geometry: Geometry): Steps<void> {
   const { pages, clusters } = found;
   const rest = yield* readKilledDelete(region, geometry, clusters.capacity, page, {
@@ -184,7 +184,7 @@ class BlobReplay {
   }
 
   #parseRuns(view: DataView, payloadAt: number, payloadBytes: number, number: number): void {
-    const runs = decodeExtentRle(view, payloadAt, payloadBytes - (payloadBytes % RUN_BYTES)); // opening it reports the rest
+    const runs = decodeExtentRle(view, payloadAt, payloadBytes - (payloadBytes % RUN_BYTES)); // opening the blob reports the remainder
     if (!runs || runs.every((run) => run.length === 0)) {
       throw this.#damaged(`the runs of clusters on metadata page ${number} are malformed`);
     }

@@ -22,7 +22,7 @@ export function verifyStore(store: StoreState): void {
   requireFound(store);
 }
 
-/** A flush of the store must find all blobs that it has something to do for. */
+/** Checks that a flush of the store would visit all blobs that have something to write. */
 function requireFound({ openBlobs, unsynced, lingering }: StoreState): void {
   for (const blob of openBlobs.values()) {
     const isUnsynced = blob.state === 'dirty' || blob.persists.isRunning || blob.reclaimableCount > 0;

@@ -41,11 +41,11 @@ export class SurveyFindings {
   readonly lostPages = new Set<MdPage>();
   /** Roots on pages that the masks do not know, and that belong to no blob; see `strays.ts`. */
   strays: readonly MdPage[] = [];
-  /** Pages with content that is neither zeroes nor what a writer leaves there, and that trusted masks call free. */
+  /** Pages that trusted masks call free, with content that is neither zeroes nor what a writer leaves there. */
   readonly freeNoise: MdPage[] = [];
   readonly halfDeleted = new Map<MdPage, BlobstoreError>();
   hidesParents = false;
-  /** True when a blob may have more than it names. */
+  /** True when a blob may have more clusters than it names. */
   hidesClusters = false;
 
   constructor(store: StoreState) {
@@ -62,13 +62,16 @@ export class SurveyFindings {
   }
 
   /**
-   * True when something is damaged, or cannot be read by this version: what seems to be free must not be cleared then.
+   * True when something is damaged, or cannot be read by this version. Then what seems to be free must not be cleared.
    */
   get isDoubtful(): boolean {
     return this.damaged.size > 0 || this.hidesClusters;
   }
 
-  /** True as long as everything that was read is whole and known: then what is not in use need not be read. */
+  /**
+   * True as long as everything that was read is undamaged and of a known version. Then pages that are not in use need
+   * not be read.
+   */
   get isPlain(): boolean {
     const { damaged, halfDeleted, unsealed, misplaced, blobs } = this;
     if (damaged.size > 0 || halfDeleted.size > 0) return false;

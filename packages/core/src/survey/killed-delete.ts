@@ -1,8 +1,8 @@
 /**
  * Deletions that were interrupted because the process was killed. SPDK deletes a blob by zeroing its chain, and then
  * the root. A process that is killed in between leaves a root whose chain continues in a page of zeroes. For SPDK and
- * for this engine the blob is gone then. What only its root still names is cleared and released, as in any deletion:
- * the root first.
+ * for this engine such a blob is gone. It is deleted like any other: its root is zeroed, then what only the root still
+ * names is cleared and released.
  */
 
 import { Blob } from '../blob/blob.js';
@@ -23,7 +23,10 @@ export interface KilledDelete {
   readonly clusters: DeviceCluster[];
 }
 
-/** Reads what a half-deleted blob still names on pages with a correct crc, and that passes the filters. */
+/**
+ * Reads which pages and clusters a half-deleted blob still names on pages with a correct crc. Leaves out those that the
+ * filters reject.
+ */
 export function* readKilledDelete(
   region: RegionReader,
   geometry: Geometry,
@@ -47,7 +50,8 @@ export function* readKilledDelete(
 }
 
 /**
- * Finishes deletions, on disk, too. The pages and clusters of these blobs must be marked as used, but not their ids.
+ * Finishes deletions, in memory and on disk. The pages and clusters of these blobs must be marked as used, but not
+ * their ids.
  */
 export function* finishKilledDeletes(store: StoreState, deletes: readonly KilledDelete[]): Steps<void> {
   for (const { page, pages, clusters } of deletes) {

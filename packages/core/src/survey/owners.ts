@@ -35,7 +35,7 @@ export class Owners {
     for (const cluster of blob.map.dropped) this.#addCluster(cluster); // the map on disk still has it
   }
 
-  /** Records that a blob which cannot be read completely names a page as its own. */
+  /** Records that a page is named by a blob that cannot be read completely. */
   contestPage(page: MdPage): void {
     if (!this.pages.get(page)) return;
     this.#share(this.shared.pages, page);
@@ -73,7 +73,9 @@ export interface Sharer {
   page: MdPage;
   /** For a snapshot that was being created or deleted: the other blob, which its mark names. */
   otherId: BlobId | undefined;
-  /** True when it is such a snapshot, and will be removed: what another blob also names does not belong to it. */
+  /**
+   * True when it is such a snapshot, and will be removed: then what another blob also names belongs to that other blob.
+   */
   goes: boolean;
 }
 

@@ -96,8 +96,8 @@ function findLostParents(found: SurveyFindings): void {
 }
 
 /**
- * True for a snapshot that was being created or deleted, and that opening the store removes, because the other blob
- * does not need it.
+ * True for a snapshot that was being created or deleted, and that is removed when the store is opened, because the
+ * other blob does not need it.
  */
 function goes(found: SurveyFindings, { page, otherId }: FoundBlob): boolean {
   const other = otherId === undefined ? undefined : found.blobs.get(pageOfBlobId(otherId));

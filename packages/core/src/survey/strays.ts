@@ -1,8 +1,8 @@
 /**
  * Strays: roots that the masks of a cleanly unloaded store do not know. Such a root belongs to a deleted blob, when the
  * write that zeroed it never reached the medium; or it is a copy of a root in another place. Opening a store with
- * correct masks does not read these pages. So a survey does not list them either: a survey must not turn one blob's
- * data into another blob's.
+ * correct masks does not read these pages. So a survey does not list them either: what a stray names may belong to
+ * another blob by now.
  *
  * This holds as long as the masks are trusted. A store that is in use on disk is recovered without masks, and then such
  * a page cannot be told from a blob's. So it is zeroed before the store is marked as in use.

@@ -1,6 +1,7 @@
 /**
- * A survey checks all metadata pages below the high-water mark, or all if anything raises a doubt; it finds out what is
- * damaged and what is sound, and writes nothing. Page writes count as atomic, so every page of the region is either all zeroes, or has a correct crc. Damaged are:
+ * A survey reads the metadata pages below the high-water mark, or all pages if anything raises a doubt. It finds out
+ * what is damaged and what is sound, and writes nothing. Page writes are taken to be atomic, so every sound page of the
+ * region either is all zeroes or has a correct crc. Damaged are:
  *
  * - a page that is neither, unless it belongs to a blob, which is damaged then;
  * - a page with a correct crc that no writer leaves there: the first page of a blob in another blob's place, or a later
@@ -13,11 +14,11 @@
  * - a clone of a blob that is damaged, or missing, or can be written; a clone of its own clone; a clone of a snapshot
  *   that will be removed; a snapshot marked with the id of a damaged blob.
  *
- * Everything that belongs, or may belong, to what is damaged stays reserved. What a damaged blob names is not enough,
- * because it may have had more than it names now. So all clusters up to the last one that was in use stay reserved,
- * too, except those of sound blobs. The last one is known after a clean unload, and from the high-water mark. The
- * reference writes no such mark; without one any cluster may be the last one, and the store has no free space until the
- * damage is repaired.
+ * Everything that belongs, or may belong, to a damaged blob stays reserved. It is not enough to reserve what a damaged
+ * blob names, because it may have had more than it names now. So all clusters up to the last one that was in use stay
+ * reserved, too, except those of sound blobs. The last one is known after a clean unload, and from the high-water mark.
+ * The reference writes no such mark; without one any cluster may be the last one, and the store has no free space until
+ * the damage is repaired.
  */
 
 import { RegionReader } from '../state/region-reader.js';

@@ -19,10 +19,10 @@ export interface Survey extends Masks {
   shared: SharedByBlobs;
   /** Blobs that are set aside or unavailable, and the snapshots that they name as their parents. */
   lostClones: { id: BlobId; parentId: BlobId }[];
-  /** True when there may be more of these. */
+  /** True when there may be more such clones. */
   hidesParents: boolean;
   /**
-   * True when something is damaged, or cannot be read by this version: what seems to be free must not be cleared then.
+   * True when something is damaged, or cannot be read by this version. Then what seems to be free must not be cleared.
    */
   isDoubtful: boolean;
   /** First pages of lost blobs that other blobs name. */
@@ -113,8 +113,8 @@ function* readKilledDeletes(
 }
 
 /**
- * Returns the number of clusters up to the last marked one, without those at the end that damaged blobs name. Damaged
- * blobs keep what they name in any case, and it is marked from then on. So garbage that names the last cluster must not
+ * Returns the number of clusters up to the last marked one, but leaves out clusters at the end that damaged blobs name.
+ * These are reserved, and marked as used, in any case. If they counted here, garbage that names the last cluster would
  * reserve all free space when the store is opened next.
  */
 function lengthUsed(found: SurveyFindings, marked: BitArray): number {
@@ -139,7 +139,7 @@ function reservedEnd(found: SurveyFindings, { masks, highWater }: Evidence): num
   return found.hidesClusters ? found.clusterCount : 0;
 }
 
-/** Adds to the message of damage what it means for the store. */
+/** Adds to the message of damage what consequence it has for the store. */
 function told(damage: DamagedBlob, isFull: boolean): DamagedBlob {
   if (!isFull) return damage;
   const { code, message } = damage.error;

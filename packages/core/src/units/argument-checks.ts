@@ -77,8 +77,8 @@ function isDetached(array: Uint8Array): boolean {
 }
 
 /**
- * The getter of a typed array's type name. To call it directly allocates nothing, and it returns undefined for any
- * other value.
+ * The getter of a typed array's type name. Calling it directly allocates nothing. For any other value it returns
+ * undefined.
  */
 const { get: nameOfArray } = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),

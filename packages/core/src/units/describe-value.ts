@@ -4,7 +4,7 @@
 const TEXT_MAX = 100;
 
 /**
- * A value as text for a message. Of objects it shows only the type, and of arrays and memory the length, too: their
+ * A value as text for a message. Objects are shown by their type only, arrays and buffers by type and length: their
  * contents may be private, and reading them may throw.
  */
 export function describeValue(value: unknown): string {
