@@ -19,6 +19,7 @@ import type { SharedStore } from '../shared/shared-store.js';
 import type { MaybePromise, Steps, Waitable } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 import type { ChannelHost } from './host.js';
+import { SlotQueues } from './slot-queues.js';
 import type { Transfer } from './transfer.js';
 
 /**
@@ -31,7 +32,6 @@ const SLICE_BYTES = 2 ** 21;
 
 /** An operation that waits for a blob to be thawed, and the functions that settle its promise. */
 interface Queued {
-  readonly slot: number;
   /** The transfer whose part is run after the thaw; undefined for steps, which only wait for the thaw. */
   readonly transfer: Transfer | undefined;
   readonly resolve: () => void;
@@ -60,7 +60,7 @@ export class BlobGate {
   readonly #row: number;
   readonly #counters: Counters;
   readonly #runPart: (transfer: Transfer) => MaybePromise<void>;
-  #queue: Queued[] = [];
+  readonly #queues = new SlotQueues<Queued>();
   /** The number of operations of this channel that are inside blobs. */
   #insideCount = 0;
   /** Set once the channel is closing: the error of operations that would be queued. */
@@ -85,7 +85,7 @@ export class BlobGate {
 
   /** The number of operations that wait for a blob to be thawed. */
   get depth(): number {
-    return this.#queue.length;
+    return this.#queues.size;
   }
 
   /** Enters a blob without checking whether it is frozen; the caller must check that. */
@@ -99,7 +99,7 @@ export class BlobGate {
    * not begun yet.
    */
   tryEnter(slot: number): boolean {
-    if (this.#queue.length > 0 && this.mustWait(slot)) return false;
+    if (this.#queues.size > 0 && this.mustWait(slot)) return false;
     this.enter(slot);
     if (!this.isFrozen(slot)) return true;
     this.leave(slot);
@@ -116,7 +116,7 @@ export class BlobGate {
    * blob in front of it: whoever freezes it from now on waits until the caller has left that blob.
    */
   requireThawed(slot: number): void {
-    if (this.isFrozen(slot) || (this.#queue.length > 0 && this.mustWait(slot))) throw new FrozenBehind(slot);
+    if (this.isFrozen(slot) || (this.#queues.size > 0 && this.mustWait(slot))) throw new FrozenBehind(slot);
   }
 
   /** Leaves a blob, and wakes the freezers if there are any. */
@@ -139,7 +139,7 @@ export class BlobGate {
     if (this.isFrozen(slot)) return true;
     if (this.#isResuming) return false;
     this.thaw(slot);
-    return this.#hasQueued(slot);
+    return this.#queues.has(slot);
   }
 
   /** True while a blob is frozen. */
@@ -155,7 +155,7 @@ export class BlobGate {
   queue(slot: number, transfer?: Transfer): Promise<void> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
     return new Promise((resolve, reject) => {
-      this.#queue.push({ slot, transfer, resolve, reject });
+      this.#queues.push(slot, { transfer, resolve, reject });
       this.#watch(slot);
     });
   }
@@ -190,7 +190,7 @@ export class BlobGate {
    * the event loop.
    */
   thaw(slot: number): void {
-    if (this.#goingOn.has(slot) || !this.#hasQueued(slot)) return;
+    if (this.#goingOn.has(slot) || !this.#queues.has(slot)) return;
     if (this.#resume(slot, SLICE_OPERATIONS, SLICE_BYTES)) return;
     this.#goingOn.add(slot);
     setImmediate(() => {
@@ -199,26 +199,23 @@ export class BlobGate {
     });
   }
 
-  #hasQueued(slot: number): boolean {
-    return this.#queue.some((queued) => queued.slot === slot);
-  }
-
   /**
    * Begins queued operations of a blob, in order, until `operations` of them, or `bytes` bytes, have begun. Returns
    * false when some are left.
    */
   #resume(slot: number, operations: number, bytes: number): boolean {
-    const ready = this.#queue.filter((queued) => queued.slot === slot);
-    this.#queue = this.#queue.filter((queued) => queued.slot !== slot);
     let begun = 0;
     let bytesLeft = bytes;
-    while (begun < Math.min(ready.length, operations) && bytesLeft > 0 && !this.isFrozen(slot)) {
-      const queued = ready[begun++];
+    // An operation that finds a snapshot frozen is queued again, behind those that are there now, and is not counted.
+    const end = Math.min(this.#queues.lengthOf(slot), operations);
+    while (begun < end && bytesLeft > 0 && !this.isFrozen(slot)) {
+      const queued = this.#queues.shift(slot);
+      if (queued === undefined) break;
+      begun++;
       bytesLeft -= (queued.transfer?.count ?? 0) * this.#host.geometry.ioUnitBytes;
       this.#begin(queued);
     }
-    if (begun < ready.length) this.#queue = [...ready.slice(begun), ...this.#queue];
-    return !this.#hasQueued(slot);
+    return !this.#queues.has(slot);
   }
 
   /** Rejects all queued operations with an error, and all that would be queued from now on. */
@@ -228,9 +225,7 @@ export class BlobGate {
   }
 
   #abortQueued(error: BlobstoreError): void {
-    const queued = this.#queue;
-    this.#queue = [];
-    for (const { reject } of queued) reject(error);
+    for (const { reject } of this.#queues.takeAll()) reject(error);
   }
 
   #begin({ transfer, resolve, reject }: Queued): void {
@@ -266,7 +261,7 @@ export class BlobGate {
   }
 
   async #thawLater(slot: number): Promise<void> {
-    while (this.#queue.some((queued) => queued.slot === slot)) {
+    while (this.#queues.has(slot)) {
       await this.#blobs.waitWhileFrozen(slot);
       const end = this.#ending();
       if (end !== undefined) this.#abortQueued(end);
