@@ -72,8 +72,16 @@ function withYardstick(workload: Workload, scale: Scale): Workload {
   return scale === 'check' && !workload.baseline ? { ...workload, baseline: YARDSTICK, sidesAgree: false } : workload;
 }
 
-function scheduleOf(benchmark: Benchmark, scale: Scale): Schedule {
-  return scale === 'full' ? { ...SCHEDULES.full, ...benchmark.schedule } : SCHEDULES[scale];
+/** A check takes no longer than the benchmark's own schedule: some calls take a second. */
+function scheduleOf({ schedule }: Benchmark, scale: Scale): Schedule {
+  if (scale === 'full') return { ...SCHEDULES.full, ...schedule };
+  const { rounds, roundMs, warmupMs, calls } = SCHEDULES[scale];
+  return {
+    rounds: Math.min(rounds, schedule?.rounds ?? rounds),
+    roundMs: Math.min(roundMs, schedule?.roundMs ?? roundMs),
+    warmupMs: Math.min(warmupMs, schedule?.warmupMs ?? warmupMs),
+    calls,
+  };
 }
 
 /**
