@@ -53,9 +53,9 @@ function isTaken({ shared, knowsUsed }: StoreState, cluster: number): boolean {
 }
 
 /**
- * Makes sure that the blob has an extent page for a record. Where it has none, it gets the one that the record names;
- * false if that one is not possible. Where it has one, that one counts: the record may name a page that only the next
- * root would have named.
+ * Makes sure that the blob has an extent page for a record. If it has one, it keeps it, even if the record names
+ * another page: only the next root would have named that one. If it has none, it gets the record's page.
+ * False if the record's clusters are in two extent pages, or the blob needs the record's page and that is not possible.
  */
 function hasExtentPage(store: StoreState, blob: Blob, { index, count, extentPage }: NotedInsertion): boolean {
   if (!blob.usesExtentTable) return true;

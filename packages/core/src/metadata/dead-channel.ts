@@ -15,9 +15,10 @@ import { clearClusters, releaseClusters } from './clearing.js';
 
 /**
  * Releases the used lock if a dead thread holds it, and makes what the lock protects consistent again. Each step of a
- * critical section leaves correct bits; only the count and the hints may be out of date. As long as no other thread has
- * held the lock, the claim log tells what the dead thread had claimed. Entries that it noted but did not take, or
- * released but did not remove, are free for others from then on. Metadata thread only.
+ * critical section leaves correct bits; only the count and the hints may be out of date. The claim log tells what the
+ * dead thread had claimed. It can also name a cluster or page that is free, if the thread died after it noted the entry
+ * and before it took it, or after it released it and before it removed the entry. Such entries are removed before the
+ * lock is released: from then on other threads can allocate what they name. Metadata thread only.
  */
 export function freeUsedLock(shared: SharedStore, row: number): void {
   if (!shared.usedLock.takeFromDead(threadOfRow(row))) return;

@@ -8,10 +8,11 @@
  * accessed with sequential consistency, hence the one that comes second sees the other. Either the channel sees that
  * the blob is frozen, leaves it and queues the operation; or the freezer sees the counter, and waits.
  *
- * An operation on a clone reads the maps of the snapshots behind it, and is counted only in the clone. So the freezer of
- * a snapshot also waits for the operations inside its clones, and their clones. An operation inside a clone looks at the
- * frozen count of each snapshot before it reads its map. What it finds behind the clone it may use again, as long as no
- * such freeze was counted since (`SharedStore.freezes`): the freezer counts before it looks at the counters.
+ * An operation on a clone reads the maps of the snapshots behind it, and is counted only in the clone. So the freezer
+ * of a snapshot also waits for the operations inside its clones, and their clones. An operation inside a clone looks
+ * at the frozen count of each snapshot before it reads its map. A channel remembers which cluster behind the clone it
+ * found, and uses the result again until a clone, or a blob that has clones, is frozen. Each such freeze raises
+ * `SharedStore.freezes`, before the freezer looks at the counters.
  *
  * An operation that waits for the metadata thread to insert a cluster stays inside its blob. The freezer waits for it,
  * and the metadata thread serves it in the meantime.
@@ -39,7 +40,10 @@ export function freezeForRelease(store: StoreState, blob: Blob): Steps<void> {
   return areDrained(store, slots) ? ENDED : untilReady(store, blob, slots, () => true);
 }
 
-/** Begins a freeze, and returns the slots whose counters have to become 0: of the blob, and of all that read through it. */
+/**
+ * Begins a freeze, and returns the slots whose counters have to become 0: that of the blob, and those of its clones,
+ * their clones, and so on.
+ */
 function begin({ shared }: StoreState, blob: Blob): readonly number[] {
   shared.blobs.add(blob.slot, BLOB.FROZEN, 1);
   if (blob.clones.size > 0 || blob.back?.kind === 'blob') shared.countFreeze();

@@ -4,14 +4,14 @@ import type { StoreState } from '../state/store-state.js';
 import { UnavailableBlobError } from '../units/error.js';
 import { type BlobId, NONE_U32 } from '../units/units.js';
 
-/** A blob can always have so many clusters; and so many for each metadata page of its store. */
+/** The limit is at least the first number, in clusters; the second is the clusters per metadata page of the store. */
 const MAP_CLUSTERS_MIN = 2 ** 20;
 const MAP_CLUSTERS_PER_MD_PAGE = 1024;
 
 /**
  * Returns how many clusters a blob of a store can have: at least as many as the device has. A thin blob can be far
- * larger. But its map in memory, up to 4 bytes per cluster, is never larger than the metadata region, or than 4 MiB where the
- * region is smaller. With one metadata page per cluster, the default, the limit is 1024 times the device.
+ * larger. But its map in memory, up to 4 bytes per cluster, is never larger than the metadata region, or than 4 MiB
+ * where the region is smaller. With one metadata page per cluster, the default, the limit is 1024 times the device.
  */
 function blobClustersMax(clusterCount: number, mdPageCount: number): number {
   return Math.min(NONE_U32, Math.max(MAP_CLUSTERS_MIN, clusterCount, mdPageCount * MAP_CLUSTERS_PER_MD_PAGE));
