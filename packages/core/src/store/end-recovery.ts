@@ -1,11 +1,10 @@
 /**
- * The end of recovery, when it is known what is used: the space that may hold old data is cleared, and the disk is made
- * to say what was found.
+ * The end of recovery, when it is known what is used: the space that may hold old data is cleared, and what was found
+ * is written to disk.
  *
- * Where high-water marks are kept, the disk says it by new marks, and the masks are not written: nobody reads them
- * before the store is closed, and on a large device they are long. What the insertion log had is in the blobs then, and
- * the log is erased. Elsewhere the masks are written, as in the specification; they end the log, and take the place of
- * the marks.
+ * Where high-water marks are kept, new marks are written and the insertion log is erased, since the blobs' metadata has
+ * its records by then. The masks are not written: nobody reads them before the store is closed, and on a large device
+ * they are long. Elsewhere the masks are written, as in the specification. That ends the log, and overwrites the marks.
  */
 
 import type { SuperBlock } from '../format/super-block.js';
@@ -57,8 +56,8 @@ function* clearLeftovers(store: StoreState, { clusters, marks }: Found): Steps<v
 }
 
 /**
- * Writes what is used. In doubt the mark of clusters is just above what is reserved: up to there the next load reserves
- * everything again.
+ * Writes what is used. If something is damaged, the high-water mark of clusters is exactly the end of what is reserved,
+ * without room for more: the next load reserves everything below the mark again.
  */
 function* writeUsed(store: StoreState, block: SuperBlock, { isDoubtful }: Found): Steps<void> {
   if (!store.keepsHighWater || block.clean !== 0) {

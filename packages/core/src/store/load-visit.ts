@@ -172,8 +172,8 @@ function* visit(
     if (blob.isClone) store.snapshots.add(blob.parentId, blob.id);
   }
   if (outcome === 'remove') leaving.push(blob.id);
-  // Its pages may belong to the other blob by now, so they must not be written, even if they are shorter than the blob
-  // says.
+  // The snapshot's pages may belong to the other blob by now. So they must not be written, even if they map fewer
+  // clusters than the snapshot's size says.
   if (outcome !== 'keep') blob.state = 'clean';
   yield* closeBlob(store, blob);
 }

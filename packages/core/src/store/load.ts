@@ -97,7 +97,7 @@ function requireClean(block: SuperBlock): void {
   throw new BlobstoreError('EIO', 'a store that was not cleanly unloaded cannot grow: open it and unload it first');
 }
 
-/** A recovery that is forced reads all metadata pages. */
+/** The mark up to which recovery reads metadata pages; undefined, for all pages, if the options ask for it. */
 function pageMarkFor({ mdPages }: FoundMarks, options: LoadOptions): number | undefined {
   return options.forceRecover === true || options.allPages === true ? undefined : mdPages;
 }

@@ -74,7 +74,7 @@ function* recoverRegion(region: RegionReader, { geometry, clusterCount, wasClose
     if (!isRoot(page, index)) continue;
     if (!wasClosed && (yield* isHalfDeleted(region, geometry, page))) {
       halfDeleted.push(index as MdPage);
-      region.distrustEnd(); // what keeps a mark does not leave that
+      region.distrustEnd(); // only SPDK leaves half-deleted blobs, and it does not keep the high-water mark
     } else yield* replayBlob(region, found, damaged, index as MdPage, page, geometry);
   }
   found.contentEnd = region.contentEnd;
