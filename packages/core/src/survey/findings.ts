@@ -68,7 +68,7 @@ export class SurveyFindings {
     return this.damaged.size > 0 || this.hidesClusters;
   }
 
-  /** True as long as everything that was read is whole and known: then what is not in use need not be read. */
+  /** True if no page or blob read so far is damaged or of a newer version: pages not in use need not be read then. */
   get isPlain(): boolean {
     const { damaged, halfDeleted, unsealed, misplaced, blobs } = this;
     if (damaged.size > 0 || halfDeleted.size > 0) return false;

@@ -1,8 +1,8 @@
 /**
  * Deletions that were interrupted because the process was killed. SPDK deletes a blob by zeroing its chain, and then
  * the root. A process that is killed in between leaves a root whose chain continues in a page of zeroes. For SPDK and
- * for this engine the blob is gone then. What only its root still names is cleared and released, as in any deletion:
- * the root first.
+ * for this engine the blob is gone then. As in any deletion, its root is zeroed first; then what only the root named is
+ * cleared and released.
  */
 
 import { Blob } from '../blob/blob.js';

@@ -1,6 +1,7 @@
 /**
  * A survey checks all metadata pages below the high-water mark, or all if anything raises a doubt; it finds out what is
- * damaged and what is sound, and writes nothing. Page writes count as atomic, so every page of the region is either all zeroes, or has a correct crc. Damaged are:
+ * damaged and what is sound, and writes nothing. Page writes count as atomic, so every page of the region is either all
+ * zeroes, or has a correct crc. Damaged are:
  *
  * - a page that is neither, unless it belongs to a blob, which is damaged then;
  * - a page with a correct crc that no writer leaves there: the first page of a blob in another blob's place, or a later
