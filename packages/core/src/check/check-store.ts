@@ -57,8 +57,8 @@ export function* checkStore(device: BlockDevice, options: CheckOptions = {}): St
 }
 
 /**
- * Repairs again when something is left that was not there before. When a repair settles an unfinished snapshot, what was
- * reserved for it is not needed any more; only the next repair finds and releases that.
+ * Repairs again when something is left that was not there before. When a repair settles an unfinished snapshot, what
+ * was reserved for it is not needed any more; only the next repair finds and releases that.
  */
 function* repairWhileItHelps(
   device: BlockDevice,
@@ -194,7 +194,7 @@ class Examiner {
   *#examine(region: RegionReader, masks: FoundMasks, wasClean: boolean): Steps<CheckSummary> {
     const scan = yield* scanPages(region);
     yield* this.#surveyBlobs(region, scan, masks);
-    if ([...this.#blobs.values()].some(({ isHalfDeleted }) => isHalfDeleted)) region.distrustEnd(); // only SPDK leaves them
+    if ([...this.#blobs.values()].some(({ isHalfDeleted }) => isHalfDeleted)) region.distrustEnd(); // left by SPDK
     this.#endDeletions();
     const blobs = [...this.#blobs.values()];
     markGoing(this.#blobs);
