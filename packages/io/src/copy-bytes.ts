@@ -48,7 +48,7 @@ export const copyBytes: CopyBytes = nodeMajor >= NATIVE_COPY_SINCE_MAJOR ? copyB
 
 /** From this many bytes on, a copy through `stage` is faster. */
 const STAGED_MIN_BYTES = 256;
-/** Words of V8's copies. Between positions that differ in a word, it copies shared memory byte by byte. */
+/** V8 copies in words. Where source and target begin at different bytes of a word, it copies shared memory by bytes. */
 const WORD_BYTES = 8;
 const STAGE_BYTES = 4096;
 
@@ -56,8 +56,9 @@ const STAGE_BYTES = 4096;
 const stage = new Uint8Array(STAGE_BYTES + WORD_BYTES);
 
 /**
- * The same as `copyBytes`, where one of the arrays is in shared memory and the positions need not be aligned alike. Then
- * two copies are faster: one between positions that are alike, and one within unshared memory.
+ * Like `copyBytes`, for the case that one array is in shared memory, and that the two may begin at different bytes of a
+ * word. If they do, two copies are faster than one: one between shared memory and `stage`, which begin at the same byte
+ * of a word, and one within unshared memory.
  */
 export const copyBytesAnywhere: CopyBytes =
   copyBytes === copyByBuffer
@@ -70,7 +71,7 @@ export const copyBytesAnywhere: CopyBytes =
           copyBytes(source, sourceOffset, target, targetOffset, lengthBytes);
           return;
         }
-        const at = (isShared(source) ? from : to) % WORD_BYTES; // stage and shared memory are alike
+        const at = (isShared(source) ? from : to) % WORD_BYTES; // the same byte of a word as in shared memory
         for (let done = 0; done < lengthBytes; done += STAGE_BYTES) {
           const length = Math.min(STAGE_BYTES, lengthBytes - done);
           copyBytes(source, sourceOffset + done, stage, at, length);

@@ -180,7 +180,7 @@ export class FaultyDevice extends WrappedDevice implements BlockDevice {
     const { change } = operation;
     if (change === undefined || sectors === 0) return;
     const pending = change.content();
-    // A write that begins within a sector has less of it in its first sector.
+    // A write by bytes can begin within a sector. Then less than a sector is written in the first one.
     const position = change.position();
     const lengthBytes = sectors * SECTOR_BYTES - (position % SECTOR_BYTES);
     const land = (content: Uint8Array) => this.#landBytes(position, content, lengthBytes, inner);

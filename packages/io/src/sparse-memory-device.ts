@@ -81,8 +81,8 @@ export class SparseMemoryDevice implements ResizableDevice {
   }
 
   /**
-   * True when the chunks of these blocks are not allocated, so that they read as zeroes. False does not mean that they
-   * do not. Throws EIO or EINVAL for a range that is not on the device.
+   * True when no chunk of these blocks is allocated, so that they read as zeroes. False when one is allocated, even if
+   * it holds only zeroes. Throws EIO for a range that is not on the device, EINVAL for invalid numbers.
    */
   isZeroes(lba: number, blockCount: number): boolean {
     checkRange('isZeroes', lba, blockCount, this.#blockCount);
