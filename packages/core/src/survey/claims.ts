@@ -1,7 +1,7 @@
 /**
  * Reads what a damaged blob names, as far as that is readable. Everything that it names stays reserved, even what is
- * named on pages whose crc is wrong. Such a page does not count against a sound blob, though; one with a correct crc
- * does.
+ * named on pages whose crc is wrong. If a page with a correct crc names what another blob has, that blob is damaged as
+ * well; if the crc is wrong, the other blob stays sound.
  */
 
 import { INTERNAL_XATTR } from '../blob/blob.js';
