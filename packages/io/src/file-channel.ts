@@ -144,7 +144,7 @@ export class SyncFileChannel implements DeviceChannel {
   }
 }
 
-/** Its methods are async functions, so that errors of the checks reject the promise too. */
+/** The channel with promises. Its methods are async functions, so that errors of the checks reject the promise too. */
 export class AsyncFileChannel implements DeviceChannel {
   readonly readBytes: DeviceChannel['readBytes'];
   readonly writeBytes: DeviceChannel['writeBytes'];
