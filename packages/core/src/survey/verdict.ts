@@ -19,7 +19,7 @@ export interface Survey extends Masks {
   shared: SharedByBlobs;
   /** Blobs that are set aside or unavailable, and the snapshots that they name as their parents. */
   lostClones: { id: BlobId; parentId: BlobId }[];
-  /** True when a damaged or missing blob may be a clone of an unknown snapshot, and so is not in `lostClones`. */
+  /** True when a damaged or missing blob may be a clone of a snapshot that `lostClones` does not name for it. */
   hidesParents: boolean;
   /**
    * True when something is damaged, or cannot be read by this version: what seems to be free must not be cleared then.
