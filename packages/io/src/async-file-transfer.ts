@@ -86,7 +86,7 @@ export async function writevAtAsync(
   }
 }
 
-/** Makes the range read as zeroes: punches a hole where the file system supports it, writes zeroes elsewhere. */
+/** Makes a range of bytes read as zeroes: punches a hole where the file system supports it, else writes zeroes. */
 export async function zeroAtAsync(file: OpenFile, length: number, position: number): Promise<void> {
   if (length === 0) return;
   if (file.punchesHoles && (await punchHole(file, length, position))) return;
@@ -155,7 +155,7 @@ function once<T = number>(
   });
 }
 
-/** Returns false when zeroes must be written instead. */
+/** Punches a hole in a range of bytes. Returns false when zeroes must be written instead. */
 async function punchHole(file: OpenFile, length: number, position: number): Promise<boolean> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -58,8 +58,8 @@ export function* checkStore(device: BlockDevice, options: CheckOptions = {}): St
 }
 
 /**
- * Repairs again when something is left that was not there before. When a repair settles an unfinished snapshot, what was
- * reserved for it is not needed any more; only the next repair finds and releases that.
+ * Repairs again when something is left that was not there before. When a repair settles an unfinished snapshot, what
+ * was reserved for it is not needed any more; only the next repair finds and releases that.
  */
 function* repairWhileItHelps(
   device: BlockDevice,

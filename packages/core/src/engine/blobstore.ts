@@ -3,6 +3,8 @@
  * steps. A store and its blobs belong to one thread, the metadata thread; only channels can be used on others.
  * `@blobyard/workers` adds the promise API, in bytes.
  *
+ * Call every method on the metadata thread. An invalid argument is EINVAL, also where a docstring does not say so.
+ *
  * The file is long because it is one class, the whole API; each method checks its arguments and calls one function.
  */
 
@@ -478,7 +480,7 @@ export class Blobstore {
     return this.#nextWhere(blob, offset, (cluster) => cluster !== 0);
   }
 
-  /** Returns the first io unit from `offset` on that is in an unallocated cluster; undefined when there is none. */
+  /** Like `nextAllocated`, for an unallocated cluster. */
   nextUnallocated(blob: Blob, offset: number): number | undefined {
     return this.#nextWhere(blob, offset, (cluster) => cluster === 0);
   }
@@ -505,7 +507,7 @@ export class Blobstore {
 
   /**
    * Opens each blob, in ascending order of ids, calls `visit` with it, and closes it. Blobs that cannot be opened are
-   * skipped.
+   * skipped. An error that `visit` throws ends the iteration, and is thrown.
    */
   *iterate(visit: (blob: Blob) => void): Steps<void> {
     yield* visitBlobs(this.#state, checkFunction('visit', visit));

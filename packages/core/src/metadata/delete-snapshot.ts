@@ -82,9 +82,9 @@ function* takeOver(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> 
 }
 
 /**
- * Where the clone is longer than the snapshot, it reads zeroes. Without the snapshot, the data of the snapshot's parent
- * would show there. So the clone gets zeroed clusters of its own there. They do not change what it reads, even if the
- * deletion fails.
+ * Past the end of the snapshot, a longer clone reads zeroes. Without the snapshot it would read the data of the
+ * snapshot's parent there. So the clone gets zeroed clusters of its own for that range. They do not change what it
+ * reads, even if the deletion fails.
  */
 function* coverPastEnd(store: StoreState, snapshot: Blob, clone: Blob): Steps<void> {
   const { deviceChannel, geometry, shared } = store;

@@ -102,7 +102,7 @@ function unallocated(blob: Blob): BlobCluster[] {
   return found;
 }
 
-/** The clusters that would read otherwise if the blob's grandparent were its parent. */
+/** The clusters that must be copied before the blob becomes a clone of its parent's parent: else they could change. */
 function readFromParent(blob: Blob): BlobCluster[] {
   if (blob.back?.kind !== 'blob') return [];
   const parent = blob.back.blob;
@@ -111,7 +111,7 @@ function readFromParent(blob: Blob): BlobCluster[] {
     if (blob.clusterAt(index) === 0) found.push(index as BlobCluster);
   };
   parent.map.clusters.forEachSet(add, 0, Math.min(parent.clusterCount, blob.clusterCount));
-  // Past the parent's end it reads zeroes now, which the data of the parent's parent must not replace.
+  // Past the parent's end the blob reads zeroes. Without a copy, it would read the data of the parent's parent there.
   for (let index = parent.clusterCount; index < blob.clusterCount; index++) {
     if (blob.clusterAt(index) === 0 && showsData(parent.back, index)) found.push(index as BlobCluster);
   }

@@ -19,7 +19,7 @@ export function blobIds(store: StoreState): BlobId[] {
 
 /**
  * Opens each blob, in ascending order of ids, calls `visit` with it, and closes it. Blobs that cannot be opened are
- * skipped.
+ * skipped. An error that `visit` throws ends the iteration, and is thrown.
  */
 export function* visitBlobs(store: StoreState, visit: (blob: Blob) => void): Steps<void> {
   for (const id of blobIds(store)) {

@@ -79,8 +79,8 @@ function takeOut(map: ClusterMap, index: BlobCluster): void {
 }
 
 /**
- * Puts the cluster back into the map if that can be written to disk. If not, the blob reads zeroes there without it: a
- * write into the cluster could be acknowledged, and be lost when the process is killed.
+ * Puts the cluster back into the map if that can be written to disk. If not, the map stays without it, and the blob
+ * reads zeroes there: with it, a write to the cluster could be acknowledged, and be lost when the process is killed.
  */
 function* putBack(store: StoreState, blob: Blob, index: BlobCluster, dropped: UncertainCluster): Steps<void> {
   const { map } = blob;

@@ -68,8 +68,8 @@ export function changeSize(store: StoreState, blob: Blob, clusterCount: number):
   if (clusterCount > before) growMap(store, blob, clusterCount);
   const addBack = (_cluster: number, index: number) => {
     map.allocatedCount++;
-    // Clusters past the old end are used again. Their extent page may have been written since, as short as the blob
-    // was.
+    // Clusters past the old end are used again. Their extent page may have been written while the blob was shorter, and
+    // then does not name them.
     if (blob.usesExtentTable) map.dirtyExtentPages.add(extentPageIndex(index));
   };
   map.clusters.forEachSet(addBack, before, clusterCount);

@@ -94,7 +94,7 @@ function* readForVisit(store: StoreState, id: BlobId): Steps<Blob> {
   }
 }
 
-/** True for a blob that needs no other one and no correction. Most are, and need not be opened to be visited. */
+/** True for a blob that needs no other blob and no correction. Most blobs are such, and are visited without opening. */
 function isPlain(store: StoreState, blob: Blob): boolean {
   const { insertionLog } = store;
   return (
@@ -172,8 +172,8 @@ function* visit(
     if (blob.isClone) store.snapshots.add(blob.parentId, blob.id);
   }
   if (outcome === 'remove') leaving.push(blob.id);
-  // Its pages may belong to the other blob by now, so they must not be written, even if they are shorter than the blob
-  // says.
+  // The snapshot's pages may belong to the other blob by now. So they must not be written, even if they map fewer
+  // clusters than the snapshot's size says.
   if (outcome !== 'keep') blob.state = 'clean';
   yield* closeBlob(store, blob);
 }
@@ -277,8 +277,8 @@ function* removeAll(store: StoreState, leaving: readonly BlobId[]): Steps<void> 
 }
 
 /**
- * Removes a snapshot that is not in effect. Its map is taken from memory, because the rest of it may be in no extent
- * page of its own.
+ * Removes a snapshot that is not in effect. The clusters to release are taken from its map in memory, not from its
+ * extent pages: those may belong to another blob by now.
  */
 function* removeSnapshot(store: StoreState, blob: Blob): Steps<void> {
   disownShared(store, blob);

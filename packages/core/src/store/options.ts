@@ -50,7 +50,10 @@ export interface LoadOptions extends StoreOptions {
   forceRecover?: boolean;
   /** Called with each blob while the store is opened; the blob is closed afterwards. */
   onBlob?: (blob: LoadedBlob) => void;
-  /** The smallest device that is accepted, in bytes. Default: 1 MiB, as in the specification. */
+  /**
+   * A smaller device is refused (ENOSPC), in bytes. Not the cluster size of the store, which is read from disk. Default:
+   * 1 MiB, as in the specification.
+   */
   clusterBytes?: number;
   /** Called before `onBlob` is called for all blobs again; the earlier calls no longer count. */
   onRestart?: () => void;

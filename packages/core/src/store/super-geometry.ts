@@ -10,7 +10,7 @@ import { NONE_U32, PAGE_BYTES } from '../units/units.js';
 /** The smallest block length of a device, in bytes. */
 const BLOCK_BYTES_MIN = 512;
 
-/** How many pages the cluster mask can have: up to the next mask; in old stores, its own length. */
+/** How many pages the cluster mask can have: up to the region that follows it; in old stores, as many as it has. */
 export function clusterMaskRoom(block: SuperBlock): number {
   const { start, count } = block.clusterMask;
   if (block.blobIdMask.count === 0) return count;

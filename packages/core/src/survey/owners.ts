@@ -120,8 +120,8 @@ function note(sharers: Map<number, Sharer[]>, index: number, sharer: Sharer): vo
 }
 
 /**
- * True for a snapshot that was being created or deleted, and the blob that its mark names. A blob that will be removed
- * does not count.
+ * True when these blobs may name the same page or cluster: at most one of them stays, or two stay of which one is a
+ * snapshot that was being created or deleted, and its mark names the other.
  */
 function mayShare(list: readonly Sharer[]): boolean {
   const staying = list.filter(({ goes }) => !goes);
