@@ -32,7 +32,7 @@ function buildWorkerFiles() {
     entryNames: '[name]',
     outdir: OUT,
     bundle: true,
-    external: ['fs-native-extensions'], // finds its binary beside itself
+    external: ['fs-native-extensions', 'koffi'], // they find their binaries beside themselves
     mainFields: ['module', 'main'],
     format: 'esm',
     platform: 'node',

@@ -4,8 +4,9 @@
  */
 
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
 import { BlobstoreError } from '@blobyard/core';
+import { loadOptionalPackage } from './optional-package.js';
+import { loadPread, type ReadSync, smallReadsBy } from './small-reads.js';
 
 type NodeCalls = Pick<
   typeof fs,
@@ -18,7 +19,6 @@ type NodeCalls = Pick<
   | 'openSync'
   | 'read'
   | 'readFileSync'
-  | 'readSync'
   | 'readv'
   | 'readvSync'
   | 'statSync'
@@ -38,7 +38,12 @@ interface NativeCalls {
   sparseSync(fd: number): void;
 }
 
-export type FileSystem = NodeCalls & NativeCalls;
+/** Reads always name a buffer's range and a position. */
+interface Reads {
+  readonly readSync: ReadSync;
+}
+
+export type FileSystem = NodeCalls & Reads & NativeCalls;
 
 /** The bytes that are locked; they may lie beyond the end of the file. */
 export interface LockRange {
@@ -80,9 +85,7 @@ let loaded: { readonly calls: NativeCalls & NativeLocks } | { readonly failure: 
 
 function load(): NonNullable<typeof loaded> {
   try {
-    // This code may be part of a built file of another package, which does not see the dependencies of this one.
-    const here = createRequire(import.meta.url).resolve('@blobyard/io/package.json');
-    return { calls: createRequire(here)('fs-native-extensions') };
+    return { calls: loadOptionalPackage('fs-native-extensions') as NativeCalls & NativeLocks };
   } catch (cause) {
     const platform = `${process.platform}-${process.arch}`;
     const message = `file locks and hole punching are missing: fs-native-extensions did not load on ${platform}`;
@@ -105,6 +108,7 @@ function binding(): NonNullable<typeof loaded> {
 /** The system calls of this machine. */
 export const nodeFileSystem: FileSystem = {
   ...fs,
+  readSync: smallReadsBy(loadPread),
   trimSync: (fd, position, lengthBytes) => native().trimSync(fd, position, lengthBytes),
   trim: async (fd, position, lengthBytes) => native().trim(fd, position, lengthBytes),
   sparseSync: (fd) => {

@@ -7,9 +7,11 @@ import {
   FileDevice,
   type FileDeviceOptions,
   MemoryDevice,
+  nodeFileSystem,
   OverlayDevice,
   SparseMemoryDevice,
 } from '@blobyard/io';
+import { loadPread, smallReadsBy } from '@blobyard/io/internal/small-reads';
 import { describe, expect, it } from 'vitest';
 import { shuffled } from '../random.js';
 import { newPath } from './temp-folder.js';
@@ -42,6 +44,8 @@ deviceSuite('memory without copy', () => ({ device: MemoryDevice.create({ sizeBy
 
 for (const blockLengthBytes of [512, 4096]) {
   for (const mode of ['sync', 'async'] as const) fileSuite({ blockLengthBytes, mode });
+  const readSync = smallReadsBy(loadPread, 1);
+  fileSuite({ blockLengthBytes, mode: 'sync' }, { ...nodeFileSystem, readSync }, ', small reads by pread');
 }
 
 for (const mode of ['sync', 'async'] as const) {
@@ -72,13 +76,13 @@ function memory(): MemoryDevice {
   return MemoryDevice.create({ sizeBytes: MIB });
 }
 
-function fileSuite(options: Partial<FileDeviceOptions>): void {
+function fileSuite(options: Partial<FileDeviceOptions>, system = nodeFileSystem, suffix = ''): void {
   const { blockLengthBytes, mode, direct } = options;
   deviceSuite(
-    `file of ${blockLengthBytes}-byte blocks, ${mode}${direct ? ', direct' : ''}`,
+    `file of ${blockLengthBytes}-byte blocks, ${mode}${direct ? ', direct' : ''}${suffix}`,
     () => {
       const path = newPath();
-      const device = FileDevice.open({ ...options, path, create: true, sizeBytes: 4 * MIB });
+      const device = FileDevice.open({ ...options, path, create: true, sizeBytes: 4 * MIB }, system);
       return { device, dispose: () => rmSync(path) };
     },
     api,
