@@ -44,6 +44,7 @@ export function openDevice(options: unknown): BlockDevice {
   };
   const openChannel = device.openChannel.bind(device);
   device.openChannel = () => around(openChannel(), failing);
+  Object.defineProperty(device, 'takesBytes', { value: false }); // its channels have no such methods
   return device;
 }
 
