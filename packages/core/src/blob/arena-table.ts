@@ -21,7 +21,7 @@ export class ArenaTable {
   /** Where each leaf begins, or `NO_LEAF`. */
   #directory: Run;
   #count = 0;
-  /** The numbers of the leaves that there are, in ascending order. */
+  /** The numbers of the leaves that were made, in ascending order. */
   readonly #leaves: number[] = [];
   /** The entries that the first leaf has room for; all other leaves have room for `LEAF_ENTRIES`. */
   #firstLeafRoom = 0;
@@ -93,8 +93,8 @@ export class ArenaTable {
   }
 
   /**
-   * Makes the list shorter. The caller publishes that before anything else is allocated in the arena. No channel may be
-   * able to read what is cut off: the blob is shorter already.
+   * Makes the list shorter. The blob must be shorter already, so that no channel can read the entries that are cut off.
+   * The caller publishes the blob (`Blob.publish`) before anything else is allocated in the arena.
    */
   truncate(count: number): void {
     if (count >= this.#count) return;
@@ -102,7 +102,7 @@ export class ArenaTable {
     this.#count = count;
   }
 
-  /** Sets all entries to 0. Only while no channel can read them; the caller publishes it as with `truncate`. */
+  /** Sets all entries to 0. Only while no channel can read them; the caller publishes the blob as after `truncate`. */
   clear(): void {
     this.#removeLeaves(0);
   }
@@ -115,8 +115,9 @@ export class ArenaTable {
   }
 
   /**
-   * Calls a function for each entry from `start` to `end` that is not 0, in ascending order. The function may set
-   * entries; in this list only to 0. The time follows the number of leaves, not of entries between `start` and `end`.
+   * Calls a function for each entry that is not 0, from `start` up to, not including, `end`, in ascending order. The
+   * function may set entries; in this list only to 0. The time follows the number of leaves between `start` and `end`,
+   * not of entries.
    */
   forEachSet(visit: (value: number, index: number) => void, start = 0, end = this.#count): void {
     const past = Math.min(end, this.#count);
@@ -134,8 +135,8 @@ export class ArenaTable {
   }
 
   /**
-   * Calls a function with the entries of each leaf that both this list and another one have, up to entry `end`: views
-   * of this list's and of the other's, valid until any list grows, and the index of the first entry.
+   * Calls a function for each leaf that both this list and another one have, for the entries below `end`. The function
+   * gets a view of the entries of each list, valid until the arena grows, and the index of the first entry.
    */
   forEachLeaf(other: ArenaTable, end: number, visit: (own: Uint32Array, theirs: Uint32Array, first: number) => void) {
     const past = Math.min(end, this.#count, other.#count);
@@ -204,7 +205,7 @@ export class ArenaTable {
     }
   }
 
-  /** Clears what the leaf of entry `count` has from that entry on: it is left from before the list was cut. */
+  /** Clears the leaf of entry `count` from that entry on: old values are left there after `truncate`. */
   #clearPast(count: number): void {
     const within = count % LEAF_ENTRIES;
     const leaf = within === 0 ? NO_LEAF : this.#leafAt(leafOf(count));

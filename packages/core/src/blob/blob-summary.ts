@@ -7,7 +7,7 @@ import { type BlobFlags, type ClearMethod, clearMethodOf, INVALID_FLAG } from '.
 import { type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
 import { type Blob, INTERNAL_XATTR } from './blob.js';
 
-/** An open `Blob` is one, too. */
+/** What a list shows of one blob. An open `Blob` has all of it, too. */
 export interface BlobSummary {
   readonly clusterCount: number;
   /** Clusters allocated in the blob itself, without those of the snapshot behind it. */

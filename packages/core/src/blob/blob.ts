@@ -73,7 +73,10 @@ export class Blob {
     return this.#shared === shared;
   }
 
-  /** The next root must not be written before a barrier that begins after this was set: it relies on earlier writes. */
+  /**
+   * The next root relies on writes that are not behind a write barrier yet. Before that root is written, a barrier is
+   * needed that begins after this was set.
+   */
   chainAfterBarrier = false;
   #state: 'loading' | 'clean' | 'dirty' = 'dirty';
   /**
@@ -95,8 +98,8 @@ export class Blob {
   extentPageCount = 0;
   map: ClusterMap;
   /**
-   * Extent pages, by index, that map more clusters than their copy on disk, all of the additional ones unallocated.
-   * They read the same without being written.
+   * Extent pages, by index, that map more clusters than their copies on disk. All the additional clusters are
+   * unallocated, so the copies on disk mean the same: these pages need not be written.
    */
   readonly lengthenedExtentPages = new SmallSet<number>();
 
@@ -107,7 +110,8 @@ export class Blob {
   /** While a root is being written: the number of clusters that it has for the blob. */
   rootClusterCount: number | undefined;
   /**
-   * While a root is being written and the one before it is known: the number of clusters that both have for the blob.
+   * While a root is being written, and it is known which root the disk had before: the smaller one of the two roots'
+   * numbers of clusters.
    */
   countedMeanwhile: number | undefined;
   /** A write of the root has failed: the disk may have the old root or the new one. */
@@ -134,12 +138,13 @@ export class Blob {
   /** The user's context for the external snapshot callback, as given when the blob was opened. */
   externalContext: unknown;
 
+  /** Runs the writes of the blob's metadata to disk one after another. Callers during one share the next. */
   readonly persists = new Coalescer();
   /** The blob was closed, or is permanently deleted: its metadata must not be written any more. */
   isGone = false;
   /**
-   * Runs the steps of its deletion one after another. Creating a blob also continues deletions that have not ended, so
-   * they could overlap.
+   * Runs the steps of its deletion one after another. They could overlap otherwise, because creating a blob also
+   * continues deletions that have not ended.
    */
   readonly deletions = new Coalescer();
   #unsynced: PageMap<Blob> | undefined;
@@ -184,8 +189,8 @@ export class Blob {
   }
 
   /**
-   * From now on the blob adds itself to a map when it becomes dirty; at once, if it is dirty. It leaves the map that it
-   * was tracked in before.
+   * From now on the blob adds itself to the map `unsynced` whenever it becomes dirty; if it is dirty already, in this
+   * call. It leaves the map that it was tracked in before.
    */
   trackIn(unsynced: PageMap<Blob> | undefined): void {
     this.#unsynced?.delete(this.page);
@@ -405,7 +410,7 @@ export class Blob {
     blobs.store(this.#slot, BLOB.BACK_SLOT, this.back?.kind === 'blob' ? this.back.blob.slot : 0);
     blobs.store(this.#slot, BLOB.BACK_KIND, backKind(this.back));
     blobs.store(this.#slot, BLOB.FLAGS, flags);
-    blobs.add(this.#slot, BLOB.MAP_EPOCH, 1); // last: the words above are the new ones then
+    blobs.add(this.#slot, BLOB.MAP_EPOCH, 1); // last: a thread that sees this epoch also sees the new words above
   }
 
   /** Frees the block and the lists. The blob must not be used any more. */

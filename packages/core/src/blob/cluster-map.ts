@@ -46,9 +46,9 @@ export class ClusterMap {
   /** Extent pages, by index, that no root on disk names yet. */
   readonly unrootedExtentPages = new SmallSet<number>();
   /**
-   * The metadata pages of extent pages that no root names that may be on disk. What is written there has no effect
-   * before the next root. An unrooted extent page is not one of them if it was a page of another blob, or if a write of
-   * a root that names it has failed.
+   * The metadata pages of extent pages that are named by no root that the disk may have. What is written there has no
+   * effect before the next root. An unrooted extent page is not one of them if it was a page of another blob, or if a
+   * write of a root that names it has failed.
    */
   readonly unnamedPages = new SmallSet<MdPage>();
   /** Unmapped clusters that the map does not have any more, but that an extent page on disk may still name. */
@@ -75,8 +75,8 @@ export class ClusterMap {
   }
 
   /**
-   * Calls a function for each cluster from `start` to `end` that `clusterForDisk` says is allocated. One that is being
-   * inserted can come twice, with the right one last.
+   * Calls a function for each cluster from `start` up to, not including, `end` that `clusterForDisk` says is allocated.
+   * For a cluster that is being inserted it may be called twice: the last call has the right device cluster.
    */
   forEachForDisk(visit: (cluster: number, index: number) => void, start: number, end: number): void {
     this.clusters.forEachSet(visit, start, end);

@@ -8,7 +8,7 @@ import type { MdPage } from '../units/units.js';
 
 const FIRST_CAPACITY = 16;
 const EMPTY = -1;
-/** An odd number near 2^32 divided by the golden ratio: spreads adjacent pages over the table. */
+/** 2^32 divided by the golden ratio, as an odd number: spreads pages over the table (Knuth, TAOCP 3, 6.4). */
 const SPREAD = 0x9e37_79b1;
 
 /** A map by metadata pages. Iterates in ascending order of pages. Single-threaded. */
@@ -74,7 +74,10 @@ export class PageMap<V> {
     return at;
   }
 
-  /** Empties a place, and moves entries down that would not be found any more because of that. */
+  /**
+   * Empties a place, and moves the entries that would not be found any more because of that. Algorithm: deletion with
+   * linear probing (Knuth, TAOCP 3, 6.4, algorithm R).
+   */
   #vacate(place: number): void {
     const pages = this.#pages;
     const mask = pages.length - 1;

@@ -1,9 +1,10 @@
 /**
  * What the unallocated clusters of a blob read as: a cluster of a snapshot behind it, zeroes, or an external snapshot.
- * The snapshots behind a blob are a line of any length, so what was found there is kept, in a table of fixed size.
+ * The snapshots behind a blob form a line of any length. Walking it takes time, so results are kept, in a table of
+ * fixed size.
  *
- * What is kept is right until a blob of the line is frozen (`metadata/freeze.ts`). A cluster that is inserted into a
- * snapshot meanwhile, by inflating it, has the same content as what the snapshot read there before.
+ * A result stays right until a blob of the line is frozen (`metadata/freeze.ts`). Inflating a snapshot inserts clusters
+ * into it without freezing it, but such a cluster has the content that the snapshot read as there before.
  */
 
 import { BACK, BLOB } from '../shared/layout.js';
@@ -76,7 +77,7 @@ export class BehindBlobs {
     return this.#atEnd(at);
   }
 
-  /** What a cluster reads as that no blob of the line has allocated. `slot` is the last blob of the line. */
+  /** What a cluster reads as if no blob of the line has allocated it. `slot` is the last blob of the line. */
   #atEnd(slot: number): number {
     if (this.#shared.blobs.load(slot, BLOB.BACK_KIND) === BACK.ZEROES) return READS_ZEROES;
     this.externalSlot = slot;

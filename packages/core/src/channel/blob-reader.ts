@@ -57,7 +57,7 @@ export class BlobReader {
   #read(transfer: Transfer, own: boolean): MaybePromise<void> {
     const { shared } = this.#host;
     const { slot, cluster } = transfer;
-    // After it was cut, a blob can still have clusters past its end.
+    // After shrinking, the map of a blob can still have clusters past the end of the blob.
     const isPastEnd = cluster >= shared.blobs.load(slot, BLOB.CLUSTER_COUNT) >>> 0;
     const entry = own && !isPastEnd ? lookUpCluster(shared, slot, cluster) : 0;
     if (entry !== 0) return this.#moveOwn(transfer, entry);

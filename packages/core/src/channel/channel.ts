@@ -138,8 +138,8 @@ export class Channel {
   /**
    * Reads `count` io units, starting at io unit `offset`, into `buffer`, starting at byte `bufferOffset`.
    * @throws EINVAL for a range outside the blob or the buffer, EIO when the device fails or the store has failed, EBADF
-   * when the blob, the channel or the store is closed, ENOTSUP on an asynchronous device, EBUSY when it would have to
-   * wait for an operation of this thread.
+   * when the blob, the channel or the store is closed, ENOTSUP when the device, or the external snapshot that is read,
+   * is asynchronous, EBUSY when it would have to wait for an operation of this thread.
    */
   readSync(blob: BlobRef, buffer: Uint8Array, offset: number, count: number, bufferOffset = 0): void {
     if (this.tryReadNow(blob, buffer, offset, count, bufferOffset)) return;
@@ -176,8 +176,9 @@ export class Channel {
   }
 
   /**
-   * Reads `count` io units into the buffers, one after another. Their lengths must add up to that. `options` is passed
-   * to the device.
+   * Reads `count` io units into the buffers, one after another. The buffers' lengths must add up to that. `options` is
+   * passed to the device.
+   * @throws as `readSync`; also EINVAL when the lengths do not add up
    */
   readvSync(
     blob: BlobRef,
@@ -190,8 +191,9 @@ export class Channel {
   }
 
   /**
-   * Writes `count` io units from the buffers, one after another. Their lengths must add up to that. `options` is passed
-   * to the device.
+   * Writes `count` io units from the buffers, one after another. The buffers' lengths must add up to that. `options` is
+   * passed to the device.
+   * @throws as `writeSync`; also EINVAL when the lengths do not add up
    */
   writevSync(
     blob: BlobRef,
@@ -203,14 +205,14 @@ export class Channel {
     this.#transfers.runSync(OP.WRITEV, blob, { buffers, options }, 0, offset, count);
   }
 
-  /** Makes io units read as zeroes. Allocates unallocated clusters. */
+  /** Makes io units read as zeroes. Allocates unallocated clusters. Throws as `writeSync`. */
   writeZeroesSync(blob: BlobRef, offset: number, count: number): void {
     this.#transfers.runSync(OP.WRITE_ZEROES, blob, undefined, 0, offset, count);
   }
 
   /**
    * Makes allocated io units read as zeroes. Frees whole clusters of a thin blob with nothing but zeroes behind it.
-   * Unallocated clusters stay as they are, whatever they read as.
+   * Unallocated clusters stay as they are, whatever they read as. Throws as `writeSync`.
    */
   unmapSync(blob: BlobRef, offset: number, count: number): void {
     this.#transfers.runSync(OP.UNMAP, blob, undefined, 0, offset, count);

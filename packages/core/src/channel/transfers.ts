@@ -17,7 +17,7 @@ import { FreeTransfers, type Transfer } from './transfer.js';
 
 /** Counts of the transfers of a channel. */
 export interface TransferCounts {
-  /** Transfers made so far: the most that were ever under way together. */
+  /** Transfers made so far; at least as many as were ever under way together. */
   readonly made: number;
   /** Transfers in the free list, which keeps up to the channel's limit of requests. */
   readonly free: number;

@@ -4,7 +4,8 @@
  * only real promises.
  *
  * Operations throw (or reject with) a `BlobstoreError`: EIO for a failed or out-of-range operation, EPERM for a write
- * to a read-only device, ENOTSUP for an operation that the device does not have.
+ * to a read-only device, ENOTSUP for an operation that the device does not have, EBADF once the channel or the device
+ * is closed.
  */
 
 import type { MaybePromise } from '../steps/steps.js';
@@ -43,7 +44,7 @@ export interface BlockDevice {
    * - Absent: not known. When the process ends, unflushed writes may be lost, or be kept in any order.
    */
   readonly cacheOwner?: 'process' | Uint8Array;
-  /** Opens a new channel, for one user of the device. Close it when done. */
+  /** Opens a new channel, for one user of the device. Close it when done. Throws EBADF when the device is closed. */
   openChannel(): DeviceChannel;
   /** True when the device works in a degraded state (a missing mirror, a lost path). Absent: never. */
   isDegraded?(): boolean;
@@ -56,7 +57,10 @@ export interface BlockDevice {
   translateLba?(lba: number): number | undefined;
   /** Looks up the size of the medium and updates `blockCount`. Absent: the size never changes. */
   refresh?(): MaybePromise<void>;
-  /** Closes the device and all its open channels, and releases its resources. */
+  /**
+   * Closes the device and all its open channels, and releases its resources. Operations in flight end first. A second
+   * call does nothing.
+   */
   close(): MaybePromise<void>;
 }
 
@@ -100,5 +104,6 @@ export interface DeviceChannel {
    * At a power cut, each sector of 512 bytes (or more) has all of its new bytes, or none.
    */
   writeBytes?(buffer: Uint8Array, bufferOffset: number, position: number, length: number): MaybePromise<void>;
+  /** Closes the channel: later operations fail with EBADF. A second call does nothing. */
   close(): void;
 }

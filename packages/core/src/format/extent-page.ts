@@ -19,7 +19,10 @@ export interface ExtentPage {
   clusterAt(index: number): number;
 }
 
-/** Calls a function for each allocated cluster of a blob from cluster `start` to `end`. */
+/**
+ * Calls a function for each allocated cluster of a blob from cluster `start` up to, not including, `end`. `index` is
+ * the cluster's index in the blob. If a cluster comes twice, the last call counts.
+ */
 export type ForEachCluster = (
   visit: (deviceCluster: number, index: number) => void,
   start: number,

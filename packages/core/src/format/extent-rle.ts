@@ -21,7 +21,7 @@ export const EXTENT_RLE_BYTES_MIN = DESCRIPTOR_HEADER_BYTES + RUN_BYTES;
 export interface EncodedExtents {
   /** Bytes written. */
   bytes: number;
-  /** The first cluster that did not fit. */
+  /** The first cluster that did not fit; the blob's number of clusters if all did. */
   nextCluster: number;
 }
 

@@ -31,7 +31,7 @@ export interface ExtentTable {
 export interface EncodedTable {
   /** Bytes written. */
   bytes: number;
-  /** The first entry that did not fit. */
+  /** The first entry that did not fit; the number of entries if all did. */
   nextEntry: number;
 }
 

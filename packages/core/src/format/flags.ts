@@ -1,6 +1,6 @@
 /**
- * The flags descriptor: three sets of bits. An engine that does not know a bit must not open the blob, not write its
- * data, or not change its metadata.
+ * The flags descriptor: three sets of bits. The set of a bit says what an engine that does not know the bit must not
+ * do: open the blob (`invalid`), write its data (`data_ro`), or change its metadata (`md_ro`).
  */
 
 import { DESCRIPTOR, DESCRIPTOR_HEADER_BYTES, writeDescriptorHeader } from './descriptor.js';
@@ -17,8 +17,8 @@ export const INVALID_FLAGS_KNOWN = 15n;
 export const DATA_RO_FLAG_READ_ONLY = 1n;
 export const DATA_RO_FLAGS_KNOWN = 1n;
 /**
- * `md_ro` flags. An engine that does not know all that are set must not change the metadata of the blob. Here: the
- * clear method.
+ * `md_ro` flags. An engine that does not know all that are set must not change the metadata of the blob. The two known
+ * bits are the clear method, as a number.
  */
 export const MD_RO_FLAGS_KNOWN = 3n;
 

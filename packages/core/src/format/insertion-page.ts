@@ -3,7 +3,7 @@
  *
  * | offset | bytes | field |
  * |---|---|---|
- * | 0 | 8 | `BYINSLOG`. The page takes the place of a mask; its first byte is no mask type. |
+ * | 0 | 8 | `BYINSLOG`. The page takes the place of a page of a mask; its first byte, `B`, is no mask type |
  * | 8 | 4 | version, 1 |
  * | 12 | 4 | number of records |
  * | 16 | 16 | identity of the cache that took the write (`BlockDevice.cacheOwner`) |
@@ -35,7 +35,9 @@ export const INSERTIONS_PER_PAGE = Math.floor((PAGE_BYTES - RECORDS_AT - CRC_BYT
 export interface InsertionRecord {
   /** The blob's first page. */
   readonly blobPage: MdPage;
+  /** The first cluster of the run, counted in the blob. */
   readonly index: BlobCluster;
+  /** The first cluster of the run on the device. */
   readonly cluster: DeviceCluster;
   /** Clusters in the run, from 1. */
   count: number;
@@ -45,7 +47,7 @@ export interface InsertionRecord {
   readonly order: number;
 }
 
-/** A page in memory that is written repeatedly. Only changed records are encoded again. */
+/** A page in memory that is written repeatedly. The caller encodes again only the records that have changed. */
 export class InsertionPage {
   readonly bytes = new Uint8Array(PAGE_BYTES);
   readonly #view = new DataView(this.bytes.buffer);
@@ -57,7 +59,7 @@ export class InsertionPage {
     this.bytes.set(owner.subarray(0, CACHE_OWNER_BYTES), OWNER_AT);
   }
 
-  /** Encodes a record. */
+  /** Encodes a record. `position` is its index in the page, below `INSERTIONS_PER_PAGE`. */
   put(position: number, { blobPage, index, cluster, count, extentPage, order }: Readonly<InsertionRecord>): void {
     const at = RECORDS_AT + position * RECORD_BYTES;
     this.#view.setUint32(at, blobPage, true);

@@ -87,7 +87,7 @@ export class MdPageView {
   }
 }
 
-/** The crc that belongs into the last four bytes of a page. The same for the super block and metadata pages. */
+/** The crc for the last four bytes of a page. The super block and metadata pages have it at the same place. */
 export function pageCrc(page: Uint8Array): number {
   return crc32c(page, 0, CRC_AT);
 }

@@ -93,7 +93,7 @@ export class BlobBlocks {
     if ((slot + 1) * BLOCK_BYTES > this.buffer.byteLength) this.#grow(slot);
     const at = slot * BLOB.WORDS;
     for (let word = 0; word < BLOB.WORDS; word++) {
-      if (word !== BLOB.GENERATION) this.#words[at + word] = 0; // not atomic: no generation that a thread knows is valid
+      if (word !== BLOB.GENERATION) this.#words[at + word] = 0; // not atomic: no thread has a valid generation for it
     }
     this.add(slot, BLOB.GENERATION, 1);
     return slot;

@@ -146,8 +146,8 @@ export const MAP_ARENA_BYTES_MAX = 2 ** 31;
 /** The least address space that is reserved for cluster maps, in bytes. */
 export const MAP_ARENA_BYTES_MIN = 2 ** 26;
 /**
- * The arena's size follows the store: so many bytes for each metadata page, and so many for each cluster, within the
- * two bounds above. So no metadata on a disk, not even hostile metadata, can take more memory than that.
+ * The arena's size follows the store: 256 KiB for each metadata page or 256 bytes for each cluster, whichever is more,
+ * within the two bounds above. So no metadata on a disk, not even hostile metadata, can take more memory than that.
  */
 export const MAP_ARENA_BYTES_PER_MD_PAGE = 64 * 4096;
 export const MAP_ARENA_BYTES_PER_CLUSTER = 64 * 4;

@@ -41,7 +41,7 @@ export class MapArena {
     this.#words = new Uint32Array(this.buffer, 0, this.buffer.byteLength / 4);
   }
 
-  /** A new arena for a store of this size. */
+  /** A new arena for a store of this size; see `MAP_ARENA_BYTES_PER_MD_PAGE`. */
   static forStore(clusterCountMax: number, mdPageCount: number): MapArena {
     const wanted = Math.max(
       MAP_ARENA_BYTES_MIN,

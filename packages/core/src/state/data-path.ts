@@ -1,6 +1,6 @@
 /**
- * What metadata operations need of the channels of this thread. It is an interface, because channels are a floor
- * higher.
+ * What metadata operations need of the channels of this thread. It is an interface, because `channel/` is above this
+ * folder, and imports only go down.
  */
 
 import type { Blob } from '../blob/blob.js';

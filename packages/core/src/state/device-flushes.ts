@@ -83,7 +83,7 @@ export class DeviceFlushes {
   }
 
   /**
-   * Begins a flush. A handler of its promise records the end, because the caller may be synchronous, and stop waiting.
+   * Begins a flush. A handler of its promise records the end, because a synchronous caller cannot wait for it.
    */
   #begin(): void {
     const number = ++this.#begun;

@@ -1,6 +1,6 @@
 /**
- * The high-water marks: no cluster at or above the one has been given data, and no metadata page at or above the other
- * has been written, since the store was last known to be consistent.
+ * The two high-water marks. Since the store was last known to be consistent, no cluster at or above the mark of
+ * clusters has been given data, and no metadata page at or above the mark of metadata pages has been written.
  *
  * *The mark of clusters.* After a crash, free clusters may hold old data, for two reasons. First, a cluster gets data
  * before a map on disk names it: with `power-loss` durability it is not named until the next sync, with `process-crash`
@@ -15,10 +15,11 @@
  * read while the store is in use. Before a cluster or page above its mark is written, the mark is raised in a large
  * step, and made durable. The lowest free cluster or page is allocated first, so the marks stay close to what is used.
  *
- * A mark that is not certain must not hide anything. SPDK knows nothing of the marks. But whoever recovers a store
- * writes its masks before it changes any metadata, and so does a clean unload: then the page of the marks is gone. So a
- * page with a correct crc in a store that was not closed proves that its last writer kept the marks. Without that page
- * all metadata pages are read, and the mask in its place says which clusters may have to be cleared.
+ * Recovery must not trust a mark that another engine has not kept, such as SPDK, which knows nothing of the marks. But
+ * every engine writes the masks, over the page of the marks, before it changes metadata of a store that it recovers,
+ * and at a clean unload. So a page of marks with a correct crc, in a store that was not closed, proves that the last
+ * writer kept the marks. Without that page all metadata pages are read, and the mask in its place says which clusters
+ * may have to be cleared.
  */
 
 import type { DeviceChannel } from '../device/block-device.js';
@@ -37,8 +38,9 @@ const CLUSTER_STEP_MIN = 1024;
 const CLUSTER_STEP_MAX = 4096;
 const CLUSTER_PARTS = 256;
 /**
- * The mark of metadata pages is raised by 256, in a small region by 1/8 of it, and by at least 1/8 of the mark itself:
- * how much recovery reads follows the pages in use, not the device.
+ * The mark of metadata pages is set above the pages that must be below it, by the larger of two numbers: 1/8
+ * (`PAGE_PARTS`) of these pages; and 256 (`PAGE_STEP`), or 1/8 of a region of less than 2048 pages. So what recovery
+ * reads follows the pages in use, not the size of the device.
  */
 const PAGE_STEP = 256;
 const PAGE_PARTS = 8;

@@ -12,8 +12,8 @@
  * Recovery erases the log, and closing writes the masks over it. SPDK, and older versions of this engine, write the
  * masks in both cases, without knowing of the log. A small log is enough: when it is full, the blobs in it are synced.
  *
- * A record is *live* until the root on disk belongs to a map that was encoded after the insertion. A record that is not
- * live may stay on disk longer, because it says nothing that the map does not say. Two rules keep that true:
+ * A record is *live* until the disk has a root, and with it a map, that was encoded after the insertion. A record that
+ * is not live may stay on disk longer, because the map on disk says the same. Two rules keep that true:
  * - Before a cluster or page of a blob is freed, the records of the blob that are not live are erased from the disk
  *   (`erase`). So a record never names a cluster or page that another blob may have, or a blob whose id has been used
  *   again.

@@ -23,8 +23,8 @@ export class PageBuffers {
   }
 
   /**
-   * Returns a buffer to the free list. The caller must not use it any more, and no request to the device that has it
-   * may be under way.
+   * Returns a buffer to the free list. The caller must not use it any more, and no request that reads or writes it may
+   * be under way at the device.
    */
   give(page: MdPageView): void {
     if (this.#free.length < KEPT_MAX) this.#free.push(page);

@@ -11,7 +11,7 @@ import { type MdPage, PAGE_BYTES } from '../units/units.js';
 
 /** The most pages of a run. */
 const RUN_MAX = 256;
-/** In a run, at least one of every so many pages, on average, is in use. */
+/** At least a quarter of the pages of a run are in use: one page of four. */
 const PAGES_PER_USED_MAX = 4;
 
 /** Metadata thread. */
@@ -30,8 +30,8 @@ export class PagesAhead {
   }
 
   /**
-   * Reads the run that begins with a page, unless the page is known already, or nothing behind it is in use. Does not
-   * throw.
+   * Reads the run that begins with a page, unless the page was read ahead already, or the run would be this page alone.
+   * Does not throw.
    * @param isUsed - whether a page is in use
    */
   *cover(page: MdPage, isUsed: (page: number) => boolean): Steps<void> {
@@ -50,7 +50,7 @@ export class PagesAhead {
     this.#end = page + count;
   }
 
-  /** Copies a page. Returns false when it is not known. */
+  /** Copies a page. Returns false when it was not read ahead. */
   copyTo(target: Uint8Array, page: MdPage): boolean {
     if (this.#bytes === undefined || page < this.#start || page >= this.#end) return false;
     const at = page - this.#start;
@@ -64,7 +64,7 @@ export class PagesAhead {
     this.#end = 0;
   }
 
-  /** The length of the longest run from a page on whose last page is in use, and that has enough pages in use. */
+  /** The length of the longest run that begins with `page`, has enough pages in use, and ends with one in use. */
   #runFrom(page: MdPage, isUsed: (page: number) => boolean): number {
     const most = Math.min(RUN_MAX, this.#geometry.mdPageCount - page);
     let used = 1;

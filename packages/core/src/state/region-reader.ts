@@ -42,7 +42,7 @@ export class RegionReader {
   readonly #channel: DeviceChannel;
   #end: number;
   #batch: PageBatch | undefined;
-  /** The batches after it that are being read, in order. */
+  /** The batches after `#batch` that are being read, in order. */
   readonly #ahead: PageBatch[] = [];
   readonly #freeBuffers: BatchBuffer[] = [];
   #contentEnd = 0;
@@ -78,8 +78,8 @@ export class RegionReader {
   }
 
   /**
-   * Returns the number of the next page from `from` on that is not zeroes, or `end` when there is none. Then the batch
-   * has this page. `from` must not be lower than in the call before.
+   * Returns the number of the next page from `from` on that is not zeroes, or `end` when there is none. Keeps the batch
+   * that has this page. `from` must not be lower than in the call before.
    */
   *nextUsed(from: number): Steps<number> {
     for (let at = from; at < this.#end; ) {
@@ -150,7 +150,7 @@ export class RegionReader {
       ahead.push(batch);
       start = batch.end;
       if (!(batch.answer instanceof Promise)) return;
-      batch.answer.catch(() => undefined); // it is reported when the batch is needed
+      batch.answer.catch(() => undefined); // the error is thrown when the batch is needed
     }
   }
 

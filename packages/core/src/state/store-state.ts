@@ -174,7 +174,7 @@ export class StoreState {
   lostPages: ReadonlySet<MdPage> = new Set();
   /** False while a load is still determining which clusters are used. */
   knowsUsed = true;
-  /** True while a store is recovered that was not closed. What a killed process leaves behind is then not damage. */
+  /** True during recovery of a store that was not closed. What a killed process leaves behind is then not damage. */
   isRecovering = false;
   /** The reader that has read metadata pages ahead, during a load that reads all of them; otherwise undefined. */
   regionReader: RegionReader | undefined;

@@ -17,15 +17,15 @@ export class Coalescer {
 
   /**
    * Waits until a run that began after this call has ended. Throws the error of that run, if it failed. The caller must
-   * run the steps immediately: this call has already looked whether a run is under way.
+   * run the steps immediately: this call has already checked whether a run is under way.
    */
   run(action: () => Steps<void>): Steps<void> {
     return this.#running ? this.#join(action) : this.#lead(action, undefined);
   }
 
   /**
-   * Runs `action` when no other run is under way. Does not share it: callers that arrive during it wait for another
-   * run.
+   * Runs `action` when no other run is under way. This run is not shared: callers that arrive during it wait for
+   * another one.
    */
   *alone<T>(action: () => Steps<T>): Steps<T> {
     while (this.#running) {

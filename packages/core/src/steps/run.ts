@@ -54,7 +54,7 @@ function blockOn(waited: Promise<unknown> | Waitable<unknown>): unknown {
   throw new BlobstoreError('ENOTSUP', `a synchronous call would have to wait: ${reason}; use the promise form`);
 }
 
-/** How long an operation runs before the event loop gets a turn, in milliseconds. */
+/** How long an operation runs, if it pauses often enough, before the event loop gets a turn, in milliseconds. */
 const SLICE_MS = 2;
 
 /**
@@ -64,8 +64,8 @@ export type Pause = () => MaybePromise<void>;
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 /**
- * Runs an operation to its end, and waits where it waits. At the operation's pauses the event loop gets a turn once 2
- * ms (`SLICE_MS`) have passed since the last one. Any thread.
+ * Runs an operation to its end without blocking the thread. At a pause of the operation, the event loop gets a turn if
+ * 2 ms (`SLICE_MS`) have passed since the first pause, or since the last such turn. Any thread.
  * @param pause - replaces the way to give the event loop a turn, for simulations
  * @throws EINVAL (by rejection) for wrong arguments; otherwise what the operation throws.
  */
@@ -77,8 +77,8 @@ export async function run<T>(steps: Steps<T>, pause?: Pause): Promise<T> {
 }
 
 /**
- * As `run`, but without a promise if the operation has no need to wait: then it ends in this call, and its result is
- * returned.
+ * As `run`, but an operation that neither waits nor pauses ends in this call, without a promise: its result is
+ * returned, its error is thrown. Does not check `steps`.
  */
 export function runNowOrLater<T>(steps: Steps<T>): MaybePromise<T> {
   const first = steps.next();

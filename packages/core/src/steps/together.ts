@@ -7,8 +7,8 @@ import { type Steps, waitFor } from './steps.js';
 const TOGETHER_MAX = 64;
 
 /**
- * Runs operations, each even if others fail, and then throws the first error. In promise form many are under way
- * together, so that they share write barriers; in synchronous form they run one after another.
+ * Runs all operations, even if some fail, and then throws the first error. In promise form up to 64 (`TOGETHER_MAX`)
+ * are under way together, so that they share write barriers; in synchronous form they run one after another.
  */
 export function* runTogether<T>(inputs: readonly T[], operation: (input: T) => Steps<void>): Steps<void> {
   let failure: { readonly error: unknown } | undefined;

@@ -10,7 +10,7 @@ export interface AbortSignalLike {
 
 /** Options of long operations. */
 export interface Watched {
-  /** Called after each cluster with the number of clusters done, and the number of all. */
+  /** Called after each cluster, with the number of clusters done and the number of clusters to do in all. */
   onProgress?: (done: number, total: number) => void;
   /**
    * Aborts the operation with ECANCELED before the next cluster. The blob stays usable, with the clusters done so far.

@@ -1,6 +1,6 @@
 /**
- * The error classes of the project. Error codes are POSIX names with their Linux numbers: SPDK blobstore returns the
- * same ones, and Node services know them already.
+ * The error classes of the project. Error codes are POSIX names with their Linux numbers. SPDK blobstore returns the
+ * same numbers, and Node's own errors have the same names.
  */
 
 /** Every code that an operation of this project can fail with, and its Linux errno number. */
@@ -38,12 +38,13 @@ export class BlobstoreError extends Error {
 }
 
 /**
- * A blob that cannot be opened here because something that it needs is missing. The blob itself may be intact, so the
- * store is not damaged.
+ * A blob that this engine cannot open, although the blob itself may be intact: the store does not count as damaged. The
+ * code is EINVAL for flags of a newer version, ENOMEM for more clusters than a map in this store can have, and ENOTSUP
+ * for an external snapshot when the store was opened without a callback.
  */
 export class UnavailableBlobError extends BlobstoreError {}
 
-/** Opening an external snapshot failed. This is no error of the store's own device. */
+/** Opening an external snapshot failed. The store's own device has not failed. */
 export class ExternalSnapshotError extends UnavailableBlobError {}
 
 /** A blob, or a metadata page, that is damaged. */

@@ -1,4 +1,4 @@
-/** Converts between the units of a store; no other file does. Asserts that they divide each other. */
+/** The sizes of a store, and the conversions between its units. Asserts that the sizes divide each other. */
 
 import { assert } from './error.js';
 import {

@@ -25,7 +25,7 @@ export const PAGE_BYTES = 4096;
 export const CLUSTERS_PER_EXTENT_PAGE = 512;
 /** "None" as a metadata page number (`next`), and "not found" as the result of a bit search. */
 export const NONE_U32 = 0xffff_ffff;
-/** An entry of a cluster map or an extent table that is not allocated. */
+/** The entry of a cluster map, or of an extent table, for a cluster, or an extent page, that is not allocated. */
 export const UNALLOCATED = 0;
 
 /** A blob's id on disk: 2^32 plus the index of its first metadata page. */
