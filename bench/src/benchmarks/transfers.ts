@@ -26,7 +26,6 @@ export const TRANSFERS: readonly Benchmark[] = [
     name: 'write-4k-memory',
     direction: 'write',
     buffer: 'arena',
-    target: IN_SHARED_MEMORY,
     ...MEMORY_4K,
   }),
   transferBenchmark({ name: 'write-4k-memory-plain', direction: 'write', buffer: 'plain', ...MEMORY_4K }),
