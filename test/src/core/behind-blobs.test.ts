@@ -173,3 +173,31 @@ test('a deleted clone leaves nothing to the blob that gets its place', async () 
   const next = line.open(runSync(line.store.createClone(upper)));
   expect(await line.read(next, 0)).toBe(8);
 });
+
+test('what an operation finds behind a blob while a freezer waits for it is not kept', async () => {
+  const line = new Line();
+  const blob = line.make();
+  line.write(blob, 0, 1);
+  const snapshot = line.snapshot(blob);
+  const { shared } = line.store;
+  const freezes = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(shared), 'freezes')?.get;
+  let inflating: Promise<void> | undefined;
+  Object.defineProperty(shared, 'freezes', {
+    configurable: true,
+    get() {
+      // The read is inside the blob, has seen that its cluster is not allocated, and is about to look behind the blob.
+      inflating ??= run(line.store.inflateBlob(line.store.openChannel(), blob.id));
+      return freezes?.call(shared);
+    },
+  });
+  await line.channel.read(blob, line.buffer, 0, line.units);
+  expect(line.buffer[0]).toBe(1);
+  Reflect.deleteProperty(shared, 'freezes');
+  await inflating;
+  runSync(line.store.deleteBlob(snapshot));
+  const other = line.make();
+  for (let cluster = 0; cluster < CLUSTERS; cluster++) line.write(other, cluster, 99); // one of them was the snapshot's
+  line.snapshot(blob);
+  expect(await line.read(blob, 0)).toBe(1);
+  line.store.verify();
+});

@@ -51,7 +51,9 @@ export class BehindBlobs {
     const known = this.#known(slot, generation, cluster, freezes);
     if (known !== NOT_KNOWN) return known;
     const found = this.#walk(slot, cluster);
-    if (found !== READS_EXTERNAL) this.#keep(slot, generation, cluster, freezes, found);
+    // While the blob is frozen, the freezer waits for this operation, and changes what is behind the blob afterwards.
+    const isKept = found !== READS_EXTERNAL && !this.#gate.isFrozen(slot);
+    if (isKept) this.#keep(slot, generation, cluster, freezes, found);
     return found;
   }
 

@@ -12,7 +12,7 @@
  * of a snapshot also waits for the operations inside its clones, and their clones. An operation inside a clone looks at
  * the frozen count of each snapshot before it reads its map. A channel may keep what it has found behind a clone, until
  * the next such freeze is counted (`SharedStore.freezes`). The freezer counts the freeze before it looks at the
- * counters.
+ * counters. What an operation finds while its own blob is frozen is not kept, because the change is still to come.
  *
  * An operation that waits for the metadata thread to insert a cluster stays inside its blob. The freezer waits for it,
  * and the metadata thread serves it in the meantime.
