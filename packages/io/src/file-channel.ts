@@ -76,72 +76,81 @@ class ChannelGate {
   }
 }
 
-/** The channel of a device with `mode: 'sync'`: the calling thread makes the system calls. */
-export class SyncFileChannel implements DeviceChannel {
-  readonly readBytes: DeviceChannel['readBytes'];
-  readonly writeBytes: DeviceChannel['writeBytes'];
-  readonly #file: OpenFile;
-  readonly #gate: ChannelGate;
+type MoveBytes = NonNullable<DeviceChannel['readBytes']>;
+
+/** What both modes have in common. */
+abstract class FileChannel {
+  /** There only if the file takes any range of bytes. */
+  readonly readBytes: MoveBytes | undefined;
+  readonly writeBytes: MoveBytes | undefined;
+  protected readonly file: OpenFile;
+  protected readonly gate: ChannelGate;
 
   constructor(file: OpenFile, onClose: () => void) {
-    this.#file = file;
-    this.#gate = new ChannelGate(file, onClose);
+    this.file = file;
+    this.gate = new ChannelGate(file, onClose);
     if (!file.takesBytes) return;
-    this.readBytes = this.#readBytes;
-    this.writeBytes = this.#writeBytes;
+    this.readBytes = this.readRange;
+    this.writeBytes = this.writeRange;
   }
 
+  protected abstract readRange(...range: Parameters<MoveBytes>): ReturnType<MoveBytes>;
+  protected abstract writeRange(...range: Parameters<MoveBytes>): ReturnType<MoveBytes>;
+
+  close(): void {
+    this.gate.close();
+  }
+}
+
+/** The channel of a device with `mode: 'sync'`: the calling thread makes the system calls. */
+export class SyncFileChannel extends FileChannel implements DeviceChannel {
   read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): void {
-    const length = this.#gate.admit('read', lba, blockCount);
+    const length = this.gate.admit('read', lba, blockCount);
     checkBuffer('read', buffer, bufferOffset, length);
-    readAt(this.#file, buffer, bufferOffset, length, lba * this.#file.blockLengthBytes);
+    readAt(this.file, buffer, bufferOffset, length, lba * this.file.blockLengthBytes);
   }
 
   write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): void {
-    const length = this.#gate.admitWrite('write', lba, blockCount);
+    const length = this.gate.admitWrite('write', lba, blockCount);
     checkBuffer('write', buffer, bufferOffset, length);
-    writeAt(this.#file, buffer, bufferOffset, length, lba * this.#file.blockLengthBytes);
+    writeAt(this.file, buffer, bufferOffset, length, lba * this.file.blockLengthBytes);
   }
 
   readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): void {
-    const length = this.#gate.admit('readv', lba, blockCount);
+    const length = this.gate.admit('readv', lba, blockCount);
     checkList('readv', buffers, length);
-    readvAt(this.#file, buffers, length, lba * this.#file.blockLengthBytes);
+    readvAt(this.file, buffers, length, lba * this.file.blockLengthBytes);
   }
 
   writev(buffers: readonly Uint8Array[], lba: number, blockCount: number): void {
-    const length = this.#gate.admitWrite('writev', lba, blockCount);
+    const length = this.gate.admitWrite('writev', lba, blockCount);
     checkList('writev', buffers, length);
-    writevAt(this.#file, buffers, length, lba * this.#file.blockLengthBytes);
+    writevAt(this.file, buffers, length, lba * this.file.blockLengthBytes);
   }
 
   writeZeroes(lba: number, blockCount: number): void {
-    zeroAt(this.#file, this.#gate.admitWrite('writeZeroes', lba, blockCount), lba * this.#file.blockLengthBytes);
+    zeroAt(this.file, this.gate.admitWrite('writeZeroes', lba, blockCount), lba * this.file.blockLengthBytes);
   }
 
   unmap(lba: number, blockCount: number): void {
-    zeroAt(this.#file, this.#gate.admitWrite('unmap', lba, blockCount), lba * this.#file.blockLengthBytes);
+    zeroAt(this.file, this.gate.admitWrite('unmap', lba, blockCount), lba * this.file.blockLengthBytes);
   }
 
   flush(): void {
-    this.#gate.checkOpen('flush');
-    flushFile(this.#file);
+    this.gate.checkOpen('flush');
+    flushFile(this.file);
   }
 
-  close(): void {
-    this.#gate.close();
-  }
-
-  #readBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
-    this.#gate.admitBytes('readBytes', position, length);
+  protected override readRange(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    this.gate.admitBytes('readBytes', position, length);
     checkBuffer('readBytes', buffer, bufferOffset, length);
-    readAt(this.#file, buffer, bufferOffset, length, position);
+    readAt(this.file, buffer, bufferOffset, length, position);
   }
 
-  #writeBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
-    this.#gate.admitBytesToWrite('writeBytes', position, length);
+  protected override writeRange(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    this.gate.admitBytesToWrite('writeBytes', position, length);
     checkBuffer('writeBytes', buffer, bufferOffset, length);
-    writeAt(this.#file, buffer, bufferOffset, length, position);
+    writeAt(this.file, buffer, bufferOffset, length, position);
   }
 }
 
@@ -149,74 +158,67 @@ export class SyncFileChannel implements DeviceChannel {
  * The channel of a device with `mode: 'async'`. Its methods are async functions, so that a failed check rejects the
  * promise, too.
  */
-export class AsyncFileChannel implements DeviceChannel {
-  readonly readBytes: DeviceChannel['readBytes'];
-  readonly writeBytes: DeviceChannel['writeBytes'];
-  readonly #file: OpenFile;
-  readonly #gate: ChannelGate;
-
-  constructor(file: OpenFile, onClose: () => void) {
-    this.#file = file;
-    this.#gate = new ChannelGate(file, onClose);
-    if (!file.takesBytes) return;
-    this.readBytes = this.#readBytes;
-    this.writeBytes = this.#writeBytes;
-  }
-
+export class AsyncFileChannel extends FileChannel implements DeviceChannel {
   async read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): Promise<void> {
-    const length = this.#gate.admit('read', lba, blockCount);
+    const length = this.gate.admit('read', lba, blockCount);
     checkBuffer('read', buffer, bufferOffset, length);
-    const position = lba * this.#file.blockLengthBytes;
-    await this.#file.track(readAtAsync(this.#file, buffer, bufferOffset, length, position));
+    const position = lba * this.file.blockLengthBytes;
+    await this.file.track(readAtAsync(this.file, buffer, bufferOffset, length, position));
   }
 
   async write(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): Promise<void> {
-    const length = this.#gate.admitWrite('write', lba, blockCount);
+    const length = this.gate.admitWrite('write', lba, blockCount);
     checkBuffer('write', buffer, bufferOffset, length);
-    const position = lba * this.#file.blockLengthBytes;
-    await this.#file.track(writeAtAsync(this.#file, buffer, bufferOffset, length, position));
+    const position = lba * this.file.blockLengthBytes;
+    await this.file.track(writeAtAsync(this.file, buffer, bufferOffset, length, position));
   }
 
   async readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): Promise<void> {
-    const length = this.#gate.admit('readv', lba, blockCount);
+    const length = this.gate.admit('readv', lba, blockCount);
     checkList('readv', buffers, length);
-    await this.#file.track(readvAtAsync(this.#file, buffers, length, lba * this.#file.blockLengthBytes));
+    await this.file.track(readvAtAsync(this.file, buffers, length, lba * this.file.blockLengthBytes));
   }
 
   async writev(buffers: readonly Uint8Array[], lba: number, blockCount: number): Promise<void> {
-    const length = this.#gate.admitWrite('writev', lba, blockCount);
+    const length = this.gate.admitWrite('writev', lba, blockCount);
     checkList('writev', buffers, length);
-    await this.#file.track(writevAtAsync(this.#file, buffers, length, lba * this.#file.blockLengthBytes));
+    await this.file.track(writevAtAsync(this.file, buffers, length, lba * this.file.blockLengthBytes));
   }
 
   async writeZeroes(lba: number, blockCount: number): Promise<void> {
-    const length = this.#gate.admitWrite('writeZeroes', lba, blockCount);
-    await this.#file.track(zeroAtAsync(this.#file, length, lba * this.#file.blockLengthBytes));
+    const length = this.gate.admitWrite('writeZeroes', lba, blockCount);
+    await this.file.track(zeroAtAsync(this.file, length, lba * this.file.blockLengthBytes));
   }
 
   async unmap(lba: number, blockCount: number): Promise<void> {
-    const length = this.#gate.admitWrite('unmap', lba, blockCount);
-    await this.#file.track(zeroAtAsync(this.#file, length, lba * this.#file.blockLengthBytes));
+    const length = this.gate.admitWrite('unmap', lba, blockCount);
+    await this.file.track(zeroAtAsync(this.file, length, lba * this.file.blockLengthBytes));
   }
 
   async flush(): Promise<void> {
-    this.#gate.checkOpen('flush');
-    await this.#file.track(flushFileAsync(this.#file));
+    this.gate.checkOpen('flush');
+    await this.file.track(flushFileAsync(this.file));
   }
 
-  close(): void {
-    this.#gate.close();
-  }
-
-  async #readBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): Promise<void> {
-    this.#gate.admitBytes('readBytes', position, length);
+  protected override async readRange(
+    buffer: Uint8Array,
+    bufferOffset: number,
+    position: number,
+    length: number,
+  ): Promise<void> {
+    this.gate.admitBytes('readBytes', position, length);
     checkBuffer('readBytes', buffer, bufferOffset, length);
-    await this.#file.track(readAtAsync(this.#file, buffer, bufferOffset, length, position));
+    await this.file.track(readAtAsync(this.file, buffer, bufferOffset, length, position));
   }
 
-  async #writeBytes(buffer: Uint8Array, bufferOffset: number, position: number, length: number): Promise<void> {
-    this.#gate.admitBytesToWrite('writeBytes', position, length);
+  protected override async writeRange(
+    buffer: Uint8Array,
+    bufferOffset: number,
+    position: number,
+    length: number,
+  ): Promise<void> {
+    this.gate.admitBytesToWrite('writeBytes', position, length);
     checkBuffer('writeBytes', buffer, bufferOffset, length);
-    await this.#file.track(writeAtAsync(this.#file, buffer, bufferOffset, length, position));
+    await this.file.track(writeAtAsync(this.file, buffer, bufferOffset, length, position));
   }
 }
