@@ -23,7 +23,7 @@ import { ThreadProbe } from '../threads/thread-life.js';
 
 /**
  * The shortest time between two checks of the system's list, in milliseconds. A check takes 1 us in a loop of calls, 6 us
- * between milliseconds of other work: less than a hundredth of the time.
+ * between milliseconds of other work, up to 25 us where the code has not run for some.
  */
 const LOOK_MS = 1;
 /** How often a thread whose event loop turns checks, in milliseconds. */
