@@ -428,6 +428,27 @@ test('writes to a cluster that is being allocated land in their order, whenever 
   }
 });
 
+test('a synchronous write that would have to wait for an allocation of its own thread does not stop those behind it', async () => {
+  const image = SparseMemoryDevice.fromBytes(filled(CLUSTERS * PER_CLUSTER, 9));
+  const openExternalSnapshot = () => new FaultyDevice(image, { asynchronous: true });
+  const device = new SparseMemoryDevice({ sizeBytes: 128 * CLUSTER_BYTES });
+  const store = await run(Blobstore.init(device, { clusterBytes: CLUSTER_BYTES, openExternalSnapshot }));
+  const externalSnapshotId = Uint8Array.of(1);
+  const id = await run(store.createBlob({ clusterCount: CLUSTERS, thin: true, externalSnapshotId }));
+  const blob = await run(store.openBlob(id));
+  const channel = store.openChannel();
+  const first = channel.write(blob, filled(1, 1), 0, 1); // it copies the cluster, and waits for the external snapshot
+  const second = channel.write(blob, filled(1, 2), 1, 1);
+  const wouldWait = expect.objectContaining({ code: 'EBUSY', message: expect.stringMatching(/promise form/) });
+  expect(() => channel.writeSync(blob, filled(1, 3), 0, 1)).toThrow(wouldWait);
+  expect(() => channel.writeZeroesSync(blob, 1, 1)).toThrow(wouldWait);
+  await Promise.all([first, second, channel.write(blob, filled(1, 4), 2, 1)]);
+  const buffer = filled(PER_CLUSTER, 0);
+  await channel.read(blob, buffer, 0, PER_CLUSTER);
+  expect(valuesOf(buffer)).toEqual([1, 2, 4, 9]);
+  await run(store.createSnapshot(id)); // its freeze waits until nobody is inside the blob
+});
+
 test('a place before the beginning of a blob is refused, and nobody is touched', async () => {
   const yard = await Yard.open();
   const blobs = [await yard.make(), await yard.make(), await yard.make()];

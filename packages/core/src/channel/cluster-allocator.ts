@@ -7,8 +7,8 @@
 import type { DeviceChannel } from '../device/block-device.js';
 import { type ClaimedCluster, claimCluster, unclaimCluster } from '../shared/claim-cluster.js';
 import { BACK, BLOB, BLOB_FLAG } from '../shared/layout.js';
-import { type MaybePromise, type Steps, wait } from '../steps/steps.js';
-import { assert } from '../units/error.js';
+import { type MaybePromise, type Steps, type Waitable, wait, waitFor } from '../steps/steps.js';
+import { assert, BlobstoreError } from '../units/error.js';
 import { extentPageIndex } from '../units/extent-pages.js';
 import { type BlobCluster, type DeviceCluster, NONE_U32 } from '../units/units.js';
 import type { BlobGate } from './blob-gate.js';
@@ -68,9 +68,18 @@ class Filling {
   }
 }
 
-/** Waits until an operation that waits for an allocation may go on. */
-function inTurn({ waiters }: Allocation): Promise<number> {
-  return new Promise((resolve) => waiters.push(resolve));
+/**
+ * Waits until an operation that waits for an allocation may go on. A synchronous call does not become a waiter: it could
+ * not go on when its turn comes, and all operations behind it would wait for ever.
+ */
+function inTurn({ waiters }: Allocation): Waitable<number> {
+  return {
+    promise: () => new Promise((resolve) => waiters.push(resolve)),
+    block() {
+      const reason = 'a promise-form operation of this thread is allocating the cluster';
+      throw new BlobstoreError('EBUSY', `a synchronous call would wait for ever: ${reason}; use the promise form`);
+    },
+  };
 }
 
 function keyOf(slot: number, cluster: BlobCluster): number {
@@ -112,7 +121,7 @@ export class ClusterAllocator {
   }
 
   async #beginInTurn(key: number, underWay: Allocation, begin: () => MaybePromise<void>): Promise<void> {
-    const turn = await inTurn(underWay);
+    const turn = await inTurn(underWay).promise();
     let pending: MaybePromise<void>;
     try {
       pending = begin();
@@ -138,7 +147,8 @@ export class ClusterAllocator {
    * Allocates a cluster, unless it is allocated already, or waits for the allocation that this channel has under way.
    * The caller is inside the blob. Throws `FrozenBehind` when a snapshot on the way to the content is frozen. A
    * synchronous call on a thread other than the metadata thread does not wait for operations of its own thread: if two
-   * of them allocate the same cluster, the second to be inserted releases its cluster.
+   * of them allocate the same cluster, the second to be inserted releases its cluster. On the metadata thread it throws
+   * EBUSY instead.
    * @param fill - writes data to the new cluster. Called only on threads other than the metadata thread, while that one
    * inserts the cluster.
    * @returns whether `fill` has written the data
@@ -156,7 +166,7 @@ export class ClusterAllocator {
           if (yield* this.#copyOnWrite(slot, cluster, fill)) return true;
         } else {
           // If that allocation fails, this operation tries it itself.
-          waitedFor = { allocation, turn: yield* wait(inTurn(allocation)) };
+          waitedFor = { allocation, turn: yield* waitFor(inTurn(allocation)) };
         }
       }
       return false;
