@@ -9,6 +9,8 @@ import { type Blob, INTERNAL_XATTR } from './blob.js';
 
 /** What a list shows of one blob. An open `Blob` has all of it, too. */
 export interface BlobSummary {
+  /** True if the blob is open: then the values may change at any time. */
+  readonly isOpen: boolean;
   readonly clusterCount: number;
   /** Clusters allocated in the blob itself, without those of the snapshot behind it. */
   readonly allocatedCount: number;
@@ -32,6 +34,10 @@ export class ClosedBlob implements BlobSummary {
   #isThin: boolean | undefined;
   #clearMethod: ClearMethod | undefined;
   #externalId: Uint8Array | undefined;
+
+  get isOpen(): boolean {
+    return false;
+  }
 
   /** Takes the values of a blob that is being closed. */
   keep(blob: Blob): void {

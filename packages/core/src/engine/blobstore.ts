@@ -415,6 +415,14 @@ export class Blobstore {
     return open.deleting ? undefined : open;
   }
 
+  /**
+   * Grows when a blob is opened or closed, and when the tree of snapshots changes. While it stays the same, and no
+   * metadata operation runs, `summaryAt` and `clonesIfSnapshot` show the same of a blob that is closed or read-only.
+   */
+  get listChanges(): number {
+    return this.#state.openChanges + this.#state.snapshots.changes;
+  }
+
   /** True when the store's device, or the external device behind the blob, is degraded. */
   isDegraded(blob: Blob): boolean {
     return isDegraded(this.#state, checkBlob(this.#state, blob));

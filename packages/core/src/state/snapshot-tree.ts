@@ -15,9 +15,16 @@ interface Clones {
 export class SnapshotTree {
   readonly #clones = new Map<BlobId, Clones>();
   readonly #parents = new Map<BlobId, BlobId>();
+  #changes = 0;
+
+  /** Grows with each change. */
+  get changes(): number {
+    return this.#changes;
+  }
 
   /** Adds a clone, and its snapshot. Adding one again has no effect. */
   add(snapshot: BlobId, clone: BlobId): void {
+    this.#changes++;
     let clones = this.#clones.get(snapshot);
     if (clones === undefined) {
       clones = { ids: new Set(), list: undefined };
@@ -30,6 +37,7 @@ export class SnapshotTree {
 
   /** Removes a clone from the list of its snapshot. */
   remove(snapshot: BlobId, clone: BlobId): void {
+    this.#changes++;
     const clones = this.#clones.get(snapshot);
     if (clones?.ids.delete(clone)) clones.list = undefined;
     if (this.#parents.get(clone) === snapshot) this.#parents.delete(clone);
@@ -37,6 +45,7 @@ export class SnapshotTree {
 
   /** Removes a snapshot. */
   removeSnapshot(snapshot: BlobId): void {
+    this.#changes++;
     for (const clone of this.clonesOf(snapshot)) this.remove(snapshot, clone);
     this.#clones.delete(snapshot);
   }

@@ -131,6 +131,7 @@ export class StoreState {
   readonly externalContext: unknown;
 
   readonly #openBlobs = new PageMap<Blob>();
+  #openChanges = 0;
   /**
    * The open blobs that a flush of the store has to visit, by their first page: those that are dirty, that are being
    * written, that become read-only with the next sync, or that have clusters to be released.
@@ -234,14 +235,21 @@ export class StoreState {
     return this.#openBlobs;
   }
 
+  /** How many times a blob was added to the open ones or removed. */
+  get openChanges(): number {
+    return this.#openChanges;
+  }
+
   /** Adds a blob to the open ones. */
   addOpen(blob: Blob): void {
+    this.#openChanges++;
     this.#openBlobs.set(blob.page, blob);
     blob.trackIn(this.unsynced);
   }
 
   /** Removes a blob from the open ones, in memory only. */
   removeOpen(blob: Blob): void {
+    this.#openChanges++;
     if (this.#openBlobs.get(blob.page) === blob) this.#openBlobs.delete(blob.page);
     blob.trackIn(undefined);
     this.lingering.delete(blob);

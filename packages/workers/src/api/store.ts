@@ -285,6 +285,7 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
   delete(blob: BlobAddress): Promise<void>;
   /**
    * Returns all blobs in the order of their ids. A blob that is created or deleted meanwhile may be included or not.
+   * The infos are frozen: lists share them. The array is the caller's own.
    */
   blobs(): Promise<BlobInfo[]>;
 

@@ -37,6 +37,7 @@ export interface TurnOptions {
 export class BlobTurns {
   readonly #blobstore: Blobstore;
   readonly #locks: LockTable;
+  #changes = 0;
 
   constructor(blobstore: Blobstore, locks: LockTable) {
     this.#blobstore = blobstore;
@@ -46,6 +47,11 @@ export class BlobTurns {
   /** Runs an operation on an existing blob, which cannot be deleted meanwhile. ECANCELED when the signal is aborted. */
   with<T>(id: bigint, options: TurnOptions, operation: () => Promise<T>): Promise<T> {
     return this.#run(() => this.#wanted(id, options), options.signal, operation);
+  }
+
+  /** Grows with each operation, when it begins and when it has ended. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /** True if no operation has a lock or waits for one. */
@@ -100,8 +106,10 @@ export class BlobTurns {
       const before = wanted();
       const release = await this.#locks.acquire(before, signal);
       try {
+        this.#changes++;
         if (sameLocks(before, wanted())) return await operation();
       } finally {
+        this.#changes++;
         release();
       }
     }
@@ -109,6 +117,7 @@ export class BlobTurns {
 
   /** A synchronous operation takes no locks: it is enough that they are free, because nothing else runs meanwhile. */
   #runNow<T>(wanted: readonly LockWanted[], operation: () => T): T {
+    this.#changes++;
     if (this.#locks.areFree(wanted)) return operation();
     const reason = 'another operation on the blob is under way';
     throw new BlobstoreError('EBUSY', `a synchronous call would have to wait: ${reason}; use the promise form`);

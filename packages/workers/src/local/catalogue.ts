@@ -17,6 +17,7 @@ export class Catalogue {
   readonly #listings = new Map<MdPage, Listing>();
   readonly #holders = new Map<string, bigint[]>();
   readonly #promised = new Set<string>();
+  #changes = 0;
   /** The first pages of all blobs, in ascending order; undefined when they have to be put in order again. */
   #pages: MdPage[] | undefined = [];
   readonly #isApart: (id: bigint) => boolean;
@@ -24,6 +25,11 @@ export class Catalogue {
   /** @param isApart - true for a blob whose name is in a namespace of its own: `find` never returns that blob */
   constructor(isApart: (id: bigint) => boolean = () => false) {
     this.#isApart = isApart;
+  }
+
+  /** Grows with each change of a blob's entry. */
+  get changes(): number {
+    return this.#changes;
   }
 
   get size(): number {
@@ -64,6 +70,7 @@ export class Catalogue {
 
   /** Adds a blob; replaces an entry with the same id. */
   add(id: bigint, name: string | undefined): void {
+    this.#changes++;
     const page = pageOfBlobId(id);
     const before = this.#listings.get(page);
     this.#listings.set(page, { id, name });
@@ -81,6 +88,7 @@ export class Catalogue {
   remove(id: bigint): void {
     const listing = this.listingOf(id);
     if (listing === undefined) return;
+    this.#changes++;
     const page = pageOfBlobId(id);
     this.#listings.delete(page);
     if (this.#pages?.at(-1) === page) this.#pages.pop();

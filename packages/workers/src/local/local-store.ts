@@ -1,14 +1,6 @@
 /** A store whose metadata is on this thread, with the operations for its users on any thread. */
 
-import {
-  type Blobstore,
-  BlobstoreError,
-  dumpStore,
-  type Blob as EngineBlob,
-  INVALID_BLOB_ID,
-  type MdPage,
-  type Steps,
-} from '@blobyard/core';
+import { type Blobstore, BlobstoreError, dumpStore, INVALID_BLOB_ID, type Steps } from '@blobyard/core';
 import type { BlobInfo } from '../api/blob.js';
 import type { BlobAddress, Damage, LowSpace, OpenBlobOptions, StoreStats } from '../api/store.js';
 import type { ClientCallbacks } from '../calls/client-callbacks.js';
@@ -16,11 +8,12 @@ import type { NewBlob } from '../checks/blob-options.js';
 import type { HeldDevice } from '../devices/open-device.js';
 import type { RowService } from '../mailbox/row-client.js';
 import type { StoreEnding } from '../ports/store-parts.js';
+import { BlobLister } from './blob-list.js';
 import { LocalBlob, requireNoReferences } from './local-blob.js';
 import { freeBytesOf, LowSpaceWatch } from './low-space.js';
 import { SelfSync } from './self-sync.js';
 import { Sharing } from './sharing.js';
-import { pauseForOthers, type StoreContext, superBlobOf } from './store-context.js';
+import { isCoded, type StoreContext, superBlobOf } from './store-context.js';
 
 export interface LocalStoreOptions {
   /** The threshold of the event `low-space`, in bytes. 0: no event; undefined: 5 % of the store. */
@@ -29,11 +22,6 @@ export interface LocalStoreOptions {
   readonly syncIntervalMs?: number | undefined;
 }
 
-/** The locks for listing a blob. */
-const LISTING = { state: true };
-/** How many blobs are listed between two pauses: 1 to 2 ms of work while the code is not compiled yet, later a tenth. */
-const GLANCES = 1024;
-
 /** Metadata thread. */
 export class LocalStore {
   readonly context: StoreContext;
@@ -41,6 +29,7 @@ export class LocalStore {
   readonly damaged: readonly Damage[];
   readonly sharing: Sharing;
   readonly #selfSync: SelfSync;
+  readonly #lister: BlobLister;
   /** Called when the store is nearly full. */
   #onLowSpace: ((lowSpace: LowSpace) => void) | undefined;
   #state: 'open' | 'ending' | 'ended' = 'open';
@@ -59,6 +48,7 @@ export class LocalStore {
     this.held = held;
     this.sharing = new Sharing(context, (callbacks) => serve(this, callbacks), held.shareWindow);
     this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
+    this.#lister = new BlobLister(context);
     this.#watchSpace(lowSpaceBytes);
     this.#selfSync = new SelfSync(context.blobstore, () => this.flush(), syncIntervalMs);
   }
@@ -117,21 +107,8 @@ export class LocalStore {
     return id;
   }
 
-  async blobs(): Promise<BlobInfo[]> {
-    const infos: BlobInfo[] = [];
-    const { catalogue, turns } = this.context;
-    const pages = catalogue.pages();
-    for (let at = 0; at < pages.length; ) {
-      if (at > 0) await pauseForOthers();
-      const end = Math.min(at + GLANCES, pages.length);
-      at = this.#glanceFrom(pages, at, end, infos);
-      if (at === end) continue;
-      const id = catalogue.at(pages[at])?.id;
-      const info = id === undefined ? undefined : await turns.with(id, LISTING, () => this.#look(id));
-      if (info !== undefined) infos.push(info);
-      at++;
-    }
-    return infos;
+  blobs(): Promise<BlobInfo[]> {
+    return this.#lister.list();
   }
 
   stats(): StoreStats {
@@ -233,43 +210,6 @@ export class LocalStore {
     setImmediate(() => watch.look()); // once there are listeners
   }
 
-  /**
-   * Adds the infos of the blobs with the first pages from `start` to `end`, up to one on which an operation is under
-   * way, or that must be read. Returns the index of that one, or `end`.
-   */
-  #glanceFrom(pages: readonly MdPage[], start: number, end: number, infos: BlobInfo[]): number {
-    const { context } = this;
-    const { blobstore, catalogue, turns } = context;
-    const areIdle = turns.areIdle;
-    for (let at = start; at < end; at++) {
-      const page = pages[at];
-      const listing = catalogue.at(page);
-      if (listing === undefined) continue; // it was deleted meanwhile
-      const summary = blobstore.summaryAt(page);
-      if (summary === undefined || !(areIdle || turns.isFree(listing.id, LISTING))) return at;
-      infos.push(context.infoOf(listing.id, listing.name, summary));
-    }
-    return end;
-  }
-
-  /** A blob's info; undefined if it was deleted meanwhile, or is partly deleted. */
-  async #look(id: bigint): Promise<BlobInfo | undefined> {
-    const { blobstore, catalogue } = this.context;
-    if (!catalogue.has(id)) return undefined;
-    let blob: EngineBlob;
-    try {
-      blob = await this.context.run(blobstore.openBlob(id));
-    } catch (error) {
-      if (isCoded(error, 'EBUSY')) return undefined;
-      throw error;
-    }
-    try {
-      return this.context.infoOf(id, catalogue.nameOf(id), blob);
-    } finally {
-      await this.context.run(blobstore.dropBlob(blob)); // unlike `closeBlob`, does not fail if it cannot be written
-    }
-  }
-
   /** The id of an existing blob. ENOENT when there is none; the code of its damage when it is damaged. */
   #find(address: BlobAddress): bigint {
     this.requireOpen();
@@ -314,8 +254,4 @@ export class LocalStore {
 
 function stepsOf(ending: StoreEnding, blobstore: Blobstore): Steps<void> {
   return ending === 'destroy' ? blobstore.destroy() : blobstore.unload();
-}
-
-function isCoded(error: unknown, code: BlobstoreError['code']): boolean {
-  return error instanceof BlobstoreError && error.code === code;
 }

@@ -107,7 +107,7 @@ export class StoreContext {
     const isClone = parentId !== INVALID_BLOB_ID;
     const isExternal = isClone && parentId === EXTERNAL_SNAPSHOT_ID;
     const clones = blobstore.clonesIfSnapshot(id);
-    return {
+    return Object.freeze({
       id,
       name,
       sizeBytes: summary.clusterCount * clusterBytes,
@@ -120,7 +120,7 @@ export class StoreContext {
       clones: clones ?? [],
       externalSnapshotId: summary.externalSnapshotId,
       clearMethod: summary.clearMethod,
-    };
+    });
   }
 
   /** Options of long work in the engine's form, which counts clusters instead of bytes. */
@@ -149,7 +149,12 @@ export function superBlobOf(blobstore: Blobstore): bigint | undefined {
   try {
     return blobstore.getSuper();
   } catch (error) {
-    if (error instanceof BlobstoreError && error.code === 'ENOENT') return undefined;
+    if (isCoded(error, 'ENOENT')) return undefined;
     throw error;
   }
+}
+
+/** True for an error of the engine with a code. */
+export function isCoded(error: unknown, code: BlobstoreError['code']): boolean {
+  return error instanceof BlobstoreError && error.code === code;
 }
