@@ -74,6 +74,6 @@ export function temporaryFile(): TemporaryFile {
 }
 
 /** A device on a new, sparse file of zeroes. */
-export function newFileDevice(file: TemporaryFile, sizeBytes: number): FileDevice {
-  return FileDevice.open({ path: file.path, create: true, sizeBytes });
+export function newFileDevice(file: TemporaryFile, sizeBytes: number, mmap = false): FileDevice {
+  return FileDevice.open({ path: file.path, create: true, sizeBytes, mmap });
 }

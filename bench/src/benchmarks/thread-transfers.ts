@@ -19,6 +19,13 @@ const MORE_THREADS = [2, 4, 8];
 const ATTACHED: readonly Benchmark[] = [
   attachedTransfer({ name: 'attached-read-4k-file', medium: 'file', ...READ_4K, ...ALONE, target: { ratioMin: 0.9 } }),
   attachedTransfer({ name: 'attached-read-4k-memory', medium: 'memory', ...READ_4K, ...ALONE }),
+  attachedTransfer({
+    name: 'attached-read-4k-file-mmap',
+    medium: 'mapped',
+    ...READ_4K,
+    ...ALONE,
+    target: { ratioMin: 2 },
+  }),
   attachedTransfer({ name: 'attached-mixed-4k-file', medium: 'file', mix: 'mixed', ...RANDOM_4K, ...ALONE }),
   attachedTransfer({ name: 'attached-seq-read-64k-file', medium: 'file', mix: 'read', ...SEQUENTIAL_64K, ...ALONE }),
   attachedTransfer({ name: 'attached-seq-read-1m-file', medium: 'file', mix: 'read', ...SEQUENTIAL_1M, ...ALONE }),

@@ -10,6 +10,7 @@ import { MemoryDevice } from '@blobyard/io';
 import type { Benchmark, Scale, Side, Target, Workload } from '../benchmark.js';
 import { contiguousStart, KIB, MIB, newBlob, newFileDevice, newStore, sized, temporaryFile } from '../fixtures.js';
 import { CHECKSUM_START, fillRandomly, fold, randomIndices } from '../random.js';
+import type { Medium } from '../threads/ground.js';
 
 const BLOCK_BYTES = 4 * KIB;
 const CLUSTER_BYTES = MIB;
@@ -28,7 +29,7 @@ interface Transfer {
   readonly transferBytes: number;
   /** Random or sequential offsets. */
   readonly isRandom: boolean;
-  readonly medium: 'memory' | 'file';
+  readonly medium: Medium;
   /** A buffer of the memory device's arena (`allocateBuffer`), or a plain one. Files: always plain. */
   readonly buffer: 'arena' | 'plain';
   readonly target?: Target;
@@ -79,7 +80,7 @@ function prepareMemory(transfer: Transfer, scale: Scale): Workload {
 function prepareFile(transfer: Transfer, scale: Scale): Workload {
   const regionBytes = sized(scale, REGION_BYTES, REGION_BYTES_SMOKE);
   const file = temporaryFile();
-  const device = newFileDevice(file, regionBytes + METADATA_BYTES);
+  const device = newFileDevice(file, regionBytes + METADATA_BYTES, transfer.medium === 'mapped');
   const { store, channel } = newStore(device, { clusterBytes: CLUSTER_BYTES });
   const blob = newBlob(store, { clusterCount: regionBytes / CLUSTER_BYTES });
   const caller = new Uint8Array(transfer.transferBytes);

@@ -11,6 +11,7 @@ const FILE_1M = { transferBytes: MIB, isRandom: false, medium: 'file', buffer: '
 
 const IN_SHARED_MEMORY = { ratioMin: 1.1 };
 const ON_A_FILE = { ratioMin: 0.9 };
+const MAPPED = { ratioMin: 2 };
 const SEQUENTIAL = { ratioMin: 0.95 };
 
 export const TRANSFERS: readonly Benchmark[] = [
@@ -30,6 +31,7 @@ export const TRANSFERS: readonly Benchmark[] = [
   }),
   transferBenchmark({ name: 'write-4k-memory-plain', direction: 'write', buffer: 'plain', ...MEMORY_4K }),
   transferBenchmark({ name: 'read-4k-file', direction: 'read', target: ON_A_FILE, ...FILE_4K }),
+  transferBenchmark({ name: 'read-4k-file-mmap', direction: 'read', target: MAPPED, ...FILE_4K, medium: 'mapped' }),
   transferBenchmark({ name: 'write-4k-file', direction: 'write', target: ON_A_FILE, ...FILE_4K }),
   transferBenchmark({ name: 'seq-read-1m-memory', direction: 'read', target: SEQUENTIAL, ...MEMORY_1M }),
   transferBenchmark({ name: 'seq-write-1m-memory', direction: 'write', target: SEQUENTIAL, ...MEMORY_1M }),

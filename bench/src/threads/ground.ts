@@ -14,7 +14,8 @@ const REGION_BYTES_SMOKE = 4 * MIB;
 /** Bytes around the region for the store's metadata. */
 const METADATA_BYTES = 8 * MIB;
 
-export type Medium = 'memory' | 'file';
+/** 'mapped': a file that is read through a mapping (`mmap: true`); without the engine, by `fs`. */
+export type Medium = 'memory' | 'file' | 'mapped';
 
 export interface Ground {
   readonly store: Store;
@@ -36,9 +37,9 @@ export interface BarePlace {
 export async function newGround(scale: Scale, medium: Medium, threads: number): Promise<Ground> {
   const regionBytes = sized(scale, REGION_BYTES, REGION_BYTES_SMOKE);
   const sizeBytes = regionBytes + METADATA_BYTES;
-  const file = medium === 'file' ? temporaryFile() : undefined;
+  const file = medium === 'memory' ? undefined : temporaryFile();
   const memory = file ? undefined : MemoryDevice.create({ sizeBytes });
-  const device = memory ?? { kind: 'file' as const, path: file?.path ?? '' };
+  const device = memory ?? { kind: 'file' as const, path: file?.path ?? '', mmap: medium === 'mapped' };
   const make = memory ? device : { ...device, kind: 'file' as const, path: file?.path ?? '', create: true, sizeBytes };
   const { id, start } = await fill(make, regionBytes);
   if (file) sync(file.path);

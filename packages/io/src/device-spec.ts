@@ -49,6 +49,7 @@ const FILE_OPTIONS = [
   'blockLengthBytes',
   'direct',
   'mode',
+  'mmap',
   'readOnly',
   'label',
   'sameAs',

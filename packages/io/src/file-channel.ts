@@ -1,4 +1,4 @@
-/** The two kinds of channel of a file device: synchronous, and with promises. */
+/** The kinds of channel of a file device: synchronous, synchronous with reads through a mapping, and with promises. */
 
 import type { DeviceChannel } from '@blobyard/core';
 import {
@@ -12,6 +12,7 @@ import {
 import { checkBuffer, checkByteRange, checkList, checkOpen, checkRange } from './bounds.js';
 import { transferError } from './file-errors.js';
 import { flushFile, readAt, readvAt, writeAt, writevAt, zeroAt } from './file-transfer.js';
+import type { MappedFile } from './mapped-file.js';
 import type { OpenFile } from './open-file.js';
 
 /** The checks that both kinds make before a transfer. */
@@ -151,6 +152,43 @@ export class SyncFileChannel extends FileChannel implements DeviceChannel {
     this.gate.admitBytesToWrite('writeBytes', position, length);
     checkBuffer('writeBytes', buffer, bufferOffset, length);
     writeAt(this.file, buffer, bufferOffset, length, position);
+  }
+}
+
+/** The channel of a device with `mmap: true`: reads copy out of the mapping, everything else is as in `SyncFileChannel`. */
+export class MappedFileChannel extends SyncFileChannel {
+  readonly #mapped: MappedFile;
+
+  constructor(file: OpenFile, onClose: () => void, mapped: MappedFile) {
+    super(file, onClose);
+    this.#mapped = mapped;
+  }
+
+  override read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): void {
+    const length = this.gate.admit('read', lba, blockCount);
+    checkBuffer('read', buffer, bufferOffset, length);
+    this.#copy(buffer, bufferOffset, length, lba * this.file.blockLengthBytes);
+  }
+
+  override readv(buffers: readonly Uint8Array[], lba: number, blockCount: number): void {
+    const length = this.gate.admit('readv', lba, blockCount);
+    checkList('readv', buffers, length);
+    let position = lba * this.file.blockLengthBytes;
+    for (const buffer of buffers) {
+      this.#copy(buffer, 0, buffer.length, position);
+      position += buffer.length;
+    }
+  }
+
+  protected override readRange(buffer: Uint8Array, bufferOffset: number, position: number, length: number): void {
+    this.gate.admitBytes('readBytes', position, length);
+    checkBuffer('readBytes', buffer, bufferOffset, length);
+    this.#copy(buffer, bufferOffset, length, position);
+  }
+
+  #copy(buffer: Uint8Array, offset: number, length: number, position: number): void {
+    const done = this.#mapped.read(buffer, offset, length, position);
+    if (done < length) readAt(this.file, buffer, offset + done, length - done, position + done);
   }
 }
 

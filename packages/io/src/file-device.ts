@@ -24,10 +24,11 @@ import {
 } from '@blobyard/core/internal/argument-checks';
 import { checkOpen } from './bounds.js';
 import { bootId } from './cache-owner.js';
-import { AsyncFileChannel, SyncFileChannel } from './file-channel.js';
+import { AsyncFileChannel, MappedFileChannel, SyncFileChannel } from './file-channel.js';
 import { codeOf, openError, withoutPath } from './file-errors.js';
 import { identityOf, openSameFile, type SameFile } from './file-identity.js';
 import { type FileSystem, nodeFileSystem } from './file-system.js';
+import { loadMmap, MappedFile } from './mapped-file.js';
 import { hasBlock } from './medium-size.js';
 import { OpenFile } from './open-file.js';
 import type { ResizableDevice } from './resizable-device.js';
@@ -52,6 +53,12 @@ export interface FileDeviceOptions {
   readonly direct?: boolean;
   /** Whether the calling thread waits for each operation ('sync') or gets a promise ('async'). Default: 'sync'. */
   readonly mode?: 'sync' | 'async';
+  /**
+   * Reads copy out of a mapping of the file into memory: a read of 4 KiB from the page cache takes half the time. A file
+   * that somebody truncates, or a medium that fails, then ends the process (SIGBUS) where another read would throw EIO.
+   * Needs Linux on x64 or arm64, and the optional package koffi. Not with `direct`, nor with mode 'async'. Default: false.
+   */
+  readonly mmap?: boolean;
   /** The name of the file in messages. Default: `path` as it was given. */
   readonly label?: string;
   /** Opens the file for reading only; all writes fail with EPERM. Default: false. */
@@ -85,6 +92,7 @@ export class FileDevice implements ResizableDevice {
   readonly spec: { readonly kind: 'file' } & FileDeviceOptions;
   readonly #file: OpenFile;
   readonly #identity: string;
+  readonly #mapped: MappedFile | undefined;
   readonly #channels = new Set<DeviceChannel>();
   #closing: void | Promise<void> | undefined;
 
@@ -94,12 +102,13 @@ export class FileDevice implements ResizableDevice {
     this.spec = { ...options, sameAs: { identity, descriptor: file.fd } };
     this.blockLengthBytes = file.blockLengthBytes;
     this.synchronous = options.mode !== 'async';
+    this.#mapped = options.mmap ? new MappedFile(file, loadMmap()) : undefined;
   }
 
   /**
    * Opens or creates a file. Throws EINVAL for invalid options, for anything but a file or block device, or where
    * direct I/O needs larger blocks; ENOENT if there is no such file; EEXIST if the file to create exists; EPERM without
-   * permission; ENOSPC if a new file does not fit; ENOTSUP where direct I/O is not supported.
+   * permission; ENOSPC if a new file does not fit; ENOTSUP where direct I/O or `mmap` is not supported.
    *
    * @param fs - the system calls; tests replace them
    */
@@ -107,18 +116,19 @@ export class FileDevice implements ResizableDevice {
     const checked = checkOptions(checkAnyObject('a file device', options) as unknown as FileDeviceOptions);
     const fd = openOrCreate(checked, fs);
     try {
-      const { blockLengthBytes, direct, readOnly, mode } = checked;
+      const { blockLengthBytes, direct, readOnly, mode, mmap } = checked;
       const file = new OpenFile({ fs, fd, path: checked.label, blockLengthBytes, direct, readOnly });
+      file.lookUpSize();
       const device = new FileDevice(file, identityOf(fs, fd), {
         kind: 'file',
         path: checked.path,
         blockLengthBytes,
         direct,
         mode,
+        mmap,
         readOnly,
         ...(checked.label === checked.path ? {} : { label: checked.label }),
       });
-      file.lookUpSize();
       if (direct) device.#tryDirect();
       return device;
     } catch (cause) {
@@ -158,10 +168,14 @@ export class FileDevice implements ResizableDevice {
 
   openChannel(): DeviceChannel {
     checkOpen('openChannel', this.#file.isOpen);
-    const Channel = this.synchronous ? SyncFileChannel : AsyncFileChannel;
-    const channel: DeviceChannel = new Channel(this.#file, () => this.#channels.delete(channel));
+    const channel = this.#newChannel(() => this.#channels.delete(channel));
     this.#channels.add(channel);
     return channel;
+  }
+
+  #newChannel(onClose: () => void): DeviceChannel {
+    if (this.#mapped !== undefined) return new MappedFileChannel(this.#file, onClose, this.#mapped);
+    return this.synchronous ? new SyncFileChannel(this.#file, onClose) : new AsyncFileChannel(this.#file, onClose);
   }
 
   /** Looks the size of the file up again. Throws EBADF on a closed device, and the errors of the system. */
@@ -197,6 +211,7 @@ export class FileDevice implements ResizableDevice {
   close(): void | Promise<void> {
     if (this.#file.isOpen) {
       for (const channel of this.#channels) channel.close();
+      this.#mapped?.unmap();
       this.#closing = this.#file.close();
     }
     return this.#closing;
@@ -226,6 +241,10 @@ function checkOptions(options: FileDeviceOptions): CheckedOptions {
   if (!create && options.sizeBytes !== undefined) {
     throw invalid('sizeBytes', options.sizeBytes, 'left out for an existing file, or given with create: true');
   }
+  const direct = checkBoolean('direct', options.direct, false);
+  const mode = checkChoice('mode', options.mode, ['sync', 'async']);
+  const mmap = checkBoolean('mmap', options.mmap, false);
+  if (mmap && (direct || mode === 'async')) throw invalid('mmap', mmap, "false with direct: true or mode 'async'");
   const given = checkText('path', options.path);
   return {
     path: path.resolve(given),
@@ -233,8 +252,9 @@ function checkOptions(options: FileDeviceOptions): CheckedOptions {
     create,
     sizeBytes: create ? checkMultiple('sizeBytes', options.sizeBytes, blockLengthBytes, Number.MAX_SAFE_INTEGER) : 0,
     blockLengthBytes,
-    direct: checkBoolean('direct', options.direct, false),
-    mode: checkChoice('mode', options.mode, ['sync', 'async']),
+    direct,
+    mode,
+    mmap,
     readOnly,
     sameAs,
   };

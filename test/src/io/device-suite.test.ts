@@ -11,6 +11,7 @@ import {
   OverlayDevice,
   SparseMemoryDevice,
 } from '@blobyard/io';
+import { loadMmap } from '@blobyard/io/internal/mapped-file';
 import { loadPread, smallReadsBy } from '@blobyard/io/internal/small-reads';
 import { describe, expect, it } from 'vitest';
 import { shuffled } from '../random.js';
@@ -46,6 +47,11 @@ for (const blockLengthBytes of [512, 4096]) {
   for (const mode of ['sync', 'async'] as const) fileSuite({ blockLengthBytes, mode });
   const readSync = smallReadsBy(loadPread, 1);
   fileSuite({ blockLengthBytes, mode: 'sync' }, { ...nodeFileSystem, readSync }, ', small reads by pread');
+}
+
+if (loadMmap() !== undefined) {
+  for (const blockLengthBytes of [512, 4096])
+    fileSuite({ blockLengthBytes, mode: 'sync', mmap: true }, nodeFileSystem, ', mapped');
 }
 
 for (const mode of ['sync', 'async'] as const) {
