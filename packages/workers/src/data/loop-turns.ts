@@ -29,6 +29,8 @@ const LONG_WORK_MS = 2;
 const UNSEEN_MAX = 7;
 /** A quick operation takes less than this, in milliseconds. If operations take longer, the clock is read each time. */
 const QUICK_MS = 0.03;
+/** How many pieces of waiting work may end one after another before microtasks run. */
+const ENDED_IN_A_ROW_MAX = 16;
 
 const LOOP: LoopClock = {
   now: () => performance.now(),
@@ -37,8 +39,8 @@ const LOOP: LoopClock = {
 
 /** Work that waits for its turn. */
 export interface WaitingWork {
-  /** Begins it. Must not throw. */
-  begin(): void;
+  /** Begins it. Returns true if it has ended in this call. Must not throw. */
+  begin(): boolean;
 }
 
 export class LoopTurns {
@@ -97,6 +99,7 @@ export class LoopTurns {
           } catch (error) {
             reject(error);
           }
+          return false;
         },
       });
     });
@@ -139,11 +142,17 @@ export class LoopTurns {
     if (this.#waiting.length > 0) void this.#letPass();
   }
 
-  /** Begins the waiting work, one after another. Each does what it can without waiting before the next one begins. */
+  /**
+   * Begins the waiting work, one after another. Each does what it can without waiting before the next one begins. What
+   * waits for the end of work goes on after a few more have ended.
+   */
   async #letPass(): Promise<void> {
     const waiting = this.#waiting;
+    let ended = 0;
     while (this.isWaiting && this.#hasTime()) {
-      waiting[this.#first++].begin();
+      const hasEnded = waiting[this.#first++].begin();
+      if (hasEnded && ++ended < ENDED_IN_A_ROW_MAX) continue;
+      ended = 0;
       await undefined;
     }
     waiting.splice(0, this.#first);

@@ -47,13 +47,17 @@ abstract class WaitingTransfer<T> implements WaitingWork {
     });
   }
 
-  begin(): void {
+  begin(): boolean {
     try {
-      if (this.tryNow()) this.#succeed();
-      else void this.#request();
+      if (!this.tryNow()) {
+        void this.#request();
+        return false;
+      }
+      this.#succeed();
     } catch (error) {
       this.#fail(error);
     }
+    return true;
   }
 
   protected abstract readonly doing: string;
