@@ -32,8 +32,8 @@ export interface CheckStoreOptions {
 /**
  * Checks the store on a device. First checks the metadata pages, without trusting the masks: CRCs, chains, extents,
  * owners, parents, sizes, flags. Then compares the masks with what the pages say. The report lists everything that is
- * wrong with the store. If there is no store, or one that this version cannot read, its `outcome` is 'unchecked'. Can be
- * called on any thread.
+ * wrong with the store. If there is no store, or one that this version cannot read, its `outcome` is 'unchecked'. Can
+ * be called on any thread.
  * @throws EBUSY the store is open, and the message names by whom; EINVAL invalid options or block length; ECANCELED
  * aborted; EIO the device fails; and the errors of opening the device.
  */

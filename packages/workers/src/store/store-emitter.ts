@@ -95,6 +95,9 @@ async function call(
   try {
     await listener.apply(store, given as never[]);
   } catch {
-    process.emitWarning(`a listener of '${name}' threw: the store goes on`, 'BlobyardWarning');
+    process.emitWarning(
+      `a listener of '${name}' threw: its error is ignored; catch it in the listener`,
+      'BlobyardWarning',
+    );
   }
 }
