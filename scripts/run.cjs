@@ -1,7 +1,7 @@
 'use strict';
 /*
- * The entry of every npm script. It uses only syntax that very old versions of Node.js can read, so that they can say
- * what is wrong; the commands themselves are in tasks.cjs.
+ * The entry of every npm script. It uses only syntax that very old versions of Node.js can read, so that a user of such
+ * a version gets the message below, and no syntax error. The commands themselves are in tasks.cjs.
  */
 
 const REQUIRED_MAJOR = 20;

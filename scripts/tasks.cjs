@@ -1,8 +1,8 @@
 'use strict';
 /**
- * The commands of the workspace. Each brings about what it needs (dependencies, built files) before it does its own
- * work, and finds quickly that nothing is left to do. Notes about that go to standard error, so that standard output
- * holds only what the command itself has to say.
+ * The commands of the workspace. Each first installs the dependencies and builds the files that it needs; this is quick
+ * if they are up to date. Notes about that go to standard error, so that standard output holds only the output of the
+ * command itself.
  */
 
 const { spawnSync } = require('node:child_process');
@@ -13,7 +13,7 @@ const { buildWorkerFiles } = require('./worker-files.cjs');
 
 const ROOT = path.join(__dirname, '..');
 const { packageManager: PNPM } = require('../package.json');
-/** Folders of all workspace packages, in the order in which they build on each other. */
+/** Folders of all workspace packages. Each package depends only on packages before it. */
 const PACKAGES = require('../tsconfig.json').references.map((reference) => reference.path);
 const PUBLISHED = PACKAGES.filter((folder) => folder.startsWith('packages/'));
 const INSTALL_STAMP = 'node_modules/.blobyard-installed';
@@ -49,7 +49,7 @@ const TASKS = {
   clean,
 };
 
-/** A command ended badly, and has said why itself; its exit status is passed on. */
+/** A command failed, and has printed the reason itself. Its exit status is passed on. */
 class CommandFailed extends Error {
   constructor(message, status) {
     super(message);
@@ -73,7 +73,10 @@ function main([name, ...args]) {
   }
 }
 
-/** Everything that a change has to pass. Without built files nothing can be checked; of the checks, all are run. */
+/**
+ * Runs everything that a change has to pass. If the build fails, nothing else is run. If a check fails, the others are
+ * still run.
+ */
 function test(args) {
   build('.');
   const checks = { lint: () => biome('ci', []), imports, publint, tests: () => vitest(args) };
@@ -101,7 +104,10 @@ function runBuilt(folder, entry, args) {
   run(`${folder}/dist/${entry}`, process.execPath, [path.join(folder, 'dist', entry), ...args]);
 }
 
-/** The command that users have: where they are, and with its own exit status, which says more than that it failed. */
+/**
+ * Runs the command `blobyard` as users run it: in the folder where npm was called, and with its own exit status, which
+ * tells the ways of failing apart.
+ */
 function blobyard(args) {
   build('packages/blobyard');
   const main = path.join(ROOT, 'packages/blobyard/dist/cli/main.js');
@@ -113,7 +119,7 @@ function blobyard(args) {
 
 function build(folder) {
   install();
-  // What the compiler prints are complaints, and so it all goes to standard error.
+  // The compiler prints only errors, so all its output goes to standard error.
   run('The build', process.execPath, [tool('typescript', 'tsc'), '-b', folder], { stdio: ['ignore', 2, 2] });
   try {
     buildWorkerFiles();
@@ -133,13 +139,13 @@ function biome(command, args) {
   ]);
 }
 
-/** Style and faults in the files that are named, or in all; and who imports what. */
+/** Checks style and mistakes in the files that are named, or in all; and the imports. */
 function lint(args) {
   biome('ci', args);
   imports();
 }
 
-/** Which package and which folder imports which, and the maps of that in the docs. */
+/** Checks which package and which folder imports which, and that the maps of the imports in the docs are up to date. */
 function imports(args = []) {
   run('The check of imports', process.execPath, [path.join(__dirname, 'imports/check.cjs'), ...args]);
 }
@@ -156,7 +162,10 @@ function vitest(args) {
   });
 }
 
-/** Installs the dependencies that the lock file names, unless they are there: the stamp says what was installed. */
+/**
+ * Installs the dependencies that the lock file names, unless they are installed: the stamp file has the hash of the
+ * state that was installed last.
+ */
 function install() {
   const stamp = path.join(ROOT, INSTALL_STAMP);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === installedState()) return;
@@ -167,7 +176,7 @@ function install() {
   writeFileSync(stamp, installedState());
 }
 
-/** A hash of all that an installation depends on, and of pnpm's own record of what it put into node_modules. */
+/** Returns a hash of everything that an installation depends on, and of pnpm's own record of what it installed. */
 function installedState() {
   const manifests = ['.', ...PACKAGES].map((folder) => `${folder}/package.json`);
   const hash = createHash('sha256').update(`${process.platform} ${process.arch}\n`);
@@ -178,21 +187,21 @@ function installedState() {
   return hash.digest('hex');
 }
 
-/** The script behind a tool's command, so that it runs on this very Node.js and on every system. */
+/** Returns the path of the script behind a tool's command. It can then be run by the same Node.js, on every system. */
 function tool(name, command = name, folder = '.') {
   const home = path.join(ROOT, folder, 'node_modules', name);
   const { bin } = JSON.parse(readFileSync(path.join(home, 'package.json'), 'utf8'));
   return path.join(home, typeof bin === 'string' ? bin : bin[command]);
 }
 
-/** Runs a command to its end; what it prints passes straight through. */
+/** Runs a command to its end. Its output goes to the terminal. Throws `CommandFailed` if it fails. */
 function run(what, command, args, options = {}) {
   const result = spawnSync(command, args, { cwd: ROOT, stdio: 'inherit', ...options });
   if (result.error !== undefined) throw result.error;
   if (result.status !== 0) throw new CommandFailed(`${what} failed.`, result.status ?? 1);
 }
 
-/** Runs a command whose output is of interest only when it fails. */
+/** Runs a command to its end, and prints its output only if it fails. Throws `CommandFailed` then. */
 function runQuietly(what, command, args, options = {}) {
   const result = spawnSync(command, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], ...options });
   if (result.error !== undefined) throw result.error;

@@ -1,8 +1,8 @@
 'use strict';
 /**
- * Builds the entry of each worker thread into one file, from what the compiler made of the packages: a thread then loads
- * one module, not some 180. Source maps lead back to the TypeScript sources. LICENSES.txt has the licenses of the packages
- * of others that became part of the files.
+ * Builds the entry of each worker thread into one file, from the compiled packages: a thread then loads one module, not
+ * some 180. Source maps lead back to the TypeScript sources. LICENSES.txt has the licenses of the packages of others
+ * that became part of the files.
  */
 
 const { existsSync, readFileSync, rmSync, statSync, writeFileSync } = require('node:fs');
@@ -13,14 +13,17 @@ const HOME = path.join(ROOT, 'packages/workers');
 const OUT = path.join(HOME, 'dist/built');
 /** Entries in dist of packages/workers. */
 const ENTRIES = ['io-pool/io-worker.js', 'metadata-thread/metadata-worker.js'];
-/** What the files are made of; the compiler's record of a build is newer than all that it has emitted. */
+/**
+ * The files from which the times are taken: the compiler's record of a build is newer than everything that it has
+ * emitted.
+ */
 const SOURCES = [
   ...['core', 'io', 'workers'].map((name) => path.join(ROOT, 'packages', name, 'dist/.tsbuildinfo')),
   path.join(HOME, 'package.json'),
   __filename,
 ];
 
-/** Does nothing when the files are newer than what they are made of: a process may just be loading them. */
+/** Does nothing when the built files are newer than their sources: another process may be loading them just now. */
 function buildWorkerFiles() {
   const built = ENTRIES.map((entry) => path.join(OUT, path.basename(entry)));
   const newest = Math.max(...SOURCES.map((file) => statSync(file).mtimeMs));
@@ -32,7 +35,7 @@ function buildWorkerFiles() {
     entryNames: '[name]',
     outdir: OUT,
     bundle: true,
-    external: ['fs-native-extensions', 'koffi'], // they find their binaries beside themselves
+    external: ['fs-native-extensions', 'koffi'], // these packages find their binaries by the path of their own files
     mainFields: ['module', 'main'],
     format: 'esm',
     platform: 'node',
@@ -44,7 +47,7 @@ function buildWorkerFiles() {
   writeFileSync(path.join(OUT, 'LICENSES.txt'), licensesOf(Object.keys(metafile.inputs)).join('\n\n'));
 }
 
-/** The names, versions and licenses of the packages in node_modules that the modules belong to. */
+/** Returns the names, versions and licenses of the packages in node_modules to which the modules belong. */
 function licensesOf(modules) {
   const homes = modules.flatMap((module) => module.match(/^.*node_modules\/(@[^/]+\/)?[^/]+/)?.[0] ?? []);
   return [...new Set(homes)].sort().map((home) => {

@@ -1,10 +1,11 @@
 'use strict';
 /**
- * Checks who imports what in packages/*\/src, and that the maps in docs/ARCHITECTURE.md show it as it is.
+ * Checks the imports in packages/*\/src against the rules (`rules.cjs`), and that the maps in docs/ARCHITECTURE.md show
+ * the imports as they are.
  *
  *   node scripts/imports/check.cjs [--write] [FOLDER]
  *
- * `--write` brings the maps up to date. FOLDER is looked at instead of this workspace; for tests.
+ * `--write` brings the maps up to date. FOLDER is checked instead of this workspace; for tests.
  */
 
 const { existsSync, readFileSync, writeFileSync } = require('node:fs');
@@ -37,7 +38,7 @@ async function main(args) {
   process.exitCode = isOrderly && areMapsTrue ? 0 : 1;
 }
 
-/** True when the maps are up to date, or have just been brought so. */
+/** Returns whether the maps are up to date, or have just been brought up to date. */
 function checkMaps(file, modules, mayWrite) {
   const text = readFileSync(file, 'utf8');
   const drawn = withMaps(text, modules);

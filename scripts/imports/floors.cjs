@@ -1,13 +1,13 @@
 'use strict';
 /**
- * Who may import what: the packages from the lowest to the highest, and in a package its folders likewise. This is all that has
- * to be said of a new folder, or of a package that gets floors.
+ * Which package, and which folder, may import which: the packages from the lowest to the highest, and the folders of a
+ * package in the same way. A new folder needs an entry here, and nothing else.
  */
 
 /**
- * Each package imports only packages that stand before it. `floors`: each folder imports only folders that stand before it;
- * those in one row are beside each other, and do not know of each other. `isAlone`: it imports nothing from outside, Node.js
- * included.
+ * Each package imports only packages that stand before it. `floors`: each folder imports only folders in the rows
+ * before its own; the folders in one row do not import each other. `isAlone`: the package imports nothing but its own
+ * files, no module of Node.js either.
  */
 const PACKAGES = [
   {
@@ -49,12 +49,15 @@ const PACKAGES = [
   { folder: 'packages/blobyard', name: 'blobyard' },
 ];
 
-/** Matches what an import of the package resolves to: a file of it, or its name where it has not been built. */
+/**
+ * Returns a pattern for what an import of the package resolves to: one of its files, or its name if it has not been
+ * built.
+ */
 function importOf({ folder, name }) {
   return `^(${folder}/|${name}(/|$))`;
 }
 
-/** Matches the files in some of a package's folders. */
+/** Returns a pattern for the files in some of a package's folders. */
 function filesIn({ folder }, floors) {
   return `^${folder}/src/(${floors.join('|')})/`;
 }

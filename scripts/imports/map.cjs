@@ -1,9 +1,12 @@
 'use strict';
-/** Draws the packages, and the floors of those that have any, as Mermaid diagrams between markers in a document. */
+/**
+ * Draws the packages, and the floors (`floors.cjs`) of packages that have them, as Mermaid diagrams between markers in
+ * a document.
+ */
 
 const { PACKAGES, importOf } = require('./floors.cjs');
 
-/** A document with its maps as the imports are now. Throws where a map has no place in it. */
+/** Returns the document with its maps as the imports are now. Throws if the markers of a map are missing in it. */
 function withMaps(text, modules) {
   let drawn = replaceMap(text, 'packages', drawPackages(modules));
   for (const each of PACKAGES) {
@@ -17,7 +20,8 @@ function replaceMap(text, name, map) {
   const end = '<!-- end of map -->';
   const from = text.indexOf(start);
   const to = text.indexOf(end, from);
-  if (from < 0 || to < 0) throw new Error(`there is no place for the map of ${name}`);
+  if (from < 0 || to < 0)
+    throw new Error(`the document has no place for the map of ${name}: add the lines '${start.trim()}' and '${end}'`);
   return text.slice(0, from) + start + map + text.slice(to);
 }
 
@@ -33,7 +37,7 @@ function drawFloors({ folder, floors }, modules) {
   return draw(names.reverse(), findEdges(modules, nodeOf));
 }
 
-/** Which node imports which others. */
+/** Returns, for each node of the map, the nodes that it imports. */
 function findEdges(modules, nodeOf) {
   const edges = new Map();
   for (const { source, dependencies } of modules) {
@@ -49,7 +53,7 @@ function findEdges(modules, nodeOf) {
   return edges;
 }
 
-/** An arrow is an import; one that others lead to as well is left out. */
+/** Draws each import as an arrow. An arrow from one node to another is left out if other arrows lead there as well. */
 function draw(names, edges) {
   const lines = ['```mermaid', 'flowchart TD'];
   for (const name of names) lines.push(`  ${idOf(name)}["${name}"]`);
@@ -68,7 +72,7 @@ function leadsTo(edges, from, to, seen = new Set()) {
   return targets.includes(to) || targets.some((each) => leadsTo(edges, each, to, seen));
 }
 
-/** Some names, `end` among them, are words of Mermaid's. */
+/** Returns a node's id in Mermaid. The name itself could be a keyword of Mermaid, such as `end`. */
 function idOf(name) {
   return `n_${name.replace(/\W/g, '_')}`;
 }

@@ -1,5 +1,8 @@
 'use strict';
-/** The rules of dependency-cruiser that follow from the floors. There are no exceptions; types are imports, too. */
+/**
+ * The rules of dependency-cruiser that follow from the floors. There are no exceptions. An import of a type counts,
+ * too.
+ */
 
 const { PACKAGES, importOf, filesIn } = require('./floors.cjs');
 
@@ -19,7 +22,7 @@ function packageRules() {
     if (above.length > 0) {
       rules.push({
         name: `${each.folder}-imports-upwards`,
-        comment: `${each.folder} does not know of the packages above it.`,
+        comment: `${each.folder} imports no package above it (scripts/imports/floors.cjs).`,
         from,
         to: { path: above.map(importOf) },
       });

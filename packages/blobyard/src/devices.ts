@@ -1,10 +1,10 @@
 /**
- * `blobyard/devices`: to write a device of your own, to test it, and to test with it.
+ * `blobyard/devices`: for writing a device of your own and testing it, and for tests with devices that fail.
  *
- * A device is an object with the properties and methods of `BlockDevice`; `deviceSuite` tests that it keeps the rules. In a
- * store with threads each thread opens the device by a spec of kind 'custom' (`CustomDeviceSpec`). `FaultyDevice` fails,
- * tears and delays operations where a test wants it, `asyncDevice` makes a device asynchronous, `OverlayDevice` keeps all
- * writes in memory.
+ * A device is an object with the properties and methods of `BlockDevice`. `deviceSuite` tests that it keeps the rules
+ * of `BlockDevice`. In a store with threads, each thread opens the device by a spec of kind 'custom'
+ * (`CustomDeviceSpec`). `FaultyDevice` makes operations fail, tears writes (torn write), and delays operations, where a
+ * test asks for it. `asyncDevice` makes a device asynchronous. `OverlayDevice` keeps all writes in memory.
  */
 
 export type { BlockDevice, DeviceChannel, MaybePromise, RequestOptions } from '@blobyard/core';

@@ -1,9 +1,10 @@
 /**
- * `blobyard/engine`: the engine below the promise API, in clusters and io units. It runs whole on one thread, on any
- * device, with no thread, timer or file of its own.
+ * `blobyard/engine`: the engine below the promise API, in clusters and io units. All of it runs on the thread that uses
+ * it, on any device; it has no threads, timers or files of its own.
  *
- * `Blobstore` makes and loads a store; `Store.engine` is the one of an open store. Its operations are generators (`Steps`),
- * which `run` executes with promises, and `runSync` on synchronous devices at once. A `Channel` moves the bytes of blobs.
+ * `Blobstore` creates and loads a store; `Store.engine` gives the `Blobstore` of an open store. Its operations are
+ * generators (`Steps`). `run` executes them and returns a promise; `runSync` executes them in the call itself, on
+ * synchronous devices. A `Channel` reads and writes the bytes of blobs.
  */
 
 export {

@@ -1,9 +1,10 @@
 /**
- * Blobyard: a blobstore on one device. `createStore` and `openStore` are where to begin, `attach` is for other threads.
+ * Blobyard: a blobstore on one device. Begin with `createStore` and `openStore`. Other threads use an open store by
+ * `attach`.
  *
  * - `blobyard/types`: every type of this API by its name, such as the options and results of each method.
- * - `blobyard/devices`: to write a device of your own, or to test with one that fails.
- * - `blobyard/engine`: the engine below, in clusters and io units.
+ * - `blobyard/devices`: for writing a device of your own, and for tests with devices that fail.
+ * - `blobyard/engine`: the engine below this API, which counts in clusters and io units.
  */
 
 export {

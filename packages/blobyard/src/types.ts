@@ -1,4 +1,4 @@
-/** `blobyard/types`: every type of the API by its name. It has no values. */
+/** `blobyard/types`: every type of the API by its name. It exports only types. */
 
 export type {
   CheckReport,

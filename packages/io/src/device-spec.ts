@@ -96,7 +96,7 @@ export function sharedSpec(spec: DeviceSpec, device: BlockDevice): DeviceSpec {
   if (device instanceof MemoryDevice || device instanceof FileDevice) return device.spec;
   throw new BlobstoreError(
     'ENOTSUP',
-    `a device of kind ${describeValue(kind)} is in the memory of one thread; for several use kind 'memory' or 'file'`,
+    `a device of kind ${describeValue(kind)} is in the memory of one thread: for several threads use kind 'memory' or 'file'`,
   );
 }
 
@@ -116,7 +116,10 @@ async function openCustom(spec: CustomDeviceSpec): Promise<BlockDevice> {
   try {
     const module = await importModule(spec.module, address);
     if (typeof module.openDevice !== 'function') {
-      throw new BlobstoreError('EINVAL', `${spec.module} exports no function openDevice`);
+      throw new BlobstoreError(
+        'EINVAL',
+        `${spec.module} exports no function openDevice: export one that returns a BlockDevice`,
+      );
     }
     device = await module.openDevice(spec.options);
   } catch (cause) {

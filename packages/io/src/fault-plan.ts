@@ -95,7 +95,10 @@ export class FaultPlan {
       Number.isInteger(rule.countdown) && rule.countdown >= 1 && typeof rule.times === 'number' && rule.times >= 1;
     if (!isPossible) {
       const asked = `a fault at operation ${describeValue(rule.countdown)}, ${describeValue(rule.times)} times`;
-      throw new BlobstoreError('EINVAL', `${asked}: both must be whole numbers from 1`);
+      throw new BlobstoreError(
+        'EINVAL',
+        `${asked}: operations are counted from 1, and the number of times must be 1 or more`,
+      );
     }
     this.#rules.push(rule);
   }

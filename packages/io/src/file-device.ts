@@ -195,7 +195,10 @@ export class FileDevice implements ResizableDevice {
     const { fs, fd } = this.#file;
     const stats = fs.fstatSync(fd);
     if (!stats.isFile()) {
-      throw new BlobstoreError('ENOTSUP', `${this.#file.path} is a block device, which cannot be resized here`);
+      throw new BlobstoreError(
+        'ENOTSUP',
+        `${this.#file.path} is a block device: resize it with the system's tools, then call refresh`,
+      );
     }
     try {
       // Bytes after the last whole block are not part of the device; growing it must not make them part of it.

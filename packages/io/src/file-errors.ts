@@ -67,19 +67,25 @@ export function withoutPath(cause: unknown): unknown {
 /** The error for a read that reached the end of the file inside the device. */
 export function truncatedError(path: string, position: number, lengthBytes: number, doneBytes: number): BlobstoreError {
   const asked = `read of ${lengthBytes} bytes at byte ${position} of ${path}`;
-  const found = `reached the end of the file after ${doneBytes} bytes: it was truncated while it was open`;
+  const found = `reached the end of the file after ${doneBytes} bytes: it was truncated while it was open; restore the file`;
   return new BlobstoreError('EIO', `${asked} ${found}`);
 }
 
 /** The error for a file that has become shorter than its device. */
 export function cutError(path: string, operation: string, wholeBytes: number, foundBytes: number): BlobstoreError {
   const found = `the file was truncated while it was open, from ${wholeBytes} bytes to ${foundBytes}`;
-  return new BlobstoreError('EIO', `${operation} of ${path}: ${found}; the data beyond is lost`);
+  return new BlobstoreError(
+    'EIO',
+    `${operation} of ${path}: ${found}; the data beyond is lost unless the file is restored`,
+  );
 }
 
 /** The error for a write of which the system took no byte, without an error. */
 export function stuckWriteError(path: string, position: number, lengthBytes: number): BlobstoreError {
-  return new BlobstoreError('EIO', `write of ${lengthBytes} bytes at byte ${position} of ${path} makes no progress`);
+  return new BlobstoreError(
+    'EIO',
+    `write of ${lengthBytes} bytes at byte ${position} of ${path}: the system writes nothing, and reports no error; check the file system`,
+  );
 }
 
 /** Whether to repeat a call: a signal interrupted it, or the system asks to try again. @param attempt - from 1 */

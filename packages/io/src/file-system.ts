@@ -88,7 +88,7 @@ function load(): NonNullable<typeof loaded> {
     return { calls: loadOptionalPackage('fs-native-extensions') as NativeCalls & NativeLocks };
   } catch (cause) {
     const platform = `${process.platform}-${process.arch}`;
-    const message = `file locks and hole punching are missing: fs-native-extensions did not load on ${platform}`;
+    const message = `file locks and hole punching are missing, because fs-native-extensions did not load on ${platform}: install it`;
     return { failure: new BlobstoreError('ENOTSUP', message, { cause }) };
   }
 }

@@ -16,7 +16,10 @@ export function mediumSizeBytes(fs: FileSystem, fd: number, blockLengthBytes: nu
   const stats = fs.fstatSync(fd);
   if (stats.isFile()) return stats.size;
   if (!stats.isBlockDevice()) {
-    throw new BlobstoreError('EINVAL', 'a device must be a regular file or a block device, and this is neither');
+    throw new BlobstoreError(
+      'EINVAL',
+      'the path names neither a regular file nor a block device: a device must be one of the two',
+    );
   }
   return (
     sysSizeBytes(fs, stats) ?? probeSizeBytes((block) => hasBlock(fs, fd, block, blockLengthBytes), blockLengthBytes)

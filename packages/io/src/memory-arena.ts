@@ -87,5 +87,8 @@ export class MemoryArena {
 }
 
 function notARun(): BlobstoreError {
-  return new BlobstoreError('EINVAL', 'no buffer of this arena begins there; was it released before?');
+  return new BlobstoreError(
+    'EINVAL',
+    'no allocated buffer begins where this one does: release a buffer once, and as allocateBuffer returned it',
+  );
 }

@@ -184,10 +184,13 @@ export class MemoryDevice implements ResizableDevice {
    * buffer, and for one that was released before.
    */
   releaseBuffer(buffer: Uint8Array): void {
-    if (!types.isUint8Array(buffer)) throw invalid('the buffer to release', buffer, 'one that allocateBuffer gave');
+    if (!types.isUint8Array(buffer)) throw invalid('the buffer to release', buffer, 'one that allocateBuffer returned');
     const offset = buffer.byteOffset - this.#arenaOffset;
     if (buffer.buffer !== this.memory.buffer || offset % PAGE_BYTES !== 0) {
-      throw new BlobstoreError('EINVAL', "releaseBuffer of a buffer that is not from this device's arena");
+      throw new BlobstoreError(
+        'EINVAL',
+        "releaseBuffer of a buffer that is not from this device's arena: release only what allocateBuffer returned",
+      );
     }
     // The next owner expects zeroes, and must not see the bytes of this one.
     this.#arena.release(offset / PAGE_BYTES, (pages) => this.#view.zero(buffer.byteOffset, pages * PAGE_BYTES));
@@ -477,5 +480,5 @@ function deviceHeader(memory: unknown): Int32Array {
     throw invalid('memory', memory, 'a shared WebAssembly.Memory');
   const header = new Int32Array(memory.buffer, 0, HEADER_WORDS);
   if (header[HEADER.MAGIC] === MAGIC) return header;
-  throw new BlobstoreError('EINVAL', 'the memory holds no device; pass the memory of a MemoryDevice');
+  throw new BlobstoreError('EINVAL', 'the memory holds no device: pass the memory of a MemoryDevice');
 }

@@ -66,7 +66,10 @@ export class OpenFile implements OpenFileFields {
   checkWritable(operation: string): void {
     checkOpen(operation, this.#isOpen);
     if (!this.readOnly) return;
-    throw new BlobstoreError('EPERM', `${operation} to ${this.path}, which was opened with readOnly`);
+    throw new BlobstoreError(
+      'EPERM',
+      `${operation} to ${this.path}, which was opened with readOnly: to write, open the device without it`,
+    );
   }
 
   /** Notes that a read reached the end of the file inside the device. */
@@ -110,9 +113,11 @@ export class OpenFile implements OpenFileFields {
   /** Keeps the failure of a flush; every later flush throws it. */
   rememberFlushFailure(cause: unknown): BlobstoreError {
     const { code, message } = transferError(cause, `flush of ${this.path}`);
-    this.#flushFailure ??= new BlobstoreError(code, `${message}; what was written may be lost, reopen the device`, {
-      cause,
-    });
+    this.#flushFailure ??= new BlobstoreError(
+      code,
+      `${message}; what was written since the flush before may be lost: close the device, and open it again`,
+      { cause },
+    );
     return this.#flushFailure;
   }
 

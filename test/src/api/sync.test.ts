@@ -16,7 +16,7 @@ import {
   testStore,
 } from './support.js';
 
-/** In pool mode the calling thread cannot stop for the metadata worker. */
+/** In pool mode the calling thread cannot block for the metadata worker. */
 const canStop = !isPooled || isAttached;
 
 const calls: Record<string, (store: Store, blob: Blob) => void> = {

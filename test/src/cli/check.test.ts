@@ -49,7 +49,11 @@ test.each([512, 4096])(
 test('a damaged mask is repaired', async () => {
   const { path } = await closedImage();
   damageMask(path);
-  expectChecked(path, 2, /^damage: [^\n]*mask[\s\S]*\nDamaged: \d+ findings?; --repair repairs what can be\. /);
+  expectChecked(
+    path,
+    2,
+    /^damage: [^\n]*mask[\s\S]*\nDamaged: \d+ findings?; run check --repair to repair what can be repaired\. /,
+  );
   const { status, stdout } = blobyard('check', '--repair', '--json', path);
   expect(status).toBe(1);
   expect(JSON.parse(stdout).outcome).toBe('repaired');

@@ -23,7 +23,7 @@ test('a report has a line for each finding, and a summary', () => {
   expect(textOf('clean')).toBe(`Nothing is wrong: ${contents}\n`);
   expect(textOf('clean', ['leak', 'note', 'odd', 'found'])).toBe(`note: odd\nNothing is wrong: ${contents}\n`);
   expect(textOf('left', ['leak', 'damage', 'bad\nand\u001b[1m', 'found'])).toBe(
-    `damage: bad\\u{a}and\\u{1b}[1m\nDamaged: 1 finding; --repair repairs what can be. Found: ${contents}\n`,
+    `damage: bad\\u{a}and\\u{1b}[1m\nDamaged: 1 finding; run check --repair to repair what can be repaired. Found: ${contents}\n`,
   );
   expect(textOf('repaired', ['leak', 'damage', 'bad', 'repaired'], ['page', 'note', 'odd', 'found'])).toBe(
     `damage (repaired): bad\nnote: odd\nRepaired: 1 finding. Now there are ${contents}\n`,
@@ -37,7 +37,7 @@ test('a report has a line for each finding, and a summary', () => {
 test('a repair is advised only where it helps', () => {
   const advice = (...kinds: string[]) =>
     /; ([^.]*)\./.exec(textOf('left', ...kinds.map((kind) => [kind, 'damage', 'bad', 'found'])))?.[1];
-  const help = '--repair repairs what can be';
+  const help = 'run check --repair to repair what can be repaired';
   const none = 'this cannot be repaired without losing something';
   for (const kind of ['mask', 'leak', 'not-reserved', 'unlisted-blob', 'stray-root'])
     expect(advice(kind), kind).toBe(help);

@@ -270,7 +270,9 @@ describe('a system that moves fewer bytes than asked', () => {
     };
     const { channel } = make({ mode }, { ...again, ...later } as unknown as Partial<FileSystem>);
     await failure('EIO', () => channel.read(new Uint8Array(4096), 0, 0, 1));
-    expect((await failure('EIO', () => channel.write(new Uint8Array(4096), 0, 0, 1))).message).toContain('no progress');
+    expect((await failure('EIO', () => channel.write(new Uint8Array(4096), 0, 0, 1))).message).toContain(
+      'the system writes nothing',
+    );
   });
 });
 
@@ -298,7 +300,7 @@ describe('failures of the medium', () => {
     const calls = { fdatasyncSync: flush, fdatasync: later } as unknown as Partial<FileSystem>;
     const { device, channel } = make({ mode }, calls);
     const errors = [await failure('EIO', () => channel.flush()), await failure('EIO', () => channel.flush())];
-    expect(errors[1].message).toContain('reopen the device');
+    expect(errors[1].message).toContain('close the device, and open it again');
     await device.close();
   });
 });

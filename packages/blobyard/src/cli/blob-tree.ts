@@ -9,7 +9,7 @@ export interface TreeLine {
   readonly branch: string;
 }
 
-/** All blobs, each clone below its snapshot. A clone whose snapshot is missing is a root of the tree. */
+/** Returns all blobs, each clone below its snapshot. A clone whose snapshot is missing is a root of the tree. */
 export function treeLines(blobs: readonly BlobInfo[]): TreeLine[] {
   const byId = new Map(blobs.map((blob) => [blob.id, blob]));
   const clonesOf = new Map<bigint, BlobInfo[]>();

@@ -14,7 +14,8 @@ const HELP = `
 Exit status:
   0  nothing is wrong
   1  something was wrong, and all of it is repaired
-  2  something is still wrong, or the image could not be checked: it holds no store, or one of a newer version
+  2  something is still wrong, or the image could not be checked: it holds no store, or one of a newer version,
+     or it cannot be read, or another process has the store open
 
 Examples:
   blobyard check yard.img

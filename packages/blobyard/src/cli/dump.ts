@@ -32,8 +32,8 @@ function dump(path: string): Promise<void> {
 }
 
 /**
- * Escapes control characters in text from the disk. The dump also has values in hex. Returns one character for each
- * byte.
+ * Escapes control characters in text from the disk; the dump shows the values also in hex. Returns Latin-1 text, one
+ * character for each byte of UTF-8.
  */
 function escaped(bytes: Buffer): string {
   return Buffer.from(printable(bytes.toString())).toString('latin1');

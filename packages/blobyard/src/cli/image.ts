@@ -8,7 +8,7 @@ import { BlobstoreError, PAGE_BYTES, SuperBlock } from '@blobyard/core';
 import { acquireStoreLock, FileDevice, OverlayDevice, type StoreLock } from '@blobyard/io';
 import { note } from './output.js';
 
-/** The block length of the view. It divides the io units of every store. */
+/** The block length of the view, in bytes. It divides the io units of every store. */
 export const BLOCK_BYTES = 512;
 
 /** A locked image. */
@@ -49,13 +49,17 @@ export async function whileLocked<T>(path: string, look: () => Promise<T>): Prom
 }
 
 /**
- * As `whileLocked`, with the super block of the image, not validated. Throws EILSEQ if the image is too short for one.
+ * Same as `whileLocked`; `look` gets the super block of the image, which has not been validated. Also throws EILSEQ if
+ * the image is too short for a super block.
  */
 export function readImage<T>(path: string, look: (image: Image) => Promise<T>): Promise<T> {
   return whileLocked(path, async () => look(await withView(path, (view) => imageOf(path, view))));
 }
 
-/** Throws unless the path is a file or a block device. Opening a pipe, for example, would wait for its other end. */
+/**
+ * Throws ENOENT if there is no file, EINVAL if it is neither a regular file nor a block device. Opening a pipe, for
+ * example, would wait for its other end.
+ */
 export function requireMedium(path: string): void {
   let stats: Stats | undefined;
   try {
@@ -63,13 +67,13 @@ export function requireMedium(path: string): void {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR')
-      throw new BlobstoreError('ENOENT', `there is no file ${path}`, { cause });
+      throw new BlobstoreError('ENOENT', `there is no file ${path}: check the path`, { cause });
     return; // opening the file reports the error
   }
   if (stats.isDirectory())
-    throw new BlobstoreError('EINVAL', `${path} is a folder; a store is in a file or block device`);
+    throw new BlobstoreError('EINVAL', `${path} is a folder: give a file or block device with a store`);
   if (stats.isFile() || stats.isBlockDevice()) return;
-  throw new BlobstoreError('EINVAL', `${path} is neither a file nor a block device`);
+  throw new BlobstoreError('EINVAL', `${path} is neither a file nor a block device: give one with a store`);
 }
 
 /** Locks the image against writers. Where locks are not supported, prints a note instead. */

@@ -8,7 +8,7 @@ import { addDump } from './dump.js';
 import { addInfo } from './info.js';
 import { addLs } from './ls.js';
 
-/** Exit status for wrong usage: EX_USAGE of sysexits.h, which no command uses for anything else. */
+/** The exit status for wrong usage: EX_USAGE of sysexits.h. No command uses it for anything else. */
 const EXIT_USAGE = 64;
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {

@@ -8,13 +8,16 @@ import { type Image, withView } from './image.js';
 export interface OpenedStore {
   readonly store: Store;
   /**
-   * The error of damaged masks, if nothing else of a closed store is damaged. Used clusters were then found without
-   * them.
+   * The error of the damaged masks of a closed store, if nothing else in it is damaged. The used clusters were then
+   * found without the masks.
    */
   readonly maskDamage: BlobstoreError | undefined;
 }
 
-/** True when the store was closed cleanly, with all masks. Stores of the first versions do not have all of them. */
+/**
+ * True when the store was closed cleanly, with all masks. Stores of the first versions of SPDK's format have no mask of
+ * blob ids.
+ */
 export function wasClosed({ superBlock }: Image): boolean {
   return superBlock.clean !== 0 && superBlock.blobIdMask.count > 0;
 }
@@ -35,7 +38,7 @@ export function withStore<T>(image: Image, look: (opened: OpenedStore) => Promis
 async function openSomehow(image: Image, device: OverlayDevice): Promise<OpenedStore> {
   const options: OpenStoreOptions = {
     device,
-    durability: 'process-crash', // clearing what a crash left over takes time, and nobody reads it here
+    durability: 'process-crash', // all writes stay in memory, so write barriers are of no use
     openExternalSnapshot: () => null,
   };
   try {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { BlobstoreError } from '@blobyard/core';
 import { printable } from './text.js';
 
-/** The reader has closed the pipe; the command can stop. */
+/** The reader of the pipe has closed it, so the command can stop. */
 class OutputClosed extends Error {}
 
 let isClosed = false;
@@ -14,7 +14,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') failure ??= error;
   isClosed = true;
 });
-process.stderr.on('error', () => undefined); // there is no other place to report it
+process.stderr.on('error', () => undefined); // there is no other place to report the error
 
 /** Prints to standard output. */
 export function print(text: string | Uint8Array): void {
@@ -22,7 +22,8 @@ export function print(text: string | Uint8Array): void {
 }
 
 /**
- * Waits until all output is written. Throws EIO if writing fails, `OutputClosed` if the pipe is closed (see `endWith`).
+ * Waits until all output is written. Throws EIO if writing fails, `OutputClosed` if the pipe is closed (`endWith`
+ * catches it).
  */
 export async function printed(): Promise<void> {
   while (!isClosed && process.stdout.writableLength > 0) {

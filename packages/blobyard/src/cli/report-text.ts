@@ -30,7 +30,7 @@ function summaryText(report: CheckReport): string {
     return `Repaired: ${countText(findings.filter((each) => each.outcome === 'repaired').length, 'finding')}. Now there are ${contents}`;
   }
   const advice = isRepairable(report)
-    ? '--repair repairs what can be'
+    ? 'run check --repair to repair what can be repaired'
     : 'this cannot be repaired without losing something';
   return `${damaged}; ${advice}. Found: ${contents}`;
 }

@@ -5,7 +5,7 @@
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
-/** A number of bytes, in the largest unit that gives at least 1, with one decimal. */
+/** A number of bytes, in the largest unit that gives at least 1; with one decimal if it is not whole. */
 export function sizeText(bytes: number): string {
   let value = bytes;
   let unit = 0;
@@ -39,7 +39,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 }
 
 /**
- * A JSON document for programs. Ids are decimal strings, because they do not fit into a JSON number without loss. The
+ * A JSON document for programs. Ids are decimal strings, because a JSON number cannot hold all 64-bit ids exactly. The
  * document may be printed on a terminal, so control characters that JSON allows in strings are escaped too.
  */
 export function json(value: unknown): string {

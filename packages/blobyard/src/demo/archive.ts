@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import type { Blob } from '@blobyard/workers';
 import type { SourceFile } from './source-tree.js';
 
-/** Writes in flight. */
+/** The number of writes in flight. */
 const WRITES_MAX = 32;
 
 export interface ArchivedFile {
@@ -14,7 +14,9 @@ export interface ArchivedFile {
   readonly sha256: string;
 }
 
-/** Computes the place of each file: directly after the previous one, so that most begin and end within an io unit. */
+/**
+ * Computes the place of each file: directly after the previous one, so that most files begin and end inside an io unit.
+ */
 export function layOut(files: readonly SourceFile[]): ArchivedFile[] {
   let offset = 0;
   return files.map(({ path, bytes }) => {
@@ -37,7 +39,7 @@ export async function writeFiles(
   await Promise.all(Array.from({ length: WRITES_MAX }, writer));
 }
 
-/** Paths of the files whose bytes in the blob do not match the hash in the index. */
+/** Returns the paths of the files whose bytes in the blob do not match the hash in the index. */
 export async function differingFiles(blob: Blob, index: readonly ArchivedFile[]): Promise<string[]> {
   const differing: string[] = [];
   for (const { path, offset, length, sha256: expected } of index) {

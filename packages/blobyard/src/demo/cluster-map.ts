@@ -1,4 +1,4 @@
-/** Draws the device: one character for each cluster, or for several, shows which blob owns it. */
+/** Draws the device: each character stands for one or several clusters, and shows which blob owns them. */
 
 import type { Blob, Store } from '@blobyard/workers';
 import { coloured, say } from './narrator.js';
@@ -46,7 +46,7 @@ export async function drawClusters(store: Store): Promise<void> {
   say(`${legend.join('   ')}   (${scale})`);
 }
 
-/** The clusters of the device that a blob itself owns, not those of its snapshot. */
+/** Yields the clusters of the device that a blob owns itself, without those of its snapshot. */
 function* clustersOf(blob: Blob): Generator<number> {
   const { engine } = blob;
   for (let index = 0; index < engine.clusterCount; index++) {

@@ -14,14 +14,15 @@ export async function crashWriter(storePath: string): Promise<number> {
   try {
     const durable = await durableRecords(writer, ended);
     writer.kill('SIGKILL');
-    if ((await ended) !== 'SIGKILL') throw new Error('the writer ended before it was killed');
+    if ((await ended) !== 'SIGKILL')
+      throw new Error('the writer process ended before it was killed: see its output above');
     return durable();
   } finally {
     writer.kill('SIGKILL');
   }
 }
 
-/** Resolves when enough records are durable. The function that it gives returns the latest reported number. */
+/** Resolves when enough records are durable. The promise is for a function that returns the number reported last. */
 function durableRecords(writer: ChildProcess, ended: Promise<unknown>): Promise<() => number> {
   let durable = 0;
   return new Promise((resolve, reject) => {
@@ -30,6 +31,6 @@ function durableRecords(writer: ChildProcess, ended: Promise<unknown>): Promise<
       if (durable >= DURABLE_MIN) resolve(() => durable);
     });
     writer.once('error', reject);
-    void ended.then(() => reject(new Error('the writer ended by itself')));
+    void ended.then(() => reject(new Error('the writer process ended by itself: see its output above')));
   });
 }

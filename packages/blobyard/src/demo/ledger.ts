@@ -1,6 +1,6 @@
 /**
- * The records that a process writes until it is killed. Their contents follow from their number, so they can be
- * verified.
+ * The records that a process writes until it is killed. The bytes of a record are computed from its number, so they can
+ * be verified.
  */
 
 import { createHash } from 'node:crypto';
@@ -9,7 +9,7 @@ import type { Blob } from '@blobyard/workers';
 export const LEDGER = 'ledger';
 /** Not a multiple of the io unit, so that records share io units with their neighbours. */
 export const RECORD_BYTES = 1000;
-/** Records between two flushes; an even number. */
+/** The number of records between two flushes; even. */
 export const RECORDS_PER_FLUSH = 100;
 
 export function recordBytes(number: number): Uint8Array {
@@ -21,7 +21,7 @@ export function recordBytes(number: number): Uint8Array {
   return record;
 }
 
-/** True when the ledger contains a record as it was written. */
+/** Resolves with true if the ledger contains the bytes of a record as they were written. */
 export async function hasRecord(ledger: Blob, number: number): Promise<boolean> {
   const bytes = await ledger.read(number * RECORD_BYTES, RECORD_BYTES);
   return Buffer.compare(bytes, recordBytes(number)) === 0;

@@ -78,7 +78,8 @@ async function importTree(scene: Scene, store: Store): Promise<Blob> {
 }
 
 /**
- * Writes marks after the files, and makes a snapshot while half of the writes are complete and the rest is in flight.
+ * Writes marks (short runs of equal bytes) after the files, and makes a snapshot while half of these writes are
+ * complete and the rest are in flight.
  */
 async function snapshotWhileWriting(scene: Scene, tree: Blob): Promise<{ snapshot: Blob; marks: string }> {
   chapter('A snapshot while writes are in flight');

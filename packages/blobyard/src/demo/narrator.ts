@@ -3,7 +3,10 @@
 const IS_COLOURED = process.stdout.isTTY === true && !process.env.NO_COLOR;
 const INDENT = '   ';
 
-/** Text in a colour, if the output is a terminal. */
+/**
+ * Text in a colour, if the output is a terminal.
+ * @param sgr - the ANSI (SGR) code of the colour, or of bold or faint; undefined: plain text
+ */
 export function coloured(text: string, sgr: number | undefined): string {
   return IS_COLOURED && sgr !== undefined ? `\u001b[${sgr}m${text}\u001b[0m` : text;
 }

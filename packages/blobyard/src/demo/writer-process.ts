@@ -16,7 +16,7 @@ for (let first = 0; ; first += RECORDS_PER_FLUSH) {
     writes.push(ledger.write(recordBytes(number), number * RECORD_BYTES));
   }
   await writes[RECORDS_PER_FLUSH / 2];
-  process.send?.({ durable: first }); // reported while other writes are in flight
+  process.send?.({ durable: first }); // records before `first` are flushed; others are in flight now
   await Promise.all(writes);
   await ledger.flush();
 }

@@ -251,7 +251,7 @@ export class Blobstore {
   getSuper(): BlobId {
     this.#state.requireOpen();
     if (this.#state.superBlobId !== INVALID_BLOB_ID) return this.#state.superBlobId;
-    throw new BlobstoreError('ENOENT', 'the store names no super blob');
+    throw new BlobstoreError('ENOENT', 'the store has no super blob: set one with setSuper first');
   }
 
   /**

@@ -93,7 +93,7 @@ export function inlineHost(store: StoreState): ChannelHost {
 /** Returns the open blob of a channel's reference. EBADF when it is closed. */
 function blobOfRef(store: StoreState, ref: BlobRef): Blob {
   const blob = findBySlot(store, ref.slot);
-  if (blob?.generation !== ref.generation) throw new BlobstoreError('EBADF', 'the blob is closed');
+  if (blob?.generation !== ref.generation) throw new BlobstoreError('EBADF', 'the blob is closed: open it again');
   return blob;
 }
 

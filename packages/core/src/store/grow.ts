@@ -69,7 +69,7 @@ export function* growLive(store: StoreState): Steps<void> {
     const hasRoom = pages <= room && clusterCount < NONE_U32;
     if (deviceBytes < block.sizeBytes || clusterCount < shared.clusters.capacity || !hasRoom) {
       const reason = hasRoom
-        ? 'the device is smaller'
+        ? 'the device is smaller than the store'
         : `its cluster mask has room for ${room} pages and would need ${pages}, for ${clusterCount} clusters`;
       throw new BlobstoreError('ENOSPC', `the store cannot grow to ${deviceBytes} bytes: ${reason}`);
     }

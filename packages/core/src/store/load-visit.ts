@@ -126,8 +126,7 @@ function* persistUnavailable(store: StoreState, id: BlobId): Steps<void> {
   } catch (error) {
     if (error instanceof UnavailableBlobError) return; // the blob is of a newer version, or its map is too large
     if (!(error instanceof BlobstoreError) || error.code !== 'ENOSPC') throw error;
-    const advice =
-      'a crash left changes of it unwritten: open the store with its external snapshot available, and make room first';
+    const advice = `a crash left changes of blob ${id} unwritten: open the store with its external snapshot, then make room`;
     throw new BlobstoreError('ENOSPC', `${error.message}; ${advice}`, { cause: error });
   } finally {
     blob.free();

@@ -94,7 +94,10 @@ export function* readSuperBlock(channel: DeviceChannel, device: BlockDevice, opt
 
 function requireClean(block: SuperBlock): void {
   if (block.blobIdMask.count > 0 && block.clean === 1) return;
-  throw new BlobstoreError('EIO', 'a store that was not cleanly unloaded cannot grow: open it and unload it first');
+  throw new BlobstoreError(
+    'EIO',
+    'only a cleanly unloaded store can grow while it is loaded, and this one is not: load it and unload it first',
+  );
 }
 
 /**

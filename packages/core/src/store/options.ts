@@ -51,8 +51,8 @@ export interface LoadOptions extends StoreOptions {
   /** Called with each blob while the store is opened; the blob is closed afterwards. */
   onBlob?: (blob: LoadedBlob) => void;
   /**
-   * A smaller device is refused (ENOSPC), in bytes. Not the cluster size of the store, which is read from disk. Default:
-   * 1 MiB, as in the specification.
+   * A smaller device is refused (ENOSPC), in bytes. Not the cluster size of the store, which is read from disk.
+   * Default: 1 MiB, as in the specification.
    */
   clusterBytes?: number;
   /** Called before `onBlob` is called for all blobs again; the earlier calls no longer count. */
@@ -116,7 +116,10 @@ export function checkStoreOptions(options: StoreOptions): void {
 /** Throws ENOSPC when the device is smaller than a cluster. */
 export function requireDeviceSize(clusterBytes: number, deviceBytes: number): void {
   if (deviceBytes >= clusterBytes) return;
-  throw new BlobstoreError('ENOSPC', `the device has ${deviceBytes} bytes, less than one cluster of ${clusterBytes}`);
+  throw new BlobstoreError(
+    'ENOSPC',
+    `the device has ${deviceBytes} bytes, less than one cluster of ${clusterBytes}: use a larger device`,
+  );
 }
 
 /** Throws EINVAL unless the device's block length divides a metadata page. */
@@ -124,7 +127,7 @@ export function requireBlockLength(blockLengthBytes: number): void {
   if (blockLengthBytes > 0 && PAGE_BYTES % blockLengthBytes === 0) return;
   throw new BlobstoreError(
     'EINVAL',
-    `blocks of ${blockLengthBytes} bytes do not divide a metadata page of ${PAGE_BYTES}`,
+    `blocks of ${blockLengthBytes} bytes do not divide a metadata page of ${PAGE_BYTES}: open the device with another block length`,
   );
 }
 

@@ -29,7 +29,7 @@ export function parseGeometry(block: SuperBlock, device: BlockDevice): Geometry 
   const { clusterBytes, metadata, mdPageBytes } = block;
   const { blockLengthBytes } = device;
   if (isPowerOfTwo(mdPageBytes) && mdPageBytes > PAGE_BYTES) {
-    const reads = `this version reads stores whose metadata pages have ${PAGE_BYTES}`;
+    const reads = `this version reads only metadata pages of ${PAGE_BYTES}`;
     throw new BlobstoreError('ENOTSUP', `the store has metadata pages of ${mdPageBytes} bytes, and ${reads}`);
   }
   if (mdPageBytes !== 0 && mdPageBytes !== PAGE_BYTES) throw unusable(`its metadata pages have ${mdPageBytes} bytes`);
@@ -46,7 +46,7 @@ export function parseGeometry(block: SuperBlock, device: BlockDevice): Geometry 
   const pagesInStore = Math.floor(block.sizeBytes / PAGE_BYTES);
   if (clusterCount >= NONE_U32) throw unusable(`it has ${clusterCount} clusters`);
   if (metadata.start === 0 || metadata.count === 0 || metadata.start + metadata.count > pagesInStore) {
-    throw unusable(`its metadata region, ${metadata.count} pages from ${metadata.start}, is outside of it`);
+    throw unusable(`its metadata region, ${metadata.count} pages from ${metadata.start}, is not inside the store`);
   }
   const geometry = new Geometry({
     blockLengthBytes,

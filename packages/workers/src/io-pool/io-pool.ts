@@ -1,11 +1,11 @@
 /**
- * The I/O workers of a store. Each serves a ring of the client, which gives each request to the worker with the least
- * load. When a worker dies, its requests under way reject, its channel is released, and another worker is started in
- * its place.
+ * The I/O workers of a store. Each serves a ring of the client, which chooses a worker for each request
+ * (`worker-lanes.ts`). When a worker dies, its requests under way reject, the metadata thread releases its channel, and
+ * another worker is started in its place.
  *
- * If no worker is left, requests wait during the first try to replace one. If that fails, all requests reject with EIO,
- * waiting ones included, until there is a worker again. So the caller gets an error that says what is wrong, and does
- * not wait for a device that may never come back.
+ * If no worker is left, requests wait until each worker has been tried to replace once. If all these tries fail, all
+ * requests reject with EIO, waiting ones included, until there is a worker again. So the caller gets an error that says
+ * what is wrong, and does not wait for a device that may never come back.
  */
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
@@ -37,9 +37,9 @@ export interface IoPoolOptions {
   readonly onDead: (row: number) => void;
 }
 
-/** Only the client's thread uses it. */
+/** The I/O workers of one store, and the client's channel to them. Only the client's thread uses it. */
 export class IoPool {
-  /** Takes any number of requests at once: more than the rings hold wait. */
+  /** Takes any number of requests at once. Those for which the rings have no room wait. */
   readonly channel: RingClient;
   readonly #options: IoPoolOptions;
   readonly #keepAlive = new KeepAlive();
@@ -58,7 +58,7 @@ export class IoPool {
     this.#seats = Array.from({ length: workers }, () => this.#seat());
   }
 
-  /** Starts the workers. If one fails to attach, ends the others and throws its error. */
+  /** Starts the workers. If one cannot be started or cannot attach, ends the others and throws its error. */
   static async start(options: IoPoolOptions): Promise<IoPool> {
     const pool = new IoPool(options);
     try {
@@ -110,12 +110,12 @@ export class IoPool {
     });
   }
 
-  /** Lets all requests reject if every seat has failed to start a worker. */
+  /** Makes all requests reject if no worker is left, and the last try to replace each one has failed. */
   #refuseIfNone(): void {
     const failures = this.#seats.map(({ failure }) => failure);
     if (failures.includes(undefined)) return;
     const [cause] = failures;
-    const advice = 'starting one is tried again every few seconds: check the device, and repeat the call';
+    const advice = 'the store goes on trying, with pauses of up to 2 s: check the device, and repeat the call';
     const what = `no I/O worker is left, and none could be started (${cause?.message})`;
     this.channel.refuse(new BlobstoreError('EIO', `${what}; ${advice}`, { cause }));
   }

@@ -1,7 +1,7 @@
 /**
  * The seat of one I/O worker: a piscina pool of one thread, which starts another thread when that one dies. The seat
  * has the thread serve a ring of the client. While that fails (the device cannot be opened, or no thread started) it
- * tries again, with growing pauses. The pauses do not keep the process alive.
+ * tries again, after pauses that become longer (`pauses.ts`). The pauses do not keep the process alive.
  */
 
 import { setTimeout } from 'node:timers/promises';
@@ -20,11 +20,11 @@ export interface IoSeatOptions {
   readonly handle: StoreHandle;
   readonly client: RingClient;
   readonly threads: IoThreads;
-  /** A worker died; its requests have failed with `error`. It had `row` of the channel table. */
+  /** A worker died, and its requests have failed with `error`. @param row - the worker's row of the channel table */
   readonly onLost: (row: number, error: BlobstoreError) => void;
   /** Another worker serves in its place. @param tries - the number of tries that it took, from 1 */
   readonly onReplaced: (tries: number) => void;
-  /** A try failed with `failure`; there will be another one. */
+  /** A try to start a worker has failed; `IoSeat.failure` is its error. Another try follows. */
   readonly onFailure: () => void;
 }
 
@@ -39,7 +39,7 @@ interface Serving {
 /** Only the client's thread uses it. */
 export class IoSeat {
   readonly #options: IoSeatOptions;
-  /** Aborted once no more workers are to be started. */
+  /** Its signal is aborted once no more workers are to be started. */
   readonly #retired = new AbortController();
   readonly #pauses = new Pauses();
   #pool: Piscina | undefined;
@@ -62,7 +62,8 @@ export class IoSeat {
   }
 
   /**
-   * Starts a worker, and from then on replaces it when it dies. Throws what starting or attaching the first one throws.
+   * Starts a worker, and from then on replaces it when it dies. Throws the error if the first one cannot be started, or
+   * cannot attach.
    */
   async start(): Promise<void> {
     void this.#watchOver(await this.#begin());
@@ -88,8 +89,9 @@ export class IoSeat {
     for (let serving: Serving | undefined = first; serving !== undefined; serving = await this.#replace()) {
       const cause = await serving.exited;
       this.#serving = undefined;
-      const what = 'the I/O worker that had this request died, and the request may have been carried out or not';
-      const error = new BlobstoreError('EIO', `${what}: ${cause.message}`, { cause });
+      const what =
+        'the I/O worker that had this request died: the request may have been carried out or not, so repeat it';
+      const error = new BlobstoreError('EIO', `${what} (${cause.message})`, { cause });
       this.#options.client.failWorker(serving.lane, error);
       if (!this.#retired.signal.aborted) this.#options.onLost(serving.row, error);
     }
@@ -113,7 +115,7 @@ export class IoSeat {
     return undefined;
   }
 
-  /** Has the pool's thread serve a ring. */
+  /** Makes the pool's thread serve a new ring. */
   async #begin(): Promise<Serving> {
     const { client, handle } = this.#options;
     const { pool, exited } = this.#living();
@@ -134,8 +136,8 @@ export class IoSeat {
   }
 
   /**
-   * The pool, with a thread that has not ended as far as is known. A pool with no thread is replaced: it does not start
-   * another one if its thread failed to start.
+   * Returns the pool, with a thread that has not ended as far as is known. A pool without a thread is replaced by a new
+   * pool: piscina starts no other thread after one that failed to start.
    */
   #living(): { pool: Piscina; exited: Promise<Error> } {
     if (this.#pool === undefined || this.#pool.threads.length === 0) {
@@ -147,7 +149,9 @@ export class IoSeat {
     return { pool: this.#pool, exited: this.#thread.exited };
   }
 
-  /** Ends a worker. Returns the error that it answered; undefined if there was none, or the worker died meanwhile. */
+  /**
+   * Ends a worker. Returns the error of closing its device; undefined if there was none, or the worker died meanwhile.
+   */
   async #end({ lane, exited }: Serving): Promise<Error | undefined> {
     await this.#options.client.removeWorker(lane);
     const died = exited.then(() => undefined);

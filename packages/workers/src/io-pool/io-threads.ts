@@ -23,7 +23,10 @@ export class IoThreads {
     this.#ready = Array.from({ length: count }, () => startPool(code));
   }
 
-  /** A thread that was started before, and lives as far as is known; otherwise a new one. The caller ends it. */
+  /**
+   * Returns a thread that was started before and has not ended as far as is known; otherwise a new one. The caller must
+   * end it.
+   */
   take(): Piscina {
     for (let pool = this.#ready.pop(); pool !== undefined; pool = this.#ready.pop()) {
       if (pool.threads.length > 0) return pool;
@@ -51,16 +54,16 @@ async function endOnceLoaded(pool: Piscina): Promise<void> {
   await pool.destroy();
 }
 
-/** The thread loads its code at once. */
+/** Starts a pool of one thread. The thread begins to load its code at once. */
 function startPool(code: WorkerCode): Piscina {
   const pool = new Piscina({
     filename: ENTRIES[code].href,
-    name: 'begin', // found when the file is loaded, and not looked for again
+    name: 'begin', // piscina looks this export up when it loads the file, and keeps it
     minThreads: 1,
     maxThreads: 1,
     execArgv: execArgvForFiles(),
-    atomics: 'disabled', // the worker serves its ring in its event loop, between tasks
+    atomics: 'disabled', // else an idle thread would block in Atomics.wait, and its event loop would not serve the ring
   });
-  pool.on('error', () => undefined); // the thread's `exit` event is enough
+  pool.on('error', () => undefined); // the seat learns of the end by the thread's `exit` event
   return pool;
 }

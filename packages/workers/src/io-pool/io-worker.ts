@@ -1,6 +1,6 @@
 /**
- * An I/O worker: attaches to the store, and serves a client's ring. Piscina calls `begin` and `end`; `begin` is called
- * again until it has returned a row.
+ * An I/O worker: attaches to the store, and serves a client's ring. Piscina calls `begin` and `end`; `begin` may be
+ * called again after it has returned an error.
  */
 
 import type { MessagePort } from 'node:worker_threads';
@@ -58,8 +58,8 @@ async function serveAndLeave(server: RingServer, remote: RemoteChannel): Promise
 }
 
 /**
- * Waits until the ring is no longer served and the thread has detached. The client must have requested that. Returns
- * the error if detaching failed.
+ * Waits until the ring is no longer served and the thread has detached. The client must have sent `stop` before, unless
+ * the thread serves no ring. Returns the error if detaching failed.
  */
 export async function end(): Promise<Envelope<void>> {
   try {

@@ -4,7 +4,7 @@
 const FIRST_MS = 50;
 /** The longest pause. */
 const LONGEST_MS = 2000;
-/** After this time without a try the pauses start again from 0: a new failure has nothing to do with the last one. */
+/** After this time without a try the pauses start again from 0: a failure is then taken for a new problem. */
 const CALM_MS = 10_000;
 
 /** No pause before the first try, a short one before the second; then each is twice as long as the one before. */

@@ -1,8 +1,8 @@
 /**
- * How the thread of a channel waits for the metadata thread's answers: on a word of its mailbox, which changes after an
- * answer is there. The blocking form polls before it sleeps while that pays (`Spin`): a metadata thread that is awake
- * answers faster than a sleeping thread can be woken. Promise forms do not poll: their thread has other things to do,
- * and if it is woken when several answers are there, it takes them all.
+ * How the thread of a channel waits for the metadata thread's answers: on a word of its mailbox, which changes when an
+ * answer is there. The blocking form polls before it sleeps, if polling has paid lately (`Spin`): a metadata thread
+ * that is awake answers faster than a sleeping thread can be woken. Promise forms do not poll: their thread has other
+ * things to do, and if it is woken when several answers are there, it takes them all.
  */
 
 import type { SharedStore } from '@blobyard/core';
@@ -24,7 +24,7 @@ export interface AnswerSource {
 /**
  * Blocks the thread while a word has a value. EIO or EBADF once the store has ended. After each wake-up the word is
  * checked again, because the notification for an earlier answer can come late.
- * @param spin - of the waits for this kind of word on this thread
+ * @param spin - what polling has found in this thread's earlier waits for words of this kind
  */
 export function blockWhile(shared: SharedStore, words: Int32Array, at: number, value: number, spin: Spin): void {
   if (spin.until(() => Atomics.load(words, at) !== value)) return;
@@ -34,7 +34,7 @@ export function blockWhile(shared: SharedStore, words: Int32Array, at: number, v
   }
 }
 
-/** Takes answers in the event loop, as long as any is missing. It sleeps until the word changes. */
+/** Takes answers in the event loop, as long as any is missing. Between answers it sleeps until the word changes. */
 export class AnswerLoop {
   readonly #shared: SharedStore;
   readonly #words: Int32Array;
@@ -57,10 +57,10 @@ export class AnswerLoop {
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    // A timer, and not a limit of each wait: the engine keeps every limit until it is over, long after the wait has ended.
+    // A timer, not a timeout of each wait: V8 keeps a timeout until it expires, even if its wait has ended before.
     const looks = setInterval(() => Atomics.notify(this.#words, this.#at), LONGEST_SLEEP_MS);
     looks.unref();
-    let seen: number | undefined; // undefined: answers from before the first check are taken, too
+    let seen: number | undefined; // undefined at first, so that answers from before the first check are taken, too
     while (this.#source.isWaiting()) {
       const count = Atomics.load(this.#words, this.#at); // read before `take`: a later answer changes the word
       if (count !== seen) {
@@ -73,7 +73,7 @@ export class AnswerLoop {
       this.#failIfEnded();
     }
     clearInterval(looks);
-    this.#isRunning = false; // in the same turn as `isWaiting`, or a request made now would wait for ever
+    this.#isRunning = false; // in the same turn as the last `isWaiting`: a request that is made later must start the loop again
   }
 
   /** Fails what is waited for if the store has ended. Answers from before the end are still taken. */

@@ -12,7 +12,7 @@ import { CallPort, callChannelName, type ToMetadata, type ToRow } from './call-p
 import { Mailbox, REQUEST, ring } from './mailbox.js';
 import type { MailboxClient } from './mailbox-client.js';
 
-/** For long work that is called by `block`: its progress cannot be followed. */
+/** For long work in a blocking call (`block`): its progress cannot be followed. */
 export const NOT_FOLLOWED: Followed = { call: 0, hasProgress: false };
 
 /** Settles a call. */
@@ -76,7 +76,7 @@ export class CallClient<Service> {
    * store has ended, and then the method may have done its work or not.
    *
    * `promise` does not keep the process alive. `block` blocks the thread. It is EBUSY while this thread follows the
-   * progress of long work: the call may have to wait for that work, and that work waits for this thread to see its
+   * progress of long work: the call may have to wait for that work, and that work waits until this thread has seen its
    * progress.
    *
    * Before `block`, the caller must ensure that no operation of this thread is inside a blob
@@ -99,12 +99,12 @@ export class CallClient<Service> {
   }
 
   /**
-   * Throws EBUSY while this thread follows the progress of long work. That work waits for the thread to see its progress, so a
-   * synchronous call that waits for the work would be a deadlock.
+   * Throws EBUSY while this thread follows the progress of long work. That work waits until the thread has seen its
+   * progress. A synchronous call that waited for the work would be a deadlock.
    */
   requireUnwatched(): void {
     if (!this.#followed.areWatched) return;
-    const reason = 'long work of this thread waits for it to see its progress';
+    const reason = 'long work that this thread has begun waits until the thread has seen its progress';
     throw new BlobstoreError('EBUSY', `a synchronous call could wait for ever: ${reason}; use the promise form`);
   }
 
@@ -185,7 +185,7 @@ export class CallClient<Service> {
     ring(this.#words, this.#needs.row);
   }
 
-  /** The metadata thread has opened its side of the messages: sends those that were kept. */
+  /** The metadata thread has opened its side of the messages: sends the messages that were kept until now. */
   #joined(): void {
     const unsent = this.#unsent;
     this.#unsent = undefined;

@@ -8,15 +8,15 @@
  * | word or message | written by | read by |
  * |---|---|---|
  * | `POSTED` | R, after each `ToMetadata` | M, which takes as many messages as were counted |
- * | `TOLD` | M, after each `ToRow` | R, the same; it sleeps on this word |
+ * | `TOLD` | M, after each `ToRow` | R, which takes as many messages as were counted; it sleeps on this word |
  * | `ToMetadata` | R | M: a call is answered once, `seen` and `abort` not at all |
  * | `ToRow` | M | R: an answer to the call with its number; progress |
  *
- * *Joining.* A message that is posted before M has a channel of the row's name is lost. So R first requests that M
- * opens one, by a request in its mailbox (`JOIN`), and keeps its messages until that is answered.
+ * *Joining.* A message that is posted before M has a channel of the row's name is lost. So R first asks M to open one,
+ * by a request in R's mailbox (`JOIN`), and keeps its messages until that request is answered.
  *
- * *No call is lost.* R posts (r1), counts (r2), sets its ready bit (r3), and wakes M as for any request. M takes the
- * bits (m1), reads the count (m2), takes messages (m3). If r3 comes before m1, so do r1 and r2, and M finds the
+ * *No call is lost.* R posts (r1), counts (r2), sets its ready bit (r3), and wakes M as for any request. M takes all
+ * ready bits (m1), reads the count (m2), takes messages (m3). If r3 comes before m1, so do r1 and r2, and M finds the
  * message. Otherwise the bit is still set when M checks the next time, and M does not sleep while a bit is set
  * (`mailbox.ts`).
  *

@@ -1,4 +1,4 @@
-/** Counts operations under way. `whenZero` waits until there are none. */
+/** Counts operations under way. `whenZero` resolves when there are none. */
 export class Count {
   #count = 0;
   #onZero: (() => void)[] = [];

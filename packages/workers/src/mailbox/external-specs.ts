@@ -31,7 +31,7 @@ export class SpecReceiver {
     asPort(this.#channel).unref();
   }
 
-  /** Takes the spec that was sent for a slot; it must be in the queue. */
+  /** Takes the spec that was sent for a slot. It must be the next one in the queue. */
   take(slot: number): DeviceSpec {
     const received: { message: ExternalSpec } | undefined = receiveMessageOnPort(asPort(this.#channel));
     assert(received?.message.slot === slot, 'the spec of an external snapshot has not come with its answer');

@@ -108,7 +108,7 @@ export class MailboxClient {
           reject(error);
         }
       };
-      const hasEnded = this.#shared.end !== STORE_END.OPEN; // then no more slots become free
+      const hasEnded = this.#shared.end !== STORE_END.OPEN; // then no more slots become free, and `start` rejects
       const needed = slotsNeeded(request);
       if (this.#freeSlots.length >= needed || hasEnded) start();
       else this.#enqueue(needed, start);
@@ -125,7 +125,10 @@ export class MailboxClient {
     return this.#collect(slot);
   }
 
-  /** Blocks until enough slots are free. The others have requests in promise form; this takes their answers while it waits. */
+  /**
+   * Blocks until enough slots are free, and takes one. The slots in use have requests in promise form, whose answers
+   * this takes while it waits.
+   */
   #waitForSlot(needed: number): number {
     for (;;) {
       if (this.#freeSlots.length >= needed) return this.#freeSlots.pop() as number;

@@ -1,7 +1,7 @@
 /**
  * The metadata thread's side of the mailboxes: it takes the requests of the rows' threads, executes them, and answers.
- * Insertions that are found together go to the engine together. It also checks whether those threads are alive, and
- * takes back what a dead one had.
+ * Insertions that are found together go to the engine together. The server also checks whether those threads are alive,
+ * and takes back what a dead one had.
  */
 
 import {
@@ -35,7 +35,7 @@ interface Taken {
 }
 
 const encoder = new TextEncoder();
-/** The requests that a channel makes while it is inside a blob. */
+/** The requests that a channel makes while it is inside a blob. They never wait until others have left a blob. */
 const INSIDE: readonly number[] = [REQUEST.INSERT, REQUEST.RAISE_HIGH_WATER, REQUEST.DISCARD, REQUEST.RECLAIM];
 
 /** One for each shared store. Metadata thread. */
@@ -64,7 +64,7 @@ export class MailboxServer {
     this.#requests = new Requests(this.#shared, this.#metadata, name, hooks);
     this.#watch = new ThreadWatch(this.#shared, (row) => void this.endDead(row).catch(hooks.onBug));
     this.#shared.usedLock.onLongWait = (threadId) => {
-      const row = rowOfThread(threadId); // the metadata thread waits for the lock: its owner may be dead
+      const row = rowOfThread(threadId); // the metadata thread itself waits for the lock, whose owner may be dead
       if (row >= 0 && this.#watch.isDead(row)) this.#metadata.freeUsedLock(row);
     };
   }
@@ -75,7 +75,7 @@ export class MailboxServer {
     while (!this.#isStopped) {
       const bell = Atomics.load(this.#words, HEAD.BELL);
       if (this.#serve()) {
-        await new Promise((resolve) => setImmediate(resolve)); // what the requests have begun goes on
+        await new Promise((resolve) => setImmediate(resolve)); // so that the work that the requests have begun goes on
         continue;
       }
       if (this.#spin.until(this.#hasReady)) continue;
@@ -105,7 +105,7 @@ export class MailboxServer {
     for (const row of rows()) await this.#dropAll(row);
     await Promise.all(rows().map((row) => row.underWay.whenZero()));
     await Promise.allSettled(rows().map((row) => row.ending));
-    for (const row of rows()) await this.#dropAll(row); // blobs that were being opened, or could not be closed
+    for (const row of rows()) await this.#dropAll(row); // blobs that were being opened before, or could not be closed
   }
 
   /**
@@ -195,11 +195,11 @@ export class MailboxServer {
   }
 
   /**
-   * Executes insertions into one blob. Whatever the outcome, the claim is no longer the row's, except when the cluster
-   * existed already ('exists').
+   * Executes insertions into one blob. After an outcome other than 'exists', inserted or failed, the claim is no longer
+   * the row's. After 'exists', the blob had the cluster already, and the row still has its claim.
    */
   #insert(slot: number, together: readonly { taken: Taken; wanted: WantedInsertion }[]): void {
-    // Once for each row, when all its answers are there. A thread woken by the first one would find only that one.
+    // Once for each row, when all its answers are there: a thread that is woken by the first would find only that one.
     const announce = () => {
       for (const row of new Set(together.map(({ taken }) => taken.row))) this.#announce(row);
     };

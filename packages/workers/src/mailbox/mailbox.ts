@@ -2,7 +2,7 @@
  * Mailboxes: requests of channels on other threads to the metadata thread, in shared memory. Each row of the channel
  * table has one.
  *
- * The one table of their words (32 bits each; times and memory orders as in core's `shared/layout.ts`):
+ * The one table of their words (32 bits each; core's `shared/layout.ts` has those of the engine):
  *
  * | where | word | written by | read by |
  * |---|---|---|---|
@@ -75,14 +75,14 @@ export const REQUEST = {
 export type Request = (typeof REQUEST)[keyof typeof REQUEST];
 
 /**
- * Requests that may wait until others have left a blob, or for the turn of an operation that does. The other requests, which are
- * all that an operation inside a blob makes, wait for no blob.
+ * Requests that may have to wait until others have left a blob: for that itself, or for their turn behind an operation
+ * that waits for it. No other request does, and an operation inside a blob makes only others.
  */
 const PATIENT: readonly number[] = [REQUEST.OPEN, REQUEST.CLOSE, REQUEST.FLUSH, REQUEST.RELEASE, REQUEST.LEAVE];
 
 /**
- * Slots that patient requests leave free. Without them there would be a deadlock: patient requests have all slots and wait for an
- * operation of the same thread to leave a blob, and that operation waits for a slot.
+ * The number of slots that patient requests leave free. Without them there could be a deadlock: patient requests have
+ * all slots, and wait until an operation of the same thread has left a blob; that operation waits for a slot.
  */
 const RESERVED_SLOTS = 16;
 
@@ -99,12 +99,12 @@ const ROW_BYTES = ROW_WORDS * 4 + REQUESTS_MAX * TEXT_BYTES_MAX;
 /** Bytes of the mailboxes of all rows, and their head. */
 export const MAILBOXES_BYTES = HEAD.WORDS * 4 + CHANNELS_MAX * ROW_BYTES;
 
-/** The index that means no claim entry. */
+/** Stands for the index of a claim entry where there is none. */
 export const NO_ENTRY = NONE_U32;
 
 /**
- * Allocates the mailboxes of a store. The buffer is a growable one, because only then the system commits its memory as
- * it is used: here, as rows are.
+ * Allocates the mailboxes of a store. The buffer is growable, although it never grows: the system commits memory for
+ * such a buffer only when it is used, here when a row is.
  */
 export function allocateMailboxes(): SharedArrayBuffer {
   return new SharedArrayBuffer(MAILBOXES_BYTES, { maxByteLength: MAILBOXES_BYTES });

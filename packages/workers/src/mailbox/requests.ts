@@ -66,7 +66,9 @@ export class Requests {
     this.#hooks = hooks;
   }
 
-  /** Executes a request other than an insertion. Throws what it fails with; an `InvariantError` for an unknown one. */
+  /**
+   * Executes a request other than an insertion. Throws the request's error; an `InvariantError` for an unknown request.
+   */
   async execute({ number, row, client }: Asker, op: number, given: readonly number[]): Promise<Answer> {
     const metadata = this.#metadata;
     const [first, second, third, fourth, fifth] = given;
@@ -126,7 +128,10 @@ export class Requests {
     const spec = this.#hooks.specOf(device);
     if (spec === undefined) {
       const advice = "give it as a spec of kind 'memory', 'file' or 'custom'";
-      throw new BlobstoreError('ENOTSUP', `the external snapshot can be read on one thread only: ${advice}`);
+      throw new BlobstoreError(
+        'ENOTSUP',
+        `the device of the external snapshot can be used on one thread only: ${advice}`,
+      );
     }
     sendSpec(this.#name, row, { slot, spec });
     return true;

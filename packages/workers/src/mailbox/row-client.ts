@@ -1,6 +1,6 @@
 /**
  * The metadata thread's side of one row's calls: it calls methods of the row's service, and answers; see
- * `call-port.ts`. It also closes what the row's thread has open when that thread leaves.
+ * `call-port.ts`. It also closes the blobs that the row's thread has open, when that thread leaves.
  */
 
 import { BlobstoreError, InvariantError } from '@blobyard/core';
@@ -11,16 +11,16 @@ import { CallPort, callChannelName, type ToMetadata, type ToRow } from './call-p
 import { Count } from './count.js';
 import type { Mailbox } from './mailbox.js';
 
-/** What a row's thread can call on the metadata thread, and what it has open there. One for each row. */
+/** What a row's thread can call on the metadata thread, and the blobs that it has open there. One for each row. */
 export interface RowService {
   /** A method by its name; undefined when there is none that rows' threads may call. */
   method(name: string): ((...given: readonly unknown[]) => Promise<unknown>) | undefined;
   /** Opens a blob; waits for its turn among the store's own operations. */
   open(id: bigint): Promise<OpenedBlob>;
-  /** Closes a handle, unless the store has closed it. When that fails, the handle stays open. */
+  /** Closes a handle, unless the store has closed it. If that fails, the handle stays open. */
   close(handle: number): Promise<void>;
   flush(handle: number): Promise<void>;
-  /** Closes all open handles, even if some fail. Throws the first error. */
+  /** Closes all open handles. If some cannot be closed, tries all, and then throws the first error. */
   closeAll(): Promise<void>;
   /**
    * Releases all open handles without fail, for a thread that cannot get errors. What cannot be written stays dirty in
@@ -107,7 +107,11 @@ export class RowClient {
     let envelope: Envelope<unknown>;
     try {
       const method = this.service.method(name);
-      if (method === undefined) throw new BlobstoreError('ENOTSUP', `attached threads cannot call '${name}'`);
+      if (method === undefined)
+        throw new BlobstoreError(
+          'ENOTSUP',
+          `attached threads cannot call '${name}': call it on the thread that opened the store`,
+        );
       envelope = { ok: await method.call(this.service, ...given) };
     } catch (error) {
       if (error instanceof InvariantError) bug = error;

@@ -11,7 +11,8 @@ export interface Row {
   /** Requests and calls that have been taken and not answered. */
   readonly underWay: Count;
   /**
-   * Those requests that the channel makes while it is inside a blob; they never wait for a blob to be frozen or thawed.
+   * Of those, the requests that the channel makes while it is inside a blob. They never wait for a blob to be frozen or
+   * thawed.
    */
   readonly inside: Count;
   /** The open blobs and the calls of its thread; undefined while there have been none. */

@@ -25,7 +25,8 @@ export const servedHere = new Set<string>();
 /**
  * Makes the handle of an open store. Metadata thread; once for each store.
  * @param device - the spec by which other threads open the store's device
- * @param shareWindow - where shares of the lock on the device's file are taken; undefined if this process has no lock
+ * @param shareWindow - the first byte of the range in which threads take their shares of the lock on the device's file;
+ * undefined if this process has no lock
  */
 export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec, shareWindow?: number): StoreHandle {
   const { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount } = blobstore.geometry;
@@ -44,8 +45,8 @@ export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec, shareW
 }
 
 /**
- * Checks that a value is a store's handle and still has its shared memory. Returns a copy. EINVAL for anything else. (A
- * handle forged from shared memory of the right sizes cannot be detected.)
+ * Checks that a value is the handle of a store, with its shared memory, and returns a copy. EINVAL for anything else. A
+ * handle that was forged, from shared memory of the right sizes, is not detected.
  */
 export function checkStoreHandle(handle: StoreHandle): StoreHandle {
   const isHandle = reading('the handle of a store', () => {

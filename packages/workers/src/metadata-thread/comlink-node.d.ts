@@ -1,4 +1,7 @@
-/** Types of Comlink's adapter for Node.js. Comlink's own declarations belong to a file that cannot be loaded. */
+/**
+ * Types of Comlink's adapter for Node.js. Comlink's own declarations are for another file of it, which cannot be
+ * loaded.
+ */
 
 declare module 'comlink/dist/esm/node-adapter.mjs' {
   import type { MessagePort } from 'node:worker_threads';

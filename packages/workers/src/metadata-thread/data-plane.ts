@@ -25,11 +25,13 @@ export interface DataPlaneNeeds {
 
 export interface DataPlane {
   /**
-   * Takes any number of requests at once; some wait. A request never throws synchronously, and always settles. Ranges of
-   * bytes only if the device takes them.
+   * Takes any number of requests at once; some wait. A request never throws synchronously, and always settles. Requests
+   * for ranges of bytes may be made only if the device takes them (`takesBytes`).
    */
   readonly channel: PromiseChannel & ByteChannel;
-  /** Counts of what is under way; each is 0 when nothing is. For tests; undefined if a plane does not count. */
+  /**
+   * Counts of what is under way; each is 0 when the plane is idle. For tests. Undefined if the plane does not count.
+   */
   readonly underWay?: Readonly<Record<string, number>>;
   /** The channel on the calling thread, created at the first call. ENOTSUP when the device is asynchronous. */
   syncChannel(): SyncChannel;
@@ -43,11 +45,11 @@ export interface DataPlane {
 
 export type StartDataPlane = (needs: DataPlaneNeeds) => Promise<DataPlane>;
 
-/** Has the I/O threads of a store serve it. */
+/** Lets the I/O threads of a store serve it. */
 export const startDataPlane: StartDataPlane = async (needs) => {
   const { handle, workers, threads, device, metadata, events } = needs;
   const onDead = (row: number) => {
-    metadata.call('endDead', row).catch(() => undefined); // it has died too, or finds the dead thread itself
+    metadata.call('endDead', row).catch(() => undefined); // the metadata worker has died too, or finds the dead thread by its own checks
   };
   return new PoolPlane(needs, await IoPool.start({ handle, workers, threads, device, events, onDead }));
 };

@@ -33,11 +33,11 @@ export class ExternalFinder {
     );
   }
 
-  /** The worker no longer uses the device of a request: closes it. */
+  /** Closes the device of a request, which the worker no longer uses. */
   close(request: number): void {
     const device = this.#devices.get(request);
     this.#devices.delete(request);
-    // An error does not concern the store: nothing was written to this device.
+    // An error does not concern the store, which has written nothing to this device.
     void (async () => device?.close())().catch(() => undefined);
   }
 
@@ -50,7 +50,11 @@ export class ExternalFinder {
 
   async #ask(wanted: { blobId: bigint; snapshotId: Uint8Array }): Promise<ShareableDevice | undefined> {
     const { blobId, snapshotId } = wanted;
-    if (this.#find === undefined) throw new BlobstoreError('ENOTSUP', 'the store has no `openExternalSnapshot`');
+    if (this.#find === undefined)
+      throw new BlobstoreError(
+        'ENOTSUP',
+        'the device of an external snapshot is needed: open the store with the option openExternalSnapshot',
+      );
     const found = await this.#find({ blobId, snapshotId });
     return found === null ? undefined : shareable(checkDevice('what openExternalSnapshot found', found));
   }

@@ -20,11 +20,14 @@ type Plain<T> = Omit<T, 'openExternalSnapshot' | 'externalContext' | 'onBlob'>;
 /** The store that is to be created or opened. */
 export type StorePlan = {
   readonly device: DeviceSpec;
-  /** Where shares of the client's lock on the device's file are taken; undefined when it has no lock. */
+  /**
+   * The first byte of the range in which threads take their shares of the client's lock on the device's file. Undefined
+   * if the client has no lock.
+   */
   readonly shareWindow: number | undefined;
   readonly lowSpaceBytes: number | undefined;
   readonly syncIntervalMs: number | undefined;
-  /** True if the client can be asked for external snapshots. */
+  /** True if the client has a callback that finds the devices of external snapshots. */
   readonly findsExternal: boolean;
 } & (
   | { readonly kind: 'create'; readonly init: Plain<InitOptions> }

@@ -45,7 +45,7 @@ export interface OpenPooledOptions {
 
 /**
  * Creates or opens a store on a device that this thread has open and locked. The store owns the device from then on. If
- * this fails, all started threads have been ended.
+ * this fails, it has ended all threads that it had started, and the caller must release the device.
  */
 export async function openPooled(
   held: HeldDevice,

@@ -16,7 +16,10 @@ import { shutOut } from '../threads/shut-out.js';
 import type { DataPlane, StartDataPlane } from './data-plane.js';
 import type { ServiceClient } from './service-client.js';
 
-/** The thread number of the client in shared structures. It only reads them. */
+/**
+ * The client's thread number in shared structures. No lock has it as its owner: the client only reads the structures,
+ * and marks the end of the store there.
+ */
 const CLIENT_THREAD = 0;
 
 /** What exists before a store's data plane is started. All of it ends with the store. */
@@ -33,7 +36,7 @@ export interface PoolBeginnings {
 export class PoolParts implements StoreParts {
   readonly title = 'the store';
   readonly metadata: MetadataPort;
-  readonly sync = noSyncMetadata('this thread cannot stop for the metadata worker');
+  readonly sync = noSyncMetadata('in a store with `threads` the calling thread cannot block for the metadata worker');
   readonly data: DataPort;
   readonly shared: SharedStore;
   readonly geometry: Geometry;
@@ -41,7 +44,7 @@ export class PoolParts implements StoreParts {
   readonly damaged: readonly Damage[];
   readonly engine = undefined;
   readonly busy: StoreParts['busy'];
-  readonly turns = undefined; // each operation waits for another thread, so the event loop turns
+  readonly turns = undefined; // each operation waits for another thread, so the event loop turns anyway
   readonly nameOf = undefined;
   readonly #beginnings: PoolBeginnings;
   readonly #plane: DataPlane;
@@ -79,7 +82,7 @@ export class PoolParts implements StoreParts {
     };
   }
 
-  /** Starts the data plane. Throws what starting it throws; EIO if the metadata worker has died meanwhile. */
+  /** Starts the data plane. Throws the error of starting it; EIO if the metadata worker has died meanwhile. */
   static async start(beginnings: PoolBeginnings, startPlane: StartDataPlane): Promise<PoolParts> {
     const { client, held, handle, workers, threads } = beginnings;
     const shared = new SharedStore(handle.buffers, CLIENT_THREAD);
@@ -113,7 +116,7 @@ export class PoolParts implements StoreParts {
       this.#plane.onMetadataDeath(error);
       listener.failed(error);
     });
-    // The metadata worker ends with the process, and is not notified before.
+    // The metadata worker ends with the process, and is not told before.
     if (this.device.cacheOwner !== 'process') {
       this.#forgetAtEnd = atProcessEnd({ beforeExit: () => this.metadata.flush() });
     }
@@ -145,7 +148,7 @@ export class PoolParts implements StoreParts {
     await this.#letGo();
   }
 
-  /** Ends the threads, shuts out those that it cannot end, and then releases the device. */
+  /** Ends the store's threads, waits until attached threads are shut out, and then releases the device. */
   async #letGo(): Promise<void> {
     const { client, held } = this.#beginnings;
     this.#forgetAtEnd?.();

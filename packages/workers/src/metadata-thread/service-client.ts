@@ -27,7 +27,7 @@ export class ServiceClient {
   /** Keeps the process alive between `begin` and `end`. */
   readonly busy: Busy;
   readonly #remote: Enveloped;
-  /** Methods of `#remote` that were called before: comlink makes a new proxy each time that one is read. */
+  /** Methods of `#remote` that were called before. Comlink makes a new proxy each time that a method is read. */
   readonly #methods = new Map<string, Enveloped[string]>();
   readonly #ports: readonly MessagePort[];
   readonly #finder: ExternalFinder;
@@ -40,7 +40,7 @@ export class ServiceClient {
   readonly #exited: Promise<void>;
   #isEnding = false;
   #death: BlobstoreError | undefined;
-  /** The last event that came before there was a listener. */
+  /** The last low-space event that came before there was a callback for it. */
   #earlyLowSpace: LowSpace | undefined;
   #onLowSpace: (lowSpace: LowSpace) => void = (lowSpace) => {
     this.#earlyLowSpace = lowSpace;
@@ -90,7 +90,8 @@ export class ServiceClient {
   }
 
   /**
-   * Calls a method of the metadata service. Throws what it throws, and EIO when the worker has died or dies meanwhile.
+   * Calls a method of the metadata service. Throws the error that the method throws; EIO if the worker has died, or
+   * dies meanwhile; EBADF after `end`; EINVAL if an argument cannot be posted.
    */
   call<Name extends ServiceMethod>(
     name: Name,
@@ -182,7 +183,8 @@ export class ServiceClient {
 }
 
 function deathOf(failure: Error | undefined, exitCode: number, isEnding: boolean): BlobstoreError {
-  if (isEnding) return new BlobstoreError('EBADF', 'the metadata worker was ended with its store');
+  if (isEnding)
+    return new BlobstoreError('EBADF', 'the store was closed, and its metadata worker ended: open the store again');
   const why = failure === undefined ? `it exited with code ${exitCode}` : failure.message;
   const advice = 'what was synced is on the device: close this store, and open it again, which recovers it';
   return new BlobstoreError('EIO', `the metadata worker died (${why}); ${advice}`, { cause: failure });

@@ -32,7 +32,7 @@ export function workerService(callbacks: ClientCallbacks, onOpened?: (store: Loc
   let client: MetadataService | undefined;
   const opened = () => {
     if (client !== undefined) return client;
-    throw new BlobstoreError('EBADF', 'the metadata worker has no store open');
+    throw new BlobstoreError('EBADF', 'the metadata worker has no store open: open the store first');
   };
   return {
     ...metadataCalls(opened, callbacks),

@@ -17,10 +17,10 @@ export interface CheckStoreOptions {
    */
   readonly repair?: boolean;
   /**
-   * True: reads every metadata page; on a large device that takes long. Default false: as long as nothing is wrong, only
-   * the pages are read that may be in use: in a store that was not closed those below its high-water mark; in a closed
-   * one those up to the last that its masks mark as used, and at least the first 1024. Opening the store does not read
-   * more.
+   * True: reads every metadata page; on a large device that takes long. Default false: as long as nothing is wrong,
+   * only the pages are read that may be in use. In a store that was not closed, these are the pages below its
+   * high-water mark. In a closed one, they are the pages up to the last one that its masks mark as used, and at least
+   * the first 1024. Opening the store does not read more pages than that.
    */
   readonly full?: boolean;
   /** Locks a file that is given by its spec during the check, so that nobody can open the store. Default: true. */
@@ -30,9 +30,10 @@ export interface CheckStoreOptions {
 }
 
 /**
- * Checks the store on a device. First checks the metadata pages, without trusting the masks: crcs, chains, extents,
- * owners, parents, sizes, flags. Then compares the masks with them. The report has everything that is wrong with the
- * store, and says so if there is no store (`unchecked`). Can be called on any thread.
+ * Checks the store on a device. First checks the metadata pages, without trusting the masks: CRCs, chains, extents,
+ * owners, parents, sizes, flags. Then compares the masks with what the pages say. The report lists everything that is
+ * wrong with the store. If there is no store, or one that this version cannot read, its `outcome` is 'unchecked'. Can
+ * be called on any thread.
  * @throws EBUSY the store is open, and the message names by whom; EINVAL invalid options or block length; ECANCELED
  * aborted; EIO the device fails; and the errors of opening the device.
  */

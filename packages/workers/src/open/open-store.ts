@@ -27,7 +27,7 @@ import {
  * @throws EINVAL invalid options or block length; ENOSPC the device is smaller than a cluster; ENOMEM its clusters
  * cannot hold the metadata; EBUSY a store in the file is open; EEXIST the device holds a store, which the message
  * describes, or the file exists already (device spec with `create: true`); ENOTSUP the device cannot be shared by
- * `threads`; ECANCELED aborted; EIO the device fails.
+ * `threads`; ECANCELED aborted; EIO the device fails; and the errors of opening the device.
  */
 export function createStore(options: CreateStoreOptions): Promise<Store> {
   return createStoreOf(options);
@@ -38,13 +38,13 @@ export function createStore(options: CreateStoreOptions): Promise<Store> {
  * @throws EILSEQ there is no store, or it is damaged; ENXIO the store has another type; EBUSY the store is open, and
  * the message names by whom; EINVAL invalid options; ENOSPC the store cannot `grow`; ENOTSUP the device cannot be
  * shared by `threads`, or a newer SPDK made the store with larger metadata pages; ECANCELED aborted; EIO the device
- * fails.
+ * fails; and the errors of opening the device, such as ENOENT.
  */
 export function openStore(options: OpenStoreOptions): Promise<Store> {
   return openStoreOf(options);
 }
 
-/** Same as `createStore`, with the given parts for threads. */
+/** Same as `createStore`. @param parts - replace parts of pool mode; for tests */
 export async function createStoreOf(given: CreateStoreOptions, parts?: PooledParts): Promise<Store> {
   try {
     const options = readCreateStore(given);
@@ -62,7 +62,7 @@ export async function createStoreOf(given: CreateStoreOptions, parts?: PooledPar
   }
 }
 
-/** Same as `openStore`, with the given parts for threads. */
+/** Same as `openStore`. @param parts - replace parts of pool mode; for tests */
 export async function openStoreOf(given: OpenStoreOptions, parts?: PooledParts): Promise<Store> {
   try {
     const options = readOpenStore(given);
@@ -81,7 +81,7 @@ export async function openStoreOf(given: OpenStoreOptions, parts?: PooledParts):
   }
 }
 
-/** Loads pool mode, with comlink and piscina: a program whose stores have no threads does without it. */
+/** Loads pool mode, with comlink and piscina. A program whose stores have no threads never loads them. */
 function poolMode(): Promise<typeof import('../metadata-thread/open-pooled.js')> {
   return import('../metadata-thread/open-pooled.js');
 }

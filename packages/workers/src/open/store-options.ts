@@ -74,13 +74,13 @@ export function checkOpenStore(options: OpenStoreOptions): LoadOptions {
   checkFunctionOr('onBlob', options.onBlob);
   return {
     ...checkCommon(options),
-    clusterBytes: PAGE_BYTES, // the smallest device: a store of small clusters may have less than 1 MiB
+    clusterBytes: PAGE_BYTES, // the least size of a device: a store with small clusters may have less than 1 MiB
     forceRecover: options.recover === 'force',
     onDamage: checkChoiceOr('onDamage', options.onDamage, ['refuse', 'set-aside']) ?? 'refuse',
   };
 }
 
-/** Returns the most requests that the channel gets at once. */
+/** Returns the most requests that the channel takes at once. Throws EINVAL if it is invalid, as those below do. */
 export function requestsMaxOf(options: CreateStoreOptions | OpenStoreOptions): number {
   return checkIntegerOr('requestsMax', options.requestsMax, REQUESTS_DEFAULT, 1, REQUESTS_MAX);
 }

@@ -1,7 +1,8 @@
 /**
  * The requests that a store and its blob handles send to the metadata thread, from any thread. An open blob is named by
  * a number, its handle; each client has handles of its own. Arguments have been checked, and can be posted to another
- * thread. Exceptions are callbacks, signals and open devices, which each binding transfers in its own way.
+ * thread. Callbacks, signals and open devices are exceptions: each mode (local, pool, attached) passes them on in its
+ * own way.
  */
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
@@ -12,7 +13,7 @@ import type { NewBlob } from '../checks/blob-options.js';
 import type { PacedCopyOptions, PacedWorkOptions } from '../checks/long-work.js';
 import type { GivenXattrs, XattrValue } from '../checks/xattr-values.js';
 
-/** An open blob, and its place in shared memory. */
+/** An open blob, and its place (slot and generation) in shared memory. */
 export interface OpenedBlob {
   /** The number by which the client names the blob in later requests. */
   readonly handle: number;
@@ -67,8 +68,8 @@ export interface MetadataPort {
 }
 
 /**
- * The requests in synchronous form, which block the calling thread. EBUSY if a request might have to wait for this same
- * thread, ENOTSUP if the thread cannot wait for the metadata thread.
+ * The requests in synchronous form, which block the calling thread. They throw EBUSY if a request might have to wait
+ * for this same thread, ENOTSUP if the thread cannot wait for the metadata thread.
  */
 export interface SyncMetadata {
   open(address: BlobAddress, options: OpenBlobOptions): OpenedBlob;

@@ -48,17 +48,17 @@ export interface StoreParts {
 
   /** Why this thread gets no events. Undefined if it gets them. */
   readonly noEvents?: string;
-  /** Sets the listener. It also gets, soon, what has happened before. To be called once. */
+  /** Sets the listener. It also gets, in a later turn of the event loop, events from before. To be called once. */
   listen(listener: StoreListener): void;
   /** Returns the handle by which other threads attach. Throws ENOTSUP if they cannot open the device. */
   share(): StoreHandle;
 
   /** The store is about to end: operations under way no longer wait until other threads have seen their progress. */
   beginEnd(): void;
-  /** Also 'open' after `end` has failed without any effect. 'ending' after `end` has failed, and can be continued. */
+  /** 'open' also after `end` has failed without any effect. 'ending' after `end` has failed halfway: call it again. */
   readonly state: 'open' | 'ending' | 'ended';
   /**
-   * Ends the store. Before, its handles must be closed, and nothing may be under way.
+   * Ends the store. Its handles must have been closed before, and nothing may be under way.
    * @param failure - the error of a handle that could not be closed. Thrown at the end, unless the store can be left
    * consistent in spite of it
    */

@@ -4,7 +4,9 @@ import { EventEmitter } from 'node:events';
 import type { StoreEvents } from '../api/store.js';
 import { checkFunction, invalid } from '../checks/checks.js';
 
-/** The store's events, and those of every emitter. `events.once` also listens for 'error', which is never emitted. */
+/**
+ * The store's events, and those of every emitter. `events.once` also listens for 'error', which a store never emits.
+ */
 const NAMES: readonly unknown[] = [
   'low-space',
   'worker-lost',
@@ -16,11 +18,11 @@ const NAMES: readonly unknown[] = [
 
 type AnyListener = (...given: never[]) => unknown;
 
-/** An emitter that accepts only known events, and listeners that are functions (EINVAL). */
+/** An emitter that accepts only known events, and listeners that are functions. Throws EINVAL for anything else. */
 export class StoreEmitter extends EventEmitter<StoreEvents> {
   readonly #requireEvents: () => void;
 
-  /** @param requireEvents - throws if this thread gets no events, or no more */
+  /** @param requireEvents - throws if this thread gets no events, or gets none any more */
   constructor(requireEvents: () => void) {
     super();
     this.#requireEvents = requireEvents;
@@ -93,6 +95,9 @@ async function call(
   try {
     await listener.apply(store, given as never[]);
   } catch {
-    process.emitWarning(`a listener of '${name}' threw: the store goes on`, 'BlobyardWarning');
+    process.emitWarning(
+      `a listener of '${name}' threw: its error is ignored; catch it in the listener`,
+      'BlobyardWarning',
+    );
   }
 }

@@ -66,7 +66,7 @@ export class StoreFace extends StoreEmitter implements Store {
     throw noEngine('store');
   }
 
-  /** Counts of what is under way on this thread; each is 0 when nothing is. For tests. */
+  /** Counts of what is under way on this thread. Each is 0 when the store is idle. For tests. */
   get underWay(): Readonly<Record<string, number>> {
     return this.parts.underWay;
   }
@@ -114,11 +114,11 @@ export class StoreFace extends StoreEmitter implements Store {
   }
 
   getSuperBlob(): Promise<bigint | undefined> {
-    return this.#inFlight.run('look for the super blob', () => this.parts.metadata.getSuperBlob());
+    return this.#inFlight.run('get the super blob', () => this.parts.metadata.getSuperBlob());
   }
 
   setSuperBlob(address: BlobAddress | undefined): Promise<void> {
-    return this.#inFlight.run('name the super blob', async () => {
+    return this.#inFlight.run('set the super blob', async () => {
       await this.parts.metadata.setSuperBlob(address === undefined ? undefined : checkAddress(address));
     });
   }
@@ -171,7 +171,7 @@ export class StoreFace extends StoreEmitter implements Store {
 
   readonly #toHandle = (opened: OpenedBlob) => new BlobHandle(this.#blobs, opened);
 
-  /** Throws if listeners are never called on this thread, or no more. */
+  /** Throws EBADF if the store is closed, ENOTSUP if this thread gets no events. */
   #requireEvents(): void {
     this.#inFlight.requireOpen();
     const { noEvents } = this.parts;

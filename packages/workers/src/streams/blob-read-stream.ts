@@ -2,12 +2,13 @@
 
 import { Readable } from 'node:stream';
 
-/** The source of a read stream. Offsets are bytes; `end` is exclusive. */
+/** The source of a read stream. All numbers are bytes; `end` is exclusive. */
 export interface ReadSource {
   readonly start: number;
   readonly end: number;
   readonly highWaterMark: number;
   readonly signal: AbortSignal | undefined;
+  /** Fills `into` with the bytes from `offset` on. */
   read(into: Uint8Array, offset: number): Promise<unknown>;
 }
 

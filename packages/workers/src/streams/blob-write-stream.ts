@@ -2,11 +2,12 @@
 
 import { Writable } from 'node:stream';
 
-/** The target of a write stream. `start` is the offset of the first byte. */
+/** The target of a write stream. All numbers are bytes; `start` is the offset of the first one. */
 export interface WriteTarget {
   readonly start: number;
   readonly highWaterMark: number;
   readonly signal: AbortSignal | undefined;
+  /** Writes the buffers one after another, from `offset` on. */
   writev(data: readonly Uint8Array[], offset: number): Promise<void>;
   /** Called after all data has been written. */
   finish(): Promise<void>;
@@ -16,7 +17,7 @@ type Done = (error?: Error | null) => void;
 
 /**
  * A chunk is complete only when it has been written. While the buffer is full, `write` returns false, so that the
- * source does not outrun the device.
+ * source does not get ahead of the device.
  */
 export class BlobWriteStream extends Writable {
   readonly #target: WriteTarget;

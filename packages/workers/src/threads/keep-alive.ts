@@ -3,9 +3,10 @@
  * another thread.
  */
 
-/** The longest interval of a timer. */
+/** The longest interval that a timer of Node.js can have, in milliseconds. */
 const PERIOD_MS = 0x7fff_ffff;
 
+/** Counts what is under way. Keeps the process alive from the first `begin` to the last `end`. */
 export class KeepAlive {
   #count = 0;
   #timer: NodeJS.Timeout | undefined;

@@ -1,4 +1,4 @@
-/** Calls open stores when their process, or their worker thread, ends without being killed. */
+/** Calls the callbacks of open stores when their process, or their worker thread, ends without being killed. */
 
 /** The callbacks of an open store. */
 export interface AtEnd {
@@ -30,7 +30,10 @@ export function atProcessEnd(store: AtEnd): () => void {
   };
 }
 
-/** Node.js emits the event again after the work that was started here has ended. So each store is called only once. */
+/**
+ * Node.js emits the event again after the work that was started here has ended. So each store's callback is called only
+ * the first time.
+ */
 function beforeExit(): void {
   for (const store of stores) {
     if (asked.has(store)) continue;

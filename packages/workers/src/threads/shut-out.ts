@@ -10,7 +10,8 @@ const POLL_MS = 1;
 /**
  * Resolves when no thread can write to the store any more: no living thread is in an operation on its blobs, and none
  * can enter one. Releases the threads' shares of the lock on the file for them, because they may be busy with something
- * else for any time. A thread that waits in an operation stops waiting, except for its device, and leaves.
+ * else for any length of time. A thread that waits inside an operation stops waiting and leaves, unless it waits for
+ * its device.
  *
  * @param shareWindow - that of the store's lock; the caller holds the lock, or a share of it
  */
@@ -21,8 +22,8 @@ export async function shutOut(shared: SharedStore, shareWindow: number | undefin
 }
 
 /**
- * A thread that takes a row, or records its share, after it was checked here finds that the store has ended, and
- * leaves.
+ * Returns whether no living thread is inside an operation, and releases the shares of those that are not. A thread that
+ * takes a row, or records its share, after its row was checked here finds that the store has ended, and leaves.
  */
 function allAreOut({ channels }: SharedStore, shareWindow: number | undefined): boolean {
   let inside = 0;

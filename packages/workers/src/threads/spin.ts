@@ -1,19 +1,20 @@
 /**
- * Polling of a word for a short time before a sleep. It pays if another processor is about to change the word: a sleep
- * and a wake-up take longer. Where all processors are busy it only keeps the other thread from working. Nothing tells
- * the two cases apart beforehand, so what the last polls found decides whether the next wait polls at all.
+ * Polling of a word for a short time before a sleep. It pays if a thread on another processor is about to change the
+ * word: a sleep and a wake-up take longer. Where all processors are busy, polling only keeps that thread from running.
+ * Nothing tells the two cases apart beforehand. So what the last polls found decides whether the next wait polls at
+ * all.
  */
 
 import { availableParallelism } from 'node:os';
 
 /**
- * The longest poll, in milliseconds. It is longer than it takes to wake the other thread and get its answer; so two
- * threads that have both come to sleep each time can come to poll again.
+ * The longest poll, in milliseconds. It is longer than it takes to wake the other thread and get its answer. So two
+ * threads that both sleep in each wait can both begin to poll again.
  */
 const LONGEST_MS = 0.03;
-/** Looks between two reads of the clock. */
+/** The number of looks at the word between two reads of the clock. */
 const LOOKS = 50;
-/** After the k-th poll in vain in a row the next 4^k - 1 waits do not poll, up to this k. */
+/** After k polls in vain in a row, the next 4^k - 1 waits do not poll; k is at most this. */
 const VAIN_MAX = 3;
 /**
  * This many polls that find something make up for one in vain. A poll in vain costs more than a poll saves that finds
@@ -22,9 +23,11 @@ const VAIN_MAX = 3;
 const FOUND_PER_VAIN = 4;
 
 export interface SpinOptions {
-  /** Milliseconds that only go forward. */
+  /** A clock in milliseconds that never goes back. */
   readonly now?: () => number;
-  /** The number of threads that can run at once. With one there is nobody to poll for. */
+  /**
+   * The number of threads that can run at once. With one, polling is useless: the other thread cannot run meanwhile.
+   */
   readonly parallelism?: number;
 }
 
@@ -43,7 +46,7 @@ export class Spin {
   }
 
   /**
-   * Polls for one wait, if that has paid lately. Returns whether `isThere` was true at its last call; it is called at
+   * Polls for one wait, if that has paid lately. Returns what `isThere` returned at its last call. It is called at
    * least once.
    */
   until(isThere: () => boolean): boolean {
@@ -57,7 +60,7 @@ export class Spin {
     for (;;) {
       let found = false;
       for (let looks = 0; looks < LOOKS && !found; looks++) found = isThere();
-      // A thread that was taken off its processor finds a lot afterwards; its poll was in vain all the same.
+      // A thread that lost its processor meanwhile finds the change afterwards. Its poll was in vain all the same.
       const isInTime = this.#now() < end;
       if (!found && isInTime) continue;
       this.#learn(found && isInTime);

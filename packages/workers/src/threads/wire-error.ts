@@ -40,7 +40,7 @@ export class CauseElsewhere {
 /** The result of a method, as it is sent in a message. */
 export type Envelope<T> = { readonly ok: T } | { readonly error: WireError };
 
-/** The most causes of causes that are sent. */
+/** The longest chain of causes (of causes) that is sent; the rest is left out. */
 const CAUSES_MAX = 8;
 
 /** Returns an error in the form in which it is sent. A value that is not an error is sent as an error with its text. */

@@ -4,11 +4,11 @@
  * The race, and why it is safe: the consumer stores ASLEEP = 1 and then checks for work once more; the producer
  * publishes and then loads ASLEEP, at once or after it has published more. Whichever comes second sees what the other
  * wrote. The producer that changes ASLEEP back to 0 increments BELL before it notifies. The consumer waits while BELL
- * has the value that it had before ASLEEP = 1; so a notification that comes before the wait is seen in the value. Of any
- * number of producers and publications, only one makes the wake-up.
+ * has the value that it had before ASLEEP = 1; so a notification that comes before the wait is seen in the value.
+ * However many producers publish, only one of them wakes the consumer.
  *
- * A consumer sleeps by `Atomics.waitAsync`, so its event loop goes on. That does not keep the process alive; the owner
- * must.
+ * A consumer sleeps by `Atomics.waitAsync`, so its event loop goes on. Such a sleep does not keep the process alive;
+ * the owner of the bell must do that.
  */
 
 /** Called at the points of the protocol where a race can be forced. For tests. */
@@ -30,6 +30,10 @@ export class Bell {
    */
   #isWaiting = false;
 
+  /**
+   * @param asleep - index of the word ASLEEP
+   * @param bell - index of the word BELL
+   */
   constructor(words: Int32Array, asleep: number, bell: number, hooks?: BellHooks) {
     this.#words = words;
     this.#asleep = asleep;
@@ -64,7 +68,7 @@ export class Bell {
       return false;
     }
     this.#hooks?.looked?.();
-    // An earlier wait is still there, because something else called the consumer. It is enough: ringing ends that one.
+    // An earlier wait has not ended, because something else woke the consumer. It serves here too: a ring ends it.
     if (this.#isWaiting) return true;
     const wait = Atomics.waitAsync(this.#words, this.#bell, seen);
     if (!wait.async) return false;
@@ -76,13 +80,14 @@ export class Bell {
     return true;
   }
 
-  /** Consumer: called when something other than the bell has called it. Producers then need not ring. */
+  /** Consumer: called when something other than the bell has woken it. Producers then need not ring. */
   rise(): void {
     Atomics.store(this.#words, this.#asleep, 0);
   }
 
   /**
-   * Consumer: ends a wait when there may be no more rings. Otherwise it would leak everything that `wake` refers to.
+   * Consumer: ends a wait when there may be no more rings. Otherwise the wait would leak everything that `wake` refers
+   * to.
    */
   dismiss(): void {
     if (this.#isWaiting) this.#notify();

@@ -1,6 +1,6 @@
 /**
  * The client's pool of shared memory. Callers' bytes that are not in shared memory are copied through it. Only the
- * client allocates from it, so its bookkeeping is not shared; a worker only sees bytes at an offset.
+ * client allocates from it, so the list of free pieces is not shared; a worker only sees bytes at an offset.
  *
  * A buddy allocator over pages: the length of a piece is a power of two of pages, and its offset a multiple of its
  * length. Pages, because direct I/O requires alignment; powers of two, because then neighbours are merged in a few
@@ -32,8 +32,8 @@ export class BufferPool {
   readonly pieceBytesMax: number;
   readonly #pageCount: number;
   /**
-   * For the first page of a piece: 1 + its order (the binary logarithm of its pages) when it is free, minus that when
-   * not.
+   * For the first page of a piece: 1 + its order (the binary logarithm of its pages) when the piece is free, and -1 -
+   * its order when it is allocated. `INSIDE` for all other pages.
    */
   readonly #states: Int8Array;
   /** Linked lists of the free pieces of each order. */
@@ -45,7 +45,7 @@ export class BufferPool {
   #orders = 0;
   #freePages: number;
 
-  /** EINVAL unless `poolBytes` is a multiple of a page, from 4 pages to 2 GiB. */
+  /** EINVAL unless `poolBytes` is a multiple of a page (4096 bytes), from 4 pages to 2 GiB. */
   constructor(poolBytes = DEFAULT_POOL_BYTES) {
     if (!(poolBytes >= POOL_BYTES_MIN && poolBytes <= POOL_BYTES_MAX && poolBytes % PAGE_BYTES === 0)) {
       const wanted = `a multiple of ${PAGE_BYTES} from ${POOL_BYTES_MIN} to ${POOL_BYTES_MAX}`;
@@ -69,8 +69,8 @@ export class BufferPool {
   }
 
   /**
-   * Allocates a piece of at least `bytes`, from 1 to `pieceBytesMax`. Returns its offset, or `NO_PIECE` if none is
-   * free.
+   * Allocates a piece of at least `bytes`, from 1 to `pieceBytesMax`. Returns its offset in bytes, or `NO_PIECE` if
+   * none is free.
    */
   allocate(bytes: number): number {
     assert(bytes > 0 && bytes <= this.pieceBytesMax, 'a piece of the buffer pool has an impossible length');

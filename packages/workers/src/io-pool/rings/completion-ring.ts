@@ -1,4 +1,4 @@
-/** The ring of answers: the worker writes it, the client reads it. An error is sent as a number and a text. */
+/** The ring of answers: the worker writes it, the client reads it. An error is sent as its errno and a text. */
 
 import { BlobstoreError, ERRNO, InvariantError, toBlobstoreError } from '@blobyard/core';
 import { readError, writeError } from '../../mailbox/error-text.js';
@@ -18,7 +18,7 @@ import {
 /** The prefix that `InvariantError` puts before its message. */
 const BUG_PREFIX = new InvariantError('').message;
 
-/** The worker's side. An answer that the client may sleep for must be followed by `ring`. */
+/** The worker's side. After an answer `ring` must be called: the client may sleep until then. */
 export class CompletionWriter {
   readonly #header: Int32Array;
   readonly #words: Int32Array;
@@ -65,7 +65,7 @@ export class CompletionWriter {
     this.#isSilent = true;
   }
 
-  /** Wakes the client if it sleeps, and has not been rung for since an answer was published. */
+  /** Wakes the client if it sleeps. Does nothing if no answer was published since the last call. */
   ring(): void {
     if (!this.#isSilent) return;
     this.#isSilent = false;

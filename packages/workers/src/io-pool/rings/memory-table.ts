@@ -24,7 +24,10 @@ export class MemoryTable {
     this.#set(DEVICE_MEMORY, deviceMemory ?? new SharedArrayBuffer(0));
   }
 
-  /** A view of all bytes of a memory, at least up to `end`. The same object each time, unless the memory has grown. */
+  /**
+   * Returns a view of all bytes of a memory, at least up to byte `end`: the same object each time, unless the memory
+   * has grown.
+   */
   view(id: number, end: number): Uint8Array {
     const index = memoryIndex(id);
     if (this.#ids[index] !== id) this.#learn(id);
@@ -39,7 +42,7 @@ export class MemoryTable {
     else this.#onStop();
   }
 
-  /** Takes messages until the memory of an id has come. */
+  /** Takes the client's messages until the one with the memory of an id has come. */
   #learn(id: number): void {
     const index = memoryIndex(id);
     while (this.#ids[index] !== id) {

@@ -2,12 +2,13 @@
 
 import { BlobstoreError } from '@blobyard/core';
 
-/** Pieces of a large request that are under way at once: one is copied while the worker has the other. */
+/** The number of pieces of a large request that are under way at once: one is copied while the worker has the other. */
 export const PIECES_TOGETHER = 2;
 
 /**
- * Executes a request in pieces of whole units. After a failure no more pieces are begun; rejects with the first
- * error when no piece is under way any more.
+ * Executes a request of `count` units in pieces of whole units. After a failure no more pieces are begun. Rejects with
+ * the error of a piece, once no piece is under way any more.
+ * @param move - moves `some` units, after the first `done` of the request
  */
 export async function inPieces(
   count: number,

@@ -1,8 +1,8 @@
 /**
- * Decides when a client takes answers. It never polls. It sleeps until a worker rings, takes all answers that are there,
- * and sleeps again when the code that waited for them has run: at the *end of the turn*, which is a tick of Node.js after
- * all microtasks. If there are answers by then, it takes them in the next turn of the event loop; so the event loop
- * turns however fast the workers are.
+ * Decides when a client takes answers. It never polls. It sleeps until a worker rings, takes the answers that are there
+ * (up to 256), and sleeps again when the code that waited for them has run: at the *end of the turn*, which is a tick
+ * of Node.js after all microtasks. If there are answers by then, it takes them in the next turn of the event loop; so
+ * the event loop turns however fast the workers are.
  *
  * A sleep does not keep the process alive; for that there are `onBusy` and `onIdle`. `onIdle` is called one turn of the
  * event loop after the last answer, because an answer is often followed by the next request at once.
@@ -21,9 +21,9 @@ export interface Reaped {
   hasAnswers(): boolean;
   /** The number of requests that have not been answered, including those that no worker has yet. */
   outstanding(): number;
-  /** The turn ends, and with it `isTaking`. */
+  /** Called at the end of the turn, when `isTaking` is false again: rings the workers that have new requests. */
   endTurn(): void;
-  /** Called when no request is outstanding. */
+  /** Called about one turn of the event loop after the last answer, if no request is outstanding. */
   rest(): void;
 }
 
@@ -37,12 +37,12 @@ export class Reaper {
   readonly #client: Reaped;
   readonly #options: ReaperOptions;
   readonly #bell: Bell;
-  /** The end of a turn is to come. It sleeps then, if anything is outstanding. */
+  /** The end of the turn is still to come. The reaper sleeps then, if anything is outstanding. */
   #isInTurn = false;
   #isTaking = false;
   #isAsleep = false;
   #isBusy = false;
-  /** `#rest` is to come. */
+  /** `#rest` is scheduled. */
   #isResting = false;
 
   constructor(block: SharedArrayBuffer, options: ReaperOptions, client: Reaped) {
@@ -52,8 +52,8 @@ export class Reaper {
   }
 
   /**
-   * True from where several answers have been taken until the end of that turn. The code that waited for them runs now,
-   * and may make as many requests.
+   * True from the taking of several answers until the end of that turn. The code that waited for them runs now, and may
+   * make as many requests. So the client does not ring for each of them, but once at the end of the turn.
    */
   get isTaking(): boolean {
     return this.#isTaking;
@@ -71,7 +71,7 @@ export class Reaper {
     queueMicrotask(this.#endTurnLater);
   }
 
-  /** Ends a wait that may be left. Called when there may be no more answers, or not soon. */
+  /** Ends a sleep that may be left. Called when answers may never come, or not for long. */
   dismiss(): void {
     this.#bell.dismiss();
   }
@@ -82,7 +82,9 @@ export class Reaper {
     queueMicrotask(this.#endTurnLater);
   };
 
-  /** Called as a microtask: from there, a tick comes after all microtasks, otherwise before them. */
+  /**
+   * Called as a microtask: a tick that a microtask asks for comes after all microtasks; any other comes before them.
+   */
   readonly #endTurnLater = (): void => process.nextTick(this.#endTurn);
 
   readonly #endTurn = (): void => {
@@ -96,7 +98,7 @@ export class Reaper {
     }
   };
 
-  /** Sleeps; or takes the answers that have come in the next turn of the event loop. */
+  /** Sleeps. If answers have come by now, takes them in the next turn of the event loop instead. */
   #sleep(): void {
     if (this.#isAsleep) return;
     this.#isAsleep = this.#bell.sleep(this.#hasAnswers, this.#wake);

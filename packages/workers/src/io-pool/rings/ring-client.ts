@@ -1,12 +1,12 @@
 /**
  * The client's side of I/O workers: the promise forms of a channel, over the rings of any number of workers.
  *
- * A request goes to the worker with the least work, if there is room in its ring and, for bytes outside shared memory,
- * in the pool. Otherwise it waits, first come, first served (backpressure): no request is lost, and none overtakes one
- * that waits. One reaper takes the answers of all workers.
+ * A request goes to the worker that `WorkerLanes` chooses, if there is room in its ring and, for bytes outside shared
+ * memory, in the pool. Otherwise it waits, first come, first served (backpressure): no request is lost, and none
+ * overtakes one that waits. One reaper takes the answers of all workers.
  *
- * While a request is under way, the worker owns the caller's buffer. A worker that is not dead uses it also after
- * `failWorker`; so call that only when its thread has ended.
+ * While a request is under way, the worker owns the caller's buffer. A worker that is alive uses the buffer also after
+ * `failWorker`; so call that only when the worker's thread has ended.
  */
 
 import type { MessagePort } from 'node:worker_threads';
@@ -43,13 +43,16 @@ import { WorkerLanes } from './worker-lanes.js';
 
 export interface RingClientOptions {
   readonly ioUnitBytes: number;
-  /** The most requests under way on a worker, a power of two; 256 unless given. */
+  /** The most requests under way on a worker, a power of two up to 4096; 256 unless given. */
   readonly entries?: number;
-  /** Bytes of shared memory for callers' buffers that are not shared; 16 MiB unless given. */
+  /**
+   * Bytes of shared memory for callers' buffers that are not shared: a multiple of 4096, from 16 KiB to 2 GiB; 16 MiB
+   * unless given.
+   */
   readonly poolBytes?: number;
   /** The memory of the store's device if that is a memory device; the workers' servers get it from their own device. */
   readonly deviceMemory?: SharedWasmMemory;
-  /** Called when there are requests: from now until `onIdle` the owner keeps the process alive. */
+  /** Called when there are requests: from now until `onIdle` the owner must keep the process alive. */
   onBusy?(): void;
   /** Called about one turn of the event loop after all requests have been answered. */
   onIdle?(): void;
@@ -169,7 +172,8 @@ export class RingClient {
   }
 
   /**
-   * Gives a worker no more requests, and has its server stop. Resolves when the worker has answered all its requests.
+   * Gives a worker no more requests, and tells its server to stop. Resolves when the worker has answered all its
+   * requests.
    */
   async removeWorker(lane: WorkerLane): Promise<void> {
     if (!this.#lanes.includes(lane)) return;
@@ -210,14 +214,16 @@ export class RingClient {
     this.#reaper.start();
   }
 
-  /** As `refuse`, for good. Requests that workers have are still answered. */
+  /** Same as `refuse`, but no later `addWorker` ends it. Requests that workers have are still answered. */
   close(error: Error): void {
     this.refuse(error);
     this.#isClosed = true;
     this.#reaper.dismiss();
   }
 
-  /** Moves `count` units of `unitBytes`. They are io units, or bytes. */
+  /**
+   * Moves `count` units of `unitBytes` each: io units, or single bytes. `offset` counts units, `bufferOffset` bytes.
+   */
   #transfer(
     op: RingOp,
     unitBytes: number,
@@ -291,7 +297,7 @@ export class RingClient {
     unitBytes: number,
     move: (done: number, some: number) => Promise<void>,
   ): Promise<void> {
-    this.#outstanding++; // it counts as under way also between its pieces
+    this.#outstanding++; // the request counts as under way also between its pieces
     try {
       await inPieces(count, this.#largePieceBytes / unitBytes, move);
     } finally {
@@ -333,7 +339,7 @@ export class RingClient {
     return promise;
   }
 
-  /** Gives a request to a worker. Returns false, with nothing changed, when there is no room for it. */
+  /** Gives a request to a worker. Returns false, with nothing changed, when a ring or the pool has no room for it. */
   #dispatch(request: RingRequest): boolean {
     const lane = this.#lanes.pick(request.weight);
     if (lane === undefined) return false;

@@ -41,8 +41,8 @@ export const RING = {
   WORKER_BELL: 17,
   COMPLETED: 32,
   /**
-   * Recent nanoseconds of the worker for a unit of weight (`requestWeight`), for requests that it executed
-   * synchronously.
+   * The worker's time for a unit of weight (`requestWeight`), in nanoseconds: a moving average over its batches. Of a
+   * request in promise form only the time to begin it counts.
    */
   PACE: 48,
   WORDS: 64,
@@ -67,7 +67,7 @@ export const SUBMISSION = {
   GENERATION: 3,
   /** An id of `memory-id.ts`. */
   MEMORY: 4,
-  /** For vectors: the number of segments in the table, which is in the place of the buffer. */
+  /** For vectors: the number of segments in the table. The table is where the buffer of other requests is. */
   SEGMENTS: 5,
   WORDS: 16,
 } as const;
@@ -100,7 +100,7 @@ export const STATUS_BUG = -1;
 /** The most bytes of an error's text; longer ones are cut off. */
 export const TEXT_BYTES_MAX = 1024;
 
-/** Words of a segment in the table of a vector: memory id, byte length, byte offset as a 64-bit float. */
+/** Words of a segment in the table of a vector: memory id; length in bytes; offset in bytes, as a 64-bit float. */
 export const SEGMENT = { MEMORY: 0, BYTE_LENGTH: 1, WORDS: 4 } as const;
 export const SEGMENT_F64 = { BYTE_OFFSET: 1, LENGTH: 2 } as const;
 export const SEGMENT_BYTES = SEGMENT.WORDS * 4;
@@ -119,7 +119,10 @@ export interface RingBuffers {
 /** Creates a ring of a client and one worker. EINVAL unless `entries` is a power of two up to `ENTRIES_MAX`. */
 export function createRing(client: SharedArrayBuffer, entries: number): RingBuffers {
   if (!(Number.isInteger(Math.log2(entries)) && entries >= 1 && entries <= ENTRIES_MAX)) {
-    throw new BlobstoreError('EINVAL', `a ring of ${entries} entries: it must be a power of two up to ${ENTRIES_MAX}`);
+    throw new BlobstoreError(
+      'EINVAL',
+      `a ring of ${entries} entries: their number must be a power of two up to ${ENTRIES_MAX}`,
+    );
   }
   return { ring: pageAligned(textsAt(entries) + entries * TEXT_BYTES_MAX), client, entries };
 }
@@ -142,7 +145,8 @@ export function textsAt(entries: number): number {
 }
 
 /**
- * Allocates shared memory that begins at a page, so that cache lines are where the layout assumes. Growable buffers do.
+ * Allocates shared memory that begins at a page, so that cache lines are where the layout assumes. Growable buffers
+ * begin at a page, fixed ones need not.
  */
 export function pageAligned(bytes: number): SharedArrayBuffer {
   return new SharedArrayBuffer(bytes, { maxByteLength: bytes });

@@ -44,7 +44,7 @@ export class RingRequest {
   payload: RequestPayload = undefined;
   bufferOffset = 0;
   byteLength = 0;
-  /** For the worker: the memory's id, the byte offset in it, and the number of segments of a table there. */
+  /** What the worker is told: the memory's id, the byte offset in it, and the number of segments of a table there. */
   memory = NO_MEMORY;
   memoryOffset = 0;
   segments = 0;

@@ -3,8 +3,8 @@
  *
  * Requests that the channel can execute synchronously are executed so. All others (asynchronous devices, frozen blobs,
  * clusters to be allocated, vectors) use promises, so that a request that waits does not delay others. When the ring is
- * empty the server polls for a moment, if that has paid lately, and then sleeps in its event loop. Under continuous
- * load the event loop gets a turn every few milliseconds.
+ * empty the server polls for a moment, if polling has paid lately (`Spin`), and then sleeps in its event loop. Under
+ * continuous load the event loop gets a turn every few milliseconds.
  */
 
 import type { MessagePort } from 'node:worker_threads';
@@ -60,15 +60,16 @@ const PROMISES_MAX = 512;
 const BATCH_REQUESTS = 16;
 const BATCH_WEIGHT = 128;
 /**
- * Requests of at least this weight each, on average (256 KiB), take as long as it takes to wake the client. Of those,
- * the client is told when half of what is there is done. So it makes the next ones while the worker does the other half.
+ * A request of this weight (256 KiB) takes about as long as waking the client. If the requests have this weight or more
+ * on average, the client is told when half of those that are there are done. So it makes the next ones while the worker
+ * does the other half.
  */
 const LONG_WEIGHT = 17;
 /** The part of the last batch in the moving average of the pace that is published to the client. */
 const PACE_NEW_PART = 1 / 4;
 /** The longest time between two turns of the event loop under load. */
 const SLICE_MS = 2;
-/** Only the worker's thread uses it. */
+/** The server of one ring. Only the worker's thread uses it. */
 export class RingServer {
   readonly #submissions: SubmissionReader;
   readonly #completions: CompletionWriter;
@@ -86,7 +87,7 @@ export class RingServer {
   #isAsleep = false;
   #isClosing = false;
   readonly #spin = new Spin();
-  /** Answers of promises wait for the end of the turn, where the client is told of them. */
+  /** An immediate is scheduled that tells the client of the answers of promises. */
   #isTelling = false;
   /** The moving average of milliseconds for a unit of weight. */
   #pace = 0;
@@ -112,11 +113,14 @@ export class RingServer {
     return this.#underWay;
   }
 
-  /** Serves until `close`, the client's `removeWorker`, or the signal is aborted. To be called once. */
+  /**
+   * Serves until `close` or the client's `removeWorker` is called, the signal is aborted, or the port closes. To be
+   * called once.
+   */
   async run(signal?: AbortSignal): Promise<void> {
     assert(!this.#isRunning, 'a ring server runs twice');
     this.#isRunning = true;
-    // A sleep does not keep the thread alive, nor do all devices.
+    // A sleep does not keep the thread alive, and not every device does.
     const keepAlive = new KeepAlive();
     keepAlive.begin();
     const stop = () => void this.close();
@@ -164,7 +168,7 @@ export class RingServer {
       this.#isAsleep = false;
       this.#submissions.rise();
     }
-    // The clock is read as rarely as possible: where the code is not warm, a read takes as long as a short request.
+    // The clock is read as rarely as possible: until the code is compiled, a read takes as long as a short request.
     let now = performance.now();
     const end = now + SLICE_MS;
     for (;;) {
@@ -179,7 +183,7 @@ export class RingServer {
         return;
       }
       if (this.#isHeld) {
-        return; // the next promise that ends schedules a turn
+        return; // the next request in promise form that ends schedules a turn
       }
       if (this.#isClosing) {
         if (this.#underWay === 0) this.#finish();
@@ -194,7 +198,7 @@ export class RingServer {
     }
   }
 
-  /** True if as many promises are under way as the channel takes. */
+  /** True if as many requests in promise form are under way as the channel takes. */
   get #isHeld(): boolean {
     return this.#underWay >= this.#promisesMax;
   }
@@ -227,7 +231,7 @@ export class RingServer {
     try {
       if (this.#tryNow()) this.#completions.succeed(tag);
       else {
-        this.#completions.ring(); // it may block this thread, for a lock or for an external snapshot's device
+        this.#completions.ring(); // beginning the request may block, for a lock or an external snapshot's device
         this.#follow(tag, this.#start());
       }
     } catch (error) {
@@ -316,12 +320,12 @@ export class RingServer {
     this.#completions.ring();
   };
 
-  /** A promise has ended: schedules a turn if the server waited for that. */
+  /** A request in promise form has ended: schedules a turn if the server waits for that. */
   #leave(): void {
     if (!this.#isPrompt) this.#completions.ring();
     else if (!this.#isTelling) {
       this.#isTelling = true;
-      setImmediate(this.#tell); // after all that this turn of the event loop brings
+      setImmediate(this.#tell); // after the other answers of this turn of the event loop
     }
     if (this.#underWay-- === this.#promisesMax || (this.#isClosing && this.#underWay === 0)) this.#schedule();
   }

@@ -1,5 +1,5 @@
 /**
- * Lists of buffers: gathering into one buffer, scattering from it, cutting in pieces, and tables of them for workers.
+ * Lists of buffers: gathering into one buffer, scattering from it, cutting into pieces, and tables of them for workers.
  */
 
 import { SEGMENT, SEGMENT_F64 } from './ring-layout.js';
@@ -28,7 +28,7 @@ export function scatter(source: Uint8Array, at: number, buffers: readonly Uint8A
   }
 }
 
-/** Cuts a list of buffers in pieces, from its beginning. */
+/** Cuts a list of buffers into pieces, from its beginning. */
 export class ListCutter {
   readonly #buffers: readonly Uint8Array[];
   #index = 0;

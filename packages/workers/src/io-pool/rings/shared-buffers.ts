@@ -27,7 +27,7 @@ export class SharedBuffers {
   #freeIds: number[] = [];
   readonly #collected = new FinalizationRegistry<number>((id) => this.#forget(id));
   readonly #ports = new Set<MessagePort>();
-  /** The memory of the last `idOf`; most often the next one is the same. */
+  /** The memory of the last `idOf`. The next call is most often for the same one. */
   #lastMemory: ArrayBufferLike | undefined;
   #lastId = NO_MEMORY;
 

@@ -45,7 +45,8 @@ export class Staging {
   }
 
   /**
-   * Frees the piece, if there is one; before that, copies out what was read. Returns the error if that is not possible.
+   * Frees the piece, if there is one. Before that, copies what was read into the caller's buffers. Returns the error if
+   * they have become too small.
    */
   unstage(request: RingRequest, isDone: boolean): BlobstoreError | undefined {
     if (request.piece === NO_PIECE) return undefined;

@@ -45,7 +45,7 @@ export class SubmissionWriter {
     this.#isSilent = true;
   }
 
-  /** Wakes the worker if it sleeps, and has not been rung for since a request was published. */
+  /** Wakes the worker if it sleeps. Does nothing if no request was published since the last call. */
   ring(): void {
     if (!this.#isSilent) return;
     this.#isSilent = false;
@@ -130,7 +130,7 @@ export class SubmissionReader {
     return this.#bell.sleep(hasWork, wake);
   }
 
-  /** The worker is awake for another reason than an entry; see `Bell.rise`. */
+  /** Something other than an entry has woken the worker; see `Bell.rise`. */
   rise(): void {
     this.#bell.rise();
   }

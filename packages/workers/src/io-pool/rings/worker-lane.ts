@@ -15,7 +15,7 @@ export class WorkerLane {
   readonly #entries: number;
   /** The requests under way, by tag. */
   readonly #flights: (RingRequest | undefined)[];
-  /** A stack: so the same few tags are used again, and their memory stays in the cache. */
+  /** The free tags, as a stack: so the same few are used again, and their entries stay in the processor's cache. */
   readonly #freeTags: Int32Array;
   #freeCount: number;
   #load = 0;
@@ -65,7 +65,7 @@ export class WorkerLane {
     this.#submissions.push(tag, request);
   }
 
-  /** Wakes the worker if it sleeps and there are requests that it was not woken for. */
+  /** Wakes the worker if it sleeps and has got requests since the last call. */
   ring(): void {
     this.#submissions.ring();
   }

@@ -4,16 +4,21 @@ import { availableParallelism } from 'node:os';
 import type { WorkerLane } from './worker-lane.js';
 
 /**
- * Requests go to the same worker, so that others can sleep, until it has this much more work than the least loaded one.
+ * Requests go to the same worker, so that others can sleep, until its load is this much larger than that of the least
+ * loaded one. In units of `requestWeight`.
  */
 const STICKY_WEIGHT = 4;
-/** A worker that takes less than this for a unit of weight only copies memory, and does not wait for a medium. */
+/**
+ * A worker that takes at most this many nanoseconds for a unit of weight only copies memory, and does not wait for a
+ * medium.
+ */
 const COPYING_NS_MAX = 8000;
 
 /**
  * The most workers that are used if they only copy. They compete with each other and with the client for processors, so
  * more workers than there are other processors make everything slower. Workers that wait for a medium do not compete.
- * Nor do large requests compete with the client, which has little to do for them: they get one worker more.
+ * Large requests (`LARGE_WEIGHT`) may use one worker more: the client has little to do for them, so they do not compete
+ * with it.
  */
 const COPYING_MAX = Math.max(1, availableParallelism() - 1);
 /** The weight of 256 KiB. */
@@ -27,7 +32,7 @@ export class WorkerLanes<Lane extends LaneState = WorkerLane> {
   readonly #all: Lane[] = [];
   /** The worker that got the last request. */
   #last: Lane | undefined;
-  /** Counts calls of `reap`; decides which worker is first. */
+  /** Counts calls of `reap`: it decides which worker's answers are taken first. */
   #turn = 0;
 
   constructor(copyingMax = COPYING_MAX) {
