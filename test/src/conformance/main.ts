@@ -1,4 +1,7 @@
-/** `npm run conformance -- [--engine NAME] DIR [DIR…]`: replays every trace under the folders, and says where answers differ. */
+/**
+ * `npm run conformance -- [--engine NAME] DIR [DIR…]`: replays every trace under the folders, and reports the first
+ * answer of each that differs.
+ */
 
 import { parseArgs } from 'node:util';
 import { runCommand, UsageError } from '../command-line.js';
@@ -15,7 +18,7 @@ interface Options {
   readonly traces: readonly string[];
 }
 
-/** Answers undefined when only help is wanted. */
+/** Returns undefined for `--help`. */
 function parse(args: string[]): Options | undefined {
   const options = { engine: { type: 'string', default: 'inline' }, help: { type: 'boolean', short: 'h' } } as const;
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
