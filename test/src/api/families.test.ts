@@ -177,25 +177,22 @@ describe('a list of blobs', () => {
     await store.close();
   });
 
-  test.skipIf(isPooled)(
-    'lets the event loop turn when there are many blobs, and so does opening the store',
-    async () => {
-      const device = new SparseMemoryDevice({ sizeBytes: 4096 * CLUSTER });
-      const made = await createStore({ device, clusterSizeBytes: CLUSTER });
-      for (let at = 0; at < 3000; at++) await (await made.create()).close();
-      await made.close();
-      // The opening lets the loop turn often while it reads, and at its end once for every 1024 blobs that get their
-      // names.
-      const visited: number[] = [];
-      const store = await openStore({ device, onBlob: () => visited.push(longWorkTurns.passed) });
-      expect(visited).toHaveLength(3000);
-      expect(new Set(visited).size).toBe(3);
-      const before = longWorkTurns.passed;
-      expect(await store.blobs()).toHaveLength(3000);
-      expect(longWorkTurns.passed - before).toBe(2);
-      await store.close();
-    },
-  );
+  test.skipIf(isPooled)('lets the event loop turn when there are many blobs', async () => {
+    const device = new SparseMemoryDevice({ sizeBytes: 4096 * CLUSTER });
+    const made = await createStore({ device, clusterSizeBytes: CLUSTER });
+    for (let at = 0; at < 3000; at++) await (await made.create()).close();
+    await made.close();
+    // The opening lets the loop turn often while it reads, and at its end once for every 1024 blobs that get their
+    // names.
+    const visited: number[] = [];
+    const store = await openStore({ device, onBlob: () => visited.push(longWorkTurns.passed) });
+    expect(visited).toHaveLength(3000);
+    expect(new Set(visited).size).toBe(3);
+    const before = longWorkTurns.passed;
+    expect(await store.blobs()).toHaveLength(3000);
+    expect(longWorkTurns.passed - before).toBe(2);
+    await store.close();
+  });
 });
 
 /** Expects that the list has the same of each blob as `info()` of its handle. Returns the list. */

@@ -58,26 +58,23 @@ function anybody(context: TestContext): Identity {
   return who;
 }
 
-test.for(COMMANDS)(
-  '%s needs only the right to read the image, and leaves no files behind',
-  async (command, context) => {
-    const who = anybody(context);
-    const { path: image } = await dirtyImage();
-    chmodSync(path.dirname(image), 0o555);
-    chmodSync(image, 0o444);
-    const isSame = staysSame(image, () => {
-      const { status, stderr } = blobyardAs(who, command, image);
-      expect([status, stderr]).toEqual([0, '']);
-    });
-    expect(isSame).toBe(true);
-    expect(existsSync(`${image}.lock`)).toBe(false);
-    chmodSync(image, 0o000);
+test.for(COMMANDS)('%s needs only the right to read, and leaves no files behind', async (command, context) => {
+  const who = anybody(context);
+  const { path: image } = await dirtyImage();
+  chmodSync(path.dirname(image), 0o555);
+  chmodSync(image, 0o444);
+  const isSame = staysSame(image, () => {
     const { status, stderr } = blobyardAs(who, command, image);
-    expect(stderr).toMatch(/^blobyard: EPERM: [^\n]*permission denied[^\n]*\n$/);
-    expect(status).toBe(1);
-    chmodSync(path.dirname(image), 0o755);
-  },
-);
+    expect([status, stderr]).toEqual([0, '']);
+  });
+  expect(isSame).toBe(true);
+  expect(existsSync(`${image}.lock`)).toBe(false);
+  chmodSync(image, 0o000);
+  const { status, stderr } = blobyardAs(who, command, image);
+  expect(stderr).toMatch(/^blobyard: EPERM: [^\n]*permission denied[^\n]*\n$/);
+  expect(status).toBe(1);
+  chmodSync(path.dirname(image), 0o755);
+});
 
 test.runIf(existsSync('/dev/full'))('output that cannot be written is a failure', async () => {
   const { path } = await closedImage();
