@@ -73,7 +73,7 @@ async function main(command: Command): Promise<number> {
   return command.replay === undefined ? await play(command) : await replay(command.replay, command);
 }
 
-/** The same command in a process whose threads all load the engine with a fault. */
+/** Runs the same command in a process whose threads all load the engine with a fault. Returns its exit status. */
 function again(fault: string): number {
   const preload = new URL('./fault-preload.js', import.meta.url).href;
   const args = ['--import', preload, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
