@@ -9,9 +9,7 @@ import { tryChosen, tryImages } from './fuzz.js';
 
 const IMAGES = Number(process.env.BLOBYARD_IMAGES ?? 2000);
 
-test('damaged images are refused, or opened with the damaged blobs set aside', {
-  timeout: 600_000,
-}, () => {
+test('damaged images are refused, or opened with the damaged blobs set aside', { timeout: 600_000 }, () => {
   const counts = tryImages(0, IMAGES);
   // If all damage went unnoticed, or no store could be opened any more, the images would test nothing.
   expect(counts.refused ?? 0).toBeGreaterThan(IMAGES / 3);

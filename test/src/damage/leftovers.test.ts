@@ -191,10 +191,7 @@ function copied(what: 'snapshot' | 'clone', change?: (view: DataView) => void): 
 const LEFTOVERS: readonly Leftover[] = [
   { name: 'a copy of a snapshot', make: () => copied('snapshot') },
   { name: 'a copy of a clone', make: () => copied('clone') },
-  {
-    name: 'a root with a broken chain',
-    make: () => copied('clone', (view) => view.setUint32(4088, 5000, true)),
-  },
+  { name: 'a root with a broken chain', make: () => copied('clone', (view) => view.setUint32(4088, 5000, true)) },
   { name: 'a root with an invalid descriptor', make: () => copied('clone', (view) => view.setUint32(17, 5000, true)) },
   ...[true, false].flatMap((useExtentTable) =>
     [true, false].flatMap((takesClusters) =>

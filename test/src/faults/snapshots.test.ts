@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CLONE_SCENARIOS, SNAPSHOT_SCENARIOS } from './snapshot-scenarios.js';
 import { sweepScenario } from './sweep.js';
 
-describe('Making a snapshot, making a clone, failing at each device operation in turn', () => {
+describe('Making a snapshot or a clone loses nothing when any of its device operations fails:', () => {
   it.each([...SNAPSHOT_SCENARIOS, ...CLONE_SCENARIOS].map((scenario) => [scenario.name, scenario] as const))(
     '%s',
     (_, scenario) => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { STORE_SCENARIOS } from './store-scenarios.js';
 import { sweepScenario } from './sweep.js';
 
-describe('Super block and growing, failing at each device operation in turn', () => {
+describe('Setting the super blob and growing lose nothing when any of their device operations fails:', () => {
   it.each(STORE_SCENARIOS.map((scenario) => [scenario.name, scenario] as const))('%s', (_, scenario) => {
     const { hits, problems } = sweepScenario(scenario);
     expect(problems).toEqual([]);
