@@ -19,7 +19,7 @@ then every block is checked, also after a reload and after a crash.
   --kill              attached threads are killed now and then
   --help              this text`;
 
-/** Answers undefined when only help is wanted. */
+/** Returns undefined for `--help`. */
 function parse(args: string[]): StressOptions | undefined {
   const { values } = parseArgs({
     args,

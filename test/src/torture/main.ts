@@ -16,7 +16,7 @@ each time the next one has to find everything that was acknowledged, and the sto
   --folder PATH       where the files lie; the system's folder for temporary files unless given
   --help              this text`;
 
-/** Answers undefined when only help is wanted. */
+/** Returns undefined for `--help`. */
 function parse(args: string[]): TortureOptions | undefined {
   const { values } = parseArgs({
     args,
