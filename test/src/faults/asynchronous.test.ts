@@ -1,3 +1,5 @@
+/** Operations on an asynchronous device that fails: the store stays correct, live and after a crash. */
+
 import { Blobstore, BlobstoreError, run, runSync } from '@blobyard/core';
 import { FaultyDevice } from '@blobyard/io';
 import { describe, expect, it } from 'vitest';

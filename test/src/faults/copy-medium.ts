@@ -1,3 +1,5 @@
+/** Copies of a device in memory. */
+
 import { SparseMemoryDevice } from '@blobyard/io';
 
 /** A copy of a device with its present contents, as a crash now would leave it. */

@@ -1,3 +1,5 @@
+/** Deleting a snapshot, while the device fails at each operation in turn. */
+
 import { describe, expect, it } from 'vitest';
 import { DELETE_SNAPSHOT_SCENARIOS } from './snapshot-scenarios.js';
 import { sweepScenario } from './sweep.js';

@@ -1,3 +1,5 @@
+/** Deleting a blob, while the device fails at each operation in turn. */
+
 import { describe, expect, it } from 'vitest';
 import { DELETE_SCENARIOS } from './blob-scenarios.js';
 import { sweepScenario } from './sweep.js';

@@ -1,3 +1,5 @@
+/** Inflating and decoupling, while the device fails at each operation in turn. */
+
 import { describe, expect, it } from 'vitest';
 import { INDEPENDENCE_SCENARIOS } from './snapshot-scenarios.js';
 import { sweepScenario } from './sweep.js';

@@ -1,3 +1,5 @@
+/** Loading, recovering, growing and unloading a store, while the device fails at each operation in turn. */
+
 import { runSync } from '@blobyard/core';
 import { describe, expect, it } from 'vitest';
 import { CREATE_SCENARIOS, LARGE, RESIZE_SCENARIOS } from './blob-scenarios.js';

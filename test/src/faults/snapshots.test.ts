@@ -1,3 +1,5 @@
+/** Making snapshots and clones, while the device fails at each operation in turn. */
+
 import { describe, expect, it } from 'vitest';
 import { CLONE_SCENARIOS, SNAPSHOT_SCENARIOS } from './snapshot-scenarios.js';
 import { sweepScenario } from './sweep.js';

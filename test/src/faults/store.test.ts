@@ -1,3 +1,5 @@
+/** Setting the super blob and growing the open store, while the device fails at each operation in turn. */
+
 import { describe, expect, it } from 'vitest';
 import { STORE_SCENARIOS } from './store-scenarios.js';
 import { sweepScenario } from './sweep.js';

@@ -1,3 +1,5 @@
+/** Syncing and closing a blob, while the device fails at each operation in turn. */
+
 import { describe, expect, it } from 'vitest';
 import { SYNC_SCENARIOS } from './blob-scenarios.js';
 import { sweepScenario } from './sweep.js';

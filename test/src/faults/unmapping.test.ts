@@ -1,3 +1,5 @@
+/** Unmapping, while the device fails at each operation in turn. */
+
 import { describe, expect, it } from 'vitest';
 import { UNMAP_SCENARIOS } from './blob-scenarios.js';
 import { sweepScenario } from './sweep.js';

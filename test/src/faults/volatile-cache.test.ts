@@ -1,3 +1,5 @@
+/** Power cuts of a device with a volatile write cache, which may lose any of the unflushed writes. */
+
 import { describe, expect, it } from 'vitest';
 import {
   CREATE_SCENARIOS,

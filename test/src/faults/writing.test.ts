@@ -1,3 +1,5 @@
+/** Writing, while the device fails at each operation in turn. */
+
 import { describe, expect, it } from 'vitest';
 import { WRITE_SCENARIOS } from './blob-scenarios.js';
 import { COPY_ON_WRITE_SCENARIOS } from './snapshot-scenarios.js';

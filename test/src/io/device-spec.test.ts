@@ -1,3 +1,5 @@
+/** Opening devices by their specs, and the specs by which other threads open a device. */
+
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { FileDevice, MemoryDevice, openDevice, SparseMemoryDevice, sharedSpec } from '@blobyard/io';

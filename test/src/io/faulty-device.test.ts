@@ -1,3 +1,5 @@
+/** Devices for tests: `FaultyDevice`, which fails as it is told, and `asyncDevice`. */
+
 import { type AsyncDeviceOptions, asyncDevice, FaultyDevice, MemoryDevice } from '@blobyard/io';
 import { describe, expect, it } from 'vitest';
 import { shuffled } from '../random.js';

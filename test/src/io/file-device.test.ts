@@ -1,3 +1,5 @@
+/** The device on a file: the file itself, holes, short transfers, failures, direct I/O. */
+
 import fs from 'node:fs';
 import { allocateAligned, FileDevice, type FileSystem, nodeFileSystem } from '@blobyard/io';
 import { probeSizeBytes } from '@blobyard/io/internal/medium-size';

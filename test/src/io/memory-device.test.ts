@@ -1,3 +1,5 @@
+/** The devices in memory, shared and sparse. */
+
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';

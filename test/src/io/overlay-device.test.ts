@@ -1,3 +1,5 @@
+/** The overlay device, which keeps all writes in memory, over a device that it only reads. */
+
 import { rmSync, writeFileSync } from 'node:fs';
 import { asyncDevice, FileDevice, OverlayDevice, SparseMemoryDevice } from '@blobyard/io';
 import fc from 'fast-check';

@@ -1,3 +1,5 @@
+/** Small reads of files by `pread` through koffi, and without it by `fs.readSync`. */
+
 import fs from 'node:fs';
 import { FileDevice, nodeFileSystem } from '@blobyard/io';
 import { loadPread, type Pread, SMALL_READ_BYTES_MAX, smallReadsBy } from '@blobyard/io/internal/small-reads';

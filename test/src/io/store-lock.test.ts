@@ -1,3 +1,5 @@
+/** The lock of a store on its file, which excludes other openers. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';

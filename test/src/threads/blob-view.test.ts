@@ -1,3 +1,5 @@
+/** Views of blobs in shared memory, while the metadata thread changes the blobs. */
+
 import { BLOB, BLOB_FLAG, SharedStore } from '@blobyard/core';
 import { expect, test } from 'vitest';
 import { ArenaTable } from '../../../packages/core/dist/blob/arena-table.js';

@@ -1,3 +1,5 @@
+/** Closing a store in pool mode while it is in use. */
+
 import { MemoryDevice } from 'blobyard';
 import { FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';

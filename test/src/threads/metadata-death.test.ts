@@ -1,3 +1,5 @@
+/** The death of the metadata worker in pool mode. */
+
 import { MemoryDevice } from 'blobyard';
 import { describe, expect, test } from 'vitest';
 import { openStoreOf } from '../../../packages/workers/dist/open/open-store.js';

@@ -1,3 +1,5 @@
+/** Errors that are sent from one thread to another. */
+
 import { BlobstoreError, DamagedStoreError } from 'blobyard';
 import { describe, expect, test } from 'vitest';
 import { InvariantError } from '../../../packages/core/dist/units/error.js';
