@@ -71,12 +71,7 @@ test.each(cases)('zeroes after $how, $durability, table: $useExtentTable', ({ ho
   const { device } = family.store;
   runSync(family.store.unload());
   const store = runSync(Blobstore.load(device, { clusterBytes: CLUSTER_BYTES, forceRecover: true }));
-  const reloaded = {
-    ...family,
-    store,
-    channel: store.openChannel(),
-    clone: runSync(store.openBlob(family.clone.id)),
-  };
+  const reloaded = { ...family, store, channel: store.openChannel(), clone: runSync(store.openBlob(family.clone.id)) };
   expect(contentOf(reloaded)).toEqual([7, 7, 0, 0, 0, 0]);
 });
 
