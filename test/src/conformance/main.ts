@@ -11,7 +11,7 @@ import { describeMismatch, replay } from './replay.js';
 import { findTraces, readTrace } from './trace.js';
 
 const USAGE = `Usage: npm run conformance -- [--engine ${ENGINE_NAMES.join('|')}] DIR [DIR…]
-Replays every *.trace.jsonl (or .jsonl.gz) under the folders on an engine: inline (everything on one thread) unless given.`;
+Replays every *.trace.jsonl (or .jsonl.gz) under the folders on an engine; default: inline (everything on one thread).`;
 
 interface Options {
   readonly engine: EngineName;

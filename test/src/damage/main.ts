@@ -11,11 +11,11 @@ const JOBS_MAX = 64;
 const BATCH = 100;
 
 const USAGE = `Usage: npm run fuzz -- [OPTION…]
-Damages the metadata of small stores in every way that there is, and opens, reads, dumps, fills, unloads, checks and repairs
-each image.
-  --images N   how many; ${IMAGES_DEFAULT} unless given
-  --start S    the number of the first: the same number is the same image; 0 unless given
-  --jobs J     threads, from 1 to ${JOBS_MAX}; 1 unless given
+Damages the metadata of small stores in random ways. Each image is then opened, read, dumped, filled, unloaded, checked and
+repaired.
+  --images N   the number of images; default ${IMAGES_DEFAULT}
+  --start S    the number of the first image; the same number gives the same image; default 0
+  --jobs J     the number of threads, from 1 to ${JOBS_MAX}; default 1
   --help       this text`;
 
 interface Job {
