@@ -1,8 +1,8 @@
 /** A benchmark: a subject, usually a baseline that does the same without the engine, and a target. */
 
 /**
- * The amount of work: the sizes that names and targets refer to; the same in fewer and shorter rounds, to compare ratios
- * with those of an earlier run; or tiny sizes that only test that the benchmark runs.
+ * The amount of work. `full`: the sizes that names and targets refer to. `check`: the same sizes in fewer and shorter
+ * rounds, to compare ratios with those of an earlier run. `smoke`: tiny sizes, which only test that the benchmark runs.
  */
 export type Scale = 'full' | 'check' | 'smoke';
 
@@ -21,7 +21,7 @@ export interface Side {
   before?(): void | Promise<void>;
   /** Cleans up after a call; not timed. */
   after?(): void | Promise<void>;
-  /** A checksum of the state that the calls have left. */
+  /** A checksum of the state after the calls, for example of all bytes of a blob. */
   digest?(): number | Promise<number>;
 }
 
@@ -32,9 +32,9 @@ export interface Workload {
   readonly baseline?: Side;
   /** True when both sides must return the same checksums. Otherwise only the checksum of the subject is printed. */
   readonly sidesAgree?: boolean;
-  /** Resets the state, so that both sides begin with the same. */
+  /** Resets the state. Called before the checked calls of each side, so that both begin with the same state. */
   reset?(): void | Promise<void>;
-  /** Further results of the timed calls, by their description. */
+  /** Further results of the timed calls, by their description, which names the unit. */
   figures?(): Readonly<Record<string, number>>;
   dispose?(): void | Promise<void>;
 }
@@ -42,14 +42,15 @@ export interface Workload {
 /** How often and how long each side runs. */
 export interface Schedule {
   readonly rounds: number;
-  /** Minimum time of a side in a round. `warmupMs`: of its warm-up before the first round. */
+  /** Minimum time of a side in a round, in milliseconds. */
   readonly roundMs: number;
+  /** Minimum time of a side's warm-up before the first round, in milliseconds. */
   readonly warmupMs: number;
   /** Minimum number of calls of a side in a round. */
   readonly calls: number;
 }
 
-/** A speed that others measured on another machine. It shows only roughly how far away a goal is. */
+/** A speed of another program, measured elsewhere on another machine. A ratio to it is only a rough comparison. */
 export interface QuotedBaseline {
   readonly label: string;
   readonly nanosecondsPerOperation: number;
@@ -88,12 +89,12 @@ export interface Benchmark {
   prepare(scale: Scale): Workload | Promise<Workload>;
 }
 
-/** SPDK's blobstore in C on a device in memory, on a machine similar to the one of our figures. */
+/** The quoted speed of SPDK's blobstore in C, with a device in memory, on a machine similar to ours. */
 export function spdkPerSecond(operationsPerSecond: number): QuotedBaseline {
   return { label: 'SPDK in C', nanosecondsPerOperation: 1e9 / operationsPerSecond };
 }
 
-/** As `spdkPerSecond`, from the time of an operation in milliseconds. */
+/** As `spdkPerSecond`, but given as the time of one operation. */
 export function spdkMilliseconds(milliseconds: number): QuotedBaseline {
   return { label: 'SPDK in C', nanosecondsPerOperation: milliseconds * 1e6 };
 }

@@ -12,8 +12,8 @@ process.once('disconnect', () => process.exit(130)); // the parent has ended
 
 const [name, scale] = process.argv.slice(2);
 const benchmark = BENCHMARKS.find((one) => one.name === name);
-if (!benchmark) throw new Error(`there is no benchmark '${name}'`);
+if (!benchmark) throw new Error(`there is no benchmark '${name}'; npm run bench -- --list shows all names`);
 const measurement = await measure(benchmark, scale as Scale);
-if (!Number.isSafeInteger(answersOfTimedCalls())) throw new Error('a timed call did not return a number');
+if (!Number.isSafeInteger(answersOfTimedCalls())) throw new Error(`a timed call of ${name} did not return a number`);
 process.removeAllListeners('disconnect');
 process.send?.(measurement, () => process.disconnect());

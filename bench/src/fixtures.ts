@@ -1,5 +1,6 @@
 /**
- * Stores for benchmarks: in memory, or in a file in the system's folder for temporary files, mostly in the page cache.
+ * Stores for benchmarks: in memory, or in a file in the system's folder for temporary files. The file is mostly in the
+ * page cache.
  */
 
 import fs from 'node:fs';
@@ -22,7 +23,7 @@ export const MIB = 1024 * KIB;
 export const GIB = 1024 * MIB;
 export const TIB = 1024 * GIB;
 
-/** The size for the scale. */
+/** `smoke` for a smoke run, `full` for all others. */
 export function sized(scale: Scale, full: number, smoke: number): number {
   return scale === 'smoke' ? smoke : full;
 }

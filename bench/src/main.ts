@@ -22,8 +22,8 @@ const USAGE = `npm run bench -- [--smoke | --check | --commit] [--busy] [--json]
 
   NAME      only the benchmarks whose names contain one of these
   --smoke   tiny sizes and few rounds: tests that the benchmarks run, measures nothing
-  --check   few rounds: compares the ratios with the committed ones, in bench/ratios.json
-  --commit  few rounds: puts the ratios into that file
+  --check   few rounds: compares the ratios with the committed ones in bench/ratios.json
+  --commit  few rounds: writes the ratios into that file
   --busy    beside other processes that leave no processor idle
   --json    print one JSON document on standard output
   --list    print the names, with the operation that each measures`;
@@ -117,7 +117,7 @@ async function runAll(options: Options): Promise<void> {
   }
 }
 
-/** Compares ratios with the committed ones, or commits them. */
+/** Runs the selected benchmarks, and compares their ratios with the committed ones or commits them. */
 async function compareAll({ selected, load, commits, json }: Options): Promise<Outcome[]> {
   const committed = committedRatios(load);
   const outcomes: Outcome[] = [];

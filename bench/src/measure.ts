@@ -24,7 +24,7 @@ export interface Measurement {
   readonly subjectNanoseconds: number;
   readonly baselineNanoseconds?: number;
   readonly ratio?: Quartiles;
-  /** Heap bytes that an operation allocates; absent if a garbage collection came during every call. */
+  /** Heap bytes that an operation allocates; absent where `heapBytes` cannot measure them. */
   readonly subjectHeapBytes?: number;
   readonly baselineHeapBytes?: number;
   readonly checksum: string;
@@ -67,12 +67,18 @@ export async function measure(benchmark: Benchmark, scale: Scale): Promise<Measu
   }
 }
 
-/** For a check, a workload without a baseline is compared with the yardstick: times alone are those of one machine. */
+/**
+ * For a check, a workload without a baseline is compared with the yardstick: a time alone cannot be compared between
+ * machines.
+ */
 function withYardstick(workload: Workload, scale: Scale): Workload {
   return scale === 'check' && !workload.baseline ? { ...workload, baseline: YARDSTICK, sidesAgree: false } : workload;
 }
 
-/** A check takes no longer than the benchmark's own schedule: some calls take a second. */
+/**
+ * The schedule of a run. In a check or a smoke run, the number of rounds and their times never exceed those of the
+ * benchmark's own schedule: some benchmarks have few rounds because a call takes a second.
+ */
 function scheduleOf({ schedule }: Benchmark, scale: Scale): Schedule {
   if (scale === 'full') return { ...SCHEDULES.full, ...schedule };
   const { rounds, roundMs, warmupMs, calls } = SCHEDULES[scale];
@@ -187,7 +193,8 @@ function summarise(benchmark: Benchmark, rounds: readonly Round[]) {
 
 /**
  * Heap bytes that an operation allocates. A call in which the heap shrank had a garbage collection, and is ignored.
- * Undefined if all calls had one, or if other threads do the work.
+ * Undefined if all calls had one, or if the side measures its time itself: then other threads do the work, or a call
+ * also does what is not measured.
  */
 async function heapBytes(workload: Workload, side: Side): Promise<number | undefined> {
   if (side.lastMilliseconds) return undefined;
@@ -204,7 +211,7 @@ async function heapBytes(workload: Workload, side: Side): Promise<number | undef
   return found.length > 0 ? median(found) / workload.operationsPerCall : undefined;
 }
 
-/** The combined results of all timed calls; reading them keeps the calls from being optimised away. */
+/** The combined results of all timed calls. Because they are read, the compiler cannot remove the calls. */
 export function answersOfTimedCalls(): number {
   return sink;
 }

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 
-/** Milliseconds that the calling thread has used; NaN where the system does not say (Linux does). */
+/** Milliseconds of processor time that the calling thread has used; NaN on systems other than Linux. */
 export function threadMs(): number {
   try {
     return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e6;
@@ -11,7 +11,7 @@ export function threadMs(): number {
   }
 }
 
-/** Milliseconds that all threads of the process have used. */
+/** Milliseconds of processor time that all threads of the process have used. */
 export function processMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1e3;
@@ -33,7 +33,7 @@ export class ProcessorMeter {
     return answer;
   }
 
-  /** Microseconds for each operation. `side` begins the descriptions. */
+  /** Microseconds of processor time per operation, by description. Each description contains `side`. */
   figures(side: string): Record<string, number> {
     const each = 1e3 / this.#operations;
     return {

@@ -1,6 +1,6 @@
 /**
  * Ratios of subject speed to baseline speed that an earlier run has found, and the comparison of a later run with them.
- * Both sides of a ratio are measured in the same process at the same time, so it can be compared between machines, and
+ * Both sides of a ratio are measured by turns in the same process. So a ratio can be compared between machines, and
  * between an idle and a busy hour; a time cannot.
  */
 
@@ -19,25 +19,31 @@ export const RATIOS_FILE = fileURLToPath(new URL('../ratios.json', import.meta.u
 
 /** A benchmark is slower when three quarters of its rounds are below this part of its committed ratio. */
 export const SLOWER_BELOW = 0.75;
-/** A benchmark is faster when three quarters of its rounds are above this multiple of it: time for a new figure. */
+/**
+ * A benchmark is faster when three quarters of its rounds are above this multiple of its committed ratio. Then a new
+ * ratio should be committed.
+ */
 export const FASTER_ABOVE = 1.4;
 
 export type Verdict = 'same' | 'slower' | 'faster' | 'new';
 
-/** Compares the rounds of a benchmark with its committed ratio; `new` if there is none. */
+/** Compares the quartiles of a benchmark's rounds with its committed ratio. Returns `new` if there is no such ratio. */
 export function judge(now: Quartiles, committed: number | undefined): Verdict {
   if (committed === undefined) return 'new';
   if (now.high < committed * SLOWER_BELOW) return 'slower';
   return now.low > committed * FASTER_ABOVE ? 'faster' : 'same';
 }
 
-/** The committed ratios for a load. Throws if the file is missing or malformed. */
+/** The committed ratios for a load. Throws if the file cannot be read or is not JSON. */
 export function committedRatios(load: Load, file = RATIOS_FILE): Ratios {
   const all = JSON.parse(readFileSync(file, 'utf8')) as Partial<Record<Load, Ratios>>;
   return all[load] ?? {};
 }
 
-/** Puts ratios in the place of the committed ones of the same benchmarks. The others stay, and so does the other load. */
+/**
+ * Replaces the committed ratios of the given benchmarks for a load. Those of other benchmarks and of the other load
+ * stay. Throws if the file cannot be read or written, or is not JSON.
+ */
 export function commitRatios(load: Load, ratios: Ratios, file = RATIOS_FILE): void {
   const all = JSON.parse(readFileSync(file, 'utf8')) as Partial<Record<Load, Ratios>>;
   const merged = Object.entries({ ...all[load], ...ratios }).map(([name, ratio]) => [name, round(ratio)]);

@@ -13,7 +13,7 @@ export interface Outcome {
   readonly error?: string;
 }
 
-/** Whether a target was reached; undefined when there is none. */
+/** Whether a target was reached. Undefined without a target, or without the baseline that the target refers to. */
 export function isMet(target: Target | undefined, measurement: Measurement): boolean | undefined {
   if (!target) return undefined;
   const { subjectNanoseconds, baselineNanoseconds } = measurement;
@@ -97,10 +97,11 @@ export function comparisonSummary(compared: readonly Compared[]): string {
   const slower = named('slower');
   const lines = [
     slower.length === 0
-      ? `none of ${compared.length} is slower than ${SLOWER_BELOW} of its committed ratio`
-      : `SLOWER than ${SLOWER_BELOW} of the committed ratio: ${slower.join(', ')}`,
+      ? `none of ${compared.length} is slower than ${SLOWER_BELOW} times its committed ratio`
+      : `SLOWER than ${SLOWER_BELOW} times the committed ratio: ${slower.join(', ')}`,
   ];
-  if (named('faster').length > 0) lines.push(`faster than ${FASTER_ABOVE} of it: ${named('faster').join(', ')}`);
+  if (named('faster').length > 0)
+    lines.push(`faster than ${FASTER_ABOVE} times the committed ratio: ${named('faster').join(', ')}`);
   if (named('new').length > 0) lines.push(`without a committed ratio: ${named('new').join(', ')}`);
   return lines.join('\n');
 }

@@ -1,4 +1,4 @@
-/** Order statistics: on a noisy machine, disturbances dominate a mean. */
+/** Order statistics. On a noisy machine they are better than a mean, which a few disturbed calls dominate. */
 
 export interface Quartiles {
   readonly low: number;
@@ -6,7 +6,7 @@ export interface Quartiles {
   readonly high: number;
 }
 
-/** The quartiles of at least one value. */
+/** The quartiles of at least one value, interpolated linearly between neighbours. */
 export function quartiles(values: readonly number[]): Quartiles {
   const sorted = [...values].sort((a, b) => a - b);
   return { low: quantile(sorted, 0.25), median: quantile(sorted, 0.5), high: quantile(sorted, 0.75) };

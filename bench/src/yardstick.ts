@@ -1,11 +1,11 @@
 /**
- * The baseline of benchmarks that have none, for `--check`: a fixed piece of work in JavaScript, half on the processor
- * and half in memory. A ratio to it says little by itself, but hardly depends on how fast the machine is.
+ * The baseline of benchmarks that have none, for `--check`: a fixed piece of work in JavaScript that computes and
+ * accesses memory by turns. A ratio to it says little by itself, but hardly depends on how fast the machine is.
  */
 
 import type { Side } from './benchmark.js';
 
-/** 16 MiB: more than most caches have. */
+/** 16 MiB: more than the caches of most processors hold. */
 const WORDS = new Uint32Array(4 << 20);
 const STEPS = 20_000;
 const STRIDE = 0x9e37_79b1;
@@ -22,5 +22,5 @@ function run(): number {
   return sum;
 }
 
-/** A call counts as one operation of the subject, whatever that is. */
+/** A call of the yardstick counts as one call of the subject, however many operations the subject executes in it. */
 export const YARDSTICK: Side = { run };

@@ -1,13 +1,13 @@
-/** What the commands of this package have in common: their options, and what they say of wrong ones. */
+/** What the commands of this package have in common: they parse options, and refuse wrong ones with a message. */
 
 import { MUTATIONS, type Mutation } from './sim/mutations.js';
 
-/** An option that the command does not take: it is said with the usage, and the exit status is 2. */
+/** A wrong option. The command prints the message with its usage, and its exit status is 2. */
 export class UsageError extends Error {}
 
 const U32_MAX = 0xffff_ffff;
 
-/** The whole number that an option gives; undefined when it is not given. Throws `UsageError` for anything else. */
+/** The value of an option that takes an integer; undefined without the option. Throws `UsageError` for other values. */
 export function wholeNumberOf(
   name: string,
   text: string | undefined,
@@ -19,7 +19,7 @@ export function wholeNumberOf(
   throw new UsageError(`--${name} ${text}: it must be a whole number`);
 }
 
-/** The number that an option gives; undefined when it is not given. Throws `UsageError` for anything else. */
+/** The value of an option that takes a number; undefined without the option. Throws `UsageError` for other values. */
 export function numberOf(name: string, text: string | undefined, least: number, most: number): number | undefined {
   if (text === undefined) return undefined;
   const value = text.trim() === '' ? Number.NaN : Number(text);
@@ -27,7 +27,7 @@ export function numberOf(name: string, text: string | undefined, least: number, 
   throw new UsageError(`--${name} ${text}: it must be a number from ${least} to ${most}`);
 }
 
-/** Which of the choices an option gives; undefined when it is not given. Throws `UsageError` for anything else. */
+/** The value of an option that takes one of `choices`; undefined without it. Throws `UsageError` for other values. */
 export function choiceOf<T extends string>(
   name: string,
   text: string | undefined,
@@ -39,7 +39,9 @@ export function choiceOf<T extends string>(
   throw new UsageError(`--${name} ${text}: it must be ${choices.join(' or ')}`);
 }
 
-/** The fault that `--without` names; undefined when it is not given. Throws `UsageError` when there is no such fault. */
+/**
+ * The mutation that `--without` names; undefined without the option. Throws `UsageError` if there is no such mutation.
+ */
 export function mutationOf(name: string | undefined): Mutation | undefined {
   if (name === undefined) return undefined;
   const mutation = MUTATIONS.find((each) => each.name === name);
@@ -47,17 +49,18 @@ export function mutationOf(name: string | undefined): Mutation | undefined {
   throw new UsageError(`--without ${name}: there is no such fault; --without list names them`);
 }
 
-/** Prints a text. Answers the exit status of a command for which all is well. */
+/** Prints a text. Returns 0, the exit status of success. */
 export function say(text: string): number {
   console.log(text);
   return 0;
 }
 
 /**
- * Runs a command to its end, and ends the process: what hangs must not keep it.
+ * Runs a command, then ends the process, so that a thread or a timer that is left over cannot keep it alive. Exit
+ * status 2: wrong arguments.
  *
- * @param parse Answers what to do; undefined when only the usage is wanted.
- * @param main Answers the exit status.
+ * @param parse Returns the parsed arguments; undefined when only the usage is to be printed.
+ * @param main Executes the command. Returns the exit status.
  */
 export async function runCommand<T>(
   usage: string,
@@ -83,7 +86,7 @@ async function statusOf<T>(
   return command === undefined ? say(usage) : await main(command);
 }
 
-/** `parseArgs` has errors of its own for what is wrong with the arguments. */
+/** True for a `UsageError`, and for the errors that Node's `parseArgs` throws for wrong arguments. */
 function isUsageError(error: unknown): error is Error {
   const { code } = error as { code?: unknown };
   return error instanceof UsageError || (typeof code === 'string' && code.startsWith('ERR_PARSE_ARGS'));

@@ -1,4 +1,4 @@
-/** What each command of this package says of its options. What it does is tested beside it. */
+/** Each command of this package prints its usage and refuses wrong options. What a command does is tested elsewhere. */
 
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ const THIS_FILE = fileURLToPath(import.meta.url);
 interface Command {
   name: string;
   main: string;
-  /** Each with the first words of what is said of it. */
+  /** Wrong arguments, each with the beginning of the message that refuses them. */
   refused: readonly (readonly [args: readonly string[], reason: string])[];
 }
 
@@ -76,7 +76,7 @@ const COMMANDS: readonly Command[] = [
 ];
 
 describe.each(COMMANDS)('npm run $name', ({ name, main, refused }) => {
-  test('says how it is used', async () => {
+  test('prints its usage', async () => {
     const { code, stdout, stderr } = await runCommandOf(main, ['--help']);
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout.startsWith(`Usage: npm run ${name} -- [`)).toBe(true);

@@ -1,12 +1,12 @@
 /**
- * How much a random test does, by number and not by time, so that a slow machine tests as much as a fast one.
- * `BLOBYARD_FUZZ_RUNS` takes the place of the number that `npm test` uses, for as long a run as one likes; the seed is another
- * one each time, which fast-check prints with a failure, unless `BLOBYARD_FUZZ_SEED` says one.
+ * How many runs a random test does. It is a number and not a time, so that a slow machine tests as much as a fast one.
+ * The environment variable `BLOBYARD_FUZZ_RUNS` replaces the number that `npm test` uses, for a longer run. The seed is
+ * a different one each time, and fast-check prints it with a failure; `BLOBYARD_FUZZ_SEED` sets it.
  */
 
 const { BLOBYARD_FUZZ_RUNS, BLOBYARD_FUZZ_SEED } = process.env;
 
-export const FUZZ_TIMEOUT_MS = BLOBYARD_FUZZ_RUNS === undefined ? 300_000 : 0; // 0: none
+export const FUZZ_TIMEOUT_MS = BLOBYARD_FUZZ_RUNS === undefined ? 300_000 : 0; // 0: no time limit
 
 export function fuzzRuns(usually: number): { numRuns: number; seed?: number } {
   return {

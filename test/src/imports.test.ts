@@ -1,4 +1,4 @@
-/** The check of imports that `npm run lint` makes refuses each kind of wrong import, on a small workspace of its own. */
+/** The check of imports of `npm run lint` refuses each kind of wrong import. Tested on a small workspace of its own. */
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -27,7 +27,7 @@ const WORKSPACE = {
   [DOCUMENT]: ['packages', 'packages/core', 'packages/workers'].map(place).join('\n'),
 };
 
-/** Files that are added to the workspace, each with a wrong import, and the rules that refuse them. */
+/** Files that are added to the workspace, each with a wrong import and the rule that refuses it. */
 const WRONG: readonly (readonly [what: string, file: string, text: string, rule: string])[] = [
   [
     'a type of a higher floor',
@@ -103,7 +103,7 @@ function check(...options: string[]): Promise<Ran> {
   return runFile(CHECK, [...options, folder]);
 }
 
-test('right imports pass once the maps are drawn, and not before', async () => {
+test('correct imports pass after the maps were drawn, and not before', async () => {
   const before = await check();
   expect(before.code).toBe(1);
   expect(before.stderr).toContain('npm run map');
@@ -112,7 +112,7 @@ test('right imports pass once the maps are drawn, and not before', async () => {
   expect(drawn).toContain('n_packages_workers --> n_packages_io\n');
   expect(drawn).toContain('n_engine --> n_shared\n');
   expect(drawn).toContain('n_open --> n_api\n');
-  expect(drawn).not.toContain('n_engine --> n_units\n'); // follows from others
+  expect(drawn).not.toContain('n_engine --> n_units\n'); // the map omits an arrow that follows from others
   expect(await check()).toMatchObject({ code: 0, stderr: '' });
 });
 

@@ -1,4 +1,4 @@
-/** Runs commands of the workspace, as their users do, for their tests. */
+/** Runs commands of the workspace in processes, as their users do. */
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -10,12 +10,12 @@ export interface Ran {
   stderr: string;
 }
 
-/** @param main The built file, seen from `test/dist`. */
+/** @param main The built file, relative to `test/dist`. */
 export function runCommandOf(main: string, args: readonly string[]): Promise<Ran> {
   return runFile(fileURLToPath(new URL(`../dist/${main}`, import.meta.url)), args);
 }
 
-/** Runs a file by this Node.js, without colours. */
+/** Runs a file by this version of Node.js, with output without colours. */
 export function runFile(file: string, args: readonly string[]): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const env = { ...process.env, FORCE_COLOR: undefined, NO_COLOR: '1' };

@@ -1,6 +1,6 @@
 /**
- * Transfers that attached threads execute themselves, on a store with a metadata thread. The baseline is the same on
- * the same threads without the engine, or one attached thread.
+ * Transfers that attached threads execute themselves, on a store with a metadata thread. The baseline is either the
+ * same transfers on the same threads without the engine, or the same transfers by one attached thread.
  */
 
 import type { Benchmark, CurvePoint, Scale, Side, Target, Workload } from '../benchmark.js';

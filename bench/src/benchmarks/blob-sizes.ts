@@ -1,6 +1,7 @@
 /**
- * Metadata operations on a thin blob of 4 TiB, with 64 clusters of 1 MiB written. The baseline is a blob of 1 GiB with as
- * many: a ratio near 1 means that the cost follows what is written.
+ * Metadata operations on a thin blob of 4 TiB, in which 64 clusters of 1 MiB are written. The baseline is a blob of 1
+ * GiB with the same number of written clusters. A ratio near 1 means that the cost depends on what is written and not
+ * on the size of the blob.
  */
 
 import { type Blob, type Blobstore, runSync } from '@blobyard/core';

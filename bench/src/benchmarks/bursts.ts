@@ -1,6 +1,7 @@
 /**
- * Single reads of a thread that computes for 5 ms before each. Not the time of a read counts but the processor time that
- * all threads of the process spend on it: in a container with one processor it is taken from the computing.
+ * Single reads of a thread that computes for 5 ms before each. What is measured is not how long a read takes, but how
+ * much processor time all threads of the process spend on it. In a container with one processor, the thread that
+ * computes loses that time.
  */
 
 import { open } from 'node:fs/promises';
@@ -61,14 +62,14 @@ function afterBursts(reads: number, read: (offset: number) => Promise<unknown>):
   return { run, lastMilliseconds: () => milliseconds };
 }
 
-/** Computes. Returns the processor time that this took, in milliseconds. */
+/** Computes for `ms` milliseconds. Returns the processor time that this took, in milliseconds. */
 function compute(ms: number): number {
   const before = settledMs();
   for (const end = performance.now() + ms; performance.now() < end; );
   return settledMs() - before;
 }
 
-/** The thread's processor time up to now. The system brings it up to date when a thread begins to sleep. */
+/** The thread's processor time in milliseconds. The sleep brings it up to date: the system updates it then. */
 function settledMs(): number {
   Atomics.wait(NEVER_WOKEN, 0, 0, SLEEP_MS);
   return threadMs();

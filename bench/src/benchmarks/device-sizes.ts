@@ -1,6 +1,7 @@
 /**
- * Opening after a kill, and a check, on sparse devices of several sizes. Each holds a store of one blob with one cluster.
- * The baseline does the same on a device of 1 GiB: a ratio near 1 means that the cost does not follow the device.
+ * Opening a store after a kill, and checking it, on sparse devices of several sizes. Each holds a store of one blob
+ * with one cluster. The baseline does the same on a device of 1 GiB: a ratio near 1 means that the cost does not depend
+ * on the size of the device.
  */
 
 import { Blobstore, type BlockDevice, checkStore, runSync } from '@blobyard/core';
@@ -49,17 +50,17 @@ function killedStore(sizeBytes: number): BlockDevice {
   return device;
 }
 
-/** The store is abandoned again, so that the next call finds the same. */
+/** Loads the store, which recovers it, and abandons it again, so that the next call does the same work. */
 function recover(device: BlockDevice): number {
   const store = runSync(Blobstore.load(device));
   const found = store.blobIds().length;
   runSync(store.abandon());
-  if (found !== 1) throw new Error(`the store has ${found} blobs`);
+  if (found !== 1) throw new Error(`the store has ${found} blobs instead of 1`);
   return found;
 }
 
 function check(device: BlockDevice): number {
   const { outcome } = runSync(checkStore(device));
-  if (outcome !== 'clean') throw new Error(`the check says ${outcome}`);
+  if (outcome !== 'clean') throw new Error(`the outcome of the check is '${outcome}' instead of 'clean'`);
   return outcome.length;
 }

@@ -1,6 +1,7 @@
 /**
- * Durable writes: 64 requests at once, each of which writes 4 KiB of a file and then flushes, to space that is
- * allocated. The baseline writes the same blocks of a file of its own, and then calls fdatasync once for all of them.
+ * Durable writes to space that is allocated: 64 requests at once, each of which writes 4 KiB to a blob in a file and
+ * then flushes the blob. The baseline writes the same number of blocks to a file of its own, and then calls fdatasync
+ * once for all of them.
  */
 
 import fs from 'node:fs/promises';

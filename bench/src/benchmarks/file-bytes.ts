@@ -1,6 +1,6 @@
 /**
- * Small reads and writes of a file store by the API, and reads into a new array, on the calling thread. The baseline is
- * `fs` on the same file.
+ * Reads and writes of 512 bytes, and reads of 4 KiB into a new array: synchronous calls of the API, with a store in a
+ * file, on the calling thread. The baseline does the same on the same file by the synchronous functions of `fs`.
  */
 
 import fs from 'node:fs';

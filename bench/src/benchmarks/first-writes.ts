@@ -1,6 +1,7 @@
 /**
  * The first write to each cluster: of a thin blob, where it allocates the cluster, and of a clone, where it also copies
- * the snapshot's cluster. In memory and on a file, with clusters of 64 KiB. No cluster is allocated when a call begins.
+ * the snapshot's cluster. In memory and on a file, with clusters of 64 KiB. When a call begins, the blob has no
+ * clusters of its own.
  */
 
 import { type Blob, type BlockDevice, runSync } from '@blobyard/core';
@@ -42,8 +43,8 @@ export const FIRST_WRITES: readonly Benchmark[] = [
   },
   {
     name: 'first-write-file',
-    operation: 'as first-write-thin, on a file: each is logged in the insertion log, so that it survives the process',
-    baseline: 'the same without the log',
+    operation: 'as first-write-thin, on a file: each write is in the insertion log, so that it survives the process',
+    baseline: 'same writes without the log',
     target: { ratioMin: 0.6 },
     prepare: prepareFile,
   },
@@ -114,7 +115,10 @@ function fileSide(clusters: number, change: (device: BlockDevice) => BlockDevice
   return { side, dispose };
 }
 
-/** The device without a `cacheOwner`: the store then has no insertion log, since nothing survives the process. */
+/**
+ * The device as if its cache ended with the process (`cacheOwner` is `process`): the store then has no insertion log,
+ * since no unflushed write would survive the process.
+ */
 function withoutOwner(device: BlockDevice): BlockDevice {
   return {
     blockLengthBytes: device.blockLengthBytes,
@@ -181,7 +185,7 @@ function writeSide(
   return { run };
 }
 
-/** The bare copies of a copy-on-write, from one half of a shared memory to the other. */
+/** The copies of a copy-on-write without the engine, from one half of a shared memory to the other. */
 function bareCopies(clusters: number): Side {
   const half = clusters * CLUSTER_BYTES;
   const memory = Buffer.from(new SharedArrayBuffer(2 * half));

@@ -1,4 +1,4 @@
-/** The codecs of the metadata region, in memory. The baselines are the minimal work of a codec. */
+/** The codecs of the metadata region, in memory. The baselines are the least that a codec must do. */
 
 import zlib from 'node:zlib';
 import { crc32c } from '@blobyard/core';
@@ -13,7 +13,7 @@ import type { Benchmark, Scale, Side, Workload } from '../benchmark.js';
 import { sized } from '../fixtures.js';
 import { fillRandomly, fold } from '../random.js';
 
-/** Bytes of a page that its crc covers. */
+/** The number of bytes of a page that its crc covers. */
 const CRC_BYTES = PAGE_BYTES - 4;
 const PAGES = 256;
 const PAGES_SMOKE = 16;
@@ -35,7 +35,7 @@ export const FORMAT: readonly Benchmark[] = [
   },
   {
     name: 'crc32c-4k',
-    operation: 'CRC-32C of 4 KiB of random bytes; baseline: the native CRC-32 (another polynomial)',
+    operation: 'CRC-32C of 4 KiB of random bytes; the baseline is the native CRC-32, another polynomial',
     baseline: 'zlib.crc32 (native)',
     bytesPerOperation: PAGE_BYTES,
     prepare: prepareCrc,

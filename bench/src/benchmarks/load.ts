@@ -1,7 +1,7 @@
 /**
- * Opening a store of 10,000 blobs, each with one cluster, an xattr and an extent page. It was unloaded cleanly, or it
- * was abandoned: then recovery finds the used pages and clusters from the metadata pages. The file is in the page
- * cache.
+ * Opening a store of 10,000 blobs, each with one cluster, an xattr and an extent page. The store was unloaded cleanly,
+ * or it was abandoned; then recovery finds the used pages and clusters by reading the metadata pages. On a file, the
+ * file is in the page cache.
  */
 
 import { Blobstore, type BlockDevice, runSync } from '@blobyard/core';
@@ -20,7 +20,7 @@ const BLOBS = 10_000;
 const BLOBS_SMOKE = 100;
 const CLUSTER_BYTES = 16 * KIB;
 const PAGE_BYTES = 4 * KIB;
-/** The first page and the extent page of each blob, and some free pages. */
+/** Two pages for each blob, its first page and its extent page, and a few free pages. */
 const PAGES_PER_BLOB = 2.1;
 
 interface Load {
@@ -78,7 +78,7 @@ function prepare(scale: Scale, medium: 'memory' | 'file', isClean: boolean): Wor
   return { operationsPerCall: 1, subject: loadSide(device, blobs), dispose };
 }
 
-/** Creates a store of blobs on a device. Without write barriers, which would take minutes and serve no purpose here. */
+/** Creates a store of blobs on a device, without write barriers: they would take minutes, and are not measured here. */
 function makeBlobs(device: BlockDevice, blobs: number, mdPageCount: number, isClean: boolean): void {
   const { store } = newStore(device, { clusterBytes: CLUSTER_BYTES, mdPageCount, durability: 'process-crash' });
   for (let count = 0; count < blobs; count++) {

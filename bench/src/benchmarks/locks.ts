@@ -1,5 +1,6 @@
 /**
- * The used lock around a minimal critical section: by one thread, and by two threads that contend for it all the time.
+ * Taking and releasing the used lock around a minimal critical section: by one thread, and by two threads that contend
+ * for the lock all the time.
  */
 
 import { UsedLock } from '@blobyard/core';
@@ -45,7 +46,8 @@ function prepareUncontended(scale: Scale): Workload {
   const bare = () => {
     words[GUARDED] = 0;
     for (let operation = 0; operation < operations; operation++) {
-      if (Atomics.compareExchange(words, WORD, 0, 1) !== 0) throw new Error('the word is taken');
+      if (Atomics.compareExchange(words, WORD, 0, 1) !== 0)
+        throw new Error('the lock word of the only thread is taken');
       words[GUARDED]++;
       Atomics.exchange(words, WORD, 0);
     }

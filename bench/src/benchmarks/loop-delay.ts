@@ -1,6 +1,6 @@
 /**
  * The delay of the main thread's event loop while threads use stores: the 99th percentile of the delay of its timers,
- * compared with an idle loop. Here an "operation" is one sample, and its time is that delay.
+ * compared with that of an idle loop. Here an "operation" is one sample, and its time is that percentile.
  */
 
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -54,7 +54,10 @@ export const LOOP_DELAYS: readonly Benchmark[] = [
   },
 ];
 
-/** A load on threads. `start` resolves, when the load has ended, with the number of executed operations. */
+/**
+ * Moves data without a pause until `stop` is called. Then the promise of `start` resolves with the checksum of the
+ * transfers; it is 0 if there were none.
+ */
 interface Load {
   start(): Promise<number>;
   stop(): void;

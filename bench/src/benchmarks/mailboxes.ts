@@ -1,6 +1,6 @@
 /**
- * Requests and calls of an attached thread that the metadata thread completes without work: while it is awake, and while
- * it sleeps.
+ * Requests and calls of an attached thread that the metadata thread answers without other work: while the metadata
+ * thread is awake, and while it sleeps and must be woken.
  */
 
 import { MemoryDevice } from '@blobyard/io';
@@ -13,7 +13,7 @@ import { Team } from '../threads/team.js';
 const OPERATIONS = 1000;
 const OPERATIONS_ASLEEP = 20;
 const OPERATIONS_SMOKE = 10;
-/** Longer than the metadata thread stays awake after a request. */
+/** Pause before a request, in milliseconds: longer than the metadata thread stays awake after the request before. */
 const PAUSE_MS = 4;
 
 export const MAILBOXES: readonly Benchmark[] = [

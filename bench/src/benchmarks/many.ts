@@ -1,6 +1,6 @@
 /**
- * What must not cost more because there is much of it: open handles, requests at once, blobs. In memory, without threads.
- * The baseline is the same with few.
+ * Operations with many open handles, many requests at once, or many blobs: the cost of one must not grow with their
+ * number. In memory, without threads. Where there is a baseline, it is the same operation with few of them.
  */
 
 import { MemoryDevice } from '@blobyard/io';
@@ -16,7 +16,7 @@ const FEW = 20;
 const SMOKE = 100;
 const OPERATIONS = 20;
 const CLUSTER_BYTES = 16 * KIB;
-/** Long operations, of which a few rounds are enough. */
+/** The schedule of long operations, for which a few rounds are enough. */
 const LONG = { rounds: 7, roundMs: 0, warmupMs: 0 } as const;
 
 export const MANY: readonly Benchmark[] = [
@@ -109,7 +109,7 @@ async function closeAll(stores: readonly Store[]): Promise<void> {
   for (const store of stores) await store.close();
 }
 
-/** A call of either side writes as often; the baseline waits after each `REQUESTS_FEW`. */
+/** A call makes the same number of writes on both sides. The baseline waits for them after every `REQUESTS_FEW`. */
 async function prepareAtOnce(scale: Scale): Promise<Workload> {
   const requests = sized(scale, REQUESTS, REQUESTS_FEW * 2);
   const { store } = await newStore(FEW);

@@ -1,6 +1,6 @@
 /**
- * Calls of the API that the metadata thread answers: through a store with one I/O worker, one at a time. The baseline is
- * the same call in a store without threads. Both stores are in memory.
+ * Calls of the API that the metadata thread answers, one at a time, in a store with one I/O worker. The baseline is the
+ * same call in a store without threads. Both stores are in memory.
  */
 
 import { MemoryDevice } from '@blobyard/io';

@@ -31,7 +31,7 @@ async function prepare(scale: Scale): Promise<Workload> {
       const opened = await openStore({ device, threads });
       const { blobCount } = await opened.stats();
       await opened.close();
-      if (blobCount !== blobs) throw new Error(`the store has ${blobCount} blobs`);
+      if (blobCount !== blobs) throw new Error(`the store has ${blobCount} blobs instead of ${blobs}`);
       return blobCount;
     },
   });

@@ -6,7 +6,7 @@ import { KIB, MIB, newBlob, newMemoryStore, sized } from '../fixtures.js';
 import { CHECKSUM_START, fold } from '../random.js';
 
 const CLUSTER_BYTES = 64 * KIB;
-/** Further blobs in the store. */
+/** The number of further blobs in the store. */
 const OTHER_BLOBS = 1000;
 const OTHER_BLOBS_SMOKE = 10;
 const SNAPSHOT_CLUSTERS = 1000;

@@ -1,6 +1,6 @@
 /**
  * Transfers of the main thread through the I/O workers of a store, with several in flight. The baseline moves the same
- * bytes with Node's own functions, or through a store with one I/O worker.
+ * bytes by Node's own functions, or through another store with one I/O worker.
  */
 
 import fs from 'node:fs';
@@ -33,7 +33,7 @@ interface PoolTransfer {
   readonly curvePoint?: CurvePoint;
 }
 
-/** Executes the operations of a share. Returns the checksum. */
+/** Executes the operations of a share. Returns their checksum. */
 type Run = (share: Share) => number | Promise<number>;
 
 interface Means {

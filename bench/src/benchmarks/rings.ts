@@ -37,7 +37,8 @@ async function prepare(scale: Scale, inFlight: number): Promise<Workload> {
       while (next < operations) {
         const operation = next++;
         await client.read(BLOB, buffer, operation, 1);
-        if (buffer[0] !== (operation & 0xff)) throw new Error(`request ${operation} was not carried out`);
+        if (buffer[0] !== (operation & 0xff))
+          throw new Error(`request ${operation} left the byte ${buffer[0]} instead of ${operation & 0xff}`);
         sum = (sum + operation) | 0;
       }
     };

@@ -1,6 +1,7 @@
 /**
- * A line of 1000 snapshots, each a clone of the one before, at whose end is a blob that is written. The first snapshot has
- * the data of half of the clusters. The store is in memory, without threads.
+ * A line of 1000 snapshots, each a clone of the one before, and at its end a blob that is written. Half of the blob's
+ * clusters have their data in the first snapshot, the other half in the blob itself. The store is in memory, without
+ * threads.
  */
 
 import { MemoryDevice } from '@blobyard/io';
@@ -47,8 +48,8 @@ export const SNAPSHOT_LINES: readonly Benchmark[] = [
   },
   {
     name: 'line-read',
-    operation: `read of 4 KiB at the end of a line of ${LENGTH} of what its first snapshot has`,
-    baseline: 'of what the blob itself has',
+    operation: `read of 4 KiB by the last blob of a line of ${LENGTH}, of data that its first snapshot has`,
+    baseline: 'of data of the blob itself',
     prepare: prepareRead,
   },
 ];

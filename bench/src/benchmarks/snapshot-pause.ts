@@ -1,7 +1,7 @@
 /**
  * The longest pause of writers while a snapshot of their blob is made under full load. The baseline is the longest
- * pause of the same load without a snapshot, which is not zero on a busy machine. In memory, 10,000 clusters. Here an
- * "operation" is a snapshot, and its time is that pause. Blob and snapshot are verified after each call.
+ * pause of the same load without a snapshot; on a busy machine it is not zero either. In memory, 10,000 clusters. Here
+ * an "operation" is a snapshot, and its time is that pause. Blob and snapshot are verified after each call.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +16,7 @@ import { BLOCK_BYTES, stampBlocks, TransferPlan, type TransferWork, wordsOf } fr
 const CLUSTER_BYTES = 16 * KIB;
 const CLUSTERS = 10_000;
 const CLUSTERS_SMOKE = 64;
-/** Bytes that are written: a power of two of blocks, as a transfer plan needs. */
+/** The size of the part that is written, in bytes: the number of its blocks is a power of two (`TransferPlan`). */
 const REGION_BYTES = 128 * MIB;
 const REGION_BYTES_SMOKE = 512 * KIB;
 const ATTACHED_THREADS = 2;
@@ -57,7 +57,7 @@ interface Ground {
   readonly leadMs: number;
 }
 
-/** Writes until `stop` is called. `start` then resolves with the longest pause in milliseconds. */
+/** Writes until `stop` is called. Then the promise of `start` resolves with the longest pause in milliseconds. */
 interface Load {
   start(): Promise<number>;
   stop(): void;
@@ -147,7 +147,7 @@ function pauseWorkload(ground: Ground, load: Load, end: () => Promise<void>): Wo
   return { operationsPerCall: 1, subject: side(true), baseline: side(false), figures, dispose };
 }
 
-/** Throws unless every block of a blob has its stamps. */
+/** Throws unless every block of a blob begins with its stamp. */
 function verify(blob: Blob): void {
   const expected = new Uint8Array(CLUSTER_BYTES);
   const found = new Uint8Array(CLUSTER_BYTES);

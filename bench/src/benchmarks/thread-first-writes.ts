@@ -102,7 +102,7 @@ function writeSide(store: Store, clusters: number, write: (blob: Blob) => Promis
   };
 }
 
-/** Throws unless everything that was written can be read back. */
+/** Throws unless every cluster begins with its stamp, and all clusters are allocated. */
 async function verify(blob: Blob, clusters: number): Promise<void> {
   const expected = new Uint8Array(BLOCK_BYTES);
   const found = new Uint8Array(BLOCK_BYTES);
@@ -113,5 +113,6 @@ async function verify(blob: Blob, clusters: number): Promise<void> {
     if (wordsOf(found)[0] !== wordsOf(expected)[0]) throw new Error(`a write to byte ${offset} is lost`);
   }
   const { allocatedBytes } = await blob.info();
-  if (allocatedBytes !== clusters * CLUSTER_BYTES) throw new Error(`${allocatedBytes} bytes are allocated`);
+  if (allocatedBytes !== clusters * CLUSTER_BYTES)
+    throw new Error(`${allocatedBytes} bytes are allocated instead of ${clusters * CLUSTER_BYTES}`);
 }

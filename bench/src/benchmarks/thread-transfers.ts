@@ -148,7 +148,10 @@ const THROUGH_POOL: readonly Benchmark[] = [
   }),
 ];
 
-/** Speed by number of threads. The baseline is one thread; for the point of one thread, the ratio shows the noise. */
+/**
+ * Speed by number of threads. The baseline is one thread. At the point of one thread, subject and baseline are the
+ * same, so that its ratio shows the noise.
+ */
 const CURVES: readonly Benchmark[] = [
   ...[1, ...MORE_THREADS].map((threads) =>
     attachedTransfer({

@@ -1,7 +1,7 @@
 /**
- * Reads and writes of a thick blob, synchronous, on the calling thread. The baseline moves the same bytes from and to
- * the same places without the engine: `Buffer.copy` within the device's memory, or `fs.readSync` and `fs.writeSync` on
- * the device's file, which is in the page cache. Both sides use the same buffer and the same offsets.
+ * Synchronous reads and writes of a thick blob, on the calling thread. The baseline moves the same bytes from and to
+ * the same places without the engine: by `Buffer.copy` from or to the device's memory, or by `fs.readSync` and
+ * `fs.writeSync` on the device's file, which is in the page cache. Both sides use the same buffer and the same offsets.
  */
 
 import fs from 'node:fs';
@@ -122,7 +122,9 @@ function layOut(
   };
 }
 
-/** Overwrites the whole blob, so that a file has no holes, and is in the page cache. */
+/**
+ * Overwrites the whole blob. The file of a file device then has no holes there, and the bytes are in the page cache.
+ */
 function fillBlob({ channel, blob, regionBytes }: Ground): void {
   const piece = new Uint8Array(MIB);
   for (let at = 0; at < regionBytes; at += MIB) {

@@ -26,14 +26,18 @@ export interface Ground {
   dispose(): Promise<void>;
 }
 
-/** Posted to other threads. */
+/** A place in a memory (`memory`) or in a file (`path`), from byte `start` on. Posted to other threads. */
 export interface BarePlace {
   readonly start: number;
   readonly memory?: SharedArrayBuffer;
   readonly path?: string;
 }
 
-/** @param threads - number of I/O workers */
+/**
+ * Creates a store on a new device and fills a blob.
+ *
+ * @param threads - number of I/O workers
+ */
 export async function newGround(scale: Scale, medium: Medium, threads: number): Promise<Ground> {
   const regionBytes = sized(scale, REGION_BYTES, REGION_BYTES_SMOKE);
   const sizeBytes = regionBytes + METADATA_BYTES;
@@ -59,7 +63,8 @@ export async function newGround(scale: Scale, medium: Medium, threads: number): 
 }
 
 /**
- * Creates the store and the blob. It runs inline, because only then the position of the blob's clusters can be read.
+ * Creates the store and the blob, without other threads: only such a store gives access to the engine, which knows
+ * where the blob's clusters are. Returns the id of the blob, and the position of its first byte on the device.
  */
 async function fill(device: Parameters<typeof createStore>[0]['device'], regionBytes: number) {
   const store = await createStore({ device, clusterSizeBytes: MIB, clearMethod: 'none' });

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import type { Share } from './job.js';
 import { type TransferPlan, wordsOf } from './transfer-plan.js';
 
-/** The part of a blob that the transfers use. */
+/** The methods of a blob that the transfers use. */
 export interface Mover {
   read(offset: number, into: Uint8Array): Promise<unknown>;
   write(data: Uint8Array, offset: number): Promise<unknown>;

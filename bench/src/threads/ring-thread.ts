@@ -1,4 +1,7 @@
-/** The entry of a thread that serves a ring and completes each read at once, with the offset as the first word. */
+/**
+ * The entry of a thread that serves a ring and completes each read at once. The first byte of a read is the lowest byte
+ * of its offset.
+ */
 
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { RingBuffers } from '../../../packages/workers/dist/io-pool/rings/ring-layout.js';

@@ -1,6 +1,7 @@
 /**
  * A team of threads that execute a job together. They take the operations of a call in chunks, so that all end at about
- * the same time. A call lasts from the begin of the first thread to the end of the last one; all use the same clock.
+ * the same time. The time of a call is from the begin of the first thread to the end of the last one; all threads use
+ * the same clock.
  */
 
 import { once } from 'node:events';
@@ -8,10 +9,10 @@ import { Worker } from 'node:worker_threads';
 import type { JobSpec } from './job.js';
 
 const THREAD = new URL('./team-thread.js', import.meta.url);
-/** More than the operations of any call: no chunk is left. */
+/** A value of `next` above the number of operations of any call: no chunk is left. */
 const ALL_TAKEN = 2 ** 30;
 
-/** One thread's order for a call. */
+/** What each thread is asked to do in a call. */
 export interface Order {
   readonly job: number;
   readonly operations: number;
@@ -50,7 +51,7 @@ export interface TeamResult {
 
 export class Team {
   readonly #workers: readonly Worker[];
-  /** The next operation that no thread has taken. */
+  /** One shared word: the first operation that no thread has taken. */
   readonly #next: Int32Array;
   /** The number of calls of each job so far. */
   readonly #calls: number[];

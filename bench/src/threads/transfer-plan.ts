@@ -1,8 +1,8 @@
 /**
- * The offsets and contents of a benchmark's transfers, the same in all threads. The first and last word of each block
- * are a stamp that depends on its offset. Reads check the stamps at both ends of a transfer; writes write the same
- * stamps again. So contents and checksum of a call do not depend on which thread executes which transfer, or in which
- * order.
+ * The offsets and contents of a benchmark's transfers, the same in all threads. The first and the last word of each
+ * block are a stamp that depends on the block's offset. Reads check the stamps at both ends of a transfer; writes write
+ * the same stamps again. So contents and checksum of a call do not depend on which thread executes which transfer, or
+ * in which order.
  */
 
 import { randomIndices } from '../random.js';
@@ -10,7 +10,7 @@ import { randomIndices } from '../random.js';
 /** The unit of offsets, and the smallest transfer, in bytes. */
 export const BLOCK_BYTES = 4096;
 const WORD_BYTES = 4;
-/** Reads in ten transfers of a mix. */
+/** The number of reads in ten transfers of `mixed`. */
 const READS_OF_TEN = 7;
 
 export type Mix = 'read' | 'write' | 'mixed';
@@ -57,18 +57,18 @@ export class TransferPlan {
   check(words: Int32Array, offset: number): number {
     const last = this.transferBytes / WORD_BYTES - 1;
     if (words[0] !== stampOf(offset) || words[last] !== stampOf(offset + this.transferBytes - BLOCK_BYTES)) {
-      throw new Error(`the transfer at byte ${offset} has the wrong contents`);
+      throw new Error(`the transfer at byte ${offset} of the blob has other contents than were written there`);
     }
     return words[0];
   }
 }
 
-/** The first and last word of the block at a byte offset. */
+/** The stamp of the block at a byte offset. */
 function stampOf(offset: number): number {
   return Math.imul(offset / BLOCK_BYTES + 1, 0x9e37_79b1);
 }
 
-/** Stamps both ends of each block in `bytes`, which begin at `offset`. */
+/** Stamps both ends of each block in `bytes`, which are those of the blob from byte `offset` on. */
 export function stampBlocks(bytes: Uint8Array, offset: number): void {
   const words = wordsOf(bytes);
   const each = BLOCK_BYTES / WORD_BYTES;

@@ -1,3 +1,5 @@
+/** Reads and writes of byte ranges of one blob, in promise form and synchronous, on devices of each kind. */
+
 import { type Blob, MemoryDevice } from 'blobyard';
 import { asyncDevice, type BlockDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
@@ -18,7 +20,7 @@ async function filled(device: BlockDevice, options: object = {}): Promise<{ blob
 }
 
 describe.each(DEVICES)('on %s', (_, makeDevice) => {
-  test('ranges of any kind are read and written as bytes', async () => {
+  test('a range of bytes is read and written wherever it begins and ends', async () => {
     const { blob, content } = await filled(makeDevice());
     const edges = [0, 1, 511, 512, 513, 4095, 4096, 4097, CLUSTER - 1, CLUSTER, CLUSTER + 1, 3 * CLUSTER + 17];
     for (const offset of edges) {
@@ -37,7 +39,7 @@ describe.each(DEVICES)('on %s', (_, makeDevice) => {
     expectSame(await blob.read(0, blob.sizeBytes), content);
   });
 
-  test('lists of arrays are one range', async () => {
+  test('a list of arrays is read and written as one range', async () => {
     const { blob, content } = await filled(makeDevice());
     for (const [offset, lengths] of [
       [0, [512, 512]],
@@ -69,7 +71,7 @@ describe.each(DEVICES)('on %s', (_, makeDevice) => {
     expect(Buffer.from(await blob.read(1, buffer.length)).toString()).toBe(buffer.toString());
   });
 
-  test('zeroes and trims take exactly their bytes', async () => {
+  test('writing zeroes and trimming change exactly the bytes of their range', async () => {
     const { blob, content } = await filled(makeDevice(), { thin: true });
     const ranges = [
       [0, 1],
@@ -103,7 +105,7 @@ describe.each(DEVICES)('on %s', (_, makeDevice) => {
     await expectCode(() => blob.nextHole(blob.sizeBytes + 1), 'EINVAL');
   });
 
-  test('what shrinking cuts off is gone when the blob grows again', async () => {
+  test('the data that shrinking cuts off is zeroes when the blob grows again', async () => {
     const { blob, content } = await filled(makeDevice());
     await blob.resize(CLUSTER + 1);
     expect(blob.sizeBytes).toBe(2 * CLUSTER);
@@ -113,7 +115,7 @@ describe.each(DEVICES)('on %s', (_, makeDevice) => {
     expectSame(await blob.read(0, blob.sizeBytes), content);
   });
 
-  test('more requests than the device is given at once wait for their turn', async () => {
+  test('requests beyond the number that the device gets at once wait until others have ended', async () => {
     const store = await testStore(makeDevice(), { requestsMax: 4 });
     const blob = await store.create({ sizeBytes: 64 * CLUSTER, thin: true });
     const writes = Array.from({ length: 300 }, (_, index) => blob.write(bytes(1000, index + 1), index * 3001));
@@ -124,7 +126,7 @@ describe.each(DEVICES)('on %s', (_, makeDevice) => {
 });
 
 describe('the synchronous forms', () => {
-  test('do what the others do', async () => {
+  test('do the same as the promise forms', async () => {
     const { blob, content } = await filled(memory(), { thin: true });
     for (const [offset, length] of [
       [0, 512],
@@ -165,8 +167,8 @@ describe('the synchronous forms', () => {
   });
 });
 
-describe('arguments', () => {
-  test('that are no byte ranges are refused', async () => {
+describe('refused are', () => {
+  test('offsets and lengths that are no range of bytes of the blob', async () => {
     const { blob } = await filled(memory());
     const wrong = [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '0', 0n, null, {}, blob.sizeBytes + 1];
     for (const value of wrong as number[]) {
@@ -187,7 +189,7 @@ describe('arguments', () => {
     await expectCode(blob.resize(2 ** 40), 'ENOSPC');
   });
 
-  test('that are no arrays of bytes are refused', async () => {
+  test('data that is no Uint8Array, or whose memory was transferred', async () => {
     const { blob } = await filled(memory());
     const gone = new Uint8Array(10);
     structuredClone(gone.buffer, { transfer: [gone.buffer] });
@@ -211,7 +213,7 @@ describe('arguments', () => {
     await expectCode(blob.writev(new Uint8Array(1) as never, 0), 'EINVAL');
   });
 
-  test('a blob larger than any array is read in parts', async () => {
+  test('reads of more bytes than any array can hold; such a blob is read in parts', async () => {
     const store = await testStore(memory(4 * MiB), { mdPageCount: 64 });
     const blob = await store.create({ sizeBytes: 2 ** 43, thin: true }).catch((error) => error as Error);
     if (blob instanceof Error) return expect(blob).toMatchObject({ code: 'ENOMEM' });
@@ -223,7 +225,7 @@ describe('arguments', () => {
   });
 });
 
-test('a write fails with the device, and other bytes of its io units stay', async () => {
+test('a write rejects when the device fails, and the other bytes of its io units stay', async () => {
   const device = new FaultyDevice(onlyBlocks(memory()));
   const { blob, content } = await filled(device);
   device.failAt(1, { kind: 'write' });
@@ -235,7 +237,7 @@ test('a write fails with the device, and other bytes of its io units stay', asyn
   expectSame(await blob.read(0, blob.sizeBytes), content);
 });
 
-test('a thin blob is told when the store is full', async () => {
+test('a write to a thin blob rejects with ENOSPC when the store is full', async () => {
   const store = await testStore(memory(1 * MiB));
   const blob = await store.create({ sizeBytes: 2 * MiB, thin: true });
   await expectCode(blob.write(bytes(1100 * KiB), 1), 'ENOSPC');
@@ -243,7 +245,7 @@ test('a thin blob is told when the store is full', async () => {
   expect((await blob.info()).allocatedBytes).toBe(0);
 });
 
-test('a place before the beginning of a blob is EINVAL in each form, and no blob is touched', async () => {
+test('a negative offset is EINVAL in every form of a call, and no blob changes', async () => {
   const store = await testStore(memory());
   const blobs = await Promise.all([1, 2, 3].map(() => store.create({ sizeBytes: 4 * CLUSTER })));
   for (const [at, blob] of blobs.entries()) await blob.write(new Uint8Array(4 * CLUSTER).fill(at + 1), 0);

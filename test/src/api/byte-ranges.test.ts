@@ -1,4 +1,7 @@
-/** What a device is asked for by reads and writes of any bytes: just these bytes, if it takes them. */
+/**
+ * What the device is asked for when a range of bytes is read or written: exactly these bytes if it takes any bytes,
+ * otherwise whole blocks.
+ */
 
 import { SparseMemoryDevice } from 'blobyard';
 import { type BlockDevice, FaultyDevice } from 'blobyard/devices';
@@ -8,7 +11,10 @@ import { bytes, CLUSTER, expectCode, expectSame, isPooled, KiB, MiB, testStore }
 
 const BLOCK = 4 * KiB;
 
-/** A device that lists the transfers that it is asked for, as `name length`. */
+/**
+ * A device that lists the transfers that it is asked for, as `name length`, with the length in bytes. `take` returns
+ * the list and empties it.
+ */
 function listing(takesBytes: boolean): { device: BlockDevice; take: () => string[] } {
   let asked: string[] = [];
   const note = (name: string, length: number) => void asked.push(`${name} ${length}`);
@@ -45,7 +51,7 @@ async function ground(takesBytes: boolean) {
 }
 
 describe.skipIf(isPooled)('a device that takes any bytes', () => {
-  test('is given just the bytes of a read', async () => {
+  test('is asked for exactly the bytes of a read', async () => {
     const { blob, model, take } = await ground(true);
     const ranges: [number, number, string[]][] = [
       [512, 512, ['readBytes 512']],
@@ -69,7 +75,7 @@ describe.skipIf(isPooled)('a device that takes any bytes', () => {
     expect(take()).toEqual(['readBytes 512', 'readBytes 512']);
   });
 
-  test('is given just the bytes of a write, and asked for none', async () => {
+  test('gets exactly the bytes of a write, and is not asked to read', async () => {
     const { blob, model, take, write } = await ground(true);
     const ranges: [number, number, string[]][] = [
       [512, 512, ['writeBytes 512']],
@@ -88,7 +94,7 @@ describe.skipIf(isPooled)('a device that takes any bytes', () => {
     expectSame(await blob.read(0, model.length), model, 'all');
   });
 
-  test('is given each part of a range whose clusters are apart', async () => {
+  test('gets one transfer for each part of a range whose clusters are not neighbours', async () => {
     const { store, take } = await ground(true);
     const thin = await store.create({ sizeBytes: 4 * CLUSTER, thin: true });
     const model = bytes(4 * CLUSTER, 5);
@@ -106,7 +112,7 @@ describe.skipIf(isPooled)('a device that takes any bytes', () => {
     expect(take()).toEqual(['readBytes 16379', 'read 16384', 'read 16384', 'readBytes 16380']);
   });
 
-  test('is given just the bytes of a first write, too', async () => {
+  test('gets exactly the bytes of a first write, too', async () => {
     const { store, take } = await ground(true);
     const thin = await store.create({ sizeBytes: 4 * CLUSTER, thin: true });
     take();
@@ -123,7 +129,7 @@ describe.skipIf(isPooled)('a device that takes any bytes', () => {
     expectSame(await thin.read(0, model.length), model, 'thin');
   });
 
-  test('keeps what a snapshot has, and what is behind a clone', async () => {
+  test('keeps the data of a snapshot when its blob is written, and of the parent when a clone is written', async () => {
     const { blob, model, take, write } = await ground(true);
     const before = model.slice();
     const snapshot = await blob.snapshot();
@@ -138,7 +144,7 @@ describe.skipIf(isPooled)('a device that takes any bytes', () => {
     expectSame(await snapshot.read(0, before.length), before, 'snapshot');
   });
 
-  test('is not asked for a range that the buffers or the blob do not have', async () => {
+  test('is not asked for a range that lies outside the buffers or the blob', async () => {
     const { blob, model, take } = await ground(true);
     await expectCode(blob.read(blob.sizeBytes - 5, new Uint8Array(10)), 'EINVAL');
     await expectCode(blob.write(new Uint8Array(10), blob.sizeBytes - 5), 'EINVAL');
@@ -148,7 +154,7 @@ describe.skipIf(isPooled)('a device that takes any bytes', () => {
     expectSame(await blob.read(0, model.length), model, 'unchanged');
   });
 
-  test('fails with its error, and without a second attempt', async () => {
+  test('is asked once when it fails, and its error reaches the caller', async () => {
     const faulty = new FaultyDevice(new SparseMemoryDevice({ sizeBytes: 8 * MiB, blockLengthBytes: BLOCK }));
     const store = await testStore(faulty);
     const blob = await store.create({ sizeBytes: CLUSTER });
@@ -164,7 +170,7 @@ describe.skipIf(isPooled)('a device that takes any bytes', () => {
     expectSame(await blob.read(0, CLUSTER), bytes(CLUSTER, 1), 'unchanged');
   });
 
-  test('tears a write between sectors, and no byte beside it changes', async () => {
+  test('may tear a write between sectors, and no byte beside the write changes', async () => {
     const faulty = new FaultyDevice(new SparseMemoryDevice({ sizeBytes: 8 * MiB, blockLengthBytes: BLOCK }));
     const store = await testStore(faulty);
     const blob = await store.create({ sizeBytes: CLUSTER });
@@ -179,7 +185,7 @@ describe.skipIf(isPooled)('a device that takes any bytes', () => {
 });
 
 describe.skipIf(isPooled)('a device that takes only blocks', () => {
-  test('is given whole blocks', async () => {
+  test('is asked for whole blocks', async () => {
     const { blob, model, take, write } = await ground(false);
     expectSame(blob.readSync(512, new Uint8Array(512)), model.subarray(512, 1024), 'readSync');
     expectSame(await blob.read(512, new Uint8Array(512)), model.subarray(512, 1024), 'read');

@@ -1,24 +1,27 @@
-/** A device that counts what it is asked for, and can fail. */
+/** A device that counts writes and flushes, and whose writes can be made to fail. */
 
 import { BlobstoreError } from 'blobyard';
 import type { BlockDevice, DeviceChannel } from 'blobyard/devices';
 
 export interface CountingOptions {
-  /** A flush answers by a promise, in a later turn of the event loop. */
+  /** True: a flush returns a promise, which resolves in a later turn of the event loop. */
   readonly isLater?: boolean;
 }
 
 export class CountingDevice implements BlockDevice {
   readonly canCopy = false;
   readonly synchronous: boolean;
-  /** Writes fail with EIO. */
+  /** True: writes fail with EIO. */
   failsWrites = false;
   /** Counts since the last `take`. */
   #counts = { writes: 0, flushes: 0 };
   readonly #device: BlockDevice;
   readonly #isLater: boolean;
 
-  /** @param device - a device whose requests are counted; of its abilities only reads, writes and flushes are passed on */
+  /**
+   * @param device - gets the requests; of its optional methods none is passed on but those for reads, writes and
+   * flushes
+   */
   constructor(device: BlockDevice, { isLater = false }: CountingOptions = {}) {
     this.#device = device;
     this.#isLater = isLater;
@@ -33,7 +36,7 @@ export class CountingDevice implements BlockDevice {
     return this.#device.blockCount;
   }
 
-  /** The counts until now, which begin anew. `writes` includes zeroes that are written. */
+  /** Returns the counts since the last call, and sets them to 0. `writes` includes writes of zeroes. */
   take(): { writes: number; flushes: number } {
     const counts = this.#counts;
     this.#counts = { writes: 0, flushes: 0 };

@@ -1,6 +1,7 @@
 /**
- * The event loop turns beside whatever a store does on its thread. Time here is what a device's requests cost: the clock goes on
- * by them alone, and between two turns of the event loop it may go on by 10 ms at most.
+ * The event loop keeps turning while a store works on its thread. The tests mock the clock (`performance.now`): only
+ * the requests of the device and looks at the clock advance it. Between two turns of the event loop it may advance by
+ * 10 ms at most.
  */
 
 import { once } from 'node:events';
@@ -11,17 +12,17 @@ import type { BlockDevice, DeviceChannel } from 'blobyard/devices';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { bytes, CLUSTER, expectCode, isPooled, KiB, MiB, memory, testStore } from './support.js';
 
-/** What each request costs, and what each MiB of it, in milliseconds. */
+/** The cost of a request, and of each MiB that it moves, in milliseconds. */
 const REQUEST_MS = 0.25;
 const MIB_MS = 1;
-/** What a look at the clock costs: work that reaches no device takes its time, too. */
+/** The cost of a look at the clock, in milliseconds: it stands for the time of work that reaches no device. */
 const LOOK_MS = 0.01;
 
 let clock = 0;
 let turnedAt = 0;
 let longest = 0;
 
-/** Turns of the event loop from here on, and the time that they were apart at most. */
+/** Counts the turns of the event loop from now on, and resets `longest`, the longest time between two of them in ms. */
 class Turns {
   count = 0;
   #isWatching = true;
@@ -50,14 +51,14 @@ function spend(ms: number): void {
   longest = Math.max(longest, clock - turnedAt);
 }
 
-/** What a request of a device with blocks of 4 KiB moves. */
+/** The bytes that a request moves on a device with blocks of 4 KiB. */
 function lengthBytes(name: string, given: readonly unknown[]): number {
   if (name === 'flush' || name === 'close') return 0;
   const length = given.at(name.endsWith('v') ? 2 : -1) as number;
   return name.endsWith('Bytes') ? length : length * 4096;
 }
 
-/** A device whose requests take their time, all of it within the call. */
+/** A synchronous device whose requests advance the clock. */
 function costly(sizeBytes: number): BlockDevice {
   const device = new SparseMemoryDevice({ sizeBytes, blockLengthBytes: 4096 });
   const costlyChannel = (channel: DeviceChannel) =>
@@ -81,7 +82,7 @@ function costly(sizeBytes: number): BlockDevice {
 }
 
 beforeEach(() => {
-  clock = Math.max(clock, performance.now()) + 1000; // a slice may have begun by the real clock
+  clock = Math.max(clock, performance.now()) + 1000; // a time slice of the store may have begun by the real clock
   vi.spyOn(performance, 'now').mockImplementation(() => {
     clock += LOOK_MS;
     return clock;
@@ -89,7 +90,7 @@ beforeEach(() => {
   return () => vi.restoreAllMocks();
 });
 
-/** Does something that takes at least 50 ms, and expects the event loop to have turned meanwhile, every 10 ms or more often. */
+/** Does work that takes more than 50 ms. Expects the event loop to have turned every 10 ms or more often meanwhile. */
 async function expectTurns(work: () => Promise<unknown>): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
   const began = clock;
@@ -115,7 +116,7 @@ async function times(count: number, work: (at: number) => Promise<unknown>): Pro
   for (let at = 0; at < count; at++) await work(at);
 }
 
-describe.skipIf(isPooled)('the event loop turns beside', () => {
+describe.skipIf(isPooled)('the event loop turns every 10 ms or more often during', () => {
   const page = bytes(4 * KiB);
 
   test('a loop of awaited writes and reads, aligned or not', async () => {
@@ -127,7 +128,7 @@ describe.skipIf(isPooled)('the event loop turns beside', () => {
     await expectTurns(() => times(300, (at) => blob.writev([page, page], at * 8192)));
   });
 
-  test('a loop of first writes, of trims and of writes of zeroes', async () => {
+  test('loops of first writes, of trims and of writes of zeroes', async () => {
     const { blob } = await ground(CLUSTER, 16 * MiB, true);
     await expectTurns(() => times(200, (at) => blob.write(page, at * CLUSTER)));
     await expectTurns(() => times(200, (at) => blob.writeZeroes(at * CLUSTER, CLUSTER)));
@@ -189,7 +190,7 @@ describe.skipIf(isPooled)('the event loop turns beside', () => {
     await expectTurns(() => once(stream, 'end'));
   });
 
-  test('long work, several at once, and a loop beside it: all of them go on', async () => {
+  test('several long operations at once and a loop beside them, all of which go on', async () => {
     const { blob } = await ground(CLUSTER, 64 * MiB, true);
     await blob.write(new Uint8Array(8 * MiB).fill(1), 0);
     const snapshot = await blob.snapshot();
@@ -209,7 +210,7 @@ describe.skipIf(isPooled)('the event loop turns beside', () => {
     expect(written).toBeGreaterThan(200);
   });
 
-  test('what reaches no device, and what fails', async () => {
+  test('work that reaches no device, and work that fails', async () => {
     const { store, blob } = await ground();
     const works: (() => Promise<unknown>)[] = [
       () => blob.info(),
@@ -229,7 +230,7 @@ describe.skipIf(isPooled)('the event loop turns beside', () => {
   });
 });
 
-test('a write that waits for its turn comes before what is asked for after it', async () => {
+test('a write that waits for a turn of the event loop is done before requests that came after it', async () => {
   const store = await testStore(memory());
   const blob = await store.create({ sizeBytes: 8 * CLUSTER });
   const writes = Array.from({ length: 300 }, (_, at) => blob.write(bytes(4 * KiB, at), (at % 8) * CLUSTER));

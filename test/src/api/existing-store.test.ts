@@ -1,4 +1,4 @@
-/** A store is overwritten only by who says so. */
+/** `createStore` and `copyTo` overwrite an existing store only when they are told to. */
 
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -31,7 +31,7 @@ import {
 
 type Device = CreateStoreOptions['device'];
 
-/** Makes a store with a blob in it; answers it still open. */
+/** Makes a store with a blob in it. Returns the store, still open. */
 async function occupied(device: Device, options: Partial<CreateStoreOptions> = {}) {
   const store = await createStore({ device, clusterSizeBytes: CLUSTER, bstype: 'PHOTOS', ...options });
   const blob = await store.create({ name: 'precious', sizeBytes: 2 * CLUSTER });
@@ -47,7 +47,7 @@ async function expectIntact(device: Device): Promise<void> {
   await store.close();
 }
 
-/** Changes bytes of a device from outside. */
+/** Overwrites bytes of a device, without the store. */
 async function patch(device: BlockDevice, at: number, change: Uint8Array): Promise<void> {
   const page = new Uint8Array(4096);
   const channel = device.openChannel();
@@ -59,7 +59,7 @@ async function patch(device: BlockDevice, at: number, change: Uint8Array): Promi
 }
 
 describe('createStore', () => {
-  test('leaves a store alone that was closed, and says what it is', async () => {
+  test('refuses to overwrite a store that was closed, and describes it', async () => {
     const device = memory();
     await (await occupied(device)).close();
     await expectCode(
@@ -70,7 +70,7 @@ describe('createStore', () => {
     await expectIntact(device);
   });
 
-  test('leaves one alone that was not closed', async () => {
+  test('refuses to overwrite a store that was not closed', async () => {
     const device = memory();
     const store = await occupied(device, { bstype: undefined });
     await store.flush();
@@ -79,7 +79,7 @@ describe('createStore', () => {
     await expectIntact(device);
   });
 
-  test('leaves one alone whose super block is damaged, or of another version', async () => {
+  test('refuses to overwrite a store whose super block is damaged, or of another version', async () => {
     const device = memory();
     await (await occupied(device)).close();
     await patch(device, 8, Uint8Array.of(99));
@@ -88,7 +88,7 @@ describe('createStore', () => {
     await expectCode(createStore({ device }), 'EEXIST', /super block is damaged/);
   });
 
-  test('makes one where there is none: on empty devices, on other data, and where one was destroyed', async () => {
+  test('makes a store where there is none: on empty devices, on other data, and where a store was destroyed', async () => {
     const device = memory();
     await patch(device, 0, bytes(4096));
     await (await occupied(device)).destroy();
@@ -109,7 +109,7 @@ describe('createStore', () => {
     await (await createStore({ device, clusterSizeBytes: CLUSTER, overwrite: true })).close();
   });
 
-  test('looks at devices of each kind', async () => {
+  test('finds an existing store on devices of each kind', async () => {
     const folder = await temporaryFolder();
     const shared = MemoryDevice.create({ sizeBytes: 4 * MiB, blockLengthBytes: 512 });
     const file = (name: string, mode: 'sync' | 'async', blockLengthBytes: number): DeviceSpec => {
@@ -127,7 +127,7 @@ describe('createStore', () => {
     }
   });
 
-  test('lets a file that has a store be, and its lock go', async () => {
+  test('leaves a file that has a store unchanged, and releases its lock', async () => {
     const file = path.join(await temporaryFolder(), 'yard.img');
     await (await occupied({ kind: 'file', path: file, create: true, sizeBytes: 4 * MiB })).close();
     const before = await readFile(file);
@@ -141,7 +141,7 @@ describe('createStore', () => {
 });
 
 describe('copyTo', () => {
-  test('leaves a store on the target alone, unless it is told to', async () => {
+  test('refuses to overwrite a store on the target, unless it is told to', async () => {
     const store = await testStore(memory());
     const blob = await store.create({ sizeBytes: CLUSTER });
     await blob.write(bytes(CLUSTER), 0);
@@ -158,7 +158,7 @@ describe('copyTo', () => {
     expectSame(head, bytes(CLUSTER).subarray(0, 4 * KiB));
   });
 
-  test('never overwrites the store of the blob, by whatever device it is reached', async () => {
+  test('never overwrites the store of the blob, whichever device object reaches it', async () => {
     const file = path.join(await temporaryFolder(), 'yard.img');
     const device = { kind: 'file', path: file, create: true, sizeBytes: 4 * MiB } as const;
     await using onFile = await createStore({ device, clusterSizeBytes: CLUSTER });
@@ -175,7 +175,7 @@ describe('copyTo', () => {
   });
 });
 
-/** A copy is refused, and the store goes on. */
+/** Expects that a copy of a new blob is refused, and that the store goes on. */
 async function expectRefused(store: Store, target: Device, code: ErrorCode = 'EINVAL'): Promise<void> {
   await using blob = await store.create({ sizeBytes: CLUSTER });
   await blob.write(bytes(CLUSTER), 0);

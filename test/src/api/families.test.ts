@@ -1,6 +1,6 @@
 /**
- * Operations on the snapshots and clones of one family, all at once. None of them changes what a blob reads as, so what
- * each blob had before it must have afterwards.
+ * Operations on the snapshots and clones of one family, all at once. None of them changes the data of a blob, so every
+ * blob must read the same before and after.
  */
 
 import { asyncDevice, FaultyDevice, SparseMemoryDevice } from 'blobyard/devices';
@@ -32,7 +32,7 @@ async function contentOf(blob: Blob): Promise<number[]> {
 }
 
 describe('a clone that is decoupled', () => {
-  test.each(['inflated', 'decoupled'] as const)('keeps all while its snapshot is %s', async (how) => {
+  test.each(['inflated', 'decoupled'] as const)('keeps its data while its snapshot is %s', async (how) => {
     await using store = await storeOn(1);
     const blob = await store.create({ sizeBytes: CLUSTERS * CLUSTER, thin: true });
     await fill(blob, 0, 1);
@@ -46,7 +46,7 @@ describe('a clone that is decoupled', () => {
   });
 });
 
-/** Blobs of one family, and what each reads as. */
+/** Blobs of one family, and the data that each must have. */
 class Family {
   readonly store: Store;
   readonly below: (limit: number) => number;
@@ -57,7 +57,7 @@ class Family {
     this.below = numbers(seed * 7919);
   }
 
-  /** A line of snapshots, each with other clusters. Returns the open blob at its end. */
+  /** Makes a line of snapshots, which differ in their clusters. Returns the open blob at its end. */
   async begin(length: number): Promise<Blob> {
     const blob = await this.store.create({ sizeBytes: CLUSTERS * CLUSTER, thin: true });
     for (let at = 1; at <= length; at++) {
@@ -70,7 +70,9 @@ class Family {
     return blob;
   }
 
-  /** One random operation on one of the blobs. What is in the way, or gone, is not an error. */
+  /**
+   * One random operation on one of the blobs. It may fail because another operation is in its way, or the blob is gone.
+   */
   async operate(): Promise<void> {
     const ids = [...this.contents.keys()];
     const id = ids[this.below(ids.length)];
@@ -107,7 +109,7 @@ class Family {
 }
 
 describe('operations on one family at once', () => {
-  test.each([1, 2, 3, 4, 5, 6])('change what no blob reads as, order %i', async (seed) => {
+  test.each([1, 2, 3, 4, 5, 6])('change the data of no blob, seed %i', async (seed) => {
     await using store = await storeOn(seed);
     const family = new Family(store, seed);
     const blob = await family.begin(6);
@@ -121,7 +123,7 @@ describe('operations on one family at once', () => {
 });
 
 test.skipIf(isPooled)(
-  'an operation takes as many locks behind a long line of snapshots as behind a short one',
+  'an operation on a blob takes no more locks after a long line of snapshots than after a short one',
   async () => {
     const store = await run(Blobstore.init(memory(4096 * CLUSTER), { clusterBytes: CLUSTER }));
     const locks = new LockTable();
@@ -139,7 +141,7 @@ test.skipIf(isPooled)(
 );
 
 describe('a list of blobs', () => {
-  test('shows what each blob shows itself, open or closed, before and after the store is opened again', async () => {
+  test('has the same as info() of each blob, open or closed, before and after the store is opened again', async () => {
     const device = memory(1024 * CLUSTER);
     const store = await createStore({ device, clusterSizeBytes: CLUSTER });
     const blob = await store.create({ sizeBytes: 4 * CLUSTER, thin: true, name: 'disk', clearMethod: 'none' });
@@ -162,7 +164,7 @@ describe('a list of blobs', () => {
     await again.close();
   });
 
-  test.skipIf(isPooled)('reads nothing, however long a line of closed snapshots is', async () => {
+  test.skipIf(isPooled)('needs no read of the device, however long a line of closed snapshots is', async () => {
     const device = new FaultyDevice(memory(1024 * CLUSTER));
     const made = await createStore({ device, clusterSizeBytes: CLUSTER });
     const blob = await made.create({ sizeBytes: 4 * CLUSTER, thin: true });
@@ -175,12 +177,13 @@ describe('a list of blobs', () => {
     await store.close();
   });
 
-  test.skipIf(isPooled)('lets the event loop turn where there are many', async () => {
+  test.skipIf(isPooled)('lets the event loop turn when there are many blobs', async () => {
     const device = new SparseMemoryDevice({ sizeBytes: 4096 * CLUSTER });
     const made = await createStore({ device, clusterSizeBytes: CLUSTER });
     for (let at = 0; at < 3000; at++) await (await made.create()).close();
     await made.close();
-    // The opening passes often while it reads, and in the end once for each 1024 blobs that get their names.
+    // The opening lets the loop turn often while it reads, and at its end once for every 1024 blobs that get their
+    // names.
     const visited: number[] = [];
     const store = await openStore({ device, onBlob: () => visited.push(longWorkTurns.passed) });
     expect(visited).toHaveLength(3000);
@@ -192,7 +195,7 @@ describe('a list of blobs', () => {
   });
 });
 
-/** Each blob of the list is as its handle says. */
+/** Expects that the list has the same of each blob as `info()` of its handle. Returns the list. */
 async function expectListed(store: Store): Promise<readonly BlobInfo[]> {
   const listed = await store.blobs();
   for (const info of listed) {

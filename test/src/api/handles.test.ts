@@ -1,10 +1,12 @@
+/** Handles of blobs: several of one blob, and their closing. */
+
 import type { Blob } from 'blobyard';
 import { asyncDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
 import { bytes, CLUSTER, expectCode, expectSame, memory, testStore, usable } from './support.js';
 
 describe('a handle', () => {
-  test('refuses everything once it is closed', async () => {
+  test('refuses every call after it was closed', async () => {
     const store = await testStore();
     const blob = await store.create({ sizeBytes: CLUSTER, thin: true });
     await blob.close();
@@ -49,7 +51,7 @@ describe('a handle', () => {
     expect([blob.isClosed, blob.sizeBytes, blob.name, blob.parent]).toEqual([true, CLUSTER, undefined, undefined]);
   });
 
-  test('is closed by `await using`, in whatever order', async () => {
+  test('is closed by `await using`, which does no harm if it is closed already', async () => {
     let outer: Blob;
     const store = await testStore();
     {
@@ -67,7 +69,7 @@ describe('a handle', () => {
     expect(typeof store[Symbol.asyncDispose]).toBe('function');
   });
 
-  test('is one of several of a blob, each with an end of its own', async () => {
+  test('stays open when another handle of its blob is closed', async () => {
     const store = await testStore();
     const one = await store.create({ sizeBytes: 2 * CLUSTER, thin: true });
     const other = await store.open(one.id);
@@ -80,7 +82,7 @@ describe('a handle', () => {
     await store.delete(one.id);
   });
 
-  test('waits, when it closes, for what is under way', async () => {
+  test('waits, when it closes, for the requests that are under way', async () => {
     const device = new FaultyDevice(memory(), { asynchronous: true });
     const store = await testStore(device);
     const blob = await store.create({ sizeBytes: 4 * CLUSTER, thin: true });
@@ -101,7 +103,7 @@ describe('a handle', () => {
     expectSame(await other.read(5, 3000), bytes(3000));
   });
 
-  test('that cannot be closed for an error of the device can be closed again', async () => {
+  test('whose close fails by an error of the device can be closed by another call', async () => {
     const device = new FaultyDevice(memory());
     const store = await testStore(device);
     const blob = await store.create({ sizeBytes: CLUSTER, thin: true, name: 'it' });
@@ -121,7 +123,7 @@ describe('a handle', () => {
   });
 });
 
-test('options of a blob that cannot be are refused', async () => {
+test('invalid options of a blob are refused', async () => {
   const store = await testStore(asyncDevice(memory()));
   const wrong = [
     { sizeBytes: -1 },

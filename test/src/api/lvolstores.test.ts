@@ -1,4 +1,4 @@
-/** Stores that SPDK's logical volumes are in: names are C strings there, and each blob has one, and a uuid. */
+/** Stores of SPDK's logical volumes (lvolstores): there each blob has a name, which is a C string, and a uuid. */
 
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
@@ -29,7 +29,7 @@ interface Image {
 const IMAGES = new URL('../../spdk-images/lvol/', import.meta.url);
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** A disk that SPDK has written, and what SPDK says of it. */
+/** A disk that SPDK has written, and what SPDK reports about it. */
 function spdkDisk(name: string): { device: BlockDevice; image: Image } {
   const image = JSON.parse(readFileSync(new URL(`${name}.json`, IMAGES), 'utf8')) as Image;
   const content = gunzipSync(readFileSync(new URL(`${name}.img.gz`, IMAGES)));
@@ -67,8 +67,8 @@ async function uuidOf(blob: Blob): Promise<string> {
   return Buffer.from(value?.subarray(0, -1) ?? []).toString();
 }
 
-describe.each(['head-clean', 'head-oldformat-no-uuid', 'mid-killed-rename-01'])('of the disk %s', (name) => {
-  test('volumes have the names that SPDK says, and are found by them', async () => {
+describe.each(['head-clean', 'head-oldformat-no-uuid', 'mid-killed-rename-01'])('on the disk %s', (name) => {
+  test('volumes have the names that SPDK reports, and are found by them', async () => {
     const { device, image } = spdkDisk(name);
     const store = await opened(device);
     const { lvols, lvolstore } = image.expected;
@@ -107,7 +107,7 @@ describe.each(['head-clean', 'head-oldformat-no-uuid', 'mid-killed-rename-01'])(
   });
 });
 
-test('a new volume beside those of SPDK is as SPDK makes it, and still there when the store is opened again', async () => {
+test('a new volume beside those of SPDK is as SPDK would make it, and there when the store is opened again', async () => {
   const { device } = spdkDisk('head-clean');
   const store = await openStore({ device });
   const blob = await store.create({ name: 'größe-日本', sizeBytes: 65536, thin: true, xattrs: { more: 'text' } });
@@ -129,7 +129,7 @@ test('a new volume beside those of SPDK is as SPDK makes it, and still there whe
 });
 
 describe('in an lvolstore', () => {
-  test('a blob without a name is refused, whichever way it would come about', async () => {
+  test('a blob without a name is refused, by whichever call it would get none', async () => {
     const { store } = await newLvolstore();
     const blob = await store.create({ name: 'disk', sizeBytes: CLUSTER });
     const before = (await store.blobs()).length;
@@ -170,7 +170,7 @@ describe('in an lvolstore', () => {
     await store.create({ name: 'b' });
   });
 
-  test('a uuid can be chosen, and must be one', async () => {
+  test('a uuid can be chosen, and one that is malformed is refused', async () => {
     const { store, superBlob } = await newLvolstore();
     const uuid = '9D4B7A30-5c1e-4d0f-8a11-3f5e6d7c8b90';
     const blob = await store.create({ name: 'a', xattrs: { uuid } });
@@ -185,7 +185,7 @@ describe('in an lvolstore', () => {
     await expectCode(superBlob.xattrs.delete('uuid'), 'EINVAL', /lvolstore/);
   });
 
-  test('the name of the lvolstore is no name of a volume', async () => {
+  test('the name of the lvolstore is not the name of a volume', async () => {
     const { store, superBlob } = await newLvolstore();
     await expectCode(store.open({ name: 'lvs' }), 'ENOENT');
     await expectCode(store.delete({ name: 'lvs' }), 'ENOENT');

@@ -1,4 +1,4 @@
-/** Thousands of requests that are started at once: each is done, in an order that loses nothing, and none too much. */
+/** Thousands of requests that are started at once: each is done, and overlapping ones take effect in their order. */
 
 import { SparseMemoryDevice } from 'blobyard';
 import { expect, test } from 'vitest';
@@ -13,9 +13,9 @@ function filled(value: number, length = BLOCK): Uint8Array {
   return new Uint8Array(length).fill(value);
 }
 
-test('writes and reads', async () => {
+test('reads find what the last of the writes before them has written', async () => {
   const store = await testStore(memory(32 * MiB, 4 * KiB));
-  // Of writes that overlap either may be the last one, where other threads carry them out.
+  // Where other threads execute the writes, any of those that overlap may be the last one: so there none overlap.
   const blocks = isPooled ? COUNT : BLOCKS;
   const blob = await store.create({ sizeBytes: blocks * BLOCK });
   const valueAt = (at: number) => 1 + (at % 251);
@@ -31,7 +31,7 @@ test('writes and reads', async () => {
   await blob.close();
 });
 
-test('a write to a part of a block that a waiting write covers comes after it', async () => {
+test('a write to a part of a block is done after an earlier write of the block that still waits', async () => {
   const store = await testStore(memory(16 * MiB, 4 * KiB));
   const blob = await store.create({ sizeBytes: BLOCKS * BLOCK });
   const writes = [];
@@ -44,7 +44,7 @@ test('a write to a part of a block that a waiting write covers comes after it', 
   await blob.close();
 });
 
-test('closing waits for those that wait, and those that come later are refused', async () => {
+test('closing waits for the requests that wait, and later ones are refused', async () => {
   const store = await testStore(memory(16 * MiB, 4 * KiB));
   const blob = await store.create({ sizeBytes: BLOCKS * BLOCK });
   const other = await store.open(blob.id);
@@ -63,7 +63,7 @@ test('closing waits for those that wait, and those that come later are refused',
   await other.close();
 });
 
-test.skipIf(isPooled)('a synchronous write comes after those that wait', async () => {
+test.skipIf(isPooled)('a synchronous write is done after the writes that wait', async () => {
   const store = await testStore(memory(16 * MiB, 4 * KiB));
   const blob = await store.create({ sizeBytes: BLOCKS * BLOCK });
   const writes = Array.from({ length: COUNT }, () => blob.write(filled(5), 0));
@@ -74,7 +74,7 @@ test.skipIf(isPooled)('a synchronous write comes after those that wait', async (
   await blob.close();
 });
 
-test('the device fails those that wait: each with its error', async () => {
+test('every request that waits rejects with the error of the device', async () => {
   const device = new CountingDevice(new SparseMemoryDevice({ sizeBytes: 16 * MiB, blockLengthBytes: 4 * KiB }));
   const store = await testStore(device);
   const blob = await store.create({ sizeBytes: 64 * CLUSTER });

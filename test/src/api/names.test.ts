@@ -1,3 +1,5 @@
+/** Names and xattrs of blobs. */
+
 import { createStore as createInline } from 'blobyard';
 import { FaultyDevice } from 'blobyard/devices';
 import { run } from 'blobyard/engine';
@@ -14,14 +16,14 @@ describe('names', () => {
     const two = await store.create();
     expect(two.name).toBeUndefined();
     await expectCode(two.xattrs.set('name', 'one'), 'EEXIST');
-    await one.xattrs.set('name', 'one'); // its own
+    await one.xattrs.set('name', 'one'); // the name that it has already
     await two.xattrs.set('name', 'two');
     expect((await store.open({ name: 'two' })).id).toBe(two.id);
     const both = await Promise.allSettled([store.create({ name: 'three' }), store.create({ name: 'three' })]);
     expect(both.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected']);
   });
 
-  test('follow renaming, snapshots and deletion, and are there when the store is opened again', async () => {
+  test('are as renaming, snapshots and deletion leave them, also when the store is opened again', async () => {
     const device = memory();
     const store = await createStore({ device, clusterSizeBytes: CLUSTER });
     const blob = await store.create({ name: 'disk', sizeBytes: CLUSTER });
@@ -45,7 +47,7 @@ describe('names', () => {
     await again.close();
   });
 
-  test('are free again when what was to have them could not be made', async () => {
+  test('are free again when the blob that should get them could not be made', async () => {
     const device = new FaultyDevice(memory());
     const store = await testStore(device);
     device.failAt(1, { kind: 'write', times: 50 });
@@ -59,7 +61,7 @@ describe('names', () => {
     await store.create({ name: 'other' });
   });
 
-  test('that cannot be are refused', async () => {
+  test('that are invalid are refused', async () => {
     const store = await testStore();
     const blob = await store.create();
     for (const name of ['', 'a\0b', '\ud800', 7, null, {}, 'x'.repeat(5000)]) {
@@ -76,7 +78,7 @@ describe('names', () => {
     await expectCode(store.delete(3n), 'ENOENT');
   });
 
-  test('that a store made elsewhere has twice mean the lower id', async () => {
+  test('that two blobs of a store from elsewhere have mean the blob with the lower id', async () => {
     const device = memory();
     const store = await createInline({ device, clusterSizeBytes: CLUSTER });
     const { blobstore } = store.engine;
@@ -94,7 +96,7 @@ describe('names', () => {
     await again.close();
   });
 
-  test('are never two blobs’ after a crash', async () => {
+  test('belong to one blob each after a crash, too', async () => {
     const device = memory();
     const store = await createStore({ device, clusterSizeBytes: CLUSTER });
     const blob = await store.create({ name: 'first' });
@@ -127,7 +129,7 @@ describe('xattrs', () => {
     const got = await xattrs.get('three');
     got?.fill(9);
     expect(await xattrs.get('three')).toEqual(Uint8Array.of(3));
-    await leave(store); // on disk all the same
+    await leave(store); // the xattrs are on disk without a close
     const again = await openStore({ device });
     const reopened = await again.open({ name: 'it' });
     expect(await reopened.xattrs.list()).toEqual(list);
@@ -135,7 +137,7 @@ describe('xattrs', () => {
     await again.close();
   });
 
-  test('that cannot be are refused, and nothing changes', async () => {
+  test('that are invalid are refused, and nothing changes', async () => {
     const store = await testStore();
     const { xattrs } = await store.create();
     for (const value of ['', new Uint8Array(0), 7, null, undefined, 'x'.repeat(4100), '\udc00', {}]) {
@@ -152,7 +154,7 @@ describe('xattrs', () => {
     expect(await xattrs.list()).toEqual([]);
   });
 
-  test('of read-only blobs stay as they are', async () => {
+  test('of read-only blobs cannot be changed', async () => {
     const store = await testStore();
     const blob = await store.create({ name: 'fixed', sizeBytes: CLUSTER });
     await blob.setReadOnly();

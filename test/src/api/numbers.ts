@@ -1,6 +1,6 @@
-/** Random numbers that a seed decides, for tests and their threads. */
+/** Pseudo-random numbers, the same for the same seed, for tests and their threads. */
 
-/** Whole numbers from 0 to below `limit`, in an order that the seed decides. */
+/** Returns a function whose calls return the pseudo-random integers of a seed, from 0 to `limit` - 1. */
 export function numbers(seed: number): (limit: number) => number {
   let state = seed >>> 0 || 1;
   return (limit) => {

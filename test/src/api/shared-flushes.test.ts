@@ -1,23 +1,27 @@
-/** What is made durable at the same time shares flushes of the device; and no operation flushes more often than it must. */
+/**
+ * Flushes that are asked for at the same time share flushes of the device, and no operation flushes more than needed.
+ */
 
 import { type Blob, SparseMemoryDevice, type Store } from 'blobyard';
 import { beforeEach, expect, test, vi } from 'vitest';
 import { CountingDevice } from './counting-device.js';
 import { bytes, CLUSTER, isPooled, KiB, MiB, testStore } from './support.js';
 
-/** How often a device flushes for what is asked for at once, at most: some callers may come too late for the first. */
+/**
+ * The most flushes of the device for callers that begin at once. It is above 1: some come too late for the first one.
+ */
 const SHARED_MAX = 8;
 
 /**
- * The same in this mode. On other threads, how much is asked for at once is a matter of time.
- * @param alone - the flushes of as many callers one after another
+ * The same limit in this mode. With other threads it is higher: how many requests they take at once depends on timing.
+ * @param alone - the flushes of the device for the same number of callers one after another
  */
 function sharedMax(alone: number): number {
   return isPooled ? alone / 2 : SHARED_MAX;
 }
 
 beforeEach(() => {
-  // No time passes: what is begun in a turn of the event loop is not put off to the next one, however busy the machine is.
+  // The clock stands still, so that no work is put off to the next turn of the event loop, however busy the machine is.
   vi.spyOn(performance, 'now').mockReturnValue(performance.now() + 1000);
   return () => vi.restoreAllMocks();
 });
@@ -39,7 +43,7 @@ async function makeBlobs(store: Store, count: number, thin: boolean): Promise<Bl
   return blobs;
 }
 
-test.each(DEVICES)('overwrites and flushes of one blob and of many; the device answers %s', async (_, isLater) => {
+test.each(DEVICES)('flushes after overwrites are shared; the device answers %s', async (_, isLater) => {
   const device = countingDevice(isLater);
   const store = await testStore(device);
   for (const count of [1, 16]) {
@@ -58,7 +62,7 @@ test.each(DEVICES)('overwrites and flushes of one blob and of many; the device a
   }
 });
 
-test.each(DEVICES)('first writes and flushes of many blobs; the device answers %s', async (_, isLater) => {
+test.each(DEVICES)('flushes after first writes are shared; the device answers %s', async (_, isLater) => {
   const device = countingDevice(isLater);
   const store = await testStore(device);
   const blobs = await makeBlobs(store, 16, true);
@@ -72,7 +76,7 @@ test.each(DEVICES)('first writes and flushes of many blobs; the device answers %
   for (const blob of blobs) await blob.close();
 });
 
-test.each(DEVICES)('a flush of the store with many dirty blobs; the device answers %s', async (_, isLater) => {
+test.each(DEVICES)('a flush of the store shares flushes, too; the device answers %s', async (_, isLater) => {
   const device = countingDevice(isLater);
   const store = await testStore(device);
   const blobs = await makeBlobs(store, 16, true);
@@ -83,7 +87,7 @@ test.each(DEVICES)('a flush of the store with many dirty blobs; the device answe
   for (const blob of blobs) await blob.close();
 });
 
-test('blobs that are created at once, and deleted at once', async () => {
+test('blobs that are created at once, or deleted at once, share flushes', async () => {
   const device = countingDevice();
   const store = await testStore(device);
   const [first] = await makeBlobs(store, 1, true); // the store is dirty on disk from here on
@@ -97,7 +101,7 @@ test('blobs that are created at once, and deleted at once', async () => {
   expect(device.take().flushes).toBeLessThanOrEqual(sharedMax(2 * 16));
 });
 
-test('a first write and its flush: two writes, and two flushes', async () => {
+test('a first write and its flush make two writes and two flushes of the device', async () => {
   const device = countingDevice();
   const store = await testStore(device);
   const [blob] = await makeBlobs(store, 1, true);
@@ -115,7 +119,7 @@ test('a first write and its flush: two writes, and two flushes', async () => {
   await blob.close();
 });
 
-test('flushes of each operation', async () => {
+test('creating, deleting and snapshots flush the device as often as stated here, and no more', async () => {
   const device = countingDevice();
   const store = await testStore(device);
   const [blob] = await makeBlobs(store, 1, true);

@@ -1,3 +1,5 @@
+/** Snapshots and clones, the long operations on them, and how operations on metadata wait for each other. */
+
 import { type BlockDevice, FaultyDevice } from 'blobyard/devices';
 import type { Progress } from 'blobyard/types';
 import { describe, expect, test } from 'vitest';
@@ -17,7 +19,7 @@ import {
 } from './support.js';
 
 describe('snapshots and clones', () => {
-  test('keep what was, while the blob goes on', async () => {
+  test('keep their data while the blob is written', async () => {
     const store = await testStore();
     const blob = await store.create({ sizeBytes: 4 * CLUSTER, thin: true });
     await blob.write(bytes(40_000, 1), 77);
@@ -38,7 +40,7 @@ describe('snapshots and clones', () => {
     await expectCode(snapshot.clone({ size: 1 } as never), 'EINVAL');
   });
 
-  test('a snapshot with one clone can be deleted, with two it cannot, and not while it is open', async () => {
+  test('a snapshot with one clone can be deleted; one with two clones, or an open one, cannot', async () => {
     const store = await testStore();
     const blob = await store.create({ sizeBytes: 2 * CLUSTER, thin: true });
     await blob.write(bytes(20_000), 0);
@@ -55,7 +57,7 @@ describe('snapshots and clones', () => {
     await expectCode(store.open(snapshot.id), 'ENOENT');
   });
 
-  test('a handle that is closing is waited for, not held against a deletion', async () => {
+  test('a deletion waits for a handle that is being closed, and is not refused because of it', async () => {
     const store = await testStore(new FaultyDevice(memory(), { asynchronous: true }));
     const blob = await store.create({ sizeBytes: CLUSTER });
     const closing = blob.close();
@@ -64,7 +66,7 @@ describe('snapshots and clones', () => {
     expect(await store.blobs()).toEqual([]);
   });
 
-  test('a snapshot is of one moment, while writes are under way', async () => {
+  test('a snapshot has the data of one moment, though writes are under way', async () => {
     const store = await testStore(new FaultyDevice(memory(), { asynchronous: true }));
     const blob = await store.create({ sizeBytes: 4 * CLUSTER, thin: true });
     await blob.write(new Uint8Array(4 * CLUSTER).fill(1), 0);
@@ -76,7 +78,7 @@ describe('snapshots and clones', () => {
     expectSame(await snapshot.read(0, snapshot.sizeBytes), then);
   });
 
-  test('a clone of a snapshot outside the store', async () => {
+  test('a clone of a snapshot outside the store reads that snapshot, and keeps its own writes', async () => {
     const outside = memory(4 * CLUSTER);
     const channel = outside.openChannel();
     void channel.write(bytes(4 * CLUSTER, 5), 0, 0, (4 * CLUSTER) / 512);
@@ -117,7 +119,7 @@ describe('long work', () => {
     return { store, base, snapshot, clone, content };
   }
 
-  test('inflating says how far it is, and lets other work go on', async () => {
+  test('inflating reports its progress, and lets other work go on', async () => {
     const { clone, content } = await deepClone();
     const seen: Progress[] = [];
     await clone.inflate({ onProgress: (progress) => seen.push(progress) });
@@ -128,7 +130,7 @@ describe('long work', () => {
     await clone.inflate();
   });
 
-  test('decoupling copies what the parent has', async () => {
+  test('decoupling copies the clusters of the parent', async () => {
     const { clone, base, content } = await deepClone();
     const seen: Progress[] = [];
     await clone.decouple({ onProgress: (progress) => seen.push(progress) });
@@ -139,7 +141,7 @@ describe('long work', () => {
     await expectCode(clone.decouple(), 'EINVAL', /no parent/);
   });
 
-  test('is ended by its signal, and can be begun again', async () => {
+  test('is aborted by its signal, and can be started again', async () => {
     const { clone, content } = await deepClone();
     const controller = new AbortController();
     const reason = new Error('no longer wanted');
@@ -157,7 +159,7 @@ describe('long work', () => {
     expect((await clone.info()).thin).toBe(false);
   });
 
-  test('is ended by what its callback throws', async () => {
+  test('rejects with the error that its callback throws', async () => {
     const { clone } = await deepClone();
     const cause = new Error('mine');
     const onProgress = () => {
@@ -184,7 +186,7 @@ describe('long work', () => {
     await expectCode(snapshot.copyTo(usable(target), { signal: AbortSignal.abort() }), 'ECANCELED');
   });
 
-  // An attached thread has another device on the same medium: there the store on it is what is found (EEXIST).
+  // An attached thread has another device object for the same medium. There the error is that it has a store (EEXIST).
   test.skipIf(isAttached)('a blob is not copied over its own store', async () => {
     const device = memory();
     const store = await testStore(device);
@@ -264,7 +266,7 @@ describe('operations on metadata', () => {
     expectSame(await third.read(0, 4 * CLUSTER), bytes(4 * CLUSTER));
   });
 
-  test('waiting for a turn ends with the signal', async () => {
+  test('that wait for their turn are aborted by their signal', async () => {
     const { device, store } = await gatedStore();
     const blob = await store.create({ sizeBytes: CLUSTER, thin: true });
     const gate = device.gate('write', 1);
@@ -276,10 +278,10 @@ describe('operations on metadata', () => {
     await expectCode(inflating, 'ECANCELED');
     gate.release();
     await snapshot;
-    await blob.inflate(); // the turn that was given up is not lost
+    await blob.inflate(); // the aborted operation does not block the next one
   });
 
-  test('no flush writes a blob’s metadata while a snapshot of it is half made: a crash then would lose it all', async () => {
+  test('no flush writes a blob’s metadata while a snapshot of it is half made: a crash then would lose the blob', async () => {
     for (let at = 1; ; at++) {
       const { inner, device, store } = await gatedStore();
       const blob = await store.create({ sizeBytes: 4 * CLUSTER, thin: true, name: 'original' });
@@ -312,7 +314,7 @@ describe('operations on metadata', () => {
     }
   });
 
-  test('deleting goes on after a failure', async () => {
+  test('a deletion that failed can be finished by another call', async () => {
     const { device, store } = await gatedStore();
     const blob = await store.create({ sizeBytes: CLUSTER, name: 'stubborn' });
     await blob.close();
@@ -325,7 +327,7 @@ describe('operations on metadata', () => {
   });
 });
 
-/** A copy of a device with what is on it now. */
+/** A copy of a device with its present contents. */
 function imageOf(device: BlockDevice): BlockDevice {
   const { blockCount, blockLengthBytes } = device;
   const copy = memory(blockCount * blockLengthBytes, blockLengthBytes);

@@ -1,3 +1,5 @@
+/** Closing and destroying a store, and opening one with a damaged blob. */
+
 import { createStore as createInline, DamagedStoreError, type Store } from 'blobyard';
 import { type BlockDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
@@ -14,7 +16,7 @@ import {
 } from './support.js';
 
 describe('the end of a store', () => {
-  test('closes handles, waits for what is under way, and refuses what is new', async () => {
+  test('closes handles, waits for requests under way, and refuses new ones', async () => {
     const inner = memory();
     const device = new FaultyDevice(inner, { asynchronous: true });
     const store = await createStore({ device, clusterSizeBytes: CLUSTER });
@@ -36,7 +38,7 @@ describe('the end of a store', () => {
     await again.close();
   });
 
-  test('everything is refused afterwards', async () => {
+  test('makes every later call fail', async () => {
     const store = await createStore({ device: memory(), clusterSizeBytes: CLUSTER });
     await store.close();
     const calls: ((closed: Store) => unknown)[] = [
@@ -59,7 +61,7 @@ describe('the end of a store', () => {
     await store.destroy();
   });
 
-  test.runIf(!isPooled)('a blob that the engine has open keeps the store open', async () => {
+  test.runIf(!isPooled)('is refused while a blob is open in the engine', async () => {
     const store = await testStore();
     const { id } = await store.create();
     const { blobstore } = store.engine;
@@ -74,7 +76,7 @@ describe('the end of a store', () => {
     expect(store.isClosed).toBe(true);
   });
 
-  test('destroying leaves no store', async () => {
+  test('by destroying leaves no store on the device', async () => {
     const device = memory();
     const store = await createStore({ device, clusterSizeBytes: CLUSTER });
     await store.create();
@@ -83,7 +85,7 @@ describe('the end of a store', () => {
     await expectCode(openStore({ device }), 'EILSEQ');
   });
 
-  test('a device that fails when the store closes: the error is reported, and the next opening recovers', async () => {
+  test('reports an error of the device, and the next opening recovers', async () => {
     const inner = memory();
     const device = new FaultyDevice(inner);
     const store = await createStore({ device, clusterSizeBytes: CLUSTER });
@@ -99,7 +101,7 @@ describe('the end of a store', () => {
     await again.close();
   });
 
-  test('a device of the caller stays open, one of the store is closed', async () => {
+  test('leaves a device of the caller open', async () => {
     let closed = 0;
     const inner = memory();
     const device: BlockDevice = new Proxy(inner, {
@@ -113,7 +115,7 @@ describe('the end of a store', () => {
     expect(closed).toBe(0);
   });
 
-  test('damaged blobs are told of, and keep the others', async () => {
+  test('an opening that finds a damaged blob throws, or sets the blob aside and keeps the others', async () => {
     const device = memory();
     const made = await createInline({ device, clusterSizeBytes: CLUSTER });
     const bad = await made.create({ name: 'bad', sizeBytes: CLUSTER });

@@ -1,3 +1,5 @@
+/** Making and opening stores, and the calls of an open store. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -25,7 +27,7 @@ import {
 } from './support.js';
 
 describe('making and opening', () => {
-  test('a store in a file is there again, with all its bytes', async () => {
+  test('a store in a file has all its bytes when it is opened again', async () => {
     const file = path.join(await temporaryFolder(), 'yard.img');
     const data = bytes(100_000);
     {
@@ -62,7 +64,7 @@ describe('making and opening', () => {
     await (await openStore({ device: { kind: 'file', path: file } })).close();
   });
 
-  test('a file that another process has is refused, and free once that is killed', async () => {
+  test('a file that another process has open is refused, and can be opened after that process was killed', async () => {
     const file = path.join(await temporaryFolder(), 'yard.img');
     const program = `
       const { createStore } = await import('blobyard');
@@ -81,7 +83,7 @@ describe('making and opening', () => {
     await (await openStore({ device: { kind: 'file', path: file } })).close();
   });
 
-  test('a file made for a store that cannot be is removed again', async () => {
+  test('a file is removed again when no store can be made in it', async () => {
     const file = path.join(await temporaryFolder(), 'yard.img');
     const device = { kind: 'file', path: file, create: true, sizeBytes: 64 * KiB } as const;
     await expectCode(createStore({ device, clusterSizeBytes: 1 * MiB }), 'ENOSPC');
@@ -93,7 +95,7 @@ describe('making and opening', () => {
     expect(existsSync(file)).toBe(false);
   });
 
-  test('options that cannot be are refused with what would do', async () => {
+  test('invalid options are refused, and the message says what is valid', async () => {
     const device = memory();
     const wrong: [object, RegExp][] = [
       [{ device: undefined }, /device/],
@@ -132,7 +134,7 @@ describe('making and opening', () => {
     await (await openStore({ device, bstype: new TextEncoder().encode('ONE') })).close();
   });
 
-  test('each blob is shown while the store is opened; a caller that throws, or aborts, ends that', async () => {
+  test('onBlob gets each blob while the store is opened; if it throws or aborts, the opening ends', async () => {
     const device = memory();
     const made = await createStore({ device, clusterSizeBytes: CLUSTER });
     for (const name of ['a', 'b', 'c']) await made.create({ name, sizeBytes: CLUSTER });
@@ -154,7 +156,7 @@ describe('making and opening', () => {
     await (await openStore({ device })).close();
   });
 
-  test('an abort by the callback for the last blob ends the opening, too', async () => {
+  test('an abort by the call of onBlob for the last blob ends the opening, too', async () => {
     const device = memory();
     const made = await createStore({ device, clusterSizeBytes: CLUSTER });
     for (const name of ['a', 'b']) await made.create({ name });
@@ -169,7 +171,7 @@ describe('making and opening', () => {
     await again.close();
   });
 
-  test('opening is ended between two blobs', async () => {
+  test('an abort while the blobs are read ends the opening', async () => {
     const device = new FaultyDevice(memory(), { asynchronous: true });
     const made = await createStore({ device, clusterSizeBytes: CLUSTER });
     for (const name of ['a', 'b', 'c']) await made.create({ name });
@@ -265,7 +267,7 @@ describe('an open store', () => {
     expect((await store.stats()).blobCount).toBe(0);
   });
 
-  test('names a super blob, until that goes', async () => {
+  test('remembers its super blob until that is deleted', async () => {
     const device = memory();
     const store = await createStore({ device, clusterSizeBytes: CLUSTER });
     expect(await store.getSuperBlob()).toBeUndefined();
@@ -283,7 +285,7 @@ describe('an open store', () => {
     await again.close();
   });
 
-  test('dumps its metadata, also before it was ever closed', async () => {
+  test('dumps its metadata, also if it was never closed', async () => {
     const store = await testStore();
     const blob = await store.create({ name: 'dumped', sizeBytes: CLUSTER });
     const text = await store.dump();
@@ -298,8 +300,8 @@ describe('an open store', () => {
     expect(Buffer.concat(collected).toString()).toBe(text);
   });
 
-  // An attached thread's memory is the same, but another object.
-  test.skipIf(isAttached)('gives shared memory, from the arena of a memory device where it can', async () => {
+  // On an attached thread, the arena is another object for the same memory.
+  test.skipIf(isAttached)('allocates shared memory, from the arena of a memory device while it has room', async () => {
     const device = MemoryDevice.create({ sizeBytes: 4 * MiB, arenaBytes: 64 * KiB });
     const store = await testStore(device);
     const own = store.allocate(10_000);
@@ -320,7 +322,7 @@ describe('an open store', () => {
     await expectCode(() => store.allocate(2 ** 52), 'ENOMEM');
   });
 
-  test.runIf(!isPooled)('has the engine below', async () => {
+  test.runIf(!isPooled)('gives access to its engine', async () => {
     const store = await testStore();
     const blob = await store.create({ sizeBytes: CLUSTER });
     const { channel, blobstore } = store.engine;
@@ -330,7 +332,7 @@ describe('an open store', () => {
     expect(blobstore.geometry.ioUnitBytes).toBe(512);
   });
 
-  test('tells its events to the thread that opened it, and others that they get none', async () => {
+  test('emits its events on the thread that opened it, and refuses listeners on other threads', async () => {
     const store = await testStore();
     if (isAttached) {
       await expectCode(() => store.on('low-space', () => undefined), 'ENOTSUP', /the thread that opened the store/);
@@ -343,7 +345,7 @@ describe('an open store', () => {
     expect((await told)[0].freeBytes).toBeLessThan(0.05 * freeBytes);
   });
 
-  test('two stores know nothing of each other', async () => {
+  test('does not affect another open store', async () => {
     const [one, other] = [await testStore(), await testStore()];
     await one.create({ name: 'same', sizeBytes: CLUSTER });
     const blob = await other.create({ name: 'same', sizeBytes: 2 * CLUSTER });

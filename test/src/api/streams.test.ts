@@ -1,3 +1,5 @@
+/** Streams from and to blobs. */
+
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -15,7 +17,7 @@ const DEVICES = [
 ] as const;
 
 describe.each(DEVICES)('on a device that is %s', (_, makeDevice) => {
-  test('a file goes in and comes out, whole', async () => {
+  test('a file is copied into a blob and back without a change', async () => {
     const folder = await temporaryFolder();
     const [source, target] = [path.join(folder, 'in'), path.join(folder, 'out')];
     const content = bytes(5 * MiB + 333);
@@ -28,7 +30,7 @@ describe.each(DEVICES)('on a device that is %s', (_, makeDevice) => {
     expect(hash(await readFile(target))).toBe(hash(content));
   });
 
-  test('chunks of any size, and small water marks', async () => {
+  test('chunks of any size are streamed, with small water marks', async () => {
     const store = await testStore(makeDevice());
     const blob = await store.create({ sizeBytes: 4 * CLUSTER });
     const content = bytes(30_000, 4);
@@ -44,7 +46,7 @@ describe.each(DEVICES)('on a device that is %s', (_, makeDevice) => {
 });
 
 describe('streams', () => {
-  test('begin and end where they are told', async () => {
+  test('begin and end at the given offsets', async () => {
     const store = await testStore();
     const blob = await store.create({ sizeBytes: CLUSTER });
     await blob.write(bytes(CLUSTER), 0);
@@ -76,7 +78,7 @@ describe('streams', () => {
     }
   });
 
-  test('hold back who writes faster than the device', async () => {
+  test('hold back a writer that is faster than the device', async () => {
     const device = new FaultyDevice(memory(), { asynchronous: true });
     const store = await testStore(device);
     const blob = await store.create({ sizeBytes: 16 * CLUSTER });
@@ -89,7 +91,7 @@ describe('streams', () => {
     stream.once('drain', () => {
       drained = true;
     });
-    await blob.read(0, 1); // other work goes on meanwhile
+    await blob.read(0, 1); // other requests go on meanwhile
     expect(drained).toBe(false);
     gate.release();
     await new Promise((resolve) => stream.once('drain', resolve));
@@ -97,7 +99,7 @@ describe('streams', () => {
     expectSame(await blob.read(4 * KiB, 8 * KiB), bytes(8 * KiB, 2));
   });
 
-  test('do not read ahead of who is slow', async () => {
+  test('do not read more than their water mark ahead of a slow reader', async () => {
     const device = new FaultyDevice(memory(), { asynchronous: true });
     const store = await testStore(device);
     const blob = await store.create({ sizeBytes: 16 * CLUSTER });
@@ -110,7 +112,7 @@ describe('streams', () => {
     expectSame(await collect(stream), bytes(16 * CLUSTER));
   });
 
-  test('fail with the blob', async () => {
+  test('fail when the blob fails', async () => {
     const device = new FaultyDevice(memory());
     const store = await testStore(device);
     const blob = await store.create({ sizeBytes: 2 * CLUSTER });
@@ -128,7 +130,7 @@ describe('streams', () => {
     await expectCode(() => blob.createWriteStream(), 'EBADF');
   });
 
-  test('end with their signal', async () => {
+  test('are aborted by their signal', async () => {
     const store = await testStore();
     const blob = await store.create({ sizeBytes: 2 * CLUSTER });
     const controller = new AbortController();
@@ -141,7 +143,7 @@ describe('streams', () => {
     expect(await failures).toMatchObject([{ name: 'AbortError' }, { name: 'AbortError' }]);
   });
 
-  test('a reader that goes away ends the reading', async () => {
+  test('stop reading when their reader ends', async () => {
     const store = await testStore();
     const blob = await store.create({ sizeBytes: 2 * CLUSTER });
     const stream = blob.createReadStream({ highWaterMark: 512 });

@@ -1,6 +1,6 @@
 /**
- * What the tests of the promise API share: devices, bytes that a seed decides, expectations of errors. The same tests run in
- * each mode of a store (see `vitest.config.ts`): they make and open stores by the functions here.
+ * What the tests of the promise API share: devices, pseudo-random bytes, expectations of errors. The same tests run in
+ * each mode of a store (see `vitest.config.ts`), so they make and open stores by the functions here.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -30,16 +30,16 @@ export { numbers };
 
 export const KiB = 1024;
 export const MiB = 1024 * KiB;
-/** Clusters of most tests: small, so that a few bytes cross several. */
+/** The cluster size of most tests, in bytes: small, so that short ranges cross several clusters. */
 export const CLUSTER = 16 * KiB;
 
 const { BLOBYARD_MODE } = process.env;
-/** The test's thread has attached to a store whose metadata is on another one. */
+/** True: the test's thread attaches to a store whose metadata thread is another one. */
 export const isAttached = BLOBYARD_MODE === 'attached';
-/** Where stores live: on the test's thread, or on others. */
+/** True: the store has a metadata thread and I/O workers. False: it is on the test's thread alone. */
 export const isPooled = isAttached || BLOBYARD_MODE === 'pooled';
 
-/** A folder that goes with the test. */
+/** A folder that is removed when the test has finished. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'blobyard-api-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -53,8 +53,8 @@ export function memory(sizeBytes = 4 * MiB, blockLengthBytes = 512): BlockDevice
 }
 
 /**
- * A device of this thread that takes only whole blocks, whatever the one behind it takes. Other threads get it bridged,
- * and so as blocks only; or as it is, if it is in shared memory.
+ * A device of this thread that takes only whole blocks, also if `device` takes any bytes. In the other modes it is
+ * `device` itself: threads reach it by a bridge, which passes on only whole blocks, or in shared memory, unchanged.
  */
 export function onlyBlocks(device: BlockDevice): BlockDevice {
   if (isPooled) return device;
@@ -78,7 +78,7 @@ export function onlyBlocks(device: BlockDevice): BlockDevice {
   });
 }
 
-/** The device as a store of this mode takes it: one that lives on the test's thread alone is bridged to others. */
+/** The device as a store of this mode takes it: one that exists only on the test's thread is bridged to the others. */
 export function usable(device: BlockDevice | DeviceSpec): BlockDevice | DeviceSpec {
   const isLocal = typeof (device as Partial<BlockDevice> | null)?.openChannel === 'function';
   if (!isPooled || !isLocal || device instanceof MemoryDevice || device instanceof FileDevice) return device;
@@ -97,7 +97,10 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
   return reached(await openAnyStore(inMode(options)));
 }
 
-/** What the tests of a mode see of a store. An attached one is closed with the store itself, which nobody else uses. */
+/**
+ * The store as the tests of this mode use it. When the handle of an attached thread is closed, the store is closed,
+ * too, since nobody else uses it.
+ */
 async function reached(store: Store): Promise<Store> {
   if (!isAttached) return store;
   const attached = await attach(store.share());
@@ -133,39 +136,39 @@ function inMode<T extends CreateStoreOptions>(options: T): T {
   return { threads: isAttached ? 1 : 2, ...options, device: usable(options.device), openExternalSnapshot };
 }
 
-/** A store that is closed with the test, if it still is open then. */
+/** A new store, which is closed when the test has finished, if it is still open then. */
 export async function testStore(device: BlockDevice = memory(), options: object = {}): Promise<Store> {
   const store = await createStore({ device, clusterSizeBytes: CLUSTER, ...options });
   onTestFinished(() => store.close());
   return store;
 }
 
-/** Lets go of a store as it is, as a killed process would: what is on the device must do. */
+/** Abandons a store without a close, as a killed process does. In pooled mode it does nothing: the store stays open. */
 export async function leave(store: Store): Promise<void> {
   if (!isPooled) await run(store.engine.blobstore.abandon());
 }
 
-/** Has the engine look for contradictions in what it knows, where it can be reached. */
+/** Has the engine check that its state in memory is consistent. It can be reached only in inline mode. */
 export function verify(store: Store): void {
   if (!isPooled) store.engine.blobstore.verify();
 }
 
-/** Bytes that the seed decides. */
+/** Pseudo-random bytes of a seed. */
 export function bytes(length: number, seed = 1): Uint8Array {
   const next = numbers(seed * 2654435761);
   return Uint8Array.from({ length }, () => next(256));
 }
 
-/** Compares without the pages of output that a difference of two large arrays makes. */
+/** Expects equal bytes. On a difference it prints only the lengths and the first different byte. */
 export function expectSame(actual: Uint8Array, expected: Uint8Array, where = 'bytes'): void {
   if (Buffer.compare(actual, expected) === 0) return;
   const at = expected.findIndex((byte, index) => actual[index] !== byte);
   expect.fail(
-    `${where}: ${actual.length} bytes for ${expected.length}; byte ${at} is ${actual[at]}, not ${expected[at]}`,
+    `${where}: ${actual.length} bytes instead of ${expected.length}; byte ${at} is ${actual[at]}, not ${expected[at]}`,
   );
 }
 
-/** Expects a failure with a code, and a message that says more than that. */
+/** Expects a `BlobstoreError` with a code and, if `message` is given, with a message that matches it. */
 export async function expectCode(
   work: Promise<unknown> | (() => unknown),
   code: ErrorCode,
@@ -181,7 +184,7 @@ export async function expectCode(
   if (message) expect((error as Error).message).toMatch(message);
 }
 
-/** A seed for a random test, printed, or given by the environment variable SEED. */
+/** The seed of a random test: the environment variable SEED, otherwise one from the clock. It is printed. */
 export function printedSeed(what: string): number {
   const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
   console.log(`${what}: SEED=${seed}`);

@@ -1,11 +1,11 @@
-/** Synchronous writes in the middle of flushes that wait for a turn of the event loop: they have nothing to wait for. */
+/** Synchronous writes while a flush waits for a turn of the event loop: they need not wait, and are not refused. */
 
 import { SparseMemoryDevice } from 'blobyard';
 import { expect, test } from 'vitest';
 import { CountingDevice } from './counting-device.js';
 import { bytes, CLUSTER, isPooled, KiB, MiB, testStore } from './support.js';
 
-test.skipIf(isPooled)('first writes while the blob is flushed, its root included', async () => {
+test.skipIf(isPooled)('synchronous first writes succeed during a flush of the blob', async () => {
   const medium = new SparseMemoryDevice({ sizeBytes: 64 * MiB, blockLengthBytes: 512 });
   const device = Object.assign(new CountingDevice(medium), { cacheOwner: new Uint8Array(16).fill(7) });
   const store = await testStore(device); // with an insertion log

@@ -1,4 +1,6 @@
-/** What a thread does that never returns to its event loop: it opens, writes, makes durable, and closes. */
+/**
+ * The synchronous calls, with which a thread that never returns to its event loop opens, writes, flushes and closes.
+ */
 
 import type { Blob, Store } from 'blobyard';
 import { asyncDevice, FaultyDevice } from 'blobyard/devices';
@@ -16,7 +18,7 @@ import {
   testStore,
 } from './support.js';
 
-/** In pool mode the calling thread cannot block for the metadata worker. */
+/** False in pool mode: there the calling thread cannot block until the metadata worker has answered. */
 const canStop = !isPooled || isAttached;
 
 const calls: Record<string, (store: Store, blob: Blob) => void> = {
@@ -29,7 +31,7 @@ const calls: Record<string, (store: Store, blob: Blob) => void> = {
 };
 
 describe.runIf(canStop)('synchronous calls', () => {
-  test('open by name and id, write, make durable, and close', async () => {
+  test('open a blob by name or id, write, flush, and close', async () => {
     const device = memory();
     const store = await createStore({ device, clusterSizeBytes: CLUSTER });
     const made = await store.create({ sizeBytes: 4 * CLUSTER, thin: true, name: 'it' });
@@ -58,7 +60,7 @@ describe.runIf(canStop)('synchronous calls', () => {
     await again.close();
   });
 
-  test('refuse what is not there, and odd arguments, as the promise forms do', async () => {
+  test('refuse missing blobs and invalid arguments as the promise forms do', async () => {
     const store = await testStore();
     await expectCode(() => store.openSync({ name: 'nobody' }), 'ENOENT');
     await expectCode(() => store.openSync(1n << 40n), 'ENOENT');
@@ -82,8 +84,8 @@ describe.runIf(canStop)('synchronous calls', () => {
     blob.closeSync();
   });
 
-  // The device is on the test's own thread, which stops.
-  test.skipIf(isAttached)('that close a blob which the device does not let be written can be made again', async () => {
+  // Not on an attached thread: the device is on the test's own thread, which the call blocks.
+  test.skipIf(isAttached)('to closeSync that fail by an error of the device can be made again', async () => {
     const device = new FaultyDevice(memory());
     const store = await testStore(device);
     const blob = await store.create({ sizeBytes: CLUSTER, thin: true, name: 'it' });
@@ -112,7 +114,7 @@ test.runIf(!isPooled)('synchronous calls are ENOTSUP on an asynchronous device',
   expect(blob.isClosed).toBe(false);
 });
 
-/** Tries to close a blob. */
+/** Tries to close a blob. Returns whether that succeeded. */
 function isClosed(blob: Blob): boolean {
   try {
     blob.closeSync();

@@ -1,4 +1,4 @@
-/** Writes of any bytes at the same time as others, on all kinds of devices: nobody's bytes may be lost. */
+/** Writes of any byte ranges at the same time, on all kinds of devices: no write may lose the bytes of another one. */
 
 import { type Blob, MemoryDevice } from 'blobyard';
 import { asyncDevice, type BlockDevice, FaultyDevice } from 'blobyard/devices';
@@ -19,7 +19,7 @@ import {
   verify,
 } from './support.js';
 
-/** A device that answers some requests at once and others later, in an order of their own. */
+/** Devices that answer at once, later in order, or later in a random order. */
 const DEVICES: [string, (seed: number) => BlockDevice][] = [
   ['synchronous', () => memory(8 * MiB)],
   ['in shared memory', () => MemoryDevice.create({ sizeBytes: 8 * MiB, blockLengthBytes: 512 })],
@@ -35,7 +35,7 @@ const DEVICES: [string, (seed: number) => BlockDevice][] = [
 ];
 
 describe.each(DEVICES)('%s', (name, makeDevice) => {
-  test('writes to disjoint bytes of the same io units', { timeout: 120_000 }, async () => {
+  test('writes to disjoint bytes of the same io units all take effect', { timeout: 120_000 }, async () => {
     const seed = printedSeed(name);
     const next = numbers(seed);
     const store = await testStore(makeDevice(seed));
@@ -60,7 +60,7 @@ describe.each(DEVICES)('%s', (name, makeDevice) => {
     verify(store);
   });
 
-  test('writes to the same bytes leave one of them, whole io unit by io unit', async () => {
+  test('of writes to the same bytes, each io unit has the bytes of one of them', async () => {
     const seed = printedSeed(name);
     const next = numbers(seed);
     const store = await testStore(makeDevice(seed));
@@ -79,7 +79,7 @@ describe.each(DEVICES)('%s', (name, makeDevice) => {
   });
 });
 
-/** Ranges that share no byte but many io units, in any order. */
+/** Ranges that share no byte but many io units, as [offset, length] in bytes, in a random order. */
 function disjointRanges(next: (limit: number) => number, size: number): [number, number][] {
   const ranges: [number, number][] = [];
   for (let at = next(300); at < size; ) {
@@ -95,7 +95,7 @@ function disjointRanges(next: (limit: number) => number, size: number): [number,
   return ranges.slice(0, 40);
 }
 
-/** One change of a blob and of its model; synchronous forms where there are any. */
+/** One random change of a blob and of its model. Some use a synchronous form, where the store has it. */
 async function change(
   blob: Blob,
   model: Uint8Array,
@@ -124,7 +124,7 @@ async function change(
   }
 }
 
-describe('who waits for whom, on a device that takes only blocks', () => {
+describe('on a device that takes only blocks', () => {
   async function gated() {
     const device = new FaultyDevice(onlyBlocks(memory()), { asynchronous: true });
     const store = await testStore(device);
@@ -140,7 +140,7 @@ describe('who waits for whom, on a device that takes only blocks', () => {
     await gate.reached; // io unit 1 was read, and is about to be written
     const aligned = blob.write(new Uint8Array(512).fill(2), 512);
     const beside = blob.write(new Uint8Array(512).fill(3), 1024);
-    await beside; // another io unit: not kept waiting
+    await beside; // another io unit: it does not wait
     gate.release();
     await Promise.all([unaligned, aligned]);
     expect((await blob.read(512, 512)).every((byte) => byte === 2)).toBe(true);
@@ -153,7 +153,7 @@ describe('who waits for whom, on a device that takes only blocks', () => {
     const aligned = blob.write(new Uint8Array(1024).fill(2), 512);
     await gate.reached;
     const unaligned = blob.write(Uint8Array.of(1), 600);
-    await blob.read(0, 512); // a turn in which it would have read
+    await blob.read(0, 512); // gives the unaligned write a turn in which it could have read its io unit
     expect(device.count('read')).toBe(reads + 1);
     gate.release();
     await Promise.all([unaligned, aligned]);
@@ -172,7 +172,7 @@ describe('who waits for whom, on a device that takes only blocks', () => {
     await first;
   });
 
-  test('shrinking waits for writes to what it cuts off, and those after it find it gone', async () => {
+  test('shrinking waits for writes to the part that it cuts off; later writes there are refused', async () => {
     const { device, blob } = await gated();
     await blob.resize(4 * CLUSTER);
     const gate = device.gate('write', 1);
@@ -187,18 +187,19 @@ describe('who waits for whom, on a device that takes only blocks', () => {
     expect(blob.sizeBytes).toBe(2 * CLUSTER);
   });
 
-  // Other threads give a memory device just the bytes, so that nothing is held; see `threads/byte-requests.test.ts`.
-  test.skipIf(isPooled)('a synchronous write is refused where an unaligned one holds its io unit', async () => {
+  // Other threads write just the bytes to a memory device, so no io unit is locked; see
+  // `threads/byte-requests.test.ts`.
+  test.skipIf(isPooled)('a synchronous write is EBUSY where an unaligned one has locked its io unit', async () => {
     const outside = new FaultyDevice(memory(CLUSTER), { asynchronous: true });
     const store = await testStore(onlyBlocks(memory()), { openExternalSnapshot: () => outside });
     const blob = await store.create({ sizeBytes: CLUSTER, externalSnapshotId: 'asynchronous' });
     const gate = outside.gate('read', 1);
     const unaligned = blob.write(Uint8Array.of(1), 600);
-    await gate.reached; // the rest of io unit 1 comes from outside
+    await gate.reached; // the write reads the rest of io unit 1 from the external snapshot
     await expectCode(() => blob.writeSync(new Uint8Array(512).fill(2), 512), 'EBUSY', /io units 1 to 1/);
     await expectCode(() => blob.writeZeroesSync(0, 513), 'EBUSY');
     await expectCode(() => blob.trimSync(1023, 1), 'EBUSY');
-    blob.trimSync(0, 512); // nothing is allocated: nothing to do, nothing to wait for
+    blob.trimSync(0, 512); // nothing is allocated there: the trim has nothing to do, and does not wait
     gate.release();
     await unaligned;
     blob.writeSync(Uint8Array.of(3), 601);
@@ -214,7 +215,7 @@ describe.skipIf(isPooled)('on a device that takes any bytes', () => {
     return { device, store, blob };
   }
 
-  test('writes to other bytes of an io unit do not wait for each other, and read nothing', async () => {
+  test('writes to different bytes of an io unit do not wait for each other, and read nothing', async () => {
     const { device, blob } = await gated();
     const model = new Uint8Array(4096).fill(9);
     await blob.write(model, 0);
@@ -234,7 +235,7 @@ describe.skipIf(isPooled)('on a device that takes any bytes', () => {
     expectSame(await blob.read(0, 4096), model, 'one io unit');
   });
 
-  test('first writes to other bytes of an io unit share one cluster', async () => {
+  test('first writes to different bytes of an io unit share one cluster', async () => {
     const { blob } = await gated();
     const model = new Uint8Array(CLUSTER);
     const writes = Array.from({ length: 20 }, (_, index) => {
@@ -246,7 +247,7 @@ describe.skipIf(isPooled)('on a device that takes any bytes', () => {
     expectSame(await blob.read(0, CLUSTER), model, 'one cluster');
   });
 
-  test('a long list of arrays, which is written with its edges, waits for a write of bytes, and that for it', async () => {
+  test('a write of a long list of arrays in whole blocks waits for a write of bytes, and a write of bytes for it', async () => {
     const { device, blob } = await gated();
     await blob.resize(16 * CLUSTER);
     const all = bytes(8 * CLUSTER, 1);
@@ -257,7 +258,7 @@ describe.skipIf(isPooled)('on a device that takes any bytes', () => {
     const reads = device.count('read');
     const list = blob.writev([bytes(5 * CLUSTER, 3), bytes(100, 4)], 200); // more than 64 KiB
     const after = blob.write(bytes(100, 5), 50); // the same io unit as the beginning of the list
-    await blob.read(15 * CLUSTER, 4096); // a turn in which the list would have read its edges
+    await blob.read(15 * CLUSTER, 4096); // gives the list a turn in which it could have read the blocks at its edges
     expect(device.count('read') - reads).toBe(0);
     gate.release();
     await Promise.all([before, list, after]);
@@ -268,7 +269,7 @@ describe.skipIf(isPooled)('on a device that takes any bytes', () => {
     expectSame(await blob.read(0, all.length), all, 'all');
   });
 
-  test('bytes are read through a clone, from a device outside that takes only blocks', async () => {
+  test('any bytes are read through a clone from an external snapshot whose device takes only blocks', async () => {
     const content = bytes(CLUSTER, 6);
     const outside = onlyBlocks(memory(CLUSTER, 512));
     await outside.openChannel().write(content, 0, 0, CLUSTER / 512);

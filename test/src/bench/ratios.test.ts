@@ -1,4 +1,4 @@
-/** The comparison of benchmarks with the ratios of an earlier run. What the benchmarks measure is no subject of tests. */
+/** The comparison of benchmarks with the ratios of an earlier run. The figures of benchmarks are not tested. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { BENCHMARKS } from '../../../bench/dist/catalogue.js';
 import { commitRatios, committedRatios, judge } from '../../../bench/dist/ratios.js';
 
-test('a ratio counts as another one only if three quarters of the rounds say so', () => {
+test('a ratio counts as slower or faster only if three quarters of the rounds are', () => {
   const around = (median: number) => ({ low: median * 0.9, median, high: median * 1.1 });
   expect(judge(around(1), 1)).toBe('same');
   expect(judge(around(0.7), 1)).toBe('same');
@@ -29,7 +29,7 @@ test('committed ratios replace those of the same benchmarks and load, and no oth
   expect(readFileSync(file, 'utf8').endsWith('}\n')).toBe(true);
 });
 
-test('committed ratios are of benchmarks that there are', () => {
+test('every committed ratio belongs to an existing benchmark', () => {
   const names = new Set(BENCHMARKS.map(({ name }) => name));
   for (const load of ['idle', 'busy'] as const) {
     expect(Object.keys(committedRatios(load)).filter((name) => !names.has(name))).toEqual([]);

@@ -10,7 +10,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 
 const MiB = 2 ** 20;
 
-/** A store in a file with two blobs, closed; and the file's spec. */
+/** Makes a store with two blobs in a file, and closes it. Returns the device spec of the file. */
 async function storeInFile(): Promise<DeviceSpec & { path: string }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'blobyard-check-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -49,7 +49,7 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
 }
 
 describe('check', () => {
-  test('says that a store is in order, and changes nothing', async () => {
+  test('reports that an undamaged store is clean, and changes nothing', async () => {
     const spec = await storeInFile();
     const before = await hashOf(spec);
     const { outcome, findings, summary } = await check(spec);
@@ -76,7 +76,7 @@ describe('check', () => {
     expect((await check(spec)).findings).toEqual([]);
   });
 
-  test('finds a damaged blob, and leaves it with all that it has', async () => {
+  test('finds a damaged blob, and leaves it with all its clusters and pages', async () => {
     const spec = await storeInFile();
     await damageFirstRoot(spec);
     const { outcome, findings } = await check(spec, { repair: true });
@@ -89,7 +89,7 @@ describe('check', () => {
     await store.close();
   });
 
-  test('does not touch a store that somebody has open', async () => {
+  test('does not touch a store that is open elsewhere', async () => {
     const spec = await storeInFile();
     const store = await openStore({ device: spec });
     expect(await codeOf(check(spec))).toBe('EBUSY');
@@ -97,7 +97,7 @@ describe('check', () => {
     expect(await codeOf(check(spec))).toBe('ok');
   });
 
-  test('is refused with codes', async () => {
+  test('rejects with an error code where it cannot check', async () => {
     const spec = await storeInFile();
     expect(await codeOf(check(spec, { repair: 1 as never }))).toBe('EINVAL');
     expect(await codeOf(check(spec, { fix: true } as never))).toBe('EINVAL');

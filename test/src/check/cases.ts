@@ -1,14 +1,14 @@
-/** Damage of every sort, and what a check then finds. */
+/** Each kind of damage to a store, and what a check then finds. */
 
 import { DESCRIPTOR, descriptorsOf } from '../peer/raw-page.js';
 import type { DamagedStore } from './damaged-store.js';
 
-/** Damage, and what the check then finds. */
+/** One kind of damage, and the kinds of findings that the check then has. */
 export interface Case {
   name: string;
   damage: (store: DamagedStore) => void;
   kinds: string[];
-  /** Nothing is lost, so that all of it can be repaired. */
+  /** True: nothing is lost, so that a repair can undo all of the damage. */
   isRepaired?: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** Every sort of damage that a check can find, made on a disk that is in order before. */
+/** A check finds each kind of damage. The tests make the damage on an undamaged disk. */
 
 import { checkStore, INVALID_BLOB_ID, runSync } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
@@ -8,7 +8,7 @@ import { CASES } from './cases.js';
 import { DamagedStore } from './damaged-store.js';
 
 describe('check', () => {
-  it('finds nothing wrong with a store in order', () => {
+  it('finds nothing wrong with an undamaged store', () => {
     const { outcome, findings, summary } = new DamagedStore().check();
     expect(findings).toEqual([]);
     expect(outcome).toBe('clean');
@@ -27,7 +27,7 @@ describe('check', () => {
   });
 });
 
-describe('a super block that describes no usable store', () => {
+describe('a check reports a super block that describes no usable store:', () => {
   it.each([
     ['a wrong crc', (at: DamagedStore) => at.editSuper((_, bytes) => bytes.fill(9, 200, 201), false), 'crc'],
     ['a size past the device', (at: DamagedStore) => at.editSuper((block) => (block.sizeBytes *= 2)), 'cut'],
@@ -55,7 +55,7 @@ describe('a super block that describes no usable store', () => {
   });
 });
 
-describe('what cannot be checked, and is not called damaged', () => {
+describe('a check reports as unchecked, and not as damaged,', () => {
   it.each([
     ['no signature', (at: DamagedStore) => at.editSuper((_, bytes) => bytes.fill(0, 0, 8)), 'no-store'],
     ['a newer version', (at: DamagedStore) => at.editSuper((_, bytes) => bytes.fill(4, 8, 9)), 'unsupported'],
@@ -71,15 +71,15 @@ describe('what cannot be checked, and is not called damaged', () => {
     expect(imageOf(store).equals(before)).toBe(true);
   });
 
-  it('is a device that is smaller than a super block', () => {
+  it('a device that is smaller than a super block', () => {
     const device = new SparseMemoryDevice({ sizeBytes: 2048, blockLengthBytes: 512 });
     const { outcome, findings } = runSync(checkStore(device));
     expect([outcome, ...findings.map(({ kind }) => kind)]).toEqual(['unchecked', 'no-store']);
   });
 });
 
-describe('what is worth knowing, and no damage', () => {
-  it('is a store that was not closed', () => {
+describe('a check reports as a note, and not as damage,', () => {
+  it('a store that was not closed', () => {
     const store = new DamagedStore();
     store.editSuper((block) => (block.clean = 0));
     const { outcome, findings, summary } = store.check();
@@ -88,7 +88,7 @@ describe('what is worth knowing, and no damage', () => {
     expect(summary?.wasClean).toBe(false);
   });
 
-  it('is noise in a free page', () => {
+  it('random bytes in a free page', () => {
     const store = new DamagedStore();
     store.edit(50, (_, bytes) => bytes.fill(0xab), false);
     expect(store.check()).toMatchObject({ outcome: 'clean', findings: [{ kind: 'page', severity: 'note', page: 50 }] });
@@ -99,7 +99,7 @@ describe('what is worth knowing, and no damage', () => {
   it.each([
     ['flags', (at: DamagedStore) => at.editDescriptor(at.root('thick'), DESCRIPTOR.FLAGS, (v) => v.setUint8(0, 0x84))],
     ['descriptor', (at: DamagedStore) => at.edit(at.root('thick'), (v) => v.setUint8(16, 9))],
-  ])('is a blob of a newer version, by its %s', (kind, change) => {
+  ])('a blob of a newer version, by its %s', (kind, change) => {
     const store = new DamagedStore();
     change(store);
     const { outcome, findings } = store.check();
@@ -107,14 +107,14 @@ describe('what is worth knowing, and no damage', () => {
     expect(findings).toContainEqual(expect.objectContaining({ kind, severity: 'note', blobId: store.ids.thick }));
   });
 
-  it('is a larger device', () => {
+  it('a device that is larger than the store', () => {
     const store = new DamagedStore();
     store.yard.memory.resize(70 * 256);
     expect(store.check().findings.map(({ kind }) => kind)).toEqual(['larger-device']);
     expect(store.check().outcome).toBe('clean');
   });
 
-  it('is a super blob that was deleted', () => {
+  it('a super blob that was deleted', () => {
     const store = new DamagedStore();
     store.editSuper((block) => (block.superBlobId = (1n << 32n) + 40n));
     expect(store.check()).toMatchObject({ outcome: 'clean', findings: [{ kind: 'super-blob', severity: 'note' }] });
@@ -122,7 +122,7 @@ describe('what is worth knowing, and no damage', () => {
     expect(store.check().findings).toEqual([]);
   });
 
-  it('is a snapshot that was being deleted', () => {
+  it('a snapshot whose deletion was interrupted', () => {
     const seen = new Set<string>();
     for (let cut = 1; ; cut++) {
       const { yard, ids } = new DamagedStore();

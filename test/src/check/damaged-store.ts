@@ -1,15 +1,15 @@
-/** A small store with a blob of each sort, unloaded, whose bytes a test then damages. */
+/** A small, unloaded store with a blob of each kind, whose bytes a test then damages. */
 
 import { type BlobId, type CheckReport, checkStore, pageOfBlobId, runSync, SuperBlock } from '@blobyard/core';
 import { CONFIGURATIONS, MIB, PER_CLUSTER, Yard } from '../peer/fixture.js';
 import { DESCRIPTOR, descriptorsOf, sealPage } from '../peer/raw-page.js';
 
 const PAGE_BYTES = 4096;
-/** Offset of a page's number of the next page. */
+/** The offset in a metadata page of the number of the next page in its chain, in bytes. */
 const NEXT_AT = 4088;
 
 export class DamagedStore {
-  /** With extent tables; also has methods that work on the unloaded device. */
+  /** Its blobs have extent tables. It also has methods that work on the unloaded device. */
   readonly yard = new Yard(CONFIGURATIONS[1]);
   readonly ids: Record<'thick' | 'thin' | 'runs' | 'long' | 'parent' | 'clone', BlobId>;
   readonly #mdStart: number;
@@ -34,7 +34,7 @@ export class DamagedStore {
     yard.unload();
   }
 
-  /** The root of a blob. */
+  /** The number of a blob's root page. */
   root(name: keyof DamagedStore['ids']): number {
     return pageOfBlobId(this.ids[name]);
   }
@@ -43,7 +43,7 @@ export class DamagedStore {
     return runSync(checkStore(this.yard.device, options));
   }
 
-  /** Kinds of damage, each once, in order. */
+  /** The kinds of damage that a check finds, sorted, each once. */
   damage(): string[] {
     const { findings } = this.check();
     return [...new Set(findings.filter(({ severity }) => severity === 'damage').map(({ kind }) => kind))].sort();
@@ -53,7 +53,7 @@ export class DamagedStore {
     return this.yard.peek((this.#mdStart + number) * PAGE_BYTES, PAGE_BYTES).slice();
   }
 
-  /** Changes a metadata page, and makes its crc fit unless told otherwise. */
+  /** Changes a metadata page, and updates its crc unless `isSealed` is false. */
   edit(number: number, change: (view: DataView, bytes: Uint8Array) => void, isSealed = true): void {
     this.yard.poke((this.#mdStart + number) * PAGE_BYTES, (bytes) => {
       change(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), bytes);
@@ -79,7 +79,7 @@ export class DamagedStore {
     return new DataView(bytes.buffer).getUint32(NEXT_AT, true);
   }
 
-  /** Extent pages of a blob, in order; 0 where a run of none stands. */
+  /** The page numbers of a blob's extent pages, in order; 0 where the table has a run of missing pages. */
   extentPages(name: keyof DamagedStore['ids']): number[] {
     const table = descriptorsOf(this.page(this.root(name))).find(({ type }) => type === DESCRIPTOR.EXTENT_TABLE);
     if (!table) throw new Error(`${name} has no extent table`);
@@ -88,7 +88,7 @@ export class DamagedStore {
     return pages;
   }
 
-  /** The bytes of a blob's clusters on the device, and where they are. Only of a blob with one extent page. */
+  /** The bytes of a blob's clusters, and the numbers of these clusters. The blob must have one extent page. */
   dataOf(name: keyof DamagedStore['ids']): { clusters: number[]; bytes: Buffer } {
     const [extents] = descriptorsOf(this.page(this.extentPages(name)[0]));
     const clusters: number[] = [];
@@ -100,7 +100,7 @@ export class DamagedStore {
     return Buffer.concat(clusters.map((cluster) => this.yard.peek(cluster * MIB, MIB)));
   }
 
-  /** Changes the super block, and makes its crc fit unless told otherwise. */
+  /** Changes the super block, and updates its crc unless `isSealed` is false. */
   editSuper(change: (block: SuperBlock, bytes: Uint8Array) => void, isSealed = true): void {
     this.yard.poke(0, (bytes) => {
       const block = new SuperBlock(bytes);
@@ -109,7 +109,7 @@ export class DamagedStore {
     });
   }
 
-  /** Changes the bits of the mask that begins at a page of the device. */
+  /** Changes the bits of one of the masks. */
   editMask(
     range: 'pageMask' | 'clusterMask' | 'blobIdMask',
     change: (bits: Uint8Array, bytes: Uint8Array) => void,

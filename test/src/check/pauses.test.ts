@@ -1,4 +1,4 @@
-/** What a check does with all blobs at once pauses every 1024 blobs, so that the event loop can turn. */
+/** The loops of a check over all blobs pause every 1024 blobs, so that the event loop can turn. */
 
 import { describe, expect, test } from 'vitest';
 import { checkFamilies, markGoing } from '../../../packages/core/dist/check/family.js';
@@ -8,7 +8,7 @@ import { SurveyedBlob } from '../../../packages/core/dist/check/surveyed-blob.js
 import type { BlobId, MdPage, Steps } from '../../../packages/core/dist/index.js';
 
 const BLOBS = 5000;
-/** The pauses of a loop over all blobs. */
+/** The number of pauses in a loop over all blobs. */
 const PER_LOOP = Math.floor(BLOBS / 1024);
 
 function blobs(): Map<BlobId, SurveyedBlob> {
@@ -22,7 +22,7 @@ function blobs(): Map<BlobId, SurveyedBlob> {
   return made;
 }
 
-/** Runs steps that only pause. Returns how often they did, and their result. */
+/** Runs steps that do nothing but pause. Returns the number of pauses, and the result. */
 function counted<T>(steps: Steps<T>): { pauses: number; result: T } {
   let pauses = 0;
   for (;;) {
@@ -34,14 +34,14 @@ function counted<T>(steps: Steps<T>): { pauses: number; result: T } {
 }
 
 describe('a check pauses', () => {
-  test('while it follows parents', () => {
+  test('while it follows the parents of all blobs', () => {
     const findings = new Findings();
     expect(counted(markGoing(blobs())).pauses).toBe(PER_LOOP);
     expect(counted(checkFamilies(blobs(), findings)).pauses).toBe(3 * PER_LOOP);
     expect(findings.list).toEqual([]);
   });
 
-  test('while it finds who has what, and finds all overlaps', () => {
+  test('while it finds the owner of each page and cluster, and finds all overlaps', () => {
     const all = [...blobs().values()];
     all[4000].runs[0] = { first: 10, end: 11 };
     const findings = new Findings();

@@ -1,4 +1,4 @@
-/** Repair sets right what can be, leaves the rest as it is, and says which is which. */
+/** A repair corrects what it can, leaves the rest unchanged, and reports which is which. */
 
 import { createHash } from 'node:crypto';
 import { type BlobId, Blobstore, BlobstoreError, runSync } from '@blobyard/core';
@@ -7,7 +7,7 @@ import { PER_CLUSTER } from '../peer/fixture.js';
 import { CASES } from './cases.js';
 import { DamagedStore } from './damaged-store.js';
 
-/** A hash of what can be read of each blob; or why it cannot. */
+/** A hash of the data of each blob; or the reason why the blob cannot be read. */
 function contents(store: DamagedStore): Map<BlobId, string> {
   const { yard } = store;
   const loaded = runSync(Blobstore.load(yard.device, { onDamage: 'set-aside' }));
@@ -16,7 +16,7 @@ function contents(store: DamagedStore): Map<BlobId, string> {
     const blob = runSync(loaded.openBlob(id));
     const hash = createHash('sha256');
     for (let unit = 0; unit < loaded.ioUnitCount(blob); unit += PER_CLUSTER) {
-      if (loaded.nextAllocated(blob, unit) !== unit && !blob.isClone) continue; // zeroes
+      if (loaded.nextAllocated(blob, unit) !== unit && !blob.isClone) continue; // a hole, which reads as zeroes
       const bytes = Buffer.alloc(PER_CLUSTER * loaded.geometry.ioUnitBytes);
       channel.readSync(blob, bytes, unit, PER_CLUSTER);
       hash.update(`${unit} `).update(bytes);
@@ -61,7 +61,7 @@ describe('repair', () => {
     if (isRepaired) expect(again.findings).toEqual([]);
   });
 
-  it('is not repeated: what is left stays as it is', () => {
+  it('leaves the rest unchanged when it is repeated', () => {
     for (const { damage } of CASES.filter((each) => !each.isRepaired)) {
       const store = new DamagedStore();
       damage(store);
@@ -72,7 +72,7 @@ describe('repair', () => {
     }
   });
 
-  it('never gives away what a blob has that cannot be read', () => {
+  it('never frees the clusters of a blob that cannot be read', () => {
     for (const { damage } of CASES.filter((each) => !each.isRepaired)) {
       const store = new DamagedStore();
       const owned = store.dataOf('thick');

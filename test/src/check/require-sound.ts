@@ -1,8 +1,8 @@
-/** A check that must find nothing wrong; what a crash leaves is nothing wrong. */
+/** A check that must find no damage. What a crash leaves is not damage. */
 
 import { type BlockDevice, type CheckReport, checkStore, type FindingKind, type Steps } from '@blobyard/core';
 
-/** Throws when a check of the store on a device finds damage, of other kinds than those that are allowed. */
+/** Throws if a check of the store on a device finds damage of a kind that is not allowed. */
 export function* requireSound(
   device: BlockDevice,
   when: string,

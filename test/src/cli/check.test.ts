@@ -1,3 +1,5 @@
+/** `blobyard check`: its report, its exit status, and its repairs. */
+
 import { truncateSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { newPath } from '../io/temp-folder.js';
@@ -33,18 +35,15 @@ test.each([512, 4096])('a store that was closed is clean, with io units of %d by
   expect(staysSame(path, () => expect(blobyard('check', '--repair', path).status).toBe(0))).toBe(true);
 });
 
-test.each([512, 4096])(
-  'a store that was not closed is worth a note, with io units of %d bytes',
-  async (ioUnitBytes) => {
-    const { path } = await dirtyImage(ioUnitBytes);
-    const report = expectChecked(path, 0, /^note: the store was not closed[^\n]*\nNothing is wrong: /);
-    expect(report).toMatchObject({ outcome: 'clean', findings: [{ kind: 'not-closed', outcome: 'found' }] });
-    const { status, stdout, stderr } = blobyard('check', '--repair', path);
-    expect([status, stderr]).toEqual([1, '']);
-    expect(stdout).toMatch(/^note \(repaired\): [^\n]*\nRepaired: 1 finding\. /);
-    expectChecked(path, 0, /^Nothing is wrong: /);
-  },
-);
+test.each([512, 4096])('a store that was not closed gets a note, with io units of %d bytes', async (ioUnitBytes) => {
+  const { path } = await dirtyImage(ioUnitBytes);
+  const report = expectChecked(path, 0, /^note: the store was not closed[^\n]*\nNothing is wrong: /);
+  expect(report).toMatchObject({ outcome: 'clean', findings: [{ kind: 'not-closed', outcome: 'found' }] });
+  const { status, stdout, stderr } = blobyard('check', '--repair', path);
+  expect([status, stderr]).toEqual([1, '']);
+  expect(stdout).toMatch(/^note \(repaired\): [^\n]*\nRepaired: 1 finding\. /);
+  expectChecked(path, 0, /^Nothing is wrong: /);
+});
 
 test('a damaged mask is repaired', async () => {
   const { path } = await closedImage();
@@ -74,7 +73,7 @@ test('a damaged blob is reported and not repaired', async () => {
   expect(status).toBe(2);
 });
 
-test('an image without a store is unchecked, not damaged', () => {
+test('an image without a store is reported as unchecked, not as damaged', () => {
   const path = newPath();
   writeFileSync(path, '');
   expectChecked(path, 2, /^note: the device has 0 bytes[^\n]*\nNot checked: there is no store here\.\n$/);
@@ -100,7 +99,7 @@ test('a newer version is not reported as damage, a damaged super block is; neith
   expect(staysSame(path, () => expect(blobyard('check', '--repair', path).status).toBe(2))).toBe(true);
 });
 
-test('an image that cannot be read ends with the status of remaining damage', async () => {
+test('the exit status for an image that cannot be read is the one for remaining damage', async () => {
   const { store, path } = await makeStore();
   for (const args of [[path], ['--repair', path], ['--json', path]]) {
     const { status, stdout, stderr } = blobyard('check', ...args);

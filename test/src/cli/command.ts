@@ -13,7 +13,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** The user and group of a process. Default: those of this process. */
+/** The ids of the user and the group of a process. Default: those of this process. */
 export interface Identity {
   readonly uid?: number;
   readonly gid?: number;

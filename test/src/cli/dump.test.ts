@@ -1,3 +1,5 @@
+/** `blobyard dump`: the metadata of an image as text. */
+
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -9,7 +11,7 @@ import { newPath } from '../io/temp-folder.js';
 import { blobyard, MAIN, staysSame } from './command.js';
 import { CLUSTER, closedImage, damageBlob, damageMask, dirtyImage } from './images.js';
 
-/** Bytes from the disk with control characters escaped, one character for each byte. */
+/** A text with one character per byte of its UTF-8: its control characters are escaped. */
 function escaped(text: string): string {
   const decoded = Buffer.from(text, 'latin1').toString();
   const harmless = decoded.replace(/\p{Cc}/gu, (each) => `\\u{${each.charCodeAt(0).toString(16)}}`);
@@ -17,7 +19,7 @@ function escaped(text: string): string {
 }
 
 test.each([closedImage, dirtyImage])(
-  'dump prints the metadata as the engine does, with control characters escaped',
+  'dump prints the same text as the engine, but with control characters escaped',
   async (make) => {
     const { path, ids } = await make();
     damageBlob(path, ids.thick);
@@ -36,7 +38,7 @@ test.each([closedImage, dirtyImage])(
   },
 );
 
-test('dump prints what precedes a damaged part, then fails', async () => {
+test('dump prints the part before a damaged one, then fails', async () => {
   const { path } = await closedImage();
   damageMask(path);
   const { status, stdout, stderr } = blobyard('dump', path);
@@ -45,7 +47,7 @@ test('dump prints what precedes a damaged part, then fails', async () => {
   expect(stderr).toMatch(/^blobyard: EILSEQ: [^\n]*\n$/);
 });
 
-test('a closed pipe is not an error', async () => {
+test('dump does not fail when its output is a closed pipe', async () => {
   const path = newPath();
   const device = { kind: 'file', path, create: true, sizeBytes: 4096 * CLUSTER } as const;
   const store = await createStore({ device, clusterSizeBytes: CLUSTER });

@@ -19,7 +19,7 @@ function expectFailure(command: string, image: string, reason: RegExp): void {
   expect(status).toBe(1);
 }
 
-test.each(COMMANDS)('%s needs an image', async (command) => {
+test.each(COMMANDS)('%s fails where there is no image', async (command) => {
   expectFailure(command, newPath(), /ENOENT: there is no file/);
   expectFailure(command, path.join(path.dirname(newPath()), 'no', 'where'), /ENOENT: there is no file/);
   const folder = newPath();
@@ -28,7 +28,7 @@ test.each(COMMANDS)('%s needs an image', async (command) => {
   expectFailure(command, '/dev/null', /EINVAL: .* is neither a file nor a block device/);
 });
 
-test.each(COMMANDS)('%s needs a store in the image', async (command) => {
+test.each(COMMANDS)('%s fails where the image has no store', async (command) => {
   const empty = newPath();
   writeFileSync(empty, '');
   expectFailure(command, empty, command === 'dump' ? /ENOSPC: the device has 0 bytes/ : /EILSEQ: .* only 0 bytes/);
@@ -51,14 +51,14 @@ test.each(COMMANDS)('%s refuses a store that is open, and names the process', as
   expect(blobyard(command, path).status).toBe(0);
 });
 
-/** A user other than root who can run the command. */
+/** A user other than root who can run the command. Skips the test if there is none. */
 function anybody(context: TestContext): Identity {
   const who = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};
   if (blobyardAs(who, '--version').status !== 0) context.skip('nobody but root can run the command here');
   return who;
 }
 
-test.for(COMMANDS)('%s needs no more than the right to read, and leaves nothing behind', async (command, context) => {
+test.for(COMMANDS)('%s needs only the right to read, and leaves no files behind', async (command, context) => {
   const who = anybody(context);
   const { path: image } = await dirtyImage();
   chmodSync(path.dirname(image), 0o555);

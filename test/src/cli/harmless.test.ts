@@ -1,4 +1,6 @@
-/** Text from an image is not trusted: printed on a terminal, it must not contain control characters. */
+/**
+ * Text from an image is not trusted: the output must not contain its control characters, which a terminal would obey.
+ */
 
 import { run } from '@blobyard/core';
 import { createStore } from '@blobyard/workers';
@@ -7,7 +9,7 @@ import { newPath } from '../io/temp-folder.js';
 import { blobyard } from './command.js';
 import { CLUSTER, damageBlob, damageMask } from './images.js';
 
-/** Escape sequences (7-bit and 8-bit), a title, a bell, direction marks, line separators, a delete character. */
+/** Escape sequences (7-bit and 8-bit), a window title, a bell, direction marks, line separators, a delete character. */
 const EVIL = 'a\u001b[2J\u009b31m\u001b]0;t\u0007\u202egnp.exe\u2066\u200f\u2028\u2029\u007f\u0085\r\nb';
 const OBEYED = /(?![\n\t])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
 
@@ -41,12 +43,12 @@ test('names, xattrs, types and ids of external snapshots are escaped by every co
   expect(dump).toContain('Blobstore Type: T\\u{1b}[1m\\u{7}\\u{85}\\u{200e}\n');
   expect(dump).toContain('name = "ka\\u{1b}[2J\\u{9b}31m');
   expect(dump).toContain('value = "va\\u{1b}[2J\\u{9b}31m');
-  expect(dump).toContain('9b 33 31 6d ff 1b'); // all bytes are there
+  expect(dump).toContain('9b 33 31 6d ff 1b'); // all bytes are shown in hexadecimal
   const { blobs } = JSON.parse(blobyard('ls', '--json', path).stdout);
   expect(blobs[0].name).toBe(EVIL);
 });
 
-test('they are escaped in messages about damage too', async () => {
+test('control characters are also escaped in messages about damage', async () => {
   const { path, id } = await evilImage();
   damageBlob(path, id);
   expectHarmless(path, 'ls', 'info', 'check --json', 'dump');
@@ -54,7 +56,7 @@ test('they are escaped in messages about damage too', async () => {
   expectHarmless(path, 'info --json', 'check', 'dump');
 });
 
-test('text in other languages is printed as it is', async () => {
+test('text in other languages is printed unchanged', async () => {
   const path = newPath();
   const device = { kind: 'file', path, create: true, sizeBytes: 256 * CLUSTER } as const;
   const store = await createStore({ device, clusterSizeBytes: CLUSTER, bstype: 'größe' });

@@ -1,4 +1,4 @@
-/** Images for the command: real stores in real files. */
+/** Images for the tests of the command: stores in real files. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { pageOfBlobId, run, SuperBlock } from '@blobyard/core';
@@ -71,7 +71,7 @@ export function damageBlob(path: string, id: bigint): void {
   patch(path, (metadata.start + pageOfBlobId(id)) * PAGE + 100, new Uint8Array(8).fill(0xee));
 }
 
-/** Damages the mask of used clusters. */
+/** Overwrites the beginning of the mask of used clusters. */
 export function damageMask(path: string): void {
   patch(path, superBlockOf(path).clusterMask.start * PAGE, new Uint8Array(16).fill(0xee));
 }

@@ -1,3 +1,5 @@
+/** `blobyard info`: the facts of a store. */
+
 import { describe, expect, test } from 'vitest';
 import { blobyard, staysSame } from './command.js';
 import { CLUSTER, closedImage, damageBlob, damageMask, dirtyImage } from './images.js';
@@ -8,7 +10,7 @@ function infoOf(path: string): Record<string, unknown> {
   return JSON.parse(stdout);
 }
 
-describe.each([512, 4096])('info, of a store with io units of %d bytes', (ioUnitBytes) => {
+describe.each([512, 4096])('info prints the facts of a store with io units of %d bytes', (ioUnitBytes) => {
   test.each([
     ['that was closed', closedImage, true],
     ['that was not closed', dirtyImage, false],
@@ -43,7 +45,7 @@ describe.each([512, 4096])('info, of a store with io units of %d bytes', (ioUnit
   });
 });
 
-test('info prints text for people', async () => {
+test('info prints text for people without --json', async () => {
   const { path, ids } = await dirtyImage();
   const { status, stdout } = blobyard('info', path);
   expect(status).toBe(0);
@@ -66,7 +68,7 @@ test('info lists the damaged blobs', async () => {
   expect(isSame).toBe(true);
 });
 
-test('info finds the used clusters without the masks when these are damaged', async () => {
+test('info counts the used clusters from the metadata pages when the masks are damaged', async () => {
   const { path } = await closedImage();
   const whole = infoOf(path);
   damageMask(path);

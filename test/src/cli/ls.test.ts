@@ -1,3 +1,5 @@
+/** `blobyard ls`: the list of blobs. */
+
 import { readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { createStore } from '@blobyard/workers';
@@ -40,7 +42,7 @@ test('ls --long prints all properties of each blob', async () => {
   ]);
 });
 
-test('ls --json', async () => {
+test('ls --json prints the properties of all blobs as one document', async () => {
   const { path, ids } = await dirtyImage();
   const { blobs, damaged } = JSON.parse(blobyard('ls', '--json', path).stdout);
   expect(damaged).toEqual([]);
@@ -59,7 +61,7 @@ test('ls --json', async () => {
   expect(blobs[2]).toMatchObject({ name: EVIL_NAME, parentId: String(ids.snapshot) });
 });
 
-test('ls names the external snapshot of a blob without opening it', async () => {
+test('ls shows the id of a blob’s external snapshot, and does not open that snapshot', async () => {
   const path = newPath();
   const device = { kind: 'file', path, create: true, sizeBytes: 256 * CLUSTER } as const;
   const store = await createStore({ device, clusterSizeBytes: CLUSTER, openExternalSnapshot: () => null });
@@ -89,7 +91,7 @@ test('ls shows names of SPDK’s volumes without trailing zeroes', () => {
   for (const name of names) expect(shown).toContain(name);
 });
 
-test('ls omits damaged blobs, with a note', async () => {
+test('ls omits damaged blobs, and says so', async () => {
   const { path, ids } = await closedImage();
   damageBlob(path, ids.snapshot);
   const isSame = staysSame(path, () => {
@@ -109,14 +111,14 @@ test('ls omits damaged blobs, with a note', async () => {
   expect(isSame).toBe(true);
 });
 
-test('a store without blobs has an empty list', async () => {
+test('ls prints an empty list for a store without blobs', async () => {
   const path = newPath();
   const device = { kind: 'file', path, create: true, sizeBytes: 256 * CLUSTER } as const;
   await (await createStore({ device, clusterSizeBytes: CLUSTER })).close();
   expect(blobyard('ls', path)).toEqual({ status: 0, stdout: 'ID  SIZE  ALLOCATED  NAME\n', stderr: '' });
 });
 
-test('the tree is as deep as the chain of snapshots', () => {
+test('ls prints a tree as deep as the chain of snapshots', () => {
   const chain = Array.from({ length: 2000 }, (_, at) => ({
     id: BigInt(at),
     parentId: at === 0 ? undefined : BigInt(at - 1),

@@ -1,3 +1,5 @@
+/** The text of a check's report, and of sizes. */
+
 import type { CheckReport } from '@blobyard/core';
 import { expect, test } from 'vitest';
 import { reportText } from '../../../packages/blobyard/dist/cli/report-text.js';
@@ -16,7 +18,7 @@ function textOf(outcome: CheckReport['outcome'], ...findings: string[][]): strin
   });
 }
 
-/** The finding for an image without a store. */
+/** The kinds of findings about the whole image. */
 const ABOUT_ALL = ['no-store', 'unsupported', 'super-block'];
 
 test('a report has a line for each finding, and a summary', () => {
@@ -46,7 +48,7 @@ test('a repair is advised only where it helps', () => {
   expect(advice('chain', 'leak'), 'a damaged blob may have what seems to be nobody’s').toBe(none);
 });
 
-test('an unchecked image is neither damaged nor repaired', () => {
+test('the text for an unchecked image says neither damaged nor repaired', () => {
   expect(textOf('unchecked', ['no-store', 'note', 'nothing', 'found'])).toBe(
     'note: nothing\nNot checked: there is no store here.\n',
   );

@@ -1,4 +1,4 @@
-/** A channel on a thread that has attached to the store; the thread executes operations by itself. */
+/** A channel on a thread that has attached to the store, and executes the operations itself. */
 
 import type { Blob } from '@blobyard/core';
 import type { DataOperation } from './data-operation.js';
@@ -7,7 +7,7 @@ import type { ThreadChannel } from './threaded-engine.js';
 import type { Answer } from './trace.js';
 import { succeeded, type TraceThreads } from './trace-threads.js';
 
-/** Has the thread of channel `index` attach to a store. */
+/** Makes the thread of channel `index` attach to a store. Returns the channel. */
 export async function openAttached(threads: TraceThreads, index: number, store: ServedStore): Promise<ThreadChannel> {
   succeeded(await threads.ask(index, { kind: 'attach', handle: store.handle }));
   return {
@@ -21,7 +21,10 @@ export async function openAttached(threads: TraceThreads, index: number, store: 
   };
 }
 
-/** True where an operation may need what only a module that is loaded first can open, and so cannot be synchronous. */
+/**
+ * True if a blob reads from an external snapshot. Another thread must first load the module that opens its device, so
+ * the operation cannot be synchronous.
+ */
 function reachesExternal(behind: Blob['back']): boolean {
   let back = behind;
   while (back?.kind === 'blob') back = back.blob.back;

@@ -1,8 +1,8 @@
-/** What a trace calls its blobs: a name for each id, and the blobs that it has open. */
+/** The names that a trace gives to its blobs, and the blobs that it has open. */
 
 import { type Blob, BlobstoreError, ERRNO, type ErrorCode, pageOfBlobId } from '@blobyard/core';
 
-/** A blob that the trace has opened, as often as `refs` says. */
+/** A blob that the trace has open. `refs`: how often it was opened and not closed again. */
 interface OpenBlob {
   readonly blob: Blob;
   refs: number;
@@ -12,22 +12,22 @@ export class BlobNames {
   readonly #ids = new Map<string, bigint>();
   readonly #open = new Map<string, OpenBlob>();
 
-  /** Gives a new blob its name. */
+  /** Records the name of a new blob. */
   add(name: string | undefined, id: bigint): void {
     this.#ids.set(name ?? '', id);
   }
 
-  /** The blob is there no more. */
+  /** Forgets a blob that was deleted. */
   remove(name: string): void {
     this.#ids.delete(name);
   }
 
-  /** There is a new store, without blobs. */
+  /** Forgets all names, because there is a new store without blobs. */
   clear(): void {
     this.#ids.clear();
   }
 
-  /** The name of a blob; one that the trace did not name goes by its page. */
+  /** The name of a blob; for a blob that the trace did not name, `?` and the number of its root page. */
   nameOf(id: bigint): string {
     for (const [name, known] of this.#ids) if (known === id) return name;
     return `?${pageOfBlobId(id)}`;
@@ -41,14 +41,14 @@ export class BlobNames {
     return this.#ids.get(name ?? '') ?? fail('EBADF');
   }
 
-  /** The blob has been opened once more. */
+  /** Records that the blob was opened once more. */
   opened(name: string | undefined, blob: Blob): void {
     const open = this.#open.get(name ?? '');
     if (open) open.refs++;
     else this.#open.set(name ?? '', { blob, refs: 1 });
   }
 
-  /** The blob has been closed once. */
+  /** Records that the blob was closed once. */
   closed(name: string): void {
     const open = this.#open.get(name);
     if (open === undefined) return;
@@ -56,7 +56,7 @@ export class BlobNames {
     if (open.refs === 0) this.#open.delete(name);
   }
 
-  /** The store has been let go of, with all blobs that were open. */
+  /** Forgets the open blobs, because the store was abandoned. */
   forgetOpen(): void {
     this.#open.clear();
   }
@@ -66,7 +66,7 @@ export class BlobNames {
   }
 }
 
-/** Answers an operation that the trace's reference refuses by itself. */
+/** Throws the error of an operation that the trace's reference runner itself refuses, without asking the engine. */
 export function fail(code: ErrorCode): never {
-  throw new BlobstoreError(code, `the trace asks for what is answered with ${code} (${-ERRNO[code]})`);
+  throw new BlobstoreError(code, `the reference runner refuses this operation of the trace: ${code} (${-ERRNO[code]})`);
 }

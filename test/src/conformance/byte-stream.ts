@@ -1,4 +1,4 @@
-/** The byte stream of a seed, of which the traces' payloads and external snapshots are made: a 32-bit xorshift. */
+/** The pseudo-random bytes of a seed (xorshift32), of which the traces' payloads and external snapshots are made. */
 
 const MULTIPLIER = 2654435761;
 

@@ -1,4 +1,7 @@
-/** A thread that a channel of the traces lives on: it attaches to one store after another, or serves one. See `trace-threads.ts`. */
+/**
+ * The thread of a channel of the traces. It attaches to one store after another, or is an I/O worker of one. See
+ * `trace-threads.ts`.
+ */
 
 import { parentPort } from 'node:worker_threads';
 import { assert, BlobstoreError } from '@blobyard/core';

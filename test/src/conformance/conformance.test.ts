@@ -1,4 +1,7 @@
-/** The conformance traces that the project carries, each as a test: a real SPDK blobstore's answers, down to image hashes. */
+/**
+ * The conformance traces of the project, each as a test. Every answer of an engine, with the hashes of the disk image,
+ * must be that of a real SPDK blobstore.
+ */
 
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +19,7 @@ describe.each(ENGINE_NAMES)('conformance of the engine %s', (name) => {
   describe.each(['directed', 'random'])('%s traces', (set) => {
     const files = findTraces(path.join(FOLDER, set));
 
-    it('are there', () => {
+    it('exist', () => {
       expect(files.length).toBeGreaterThan(30);
     });
 
@@ -28,7 +31,7 @@ describe.each(ENGINE_NAMES)('conformance of the engine %s', (name) => {
 });
 
 describe('a replay', () => {
-  it('names the first difference', async () => {
+  it('reports the first answer that differs', async () => {
     const [file] = findTraces(path.join(FOLDER, 'directed'));
     const trace = readTrace(file);
     const wrong = trace.operations.findIndex(({ op }) => op === 'bsstat' || op === 'image' || op === 'stat');

@@ -1,4 +1,4 @@
-/** The traces' operations on the data of a blob, on anything that moves data as a channel does. */
+/** The traces' operations on the data of a blob. They run on any object with the data methods of a channel. */
 
 import { createHash } from 'node:crypto';
 import { type BlobRef, BlobstoreError, type Channel, type MaybePromise } from '@blobyard/core';
@@ -7,7 +7,7 @@ import type { Answer, TraceOperation } from './trace.js';
 
 export const DATA_OPERATIONS = ['read', 'readv', 'write', 'writev', 'write_zeroes', 'unmap'] as const;
 
-/** What to do; plain, so that it can be posted to a thread. Offset and length are io units. */
+/** An operation on data, as an object that can be posted to a thread. Offset and length are in io units. */
 export interface DataOperation {
   readonly op: (typeof DATA_OPERATIONS)[number];
   readonly offset: number;
@@ -16,7 +16,7 @@ export interface DataOperation {
   readonly iov: readonly number[];
 }
 
-/** The part of a `Channel` that is needed here. */
+/** The methods of a `Channel` that the operations use. */
 export interface DataPort {
   read(blob: BlobRef, buffer: Uint8Array, offset: number, count: number): MaybePromise<void>;
   readv(blob: BlobRef, buffers: readonly Uint8Array[], offset: number, count: number): MaybePromise<void>;
@@ -26,7 +26,7 @@ export interface DataPort {
   unmap(blob: BlobRef, offset: number, count: number): MaybePromise<void>;
 }
 
-/** A channel in its synchronous form. */
+/** The synchronous methods of a channel. */
 export function synchronous(channel: Channel): DataPort {
   return {
     read: (blob, buffer, offset, count) => channel.readSync(blob, buffer, offset, count),
@@ -43,7 +43,9 @@ export function dataOperationOf({ op, offset = 0, length = 0, seed = 0, iov = []
   return { op: op as DataOperation['op'], offset, length, seed, iov };
 }
 
-/** Executes an operation; answers what the trace's reference does beside `rc`. With a synchronous port it ends in this same call. */
+/**
+ * Executes an operation. Returns the answer without `rc`. With a synchronous port, the work is done when it returns.
+ */
 export async function perform(
   port: DataPort,
   blob: BlobRef,
@@ -74,7 +76,7 @@ export async function perform(
   }
 }
 
-/** A buffer that does not look as if it had been read already. */
+/** A buffer with contents that no read returns by chance. */
 function garbage(bytes: number): Uint8Array {
   return new Uint8Array(bytes).fill(0xa5);
 }
@@ -85,6 +87,7 @@ function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
     at += length;
     return bytes.subarray(at - length, at);
   });
-  if (at !== bytes.length) throw new BlobstoreError('EINVAL', `a scatter list of ${at} bytes for ${bytes.length}`);
+  if (at !== bytes.length)
+    throw new BlobstoreError('EINVAL', `the scatter list has ${at} bytes, but the operation ${bytes.length}`);
   return parts;
 }

@@ -7,11 +7,11 @@ import { openRing } from './ring-channel.js';
 import { ThreadedEngine } from './threaded-engine.js';
 
 export const ENGINES = {
-  /** Everything on one thread. */
+  /** The store and all channels on one thread. */
   inline: () => new InlineEngine(),
   /** Each channel on an I/O worker of its own. */
   threads: () => new ThreadedEngine(openRing),
-  /** Each channel on a thread of its own that has attached. */
+  /** Each channel on an attached thread of its own. */
   attached: () => new ThreadedEngine(openAttached),
 } satisfies Record<string, () => Engine>;
 

@@ -1,6 +1,7 @@
 /**
- * The external snapshots of the traces: an id says which byte stream the device holds, and its blocks. This is also the module
- * of a custom device, by which other threads open the same.
+ * The external snapshots of the traces. The id of a snapshot gives the byte stream that its device holds, and the
+ * number and length of its blocks. Other threads load this file as the module of a custom device, to open the same
+ * device.
  */
 
 import { BlobstoreError, type BlockDevice, type ExternalSnapshotRequest } from '@blobyard/core';
@@ -13,18 +14,18 @@ interface StreamOptions {
   readonly blockCount: number;
 }
 
-/** A device that knows how other threads open it. */
+/** A device with the specification by which other threads open it. */
 export interface StreamDevice extends BlockDevice {
   readonly spec: CustomDeviceSpec;
 }
 
-/** Threads load what was built, also where a test runs from its source. */
+/** Threads load the built file, also when the test runs from its source. */
 const MODULE = new URL('../../dist/conformance/external-snapshots.js', import.meta.url).href;
 
 /**
- * A device that holds the byte stream of a seed. As the reference's do, it claims that its blocks lie at the same place on the
- * store's device, which makes the reference copy from there: a fault of the reference, which an engine has only with such a
- * device.
+ * A device that holds the byte stream of a seed. Like the devices of the reference runner, it claims that its blocks
+ * lie at the same place on the store's device. So the reference copies from there. This is a fault of the reference,
+ * which this engine repeats only with such a device.
  */
 export function openDevice(options: StreamOptions): StreamDevice {
   const { seed, blockLengthBytes, blockCount } = options;
@@ -36,11 +37,12 @@ export function openDevice(options: StreamOptions): StreamDevice {
   });
 }
 
-/** Opens the device that an id such as `SEED:BLOCKLEN:BLOCKCNT` names. EINVAL when it names none. */
+/** Opens the device that an id of the form `SEED:BLOCKLEN:BLOCKCNT` names. EINVAL for other ids, and empty devices. */
 export function openByName({ snapshotId }: ExternalSnapshotRequest): StreamDevice {
   const text = Buffer.from(snapshotId).toString('latin1');
   const match = /^(\d+):(\d+):(\d+)$/.exec(text);
-  if (!match) throw new BlobstoreError('EINVAL', `'${text}' names no external snapshot`);
+  if (!match)
+    throw new BlobstoreError('EINVAL', `the id '${text}' of an external snapshot is not SEED:BLOCKLEN:BLOCKCNT`);
   const [seed, blockLengthBytes, blockCount] = match.slice(1).map(Number);
   if (blockLengthBytes === 0 || blockCount === 0) throw new BlobstoreError('EINVAL', `'${text}' names an empty device`);
   return openDevice({ seed, blockLengthBytes, blockCount });

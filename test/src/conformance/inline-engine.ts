@@ -1,4 +1,4 @@
-/** Everything on the thread that replays; operations are run synchronously. */
+/** An engine whose store and channels are on the thread that replays. It runs operations synchronously. */
 
 import { type Blob, type Blobstore, type Channel, runSync, type Steps } from '@blobyard/core';
 import { type DataOperation, perform, synchronous } from './data-operation.js';
@@ -36,12 +36,12 @@ class InlineChannels implements StoreChannels {
     return perform(synchronous(this.#channel(index)), blob, this.#store.geometry.ioUnitBytes, operation);
   }
 
-  /** Channel 0, as the reference's runner has it. */
+  /** Channel 0, as in the reference runner. */
   local(): Channel {
     return this.#channel(0);
   }
 
-  /** The store closes its channels itself. */
+  /** Only forgets the channels: the store closes them itself. */
   async close(): Promise<void> {
     this.#channels.clear();
   }

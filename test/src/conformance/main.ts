@@ -1,4 +1,7 @@
-/** `npm run conformance -- [--engine NAME] DIR [DIR…]`: replays every trace under the folders, and says where answers differ. */
+/**
+ * `npm run conformance -- [--engine NAME] DIR [DIR…]`: replays every trace under the folders, and reports the first
+ * answer of each that differs.
+ */
 
 import { parseArgs } from 'node:util';
 import { runCommand, UsageError } from '../command-line.js';
@@ -8,14 +11,14 @@ import { describeMismatch, replay } from './replay.js';
 import { findTraces, readTrace } from './trace.js';
 
 const USAGE = `Usage: npm run conformance -- [--engine ${ENGINE_NAMES.join('|')}] DIR [DIR…]
-Replays every *.trace.jsonl (or .jsonl.gz) under the folders on an engine: inline (everything on one thread) unless given.`;
+Replays every *.trace.jsonl (or .jsonl.gz) under the folders on an engine; default: inline (everything on one thread).`;
 
 interface Options {
   readonly engine: EngineName;
   readonly traces: readonly string[];
 }
 
-/** Answers undefined when only help is wanted. */
+/** Returns undefined for `--help`. */
 function parse(args: string[]): Options | undefined {
   const options = { engine: { type: 'string', default: 'inline' }, help: { type: 'boolean', short: 'h' } } as const;
   const { values, positionals } = parseArgs({ args, options, allowPositionals: true });

@@ -1,4 +1,4 @@
-/** Replays a trace, and finds the first answer that differs from what is expected. */
+/** Replays a trace, and finds the first answer that differs from the expected one. */
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Engine } from './engine.js';
@@ -15,11 +15,14 @@ export interface Mismatch {
 }
 
 export interface ReplayOptions {
-  /** Also check after every operation that what memory says of pages and clusters adds up; not where the trace damages the disk. */
+  /**
+   * Also checks after every operation that the pages and clusters in memory are consistent. Not for traces that damage
+   * the disk.
+   */
   verify?: boolean;
 }
 
-/** Replays a trace on an engine; answers the first difference, or undefined when there is none. */
+/** Replays a trace on an engine. Returns the first difference, or undefined if there is none. */
 export async function replay(trace: Trace, engine: Engine, options: ReplayOptions = {}): Promise<Mismatch | undefined> {
   const session = new Session(engine, largestDevice(trace));
   try {
@@ -45,7 +48,7 @@ async function compare(trace: Trace, session: Session, options: ReplayOptions): 
   return undefined;
 }
 
-/** Bytes of the device of a trace when it is largest. */
+/** The largest size that the device of a trace ever has, in bytes. */
 function largestDevice({ operations }: Trace): number {
   let blockLengthBytes = 0;
   let largest = 0;
@@ -56,7 +59,7 @@ function largestDevice({ operations }: Trace): number {
   return largest;
 }
 
-/** A mismatch for people. */
+/** A mismatch as text for people. */
 export function describeMismatch({ trace, line, operation, wanted, got }: Mismatch): string {
   const answer = typeof got === 'string' ? got : JSON.stringify(got);
   return [

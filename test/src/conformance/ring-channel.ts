@@ -1,4 +1,4 @@
-/** A channel on an I/O worker, which gets its operations through a ring. */
+/** A channel on the thread of an I/O worker, which gets its operations through a ring. */
 
 import { MessageChannel } from 'node:worker_threads';
 import type { Blob } from '@blobyard/core';
@@ -10,7 +10,10 @@ import type { ThreadChannel } from './threaded-engine.js';
 import type { Answer } from './trace.js';
 import { succeeded, type TraceThreads } from './trace-threads.js';
 
-/** Makes the thread of channel `index` an I/O worker of a store. Its client has no other, so that all operations go there. */
+/**
+ * Makes the thread of channel `index` an I/O worker of a store. The client of its ring has no other worker, so that all
+ * operations of the channel go to this thread.
+ */
 export async function openRing(
   threads: TraceThreads,
   index: number,

@@ -1,4 +1,4 @@
-/** A store that this thread serves to other threads as their metadata thread. */
+/** A store to which other threads attach. This thread is its metadata thread. */
 
 import { type Blobstore, type BlockDevice, type Blob as EngineBlob, run } from '@blobyard/core';
 import type { DeviceSpec, MemoryDevice } from '@blobyard/io';
@@ -9,7 +9,7 @@ import type { RowService } from '../../../packages/workers/dist/mailbox/row-clie
 import { makeStoreHandle } from '../../../packages/workers/dist/mailbox/store-handle.js';
 
 export class ServedStore {
-  /** What other threads attach by. */
+  /** The handle with which other threads attach. */
   readonly handle: StoreHandle;
   readonly #server: MailboxServer;
 
@@ -19,7 +19,7 @@ export class ServedStore {
       serviceFor: () => serviceOf(store),
       specOf: (opened: BlockDevice & { readonly spec?: DeviceSpec }) => opened.spec,
       onBug: (error) => {
-        throw error; // to the process: nothing can be relied on any more
+        throw error; // ends the process: the state of the store is unknown now
       },
     });
     void this.#server.run();
@@ -30,7 +30,7 @@ export class ServedStore {
   }
 }
 
-/** Opens, flushes and closes blobs, and has no methods to be called. */
+/** The service for attached threads: it opens, flushes and closes blobs, and has no methods that can be called. */
 function serviceOf(store: Blobstore): RowService {
   const handles = new OpenHandles<Reference & { flush(): Promise<void> }>();
   const referenceTo = (blob: EngineBlob) => ({

@@ -1,4 +1,4 @@
-/** Plays the operations of a trace on an engine, and answers each as the traces' reference does. */
+/** Plays the operations of a trace on an engine, with answers in the form of the traces' reference. */
 
 import {
   Blobstore,
@@ -41,13 +41,13 @@ export class Session {
   #clusterBytes = 0;
   readonly #blobs = new BlobNames();
 
-  /** @param deviceBytesMax - as large as the trace will ever make its device */
+  /** @param deviceBytesMax - the largest size in bytes that the trace will give its device */
   constructor(engine: Engine, deviceBytesMax: number) {
     this.#engine = engine;
     this.#deviceBytesMax = deviceBytesMax;
   }
 
-  /** Executes one operation. Errors of the engine become its answer; anything else is thrown. */
+  /** Executes one operation. A `BlobstoreError` becomes its answer; any other error is thrown. */
   async execute(operation: TraceOperation): Promise<Answer> {
     const handler = HANDLERS[operation.op];
     if (!handler) throw new Error(`unknown operation '${operation.op}'`);
@@ -59,7 +59,7 @@ export class Session {
     }
   }
 
-  /** Lets go of the store as it is, if there is one. */
+  /** Abandons the store, if there is one. */
   end(): Promise<undefined> {
     return this.crash();
   }
@@ -324,11 +324,14 @@ export class Session {
   transfer(operation: TraceOperation): Promise<Partial<Answer>> {
     const blob = this.#blobs.requireOpen(operation.blob);
     const { ch = 0 } = operation;
-    if (ch >= CHANNELS_MAX) fail('EINVAL'); // as many as the reference's runner has
+    if (ch >= CHANNELS_MAX) fail('EINVAL'); // the reference runner has only this many
     return this.#requireChannels().execute(ch, blob, dataOperationOf(operation));
   }
 
-  /** Checks that pages and clusters add up in memory and, after operations whose images are compared, on the device. */
+  /**
+   * Checks that pages and clusters are consistent in memory and, after the operations in `CHECKED_AFTER`, on the
+   * device.
+   */
   async verify(op: string): Promise<void> {
     this.#store?.verify();
     if (!CHECKED_AFTER.includes(op) || this.#device === undefined) return;

@@ -1,4 +1,7 @@
-/** Each channel on a thread of its own; the thread that replays is the metadata thread, and serves them while it waits. */
+/**
+ * An engine with each channel on a thread of its own. The thread that replays is the metadata thread. It serves the
+ * other threads while it waits for an answer.
+ */
 
 import { type Blob, type Blobstore, type Channel, run, type Steps } from '@blobyard/core';
 import type { MemoryDevice } from '@blobyard/io';
@@ -27,10 +30,13 @@ export type OpenThreadChannel = (
 export class ThreadedEngine implements Engine {
   readonly #open: OpenThreadChannel;
   readonly #threads = new TraceThreads();
-  /** The devices of traces that have ended, for those to come: their memory is large, and four threads have to let it go. */
+  /**
+   * The devices of traces that have ended, which later traces reuse. Their memory is large, and is freed only when all
+   * threads have released it.
+   */
   readonly #devices = new Map<string, { device: MemoryDevice; maxSizeBytes: number }>();
 
-  /** @param open - which decides how operations get to the threads */
+  /** @param open - opens a channel on a thread: as an attached thread, or as an I/O worker */
   constructor(open: OpenThreadChannel) {
     this.#open = open;
   }
@@ -44,7 +50,7 @@ export class ThreadedEngine implements Engine {
       this.#devices.set(kind, { device, maxSizeBytes });
       return device;
     }
-    known.device.resize(0); // which zeroes it
+    known.device.resize(0); // so that all bytes are zeroes after the next line
     known.device.resize(sizeBytes / blockLengthBytes);
     return known.device;
   }
@@ -69,7 +75,7 @@ class ThreadedChannels implements StoreChannels {
   readonly #device: MemoryDevice;
   readonly #open: (index: number, store: ServedStore) => Promise<ThreadChannel>;
   readonly #channels = new Map<number, ThreadChannel>();
-  /** Made with the first channel. */
+  /** Undefined until the first channel is used. */
   #served: ServedStore | undefined;
   #local: Channel | undefined;
 

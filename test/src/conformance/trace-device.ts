@@ -1,4 +1,4 @@
-/** The devices that stores of the traces lie on: in the memory of one thread, or where all threads reach them. */
+/** The devices for the stores of the traces: in the memory of one thread, or in memory that all threads share. */
 
 import { createHash, type Hash } from 'node:crypto';
 import { MemoryDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -8,17 +8,17 @@ export type TraceDevice = SparseMemoryDevice | MemoryDevice;
 export interface TraceDeviceOptions {
   readonly blockLengthBytes: number;
   readonly sizeBytes: number;
-  /** As large as the trace will ever make it. */
+  /** The largest size that the trace will give it, in bytes. */
   readonly maxSizeBytes: number;
   readonly canCopy: boolean;
 }
 
-/** For one thread; memory is taken for what is written. */
+/** A device for one thread. It takes memory only for blocks that were written. */
 export function createSparseDevice({ blockLengthBytes, sizeBytes, canCopy }: TraceDeviceOptions): SparseMemoryDevice {
   return new SparseMemoryDevice({ blockLengthBytes, sizeBytes, canCopy });
 }
 
-/** For any number of threads. */
+/** A device for any number of threads. */
 export function createSharedDevice(options: TraceDeviceOptions): MemoryDevice {
   return MemoryDevice.create({ ...options, arenaBytes: 0 });
 }
@@ -42,7 +42,7 @@ export function imageHashes(device: TraceDevice, prefixBytes: number): { whole: 
   return { whole: hash.digest('hex'), prefix: prefix.digest('hex') };
 }
 
-/** Overwrites raw bytes, wherever they lie in blocks. */
+/** Overwrites bytes of the device. They need not begin or end at a block. */
 export function patchDevice(device: TraceDevice, offset: number, patch: Uint8Array): void {
   const { blockLengthBytes } = device;
   const first = Math.floor(offset / blockLengthBytes);

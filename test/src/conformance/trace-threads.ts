@@ -1,6 +1,6 @@
 /**
- * The threads that channels of traces live on: one for each, used for all traces, because starting a thread takes longer than
- * most traces do. A thread is told one thing at a time, and answers it.
+ * The threads of the traces' channels, one for each channel. They are used for all traces, because starting a thread
+ * takes longer than most traces. A thread gets one request at a time, and answers it.
  */
 
 import { type MessagePort, Worker } from 'node:worker_threads';
@@ -13,7 +13,7 @@ import type { Answer } from './trace.js';
 export type ThreadRequest =
   /** Opens the thread's channel of a store. */
   | { readonly kind: 'attach'; readonly handle: StoreHandle }
-  /** Executes an operation on it, stopping the thread where it has to wait, or not. */
+  /** Executes an operation on that channel. `blocking`: the thread blocks where it has to wait. */
   | { readonly kind: 'execute'; readonly blob: BlobRef; readonly operation: DataOperation; readonly blocking: boolean }
   /** Closes it. */
   | { readonly kind: 'detach' }
@@ -22,16 +22,16 @@ export type ThreadRequest =
   /** Ends that, once its client has removed it. */
   | { readonly kind: 'retire' };
 
-/** What the request answered, or a failure that no trace expects. */
+/** The answer to a request, or an unexpected failure (`bug`). */
 export type ThreadAnswer = Answer | { readonly bug: string };
 
-/** Threads run what was built, also where a test runs from its source. */
+/** Threads run the built file, also when the test runs from its source. */
 const ENTRY = new URL('../../dist/conformance/channel-thread.js', import.meta.url);
 
 export class TraceThreads {
   readonly #threads = new Map<number, TraceThread>();
 
-  /** Tells the thread of a channel something, and waits for its answer. */
+  /** Sends a request to the thread of a channel, and waits for the answer. Throws if the thread fails unexpectedly. */
   async ask(index: number, request: ThreadRequest, transferList?: MessagePort[]): Promise<Answer> {
     let thread = this.#threads.get(index);
     if (thread === undefined) {
@@ -76,7 +76,7 @@ class TraceThread {
   }
 }
 
-/** Throws where a request failed that no trace has asked for. */
+/** Throws if a request failed that is not an operation of a trace, and so must succeed. */
 export function succeeded({ rc }: Answer): void {
-  if (rc !== 0) throw new Error(`a thread answered ${rc} to what cannot fail`);
+  if (rc !== 0) throw new Error(`a thread answered ${rc} to a request that must succeed`);
 }

@@ -1,10 +1,12 @@
-/** The files of a conformance trace: operations, one JSON object a line, and beside them the answers that are expected. */
+/**
+ * The files of a conformance trace: one with the operations and one with the expected answers, a JSON object per line.
+ */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
-/** An operation of a trace; which fields there are depends on `op`. */
+/** An operation of a trace. Which fields it has depends on `op`. */
 export interface TraceOperation {
   op: string;
   blob?: string;
@@ -34,7 +36,7 @@ export interface TraceOperation {
   iov?: number[];
 }
 
-/** What an operation answers: `rc` and what goes with it. */
+/** The answer of an operation: `rc`, 0 or a negative errno, and further fields that depend on the operation. */
 export type Answer = { rc: number } & Record<string, unknown>;
 
 export interface Trace {
@@ -54,11 +56,11 @@ export function findTraces(folder: string): string[] {
     .sort();
 }
 
-/** Reads a trace and its expectations. Throws when they do not have the same number of lines. */
+/** Reads a trace and its expected answers. Throws if these are missing, or do not have the same number of lines. */
 export function readTrace(file: string): Trace {
   const operations = readLines<TraceOperation>(file);
   const expectations = file.replace('.trace.jsonl', '.expect.jsonl');
-  if (!existsSync(expectations)) throw new Error(`${file} has no expectations beside it`);
+  if (!existsSync(expectations)) throw new Error(`${file} needs a file with the expected answers, ${expectations}`);
   const expected = readLines<Answer>(expectations);
   if (expected.length !== operations.length) {
     throw new Error(`${file} has ${operations.length} operations and ${expected.length} expectations`);

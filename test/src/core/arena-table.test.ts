@@ -1,4 +1,4 @@
-/** Lists of two levels against plain arrays, and what they take in the arena. */
+/** The lists in the arena of cluster maps (two levels) against plain arrays, and the memory that they take. */
 
 import { BlobstoreError, InvariantError } from '@blobyard/core';
 import fc from 'fast-check';
@@ -82,7 +82,7 @@ function checkAll({ tables }: Model, reader: MapArena, start: number, end: numbe
   }
 }
 
-test('maps of several blobs hold what was set, as another thread sees it too', () => {
+test('maps of several blobs hold the values that were set, also as seen by another thread', () => {
   fc.assert(
     fc.property(
       fc.array(step, { maxLength: 60 }),
@@ -100,7 +100,7 @@ test('maps of several blobs hold what was set, as another thread sees it too', (
   );
 });
 
-test('a map takes memory for what is allocated, whatever its length', () => {
+test('the memory of a map depends on its allocated entries, not on its length', () => {
   const arena = new MapArena();
   const table = new ArenaTable(arena);
   table.extend(4 * 2 ** 20); // 4 TiB in clusters of 1 MiB
@@ -112,7 +112,7 @@ test('a map takes memory for what is allocated, whatever its length', () => {
   expect(found).toEqual([...Array(64).keys(), 4 * 2 ** 20 - 1]);
 });
 
-test('what a map gives back is used again', () => {
+test('memory that a map frees is used again', () => {
   const arena = new MapArena();
   const make = () => {
     const table = new ArenaTable(arena);
@@ -130,7 +130,7 @@ test('what a map gives back is used again', () => {
   expect(arena.buffer.byteLength).toBe(byteLength);
 });
 
-test('a map that finds no room is as before', () => {
+test('a map is unchanged after a change for which the arena has no room', () => {
   const arena = new MapArena(new SharedArrayBuffer(8192, { maxByteLength: 16384 }));
   const table = new ArenaTable(arena);
   table.extend(600);
@@ -159,7 +159,7 @@ test('a map that finds no room is as before', () => {
   expect(table.get(599)).toBe(1);
 });
 
-test('lists that grow one after another use freed places again, and the arena stays small', () => {
+test('lists that grow one after another use freed memory again, and the arena stays small', () => {
   const arena = new MapArena();
   for (let round = 0; round < 500; round++) {
     const list = new ArenaTable(arena);
@@ -169,7 +169,7 @@ test('lists that grow one after another use freed places again, and the arena st
   expect(arena.buffer.byteLength).toBeLessThanOrEqual(8192 * 4 * 4);
 });
 
-test('new entries are 0, also in a place that another list has left', () => {
+test('new entries are 0, also in memory that another list has freed', () => {
   const arena = new MapArena();
   const before = new ArenaTable(arena);
   before.extend(64);

@@ -1,4 +1,7 @@
-/** What a channel keeps of the snapshots behind a blob: it saves the walk, and never shows what is not true any more. */
+/**
+ * A channel keeps what it has found in the snapshots behind a blob. This saves later reads the walk through the
+ * snapshots, and it must never give them stale data.
+ */
 
 import { type Blob, Blobstore, run, runSync } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
@@ -26,7 +29,7 @@ class Line {
     return runSync(this.store.openBlob(id));
   }
 
-  /** The byte that fills a cluster, read by the synchronous form and by the other one, which find it in their own ways. */
+  /** The byte that fills a cluster. It is read by the synchronous and by the promise form, whose code differs. */
   async read(blob: Blob, cluster: number): Promise<number> {
     const bytes = [];
     for (const isSync of [true, false]) {
@@ -48,7 +51,7 @@ class Line {
     return runSync(this.store.createSnapshot(blob.id));
   }
 
-  /** Counts the words of blob blocks that are read. */
+  /** Starts to count the words that are read from blob blocks. Returns a function that returns the count. */
   countWords(): () => number {
     const { blobs } = this.store.shared;
     const load = blobs.load.bind(blobs);
@@ -76,7 +79,7 @@ test('the snapshots behind a blob are visited once for each cluster, not once fo
   expect(words() - first).toBeLessThan(40 * CLUSTERS);
 });
 
-describe('after a cluster was read through two snapshots, the same is read', () => {
+describe('after a cluster was read through two snapshots, it reads the same', () => {
   const changes: [string, (line: Line, blob: Blob, lower: bigint, upper: bigint) => Promise<void>][] = [
     ['when the lower one is deleted', async (line, _blob, lower) => runSync(line.store.deleteBlob(lower))],
     ['when the upper one is deleted', async (line, _blob, _lower, upper) => runSync(line.store.deleteBlob(upper))],
@@ -89,7 +92,7 @@ describe('after a cluster was read through two snapshots, the same is read', () 
     ],
     ['when the blob is inflated', async (line, blob) => run(line.store.inflateBlob(line.channel, blob.id))],
     [
-      'when the upper one is decoupled, and the lower one, which nobody needs, is deleted',
+      'when the upper one is decoupled, and the lower one, which no blob needs, is deleted',
       async (line, _blob, lower, upper) => {
         await run(line.store.decoupleBlob(line.channel, upper));
         runSync(line.store.deleteBlob(lower));
@@ -106,7 +109,7 @@ describe('after a cluster was read through two snapshots, the same is read', () 
     ],
     ['when another snapshot is made', async (line, blob) => void line.snapshot(blob)],
     [
-      'when the blob becomes shorter, and longer again: zeroes, then what the snapshot has',
+      'when the blob becomes shorter, and longer again',
       async (line, blob) => {
         runSync(line.store.resizeBlob(blob, 1));
         runSync(line.store.syncBlob(blob));
@@ -159,7 +162,7 @@ test('a blob that gets the place of a closed one in shared memory reads its own 
   }
 });
 
-test('a deleted clone leaves nothing to the blob that gets its place', async () => {
+test('a blob that gets the place of a deleted clone in shared memory reads its own data', async () => {
   const line = new Line();
   const blob = line.make();
   line.write(blob, 0, 7);
@@ -174,7 +177,7 @@ test('a deleted clone leaves nothing to the blob that gets its place', async () 
   expect(await line.read(next, 0)).toBe(8);
 });
 
-test('what an operation finds behind a blob while a freezer waits for it is not kept', async () => {
+test('a read that a freezer waits for does not keep what it finds behind its blob', async () => {
   const line = new Line();
   const blob = line.make();
   line.write(blob, 0, 1);
@@ -185,7 +188,7 @@ test('what an operation finds behind a blob while a freezer waits for it is not 
   Object.defineProperty(shared, 'freezes', {
     configurable: true,
     get() {
-      // The read is inside the blob, has seen that its cluster is not allocated, and is about to look behind the blob.
+      // The read has entered the blob and seen that its cluster is not allocated; next it looks behind the blob.
       inflating ??= run(line.store.inflateBlob(line.store.openChannel(), blob.id));
       return freezes?.call(shared);
     },
@@ -196,7 +199,8 @@ test('what an operation finds behind a blob while a freezer waits for it is not 
   await inflating;
   runSync(line.store.deleteBlob(snapshot));
   const other = line.make();
-  for (let cluster = 0; cluster < CLUSTERS; cluster++) line.write(other, cluster, 99); // one of them was the snapshot's
+  // One of the clusters that the other blob gets was the snapshot's.
+  for (let cluster = 0; cluster < CLUSTERS; cluster++) line.write(other, cluster, 99);
   line.snapshot(blob);
   expect(await line.read(blob, 0)).toBe(1);
   line.store.verify();

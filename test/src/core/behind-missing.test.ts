@@ -1,6 +1,7 @@
 /**
- * What a crash leaves to be set right of a blob is set right on the disk also where the blob cannot be opened, because the external
- * snapshot behind it is not there: once the store was closed nobody could tell what it was.
+ * Recovery also completes the metadata of a blob on disk when the blob cannot be opened because its external snapshot
+ * is missing: a resize that was under way, and the first writes in the insertion log. After the store was closed it
+ * would be too late, since the information is gone then.
  */
 
 import { type Blob, Blobstore, type LoadOptions, runSync } from '@blobyard/core';
@@ -12,7 +13,7 @@ import { sealPage } from '../peer/raw-page.js';
 const CLUSTER = 4096;
 const LONG = 8;
 const SHORT = 6;
-/** Where an extent page has the length of its descriptor, and where the numbers of clusters begin. */
+/** The offsets in an extent page, in bytes, of the length of its descriptor and of its first cluster number. */
 const LENGTH_AT = 17;
 const NUMBERS_AT = 25;
 
@@ -29,7 +30,7 @@ class OwnedDevice extends FaultyDevice {
 
 const openExternalSnapshot = () => SparseMemoryDevice.fromBytes(new Uint8Array(LONG * CLUSTER).fill(0xee));
 
-/** A store that is in use, and a thin blob in it with an external snapshot behind it, or behind the snapshot that it is a clone of. */
+/** An open store, and in it a thin blob that is a clone of an external snapshot, or of a snapshot that is one. */
 function makeClone(isBehindSnapshot: boolean, useExtentTable: boolean) {
   const disk = new OwnedDevice();
   const store = runSync(Blobstore.init(disk, { clusterBytes: CLUSTER, mdPageCount: 32, openExternalSnapshot }));
@@ -48,7 +49,7 @@ function load(disk: OwnedDevice, options: LoadOptions): Blobstore {
   return runSync(Blobstore.load(disk, { clusterBytes: CLUSTER, ...options }));
 }
 
-/** The first byte of each of a blob's clusters, for who has the external snapshot. */
+/** The first byte of each of a blob's clusters, in a store that is opened with the external snapshot. */
 function valuesOf(disk: OwnedDevice, { id }: Blob, options: LoadOptions): number[] {
   const store = load(disk, { ...options, openExternalSnapshot });
   const blob = runSync(store.openBlob(id));
@@ -68,7 +69,7 @@ function openAndClose(disk: OwnedDevice, { id }: Blob, options: LoadOptions): vo
   runSync(requireSound(disk, 'in the closed store'));
 }
 
-/** Makes the extent page of a blob as short as one that is being made smaller. */
+/** Shortens the extent page of a blob on disk, as a resize does before it writes the root. */
 function shorten(disk: OwnedDevice, store: Blobstore, blob: Blob): void {
   const lba = store.geometry.mdPageToLba(blob.map.extentPages.get(0) as never);
   const page = new Uint8Array(CLUSTER);
@@ -82,7 +83,7 @@ function shorten(disk: OwnedDevice, store: Blobstore, blob: Blob): void {
 const WAYS: readonly LoadOptions[] = [{ onDamage: 'refuse' }, { onDamage: 'set-aside' }, {}];
 
 describe.each(WAYS)('opened with %o, and without the external snapshot', (options) => {
-  test.each([false, true])('a blob that was being made smaller is (behind a snapshot: %s)', (isBehindSnapshot) => {
+  test.each([false, true])('a resize under way is completed (behind a snapshot: %s)', (isBehindSnapshot) => {
     const { disk, store, blob, write } = makeClone(isBehindSnapshot, true);
     for (let cluster = 1; cluster < LONG; cluster++) write(cluster, cluster);
     runSync(store.syncBlob(blob));
@@ -102,7 +103,7 @@ describe.each(WAYS)('opened with %o, and without the external snapshot', (option
     expect(valuesOf(disk, blob, options)).toEqual([0xee, 0xee, 7, 8, 0xee, 0xee, 0xee, 0xee]);
   });
 
-  test('with no room in the metadata region the store is not opened, and nothing is lost', () => {
+  test('the store does not open if the metadata region has no room for that, and nothing is lost', () => {
     const { disk, store, blob, write } = makeClone(false, true);
     for (const name of ['a', 'b']) store.setXattr(blob, name, new Uint8Array(3000));
     runSync(store.syncBlob(blob));

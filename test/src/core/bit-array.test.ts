@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const capacity = fc.oneof(fc.integer({ min: 0, max: 70 }), fc.constantFrom(31, 32, 33, 63, 64, 65, 1000));
 
-/** A bit array and what it should hold: runs of bits, so that whole words are full or empty too. */
+/** A bit array, and the bits that it must hold. They come in runs, so that whole words are also full or empty. */
 const filled = fc
   .record({
     capacity,
@@ -33,7 +33,7 @@ function firstFrom(model: readonly boolean[], from: number, wanted: boolean): nu
   return found < 0 ? NONE_U32 : found;
 }
 
-test('holds what was set, and nothing past the end', () => {
+test('holds the bits that were set, and none past its end', () => {
   fc.assert(
     fc.property(filled, fc.nat({ max: 2000 }), ({ bits, model }, past) => {
       expect(bits.capacity).toBe(model.length);
@@ -44,7 +44,7 @@ test('holds what was set, and nothing past the end', () => {
   );
 });
 
-test('finds the lowest set and the lowest clear bit from anywhere', () => {
+test('finds the lowest set bit and the lowest clear bit from any start', () => {
   fc.assert(
     fc.property(filled, ({ bits, model }) => {
       for (let from = 0; from <= model.length + 40; from++) {
@@ -65,7 +65,7 @@ test('refuses to change a bit past the end', () => {
   );
 });
 
-test('a mask is read as it was written; what it holds past the capacity is left out', () => {
+test('reads a mask as it was written, and leaves out bits past its capacity', () => {
   fc.assert(
     fc.property(filled, capacity, ({ bits, model }, otherCapacity) => {
       const mask = new Uint8Array(200).fill(0xff);
@@ -84,7 +84,7 @@ test('a mask is read as it was written; what it holds past the capacity is left 
   );
 });
 
-test('covers more bits after taking larger words over', () => {
+test('covers more bits after a rebase to a larger capacity', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 0, max: 100 }),
@@ -104,7 +104,7 @@ test('covers more bits after taking larger words over', () => {
   );
 });
 
-test('adds the bits of another, as far as both reach', () => {
+test('adds the bits of another array, up to the end of the shorter one', () => {
   fc.assert(
     fc.property(filled, filled, (one, other) => {
       one.bits.add(other.bits);
@@ -116,12 +116,12 @@ test('adds the bits of another, as far as both reach', () => {
   );
 });
 
-test('needs words for all its bits', () => {
+test('refuses memory with too few words for its bits', () => {
   expect(() => new BitArray(new Uint32Array(1), 33)).toThrow(InvariantError);
   expect(() => new BitArray(new Uint32Array(2), 33)).not.toThrow();
 });
 
-test('works at the end of 2^27 bits', () => {
+test('sets and finds bits at the end of 2^27 bits', () => {
   const capacity = 2 ** 27;
   const bits = BitArray.private(capacity);
   bits.set(capacity - 1);
@@ -129,7 +129,7 @@ test('works at the end of 2^27 bits', () => {
   expect(bits.findFirstClear(capacity - 1)).toBe(NONE_U32);
 });
 
-test('includes another one when all that is set there is set here, as far as both reach', () => {
+test('includes another array if it has all of its bits, up to the end of the shorter one', () => {
   fc.assert(
     fc.property(filled, filled, fc.boolean(), (one, other, isAdded) => {
       if (isAdded) one.bits.add(other.bits);
@@ -140,7 +140,7 @@ test('includes another one when all that is set there is set here, as far as bot
   );
 });
 
-test('sets all bits below an end, and no other', () => {
+test('sets all bits below a given end, and no other', () => {
   fc.assert(
     fc.property(filled, fc.nat(), ({ bits, model }, more) => {
       const end = more % (model.length + 1);

@@ -1,4 +1,4 @@
-/** The pool of clusters against a set of the indices that are taken. */
+/** The pool of clusters against a set of the indices that are allocated. */
 
 import { BitArray, InvariantError, NONE_U32, SharedStore } from '@blobyard/core';
 import fc from 'fast-check';
@@ -25,7 +25,7 @@ function checkCounts(model: Model, { clusters, usedLock }: Real): void {
   usedLock.release();
 }
 
-/** What a command does to the pool, and then to the model; both must say the same. */
+/** A command executes the same operation on the pool and on the model. Both must return the same. */
 abstract class PoolCommand implements fc.Command<Model, Real> {
   check(_: Readonly<Model>): boolean {
     return true;
@@ -63,7 +63,7 @@ class AllocateMany extends PoolCommand {
   toString = () => `allocate ${this.count}`;
 }
 
-/** Frees one that is taken, chosen by number, and shows that it cannot be freed again. */
+/** Frees an allocated cluster, and expects that it cannot be freed again. `choice` selects the cluster. */
 class Free extends PoolCommand {
   constructor(readonly choice: number) {
     super();
@@ -105,7 +105,7 @@ class Grow extends PoolCommand {
   toString = () => `grow by ${this.more}`;
 }
 
-/** Reads the mask back into another pool, as a load does. */
+/** Writes the mask of the pool, and reads it into another pool, as a load does. */
 class ThroughMask extends PoolCommand {
   protected both(model: Model, { clusters }: Real): void {
     const mask = new Uint8Array(Math.ceil(model.capacity / 8));
@@ -136,7 +136,7 @@ const commands = fc.commands(
   { maxCommands: 60, size: 'max' },
 );
 
-test('hands out the lowest free bit, takes it back, grows, and counts right', () => {
+test('allocates the lowest free bit, frees bits, grows, and keeps a correct count', () => {
   fc.assert(
     fc.property(fc.nat({ max: 100 }), commands, (capacity, commands) => {
       fc.modelRun(() => ({ model: { capacity, taken: new Set<number>() }, real: create(capacity) }), commands);
@@ -145,7 +145,7 @@ test('hands out the lowest free bit, takes it back, grows, and counts right', ()
   );
 });
 
-test('a second view of the pool sees what the first one did, growth included', () => {
+test('a second view of the pool sees every change of the first one, growth included', () => {
   const first = create(40);
   const second = new SharedStore(first.buffers, 1);
   first.locked(() => {
@@ -159,7 +159,7 @@ test('a second view of the pool sees what the first one did, growth included', (
   expect(first.locked(() => first.clusters.allocate())).toBe(41);
 });
 
-test('every call but the free count needs the lock', () => {
+test('every call except the count of free bits asserts that the lock is held', () => {
   const { clusters } = create(8);
   expect(clusters.freeCount).toBe(8);
   const calls = [
@@ -174,12 +174,12 @@ test('every call but the free count needs the lock', () => {
   for (const call of calls) expect(call).toThrow(InvariantError);
 });
 
-test('does not shrink', () => {
+test('refuses to shrink', () => {
   const store = create(8);
   expect(() => store.locked(() => store.clusters.grow(7))).toThrow(InvariantError);
 });
 
-test('loading leaves out what lies past its end', () => {
+test('loading leaves out bits past its end', () => {
   const store = create(10);
   const source = BitArray.private(100);
   for (const index of [0, 9, 10, 99]) source.set(index);

@@ -18,7 +18,7 @@ const WORDS = [
 ];
 
 describe('blob blocks', () => {
-  test('a slot that is used again has another generation, and nothing of its past', () => {
+  test('a slot that is used again has another generation, and no values of its former blob', () => {
     const blocks = new BlobBlocks();
     const generations = new Set<number>();
     for (let round = 0; round < 20; round++) {
@@ -37,7 +37,7 @@ describe('blob blocks', () => {
     }
   });
 
-  test('who sees a freed slot emptied or thawed sees another generation too', () => {
+  test('a thread that sees the words of a freed slot cleared also sees its new generation', () => {
     const blocks = new BlobBlocks();
     const slot = blocks.allocate();
     blocks.store(slot, BLOB.FROZEN, 1);
@@ -60,12 +60,12 @@ describe('blob blocks', () => {
     expect(blocks.load(slot, BLOB.FROZEN)).toBe(0);
   });
 
-  test('slots come and go as in a model, past the size of the first table', () => {
+  test('slots are allocated and freed as in a model, past the size of the first table', () => {
     const step = fc.record({ take: fc.boolean(), many: fc.nat({ max: 60 }), which: fc.nat() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 25, size: 'max' }), (steps) => {
         const blocks = new BlobBlocks();
-        const other = new BlobBlocks(blocks.buffer); // as another thread sees it, made before any growth
+        const other = new BlobBlocks(blocks.buffer); // the view of another thread, made before any growth
         const open = new Map<number, number>();
         let tag = 1;
         for (const { take, many, which } of steps) {
@@ -89,7 +89,7 @@ describe('blob blocks', () => {
     );
   });
 
-  test('a view from before the growth sees the blocks behind it', () => {
+  test('a view that was made before the table grew sees the new blocks', () => {
     const blocks = new BlobBlocks();
     const other = new BlobBlocks(blocks.buffer);
     const before = blocks.buffer.byteLength;
@@ -100,7 +100,7 @@ describe('blob blocks', () => {
     expect(other.load(slot, BLOB.CLUSTER_COUNT)).toBe(5);
   });
 
-  test('adding answers the new value', () => {
+  test('adding to a word returns the new value', () => {
     const blocks = new BlobBlocks();
     const slot = blocks.allocate();
     expect([
@@ -112,7 +112,7 @@ describe('blob blocks', () => {
 });
 
 describe('the channel table', () => {
-  test('gives each channel a row, as many as there are, and takes them back', () => {
+  test('gives each channel a row of its own, ENOMEM when none is left, and a released row again', () => {
     const table = new ChannelTable();
     const rows = Array.from({ length: CHANNELS_MAX }, (_, thread) => table.claim(thread));
     expect(new Set(rows).size).toBe(CHANNELS_MAX);
@@ -121,7 +121,7 @@ describe('the channel table', () => {
     expect(new ChannelTable(table.buffer).claim(3)).toBe(rows[17]);
   });
 
-  test('a row with operations in it cannot be given back', () => {
+  test('refuses to release a row with operations in it', () => {
     const table = new ChannelTable();
     const row = table.claim(0);
     table.counters(row).enter(5);
@@ -130,7 +130,7 @@ describe('the channel table', () => {
     expect(() => table.release(row)).not.toThrow();
   });
 
-  test('is drained of a blob exactly when no channel is inside one of its counter', () => {
+  test('is drained of a blob exactly when no channel is inside a blob that has the same counter', () => {
     const step = fc.record({ row: fc.nat({ max: 3 }), slot: fc.nat({ max: 200 }), enter: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60, size: 'max' }), (steps) => {

@@ -14,13 +14,13 @@ import { blobId, clusterMap, extentPageNumbers, extentTableOf, flags, xattrs } f
 
 const NO_FLAGS: BlobFlags = { invalid: 0n, dataRo: 0n, mdRo: 0n };
 
-/** What a chain says, put together from its descriptors. */
+/** The metadata of a blob, combined from the descriptors of its chain. */
 interface Parsed {
   flags: BlobFlags | undefined;
   xattrs: (Xattr | undefined)[];
   internalXattrs: (Xattr | undefined)[];
   clusters: number[];
-  /** What each extent table descriptor says of the blob's size. */
+  /** The number of the blob's clusters according to each extent table descriptor. */
   tableClusterCounts: number[];
   extentPages: number[];
   types: number[];
@@ -64,13 +64,13 @@ function parseDescriptor(page: MdPageView, type: number, at: number, bytes: numb
   }
 }
 
-/** The numbers that the pages of a chain get: not in order, and the first one from the blob's id. */
+/** The page numbers of a chain: the first one is that of the blob's id, the others are not in ascending order. */
 function numbersFor(id: bigint, pageCount: number): MdPage[] {
   const first = Number(id & 0xffff_ffffn);
   return Array.from({ length: pageCount }, (_, index) => (index === 0 ? first : 1_000_000 - index * 3) as MdPage);
 }
 
-/** Compares xattrs; large values as buffers, which is a hundred times faster than `toEqual`. */
+/** Expects equal xattrs. Values are compared as buffers, which is a hundred times faster than `toEqual`. */
 function expectXattrs(found: readonly (Xattr | undefined)[], wanted: readonly Xattr[]): void {
   expect(found.map((xattr) => xattr?.name)).toEqual(wanted.map((xattr) => xattr.name));
   wanted.forEach(({ value }, index) => {
@@ -92,7 +92,7 @@ function sealAndParse(content: ChainContent): { pages: MdPageView[]; parsed: Par
 
 const described = { id: blobId, flags, xattrs, internalXattrs: xattrs };
 
-test('a chain with runs of clusters comes back', () => {
+test('a chain with runs of clusters is parsed as it was written', () => {
   fc.assert(
     fc.property(fc.record({ ...described, map: clusterMap(700, 3) }), ({ map, ...rest }) => {
       const content = {
@@ -111,7 +111,7 @@ test('a chain with runs of clusters comes back', () => {
   );
 });
 
-test('a chain with an extent table comes back, each part of the table with the same size', () => {
+test('a chain with an extent table is parsed as it was written; each part of the table has the blob’s size', () => {
   const contents = fc.record({ ...described, extentPages: extentPageNumbers(700, 3), past: fc.nat({ max: 511 }) });
   fc.assert(
     fc.property(contents, ({ extentPages, past, ...rest }) => {
@@ -152,7 +152,7 @@ test('flags come first, then xattrs, internal xattrs, and the clusters', () => {
   ]);
 });
 
-test('xattrs that each fill a page take a page each', () => {
+test('xattrs that fill a page take one page each', () => {
   const names = Array.from({ length: 100 }, (_, index) => `name-${index}`);
   const large = names.map((name, index) => ({
     name,
@@ -172,7 +172,7 @@ test('xattrs that each fill a page take a page each', () => {
   expect(parsed.extentPages).toEqual([77]);
 });
 
-test('a map that never repeats goes over many pages', () => {
+test('a map of runs of one cluster takes many pages', () => {
   const map = Array.from({ length: 20_000 }, (_, index) => 1 + 2 * index);
   const { pages, parsed } = sealAndParse({
     id: 1n << 32n,
@@ -183,7 +183,7 @@ test('a map that never repeats goes over many pages', () => {
     extentTable: undefined,
     clusterAt: (index) => map[index],
   });
-  expect(pages.length).toBeGreaterThan(39); // 508 runs a page
+  expect(pages.length).toBeGreaterThan(39); // a page has room for 508 runs
   expect(parsed.clusters).toEqual(map);
 });
 

@@ -1,4 +1,7 @@
-/** Runs that would overlap become one; what they answer reaches who asked, and who cannot wait stops nobody. */
+/**
+ * The coalescer: callers that ask for an action while it runs share the next run. Its outcome reaches all of them, and
+ * a synchronous caller that cannot wait does not hold up the others.
+ */
 
 import { run, runSync, type Steps } from '@blobyard/core';
 import fc from 'fast-check';
@@ -7,7 +10,7 @@ import { Coalescer } from '../../../packages/core/dist/steps/coalescer.js';
 
 const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** An action whose runs are told apart, and last as long as the test says. */
+/** An action that counts its runs. A run lasts until the test ends it. */
 class Action {
   started = 0;
   ended = 0;
@@ -28,7 +31,7 @@ class Action {
     }
   }
 
-  /** Ends the run under way, and lets everyone else go on. */
+  /** Ends the run under way, and waits until the callers have seen that. */
   async release(): Promise<void> {
     this.#open.shift()?.release();
     await tick();
@@ -40,7 +43,7 @@ class Action {
   }
 }
 
-/** How a promise stands. */
+/** The state of a promise: `pending`, `done`, or the message of its error. */
 function watch(promise: Promise<void>): { state: string } {
   const watched = { state: 'pending' };
   promise.then(
@@ -54,7 +57,7 @@ function watch(promise: Promise<void>): { state: string } {
   return watched;
 }
 
-test('those that ask while a run is under way share the next one', async () => {
+test('callers that ask while a run is under way share the next one', async () => {
   const coalescer = new Coalescer();
   const action = new Action();
   const ask = () => watch(run(coalescer.run(action.steps)));
@@ -75,7 +78,7 @@ test('those that ask while a run is under way share the next one', async () => {
   expect([action.started, coalescer.isRunning]).toEqual([2, false]);
 });
 
-test('who asks during the second run waits for a third', async () => {
+test('a caller that asks during the second run waits for a third one', async () => {
   const coalescer = new Coalescer();
   const action = new Action();
   const ask = () => watch(run(coalescer.run(action.steps)));
@@ -89,7 +92,7 @@ test('who asks during the second run waits for a third', async () => {
   expect(late.state).toBe('done');
 });
 
-test('an error reaches all who shared the run, and nobody else', async () => {
+test('an error reaches all callers that shared the run, and no others', async () => {
   const coalescer = new Coalescer();
   const action = new Action();
   const ask = () => watch(run(coalescer.run(action.steps)));
@@ -109,9 +112,9 @@ test('a synchronous caller that cannot wait gets ENOTSUP, and the others go on',
   const action = new Action();
   const first = watch(run(coalescer.run(action.steps)));
   const notSupported = expect.objectContaining({ code: 'ENOTSUP' });
-  expect(() => runSync(coalescer.run(action.steps))).toThrow(notSupported); // it would have led the next round
+  expect(() => runSync(coalescer.run(action.steps))).toThrow(notSupported); // it would have started the next run
   const second = watch(run(coalescer.run(action.steps)));
-  expect(() => runSync(coalescer.run(action.steps))).toThrow(notSupported); // it would have joined it
+  expect(() => runSync(coalescer.run(action.steps))).toThrow(notSupported); // it would have shared the next run
   await action.release();
   expect([first.state, second.state]).toEqual(['done', 'pending']);
   await action.release();
@@ -121,7 +124,7 @@ test('a synchronous caller that cannot wait gets ENOTSUP, and the others go on',
   expect(third.state).toBe('done');
 });
 
-test('runs that never wait leave nothing behind', () => {
+test('synchronous runs one after another leave the coalescer idle', () => {
   const coalescer = new Coalescer();
   let runs = 0;
   function* once(): Steps<void> {
@@ -132,7 +135,7 @@ test('runs that never wait leave nothing behind', () => {
   expect([runs, coalescer.isRunning]).toEqual([10, false]);
 });
 
-test('an action that throws at once frees the way', () => {
+test('an action that throws at once leaves the coalescer idle', () => {
   const coalescer = new Coalescer();
   const broken = (): Steps<void> => {
     throw new Error('broken');
@@ -141,7 +144,7 @@ test('an action that throws at once frees the way', () => {
   expect(coalescer.isRunning).toBe(false);
 });
 
-test('whatever the order: never two at once, and everyone is served by a run that began after they asked', async () => {
+test('in any order, two runs never overlap, and each caller gets a run that began after it asked', async () => {
   const schedule = fc.array(fc.constantFrom('ask', 'ask', 'askSync', 'release', 'fail'), {
     maxLength: 40,
     size: 'max',

@@ -1,4 +1,6 @@
-/** The engine's core reaches nothing of its platform: what it has, it was given. Of imports `npm run lint` makes sure. */
+/**
+ * The engine's core uses nothing of its platform that it was not given. `npm run lint` checks the same of its imports.
+ */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -13,7 +15,7 @@ function builtFiles(): string[] {
   return files.map((entry) => path.join(entry.parentPath, entry.name));
 }
 
-test('core names no global of Node.js that a browser or a simulation lacks, but for timers', () => {
+test('core uses no global of Node.js that a browser or a simulation lacks, except timers', () => {
   const files = builtFiles();
   expect(files.length).toBeGreaterThan(40);
   for (const file of files) {

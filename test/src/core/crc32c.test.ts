@@ -1,10 +1,10 @@
-/** CRC-32C against published vectors, and against a bit at a time. */
+/** CRC-32C against published test vectors, and against a calculation bit by bit. */
 
 import { crc32c, InvariantError } from '@blobyard/core';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 
-/** The definition, a bit at a time: slow, and obviously right. */
+/** CRC-32C by its definition, bit by bit: slow, but simple. */
 function crc32cByBits(bytes: Uint8Array): number {
   let crc = 0xffff_ffff;
   for (const byte of bytes) {
@@ -14,7 +14,7 @@ function crc32cByBits(bytes: Uint8Array): number {
   return (crc ^ 0xffff_ffff) >>> 0;
 }
 
-test('answers the vectors of RFC 3720, appendix B.4', () => {
+test('returns the values of the test vectors in RFC 3720, appendix B.4', () => {
   const up = Uint8Array.from({ length: 32 }, (_, index) => index);
   const vectors: [Uint8Array, number][] = [
     [new Uint8Array(32), 0x8a91_36aa],
@@ -29,7 +29,7 @@ test('an empty range has crc 0', () => {
   expect(crc32c(new Uint8Array(8), 4, 0)).toBe(0);
 });
 
-test('the reference used here answers the check value of the polynomial', () => {
+test('the bitwise reference of these tests returns the check value of the polynomial', () => {
   expect(crc32cByBits(new TextEncoder().encode('123456789'))).toBe(0xe306_9283);
 });
 
@@ -60,7 +60,7 @@ test('agrees with the bitwise reference for a whole page', () => {
   );
 });
 
-test('refuses what is not whole words', () => {
+test('refuses ranges that are not whole words', () => {
   const bytes = new Uint8Array(16);
   expect(() => crc32c(bytes, 0, 3)).toThrow(InvariantError);
   expect(() => crc32c(bytes, 2, 4)).toThrow(InvariantError);

@@ -1,4 +1,7 @@
-/** A blob is cut while a sync writes its root, which counts what was cut off: that must stay the blob's until the next sync. */
+/**
+ * A blob is made shorter while a sync writes its root with the old size. The clusters that are cut off must stay the
+ * blob's until the next sync, since a crash brings the old size back.
+ */
 
 import { Blobstore, type Durability, run } from '@blobyard/core';
 import { asyncDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -13,7 +16,7 @@ const cases = (['power-loss', 'process-crash'] as const).flatMap((durability) =>
   [true, false].map((useExtentTable): [Durability, boolean] => [durability, useExtentTable]),
 );
 
-describe.each(cases)('%s, extent table %s', (durability, useExtentTable) => {
+describe.each(cases)('%s, extent table %s: no cluster gets two owners', (durability, useExtentTable) => {
   test.each(Array.from({ length: 16 }, (_, delay) => delay))('%i turns after the sync began', async (delay) => {
     const medium = new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 });
     const device = asyncDevice(medium);

@@ -1,11 +1,11 @@
-/** A promise that is settled from outside, and made only when it is asked for. */
+/** A deferred: its promise is settled by method calls, and is made only when it is asked for. */
 
 import { expect, test } from 'vitest';
 import { Deferred } from '../../../packages/core/dist/steps/deferred.js';
 
 const isSettled = (promise: Promise<void>) => Promise.race([promise.then(() => true), Promise.resolve(false)]);
 
-test('a promise that was asked for before is settled', async () => {
+test('a promise that was asked for before the outcome is settled with it', async () => {
   const resolved = new Deferred();
   const rejected = new Deferred();
   const [first, second] = [resolved.promise, rejected.promise];
@@ -16,7 +16,7 @@ test('a promise that was asked for before is settled', async () => {
   await expect(second).rejects.toThrow('lost');
 });
 
-test('a promise that is asked for afterwards is settled, too, and is always the same', async () => {
+test('a promise that is asked for after the outcome is settled, too, and every call returns the same one', async () => {
   const resolved = new Deferred();
   const rejected = new Deferred();
   resolved.resolve();
@@ -26,14 +26,14 @@ test('a promise that is asked for afterwards is settled, too, and is always the 
   expect(resolved.promise).toBe(resolved.promise);
 });
 
-test('the first outcome counts', async () => {
+test('only the first outcome counts', async () => {
   const deferred = new Deferred();
   deferred.resolve();
   deferred.reject(new Error('late'));
   await deferred.promise;
 });
 
-test('a rejection that nothing waits for does not end the process', async () => {
+test('a rejection without a listener does not end the process', async () => {
   const deferred = new Deferred();
   const { promise } = deferred;
   deferred.reject(new Error('lost'));

@@ -1,4 +1,7 @@
-/** Creating a blob goes on with deletions that have not ended; one that is only under way is finished once all the same. */
+/**
+ * Creating a blob first finishes deletions that were interrupted. A deletion that is still under way must not be
+ * finished twice by that.
+ */
 
 import { type BlobId, Blobstore, run } from '@blobyard/core';
 import { asyncDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -26,7 +29,7 @@ async function makeSnapshot(store: Blobstore): Promise<BlobId> {
   return snapshot;
 }
 
-test.each([1, 2, 3, 4, 5, 6, 7, 8])('deletions and creations at once, order %i', async (seed) => {
+test.each([1, 2, 3, 4, 5, 6, 7, 8])('deletions and creations at once each take effect once, seed %i', async (seed) => {
   const store = await makeStore(seed);
   const snapshot = await makeSnapshot(store);
   const plain = await run(store.createBlob({ clusterCount: 4 }));

@@ -1,4 +1,4 @@
-/** How error messages show what a user passed: nothing private, nothing that a terminal obeys, and nothing that throws. */
+/** Error messages show a value of the user without its contents, without control characters, and without throwing. */
 
 import { describeValue } from '@blobyard/core/internal/describe-value';
 import { describe, expect, it } from 'vitest';
@@ -40,7 +40,7 @@ describe('a value in a message', () => {
     expect(describeValue(value)).toBe(text);
   });
 
-  it('is not read further when that throws', () => {
+  it('is described without an error, even if reading it throws', () => {
     expect([revoked(), hostile].map(describeValue)).toEqual(Array(2).fill('an object that cannot be read'));
   });
 });

@@ -1,4 +1,4 @@
-/** Each descriptor, written and read back. */
+/** Each kind of descriptor, encoded and decoded. */
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -39,7 +39,7 @@ import { blobId, clusterMap, extentPageNumbers, extentTableOf, flags, xattr } fr
 
 const PAGE_END = DESCRIPTORS_AT + DESCRIPTORS_BYTES;
 
-/** The one descriptor of a page. */
+/** The descriptor of a page that has exactly one. */
 function soleDescriptor(page: MdPageView) {
   const found = [...descriptorsOf(page.view)];
   expect(found).toHaveLength(1);
@@ -48,7 +48,7 @@ function soleDescriptor(page: MdPageView) {
 }
 
 describe('flags', () => {
-  test('come back as they were written', () => {
+  test('are decoded as they were encoded', () => {
     fc.assert(
       fc.property(flags, (written) => {
         const page = MdPageView.zeroed();
@@ -61,14 +61,14 @@ describe('flags', () => {
     );
   });
 
-  test('have one length only', () => {
+  test('are refused with any other length', () => {
     const { view } = MdPageView.zeroed();
     for (let bytes = 0; bytes < 64; bytes++) {
       expect(decodeFlags(view, DESCRIPTORS_AT, bytes) !== undefined).toBe(bytes === 24);
     }
   });
 
-  test('hold each clear method, whatever other bits are there', () => {
+  test('hold each clear method, independently of the other bits', () => {
     const methods: ClearMethod[] = ['default', 'none', 'unmap', 'write_zeroes'];
     for (const method of methods) {
       expect(clearMethodOf(clearMethodBits(method))).toBe(method);
@@ -78,7 +78,7 @@ describe('flags', () => {
 });
 
 describe('an xattr', () => {
-  test('comes back as it was written, of either type', () => {
+  test('is decoded as it was encoded, in both types', () => {
     fc.assert(
       fc.property(xattr, fc.boolean(), (written, internal) => {
         const page = MdPageView.zeroed();
@@ -91,7 +91,7 @@ describe('an xattr', () => {
     );
   });
 
-  test('fills a page to its last byte at the most', () => {
+  test('may fill a page to its last byte, and no more', () => {
     expect(XATTR_DESCRIPTOR_BYTES_MAX).toBe(4072);
     const page = MdPageView.zeroed();
     const largest = { name: 'n', value: new Uint8Array(XATTR_BYTES_MAX - 1).fill(0xa5) };
@@ -101,7 +101,7 @@ describe('an xattr', () => {
     expect(decodeXattr(page.bytes, page.view, payloadAt, payloadBytes)).toEqual(largest);
   });
 
-  test('keeps its value when the page changes afterwards', () => {
+  test('keeps its decoded value when the page changes afterwards', () => {
     const page = MdPageView.zeroed();
     encodeXattr(page.bytes, page.view, DESCRIPTORS_AT, { name: 'a', value: Uint8Array.of(1, 2) }, false);
     const { payloadAt, payloadBytes } = soleDescriptor(page);
@@ -140,7 +140,7 @@ describe('runs of clusters', () => {
     room: fc.integer({ min: EXTENT_RLE_BYTES_MIN, max: 1000 }),
   });
 
-  test('come back as the map they were written from, however little room there is', () => {
+  test('are decoded to the map that was encoded, however little room a page has', () => {
     fc.assert(
       fc.property(place, ({ map, at, room }) => {
         const { view } = MdPageView.zeroed();
@@ -164,7 +164,7 @@ describe('runs of clusters', () => {
     );
   });
 
-  test('are as few as they can be', () => {
+  test('are the fewest possible', () => {
     const { view } = MdPageView.zeroed();
     const map = [0, 0, 0, 5, 6, 7, 9, 0, 1, 2];
     const { bytes } = encodeExtentRle(view, DESCRIPTORS_AT, 1000, (index) => map[index], 0, map.length);
@@ -177,13 +177,13 @@ describe('runs of clusters', () => {
     ]);
   });
 
-  test('of 2^32 - 1 clusters fit one entry', () => {
+  test('of 2^32 - 1 clusters fit into one entry', () => {
     const { view } = MdPageView.zeroed();
     view.setUint32(DESCRIPTORS_AT + 4, 0xffff_ffff, true);
     expect(decodeExtentRle(view, DESCRIPTORS_AT, 8)).toEqual([{ first: 0, length: 0xffff_ffff }]);
   });
 
-  test('are refused unless they are whole', () => {
+  test('are refused if the last entry is not whole', () => {
     const { view } = MdPageView.zeroed();
     for (let bytes = 0; bytes < 64; bytes++) {
       expect(decodeExtentRle(view, DESCRIPTORS_AT, bytes)?.length).toBe(
@@ -200,7 +200,7 @@ describe('an extent table', () => {
     room: fc.integer({ min: EXTENT_TABLE_BYTES_MIN + 8, max: 1000 }),
   });
 
-  test('comes back as it was written, however little room there is', () => {
+  test('is decoded as it was encoded, however little room a page has', () => {
     fc.assert(
       fc.property(place, ({ pages, clusterCount, room }) => {
         const { view } = MdPageView.zeroed();
@@ -220,7 +220,7 @@ describe('an extent table', () => {
     );
   });
 
-  test('without entries is 13 bytes', () => {
+  test('without entries has 13 bytes', () => {
     const { view } = MdPageView.zeroed();
     expect(encodeExtentTable(view, DESCRIPTORS_AT, EXTENT_TABLE_BYTES_MIN, 0, [], 0)).toEqual({
       bytes: 13,
@@ -229,20 +229,20 @@ describe('an extent table', () => {
     expect(decodeExtentTable(view, DESCRIPTORS_AT + 5, 8)).toEqual({ clusterCount: 0, entries: [] });
   });
 
-  test('with less room than an entry takes none', () => {
+  test('gets no entry in a page that has too little room for one', () => {
     const { view } = MdPageView.zeroed();
     const written = encodeExtentTable(view, DESCRIPTORS_AT, EXTENT_TABLE_BYTES_MIN + 7, 600, extentTableOf([3, 4]), 0);
     expect(written).toEqual({ bytes: 13, nextEntry: 0 });
   });
 
-  test('is refused when an extent page stands for several', () => {
+  test('is refused if an entry repeats an extent page', () => {
     const { view } = MdPageView.zeroed();
     encodeExtentTable(view, DESCRIPTORS_AT, 100, 600, extentTableOf([3]), 0);
     view.setUint32(DESCRIPTORS_AT + 5 + 8 + 4, 2, true);
     expect(decodeExtentTable(view, DESCRIPTORS_AT + 5, 16)).toBeUndefined();
   });
 
-  test('has no number of clusters past 2^32 - 1', () => {
+  test('is decoded with an infinite number of clusters, which no store has, if it says more than 2^32 - 1', () => {
     const { view } = MdPageView.zeroed();
     view.setBigUint64(DESCRIPTORS_AT, 0xffff_ffffn, true);
     expect(decodeExtentTable(view, DESCRIPTORS_AT, 8)?.clusterCount).toBe(0xffff_ffff);
@@ -250,7 +250,7 @@ describe('an extent table', () => {
     expect(decodeExtentTable(view, DESCRIPTORS_AT, 8)?.clusterCount).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('is refused unless its entries are whole', () => {
+  test('is refused if its last entry is not whole', () => {
     const { view } = MdPageView.zeroed();
     for (let bytes = 0; bytes < 64; bytes++) {
       const table = decodeExtentTable(view, DESCRIPTORS_AT, bytes);
@@ -259,7 +259,7 @@ describe('an extent table', () => {
   });
 });
 
-/** The clusters that are allocated according to a function. */
+/** Visits the clusters that a function maps to a number other than 0. */
 function allocatedOf(clusterAt: (cluster: number) => number): ForEachCluster {
   return (visit, start, end) => {
     for (let cluster = start; cluster < end; cluster++)
@@ -291,7 +291,7 @@ describe('an extent page', () => {
     );
   });
 
-  test('of a blob that ends with it is full: 512 entries, and zeroes after them', () => {
+  test('that the blob fills has 512 entries, and zeroes after them', () => {
     const page = encodeExtentPage(
       1n << 32n,
       1,
@@ -304,7 +304,7 @@ describe('an extent page', () => {
     expect(page.bytes.subarray(payloadAt + payloadBytes, PAGE_END).every((byte) => byte === 0)).toBe(true);
   });
 
-  test('is known by crc, sequence number and its one descriptor', () => {
+  test('is recognised by its crc, its sequence number and its only descriptor', () => {
     const made = () =>
       encodeExtentPage(
         1n << 32n,

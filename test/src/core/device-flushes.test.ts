@@ -1,4 +1,4 @@
-/** Flushes of the device are shared, and none serves a write that had not ended when it began. */
+/** Flushes of the device are shared, but a flush never counts for a write that ended after the flush had begun. */
 
 import { type BlockDevice, type DeviceChannel, type MaybePromise, run, runSync } from '@blobyard/core';
 import { expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { DeviceFlushes } from '../../../packages/core/dist/state/device-flushes.
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** A device whose flushes end when the test says so, or at once. */
+/** A device whose flushes end at once, or when the test ends them. */
 class Flushed {
   begun = 0;
   failure: Error | undefined;
@@ -25,7 +25,7 @@ class Flushed {
     this.flushes = new DeviceFlushes(device, { flush } as DeviceChannel);
   }
 
-  /** Asks for a flush; how it stands. */
+  /** Asks for a flush. Returns its state: `waits`, `done`, or the message of its error. */
   ask(): { state: string } {
     const asked = { state: 'waits' };
     run(this.flushes.flush()).then(
@@ -39,7 +39,7 @@ class Flushed {
     return asked;
   }
 
-  /** Ends the flush that is in flight. */
+  /** Ends the flush that is in flight, with an error if `failure` is given. */
   async end(failure?: Error): Promise<void> {
     this.failure = failure;
     this.#ends.shift()?.();
@@ -47,7 +47,7 @@ class Flushed {
   }
 }
 
-test('who asks while a flush is in flight waits for the next one, and shares it', async () => {
+test('callers that ask while a flush is in flight wait for the next one, and share it', async () => {
   const device = new Flushed(false);
   const first = device.ask();
   const others = [device.ask(), device.ask()];
@@ -63,7 +63,7 @@ test('who asks while a flush is in flight waits for the next one, and shares it'
   expect(device.begun).toBe(3);
 });
 
-test('a flush that fails does so for all that it would have served, and for no others', async () => {
+test('a flush that fails rejects for all callers that share it, and for no others', async () => {
   const device = new Flushed(false);
   const first = device.ask();
   const others = [device.ask(), device.ask()];
@@ -75,7 +75,7 @@ test('a flush that fails does so for all that it would have served, and for no o
   expect(late.state).toBe('done');
 });
 
-test('who asks for what was written before a flush that failed gets its error, even if a later one succeeded', () => {
+test('a flush of data written before a failed flush gets that error, even if a later flush succeeded', () => {
   const device = new Flushed(true);
   const { begun } = device.flushes;
   device.failure = new Error('broken');
@@ -90,7 +90,7 @@ test('who asks for what was written before a flush that failed gets its error, e
   expect(device.begun).toBe(3);
 });
 
-test('on a synchronous device all that ask in a turn of the event loop share a flush', async () => {
+test('on a synchronous device all callers in one turn of the event loop share a flush', async () => {
   const device = new Flushed(true);
   const asked = [device.ask(), device.ask()];
   await undefined;
@@ -102,7 +102,7 @@ test('on a synchronous device all that ask in a turn of the event loop share a f
   expect(asked.map(({ state }) => state)).toEqual(['done', 'done', 'done']);
 });
 
-test('a synchronous caller does not wait, and serves those that do', async () => {
+test('a synchronous caller flushes without a wait, and its flush counts for the callers that wait', async () => {
   const device = new Flushed(true);
   const asked = device.ask();
   runSync(device.flushes.flush());
@@ -112,7 +112,7 @@ test('a synchronous caller does not wait, and serves those that do', async () =>
   expect([asked.state, device.begun]).toEqual(['done', 1]);
 });
 
-test('a synchronous caller on an asynchronous device fails alone', async () => {
+test('a synchronous caller on an asynchronous device fails, and does not affect the others', async () => {
   const device = new Flushed(false);
   const code = { code: 'ENOTSUP' };
   expect(() => runSync(device.flushes.flush())).toThrow(expect.objectContaining(code));
@@ -123,7 +123,7 @@ test('a synchronous caller on an asynchronous device fails alone', async () => {
   expect([asked.state, device.begun]).toEqual(['done', 2]);
 });
 
-test('memory of this process has nothing to flush, and nobody waits for others', async () => {
+test('on a device in memory, which has nothing to flush, no caller waits for others', async () => {
   const device = new Flushed(true, 'process');
   const asked = device.ask();
   expect(device.begun).toBe(1);

@@ -1,4 +1,4 @@
-/** What users of the package can import, and that nothing else comes with it. */
+/** The exports of the package `blobyard` and of its subpaths: no name is missing, and there is no other. */
 
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 
 const DIST = fileURLToPath(new URL('../../../packages/blobyard/dist/', import.meta.url));
 
-test('blobyard exports what a user needs, some twenty names', () => {
+test('blobyard exports the names that a user needs, some twenty', () => {
   expect(Object.keys(root).sort()).toEqual([
     'BlobstoreError',
     'DamagedStoreError',

@@ -1,4 +1,4 @@
-/** A flush of the store goes from blob to blob, which may be deleted or closed before it comes to them. */
+/** A flush of the store visits blob after blob. A blob may be closed or deleted before the flush visits it. */
 
 import { type Blob, type BlobId, Blobstore, run } from '@blobyard/core';
 import { asyncDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -8,7 +8,7 @@ const CLUSTER_BYTES = 8192;
 const UNITS = 16;
 
 test.each(Array.from({ length: 24 }, (_, delay) => delay))(
-  'deletions while the store is flushed, %i turns later',
+  'the flush and deletions that begin %i turns later both succeed',
   async (delay) => {
     const medium = new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 });
     const device = asyncDevice(medium);

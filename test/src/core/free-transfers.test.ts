@@ -1,4 +1,7 @@
-/** A transfer that was given back: it holds nothing of its caller's, fails who still uses it, and is kept only up to a limit. */
+/**
+ * The free list of transfers. A transfer that was given back holds nothing of its caller, using it is an error, and the
+ * list keeps only a limited number.
+ */
 
 import { type ChannelHost, Geometry } from '@blobyard/core';
 import { describe, expect, it } from 'vitest';
@@ -22,7 +25,7 @@ function begun(free: FreeTransfers, op: Op, payload: Payload, offset: number, co
 }
 
 describe('a transfer', () => {
-  it('goes on from part to part, each within one cluster', () => {
+  it('is divided into parts that each lie within one cluster', () => {
     const transfer = begun(new FreeTransfers(geometry, 4), OP.READ, new Uint8Array(0), 6, 12);
     const parts: number[][] = [];
     while (transfer.takePart()) {
@@ -36,7 +39,7 @@ describe('a transfer', () => {
     ]);
   });
 
-  it('takes its scatter list apart at the same places', () => {
+  it('divides its scatter list at the same places', () => {
     const bytes = new Uint8Array(4 * UNIT);
     const buffers = [bytes.subarray(0, 3 * UNIT), bytes.subarray(3 * UNIT)];
     const options = { hint: 1 };
@@ -51,7 +54,7 @@ describe('a transfer', () => {
 });
 
 describe('the free list', () => {
-  it('gives the same transfers again, and keeps no more than its limit', () => {
+  it('returns the same transfers again, and keeps no more than its limit', () => {
     const free = new FreeTransfers(geometry, 2);
     const taken = [1, 2, 3].map((count) => begun(free, OP.UNMAP, undefined, 0, count));
     expect([free.madeCount, free.count]).toEqual([3, 0]);
@@ -63,7 +66,7 @@ describe('the free list', () => {
     expect([free.madeCount, free.count]).toEqual([4, 0]);
   });
 
-  it('drops what a transfer had of its caller', () => {
+  it('clears every reference to the caller’s objects', () => {
     const free = new FreeTransfers(geometry, 2);
     const [read, scattered] = [
       begun(free, OP.READ, new Uint8Array(UNIT), 0, 1),
@@ -78,7 +81,7 @@ describe('the free list', () => {
     }
   });
 
-  it('is not left to who uses a transfer that was given back, or gives it back again', () => {
+  it('asserts against using a transfer that was given back, or giving it back again', () => {
     const host = { geometry, channelOpsMax: 2, device: { synchronous: true } } as unknown as ChannelHost;
     const transfers = new Transfers(host, {} as never, {} as never, {} as never);
     const free = new FreeTransfers(geometry, 2);

@@ -18,7 +18,7 @@ import type { GeometryFields } from '../../../packages/core/dist/units/geometry.
 const TIB = 2 ** 40;
 const BYTES_MAX = 64 * TIB;
 
-/** Clusters of any whole number of pages, with the sizes of practice among them more often. */
+/** Cluster sizes of any whole number of pages, and more often the sizes that are used in practice. */
 const clusterBytes = fc.oneof(
   fc.constantFrom(4096, 8192, 12_288, 1 << 20, 3 << 20, 4 << 20, 1 << 30, 0xffff_f000),
   fc.integer({ min: 1, max: 0xffff_f000 / PAGE_BYTES }).map((pages) => pages * PAGE_BYTES),
@@ -35,7 +35,7 @@ const fields: fc.Arbitrary<GeometryFields> = fc
   .map(({ blocksPerIoUnit, ...rest }) => ({ ...rest, blockLengthBytes: rest.ioUnitBytes / blocksPerIoUnit }));
 const fraction = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true });
 
-test('the parts of a geometry divide, and multiply back', () => {
+test('the units of a geometry divide each other without a rest', () => {
   fc.assert(
     fc.property(fields, (given) => {
       const geometry = new Geometry(given);
@@ -64,7 +64,7 @@ test('an io unit lies in the cluster that begins at or before it, and in no othe
   );
 });
 
-test('the first and the last io unit of a cluster lead back to it', () => {
+test('the first and the last io unit of a cluster are converted back to it', () => {
   fc.assert(
     fc.property(fields, fraction, (given, where) => {
       const geometry = new Geometry(given);
@@ -108,7 +108,7 @@ test('the metadata takes as many whole clusters as it touches', () => {
   );
 });
 
-test('units that do not divide are refused', () => {
+test('units that do not divide each other are refused', () => {
   const good = { blockLengthBytes: 512, ioUnitBytes: 4096, clusterBytes: 1 << 20, mdStartPage: 3, mdPageCount: 8 };
   expect(() => new Geometry(good)).not.toThrow();
   const bad: Partial<GeometryFields>[] = [
@@ -123,7 +123,7 @@ test('units that do not divide are refused', () => {
   for (const change of bad) expect(() => new Geometry({ ...good, ...change })).toThrow(InvariantError);
 });
 
-test('a blob id names its page, and a page its blob id', () => {
+test('a blob id is converted to its page, and a page to its blob id', () => {
   fc.assert(
     fc.property(fc.nat({ max: 0xffff_fffe }), (page) => {
       const id = blobIdOfPage(page as MdPage);
@@ -133,7 +133,7 @@ test('a blob id names its page, and a page its blob id', () => {
   );
 });
 
-test('dividing up is the least number of parts that hold the value', () => {
+test('a division that rounds up returns the least number of parts that hold the value', () => {
   fc.assert(
     fc.property(
       fc.nat({ max: Number.MAX_SAFE_INTEGER }),

@@ -1,4 +1,4 @@
-/** A blob becomes longer while its metadata is written: what a crash leaves must add up at every moment. */
+/** A blob becomes longer while its metadata is written: after a crash at that time the metadata must be consistent. */
 
 import { Blobstore, runSync } from '@blobyard/core';
 import { expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { requireSound } from '../check/require-sound.js';
 import { CONFIGURATIONS, Yard } from '../peer/fixture.js';
 
 test.each(['process-crash', 'power-loss'] as const)(
-  '%s: the root names no more than its extent pages map',
+  '%s: the root on disk has no more clusters than its extent pages map',
   async (durability) => {
     const yard = new Yard(CONFIGURATIONS[1], { store: { durability } });
     const blob = yard.make({ clusterCount: 4 });

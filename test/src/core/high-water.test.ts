@@ -1,6 +1,6 @@
 /**
- * The high-water mark: after a crash only clusters that may have been given data are cleared, and all of those are. Clusters
- * of 4 KiB, 50,000 of them; the mark is raised by 1024.
+ * The high-water mark: after a crash, recovery clears all free clusters that may have data, and few others. The stores
+ * have 50,000 clusters of 4 KiB, and the mark is raised by 1024 clusters each time.
  */
 
 import { type Blob, Blobstore, type BlobstoreError, runSync } from '@blobyard/core';
@@ -19,7 +19,7 @@ function newStore(device: SparseMemoryDevice | FaultyDevice): Blobstore {
   return runSync(Blobstore.init(device, { clusterBytes: CLUSTER_BYTES, mdPageCount: 64 }));
 }
 
-/** Writes sevens into the first clusters of a new thin blob; nothing of it is synced. */
+/** Writes sevens into the first clusters of a new thin blob, without a sync. */
 function writeUnsynced(store: Blobstore, clusters: number): Blob {
   const blob = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: clusters, thin: true }))));
   const channel = store.openChannel();
@@ -28,7 +28,7 @@ function writeUnsynced(store: Blobstore, clusters: number): Blob {
   return blob;
 }
 
-/** Makes `isZeroes` unknown, and notes what is unmapped. */
+/** The device without `isZeroes`; it adds the number of unmapped blocks to `unmapped`. */
 function noting(device: SparseMemoryDevice, unmapped: { blocks: number }): SparseMemoryDevice {
   const openChannel = () => {
     const channel = device.openChannel();
@@ -51,7 +51,7 @@ function noting(device: SparseMemoryDevice, unmapped: { blocks: number }): Spars
 }
 
 describe('the high-water mark', () => {
-  it('lets recovery clear what was written, and little more', () => {
+  it('makes recovery clear the clusters that were written, and few more', () => {
     const device = newDevice();
     const store = newStore(device);
     writeUnsynced(store, 1500); // the mark is raised twice
@@ -67,7 +67,7 @@ describe('the high-water mark', () => {
     again.verify();
   });
 
-  it('is forgotten by a clean unload: the mask is a mask again', () => {
+  it('is removed by a clean unload, which writes the mask of used clusters to its place', () => {
     const device = newDevice();
     const store = newStore(device);
     const blob = writeUnsynced(store, 10);
@@ -79,7 +79,7 @@ describe('the high-water mark', () => {
     again.verify();
   });
 
-  it('survives being raised, and a second crash while recovering', () => {
+  it('is kept when it is raised, and by a second crash during recovery', () => {
     const device = newDevice();
     const store = newStore(device);
     writeUnsynced(store, 100);
@@ -94,7 +94,7 @@ describe('the high-water mark', () => {
     expect(buffer.every((byte) => byte === 0)).toBe(true);
   });
 
-  it('when it cannot be raised the write fails, and takes nothing', () => {
+  it('makes a write fail if it cannot be raised, and no cluster is allocated then', () => {
     const device = new FaultyDevice(newDevice());
     const store = newStore(device);
     const blob = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: STEP + 1, thin: true }))));

@@ -1,4 +1,4 @@
-/** Decoders take any bytes: they answer, or say `undefined`, and they end. */
+/** Decoders accept any bytes: they return a result or `undefined`, do not throw, and always end. */
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
@@ -13,7 +13,10 @@ import { decodeXattr } from '../../../packages/core/dist/format/xattr.js';
 
 const PAGE_END = DESCRIPTORS_AT + DESCRIPTORS_BYTES;
 
-/** Bytes at random, and bytes that look like descriptors: known types, lengths small, at the edge, or absurd. */
+/**
+ * Random bytes, and bytes like descriptors: of known types, with lengths that are small, at the limit, or far too
+ * large.
+ */
 const noise = fc.uint8Array({ minLength: 4096, maxLength: 4096 });
 const length = fc.oneof(
   fc.nat({ max: 64 }),
@@ -70,7 +73,7 @@ function decode(page: MdPageView, { type, payloadAt, payloadBytes }: Descriptor)
   }
 }
 
-test('the walk over descriptors ends, goes forward, and every decoder takes what it finds', () => {
+test('the walk over descriptors goes forward and ends, and every decoder accepts what it finds', () => {
   fc.assert(
     fc.property(hostile, (bytes) => {
       const page = new MdPageView(bytes);
@@ -88,7 +91,7 @@ test('the walk over descriptors ends, goes forward, and every decoder takes what
   );
 });
 
-test('every decoder takes any bytes at any place of a page', () => {
+test('every decoder accepts any bytes at any offset of a page', () => {
   fc.assert(
     fc.property(hostile, fc.nat({ max: DESCRIPTORS_BYTES }), fc.nat({ max: 6 }), fc.nat(), (bytes, at, type, more) => {
       const page = new MdPageView(bytes);
@@ -100,7 +103,7 @@ test('every decoder takes any bytes at any place of a page', () => {
   );
 });
 
-test('pages and masks of any bytes are looked at without harm', () => {
+test('the codecs of pages and masks accept any bytes', () => {
   fc.assert(
     fc.property(hostile, fc.boolean(), (bytes, sealed) => {
       const page = new MdPageView(bytes);

@@ -1,4 +1,4 @@
-/** Insertions that arrive together. */
+/** Insertions into a cluster map that arrive together are executed as a group. */
 
 import {
   type BlobCluster,
@@ -13,10 +13,10 @@ import { expect, test } from 'vitest';
 import { RecordingDevice } from '../peer/recording-device.js';
 
 const CLUSTER_BYTES = 4096;
-/** Clusters that an extent page maps. */
+/** The number of clusters that an extent page maps. */
 const MAPPED = 512;
 
-/** Takes clusters as channels do, which hold them until they are inserted. */
+/** Allocates clusters as channels do, which own them until they are inserted. */
 function claim(store: Blobstore, count: number, needsPage: (index: number) => boolean): ClaimedCluster[] {
   const { shared } = store;
   return shared.locked(() =>
@@ -28,7 +28,7 @@ function claim(store: Blobstore, count: number, needsPage: (index: number) => bo
   );
 }
 
-test('write each extent page once, and the chain once for those that are new', () => {
+test('insertions at once write each extent page once, and the chain once for all new extent pages', () => {
   const device = new RecordingDevice(new SparseMemoryDevice({ sizeBytes: 16 << 20, blockLengthBytes: 512 }));
   const store = runSync(
     Blobstore.init(device, { clusterBytes: CLUSTER_BYTES, mdPageCount: 64, durability: 'process-crash' }),
@@ -46,7 +46,7 @@ test('write each extent page once, and the chain once for those that are new', (
   const second = Array.from({ length: 40 }, (_, index) => 100 + index);
   expect(insert(second, () => false)).toEqual(second.map(() => 'inserted'));
   expect(device.take().filter(({ kind }) => kind === 'write')).toHaveLength(1);
-  // Two extent pages, both new; one cluster twice: the other one was faster.
+  // Two extent pages, both new. One place is inserted twice: the second insertion finds that it exists.
   const mixed = [MAPPED, 2 * MAPPED, MAPPED + 1, MAPPED, 2 * MAPPED + 5];
   expect(insert(mixed, (index) => index < 2)).toEqual(['inserted', 'inserted', 'inserted', 'exists', 'inserted']);
   store.verify();

@@ -1,7 +1,7 @@
 /**
- * The insertion log: what a process leaves that ends without a word is taken over by the next to open the store, as long as the
- * cache that took its writes is the same; and never gives a blob what is not its own. Clusters of one page; a killed process is a
- * copy of the medium.
+ * The insertion log. After a process was killed, the next one that opens the store takes over its first writes from the
+ * log, if the cache that took these writes is still the same; and no blob ever gets a cluster of another one. Clusters
+ * have the size of one page. What a killed process leaves is tested with a copy of the medium.
  */
 
 import {
@@ -23,10 +23,10 @@ import { copyMedium } from '../faults/copy-medium.js';
 const CLUSTER = 4096;
 const CLUSTERS = 1200;
 const MD_PAGES = 64;
-/** The two pages of the log: the places of the masks of used pages, and of used blob ids. */
+/** The offsets of the two pages of the log, in bytes: the log uses the places of the masks of pages and of blob ids. */
 const LOG_AT = [1 * CLUSTER, 3 * CLUSTER];
 
-/** A device whose cache has an owner; also one that fails when it is told to. */
+/** A device whose cache has an owner. It can also be told to fail. */
 class OwnedDevice extends FaultyDevice {
   readonly medium: SparseMemoryDevice;
   readonly #owner: Uint8Array;
@@ -41,7 +41,7 @@ class OwnedDevice extends FaultyDevice {
     return this.#owner;
   }
 
-  /** What a process that is killed now leaves, as one finds it that meets the same cache, or another. */
+  /** The device as the next process finds it if this one is killed now. `owner` 1: the cache is still the same. */
   killed(owner = 1): OwnedDevice {
     return new OwnedDevice(copyMedium(this.medium), owner);
   }
@@ -66,7 +66,7 @@ function write({ channel }: Yard, blob: Blob, cluster: number, value: number): v
   channel.writeSync(blob, new Uint8Array(CLUSTER).fill(value), cluster, 1);
 }
 
-/** Sets an xattr that is as long as the first page of a blob's chain lets it be. */
+/** Sets the longest xattr for which the first page of a blob's chain has room. */
 function fillPage({ store }: Yard, blob: Blob): void {
   for (let bytes = 4000; ; bytes--) {
     store.setXattr(blob, 'x', new Uint8Array(bytes));
@@ -75,13 +75,13 @@ function fillPage({ store }: Yard, blob: Blob): void {
   }
 }
 
-/** How stores are opened: as the promise API does it, and as the specification does. */
+/** The options with which the promise API opens stores, and those of the specification. */
 const WAYS: readonly LoadOptions[] = [{ onDamage: 'refuse' }, {}];
 
-/** Opens a store after a crash, requires that it adds up and can be opened again, and answers what a blob's clusters hold. */
+/** Opens a store after a crash, twice, and expects it to be consistent. Returns the first byte of a blob's clusters. */
 function valuesAfter(device: OwnedDevice, id: bigint, options: LoadOptions = { onDamage: 'refuse' }): number[] {
   const values = valuesIn(device, id, options);
-  const again = valuesIn(device, id, options); // the log is void now, and must not be needed
+  const again = valuesIn(device, id, options); // the log is not valid any more, and must not be needed
   expect(again).toEqual(values);
   return values;
 }
@@ -99,8 +99,8 @@ function valuesIn(device: OwnedDevice, id: bigint, options: LoadOptions): number
   return values;
 }
 
-describe.each(WAYS)('opened with %o', (options) => {
-  test.each([true, false])('first writes that nothing has synced are there (extent table: %s)', (useExtentTable) => {
+describe.each(WAYS)('after a kill, opened with %o, the log', (options) => {
+  test.each([true, false])('restores first writes that were not synced (extent table: %s)', (useExtentTable) => {
     const yard = newYard();
     const blob = newBlob(yard, 8, true, useExtentTable);
     write(yard, blob, 3, 7);
@@ -109,7 +109,7 @@ describe.each(WAYS)('opened with %o', (options) => {
     expect(valuesAfter(yard.device.killed(), blob.id, options)).toEqual([9, 0, 0, 7, 8, 0, 0, 0]);
   });
 
-  it('of another cache says nothing, and what was flushed is there', () => {
+  it('is ignored if the cache is another one, and flushed writes are there', () => {
     const yard = newYard();
     const blob = newBlob(yard);
     write(yard, blob, 1, 5);
@@ -118,7 +118,7 @@ describe.each(WAYS)('opened with %o', (options) => {
     expect(valuesAfter(yard.device.killed(2), blob.id, options)).toEqual([0, 5, 0, 0, 0, 0, 0, 0]);
   });
 
-  it('of a copy on write keeps the copy', () => {
+  it('restores the copy of a copy-on-write', () => {
     const yard = newYard();
     const blob = newBlob(yard);
     write(yard, blob, 2, 5);
@@ -128,7 +128,7 @@ describe.each(WAYS)('opened with %o', (options) => {
     expect(valuesAfter(yard.device.killed(), blob.id, options)).toEqual([0, 0, 5, 7, 0, 0, 0, 0]);
   });
 
-  it('does not give a clone what its snapshot has', () => {
+  it('does not give a clone the clusters of its snapshot', () => {
     const yard = newYard();
     const blob = newBlob(yard);
     write(yard, blob, 2, 5);
@@ -142,7 +142,7 @@ describe.each(WAYS)('opened with %o', (options) => {
     expect(valuesIn(device.killed(), snapshot, options)[2]).toBe(5);
   });
 
-  it('takes the newest of two clusters that came to the same place', () => {
+  it('gives a place of a blob the newest of the clusters that were inserted there', () => {
     const yard = newYard();
     const blob = newBlob(yard);
     write(yard, blob, 2, 5);
@@ -153,7 +153,7 @@ describe.each(WAYS)('opened with %o', (options) => {
     expect(valuesAfter(yard.device.killed(), blob.id, options).slice(2, 4)).toEqual([0, 7]);
   });
 
-  it('knows nothing of a blob that is deleted, nor gives what it had to the next of that id', () => {
+  it('gives the clusters of a deleted blob neither to it nor to the next blob with the same id', () => {
     const yard = newYard();
     const first = newBlob(yard);
     for (let cluster = 0; cluster < 8; cluster++) write(yard, first, cluster, 5);
@@ -166,7 +166,7 @@ describe.each(WAYS)('opened with %o', (options) => {
     expect(valuesAfter(yard.device.killed(), id, options)).toEqual([0, 0, 0, 0, 0, 0, 6, 0]);
   });
 
-  it('ends with whoever recovers the store without it, as the reference does', () => {
+  it('has no effect after the store was recovered by SPDK, which overwrites it', () => {
     const yard = newYard();
     const blob = newBlob(yard);
     write(yard, blob, 2, 5);
@@ -181,7 +181,7 @@ describe('the log', () => {
   it('costs one write of a page for a first write, and no flush', () => {
     const yard = newYard();
     const blob = newBlob(yard);
-    write(yard, blob, 0, 1); // the store is marked as in use
+    write(yard, blob, 0, 1); // also marks the store as dirty
     const before = { ...yard.device.counters };
     write(yard, blob, 1, 2);
     expect(yard.device.counters).toEqual({ ...before, write: before.write + 2 });
@@ -192,14 +192,14 @@ describe('the log', () => {
   it('syncs the blobs that are in it when it is full, and goes on', () => {
     const yard = newYard();
     const blobs = [newBlob(yard, 400), newBlob(yard, 400)];
-    // Neither side by side in the blob nor on the device: each takes a record of its own.
+    // The writes are neighbours neither in the blob nor on the device, so each takes a record of its own.
     for (let at = 0; at < 400; at++) for (const blob of blobs) write(yard, blob, (at * 7) % 400, 1 + (at % 200));
     const expected = Array.from({ length: 400 }, () => 0);
     for (let at = 0; at < 400; at++) expected[(at * 7) % 400] = 1 + (at % 200);
     for (const { id } of blobs) expect(valuesAfter(yard.device.killed(), id)).toEqual(expected);
   });
 
-  it('is not needed where the blob has become longer: its new size is synced with the first write there', () => {
+  it('is not needed for a blob that became longer: the first write there syncs its new size', () => {
     const yard = newYard();
     const blob = newBlob(yard, 2);
     runSync(yard.store.resizeBlob(blob, 6));
@@ -207,7 +207,7 @@ describe('the log', () => {
     expect(valuesAfter(yard.device.killed(), blob.id)).toEqual([0, 0, 0, 0, 0, 4]);
   });
 
-  it('that cannot be written fails the write, which can be tried again; nothing leaks', () => {
+  it('makes a write fail if it cannot be written; the write can be tried again, and nothing leaks', () => {
     const yard = newYard();
     const blob = newBlob(yard);
     write(yard, blob, 0, 1);
@@ -220,14 +220,14 @@ describe('the log', () => {
     runSync(yard.store.audit());
   });
 
-  it('that cannot be taken clean keeps what a blob gives back from the next owner', () => {
+  it('keeps a cluster that a blob frees from being used again while its record cannot be removed', () => {
     const yard = newYard();
     const blob = newBlob(yard);
     write(yard, blob, 3, 2);
     runSync(yard.store.syncBlob(blob));
     yard.channel.unmapSync(blob, 3, 1);
     const free = yard.store.freeClusterCount;
-    // The sync that gives the cluster back: extent page, then the log.
+    // The sync that frees the cluster writes the extent page, then the log.
     yard.device.failAt(2, { kind: 'write' });
     expect(() => runSync(yard.store.syncBlob(blob))).toThrow(expect.objectContaining({ code: 'EIO' }));
     expect(yard.store.freeClusterCount).toBe(free);
@@ -235,7 +235,7 @@ describe('the log', () => {
     expect(yard.store.freeClusterCount).toBe(free + 1);
   });
 
-  it('keeps what it says of a blob for which the metadata region has no room, and the store opens', () => {
+  it('stays valid if the metadata region has no room to persist its insertions, and the store opens', () => {
     const yard = newYard();
     const { store } = yard;
     const blob = newBlob(yard, 8, true, false);
@@ -246,7 +246,7 @@ describe('the log', () => {
     }).toThrow(expect.objectContaining({ code: 'ENOMEM' }));
     const values = [3, 0, 3, 0, 3, 0, 3, 0];
     expect(valuesAfter(yard.device.killed(), blob.id)).toEqual(values);
-    // It opens for users, too, who can make room.
+    // Users can open the store, too, and make room.
     const device = yard.device.killed();
     const again = runSync(Blobstore.load(device, { clusterBytes: CLUSTER, onDamage: 'refuse' }));
     const [spare] = again.blobIds().slice(-1);
@@ -268,7 +268,7 @@ describe('the log', () => {
   });
 });
 
-describe('whatever the log says', () => {
+describe('with random records in the log', () => {
   const record = fc.record({
     blobPage: fc.integer({ min: 0, max: 5 }),
     index: fc.integer({ min: 0, max: 700 }),
@@ -303,7 +303,7 @@ describe('whatever the log says', () => {
   });
 });
 
-/** Writes a page of the log as this version would, with records that need not make sense. */
+/** Writes a valid page of the log, with records that need not be consistent. */
 function putLogPage(device: OwnedDevice, records: readonly Record<string, number>[]): void {
   const page = new Uint8Array(CLUSTER);
   const view = new DataView(page.buffer);

@@ -1,6 +1,6 @@
 /**
- * A cluster that a blob gets while its metadata is being written is named by the next persist only: what is in it may have
- * missed the barrier of this one.
+ * A cluster that a blob gets while its metadata is being written is put on disk only by the next persist: the data in
+ * the cluster may have been written after the write barrier of this one.
  */
 
 import type { Blob } from '@blobyard/core';
@@ -19,13 +19,13 @@ function newBlob(): { yard: Yard; blob: Blob } {
   return { yard, blob };
 }
 
-/** What the blob's extent page on the device says of a cluster. */
+/** The entry for a cluster in the blob's extent page on the device: the number of the cluster there, or 0. */
 function namedOnDisk(yard: Yard, blob: Blob, cluster: number): number {
   const [{ payload }] = descriptorsOf(yard.peek(yard.mdPageOffset(blob.map.extentPages.get(0)), 4096));
-  return wordsOf(payload)[1 + cluster]; // the first word is where the page begins
+  return wordsOf(payload)[1 + cluster]; // the first word is the first cluster that the page maps
 }
 
-/** Syncs, and writes to another cluster while the k-th operation of a kind waits. */
+/** Syncs a blob, and writes to another one of its clusters while the k-th device operation of a kind waits. */
 async function syncBeside(yard: Yard, blob: Blob, kind: 'write' | 'flush', k: number, cluster: number): Promise<void> {
   await yard.later(async () => {
     const gate = yard.device.gate(kind, k);
@@ -37,7 +37,7 @@ async function syncBeside(yard: Yard, blob: Blob, kind: 'write' | 'flush', k: nu
   });
 }
 
-describe('a cluster that comes', () => {
+describe('the persist under way does not name a cluster that comes', () => {
   test('during the barrier before the extent pages', async () => {
     const { yard, blob } = newBlob();
     yard.write(blob, PER_CLUSTER, PER_CLUSTER, 1);
@@ -49,7 +49,7 @@ describe('a cluster that comes', () => {
     yard.finish();
   });
 
-  test('while the root is written, before the extent page is cut', async () => {
+  test('while the root is written, before the extent page is shortened', async () => {
     const { yard, blob } = newBlob();
     yard.resize(blob, SHORT);
     await syncBeside(yard, blob, 'write', 1, 2);

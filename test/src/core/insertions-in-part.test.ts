@@ -1,4 +1,4 @@
-/** What a newer insertion has replaced is a part of a record of the log only: the rest of the record counts after a kill. */
+/** A newer insertion may replace a part of a record of the insertion log: the rest of the record still counts. */
 
 import { type BlockDevice, run } from '@blobyard/core';
 import { MemoryDevice } from '@blobyard/io';
@@ -21,7 +21,7 @@ function keptBy(device: MemoryDevice): BlockDevice {
   };
 }
 
-test('a cluster that was trimmed and written anew takes none of its neighbours with it', async () => {
+test('after a kill, the neighbours of a cluster that was trimmed and written again are still there', async () => {
   const device = MemoryDevice.create({ sizeBytes: 64 * CLUSTER_BYTES });
   const store = await createStore({ device: keptBy(device), clusterSizeBytes: CLUSTER_BYTES, mdPageCount: 16 });
   const blob = await store.create({ name: 'a', sizeBytes: CLUSTERS * CLUSTER_BYTES, thin: true });

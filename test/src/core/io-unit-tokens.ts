@@ -1,12 +1,12 @@
 /**
- * Contents of io units as numbers. Token 0 is an io unit of zeroes; any other token fills one with a pattern that tells the
- * token and each word's place, so that what is torn, shifted or mixed up is seen.
+ * Contents of io units as numbers (tokens). Token 0 is an io unit of zeroes. Any other token stands for a pattern in
+ * which each word depends on the token and on the position of the word, so that torn, shifted and mixed data is found.
  */
 
 const PATTERN_WORDS = 1024;
 const PATTERN = Uint32Array.from({ length: PATTERN_WORDS }, (_, index) => Math.imul(index, 0x9e37_79b1));
 
-/** Fills one io unit for each token. */
+/** The bytes of the io units with these tokens. */
 export function bytesOfTokens(tokens: readonly number[], ioUnitBytes: number): Uint8Array {
   const wordsPerUnit = ioUnitBytes / 4;
   const words = new Uint32Array(tokens.length * wordsPerUnit);
@@ -18,7 +18,7 @@ export function bytesOfTokens(tokens: readonly number[], ioUnitBytes: number): U
   return new Uint8Array(words.buffer);
 }
 
-/** The token of each io unit, or -1 where it holds no token's pattern. */
+/** The token of each io unit, or -1 for an io unit that has the pattern of no token. */
 export function tokensOfBytes(bytes: Uint8Array, ioUnitBytes: number): number[] {
   const wordsPerUnit = ioUnitBytes / 4;
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);

@@ -1,4 +1,4 @@
-/** Devices of 64 TiB, with far more than 2^32 blocks: what lies at their very end is written and read like anything else. */
+/** Devices of 64 TiB, with far more than 2^32 blocks: data at their end is written and read as anywhere else. */
 
 import { type Blob, Blobstore, type Channel, runSync, SuperBlock } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
@@ -25,7 +25,7 @@ function writeDevice(device: SparseMemoryDevice, position: number, bytes: Uint8A
   channel.close();
 }
 
-/** Marks every cluster of an unloaded store as used but the last ones, so that these are given out next. */
+/** Marks all clusters of an unloaded store but the last ones as used, so that these are allocated next. */
 function useAllButLast(device: SparseMemoryDevice, freeCount: number): void {
   const { clusterMask, sizeBytes, clusterBytes } = new SuperBlock(readDevice(device, 0, 4096));
   const mask = readDevice(device, clusterMask.start * 4096, clusterMask.count * 4096);
@@ -39,7 +39,7 @@ function clustersOf(blob: Blob): number[] {
   return Array.from({ length: blob.clusterCount }, (_, index) => blob.clusterAt(index));
 }
 
-/** Bytes of a blob as one number each, which must all be the same. */
+/** The value of the bytes in a range of a blob. Expects all of them to be equal. */
 function readFill(channel: Channel, blob: Blob, offset: number, count: number, ioUnitBytes: number): number {
   const bytes = new Uint8Array(count * ioUnitBytes);
   channel.readSync(blob, bytes, offset, count);
@@ -54,7 +54,7 @@ describe.each([
 ])('at the end of a device of 64 TiB: %s', (_, blockLengthBytes, useExtentTable) => {
   const FREE = 16;
 
-  test('writes, snapshots, copies on write, deletes and loads again', () => {
+  test('writes, snapshots, copy-on-write, deletions and a reload work', () => {
     const device = new SparseMemoryDevice({ sizeBytes: 64 * TIB, blockLengthBytes });
     runSync(runSync(Blobstore.init(device, { clusterBytes: MIB, mdPageCount: 64 })).unload());
     useAllButLast(device, FREE);
@@ -123,7 +123,7 @@ describe.each([
 });
 
 describe.each([512, 4096])('a blob of 60,000 clusters of 1 GiB, io units of %i bytes', (blockLengthBytes) => {
-  test('is written and read at its end, and through a snapshot', () => {
+  test('is written and read at its end, also through a snapshot', () => {
     const device = new SparseMemoryDevice({ sizeBytes: 64 * TIB, blockLengthBytes });
     let store = runSync(Blobstore.init(device, { clusterBytes: GIB, mdPageCount: 512 }));
     let channel = store.openChannel();

@@ -1,4 +1,7 @@
-/** Blobs whose last user has gone while they could not be written: they are the store's, and nobody loses by them. */
+/**
+ * Lingering blobs: their last handle was dropped while their metadata could not be written. The store keeps them until
+ * it can write them, and nothing is lost.
+ */
 
 import { type Blob, Blobstore, BlobstoreError, run, runSync } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
@@ -8,7 +11,9 @@ const CLUSTER_BYTES = 4096;
 const BLOBS = 4;
 const MARK = 'mark';
 
-/** A store with some blobs, each with an xattr that is not on disk; the device fails to write pages that are named. */
+/**
+ * A store with some blobs, each with an xattr that is not on disk. The device fails to write the blocks in `failing`.
+ */
 class LingeringYard {
   readonly device = new SparseMemoryDevice({ sizeBytes: 256 * CLUSTER_BYTES, blockLengthBytes: 4096 });
   readonly store: Blobstore;
@@ -35,7 +40,7 @@ class LingeringYard {
     }
   }
 
-  /** Has the root of a blob fail to be written. */
+  /** Makes writes of a blob's root fail. */
   fail(index: number): void {
     this.failing.add(this.store.geometry.mdPageToLba(this.blobs[index].page));
   }
@@ -44,7 +49,7 @@ class LingeringYard {
     for (const blob of this.blobs) runSync(this.store.dropBlob(blob));
   }
 
-  /** Each blob's xattr, or 0, as somebody finds it who opens the device as it is now. */
+  /** The value of each blob's xattr on disk, or 0, as the next process that opens the store finds it. */
   kept(): number[] {
     this.failing.clear();
     const found = runSync(Blobstore.load(this.device, { clusterBytes: CLUSTER_BYTES }));
@@ -65,7 +70,7 @@ function failureOf(operation: () => unknown): unknown {
 }
 
 describe('blobs that were dropped while they could not be written', () => {
-  test('a flush writes those that it can, throws for the others, and lets go of what is written', () => {
+  test('are written by a flush where it can; it throws for the others, and forgets those that it has written', () => {
     const yard = new LingeringYard();
     for (const index of [0, 1, 2]) yard.fail(index);
     yard.dropAll();
@@ -81,14 +86,14 @@ describe('blobs that were dropped while they could not be written', () => {
     expect(yard.kept()).toEqual([1, 2, 3, 4]);
   });
 
-  test('a blob that cannot be written keeps no open one from being flushed', () => {
+  test('do not keep a flush from writing the open blobs', () => {
     const yard = new LingeringYard();
     yard.fail(1);
     expect(failureOf(() => runSync(yard.store.flush()))).toMatchObject({ code: 'EIO' });
     expect(yard.kept()).toEqual([1, 0, 3, 4]);
   });
 
-  test('unloading writes those that it can, and throws', () => {
+  test('are written by an unload where it can, and it throws for the others', () => {
     const yard = new LingeringYard();
     for (const index of [0, 1, 2, 3]) yard.fail(index);
     yard.dropAll();
@@ -99,7 +104,7 @@ describe('blobs that were dropped while they could not be written', () => {
     expect(yard.kept()).toEqual([1, 0, 3, 4]);
   });
 
-  test('they are opened, closed, and deleted as others are', async () => {
+  test('can be opened, closed and deleted like others', async () => {
     const yard = new LingeringYard();
     for (const index of [0, 1]) yard.fail(index);
     yard.dropAll();
@@ -114,7 +119,7 @@ describe('blobs that were dropped while they could not be written', () => {
     runSync(yard.store.unload());
   });
 
-  test('a look at all blobs takes nothing, neither when one cannot be written, nor when the looker throws', () => {
+  test('lose nothing by an iteration over all blobs, even if one cannot be written or the callback throws', () => {
     const yard = new LingeringYard();
     for (const index of [0, 1]) yard.fail(index);
     let seen = 0;

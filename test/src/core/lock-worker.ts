@@ -1,6 +1,6 @@
 /**
- * A thread that takes the used lock many times, and under it does what would break if two threads were inside: adds to a plain
- * word, and takes and gives back clusters. Run by `used-lock.test.ts`.
+ * A thread that takes the used lock many times. With the lock held, it does what is correct only if no other thread
+ * holds it: it adds to a plain word without atomics, and allocates and frees clusters. Run by `used-lock.test.ts`.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -10,17 +10,17 @@ export interface LockWorkerData {
   buffers: SharedStoreBuffers;
   threadId: number;
   rounds: number;
-  /** Word 0: the unguarded counter. Word 1: threads that are ready, then the signal to start. */
+  /** Word 0: the counter, without atomics. Word 1: the number of threads that are ready, then the signal to start. */
   words: Int32Array;
   threads: number;
-  /** Every so many rounds the lock is held for a moment, so that others have to sleep. */
+  /** Once in this number of rounds the lock is held for a moment, so that other threads have to sleep. */
   holdEvery: number;
 }
 
 export interface LockWorkerResult {
-  /** Clusters that this thread still has. */
+  /** The clusters that this thread has allocated and not freed. */
   owned: number[];
-  /** How often it went to sleep. */
+  /** How often this thread slept. */
   sleeps: number;
 }
 
@@ -32,7 +32,7 @@ const OWNED_MAX = 40;
 const data = workerData as LockWorkerData;
 let sleeps = 0;
 
-/** Takes the net away: a wake-up that is lost is waited for until the test fails, and not for some milliseconds. */
+/** Removes the timeout of sleeps: a lost wake-up then hangs the test, and does not only cost some milliseconds. */
 function sleepWithoutTimeout(): void {
   const { wait } = Atomics;
   const sleep = (words: Int32Array, index: number, value: number): ReturnType<typeof wait> => {

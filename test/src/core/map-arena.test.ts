@@ -1,10 +1,10 @@
-/** Runs in the arena of cluster maps. */
+/** Allocating and freeing runs of words in the arena of cluster maps. */
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LEAF_ENTRIES, MapArena } from '../../../packages/core/dist/shared/map-arena.js';
 
-test('a run that was given back is given out again', () => {
+test('a run that was freed is allocated again', () => {
   const arena = new MapArena();
   const first = arena.allocate(100);
   const second = arena.allocate(100);
@@ -32,7 +32,7 @@ test('runs never overlap', () => {
   );
 });
 
-test('an arena without room says ENOMEM, and goes on working', () => {
+test('an arena without room throws ENOMEM, and goes on working', () => {
   const leafOfZeroes = LEAF_ENTRIES * 4;
   const arena = new MapArena(new SharedArrayBuffer(4096, { maxByteLength: leafOfZeroes + 8192 }));
   const start = arena.allocate(1024);

@@ -1,4 +1,7 @@
-/** What large thin blobs cost: memory and work follow what is written. Also, what happens when memory for maps runs out. */
+/**
+ * The cost of large thin blobs: memory and work depend on what is written, not on the size of the blob. Also, what
+ * happens when the memory for maps is used up.
+ */
 
 import { Blobstore, runSync } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
@@ -20,7 +23,7 @@ function opened(clusters: number, useExtentTable: boolean, mdPageCount = 8192) {
   return { device, store, channel, maps, create };
 }
 
-/** Counts the entries of maps that operations read and write. */
+/** Starts to count the entries of maps that are read and written. Returns a function that returns the count. */
 function countEntries(maps: ReturnType<typeof opened>['maps']): () => number {
   let count = 0;
   const { load, peek, store, window } = maps;
@@ -79,7 +82,7 @@ describe('creation, snapshot, clone and deletion of a thin blob with 64 clusters
     return { counts, bytes: maps.buffer.byteLength - bytesBefore };
   };
 
-  test('visit as many entries of maps at 4 TiB as at 1 GiB, and take no more memory for them than a directory', () => {
+  test('visit as many map entries at 4 TiB as at 1 GiB, and take no more memory for them than a directory', () => {
     const small = costs(GIB_CLUSTERS);
     const large = costs(4096 * GIB_CLUSTERS);
     for (const [operation, count] of Object.entries(small.counts)) {
@@ -93,7 +96,7 @@ describe('creation, snapshot, clone and deletion of a thin blob with 64 clusters
 describe.each([true, false])(
   'a write that needs memory for the map, which is used up (extent table: %s)',
   (useExtentTable) => {
-    test('is ENOMEM, loses nothing, and works once there is room', () => {
+    test('throws ENOMEM, loses nothing, and works when there is room again', () => {
       const { store, channel, maps, create } = opened(4096, useExtentTable, 64);
       const blob = create(4096);
       const page = new Uint8Array(4096).fill(7);
@@ -110,7 +113,7 @@ describe.each([true, false])(
       const read = new Uint8Array(4096).fill(9);
       channel.readSync(blob, read, offset, 1);
       expect(read.every((byte) => byte === 0)).toBe(true);
-      channel.writeSync(blob, page, 1 * PER_CLUSTER, 1); // in a leaf that there is
+      channel.writeSync(blob, page, 1 * PER_CLUSTER, 1); // its map entry is in a leaf that exists
       runSync(store.syncBlob(blob));
       store.verify();
       expect(store.freeClusterCount).toBe(before.clusters - 1); // the claimed cluster is free again
@@ -126,7 +129,7 @@ describe.each([true, false])(
   },
 );
 
-test('a snapshot whose clone has no memory for its map is not deleted, and both stay as they are', () => {
+test('a deletion of a snapshot fails if there is no memory for the clone’s map, and both stay unchanged', () => {
   const { store, channel, maps, create } = opened(4096, true);
   const blob = create(4096);
   const page = new Uint8Array(4096).fill(3);

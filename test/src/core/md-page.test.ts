@@ -1,4 +1,4 @@
-/** The frame of a metadata page, and the walk over its descriptors. */
+/** The header and trailer of a metadata page, and the walk over its descriptors. */
 
 import { InvariantError } from '@blobyard/core';
 import fc from 'fast-check';
@@ -10,7 +10,7 @@ import { u32, u64 } from './metadata-arbitraries.js';
 
 const PAGE_END = DESCRIPTORS_AT + DESCRIPTORS_BYTES;
 
-test('id, sequence and link come back, and the seal holds for exactly these bytes', () => {
+test('id, sequence and link are read as they were written, and the crc is valid for exactly these bytes', () => {
   const frame = fc.record({ id: u64, sequence: u32, next: u32, damagedBit: fc.nat({ max: 4096 * 8 - 1 }) });
   fc.assert(
     fc.property(frame, ({ id, sequence, next, damagedBit }) => {
@@ -26,14 +26,14 @@ test('id, sequence and link come back, and the seal holds for exactly these byte
   );
 });
 
-test('starting a page leaves its descriptors as they are', () => {
+test('starting a page leaves its descriptors unchanged', () => {
   const page = MdPageView.zeroed();
   page.bytes.fill(0x5a);
   page.start(1n << 32n, 3);
   expect(page.bytes.subarray(DESCRIPTORS_AT, PAGE_END).every((byte) => byte === 0x5a)).toBe(true);
 });
 
-test('a page is a window on the bytes it was given', () => {
+test('a page is a view of the bytes that it was given', () => {
   const bytes = new Uint8Array(3 * 4096);
   const page = new MdPageView(bytes, 4096);
   page.start(7n, 1);
@@ -44,7 +44,7 @@ test('a page is a window on the bytes it was given', () => {
   expect(() => new MdPageView(bytes, 2 * 4096 + 4)).toThrow(InvariantError);
 });
 
-test('descriptors are walked in order, paddings with a length are passed over', () => {
+test('the walk visits descriptors in order, and skips paddings with a length', () => {
   const payloads = fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 1, max: 900 })), {
     maxLength: 20,
     size: 'max',
@@ -67,7 +67,7 @@ test('descriptors are walked in order, paddings with a length are passed over', 
   );
 });
 
-test('a descriptor that reaches past the page is told, and is the last one', () => {
+test('the walk reports a descriptor that reaches past the page, and ends with it', () => {
   const page = MdPageView.zeroed();
   writeDescriptorHeader(page.view, DESCRIPTORS_AT, 2, DESCRIPTORS_BYTES - 5);
   expect([...descriptorsOf(page.view)].map(({ fits }) => fits)).toEqual([true]);
@@ -77,7 +77,7 @@ test('a descriptor that reaches past the page is told, and is the last one', () 
   expect([...descriptorsOf(page.view)].map(({ fits }) => fits)).toEqual([false]);
 });
 
-test('a header that has no room any more is none', () => {
+test('the walk ends where there is no room for another header', () => {
   const page = MdPageView.zeroed();
   writeDescriptorHeader(page.view, DESCRIPTORS_AT, 2, DESCRIPTORS_BYTES - 5 - 4);
   page.bytes.fill(0xff, PAGE_END - 4, PAGE_END);

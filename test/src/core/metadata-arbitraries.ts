@@ -1,4 +1,4 @@
-/** Arbitrary parts of a blob's metadata, as fast-check makes and shrinks them. */
+/** fast-check arbitraries for the parts of a blob's metadata. */
 
 import type { MdPage } from '@blobyard/core';
 import fc from 'fast-check';
@@ -12,14 +12,14 @@ export const blobId = fc.nat({ max: 0xffff_fffe }).map((page) => (1n << 32n) + B
 
 export const flags: fc.Arbitrary<BlobFlags> = fc.record({ invalid: u64, dataRo: u64, mdRo: u64 });
 
-/** Names of 0 to `max` bytes other than zero, one character each. */
+/** Names of 0 to `max` characters, each of which stands for a byte other than zero. */
 function xattrName(max: number): fc.Arbitrary<string> {
   return fc
     .array(fc.integer({ min: 1, max: 255 }), { maxLength: max, size: 'max' })
     .map((bytes) => String.fromCharCode(...bytes));
 }
 
-/** Mostly small, sometimes as large as a page can take. */
+/** Xattrs that are mostly small, and sometimes as large as a page can hold. */
 export const xattr: fc.Arbitrary<Xattr> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ name: xattrName(24), value: fc.uint8Array({ maxLength: 64 }) }) },
   {
@@ -35,9 +35,9 @@ export const xattrs = fc
   .map((list) => list.filter((one, at) => list.findIndex((other) => other.name === one.name) === at));
 
 /**
- * A cluster map as blobs have them: runs without clusters, clusters that follow one another, and clusters anywhere.
- * @param runsMax - runs at most
- * @param runMax - clusters in a run at most
+ * A cluster map as blobs have it: runs without clusters, runs of neighbours, and clusters at any places.
+ * @param runsMax - the greatest number of runs
+ * @param runMax - the greatest number of clusters in a run
  */
 export function clusterMap(runsMax: number, runMax: number): fc.Arbitrary<number[]> {
   const run = fc
@@ -53,12 +53,12 @@ export function clusterMap(runsMax: number, runMax: number): fc.Arbitrary<number
   return fc.array(run, { maxLength: runsMax, size: 'max' }).map((runs) => runs.flat());
 }
 
-/** Numbers of extent pages, 0 for none, in runs. */
+/** The page numbers of a blob's extent pages, in runs; 0 for a missing page. */
 export function extentPageNumbers(runsMax: number, runMax: number): fc.Arbitrary<number[]> {
   return clusterMap(runsMax, runMax);
 }
 
-/** The entries of the extent table for these extent pages, where 0 stands for one that is not allocated. */
+/** The entries of the extent table for these page numbers; 0 stands for an extent page that is not allocated. */
 export function extentTableOf(pages: readonly number[]): ExtentTableEntry[] {
   const entries: ExtentTableEntry[] = [];
   for (const page of pages) {

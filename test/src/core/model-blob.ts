@@ -1,6 +1,7 @@
 /**
- * What the model knows of a blob: its io units as tokens, and for each what a crash may bring back. The model knows no cluster
- * addresses, no pages and no order of writes; it does know which clusters are allocated, because unmapping depends on it.
+ * A blob in the model: its io units as tokens, and for each the older tokens that a crash may bring back. The model has
+ * no cluster addresses, no pages and no order of writes. It does have the set of allocated clusters, because unmapping
+ * depends on it.
  */
 
 export interface ModelBlobFields {
@@ -8,7 +9,7 @@ export interface ModelBlobFields {
   clusterCount: number;
   thin: boolean;
   readOnly: boolean;
-  /** The snapshot behind it. */
+  /** The snapshot that it is a clone of. */
   parent: ModelBlob | undefined;
   allocated: Iterable<number>;
   units: readonly number[];
@@ -22,12 +23,14 @@ export class ModelBlob {
   readOnly: boolean;
   parent: ModelBlob | undefined;
   allocated: Set<number>;
-  /** The token of each io unit. It goes on past the blob's end after shrinking, with what was there. */
+  /** The token of each io unit. After the blob became shorter, it still has the former tokens past the end. */
   units: number[];
   xattrs = new Map<string, number>();
-  /** What io units were since the last sync, and may be again after a crash; those that are not listed did not change. */
+  /**
+   * The tokens that an io unit had since the last sync, and may have after a crash. Units not listed did not change.
+   */
   #before = new Map<number, Set<number>>();
-  /** Sizes since the last sync; a crash may bring back any. */
+  /** The sizes since the last sync, in clusters. A crash may bring back any of them. */
   #sizes: Set<number>;
   #xattrsBefore: Set<string>;
 
@@ -48,7 +51,7 @@ export class ModelBlob {
     return this.clusterCount * this.#unitsPerCluster;
   }
 
-  /** Its size has changed since the last sync. */
+  /** True if its size has changed since the last sync. */
   get isResized(): boolean {
     return this.#sizes.size > 1;
   }
@@ -58,13 +61,13 @@ export class ModelBlob {
     return JSON.stringify([...this.xattrs].sort());
   }
 
-  /** What an io unit reads as when its cluster is not allocated. */
+  /** The token of an io unit whose cluster is not allocated: that of the parent, or zeroes. */
   behind(unit: number): number {
     if (this.parent === undefined || unit >= this.parent.unitCount) return 0;
     return this.parent.units[unit];
   }
 
-  /** Changes the content of an io unit. */
+  /** Changes the token of an io unit. `survivesCrash`: a crash cannot bring back an older token. */
   set(unit: number, token: number, survivesCrash: boolean): void {
     if (survivesCrash) this.#before.delete(unit);
     else this.#remember(unit, this.units[unit]);
@@ -83,7 +86,7 @@ export class ModelBlob {
     for (const cluster of this.allocated) if (cluster >= clusterCount) this.allocated.delete(cluster);
   }
 
-  /** Memory and disk are the same now, and what was cut off is gone. */
+  /** Records a sync: memory and disk are the same now, and the tokens past the end are gone. */
   synced(): void {
     this.#before.clear();
     this.#sizes = new Set([this.clusterCount]);
@@ -91,13 +94,16 @@ export class ModelBlob {
     this.units.length = this.unitCount;
   }
 
-  /** Takes over what `clusters` and `units` of the engine say of a range that has just become part of the blob. */
+  /**
+   * Takes over the engine's state of the clusters from `from` on, by which the blob has just grown. Throws if it is not
+   * one of those that are allowed.
+   */
   adoptGrown(from: number, clusters: readonly boolean[], units: readonly number[]): void {
     for (let cluster = from; cluster < this.clusterCount; cluster++) {
       if (clusters[cluster]) this.allocated.add(cluster);
       for (let within = 0; within < this.#unitsPerCluster; within++) {
         const unit = cluster * this.#unitsPerCluster + within;
-        const before = this.units[unit]; // undefined where it never was
+        const before = this.units[unit]; // undefined if the blob was never so long
         const allowed = clusters[cluster] ? [before ?? 0, 0] : [this.behind(unit)];
         if (!allowed.includes(units[unit])) requireSame(`unit ${unit}`, units[unit], `one of ${allowed}`);
         if (before !== undefined) this.#remember(unit, before);
@@ -107,7 +113,7 @@ export class ModelBlob {
     }
   }
 
-  /** Takes over what an operation that failed half way has left: each io unit of the range is as it was or as it should be. */
+  /** Takes over the state after an operation that failed half way. Each io unit must have its old or its new token. */
   adoptPartial(first: number, wanted: readonly number[], clusters: readonly boolean[], units: readonly number[]): void {
     this.allocated = new Set(clusters.flatMap((isAllocated, cluster) => (isAllocated ? [cluster] : [])));
     wanted.forEach((token, index) => {
@@ -120,7 +126,7 @@ export class ModelBlob {
     });
   }
 
-  /** Takes over what the engine has after a crash, if it is one of the states that may come back. */
+  /** Takes over the engine's state after a crash. Throws if it is not one of those that a crash may bring back. */
   adoptCrashed(clusterCount: number, clusters: readonly boolean[], units: readonly number[], xattrText: string): void {
     if (!this.#sizes.has(clusterCount)) requireSame('size after the crash', clusterCount, `one of ${[...this.#sizes]}`);
     if (!this.#xattrsBefore.has(xattrText))
@@ -146,7 +152,7 @@ export class ModelBlob {
   }
 }
 
-/** Throws unless both are the same; a tenth of the time that `expect` takes. */
+/** Throws unless both values are the same. It takes a tenth of the time of `expect`. */
 export function requireSame(what: string, found: unknown, wanted: unknown): void {
   if (found !== wanted) throw new Error(`${what}: found ${found}, wanted ${wanted}`);
 }

@@ -1,4 +1,4 @@
-/** A Sync call on the metadata thread that needs a blob which another thread has an operation in. */
+/** A synchronous call on the metadata thread that would have to wait for another thread's operation in the blob. */
 
 import { Blobstore, BlobstoreError, runSync } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 const CLUSTER_BYTES = 8192;
 const UNITS = 16;
 
-test('fails with EBUSY, and works once the other one has left', () => {
+test('the call fails with EBUSY, and works when the other thread has left the blob', () => {
   const device = new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 });
   const store = runSync(Blobstore.init(device, { clusterBytes: CLUSTER_BYTES }));
   const blob = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 2, thin: true }))));

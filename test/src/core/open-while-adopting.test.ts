@@ -1,6 +1,7 @@
 /**
- * A clone's clone is opened while the snapshot behind both is deleted, and the clone in between takes it over. One of the reads
- * of the opening takes long: what it has read of the clone in between must not be out of date by the time it goes on.
+ * The clone of a snapshot is opened while that snapshot's own parent is deleted, and the snapshot takes over the
+ * parent's clusters. One of the reads of the opening takes long: what it has read of the snapshot before must not be
+ * used when it is out of date.
  */
 
 import { Blobstore, type BlockDevice, run } from '@blobyard/core';
@@ -10,10 +11,10 @@ import { expect, test } from 'vitest';
 const CLUSTER_BYTES = 8192;
 const UNITS = 16;
 const CLUSTERS = 4;
-/** More than a deletion takes. */
+/** More turns of the event loop than a deletion takes. */
 const LONG_TURNS = 200;
 
-/** An asynchronous device on which one read can be told to take long. */
+/** An asynchronous device. `letLinger` selects a read, counted from 1, that takes long. */
 function lingeringDevice() {
   const device = asyncDevice(new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 }));
   let readsUntilLong = 0;
@@ -52,7 +53,7 @@ async function turns(count: number): Promise<void> {
 const reads = [1, 2, 3, 4, 5, 6, 7, 8];
 const cases = reads.flatMap((read) => [0, 1, 2, 4].map((delay): [number, number] => [read, delay]));
 
-test.each(cases)('read %i takes long, and the deletion begins %i turns later', async (read, delay) => {
+test.each(cases)('data is right: read %i takes long, deletion %i turns later', async (read, delay) => {
   const { wrapped, letLinger } = lingeringDevice();
   const store = await run(Blobstore.init(wrapped, { clusterBytes: CLUSTER_BYTES }));
   const channel = store.openChannel();
@@ -66,7 +67,7 @@ test.each(cases)('read %i takes long, and the deletion begins %i turns later', a
   letLinger(read);
   const opening = run(store.openBlob(id));
   await turns(delay);
-  // It is refused where the opening already has the snapshot open.
+  // The deletion is refused if the opening already has the snapshot open.
   const [, blob] = await Promise.all([run(store.deleteBlob(oldest)).catch(() => undefined), opening]);
   const bytes = new Uint8Array(CLUSTERS * CLUSTER_BYTES);
   await channel.read(blob, bytes, 0, CLUSTERS * UNITS);

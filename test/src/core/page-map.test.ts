@@ -1,18 +1,18 @@
-/** The map by metadata pages against a `Map`. */
+/** The map with metadata pages as keys, against a `Map`. */
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { PageMap } from '../../../packages/core/dist/blob/page-map.js';
 import type { MdPage } from '../../../packages/core/dist/units/units.js';
 
-/** Few pages, so that they are set again and removed; and high ones, far apart. */
+/** Pages from a small range, so that they are often set again and removed, and high ones that are far apart. */
 const page = fc.oneof(fc.nat({ max: 40 }), fc.nat({ max: 0xffff_fffe })) as fc.Arbitrary<MdPage>;
 const changes = fc.array(fc.record({ page, value: fc.option(fc.nat(), { nil: undefined }) }), {
   maxLength: 300,
   size: 'max',
 });
 
-test('holds what a Map holds, in ascending order of pages', () => {
+test('holds the same entries as a Map, in ascending order of pages', () => {
   fc.assert(
     fc.property(changes, (changes) => {
       const map = new PageMap<number>();
@@ -34,7 +34,7 @@ test('holds what a Map holds, in ascending order of pages', () => {
   );
 });
 
-test('holds many pages, and finds the rest when every second one is gone', () => {
+test('holds many pages, and finds the rest after every second one was removed', () => {
   const map = new PageMap<number>();
   for (let each = 0; each < 20_000; each++) map.set((each * 3) as MdPage, each);
   for (let each = 0; each < 20_000; each += 2) map.delete((each * 3) as MdPage);

@@ -1,11 +1,11 @@
-/** Devices that see what is read after a crash, and whether metadata pages are written above their high-water mark. */
+/** Devices that count what is read after a crash, and that find metadata pages written above their high-water mark. */
 
 import { type BlockDevice, type DeviceChannel, SuperBlock } from '@blobyard/core';
 import { decodeMarks } from '../../../packages/core/dist/format/marks-page.js';
 
 const PAGE = 4096;
 
-/** Passes everything on, and lets a subclass replace some methods of its channels. */
+/** A device that passes all requests on. A subclass can replace methods of its channels. */
 class Passing implements BlockDevice {
   readonly synchronous = true;
   protected readonly device: BlockDevice;
@@ -58,11 +58,11 @@ export class CountingDevice extends Passing {
 }
 
 /**
- * Notes metadata pages that are written before a mark above them is on disk. The device has blocks of 4096 bytes, and
- * one user.
+ * Records metadata pages that are written before a mark above them is on disk. The device must have blocks of 4096
+ * bytes and a single user.
  */
 export class TracedDevice extends Passing {
-  /** The pages that were written too early. */
+  /** The numbers of the metadata pages that were written too early. */
   readonly early: number[] = [];
   /** How often the mark was raised. */
   raised = 0;
@@ -70,7 +70,7 @@ export class TracedDevice extends Passing {
   #written = 0;
   #durable = 0;
 
-  /** @param needsFlush - a mark counts once it was flushed */
+  /** @param needsFlush - true: a mark counts only after a flush; false: as soon as it was written */
   constructor(device: BlockDevice, needsFlush: boolean) {
     super(device);
     this.#needsFlush = needsFlush;
@@ -93,11 +93,11 @@ export class TracedDevice extends Passing {
 
   #look(bytes: Uint8Array, lba: number): void {
     const block = new SuperBlock(new Uint8Array(PAGE));
-    void this.device.openChannel().read(block.bytes, 0, 0, 1); // it is synchronous
+    void this.device.openChannel().read(block.bytes, 0, 0, 1); // the device is synchronous
     const { metadata, clusterMask } = block;
     const region = { mdStartPage: metadata.start, mdPageCount: metadata.count };
     if (lba === clusterMask.start) {
-      const mark = decodeMarks(bytes, region, this.blockCount)?.mdPages ?? Infinity; // a mask hides nothing
+      const mark = decodeMarks(bytes, region, this.blockCount)?.mdPages ?? Infinity; // with a mask in its place, all pages are read
       if (mark > this.#written) this.raised++;
       this.#written = mark;
       if (!this.#needsFlush) this.#durable = mark;

@@ -1,4 +1,6 @@
-/** The high-water mark of metadata pages: how much is read after a crash, what is written after what, and marks that are wrong. */
+/**
+ * The high-water mark of metadata pages: how much is read after a crash, the order of writes, and marks that are wrong.
+ */
 
 import { type Blob, Blobstore, checkStore, runSync, SuperBlock } from '@blobyard/core';
 import { FaultyDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -10,9 +12,9 @@ import { CountingDevice, TracedDevice } from './page-mark-devices.js';
 const GiB = 2 ** 30;
 const TiB = 2 ** 40;
 const PAGE = 4096;
-/** The mark is raised by this many pages in a region that has eight times as many, or more. */
+/** The number of pages by which the mark is raised, in a region of at least eight times as many. */
 const STEP = 256;
-/** The super block, the masks' first pages and the insertion log, with some to spare. */
+/** An upper limit for other blocks: the super block, the masks' first pages and the insertion log. */
 const BESIDES = 100;
 
 type Options = NonNullable<Parameters<typeof Blobstore.load>[1]>;
@@ -21,7 +23,7 @@ function newStore(device: SparseMemoryDevice, options: Parameters<typeof Blobsto
   return runSync(Blobstore.init(device, options));
 }
 
-/** Makes blobs with a cluster each; the number of a blob is in its first byte. */
+/** Makes blobs with a cluster each. The first byte of a blob is its number. */
 function makeBlobs(store: Blobstore, count: number, from = 0): void {
   const channel = store.openChannel();
   for (let number = from; number < from + count; number++) {
@@ -36,7 +38,7 @@ function load(device: SparseMemoryDevice | CountingDevice, options: Options = { 
   return runSync(Blobstore.load(device, options));
 }
 
-/** What the blocks are that a load reads after a crash; the store is left as if it crashed again. */
+/** The number of blocks that a load reads after a crash. The store is then left as after another crash. */
 function readsOfLoad(medium: SparseMemoryDevice, options?: Options): number {
   const device = new CountingDevice(medium);
   runSync(load(device, options).abandon());
@@ -52,7 +54,7 @@ function readsOfCheck(medium: SparseMemoryDevice, full = false): number {
 function bytesAt(medium: SparseMemoryDevice, page: number): Uint8Array {
   const bytes = new Uint8Array(PAGE);
   const blocks = PAGE / medium.blockLengthBytes;
-  void medium.openChannel().read(bytes, 0, page * blocks, blocks); // it is synchronous
+  void medium.openChannel().read(bytes, 0, page * blocks, blocks); // the device is synchronous
   return bytes;
 }
 
@@ -83,13 +85,13 @@ function expectBlobs(store: Blobstore, count: number): void {
   store.verify();
 }
 
-describe('what is read after a crash follows the pages in use', () => {
+describe('the number of blocks read after a crash depends on the pages in use:', () => {
   const KILLED = {
     'with one blob': (store: Blobstore) => makeBlobs(store, 1),
     'with 400 blobs': (store: Blobstore) => makeBlobs(store, 400),
     'just made': () => undefined,
   };
-  test.each(Object.entries(KILLED))('of a store %s, on any device', (name, prepare) => {
+  test.each(Object.entries(KILLED))('for a store %s, on a device of any size', (name, prepare) => {
     const used = name.includes('400') ? 400 : 1;
     const reads = [GiB, TiB, 64 * TiB].map((sizeBytes) => {
       const medium = new SparseMemoryDevice({ sizeBytes });
@@ -114,7 +116,7 @@ describe('what is read after a crash follows the pages in use', () => {
         runSync(store.growLive());
       },
     ],
-  ])('also when all that was done since the store was opened is %s', (_, change) => {
+  ])('also if the only change since the store was opened is %s', (_, change) => {
     const medium = new SparseMemoryDevice({ sizeBytes: 64 * GiB });
     const store = newStore(medium);
     makeBlobs(store, 3);
@@ -136,7 +138,7 @@ describe('what is read after a crash follows the pages in use', () => {
     expect(readsOfLoad(medium, { onDamage: 'refuse', allPages: true })).toBeGreaterThan(mdPageCount);
   });
 
-  test('a check of a closed store reads what its masks mark, and the first pages', () => {
+  test('a check of a closed store reads the pages that its mask marks as used, and the first pages', () => {
     const medium = new SparseMemoryDevice({ sizeBytes: 64 * GiB });
     const store = newStore(medium);
     makeBlobs(store, 1);
@@ -145,7 +147,7 @@ describe('what is read after a crash follows the pages in use', () => {
     expect(readsOfCheck(medium, true)).toBeGreaterThan(layoutOf(medium).region.mdPageCount);
   });
 
-  test('pages that are not in the region any more after a crash do not stay below the mark', () => {
+  test('recovery lowers the mark when fewer pages are in use', () => {
     const medium = new SparseMemoryDevice({ sizeBytes: 64 * GiB });
     const store = newStore(medium);
     makeBlobs(store, 2000);
@@ -157,7 +159,7 @@ describe('what is read after a crash follows the pages in use', () => {
 });
 
 describe.each(['power-loss', 'process-crash'] as const)('no page is written above the mark: %s', (durability) => {
-  /** Chains, extent pages that are replaced, snapshots, deletions, in a region of 400 pages. */
+  /** Writes chains of several pages, replaces extent pages and makes snapshots, in a region of 400 pages. */
   function work(store: Blobstore, seed: number): void {
     const blobs: Blob[] = [];
     for (let round = 0; round < 30; round++) {
@@ -178,7 +180,7 @@ describe.each(['power-loss', 'process-crash'] as const)('no page is written abov
     for (const blob of blobs) runSync(store.closeBlob(blob));
   }
 
-  test('after creating, opening, and recovering', () => {
+  test('after creating, opening, and recovering the store', () => {
     const medium = new SparseMemoryDevice({ sizeBytes: 2 ** 24, blockLengthBytes: PAGE });
     const device = new TracedDevice(medium, durability === 'power-loss');
     let store = runSync(Blobstore.init(device, { clusterBytes: PAGE, mdPageCount: 400, durability }));
@@ -198,7 +200,7 @@ describe.each(['power-loss', 'process-crash'] as const)('no page is written abov
 });
 
 describe('a mark that cannot be written', () => {
-  test('makes the creation fail, and takes nothing', () => {
+  test('makes the creation of a blob fail, which allocates nothing', () => {
     const device = new FaultyDevice(new SparseMemoryDevice({ sizeBytes: 2 ** 24 }));
     const store = runSync(Blobstore.init(device, { clusterBytes: PAGE, mdPageCount: 64 }));
     for (let number = 0; number < 8; number++) runSync(store.createBlob({ clusterCount: 1 }));
@@ -215,7 +217,7 @@ describe('a mark that cannot be written', () => {
   });
 });
 
-describe('a mark that is not certain hides nothing', () => {
+describe('recovery reads all pages if the mark cannot be trusted:', () => {
   const BLOBS = 300;
   const CLUSTERS = 4096;
 
@@ -250,7 +252,7 @@ describe('a mark that is not certain hides nothing', () => {
     expectAllRead(medium);
   });
 
-  test('when its page is zeroes, or a mask, or the mark of an older version', () => {
+  test('when its page has zeroes, a mask, or the mark of an older version', () => {
     for (const page of [
       new Uint8Array(PAGE),
       encodeMask(MASK.USED_CLUSTERS, CLUSTERS, 1, (bits) => bits.fill(0xff, 0, 1024)),
@@ -262,7 +264,7 @@ describe('a mark that is not certain hides nothing', () => {
     }
   });
 
-  test('when it is of another store', () => {
+  test('when it belongs to another store', () => {
     const medium = killed();
     const { region } = layoutOf(medium);
     const other = { ...region, mdPageCount: region.mdPageCount - 1 };
@@ -280,7 +282,7 @@ describe('a mark that is not certain hides nothing', () => {
     runSync(store.closeBlob(blob));
     const first = runSync(store.openBlob(store.blobIds()[0]));
     for (let at = 0; at < 3; at++) first.setXattr(`x${at}`, new Uint8Array(3000), false);
-    runSync(store.syncBlob(first)); // its chain goes on at the end of the pages in use
+    runSync(store.syncBlob(first)); // the second page of its chain is at the end of the pages in use
     runSync(store.abandon());
     const { region } = layoutOf(medium);
     changeMarks(medium, (page) => {
@@ -290,7 +292,7 @@ describe('a mark that is not certain hides nothing', () => {
     expectAllRead(medium);
   });
 
-  test('when a store that is killed is recovered as SPDK does it, changed, and killed again', () => {
+  test('when a killed store was recovered as SPDK does it, changed, and killed again', () => {
     const medium = killed();
     const asSpdk = { durability: 'process-crash', highWater: false } as const;
     const spdk = load(medium, asSpdk);
@@ -306,16 +308,16 @@ describe('a mark that is not certain hides nothing', () => {
 
 describe('the page of the marks', () => {
   const region = { mdStartPage: 7, mdPageCount: 5000 };
-  test('comes back as it was written', () => {
+  test('is decoded as it was encoded', () => {
     const marks = { clusters: 1234, mdPages: 5000 };
     expect(decodeMarks(encodeMarks(marks, region, 4000), region, 4000)).toEqual(marks);
   });
-  test('also when an unloaded grow has changed its length', () => {
+  test('is decoded, too, when growing the unloaded store has changed its length', () => {
     const page = encodeMarks({ clusters: 1, mdPages: 2 }, region, 4000);
     new DataView(page.buffer).setUint32(1, 8000, true);
     expect(decodeMarks(page, region, 8000)).toEqual({ clusters: 1, mdPages: 2 });
   });
-  test('is not believed beyond the store', () => {
+  test('is not accepted if a mark is past the end of the store', () => {
     expect(decodeMarks(encodeMarks({ clusters: 4001, mdPages: 2 }, region, 4000), region, 4000)).toBeUndefined();
     expect(decodeMarks(encodeMarks({ clusters: 1, mdPages: 5001 }, region, 4000), region, 4000)).toBeUndefined();
   });

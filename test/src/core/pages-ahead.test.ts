@@ -1,4 +1,4 @@
-/** Opening a store reads the pages of its blobs in runs: how many requests and blocks that takes, and what if it fails. */
+/** Opening a store reads the pages of its blobs in runs: the number of requests and blocks, and what if a run fails. */
 
 import { Blobstore, BlobstoreError, type BlockDevice, type DeviceChannel, runSync } from '@blobyard/core';
 import { MemoryDevice } from '@blobyard/io';
@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 
 const MIB = 2 ** 20;
 const PAGE = 4096;
-/** The super block, the masks and the marks, with some to spare. */
+/** An upper limit for other blocks: the super block, the masks and the marks. */
 const BESIDES = 20;
 
 interface Reads {
@@ -14,7 +14,7 @@ interface Reads {
   blocks: number;
 }
 
-/** The device with other reads. */
+/** The device, with `read` in the place of its channels' method. */
 function withRead(
   device: MemoryDevice,
   read: (channel: DeviceChannel, ...args: Parameters<DeviceChannel['read']>) => ReturnType<DeviceChannel['read']>,
@@ -34,7 +34,7 @@ function withRead(
   });
 }
 
-/** Makes a store of blobs with a cluster each, deletes those that do not stay, and closes it. Returns the ids. */
+/** Makes a store of blobs with a cluster each, deletes those without `stays`, and closes it. Returns the other ids. */
 function makeStore(device: MemoryDevice, count: number, stays: (number: number) => boolean): bigint[] {
   const store = runSync(Blobstore.init(device, { clusterBytes: 16384, mdPageCount: 3 * count }));
   const ids = Array.from({ length: count }, () => runSync(store.createBlob({ clusterCount: 1 })));
@@ -64,7 +64,7 @@ function readsOf(device: MemoryDevice): { reads: Reads; found: ReturnType<typeof
   return { reads, found: open(counting) };
 }
 
-test('many blobs side by side take few requests', () => {
+test('many blobs with neighbouring pages are read with few requests', () => {
   const device = MemoryDevice.create({ sizeBytes: 64 * MIB });
   const ids = makeStore(device, 1000, () => true);
   const { reads, found } = readsOf(device);
@@ -73,7 +73,7 @@ test('many blobs side by side take few requests', () => {
   expect(reads.blocks).toBeLessThan(2000 + 256 + BESIDES);
 });
 
-test('few blobs far apart are read by themselves: at most four pages are read for each that is in use', () => {
+test('blobs with pages far apart are read one by one: at most four pages are read for each page in use', () => {
   const device = MemoryDevice.create({ sizeBytes: 64 * MIB });
   const ids = makeStore(device, 1000, (number) => number % 50 === 0);
   const { reads, found } = readsOf(device);
@@ -81,7 +81,7 @@ test('few blobs far apart are read by themselves: at most four pages are read fo
   expect(reads.blocks).toBeLessThan(4 * 2 * ids.length + BESIDES);
 });
 
-test('where a run cannot be read, each page is read by itself', () => {
+test('if a run cannot be read, each of its pages is read by itself', () => {
   const device = MemoryDevice.create({ sizeBytes: 64 * MIB });
   const ids = makeStore(device, 100, () => true);
   const failing = withRead(device, (channel, buffer, offset, lba, count) => {

@@ -1,10 +1,10 @@
-/** What is written to make metadata durable, in which order, and where the barriers are (docs/WRITE-ORDER.md). */
+/** The order of the writes and write barriers that make metadata durable (docs/WRITE-ORDER.md). */
 
 import { type Blob, type BlobId, type MdPage, pageOfBlobId, runSync } from '@blobyard/core';
 import { expect, test } from 'vitest';
 import { CONFIGURATIONS, PER_CLUSTER, Yard } from '../peer/fixture.js';
 
-/** The roots of blobs, by the names that a test gives them. */
+/** Blob ids, by the name that a test gives to the root of the blob. */
 type Names = Readonly<Record<string, BlobId>>;
 
 class OrderYard extends Yard {
@@ -15,8 +15,8 @@ class OrderYard extends Yard {
   }
 
   /**
-   * Runs an operation. Returns what it writes to the metadata region, and its barriers, in order. What is not a root is
-   * a page: an extent page, or one of a chain.
+   * Runs an operation. Returns its writes to the metadata region and its barriers, in order. A write is the name of a
+   * root in `names`, or `page`: an extent page, or another page of a chain.
    */
   orderOf(operation: () => void, names: () => Names): string[] {
     this.recorder.take();
@@ -42,7 +42,7 @@ class OrderYard extends Yard {
   }
 }
 
-test('a new extent page: content and page come before the root', () => {
+test('with a new extent page, data and extent page are written before the root', () => {
   const yard = new OrderYard();
   const blob = yard.thin();
   yard.writeFirst(blob, 0);
@@ -54,7 +54,7 @@ test('a new extent page: content and page come before the root', () => {
   yard.finish();
 });
 
-test('entries of an extent page that the root names: content comes before the page, and the root stays', () => {
+test('with new entries in an extent page that the root names, data is written before the page, and not the root', () => {
   const yard = new OrderYard();
   const blob = yard.thin();
   yard.writeFirst(blob, 0);
@@ -69,7 +69,7 @@ test('entries of an extent page that the root names: content comes before the pa
   yard.finish();
 });
 
-test('the chain alone: no barrier before its root, where that names no clusters', () => {
+test('with a changed chain alone, no barrier comes before its root, unless the root names clusters itself', () => {
   for (const useExtentTable of [true, false]) {
     const yard = new OrderYard(useExtentTable);
     const blob = yard.thin();
@@ -85,7 +85,7 @@ test('the chain alone: no barrier before its root, where that names no clusters'
   }
 });
 
-test('an extent page that a failed root may name is not taken for a new one', () => {
+test('an extent page that a root names whose write failed does not count as a new one', () => {
   const yard = new OrderYard();
   const blob = yard.thin();
   yard.writeFirst(blob, 0);
@@ -100,7 +100,7 @@ test('an extent page that a failed root may name is not taken for a new one', ()
   yard.finish();
 });
 
-test('a flush of a blob counts the barriers of its persist', () => {
+test('a flush of a blob adds no barrier to those of its persist', () => {
   const yard = new OrderYard();
   const blob = yard.thin();
   yard.writeFirst(blob, 0);
@@ -111,7 +111,7 @@ test('a flush of a blob counts the barriers of its persist', () => {
   yard.finish();
 });
 
-test('creating and deleting a blob', () => {
+test('creating and deleting a blob writes roots, pages and barriers in the documented order', () => {
   const yard = new OrderYard();
   let id = 0n as BlobId;
   const names = () => ({ root: id });
@@ -123,7 +123,7 @@ test('creating and deleting a blob', () => {
   yard.finish();
 });
 
-test('a snapshot, and its deletion', () => {
+test('a snapshot and its deletion write roots, pages and barriers in the documented order', () => {
   const yard = new OrderYard();
   const blob = yard.thin();
   yard.writeFirst(blob, 0);
@@ -159,7 +159,7 @@ test('a snapshot, and its deletion', () => {
   yard.finish();
 });
 
-test('the deletion of a snapshot whose extent pages the clone takes over as they are', () => {
+test('so does the deletion of a snapshot whose extent pages the clone takes over unchanged', () => {
   const yard = new OrderYard();
   const blob = yard.thin();
   yard.writeFirst(blob, 0);

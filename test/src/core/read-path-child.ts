@@ -1,6 +1,7 @@
 /**
- * Reads and writes in many ways and prints, for each, how many bytes of the heap a transfer took. Run by `read-path.test.ts` with a young
- * generation so large that nothing is collected meanwhile: what was allocated is then still there to be counted.
+ * Reads and writes in many ways, and prints for each way how many bytes of the heap a transfer allocated. Run by
+ * `read-path.test.ts` with a young generation so large that no garbage is collected meanwhile: all that was allocated
+ * is then still there to be counted.
  */
 
 import { getHeapStatistics } from 'node:v8';
@@ -15,7 +16,7 @@ const TRANSFER_BYTES = 4096;
 interface Scenario {
   name: string;
   blob: Blob;
-  /** Io units between one transfer's offset and the next one's, and where they begin. */
+  /** The io unit of the first transfer; `step` is the distance in io units from one transfer to the next. */
   start: number;
   step: number;
   ioUnitsInBlob: number;
@@ -38,7 +39,7 @@ function open(clusterCount: number, thin: boolean): Blob {
   return runSync(store.openBlob(runSync(store.createBlob({ clusterCount, thin }))));
 }
 
-/** A clone behind which there are several snapshots, each with one of the clusters. */
+/** A clone behind `depth` snapshots, each of which has one of the clusters. */
 function openChain(depth: number): Blob {
   const blob = open(depth, true);
   const content = new Uint8Array(CLUSTER_BYTES).fill(7);

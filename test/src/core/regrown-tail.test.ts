@@ -1,11 +1,11 @@
-/** A blob that shrinks and grows again before a sync: what memory has of its tail is what the disk has afterwards. */
+/** A blob that shrinks and grows again before a sync: after the sync its tail is the same on disk as in memory. */
 
 import { type Blob, Blobstore, type Channel, type Durability, type LoadOptions, runSync } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
 import { describe, expect, test } from 'vitest';
 
 const CLUSTER_BYTES = 4096;
-/** Clusters that are looked at. */
+/** The clusters that the tests read. */
 const CLUSTERS = [0, 50, 100, 300, 599];
 
 const cases = (['power-loss', 'process-crash'] as const).flatMap((durability) =>
@@ -40,7 +40,7 @@ class Regrown {
     this.#channel.writeSync(this.blob, new Uint8Array(CLUSTER_BYTES).fill(value), cluster, 1);
   }
 
-  /** The first byte of each cluster that is looked at. */
+  /** The first byte of each cluster in `CLUSTERS`. */
   read(): number[] {
     const bytes = new Uint8Array(CLUSTER_BYTES);
     return CLUSTERS.map((cluster) => {
@@ -63,7 +63,7 @@ class Regrown {
 describe.each(cases)('%s, extent table %s, thin %s', (durability, useExtentTable, thin) => {
   test('unloading writes the tail', () => {
     const regrown = new Regrown(durability, useExtentTable, thin);
-    regrown.write(300, 3); // in the cluster that the blob had there before
+    regrown.write(300, 3); // into the cluster that the blob had there before
     regrown.write(599, 4);
     expect(regrown.read()).toEqual([1, 2, 1, 3, 4]);
     regrown.store.verify();

@@ -1,4 +1,4 @@
-/** While a clone is decoupled, nothing changes the map or the parent of its snapshot: it copies only what that has. */
+/** While a clone is decoupled, the map and the parent of its snapshot must not change: only the snapshot is copied. */
 
 import { Blobstore, run } from '@blobyard/core';
 import { FaultyDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 const CLUSTER_BYTES = 8192;
 const UNITS = 16;
 
-test('what would change the snapshot of a clone that is being decoupled is EBUSY; other clones are not in the way', async () => {
+test('operations that would change the snapshot of a clone that is being decoupled fail with EBUSY', async () => {
   const memory = new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 });
   const device = new FaultyDevice(memory, { asynchronous: true });
   const store = await run(Blobstore.init(device, { clusterBytes: CLUSTER_BYTES }));
@@ -22,7 +22,7 @@ test('what would change the snapshot of a clone that is being decoupled is EBUSY
   const parent = await run(store.createSnapshot(id));
   const sibling = await run(store.createClone(parent));
 
-  const gate = device.gate('write', 1); // of the first copied cluster
+  const gate = device.gate('write', 1); // the write of the first copied cluster
   const decoupling = run(store.decoupleBlob(channel, id));
   await gate.reached;
   await expect(run(store.inflateBlob(channel, parent))).rejects.toMatchObject({ code: 'EBUSY' });
@@ -33,7 +33,7 @@ test('what would change the snapshot of a clone that is being decoupled is EBUSY
   await decoupling;
   expect(store.clonesOf(grandparent)).toEqual([parent, sibling, id]);
 
-  // Afterwards nothing is held any more.
+  // Afterwards these operations are allowed again.
   await run(store.inflateBlob(channel, parent));
   const read = new Uint8Array(2 * CLUSTER_BYTES);
   await channel.read(blob, read, 0, 2 * UNITS);

@@ -1,4 +1,4 @@
-/** What a user hands to the device with a scatter request reaches it, through splits and copy on write. */
+/** The options that a user gives with a scatter request reach the device with each of its parts. */
 
 import { Blobstore, type BlockDevice, type DeviceChannel, type RequestOptions, runSync } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 
 const CLUSTER_BYTES = 16384;
 
-/** A device that notes the options of each scatter request. */
+/** A device that adds the options of each scatter request to `seen`. */
 function noting(device: BlockDevice, seen: (RequestOptions | undefined)[]): BlockDevice {
   const openChannel = (): DeviceChannel => {
     const channel = device.openChannel();
@@ -42,7 +42,7 @@ describe('request options', () => {
     const bytes = new Uint8Array(2 * CLUSTER_BYTES).fill(1);
     channel.writevSync(blob, [bytes.subarray(0, 5000), bytes.subarray(5000)], 2, 8, options);
     channel.readvSync(blob, [new Uint8Array(2 * CLUSTER_BYTES)], 2, 8, options);
-    expect(seen).toHaveLength(6); // three clusters each way
+    expect(seen).toHaveLength(6); // three clusters written, and three read
     expect(seen.every((given) => given === options)).toBe(true);
   });
 });

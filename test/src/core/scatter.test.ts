@@ -1,4 +1,4 @@
-/** The parts of a scatter list: whole buffers are taken as they are, and no part becomes longer with its buffer. */
+/** The parts of a scatter list: whole buffers are used without a copy, and no part becomes longer with its buffer. */
 
 import { describe, expect, it } from 'vitest';
 import { ScatterCursor } from '../../../packages/core/dist/channel/scatter.js';
@@ -10,7 +10,7 @@ function cursorOf(...buffers: Uint8Array[]): ScatterCursor {
 }
 
 describe('a scatter cursor', () => {
-  it('takes whole buffers without a view, and makes views of the others', () => {
+  it('returns whole buffers themselves, and views of parts of the others', () => {
     const [first, second, third] = [new Uint8Array(10).fill(1), new Uint8Array(0), new Uint8Array(20).fill(3)];
     const cursor = cursorOf(first, second, third);
     const part = cursor.take(18);
@@ -24,7 +24,7 @@ describe('a scatter cursor', () => {
   it.each([
     ['resizable', () => new ArrayBuffer(8, { maxByteLength: 32 } as never), 'resize'],
     ['growable', () => new SharedArrayBuffer(8, { maxByteLength: 32 } as never), 'grow'],
-  ] as const)('takes a part that keeps its length when %s memory becomes longer', (_, make, longer) => {
+  ] as const)('returns a part that keeps its length when %s memory becomes longer', (_, make, longer) => {
     const memory = make() as unknown as Record<string, (bytes: number) => void> & ArrayBuffer;
     const buffer = new Uint8Array(memory);
     const [part] = cursorOf(buffer).take(8);

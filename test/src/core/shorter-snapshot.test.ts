@@ -1,6 +1,6 @@
 /**
- * A snapshot that is shorter than its clone and than its own parent: past its end the clone reads zeroes, and goes on doing so
- * when the snapshot goes and its parent takes its place.
+ * A snapshot that is shorter than its clone and than its own parent. Past the snapshot's end the clone reads zeroes,
+ * also after the snapshot is deleted and its parent becomes the clone's parent.
  */
 
 import { type Blob, Blobstore, type Channel, type Durability, runSync } from '@blobyard/core';
@@ -17,7 +17,7 @@ interface Family {
   snapshotId: bigint;
 }
 
-/** Four clusters of data at the bottom, a snapshot of two over it, and a clone of six in front. */
+/** Makes a parent with four clusters of data, a snapshot of two clusters on it, and a clone of six on that. */
 function makeFamily(durability: Durability, useExtentTable: boolean, external: boolean): Family {
   const device = new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 });
   const image = new Uint8Array(4 * CLUSTER_BYTES).fill(7);
@@ -39,7 +39,7 @@ function makeFamily(durability: Durability, useExtentTable: boolean, external: b
   return { store, channel, clone, snapshotId };
 }
 
-/** The first byte of each cluster, all bytes of which must be the same. */
+/** The first byte of each cluster of the clone. Expects all bytes of a cluster to be the same. */
 function contentOf({ channel, clone }: Family): number[] {
   const bytes = new Uint8Array(CLUSTER_BYTES);
   return Array.from({ length: clone.clusterCount }, (_, cluster) => {
@@ -61,7 +61,7 @@ const cases = (['delete', 'decouple'] as const).flatMap((how) =>
   ),
 );
 
-test.each(cases)('$how at $durability, extent table $useExtentTable', ({ how, durability, useExtentTable }) => {
+test.each(cases)('zeroes after $how, $durability, table: $useExtentTable', ({ how, durability, useExtentTable }) => {
   const family = makeFamily(durability, useExtentTable, false);
   expect(contentOf(family)).toEqual([7, 7, 0, 0, 0, 0]);
   remove(family, how);
@@ -75,7 +75,7 @@ test.each(cases)('$how at $durability, extent table $useExtentTable', ({ how, du
   expect(contentOf(reloaded)).toEqual([7, 7, 0, 0, 0, 0]);
 });
 
-test('nor does an external snapshot show through once the snapshot in front of it is deleted', () => {
+test('zeroes, too, after the deletion of a snapshot whose parent is an external snapshot', () => {
   const family = makeFamily('power-loss', true, true);
   expect(contentOf(family)).toEqual([7, 7, 0, 0]);
   remove(family, 'delete');

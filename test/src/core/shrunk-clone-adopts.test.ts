@@ -1,4 +1,6 @@
-/** A snapshot is deleted while its only clone, which has become shorter, is being synced. */
+/**
+ * A snapshot is deleted while its only clone, which has become shorter, is being synced; or a crash interrupts that.
+ */
 
 import { type BlobId, pageOfBlobId } from '@blobyard/core';
 import { expect, test } from 'vitest';
@@ -7,7 +9,7 @@ import { CONFIGURATIONS, isSettled, PER_CLUSTER, Yard } from '../peer/fixture.js
 const LONG = 8;
 const SHORT = 6;
 
-/** The power goes at the k-th change after the clone's shorter root was written. Answers whether there were as many. */
+/** Cuts the power at the k-th change after the write of the clone's shorter root. Returns false if there were fewer. */
 async function cutAt(k: number): Promise<boolean> {
   const yard = new Yard(CONFIGURATIONS[1]);
   const clone = yard.make({ clusterCount: LONG });
@@ -16,7 +18,7 @@ async function cutAt(k: number): Promise<boolean> {
   yard.resize(clone, SHORT);
 
   const wasCut = await yard.later(async () => {
-    const root = yard.device.gate('write', 1); // the clone has no extent page
+    const root = yard.device.gate('write', 1); // the first write is the root: the clone has no extent page
     const syncing = yard.run(yard.store.syncBlob(clone));
     await root.reached;
     const deleting = yard.run(yard.store.deleteBlob(snapshotId));
@@ -41,16 +43,18 @@ async function cutAt(k: number): Promise<boolean> {
   return wasCut;
 }
 
-test('the extent page that the clone takes over is shortened only once its root names it', async () => {
+test('the extent page that the clone takes over is shortened only after its root names it', async () => {
   let k = 1;
   while (await cutAt(k)) k++;
   expect(k).toBeGreaterThan(3);
 });
 
-/** Deletes a snapshot, and answers the root with its mark and its map that the disk had until its clone had taken it over. */
+/**
+ * Deletes a snapshot. Returns its root as it is on disk, marked for deletion, until the clone has taken over its map.
+ */
 function deleteSnapshot(yard: Yard, id: BlobId): Promise<Uint8Array> {
   return yard.later(async () => {
-    const takingOver = yard.device.gate('write', 2); // the first one sets the mark
+    const takingOver = yard.device.gate('write', 2); // the first write marks the snapshot
     const deleting = yard.run(yard.store.deleteBlob(id));
     await takingOver.reached;
     const root = yard.peek(yard.mdPageOffset(pageOfBlobId(id)), 4096);
@@ -67,7 +71,7 @@ test.each([
   { highWater: true },
   { highWater: false },
 ] as const)(
-  'a snapshot goes, and not the extent page that the clone has by now and has shortened: %o',
+  'recovery deletes a marked snapshot, but not the extent page that its clone has taken over and shortened: %o',
   async (options) => {
     const yard = new Yard(CONFIGURATIONS[1], { store: { durability: 'process-crash', highWater: false } });
     const clone = yard.make({ clusterCount: LONG, thin: true });

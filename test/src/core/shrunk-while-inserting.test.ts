@@ -1,4 +1,4 @@
-/** A blob has become shorter when the extent page is written that an insertion has asked for before. */
+/** A blob becomes shorter between a first write and the write of the extent page for it. */
 
 import { expect, test } from 'vitest';
 import { CONFIGURATIONS, isSettled, PER_CLUSTER, Yard } from '../peer/fixture.js';
@@ -6,7 +6,7 @@ import { CONFIGURATIONS, isSettled, PER_CLUSTER, Yard } from '../peer/fixture.js
 const LONG = 500;
 const SHORT = 300;
 
-test('the page maps what the blob has when it is written', async () => {
+test('the extent page that is written has the blob’s size at that time', async () => {
   const yard = new Yard(CONFIGURATIONS[1], { store: { durability: 'process-crash' } });
   const blob = yard.make({ clusterCount: LONG, thin: true });
   yard.resize(blob, SHORT);
@@ -23,7 +23,7 @@ test('the page maps what the blob has when it is written', async () => {
     const second = write(20, 2);
     expect(await isSettled(second), 'it waits for the first to have written the page').toBe(false);
     root.release();
-    await syncing; // the map has become shorter now
+    await syncing; // now the map is shorter
     page.release();
     await first;
     await second;

@@ -1,4 +1,4 @@
-/** Queues by slot, against a list that is searched. */
+/** The queues of items by slot, against one list that is searched. */
 
 import { fc, test } from '@fast-check/vitest';
 import { expect } from 'vitest';

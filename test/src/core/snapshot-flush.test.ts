@@ -1,6 +1,6 @@
 /**
- * A flush of a blob while a snapshot of it is being made: the blob's map is lent to the snapshot then, and without it the
- * blob's metadata must not go to disk.
+ * A flush of a blob while a snapshot of it is being made. At that time the snapshot has the blob's map, so the blob's
+ * metadata must not be written.
  */
 
 import { type Blob, Blobstore, type Channel, run, runSync } from '@blobyard/core';
@@ -10,10 +10,10 @@ import { describe, expect, it } from 'vitest';
 const BLOCK_BYTES = 512;
 const CLUSTER_BYTES = 16384;
 const UNITS = CLUSTER_BYTES / BLOCK_BYTES;
-/** Writes that a snapshot makes, and a few more. */
+/** The numbers of the writes that a snapshot makes, and a few more. */
 const GATES = [1, 2, 3, 4, 5, 6];
 
-/** A thin blob with one flushed cluster of sevens, and another one that only memory knows. */
+/** A thin blob with a flushed cluster of sevens, and another cluster that is not on disk yet. */
 async function dirtyBlob(device: FaultyDevice): Promise<{ store: Blobstore; blob: Blob; channel: Channel }> {
   const store = await run(Blobstore.init(device, { clusterBytes: CLUSTER_BYTES }));
   const blob = await run(store.openBlob(await run(store.createBlob({ clusterCount: 4, thin: true }))));

@@ -1,4 +1,4 @@
-/** A cluster that is given anew reads as zeroes, also when a crash has left something in it that no map names. */
+/** A newly allocated cluster reads as zeroes, also if a crash has left data in it that no map names. */
 
 import {
   type Blob,
@@ -104,7 +104,7 @@ describe.each(cutOff)('after a process was killed while %s, at each of its write
     ['power-loss', 'just opened'],
     ['process-crash', 'in use'],
     ['process-crash', 'just opened'],
-  ] as const)('new blobs read as zeroes, %s, a store %s', (durability, state) => {
+  ] as const)('new blobs read as zeroes (%s, the store was %s)', (durability, state) => {
     for (let at = 1, wasCut = true; wasCut; at++) {
       const { device, ...ids } = makeDevice();
       const faulty = new FaultyDevice(device);
@@ -136,7 +136,7 @@ describe.each(cutOff)('after a process was killed while %s, at each of its write
   });
 });
 
-/** Takes all free clusters for new blobs: they read as zeroes. */
+/** Allocates all free clusters to new blobs, and expects these to read as zeroes. */
 function expectNewBlobsZero({ store, channel }: Opened): void {
   const clusterCount = store.freeClusterCount;
   const thick = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: clusterCount - 8 }))));

@@ -1,4 +1,4 @@
-/** An extent page on disk that names clusters past the blob's end, of a size that a crash has undone. */
+/** An extent page on disk that names clusters past the blob's end, because a crash has undone a larger size. */
 
 import { BlobstoreError, runSync } from '@blobyard/core';
 import { expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { requireSound } from '../check/require-sound.js';
 import { CONFIGURATIONS, PER_CLUSTER, Yard } from '../peer/fixture.js';
 
 test.each([1, 2, 3, 4])(
-  'a sync of a longer blob is cut off at its change %i; then it becomes as long again, and a snapshot',
+  'after a power cut at change %i of a longer blob’s sync, stale entries are not used when the blob grows again',
   (k) => {
     const yard = new Yard(CONFIGURATIONS[1]);
     const blob = yard.make({ clusterCount: 4, thin: true });

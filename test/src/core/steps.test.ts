@@ -1,4 +1,4 @@
-/** Operations as steps: the two ways to run them, and batches of device operations. */
+/** Operations as steps: `run` and `runSync`, and batches of device operations. */
 
 import { BlobstoreError, run, runSync, type Steps, wait } from '@blobyard/core';
 import { describe, expect, test, vi } from 'vitest';
@@ -15,13 +15,13 @@ function* waitTwice(log: string[]): Steps<number> {
 }
 
 describe('run', () => {
-  test('waits for promises and hands their values on', async () => {
+  test('waits for promises, and gives their values to the steps', async () => {
     const log: string[] = [];
     expect(await run(waitTwice(log))).toBe(3);
     expect(log).toEqual(['got 1', 'got 2']);
   });
 
-  test('starts at once, up to the first thing to wait for', async () => {
+  test('starts at once, and runs up to the first wait', async () => {
     const log: string[] = [];
     function* steps(): Steps<void> {
       log.push('began');
@@ -34,7 +34,7 @@ describe('run', () => {
     expect(log).toEqual(['began', 'ended']);
   });
 
-  test('throws a rejection where it was waited for, so that it can be caught there', async () => {
+  test('throws a rejection at the step that waits for it, where it can be caught', async () => {
     function* steps(): Steps<string> {
       try {
         yield Promise.reject(new Error('lost'));
@@ -46,7 +46,7 @@ describe('run', () => {
     expect(await run(steps())).toBe('caught lost');
   });
 
-  test('rejects with what is thrown, at once or later, and runs what is finally', async () => {
+  test('rejects with the error that is thrown, at once or later, and runs finally blocks', async () => {
     const log: string[] = [];
     function* steps(late: boolean): Steps<void> {
       try {
@@ -61,7 +61,7 @@ describe('run', () => {
     expect(log).toEqual(['cleaned up false', 'cleaned up true']);
   });
 
-  test('can wait in what is finally', async () => {
+  test('can wait in a finally block', async () => {
     const log: string[] = [];
     function* steps(): Steps<void> {
       try {
@@ -98,7 +98,7 @@ describe('run', () => {
     function* steps(): Steps<void> {
       for (let at = 0; at < 100; at++) yield undefined;
     }
-    const clock = vi.spyOn(performance, 'now').mockReturnValue(1000); // whatever else the machine is doing
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(1000); // no time passes, however busy the machine is
     try {
       await run(steps());
     } finally {
@@ -107,7 +107,7 @@ describe('run', () => {
     expect(turns).toBe(0);
   });
 
-  test('pauses as it is told to', async () => {
+  test('pauses by the function that it is given', async () => {
     let pauses = 0;
     function* steps(): Steps<string> {
       yield undefined;
@@ -124,7 +124,7 @@ describe('run', () => {
 });
 
 describe('runSync', () => {
-  test('runs over pauses, and answers', () => {
+  test('skips pauses, and returns the result', () => {
     function* steps(): Steps<number> {
       yield undefined;
       const value = yield* wait(5);
@@ -134,7 +134,7 @@ describe('runSync', () => {
     expect(runSync(steps())).toBe(5);
   });
 
-  test('answers ENOTSUP where it would have to wait, and lets the operation clean up', () => {
+  test('throws ENOTSUP where it would have to wait, and lets the operation clean up', () => {
     const log: string[] = [];
     function* steps(): Steps<void> {
       try {
@@ -148,7 +148,7 @@ describe('runSync', () => {
     expect(log).toEqual(['cleaned up']);
   });
 
-  test('lets an operation do without what it cannot wait for', () => {
+  test('lets an operation catch the ENOTSUP, and go on without the value', () => {
     function* steps(): Steps<string> {
       try {
         yield tick();
@@ -160,7 +160,7 @@ describe('runSync', () => {
     expect(runSync(steps())).toBe('ENOTSUP');
   });
 
-  test('keeps quiet about a promise that fails when nobody waits any more', async () => {
+  test('causes no unhandled rejection when the promise that it could not wait for rejects later', async () => {
     const unhandled: unknown[] = [];
     const listener = (reason: unknown) => unhandled.push(reason);
     process.on('unhandledRejection', listener);
@@ -178,7 +178,7 @@ describe('runSync', () => {
 });
 
 describe('a batch', () => {
-  test('of operations that finish at once waits for nothing', () => {
+  test('of operations that end at once does not wait', () => {
     const batch = new Batch();
     const log: number[] = [];
     batch.add(() => void log.push(1));
@@ -222,7 +222,7 @@ describe('a batch', () => {
     await expect(run(batch.close())).rejects.toThrow('first');
   });
 
-  test('that is empty ends', () => {
+  test('that is empty ends at once', () => {
     expect(runSync(new Batch().close())).toBeUndefined();
   });
 });

@@ -1,4 +1,4 @@
-/** The whole store against a naive model, by random operations. */
+/** The whole store against a naive model, with random operations. */
 
 import fc from 'fast-check';
 import { describe, test } from 'vitest';
@@ -7,7 +7,7 @@ import { type FuzzConfig, type FuzzOperation, fuzzOperations, StoreFuzz } from '
 
 const RUNS = 100;
 
-/** A store that is often full, of clusters of two pages. */
+/** A store with clusters of two pages, which is often full. */
 const SMALL: FuzzConfig = {
   blockLengthBytes: 512,
   clusterBytes: 8192,
@@ -20,7 +20,7 @@ const SMALL: FuzzConfig = {
   sizes: [0, 1, 2, 3, 4, 5, 6, 8, 11],
   blobsMax: 8,
 };
-/** Blobs over several extent pages. */
+/** Blobs with several extent pages. */
 const LONG: FuzzConfig = {
   ...SMALL,
   blockLengthBytes: 4096,
@@ -45,13 +45,13 @@ const CONFIGS: [string, FuzzConfig, number][] = [
   ['several extent pages, process-crash', { ...LONG, durability: 'process-crash' }, 30],
 ];
 
-describe('a store does as the model does', () => {
+describe('a store behaves as the model', () => {
   test.each(CONFIGS)('%s', { timeout: FUZZ_TIMEOUT_MS }, async (_, config, operationsMax) => {
     const play = (operations: FuzzOperation[]) => StoreFuzz.play(config, operations);
     await fc.assert(fc.asyncProperty(fuzzOperations(operationsMax), play), fuzzRuns(RUNS));
   });
 
-  test('also where a blob without clusters has come to be one of runs', async () => {
+  test('also with a blob without clusters that has changed from an extent table to runs', async () => {
     const of = (kind: FuzzOperation['kind'], at = 0, length = 0) => ({ kind, blob: 0, at, length });
     const emptied = [
       of('create', 1),

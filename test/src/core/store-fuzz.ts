@@ -1,6 +1,7 @@
 /**
- * Plays random operations on a store and on a naive model of it, and compares both after each. Operations name blobs, sizes
- * and places by any numbers, so that a sequence still makes sense when fast-check takes operations out of it.
+ * Plays random operations on a store and on a naive model of it, and compares both after each. The blobs, sizes and
+ * offsets of an operation are arbitrary numbers, which are mapped to valid ones. So a sequence is still valid when
+ * fast-check removes operations from it.
  */
 
 import {
@@ -25,9 +26,9 @@ export interface FuzzConfig {
   durability: Durability;
   useExtentTable: boolean;
   canCopy: boolean;
-  /** Every operation in promise form, on a device that answers later. */
+  /** True: all operations are in promise form, on a device that answers later. */
   asynchronous: boolean;
-  /** Sizes that blobs get, in clusters. */
+  /** The sizes of blobs, in clusters. */
   sizes: readonly number[];
   blobsMax: number;
 }
@@ -72,7 +73,7 @@ const KINDS = [
   'crash',
 ] as const;
 
-/** Operations that a read-only blob refuses. */
+/** The operations that a read-only blob refuses. */
 const WRITING: readonly string[] = ['write', 'writev', 'writeZeroes', 'unmap', 'snapshot', 'resize', 'setXattr'];
 
 export interface FuzzOperation {
@@ -90,7 +91,7 @@ export function fuzzOperations(maxLength: number): fc.Arbitrary<FuzzOperation[]>
   });
 }
 
-/** Codes by which an operation may be refused when the store is full. */
+/** The error codes of operations that fail because the store is full. */
 const FULL = ['ENOSPC', 'ENOMEM'];
 const XATTR_LENGTHS = [4, 100, 2000, 4000];
 
@@ -104,7 +105,7 @@ export class StoreFuzz {
   #store!: Blobstore;
   #channel!: Channel;
   #nextToken = 1;
-  /** Room for the largest blob. */
+  /** A buffer for the whole of the largest blob. */
   readonly #buffer: Uint8Array;
 
   private constructor(config: FuzzConfig) {
@@ -119,7 +120,7 @@ export class StoreFuzz {
     });
   }
 
-  /** Plays all operations. */
+  /** Plays all operations on a new store. Throws at the first difference from the model. */
   static async play(config: FuzzConfig, operations: readonly FuzzOperation[]): Promise<void> {
     const fuzz = new StoreFuzz(config);
     const { clusterBytes, mdPageCount, durability } = config;
@@ -133,7 +134,7 @@ export class StoreFuzz {
     await fuzz.#checkAll();
   }
 
-  /** The device as the store gets it. */
+  /** The device that the store gets. */
   #attached() {
     return this.#config.asynchronous ? asyncDevice(this.#device, { when: 'microtask' }) : this.#device;
   }
@@ -177,7 +178,7 @@ export class StoreFuzz {
     }
   }
 
-  /** A blob that the operation makes sense on; now and then any blob, so that what is refused is tried too. */
+  /** A blob for which the operation is valid; sometimes any blob, so that invalid operations are tried too. */
   #choose(kind: FuzzOperation['kind'], choice: number): ModelBlob | undefined {
     const all = [...this.#blobs.values()];
     const fitting = all.filter((blob) => {
@@ -190,7 +191,7 @@ export class StoreFuzz {
     return candidates[choice % candidates.length];
   }
 
-  /** Runs an operation that must answer one of `codes` (undefined: success); answers which. */
+  /** Runs an operation that must end with one of `codes` (undefined: success). Returns that one. */
   async #answer(action: () => Promise<void>, codes: readonly (string | undefined)[]): Promise<string | undefined> {
     let code: string | undefined;
     try {
@@ -358,7 +359,7 @@ export class StoreFuzz {
     this.#takeOver(blob, parent);
   }
 
-  /** What an operation that ended early has allocated until then. */
+  /** Takes over the clusters that an operation has allocated before it failed. */
   async #adoptAllocation(blob: ModelBlob): Promise<void> {
     blob.adoptPartial(0, [], this.#allocationOf(await this.#open(blob)), []);
   }
@@ -388,8 +389,8 @@ export class StoreFuzz {
   }
 
   /**
-   * False where one maps its clusters by extent pages, and the other by runs: as in the reference, a blob without clusters whose
-   * xattrs leave no room for an extent table is one of runs when it is opened again.
+   * False if one of the blobs maps its clusters by extent pages and the other by runs. As in the reference, a blob
+   * without clusters whose xattrs leave no room for an extent table has runs when it is opened again.
    */
   async #mapAlike(clone: ModelBlob, snapshot: ModelBlob): Promise<boolean> {
     if (clone.clusterCount === 0 || snapshot.clusterCount === 0) return true;
@@ -397,14 +398,14 @@ export class StoreFuzz {
   }
 
   async #usesExtentTable(blob: ModelBlob): Promise<boolean> {
-    const held = this.#handles.get(blob.id); // not opened once more: closing that would sync it
+    const held = this.#handles.get(blob.id); // used if there is one, since closing another handle would sync the blob
     if (held) return held.usesExtentTable;
     const opened = await run(this.#store.openBlob(blob.id));
     await run(this.#store.closeBlob(opened));
     return opened.usesExtentTable;
   }
 
-  /** A clone gets what its snapshot has, and the snapshot's parent. */
+  /** Gives a clone the clusters and the parent of its snapshot, which is deleted. */
   #takeOver(clone: ModelBlob, snapshot: ModelBlob): void {
     for (const cluster of snapshot.allocated) if (cluster < clone.clusterCount) clone.allocated.add(cluster);
     this.#coverPastEnd(clone, snapshot);
@@ -412,7 +413,7 @@ export class StoreFuzz {
     clone.synced();
   }
 
-  /** Zeroes past a snapshot's end get clusters of their own where the snapshot's parent has data. */
+  /** Past a snapshot's end, the clone gets clusters of zeroes of its own where the snapshot's parent has data. */
   #coverPastEnd(clone: ModelBlob, snapshot: ModelBlob): void {
     for (let cluster = snapshot.clusterCount; cluster < clone.clusterCount; cluster++) {
       for (let at = snapshot.parent; at && cluster < at.clusterCount; at = at.parent) {
@@ -443,11 +444,11 @@ export class StoreFuzz {
     if ((await this.#answer(action, [code])) === undefined) blob.setXattr(name, undefined);
   }
 
-  /** Unloads the store and loads it, from its masks or by recovery. Nothing may be lost. */
+  /** Unloads the store and loads it again, from its masks or (`force`) by recovery. Nothing may be lost. */
   async #reload({ force }: { force: boolean }): Promise<void> {
     for (const blob of this.#blobs.values()) {
       const closed = await this.#answer(() => this.#close(blob), [undefined, 'ENOSPC']);
-      if (closed !== undefined) return; // its metadata does not fit, and it stays open
+      if (closed !== undefined) return; // the metadata region has no room for its metadata: the blob stays open
     }
     await run(this.#store.closeChannel(this.#channel));
     await run(this.#store.unload());
@@ -456,13 +457,13 @@ export class StoreFuzz {
     this.#checkFree();
   }
 
-  /** Loses what memory has, and loads what is on the device. */
+  /** Abandons the store, so that all that is only in memory is lost, and loads it from the device. */
   async #crash(): Promise<void> {
     if (this.#survivesCrash) await this.#syncSizes();
     this.#handles.clear();
     await run(this.#store.abandon());
     await this.#load(false);
-    // Snapshots first: what a clone reads depends on them.
+    // Snapshots come first, because the data of a clone depends on them.
     for (const blob of this.#parentsFirst()) {
       const handle = await this.#open(blob);
       const units = await this.#readAll(handle);
@@ -472,8 +473,9 @@ export class StoreFuzz {
   }
 
   /**
-   * With `process-crash` a crash before a changed size was synced leaves what was in clusters that it takes off, or gives to, a
-   * blob where the next owner reads it, byte for byte as the specification does. Only `power-loss` clears them.
+   * Syncs the blobs with a changed size before a crash. With `process-crash`, a crash before that sync leaves the data
+   * of clusters that the blob lost or got readable for the next owner, as in the specification. The model does not
+   * follow that. Only `power-loss` clears these clusters.
    */
   async #syncSizes(): Promise<void> {
     for (const blob of this.#blobs.values()) {
@@ -500,7 +502,7 @@ export class StoreFuzz {
     return [...this.#blobs.values()].sort((a, b) => depth(a) - depth(b));
   }
 
-  /** Nothing is taken that no blob has; only right when nothing waits to be released. */
+  /** Expects that only the clusters of blobs are allocated. Only valid when no cluster waits to be freed. */
   #checkFree(): void {
     let allocated = 0;
     for (const blob of this.#blobs.values()) allocated += blob.allocated.size;
@@ -537,7 +539,7 @@ export class StoreFuzz {
     if (wrong >= 0) requireSame(`blob ${blob.id}, unit ${wrong}`, units[wrong], blob.units[wrong]);
   }
 
-  /** Which clusters of a blob are allocated. */
+  /** For each cluster of a blob, whether it is allocated. */
   #allocationOf(handle: Blob): boolean[] {
     return Array.from({ length: handle.clusterCount }, (_, index) => handle.clusterAt(index) !== 0);
   }

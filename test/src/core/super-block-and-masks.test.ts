@@ -1,4 +1,4 @@
-/** The super block and the masks behind it, written and read back. */
+/** The super block and the masks, encoded and decoded. */
 
 import { BlobstoreError, bstypeFromText, bstypeToText, SuperBlock } from '@blobyard/core';
 import fc from 'fast-check';
@@ -34,7 +34,7 @@ function codeOf(action: () => void): string | undefined {
 }
 
 describe('the super block', () => {
-  test('comes back as it was written, each field where no other one is', () => {
+  test('is decoded as it was encoded, and no two fields overlap', () => {
     fc.assert(
       fc.property(fields, fc.shuffledSubarray(Object.keys({ ...fc.sample(fields, 1)[0] })), (values, order) => {
         const block = SuperBlock.fresh();
@@ -49,7 +49,7 @@ describe('the super block', () => {
     );
   });
 
-  test('keeps what it does not know', () => {
+  test('keeps the bytes that this version does not know', () => {
     fc.assert(
       fc.property(fields, fc.uint8Array({ minLength: 3996, maxLength: 3996 }), (values, unknown) => {
         const bytes = new Uint8Array(4096);
@@ -63,7 +63,7 @@ describe('the super block', () => {
     );
   });
 
-  test('is refused when a bit of it changed', () => {
+  test('is refused if any of its bits is changed', () => {
     const block = SuperBlock.fresh();
     block.seal();
     fc.assert(
@@ -75,7 +75,7 @@ describe('the super block', () => {
     );
   });
 
-  test('is refused by version, signature, type and size', () => {
+  test('is refused if version, signature, type or size is wrong', () => {
     const made = (change: (block: SuperBlock) => void) => {
       const block = SuperBlock.fresh();
       block.bstype = bstypeFromText('mine');
@@ -108,7 +108,7 @@ describe('the super block', () => {
     );
   });
 
-  test('of no bytes of ours is refused, never misread', () => {
+  test('is refused if its bytes are random', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 4096, maxLength: 4096 }), (bytes) => {
         expect(codeOf(() => new SuperBlock(bytes).validate(ANY_TYPE, Number.MAX_SAFE_INTEGER))).toBe('EILSEQ');
@@ -119,7 +119,7 @@ describe('the super block', () => {
 });
 
 describe('a mask', () => {
-  test('comes back as it was written', () => {
+  test('is decoded as it was encoded', () => {
     const bits = fc.array(fc.nat({ max: 69_999 }), { maxLength: 200, size: 'max' });
     const type = fc.constantFrom(MASK.USED_PAGES, MASK.USED_CLUSTERS, MASK.USED_BLOB_IDS);
     fc.assert(
@@ -139,7 +139,7 @@ describe('a mask', () => {
     );
   });
 
-  test('takes as few pages as its bits fit into', () => {
+  test('takes the fewest pages that its bits fit into', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 0xffff_ffff }), (bitCount) => {
         const pages = maskPages(bitCount);

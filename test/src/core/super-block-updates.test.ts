@@ -1,4 +1,4 @@
-/** Several operations change the super block at once: none may undo what another one has written. */
+/** Several operations change the super block at once: none may overwrite the change of another one. */
 
 import { Blobstore, run, type Blobstore as Store } from '@blobyard/core';
 import { asyncDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -25,7 +25,7 @@ async function turns(count: number): Promise<void> {
 }
 
 describe.each(TURNS)('%i turns after another change began', (delay) => {
-  test('naming a super blob does not call the store clean', async () => {
+  test('setting the super blob does not mark the store as clean', async () => {
     const { device, store } = await openClean();
     const creation = run(store.createBlob({ clusterCount: 3 }));
     await turns(delay);
@@ -38,7 +38,7 @@ describe.each(TURNS)('%i turns after another change began', (delay) => {
     await run(again.audit());
   });
 
-  test('the store does not shrink again', async () => {
+  test('marking the store as dirty does not undo its growth', async () => {
     const { device, medium, store } = await openClean();
     medium.resize((80 * CLUSTER_BYTES) / medium.blockLengthBytes);
     const growth = run(store.growLive());

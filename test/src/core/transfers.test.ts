@@ -1,6 +1,6 @@
 /**
- * A request of a channel is a transfer from its free list, and is given back however it ends: done, failed, queued and tried
- * again, or aborted. Blobs are frozen by their frozen count, as the operations that freeze do it.
+ * A request of a channel is a transfer from the channel's free list. It is given back however it ends: done, failed,
+ * queued and tried again, or aborted. The tests freeze blobs by their frozen count, as the operations that freeze do.
  */
 
 import { BLOB, type Blob, Blobstore, type BlockDevice, type Channel, type ErrorCode, run } from '@blobyard/core';
@@ -41,7 +41,7 @@ class Yard {
     return run(this.store.openBlob(id));
   }
 
-  /** A clone of a snapshot that has every cluster filled with 1, and the snapshot. */
+  /** Makes a snapshot with all clusters filled with 1, and a clone of it. */
   async makeClone(): Promise<{ clone: Blob; snapshot: Blob }> {
     const clone = await this.make();
     await this.channel.write(clone, filled(CLUSTERS * PER_CLUSTER, 1), 0, CLUSTERS * PER_CLUSTER);
@@ -64,7 +64,7 @@ class Yard {
     return buffer;
   }
 
-  /** Nothing is under way: all transfers are in the free list, and the channel is outside of the blobs. */
+  /** Expects that nothing is under way: all transfers are in the free list, and the channel is in none of the blobs. */
   expectAllGivenBack(...blobs: Blob[]): void {
     const { outstanding, frozenDepth, transfers } = this.channel;
     expect({ outstanding, frozenDepth }).toEqual({ outstanding: 0, frozenDepth: 0 });
@@ -81,7 +81,7 @@ function filled(units: number, value: number): Uint8Array {
   return new Uint8Array(units * UNIT).fill(value);
 }
 
-/** The same value in each of some io units. */
+/** The value of each io unit. Expects all bytes of an io unit to be the same. */
 function valuesOf(bytes: Uint8Array): number[] {
   return Array.from({ length: bytes.length / UNIT }, (_, unit) => {
     const value = bytes[unit * UNIT];
@@ -99,9 +99,9 @@ async function codeOf(operation: () => unknown): Promise<ErrorCode | 'ok'> {
   }
 }
 
-/** Each operation over three clusters: the end of one, a whole one, the begin of another. */
+/** The range of each operation, in io units: the end of a cluster, a whole one, and the begin of another. */
 const [FROM, COUNT] = [PER_CLUSTER - 1, PER_CLUSTER + 2];
-/** The same in bytes, without the first and the last byte. */
+/** The same range in bytes, without its first and its last byte. */
 const BYTES = [FROM * UNIT + 1, COUNT * UNIT - 2] as const;
 const OPERATIONS = {
   read: (channel: Channel, blob: Blob) => channel.read(blob, filled(COUNT, 0), FROM, COUNT),
@@ -152,7 +152,7 @@ describe.each([{ asynchronous: false }, { asynchronous: true }])('asynchronous: 
     }
   });
 
-  test.each(['first', 'later'])('a request meets the frozen snapshot behind its blob in its %s part', async (which) => {
+  test.each(['first', 'later'])('a request waits for a frozen snapshot in its %s part', async (which) => {
     const yard = await Yard.open({ asynchronous });
     const { clone, snapshot } = await yard.makeClone();
     const { channel } = yard;
@@ -166,7 +166,7 @@ describe.each([{ asynchronous: false }, { asynchronous: true }])('asynchronous: 
     const writing = channel.write(clone, filled(2, 5), 2 * PER_CLUSTER - 1, 2);
     while (channel.frozenDepth < 3) await new Promise((resolve) => setImmediate(resolve));
     expect(channel.outstanding).toBe(3);
-    expect(yard.isOutside(clone)).toBe(true); // whoever freezes the snapshot may wait for this counter
+    expect(yard.isOutside(clone)).toBe(true); // the thread that freezes the snapshot may wait for this counter
     yard.thaw(snapshot);
     await Promise.all([reading, readingToo, writing]);
     yard.expectAllGivenBack(clone, snapshot);
@@ -200,8 +200,8 @@ describe.each([{ asynchronous: false }, { asynchronous: true }])('asynchronous: 
   });
 });
 
-describe('a device that fails', () => {
-  /** Blobs on which an operation takes different ways. */
+describe('all transfers are given back if the device fails', () => {
+  /** Blobs for which operations run different code. */
   const SCENES = {
     allocated: async (yard: Yard) => {
       const blob = await yard.make(false);
@@ -252,7 +252,7 @@ describe('a request that is refused', () => {
     const { clone, snapshot } = await yard.makeClone();
     for (const blob of [clone, snapshot]) {
       const isBehind = blob === snapshot;
-      if (isBehind && name === 'unmapSync') continue; // nothing to unmap: does not look behind the clone
+      if (isBehind && name === 'unmapSync') continue; // the clone has no cluster to unmap, so its snapshot is not needed
       yard.freeze(blob);
       expect(await codeOf(() => OPERATIONS[name](yard.channel, clone))).toBe('EBUSY');
       yard.expectAllGivenBack(clone, snapshot);
@@ -305,7 +305,7 @@ describe('a request that is refused', () => {
   });
 });
 
-test('200,000 requests by the general path, each after the other, make one transfer', async () => {
+test('200,000 requests by the general path, one after the other, create one transfer', async () => {
   const yard = await Yard.open();
   const blob = await yard.make();
   const buffer = filled(2, 1);
@@ -317,11 +317,11 @@ test('200,000 requests by the general path, each after the other, make one trans
   expect(yard.channel.transfers).toEqual({ made: 1, free: 1 });
 });
 
-describe('after a thaw, operations that were queued run in slices', () => {
+describe('after a thaw, queued operations run in slices:', () => {
   const COUNT = 200;
-  /** What begins in one turn at most. */
+  /** The most operations that begin in one turn of the event loop. */
   const SLICE = 32;
-  /** A thawed blob with writes of 1, 2, … to the same io unit that were queued, and a note of which have ended. */
+  /** A thawed blob with queued writes of 1, 2, … to the same io unit, and the list of those that have ended. */
   async function thawed() {
     const yard = await Yard.open({ channelOpsMax: 1000 });
     const blob = await yard.make(false);
@@ -338,7 +338,7 @@ describe('after a thaw, operations that were queued run in slices', () => {
     return { yard, blob, ended, write, writes, first };
   }
 
-  test('the event loop turns in between, and their order stays', async () => {
+  test('the event loop turns between slices, and the order of the operations stays', async () => {
     const { yard, blob, ended, writes, first } = await thawed();
     expect(first).toBe(SLICE);
     let turns = 0;
@@ -355,7 +355,7 @@ describe('after a thaw, operations that were queued run in slices', () => {
     yard.expectAllGivenBack(blob);
   });
 
-  test('a later operation comes after all of them', async () => {
+  test('a later operation is executed after all of them', async () => {
     const { yard, blob, ended, write, writes } = await thawed();
     const later = write(255);
     expect(yard.channel.tryWriteNow(blob, filled(1, 9), 0, 1)).toBe(false);
@@ -365,7 +365,7 @@ describe('after a thaw, operations that were queued run in slices', () => {
     yard.expectAllGivenBack(blob);
   });
 
-  test('a synchronous operation runs them all first', async () => {
+  test('a synchronous operation first runs all of them', async () => {
     const { yard, blob, writes } = await thawed();
     const buffer = new Uint8Array(UNIT);
     yard.channel.readSync(blob, buffer, 0, 1);
@@ -386,7 +386,7 @@ describe('after a thaw, operations that were queued run in slices', () => {
     yard.expectAllGivenBack(blob);
   });
 
-  test('a channel that closes ends those that have not begun', async () => {
+  test('closing the channel aborts those that have not begun', async () => {
     const { yard, writes } = await thawed();
     const outcomes = Promise.allSettled(writes);
     await run(yard.store.closeChannel(yard.channel));
@@ -413,7 +413,7 @@ describe('after a thaw, operations that were queued run in slices', () => {
   });
 });
 
-test('writes to a cluster that is being allocated land in their order, whenever a later one comes', async () => {
+test('writes to a cluster that is being allocated take effect in order, whenever a later one comes', async () => {
   const yard = await Yard.open({ asynchronous: true });
   for (let delay = 0; delay < 40; delay++) {
     const blob = await yard.make();
@@ -449,7 +449,7 @@ test('a synchronous write that would have to wait for an allocation of its own t
   await run(store.createSnapshot(id)); // its freeze waits until nobody is inside the blob
 });
 
-test('a place before the beginning of a blob is refused, and nobody is touched', async () => {
+test('a negative offset is refused, and no blob changes', async () => {
   const yard = await Yard.open();
   const blobs = [await yard.make(), await yard.make(), await yard.make()];
   for (const [at, blob] of blobs.entries()) {

@@ -1,4 +1,4 @@
-/** A flush of the store visits the blobs that it has something to do for, and no others. */
+/** A flush of the store visits only the blobs with changes that are not on disk. */
 
 import { type Blob, runSync } from '@blobyard/core';
 import { expect, test } from 'vitest';
@@ -16,7 +16,7 @@ function newYard(): { yard: Yard; blobs: Blob[]; unsynced: () => unknown[] } {
   return { yard, blobs, unsynced };
 }
 
-test('blobs that are open, and were not changed', () => {
+test('open blobs without a change are not unsynced', () => {
   const { yard, unsynced } = newYard();
   expect([unsynced(), yard.store.isSynced]).toEqual([[], true]);
   yard.recorder.take();
@@ -25,7 +25,7 @@ test('blobs that are open, and were not changed', () => {
   yard.finish();
 });
 
-test('first writes, xattrs, new sizes, and clusters that were given back', () => {
+test('a blob is unsynced after first writes, new xattrs, resizes and freed clusters, until the flush', () => {
   const { yard, blobs, unsynced } = newYard();
   const changes = [
     () => yard.write(blobs[3], 0, PER_CLUSTER, 1),
@@ -46,7 +46,7 @@ test('first writes, xattrs, new sizes, and clusters that were given back', () =>
   yard.finish();
 });
 
-test('a blob that becomes read-only with the next sync', () => {
+test('a blob that becomes read-only at the next sync is unsynced until then', () => {
   const { yard, blobs, unsynced } = newYard();
   yard.store.setReadOnly(blobs[2]);
   expect(unsynced()).toEqual([blobs[2].id]);
@@ -55,7 +55,7 @@ test('a blob that becomes read-only with the next sync', () => {
   yard.finish();
 });
 
-test('a blob that could not be written, and one that lingers', () => {
+test('a blob that could not be written stays unsynced, also when it lingers', () => {
   const { yard, blobs, unsynced } = newYard();
   for (const blob of [blobs[0], blobs[1]]) yard.write(blob, 0, PER_CLUSTER, 1);
   yard.device.failAt(1, { kind: 'write' });
@@ -69,7 +69,7 @@ test('a blob that could not be written, and one that lingers', () => {
   yard.finish();
 });
 
-test('blobs that are closed or deleted leave nothing behind', () => {
+test('closed and deleted blobs are not unsynced', () => {
   const { yard, unsynced } = newYard();
   const blob = yard.make({ clusterCount: 3, thin: true });
   yard.write(blob, 0, PER_CLUSTER, 1);

@@ -1,4 +1,4 @@
-/** The used lock: what it refuses on one thread, and that it excludes and wakes on several. */
+/** The used lock: what it asserts on one thread, and that with several threads it excludes and wakes them. */
 
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -14,7 +14,7 @@ function create(clusterCount: number): SharedStore {
   return SharedStore.create({ clusterCount, clusterCountMax: clusterCount, mdPageCount: 8 }, 0);
 }
 
-test('knows who holds it', () => {
+test('knows which thread holds it', () => {
   const first = create(8);
   const second = new SharedStore(first.buffers, 1);
   expect(first.usedLock.isHeld).toBe(false);
@@ -32,7 +32,7 @@ test('asserts against being taken twice by one thread', () => {
   expect(usedLock.isHeld).toBe(true);
 });
 
-test('asserts against being released by who does not hold it', () => {
+test('asserts against being released by a thread that does not hold it', () => {
   const first = create(8);
   const second = new SharedStore(first.buffers, 1);
   expect(() => first.usedLock.release()).toThrow(InvariantError);
@@ -40,7 +40,7 @@ test('asserts against being released by who does not hold it', () => {
   expect(() => second.usedLock.release()).toThrow(InvariantError);
 });
 
-test('is given back by a section that throws', () => {
+test('is released when the critical section throws', () => {
   const store = create(8);
   const section = () => {
     throw new Error('broken');
@@ -79,7 +79,7 @@ test('lets one thread in at a time, and loses no wake-up', async () => {
 });
 
 async function resultOf(worker: Worker): Promise<LockWorkerResult> {
-  // Asked for together: when this thread was busy both events come in one turn, and the second one would be missed.
+  // Both listeners are added together: if this thread is busy, both events come in one turn of the event loop.
   const [[result]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
   return result as LockWorkerResult;
 }

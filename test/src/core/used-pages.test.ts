@@ -1,4 +1,4 @@
-/** The mask of used metadata pages against a set. */
+/** The mask of used metadata pages, against a set. */
 
 import { BitArray, InvariantError, type MdPage, NONE_U32, SharedStore } from '@blobyard/core';
 import fc from 'fast-check';
@@ -51,7 +51,7 @@ class Find extends PagesCommand {
   toString = () => `find from ${this.from} to ${this.end}`;
 }
 
-/** Takes the lowest free page from somewhere on, as the engine does. */
+/** Claims the lowest free page at or above `from`, as the engine does. */
 class Claim extends PagesCommand {
   constructor(readonly from: number) {
     super();
@@ -111,7 +111,7 @@ const commands = fc.commands(
   { maxCommands: 80, size: 'max' },
 );
 
-test('finds, takes and gives back pages as a set would', () => {
+test('finds, claims and releases pages as a set does', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 120 }), commands, (capacity, commands) => {
       fc.modelRun(() => ({ model: { capacity, used: new Set<number>() }, real: create(capacity) }), commands);
@@ -120,7 +120,7 @@ test('finds, takes and gives back pages as a set would', () => {
   );
 });
 
-test('takes pages over from a mask, and writes them to one', () => {
+test('reads pages from a mask, and writes them to one', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 200 }), fc.array(fc.nat({ max: 199 })), (capacity, wanted) => {
       const used = new Set(wanted.filter((page) => page < capacity));
@@ -140,7 +140,7 @@ test('takes pages over from a mask, and writes them to one', () => {
   );
 });
 
-test('needs the lock', () => {
+test('asserts that the lock is held', () => {
   const { pages } = create(8);
   const calls = [
     () => pages.findFree(0),

@@ -1,4 +1,7 @@
-/** A dozen seeds, some faults that they must see, and that disks, model and recording are what they say. `npm run cuts` plays more. */
+/**
+ * A dozen seeds of `npm run cuts`; faults in the engine that the seeds must find; and tests of the disks and of the
+ * recording.
+ */
 
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,10 +17,12 @@ import { readRecorded } from './recorded.js';
 import { allocateRecording, REQUEST, type RecordedRequest, Recording, recordAnew } from './recording.js';
 
 const command = (...args: string[]) => runCommandOf('cuts/main.js', args);
-/** Each mode at each level, on devices that answer at once and later. */
+/**
+ * These seeds have each mode at each durability level, on devices that answer at once and on those that answer later.
+ */
 const SEEDS = Array.from({ length: 12 }, (_, index) => index + 1);
 
-describe('no cut takes anything that must stay', () => {
+describe('after any cut the disk has everything that must be there', () => {
   test.each(SEEDS)('seed %i', { timeout: 300_000 }, async (seed) => {
     const { failure, counts, text } = await playSeed(seed);
     if (failure)
@@ -39,7 +44,7 @@ describe('disks', () => {
   const flush = (begin: number, end: number): RecordedRequest => {
     return { kind: REQUEST.FLUSH, at: 0, length: 0, bytes: undefined, begin, effect: end - 0.5, end };
   };
-  /** What many cuts at a moment leave of a page: each content once. */
+  /** The different contents of a page after many cuts at a moment. */
   const left = (requests: readonly RecordedRequest[], kind: CutKind, moment: number, at: number): Set<string> => {
     const disks = new Disks(new Uint8Array(4 * PAGE), DATA_START, requests);
     const found = new Set<string>();
@@ -50,20 +55,20 @@ describe('disks', () => {
     return found;
   };
 
-  test('a power cut leaves what was flushed, and any part of the rest', () => {
+  test('a power cut leaves all flushed writes, and any part of the others', () => {
     const requests = [write(0, 1, 1, 1, 2), flush(3, 4), write(0, 1, 2, 5, 6), write(DATA_START, 1, 3, 7, 8)];
-    expect(left(requests, 'power', 4, 0)).toEqual(new Set(['0', '1'])); // the flush has not come back
+    expect(left(requests, 'power', 4, 0)).toEqual(new Set(['0', '1'])); // the flush has not ended
     expect(left(requests, 'power', 5, 0)).toEqual(new Set(['1']));
-    expect(left(requests, 'power', 9, 0)).toEqual(new Set(['1', '2'])); // a page of metadata does not tear
-    expect(left(requests, 'power', 9, DATA_START)).toEqual(new Set(['0', '0,3', '3'])); // one of data does
+    expect(left(requests, 'power', 9, 0)).toEqual(new Set(['1', '2'])); // a write of a metadata page is not torn
+    expect(left(requests, 'power', 9, DATA_START)).toEqual(new Set(['0', '0,3', '3'])); // a write of data may be torn
   });
 
-  test('a flush that began before a write had ended says nothing of it', () => {
+  test('a flush that began before a write had ended does not make it durable', () => {
     const requests = [write(0, 1, 1, 1, 3), flush(2, 4)];
     expect(left(requests, 'power', 5, 0)).toEqual(new Set(['0', '1']));
   });
 
-  test('a kill leaves all that had ended, and any part of what had begun', () => {
+  test('a kill leaves all writes that had ended, and any part of those under way', () => {
     const requests = [write(0, 1, 1, 1, 2), write(0, 2, 2, 3, NEVER), write(DATA_START, 1, 3, 9, 10)];
     expect(left(requests, 'kill', 3, 0)).toEqual(new Set(['1']));
     expect(left(requests, 'kill', 4, 0)).toEqual(new Set(['1', '2']));
@@ -71,7 +76,7 @@ describe('disks', () => {
     expect(left(requests, 'kill', 4, DATA_START)).toEqual(new Set(['0']));
   });
 
-  test('of writes to one place at once that one stays which took effect last, whichever ended first', () => {
+  test('of overlapping writes at once, the one stays that took effect last, whichever ended first', () => {
     const requests = [
       { ...write(0, 1, 1, 1, 4), effect: 3 },
       { ...write(0, 1, 2, 2, 5), effect: 2.5 },
@@ -96,7 +101,7 @@ describe('disks', () => {
   });
 });
 
-test('a recording says when it was full, and stops the workload when it has enough', () => {
+test('a recording has the moment when it was full, and stops the workload when it has enough', () => {
   const log = allocateLog({ operationsMax: 4, readsMax: 4 });
   const buffers = allocateRecording(log, { requestsMax: 4, bytesMax: 16, enough: 2 });
   const recording = new Recording(buffers);
@@ -116,7 +121,7 @@ test('a recording says when it was full, and stops the workload when it has enou
   expect(new Recording(recordAnew(buffers, log)).requests()).toEqual([]);
 });
 
-/** Each loses so much that the first seeds see it, however the threads interleave; in each mode. */
+/** Faults that lose so much that the first seeds find them in each mode, however the threads interleave. */
 const FAULTS_SEEN_SOON: readonly (readonly [name: string, start: number])[] = [
   ['snapshot-deleted-before-adoption', 0],
   ['snapshot-not-persisted-before-original', 1],
@@ -124,7 +129,7 @@ const FAULTS_SEEN_SOON: readonly (readonly [name: string, start: number])[] = [
   ['insertion-not-noted', 2],
 ];
 
-describe('a fault in the engine that all threads load is seen', () => {
+describe('a fault in the engine of all threads is found', () => {
   test.each(FAULTS_SEEN_SOON)('%s, from seed %i on', { timeout: 300_000 }, async (name, start) => {
     const folder = mkdtempSync(path.join(tmpdir(), 'blobyard-cuts-test-'));
     try {
@@ -134,7 +139,7 @@ describe('a fault in the engine that all threads load is seen', () => {
       expect(stdout).toMatch(/^The disk after a (power cut|kill) at moment \d+:$/m);
       expect(code).toBe(1);
       const recording = readdirSync(folder).find((file) => file.endsWith('.recording')) as string;
-      // The disk is what the faulty engine has left, and so it is wrong for a sound one, too.
+      // The faulty engine has left this disk, so it is wrong for an engine without the fault, too.
       const replayed = await command('--replay', path.join(folder, recording), '--disks', '100');
       const first = (text: string) => text.slice(text.indexOf('The disk after')).split('\n', 1)[0];
       expect([first(replayed.stdout), replayed.code]).toEqual([first(stdout), 1]);

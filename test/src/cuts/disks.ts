@@ -1,27 +1,29 @@
-/** The disks that a recording may have left, had the power gone, or the process been killed, at a moment of it. */
+/**
+ * The disks that a recorded workload may leave if the power is cut, or the process is killed, at one of its moments.
+ */
 
 import type { Random } from '../random.js';
 import { type Change, chooseFate, keptPieces, put, shuffle } from '../sim/tearing.js';
 import { REQUEST, type RecordedRequest } from './recording.js';
 
-/** How it ended: the power went, or only the process was killed, and the device goes on. */
+/** `power`: the power was cut. `kill`: only the process was killed, and the device goes on. */
 export type CutKind = 'power' | 'kill';
 
 export interface Cut {
   readonly kind: CutKind;
-  /** What had begun or ended before it is what has a lower number. */
+  /** The number of the moment (`Recording`). All that has a lower number happened before the cut. */
   readonly moment: number;
-  /** Of the random numbers that decide what becomes of what was not certain. */
+  /** The seed of the random numbers that decide which of the uncertain writes are on the disk. */
   readonly seed: number;
 }
 
 const CERTAIN = -1;
 
-/** Makes disks of one recording; for cuts at rising moments this is fast. */
+/** Makes disks of one recording. It is fast if the moments of the cuts are in ascending order. */
 export class Disks {
   readonly #image: Uint8Array;
   readonly #dataStart: number;
-  /** In the order in which they took effect. */
+  /** The changes, in the order in which they took effect. */
   readonly #changes: readonly RecordedRequest[];
   readonly #flushes: readonly RecordedRequest[];
   readonly #bases: Record<CutKind, Base>;
@@ -29,7 +31,7 @@ export class Disks {
 
   /**
    * @param image - the disk before the first request
-   * @param dataStart - where data clusters begin, in bytes
+   * @param dataStart - the offset on the disk at which data clusters begin, in bytes
    */
   constructor(image: Uint8Array, dataStart: number, requests: readonly RecordedRequest[]) {
     const ordered = [...requests].sort((one, other) => one.effect - other.effect || one.begin - other.begin);
@@ -41,9 +43,10 @@ export class Disks {
     this.#disk = image.slice();
   }
 
-  /** What is there after a cut, in an array that the next disk is made in, too. */
+  /** The disk after a cut. The array is reused: the next call overwrites it. */
   after({ kind, moment }: Cut, random: Random): Uint8Array {
-    // What had ended before a flush began that has ended is durable; a device that goes on has all that had ended.
+    // After a power cut, writes that had ended before a completed flush began are certain. After a kill, all that had
+    // ended are.
     const certainUntil = kind === 'kill' ? moment : this.#flushedUntil(moment);
     const base = this.#baseAt(kind, certainUntil);
     const disk = this.#disk;
@@ -78,7 +81,7 @@ export class Disks {
   }
 }
 
-/** A disk with the first so many changes, all of which had ended before a moment. */
+/** A disk with all changes up to some number, all of which had ended before a moment. */
 interface Base {
   readonly disk: Uint8Array;
   until: number;

@@ -1,4 +1,4 @@
-/** A disk as a cut has left it: checked, opened with the engine, read, used, closed, and checked again. */
+/** Inspects a disk after a cut: checks it, opens it with the engine, reads, uses and closes it, and checks it again. */
 
 import { BlobstoreError, type BlockDevice, run } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
@@ -12,7 +12,7 @@ import { CACHE_OWNERS } from './recording-device.js';
 
 export interface Inspected {
   readonly found: FoundBlobs;
-  /** What is wrong with the store as such. */
+  /** What is wrong with the store itself, without a look at the model. */
   readonly findings: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export async function inspect(disk: Uint8Array, kind: CutKind, recorded: Recorde
   }
 }
 
-/** After a power cut the cache is another one than that in which the last writes were. */
+/** The device for a disk. After a power cut its cache owner is another one, since the cache lost the last writes. */
 function deviceOf(disk: Uint8Array, kind: CutKind, { told, blockLengthBytes }: Recorded): BlockDevice {
   const device = SparseMemoryDevice.fromBytes(disk, { blockLengthBytes });
   const { synchronous, canCopy } = device;
@@ -62,7 +62,7 @@ async function readBlob(store: Store, id: bigint): Promise<FoundBlob> {
   return { bytes, xattrs, isReadOnly };
 }
 
-/** Takes all clusters that nobody has, by a write to each: what was not written there must read as zeroes. */
+/** Allocates all free clusters by a write to each. The bytes beside these writes must read as zeroes. */
 async function requireCleanSpace(store: Store): Promise<void> {
   const { freeBytes, clusterSizeBytes, ioUnitBytes } = await store.stats();
   if (freeBytes === 0) return;
@@ -72,7 +72,7 @@ async function requireCleanSpace(store: Store): Promise<void> {
     for (let at = 0; at < freeBytes; at += clusterSizeBytes) blob.writeSync(written, at);
     const bytes = await blob.read(0, freeBytes);
     for (let at = 0; at < freeBytes; at += clusterSizeBytes) bytes.fill(0, at, at + ioUnitBytes);
-    if (!areZeroes(bytes)) throw new Error('a cluster that was handed out anew shows what it held before');
+    if (!areZeroes(bytes)) throw new Error('a newly allocated cluster shows its former data');
     await blob.close();
   } catch (error) {
     if (!(error instanceof BlobstoreError && ['ENOSPC', 'ENOMEM'].includes(error.code))) throw error;

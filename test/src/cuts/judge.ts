@@ -1,4 +1,4 @@
-/** Makes disks of a recording, for moments and fates that its seed draws, and judges each. */
+/** Makes disks of a recording, at random moments and with random outcomes of uncertain writes, and judges each disk. */
 
 import { Random } from '../random.js';
 import { type Cut, Disks } from './disks.js';
@@ -14,7 +14,9 @@ export interface WrongDisk {
   readonly findings: readonly string[];
 }
 
-/** Judges so many disks, up to the first that is wrong. */
+/**
+ * Judges `count` disks, or fewer: it stops at the first that is wrong. Returns the number judged, and the wrong one.
+ */
 export async function judge(
   recorded: Recorded,
   count: number,
@@ -32,21 +34,21 @@ export async function judge(
   return { judged: cuts.length, wrong: undefined };
 }
 
-/** In the order of their moments. */
+/** Random cuts, in the order of their moments. */
 function drawCuts({ seed, end, requests, told }: Recorded, count: number): Cut[] {
   const random = new Random(seed, 'moments');
   const marks = marksOf(requests, told.changes, told.events);
   const cuts: Cut[] = [];
   for (let index = 0; index < count; index++) {
     const moment = drawMoment(random, marks, end);
-    // Without barriers nothing is promised of a power cut.
+    // With `process-crash` there are no write barriers, and no promise for a power cut.
     const isKill = told.durability === 'process-crash' || random.below(4) === 0;
     cuts.push({ kind: isKill ? 'kill' : 'power', moment, seed: random.next() });
   }
   return cuts.sort((one, other) => one.moment - other.moment);
 }
 
-/** Moments after which a cut is likely to meet something. */
+/** Moments soon after which a cut is likely to find a fault. */
 interface Marks {
   readonly acknowledged: readonly number[];
   readonly changes: readonly number[];
@@ -67,7 +69,7 @@ function marksOf(requests: readonly RecordedRequest[], changes: readonly Lasting
   };
 }
 
-/** Any moment, or one soon after something has begun or ended. */
+/** A random moment: any one, or one soon after a request has begun or ended. */
 function drawMoment(random: Random, { acknowledged, changes, flushes }: Marks, end: number): number {
   const marks = [undefined, acknowledged, changes, flushes][random.below(4)];
   const mark = marks?.[random.below(Math.max(1, marks.length))];

@@ -17,17 +17,19 @@ import { readRecorded, writeRecorded } from './recorded.js';
 const SEEDS_DEFAULT = 24;
 
 const USAGE = `Usage: npm run cuts -- [OPTION…]
-Threads work on a store whose device notes when each write and flush began and ended; then disks are made as a power cut,
-or a kill of the process, would have left them at random moments, and opened, compared with what the workload was told, and
-checked. A seed decides what the threads do, the moments, and what is lost; how the threads interleave it does not decide,
-so that a seed plays differently each time. What was recorded can be judged again.
-  --seeds N           how many seeds are played; ${SEEDS_DEFAULT} unless given
-  --start S           the first of them; 1 unless given. A dozen have each mode (I/O threads, attached threads, both) at
-                      each level of durability, on devices that answer at once and later
-  --disks N           disks of each seed; ${DISKS_DEFAULT} unless given
-  --without NAME      plays with a fault in the engine, a barrier or an order that is missing; \`list\` names them
+Threads work on a store whose device records when each write and flush began and ended. From the recording, disks are made
+as a power cut or a kill of the process would have left them at random moments. Each disk is opened, compared with the
+answers that the workload got, and checked. The seed decides the operations of the threads, the moments of the cuts, and
+which writes are lost. It does not decide how the threads interleave, so that a seed plays differently each time. A
+recording can be judged again.
+  --seeds N           the number of seeds to play; default ${SEEDS_DEFAULT}
+  --start S           the first seed; default 1. Twelve seeds in a row have each mode (I/O workers, attached threads,
+                      both) at each level of durability, on devices that answer at once and later
+  --disks N           the number of disks of each seed; default ${DISKS_DEFAULT}
+  --without NAME      plays with a fault in the engine: a missing write barrier or step, or a wrong order; \`list\`
+                      prints all names
   --replay FILE       judges a recording that a failing seed has left
-  --folder PATH       where a failing seed leaves its recording and the disk; a new temporary folder unless given
+  --folder PATH       the folder for the recording and the disk of a failing seed; default: a new temporary folder
   --help              prints this`;
 
 interface Options {
@@ -73,7 +75,7 @@ async function main(command: Command): Promise<number> {
   return command.replay === undefined ? await play(command) : await replay(command.replay, command);
 }
 
-/** The same command in a process whose threads all load the engine with a fault. */
+/** Runs the same command in a process whose threads all load the engine with a fault. Returns its exit status. */
 function again(fault: string): number {
   const preload = new URL('./fault-preload.js', import.meta.url).href;
   const args = ['--import', preload, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
@@ -131,7 +133,7 @@ function tell(
     console.log(`The disk: ${file}.disk`);
   }
   const options = `${disks === DISKS_DEFAULT ? '' : ` --disks ${disks}`}${without ? ` --without ${without}` : ''}`;
-  console.log(`Judge what was recorded again by: npm run cuts -- --replay ${file}${options}`);
+  console.log(`Judge the recording again by: npm run cuts -- --replay ${file}${options}`);
 }
 
 function tellDisk({ cut, findings }: WrongDisk): void {

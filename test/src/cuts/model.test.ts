@@ -1,4 +1,4 @@
-/** That the model allows what may be there after a cut, and nothing else. */
+/** The model allows every state that a disk may have after a cut, and no other. */
 
 import type { Durability } from '@blobyard/core';
 import { describe, expect, test } from 'vitest';
@@ -13,7 +13,7 @@ import type { Told, ToldBlob } from './told.js';
 
 const BLOCKS = 2;
 
-/** A blob that holds in each block what a token says. */
+/** A blob with a block for each token. */
 function blobOf(tokens: readonly number[], fields: Partial<FoundBlob> = {}): FoundBlob {
   const words = new Uint32Array(tokens.length * BLOCK_WORDS);
   for (const [block, token] of tokens.entries()) {
@@ -62,10 +62,10 @@ function contradictions(
   return new Model(told).contradictions({ kind, moment, seed: 0 }, new Map(Object.entries(found)));
 }
 
-describe('which blobs are there', () => {
+describe('of the blobs,', () => {
   const there = { a: blobOf([0, 0]) };
 
-  test('one that is being made may be', () => {
+  test('one that is being made may be there', () => {
     expect(contradictions({}, 1, {})).toEqual([]);
     expect(contradictions({}, 1, there)).toEqual(['blob a is there before it was made']);
     expect(contradictions({}, 2, there)).toEqual([]);
@@ -74,13 +74,13 @@ describe('which blobs are there', () => {
     expect(contradictions({}, 4, { ...there, b: blobOf([0]) })).toEqual(['blob b is there, and was never made']);
   });
 
-  test('one that could not be made is not', () => {
+  test('one that could not be made must not be there', () => {
     const situation = { blobs: [], events: [{ ...CREATED, isDone: false }] };
     expect(contradictions(situation, 2, there)).toEqual([]);
     expect(contradictions(situation, 4, there)).toEqual(['blob a is there, and could not be made']);
   });
 
-  test('one that is being deleted may be, unless that fails', () => {
+  test('one that is being deleted may be there, and must be there if the deletion failed', () => {
     const deletion = event({ kind: 'delete', begin: 10, end: 12 });
     const situation = { events: [CREATED, deletion] };
     expect(contradictions(situation, 10, {})).toEqual(['blob a is not there']);
@@ -93,7 +93,7 @@ describe('which blobs are there', () => {
   });
 });
 
-describe('what a block holds', () => {
+describe('a block may have', () => {
   const flushOf = (begin: number, end: number, status?: number) => {
     return { ...change(CHANGE.FLUSH, 0, begin, end, status), count: 0 };
   };
@@ -101,20 +101,20 @@ describe('what a block holds', () => {
   const finds = (situation: Situation, moment: number, tokens: number[], kind?: CutKind) =>
     contradictions(situation, moment, { a: blobOf(tokens) }, kind).length > 0;
 
-  test('without a flush: anything that was ever written to it', () => {
+  test('without a flush, any value that was ever written to it', () => {
     expect(finds({ changes: writes }, 30, [0, 1])).toBe(false);
     expect(finds({ changes: writes }, 30, [2, 2])).toBe(false);
-    expect(finds({ changes: writes }, 20, [2, 1])).toBe(true); // that write had not begun
+    expect(finds({ changes: writes }, 20, [2, 1])).toBe(true); // the write of 2 had not begun
     expect(finds({ changes: writes }, 30, [3, 1])).toBe(true);
   });
 
-  test('after a flush: what was acknowledged when it began, or later', () => {
+  test('after a flush, the value acknowledged when the flush began, or a later one', () => {
     const flushed = (flush: LoggedChange) => ({ changes: [...writes, flush] });
     expect(finds(flushed(flushOf(14, 16)), 30, [0, 1])).toBe(true);
     expect(finds(flushed(flushOf(14, 16)), 30, [1, 2])).toBe(false);
-    expect(finds(flushed(flushOf(14, 40)), 30, [0, 1])).toBe(false); // not acknowledged yet
-    expect(finds(flushed(flushOf(11, 16)), 30, [0, 1])).toBe(false); // begun before the write had ended
-    expect(finds(flushed(flushOf(14, 16, 28)), 30, [0, 1])).toBe(false); // failed
+    expect(finds(flushed(flushOf(14, 40)), 30, [0, 1])).toBe(false); // the flush is not acknowledged yet
+    expect(finds(flushed(flushOf(11, 16)), 30, [0, 1])).toBe(false); // the flush began before the write had ended
+    expect(finds(flushed(flushOf(14, 16, 28)), 30, [0, 1])).toBe(false); // the flush failed
     const store = event({ kind: 'flush', blob: THE_STORE, begin: 24, end: 26 });
     expect(finds({ changes: writes, events: [CREATED, store] }, 30, [1, 2])).toBe(true);
   });
@@ -131,18 +131,18 @@ describe('what a block holds', () => {
     expect(finds(situation, 30, [2, 2], 'kill')).toBe(false);
   });
 
-  test('after a snapshot: what was in it', () => {
+  test('after a snapshot, the value that the snapshot has, or a later one', () => {
     const snapshot = event({ kind: 'snapshot', blob: 1, of: 0, name: 's', begin: 24, end: 26 });
     const situation = { blobs: [A, SNAPSHOT], events: [CREATED, snapshot], changes: writes };
     const s = blobOf([1, 1], { isReadOnly: true });
     const found = (a: number[], more: Record<string, FoundBlob>) =>
       contradictions(situation, 25, { a: blobOf(a), ...more });
-    expect(found([1, 2], {})).toEqual([]); // there is none yet
+    expect(found([1, 2], {})).toEqual([]); // the snapshot is not on the disk yet
     expect(found([1, 2], { s })[0]).toMatch(/^blob a, block 0, settled until 24: found write 1/);
     expect(found([2, 2], { s })).toEqual([]);
   });
 
-  test('what was cut off does not come back', () => {
+  test('no value that a shrink has cut off', () => {
     const events = [
       CREATED,
       event({ kind: 'resize', blocks: 0, begin: 14, end: 16 }),
@@ -157,7 +157,7 @@ describe('what a block holds', () => {
     );
   });
 
-  test('bytes of nobody are found', () => {
+  test('no bytes that were never written', () => {
     const a = blobOf([1, 1]);
     a.bytes[BLOCK_BYTES + 3] ^= 1;
     expect(contradictions({ changes: writes }, 30, { a })[0]).toMatch('block 1: byte 0 is no stamp of the block');
@@ -175,7 +175,7 @@ test('a snapshot never changes', () => {
   expect(found([1, 1], false)).toEqual(['blob s: read-only is false']);
 });
 
-test('sizes and xattrs are what was acknowledged, or is being made', () => {
+test('sizes and xattrs must have the acknowledged value, or one that is being set', () => {
   const set = (value: string, begin: number, end: number) =>
     event({ kind: 'xattr', xattr: { name: 'x', value }, begin, end });
   const events = [

@@ -1,11 +1,12 @@
 /**
- * What may be there after a cut at a moment, from what the workload was told until then.
+ * The states that a disk may have after a cut at a moment, derived from the answers that the workload got until then.
  *
- * A blob that was made is there, one that was deleted is not, and of what was under way either. Of each block of a blob that can
- * be written a value may be there unless another has surely replaced it before a moment from which on nothing can be taken back: a
- * flush that has come back has made such a moment of its beginning, and so has a snapshot of the blob. Where a killed process keeps
- * all that was acknowledged, that moment is the cut itself; and it always is for what was cut off, because resizes are on disk once
- * they are acknowledged. A snapshot is what it ever was.
+ * A blob that was made must be there, one that was deleted must not, and one whose creation or deletion was under way
+ * may be there or not. For each block of a writable blob there is a settled moment: a value that another one has surely
+ * replaced before it must not be there. The settled moment is the begin of the last flush that has ended, or of the
+ * last snapshot of the blob. If a killed process keeps all that was acknowledged, it is the moment of the cut. For
+ * values that a shrink has cut off it is always the moment of the cut, because a resize is on disk when it is
+ * acknowledged. A snapshot never changes.
  */
 
 import { keepsAcknowledged } from '../killed-process.js';
@@ -26,28 +27,28 @@ export interface FoundBlob {
 
 export type FoundBlobs = ReadonlyMap<string, FoundBlob>;
 
-/** A blob, and what was done to it. */
+/** A blob, and all that was done to it. */
 interface Known {
-  /** Undefined of one whose making has failed. */
+  /** Undefined for a blob that could not be made. */
   readonly blob: ToldBlob | undefined;
   readonly name: string;
-  /** Undefined of one that was there when the round began. */
+  /** Undefined for a blob that was there when the round began. */
   readonly birth: MetadataEvent | undefined;
   readonly deletions: readonly MetadataEvent[];
   readonly resizes: readonly MetadataEvent[];
   readonly xattrs: readonly MetadataEvent[];
   readonly snapshots: readonly MetadataEvent[];
   readonly flushes: readonly LoggedChange[];
-  /** Of one that can be written; of its shrinks alone. */
+  /** For a writable blob: the history of its changes. `shrinks`: the same, as if only the shrinks were certain. */
   readonly history: BlobHistory | undefined;
   readonly shrinks: BlobHistory | undefined;
 }
 
-/** Of many contradictions on a disk only the first of each blob is told. */
+/** The model of one round. It reports only the first contradiction of each blob on a disk. */
 export class Model {
   readonly #told: Told;
   readonly #known: readonly Known[];
-  /** Flushes of the whole store, and closing it, as far as they were acknowledged. */
+  /** The acknowledged flushes of the whole store, and the acknowledged close. */
   readonly #storeFlushes: readonly MetadataEvent[];
   readonly #names: ReadonlySet<string>;
 
@@ -75,7 +76,7 @@ export class Model {
     this.#storeFlushes = told.events.filter(({ blob, isDone }) => blob === THE_STORE && isDone);
   }
 
-  /** What contradicts: what is on a disk after a cut, and must not be, or the other way round. */
+  /** The contradictions between a disk after a cut and the model, as texts. */
   contradictions(cut: Cut, found: FoundBlobs): string[] {
     const findings: string[] = [];
     for (const name of found.keys())
@@ -120,12 +121,12 @@ export class Model {
     return undefined;
   }
 
-  /** The moment before which nothing that was acknowledged for a blob can be taken back by a cut. */
+  /** The settled moment of a blob: no cut can undo what was acknowledged before it. */
   #settledUntil({ flushes, snapshots }: Known, { kind, moment }: Cut, all: FoundBlobs): number {
     const { durability, namesCacheOwner } = this.#told;
     if (kind === 'kill' && keepsAcknowledged(durability, namesCacheOwner)) return moment;
     const settling: { begin: number }[] = [...flushes, ...this.#storeFlushes].filter(({ end }) => end < moment);
-    // A snapshot that is there has settled what it was made of, acknowledged or not.
+    // A snapshot that is on the disk settles the data that it was made of, whether it was acknowledged or not.
     settling.push(...snapshots.filter(({ end, isDone, name }) => (isDone && end < moment) || all.has(name ?? '')));
     return settling.reduce((latest, { begin }) => Math.max(latest, begin), 0);
   }
@@ -135,10 +136,10 @@ function isBirth({ kind }: MetadataEvent): boolean {
   return kind === 'create' || kind === 'snapshot' || kind === 'clone';
 }
 
-/** It was made, and nobody has begun to delete it. */
+/** Returns an error text for a blob that is not there, though it was made and its deletion had not begun. */
 function mustBe({ birth, deletions }: Known, moment: number): string | undefined {
   const wasMade = birth === undefined || (birth.isDone && birth.end < moment);
-  // A deletion that has failed has changed nothing.
+  // A deletion that failed before the cut has changed nothing.
   const isAtRisk = deletions.some(({ begin, end, isDone }) => begin < moment && (isDone || end >= moment));
   return wasMade && !isAtRisk ? ' is not there' : undefined;
 }
@@ -159,7 +160,7 @@ function wrongWithSnapshot(truth: readonly BlockContent[], { bytes }: FoundBlob)
   return `, a snapshot, block ${block}: found ${text(contents[block])}, expected ${text(truth[block])}`;
 }
 
-/** Sizes are on disk once they are acknowledged; resizes of one blob do not overlap. */
+/** A size is on disk when its resize is acknowledged. Resizes of one blob do not overlap. */
 function wrongWithSize({ blob, birth, resizes }: Known, moment: number, { bytes }: FoundBlob): string | undefined {
   const first = birth?.blocks ?? blob?.contents.length ?? 0;
   const done = resizes.filter(({ isDone, end }) => isDone && end < moment);
@@ -169,7 +170,7 @@ function wrongWithSize({ blob, birth, resizes }: Known, moment: number, { bytes 
   return allowed.includes(blocks) ? undefined : ` has ${blocks} blocks, allowed ${allowed.join(' or ')}`;
 }
 
-/** So are xattrs; of those that were set at once any may be the last. */
+/** An xattr is on disk when it is acknowledged. Of values that were set at the same time any may be the last. */
 function wrongWithXattrs({ xattrs }: Known, moment: number, found: FoundBlob): string | undefined {
   const begun = xattrs.filter(({ begin }) => begin < moment);
   for (const name of new Set(begun.map(({ xattr }) => xattr?.name))) {

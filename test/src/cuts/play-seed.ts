@@ -1,4 +1,4 @@
-/** One seed: threads work on a store whose device is recorded, and disks are judged that a cut may have left. */
+/** Plays one seed: threads work on a store with a recorded device; then disks that a cut may have left are judged. */
 
 import { judge, type WrongDisk } from './judge.js';
 import type { Recorded } from './recorded.js';
@@ -13,15 +13,15 @@ export interface SeedResult {
 
 export interface Failure {
   readonly findings: readonly string[];
-  /** Undefined where the live store was wrong already. */
+  /** Undefined if the store was wrong already while the workload ran. */
   readonly recorded: Recorded | undefined;
   readonly wrong: WrongDisk | undefined;
 }
 
-/** Disks that are judged, unless told otherwise. */
+/** The default number of disks that are judged. */
 export const DISKS_DEFAULT = 50;
 
-/** How long a seed may take. */
+/** The time limit of a seed, in milliseconds. */
 const PATIENCE_MS = 300_000;
 
 export async function playSeed(seed: number, disks: number = DISKS_DEFAULT): Promise<SeedResult> {

@@ -21,7 +21,7 @@ const FILL_MS = 30;
 const FILL_LOG = { operationsMax: 64, readsMax: 64 };
 const LOG = { operationsMax: 4096, readsMax: 4096 };
 const RECORDING = { requestsMax: 1 << 15, bytesMax: 1 << 28, enough: 1600 };
-/** More of what changes metadata and of what makes durable than in a stress, beside what makes disks differ. */
+/** The weights of operations. Those that change metadata, or make durable, are more frequent than in a stress run. */
 const WEIGHTS: Weights = {
   data: {
     ...DATA_WEIGHTS,
@@ -37,12 +37,12 @@ const WEIGHTS: Weights = {
   metadata: { ...METADATA_WEIGHTS, flush: 5, xattr: 6, rest: 3 },
 };
 
-/** What a seed decides before anything runs. */
+/** The configuration of a run, which the seed decides. */
 export interface Configuration {
   readonly mode: StressMode;
   readonly durability: Durability;
   readonly isAsynchronous: boolean;
-  /** The device says who keeps what was not flushed. */
+  /** True: the device names the owner of its cache (`BlockDevice.cacheOwner`). */
   readonly namesCacheOwner: boolean;
   readonly blockLengthBytes: number;
   readonly canCopy: boolean;
@@ -51,7 +51,7 @@ export interface Configuration {
   readonly mdPageCount: number;
 }
 
-/** A dozen seeds one after another have each mode at each level, on devices that answer at once and later. */
+/** Twelve seeds in a row have each mode at each durability level, on devices that answer at once and later. */
 export function configurationOf(seed: number): Configuration {
   const random = new Random(seed, 'cuts');
   return {
@@ -90,7 +90,7 @@ export class RecordedStore {
     this.#dataStart = start;
   }
 
-  /** What the device held before is noise: a store must not show it. */
+  /** Creates the store on a device full of random bytes, which the store must never show. */
   static async create(seed: number, configuration: Configuration): Promise<RecordedStore> {
     const { clusterBytes, clusterCount, blockLengthBytes, canCopy, mdPageCount, durability } = configuration;
     const sizeBytes = clusterBytes * clusterCount;
@@ -103,7 +103,7 @@ export class RecordedStore {
     return new RecordedStore(seed, configuration, device, maxSizeBytes, dataStart);
   }
 
-  /** Gives the store some blobs, on this thread, before it is recorded: a round of its own, that starts no threads. */
+  /** Gives the store some blobs before the recording begins. This is a round of its own, on this thread alone. */
   async fill(): Promise<readonly string[]> {
     const log = allocateLog(FILL_LOG);
     const common = { round: 0, milliseconds: FILL_MS, threads: 0, mode: 'attached', kind: 'memory' } as const;
@@ -112,7 +112,7 @@ export class RecordedStore {
     return findings;
   }
 
-  /** The round that is recorded. */
+  /** Runs the round that is recorded. */
   async work(text: string): Promise<{ findings: readonly string[]; recorded: Recorded; operations: number }> {
     const { mode, isAsynchronous, blockLengthBytes } = this.#configuration;
     const log = allocateLog(LOG);
@@ -126,7 +126,7 @@ export class RecordedStore {
     const { findings, counts } = await this.#run(round);
     const shared = new SharedLog(log);
     const recording = new Recording(buffers);
-    const image = new Uint8Array(this.#device.bytes().length); // it may have grown
+    const image = new Uint8Array(this.#device.bytes().length); // the device may have grown
     image.set(before);
     const recorded: Recorded = {
       ...{ seed: this.#seed, text, image, blockLengthBytes, dataStart: this.#dataStart },
@@ -150,7 +150,7 @@ export class RecordedStore {
     return { seed: this.#seed, durability, kill: false, weights: WEIGHTS, clusterBytes, deviceBytesMax };
   }
 
-  /** @param given - what the store is opened on */
+  /** @param given - the device, or the spec of a device, with which the store is opened */
   #medium(given: Medium['given']): Medium {
     const device = this.#device;
     const { blockLengthBytes, canCopy } = this.#configuration;
@@ -170,7 +170,7 @@ export class RecordedStore {
 
 let room: RecordingBuffers | undefined;
 
-/** The room of one recording serves the next. */
+/** A new recording. It reuses the memory of the one before. */
 function newRecording(log: RecordingBuffers['log']): RecordingBuffers {
   room = room === undefined ? allocateRecording(log, RECORDING) : recordAnew(room, log);
   return room;

@@ -1,6 +1,6 @@
 /**
- * A device in shared memory, slow now and then, that notes what is done to it in a recording which all threads that open it
- * share. The module of a custom device.
+ * A device in shared memory, which is sometimes slow, and adds all requests to a recording that all its threads share.
+ * This file is the module of a custom device.
  */
 
 import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
@@ -10,11 +10,11 @@ import { REQUEST, Recording, type RecordingBuffers, type RequestKind } from './r
 
 export interface RecordingDeviceOptions extends SlowDeviceOptions {
   readonly recording: RecordingBuffers;
-  /** It says who keeps what was not flushed. */
+  /** True: the device names the owner of its cache (`BlockDevice.cacheOwner`). */
   readonly namesCacheOwner: boolean;
 }
 
-/** Who keeps it until the power goes, and who does after that. */
+/** The owner of the cache until the power is cut, also after a kill, and the owner after a power cut. */
 export const CACHE_OWNERS = { kill: new Uint8Array(16).fill(1), power: new Uint8Array(16).fill(2) } as const;
 
 export function openDevice(options: RecordingDeviceOptions): BlockDevice {
@@ -35,7 +35,7 @@ export function openDevice(options: RecordingDeviceOptions): BlockDevice {
   };
 }
 
-/** Requests that fail are never noted as ended: any part of them may have been done. */
+/** Requests that fail are never recorded as ended: any part of them may have been done. */
 function recordingChannel(
   device: MemoryDevice,
   channel: DeviceChannel,
@@ -70,7 +70,7 @@ function recordingChannel(
     writeZeroes: (lba, count) => noted(REQUEST.ZERO, lba, count, undefined, () => channel.writeZeroes(lba, count)),
     unmap: (lba, count) => noted(REQUEST.ZERO, lba, count, undefined, () => channel.unmap(lba, count)),
     flush: () => noted(REQUEST.FLUSH, 0, 0, undefined, () => channel.flush()),
-    // Nobody writes to what is copied meanwhile: it is a snapshot's.
+    // The source belongs to a snapshot, so no thread writes to it during the copy.
     copy: (target, source, count) => {
       const fill = (bytes: Uint8Array) => bytes.set(device.bytes().subarray(source * unit, (source + count) * unit));
       return noted(REQUEST.WRITE, target, count, fill, () => channel.copy?.(target, source, count));

@@ -1,7 +1,7 @@
 /**
- * What was done to a device, as all threads that have it open note it in shared memory: each change and each flush, with the
- * moments at which it began and at which it had ended. Moments are the numbers of one clock, which is the log's of the workload
- * too, so that all of it has one order.
+ * The requests to a device, which all threads that have it open record in shared memory: each change and each flush,
+ * with the moments at which it began, took effect and ended. A moment is a number of a logical clock, which the log of
+ * the workload uses, too. So all requests and all operations of the workload have one order.
  */
 
 import type { MaybePromise } from '@blobyard/core';
@@ -10,20 +10,23 @@ import { type LogBuffers, SharedLog } from '../stress/shared-log.js';
 export const REQUEST = { WRITE: 1, ZERO: 2, FLUSH: 3 } as const;
 export type RequestKind = (typeof REQUEST)[keyof typeof REQUEST];
 
-/** A request; all in bytes. `BYTES` is where its bytes begin among all that were written. Moments are 0 until they have come. */
+/**
+ * The words of a recorded request. `AT` and `LENGTH` are in bytes of the device; `BYTES` is the offset of its data
+ * among the data of all requests. A moment is 0 until it has come.
+ */
 const RECORD = { KIND: 0, AT: 1, LENGTH: 2, BYTES: 3, BEGIN: 4, EFFECT: 5, END: 6, WORDS: 7 } as const;
-/** `LOCK` is 1 while a thread carries a request out. */
+/** `LOCK` is 1 while a thread executes a request. */
 const CONTROL = { RECORDS: 0, BYTES: 1, FULL_AT: 2, LOCK: 3, WORDS: 4 } as const;
-/** How long a thread sleeps at most before it looks at the lock again, in milliseconds. */
+/** The longest time in milliseconds that a thread sleeps before it looks at the lock again. */
 const LOCK_WAIT_MS = 1;
 
-/** Plain, to be posted to threads. */
+/** A plain object, which can be posted to threads. */
 export interface RecordingBuffers {
   readonly log: LogBuffers;
   readonly control: SharedArrayBuffer;
   readonly records: SharedArrayBuffer;
   readonly bytes: SharedArrayBuffer;
-  /** So many requests are enough: then the workload is told to stop. */
+  /** The number of requests after which the workload is told to stop. */
   readonly enough: number;
 }
 
@@ -33,17 +36,17 @@ export interface RecordingSizes {
   readonly enough: number;
 }
 
-/** A request as it was noted. */
+/** A recorded request. `at` and `length` are in bytes of the device. */
 export interface RecordedRequest {
   readonly kind: RequestKind;
   readonly at: number;
   readonly length: number;
-  /** What was written; undefined where zeroes were. */
+  /** The data that was written; undefined for a write of zeroes or an unmap. */
   readonly bytes: Uint8Array | undefined;
   readonly begin: number;
-  /** When it took effect: of two that were under way at once this tells which came last. Infinity if it never did. */
+  /** The moment when it took effect. It orders requests that were under way at once. Infinity if it never did. */
   readonly effect: number;
-  /** Infinity if it never ended. */
+  /** The moment when it ended; infinity if it never did. */
   readonly end: number;
 }
 
@@ -57,14 +60,14 @@ export function allocateRecording(log: LogBuffers, sizes: RecordingSizes): Recor
   };
 }
 
-/** Makes room for another recording, with another log of the workload. */
+/** Empties the memory of a recording for another one, with another log of the workload. */
 export function recordAnew(buffers: RecordingBuffers, log: LogBuffers): RecordingBuffers {
   new Int32Array(buffers.control).fill(0);
   new Int32Array(buffers.records).fill(0);
   return { ...buffers, log };
 }
 
-/** A recording, to one of the threads that add to it, or to who looks at it. */
+/** A recording, as seen by a thread that adds to it or reads it. Any number of threads may add to it at once. */
 export class Recording {
   readonly #log: SharedLog;
   readonly #control: Int32Array;
@@ -80,15 +83,15 @@ export class Recording {
     this.#enough = enough;
   }
 
-  /** The moment from which on not everything was noted, because there was no room; Infinity if there was. */
+  /** The moment from which on requests are missing, because there was no room; infinity if none is missing. */
   get fullAt(): number {
     return Atomics.load(this.#control, CONTROL.FULL_AT) || Number.POSITIVE_INFINITY;
   }
 
   /**
-   * Notes that a request begins. Before the device is given it.
-   * @param fill - puts what is written into the recording
-   * @returns what `end` is to be told; undefined if there is no room for it
+   * Records the begin of a request. Called before the device gets the request.
+   * @param fill - copies the data that is written into the recording
+   * @returns the index of the request, for `takeEffect` and `end`; undefined if there was no room for it
    */
   begin(kind: RequestKind, at: number, length: number, fill?: (bytes: Uint8Array) => void): number | undefined {
     const index = Atomics.add(this.#control, CONTROL.RECORDS, 1);
@@ -108,13 +111,17 @@ export class Recording {
     return index;
   }
 
-  /** Carries a request out, of a device that has done it at once, and notes when; no other thread carries one out meanwhile. */
+  /**
+   * Executes a request, and records the moment at which it took effect. The device must be synchronous. No other thread
+   * executes a request at the same time.
+   */
   takeEffect(index: number | undefined, request: () => MaybePromise<void>): void {
     while (Atomics.compareExchange(this.#control, CONTROL.LOCK, 0, 1) !== 0) {
       Atomics.wait(this.#control, CONTROL.LOCK, 1, LOCK_WAIT_MS);
     }
     try {
-      if (request() !== undefined) throw new Error('the recorded device must answer at once');
+      if (request() !== undefined)
+        throw new Error('the recorded device must be synchronous; a request returned a promise');
       if (index !== undefined) this.#records[index * RECORD.WORDS + RECORD.EFFECT] = this.#log.now();
     } finally {
       Atomics.store(this.#control, CONTROL.LOCK, 0);
@@ -122,12 +129,12 @@ export class Recording {
     }
   }
 
-  /** Notes that a request has ended. Once the device has done it, and before whoever gave it is told. */
+  /** Records the end of a request. Called after the device has done it, and before the caller knows that. */
   end(index: number | undefined): void {
     if (index !== undefined) Atomics.store(this.#records, index * RECORD.WORDS + RECORD.END, this.#log.now());
   }
 
-  /** All requests, in the order in which they were noted. Once nobody adds to them any more. */
+  /** All requests, in the order in which they were recorded. Called when no thread adds requests any more. */
   requests(): RecordedRequest[] {
     const count = Math.min(Atomics.load(this.#control, CONTROL.RECORDS), this.#records.length / RECORD.WORDS);
     const requests: RecordedRequest[] = [];

@@ -1,4 +1,6 @@
-/** What a round of the workload was told, as a file can keep it, and as what may be there after a cut is derived from it. */
+/**
+ * The answers that a round of the workload got, in a form that a file can hold. The model derives its states from them.
+ */
 
 import type { Durability } from '@blobyard/core';
 import { Behind, BlobHistory, FOREVER } from '../stress/history.js';
@@ -7,24 +9,24 @@ import type { RoundBlobs } from '../stress/metadata-side.js';
 import { BLOCKS_MAX, CHANGE, type LoggedChange, type SharedLog, STATUS } from '../stress/shared-log.js';
 import type { BlockContent } from '../stress/stamp.js';
 
-/** A blob that the round knew. */
+/** A blob of the round. */
 export interface ToldBlob {
   readonly index: number;
   readonly name: string;
-  /** What it held when it was first known, and what has ever been behind each of its blocks. */
+  /** The contents of its blocks at the begin of its history, and the tokens that were ever behind each block. */
   readonly contents: readonly BlockContent[];
   readonly behind: readonly (readonly number[])[];
   readonly isOverZeroes: boolean;
-  /** What a snapshot holds, block by block; undefined for what can be written. */
+  /** The contents of a snapshot's blocks; undefined for a writable blob. */
   readonly truth: readonly BlockContent[] | undefined;
-  /** When the first snapshot of it may have been made. */
+  /** The moment at which the first snapshot of it may have been made. */
   readonly firstSnapshot: number;
 }
 
-/** Plain: it can be written to a file. */
+/** A plain object, which can be written to a file. */
 export interface Told {
   readonly durability: Durability;
-  /** The device said who keeps what was not flushed. */
+  /** True: the device named the owner of its cache (`BlockDevice.cacheOwner`). */
   readonly namesCacheOwner: boolean;
   readonly blobs: readonly ToldBlob[];
   readonly changes: readonly LoggedChange[];
@@ -48,12 +50,12 @@ export function toldOf(
   return { durability, namesCacheOwner, blobs, changes: [...log.changes()], events: round.events };
 }
 
-/** The history of a blob that can be written. */
+/** The history of a writable blob. */
 export function historyOf(told: Told, blob: ToldBlob): BlobHistory {
   return historyFrom(blob, changesOf(told, blob));
 }
 
-/** The same, as if of all changes only the shrinks had surely taken effect. */
+/** The same history, as if only its shrinks were certain to have taken effect. */
 export function historyOfShrinks(told: Told, blob: ToldBlob): BlobHistory {
   const changes = changesOf(told, blob);
   const unsure = (change: LoggedChange) => ({ ...change, status: STATUS.KILLED });
@@ -74,7 +76,7 @@ function historyFrom(
   return new BlobHistory({ contents, behind: Behind.of(behind), isOverZeroes }, changes, firstSnapshot);
 }
 
-/** Flushes of one blob that were acknowledged. */
+/** The acknowledged flushes of one blob. */
 export function flushesOf({ changes }: Told, blob: number): LoggedChange[] {
   return changes.filter((each) => each.kind === CHANGE.FLUSH && each.blob === blob && each.status === STATUS.DONE);
 }

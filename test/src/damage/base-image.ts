@@ -1,4 +1,4 @@
-/** Stores with some of everything in them, as bytes, and what is known of them: the images that are then damaged. */
+/** The images that are damaged: stores with blobs of every kind, as bytes, together with what their blobs contain. */
 
 import { type Blob, type BlobId, Blobstore, type Durability, type LoadOptions, runSync } from '@blobyard/core';
 import { ImageDevice } from './image-device.js';
@@ -6,13 +6,13 @@ import { ImageDevice } from './image-device.js';
 export const CLUSTER_BYTES = 4096;
 export const PAGE_BYTES = 4096;
 
-/** A blob of an image, as it is without damage. */
+/** A blob of an image without damage. */
 export interface KnownBlob {
   readonly id: BlobId;
-  /** Its chain, and its extent pages. */
+  /** The page numbers of its chain and its extent pages. */
   readonly pages: readonly number[];
   readonly clusters: readonly number[];
-  /** The snapshot behind it. */
+  /** The snapshot that it is a clone of. */
   readonly parent: BlobId | undefined;
   readonly content: Uint8Array;
 }
@@ -24,12 +24,12 @@ export interface BaseImage {
   readonly isClean: boolean;
   readonly mdStartPage: number;
   readonly mdPageCount: number;
-  /** Pages of the device that the masks take: used pages, blob ids, clusters. */
+  /** The pages of the device that the masks take. */
   readonly masks: readonly { readonly start: number; readonly count: number }[];
   readonly blobs: readonly KnownBlob[];
-  /** Metadata pages, by their number, as they were before what was there was deleted. */
+  /** The contents of metadata pages before their blob was deleted, by page number. */
   readonly deleted: ReadonlyMap<number, Uint8Array>;
-  /** Metadata pages of blobs with which something was under way. These are not among the others. */
+  /** Metadata pages of blobs with an operation under way. These blobs are not in `blobs`. */
   readonly busyPages: readonly number[];
 }
 
@@ -40,11 +40,11 @@ interface Config {
   useExtentTable: boolean;
   mdPageCount: number;
   clusterCount: number;
-  /** Clusters of the long blob: more than 512 take several extent pages. */
+  /** The number of clusters of the long blob. More than 512 take several extent pages. */
   longCount: number;
-  /** What is done at last, in a store that is not closed; the process dies in the middle of it. */
+  /** The last operation, in a store that is not closed. The process is killed in the middle of it. */
   underWay?: 'snapshot' | 'deletion';
-  /** At last a blob is deleted, and another one gets its clusters. */
+  /** True: at the end a blob is deleted, and another one gets its clusters. */
   deletes?: boolean;
 }
 
@@ -59,7 +59,10 @@ const CONFIGS: readonly Config[] = [
   { ...SMALL, name: 'dirty, long', durability: 'power-loss', isClean: false, mdPageCount: 60, longCount: 1100 },
 ];
 
-/** Images of which something is left that was deleted, or was under way. They came later: the others keep their numbers. */
+/**
+ * Images with leftovers of a deleted blob, or of an operation that was under way. They are a list of their own, because
+ * they were added later, and the images of `CONFIGS` had to keep their numbers.
+ */
 const CONFIGS_LATER: readonly Config[] = [
   { ...SMALL, name: 'clean, after a deletion', durability: 'power-loss', isClean: true, deletes: true },
   {
@@ -94,14 +97,14 @@ export function loadOptions(base: Pick<BaseImage, 'durability'>): LoadOptions {
   return { clusterBytes: CLUSTER_BYTES, durability: base.durability, openExternalSnapshot: () => external() };
 }
 
-/** Behind external clones: the same bytes always. */
+/** The external snapshot of all clones of one: always the same bytes. */
 function external(): ImageDevice {
   return new ImageDevice(new Uint8Array(8 * CLUSTER_BYTES).fill(0xee));
 }
 
 let made: readonly BaseImage[] | undefined;
 
-/** All images; the same bytes each time. */
+/** The images of `CONFIGS`. They have the same bytes in each run. */
 export function baseImages(): readonly BaseImage[] {
   made ??= CONFIGS.map((config) => make(config));
   return made;
@@ -109,7 +112,7 @@ export function baseImages(): readonly BaseImage[] {
 
 let madeLater: readonly BaseImage[] | undefined;
 
-/** Those that came later; one for each write of what was under way. */
+/** The images of `CONFIGS_LATER`; of an operation under way there is an image for each of its writes. */
 export function laterImages(): readonly BaseImage[] {
   madeLater ??= CONFIGS_LATER.flatMap((config) => {
     if (!config.underWay) return [make(config)];
@@ -119,7 +122,7 @@ export function laterImages(): readonly BaseImage[] {
   return madeLater;
 }
 
-/** @param writesMax - writes of what is under way that come to the device; all unless given */
+/** @param writesMax - the number of writes of the operation under way that reach the device; by default all */
 function make(config: Config, writesMax = Infinity): BaseImage & { writeCount: number } {
   const device = new ImageDevice(new Uint8Array(config.clusterCount * CLUSTER_BYTES));
   const { mdPageCount, durability } = config;
@@ -146,7 +149,7 @@ function make(config: Config, writesMax = Infinity): BaseImage & { writeCount: n
   return { name, durability, bytes, isClean, mdStartPage, mdPageCount, masks, blobs, deleted, busyPages, writeCount };
 }
 
-/** Deletes a blob whose clusters another one then gets; answers the metadata pages that it had. */
+/** Deletes a blob, whose clusters another one then gets. Returns the contents of its metadata pages by their number. */
 function deleteOne(store: Blobstore, device: ImageDevice, { useExtentTable }: Config): Map<number, Uint8Array> {
   const keeper = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 1, useExtentTable }))));
   const old = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 4, useExtentTable }))));
@@ -165,7 +168,7 @@ function deleteOne(store: Blobstore, device: ImageDevice, { useExtentTable }: Co
   return deleted;
 }
 
-/** Prepares for what is then to be cut off: answers what does it. */
+/** Prepares an operation that is then interrupted. Returns the function that executes it. */
 function prepare(store: Blobstore, { useExtentTable }: Config, what: 'snapshot' | 'deletion'): () => void {
   const id = runSync(store.createBlob({ clusterCount: 5, thin: true, useExtentTable }));
   const blob = runSync(store.openBlob(id));
@@ -178,7 +181,7 @@ function prepare(store: Blobstore, { useExtentTable }: Config, what: 'snapshot' 
   return () => runSync(store.deleteBlob(snapshots[1]));
 }
 
-/** Thick and thin blobs, clones of clones, long chains of xattrs, an external clone. */
+/** Makes thick and thin blobs, clones of clones, long chains of xattrs, and a clone of an external snapshot. */
 function fill(store: Blobstore, { useExtentTable, longCount }: Config): void {
   const channel = store.openChannel();
   let stamp = 1;
@@ -233,7 +236,7 @@ function* describe(store: Blobstore) {
   return known;
 }
 
-/** What a blob reads as: its first clusters, and its last. */
+/** The data of a blob: its first 24 clusters, and its last 4. */
 export function readAll(channel: ReturnType<Blobstore['openChannel']>, blob: Blob): Uint8Array {
   const head = Math.min(blob.clusterCount, 24);
   const tail = Math.min(blob.clusterCount - head, 4);

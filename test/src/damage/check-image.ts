@@ -1,6 +1,6 @@
 /**
- * Checks a damaged image, and repairs it. The check reads the metadata by code of its own, so that it and the engine, which
- * refuses or opens the same image, tell on each other.
+ * Checks a damaged image, and repairs it. The check reads the metadata by code of its own. So a difference between its
+ * result and that of the engine, which refuses or opens the same image, shows a fault in one of them.
  */
 
 import {
@@ -19,10 +19,10 @@ import { type BaseImage, loadOptions, PAGE_BYTES } from './base-image.js';
 import type { Expectations } from './expectations.js';
 import { ImageDevice } from './image-device.js';
 
-/** Operations of the device for each metadata page, and besides. */
+/** The greatest number of device operations of a check: for each metadata page, and for all else. */
 const OPERATIONS_PER_PAGE = 40;
 const OPERATIONS_BESIDES = 200;
-/** Damage with which a store is opened all the same: what it says is wrong is not what blobs say. */
+/** Kinds of damage with which a store is opened all the same, because the metadata of the blobs is not damaged. */
 const HARMLESS: readonly FindingKind[] = [
   'leak',
   'not-reserved',
@@ -33,10 +33,10 @@ const HARMLESS: readonly FindingKind[] = [
   'stray-root',
 ];
 
-/** No damage: there is no store, or none that can be read. */
+/** Kinds of findings that are not damage: there is no store, or none that this version can read. */
 const UNCHECKED: readonly FindingKind[] = ['no-store', 'unsupported'];
 
-/** The check finds damage exactly where the engine refuses to open the store for damage; and it writes nothing. */
+/** Throws unless the check finds damage if and only if the engine refuses the store as damaged, and writes nothing. */
 export function checkImage(image: Uint8Array, base: BaseImage, isRefused: boolean): void {
   const device = new ImageDevice(image.slice());
   const { findings, outcome } = runSync(checkStore(device));
@@ -52,13 +52,13 @@ export function checkImage(image: Uint8Array, base: BaseImage, isRefused: boolea
   if (grave) require(isRefused, `a store is opened in which a check finds: ${grave.message}`);
 }
 
-/** The super block says that the store needs a device with smaller blocks: nobody can tell whether that is damage. */
+/** True if, by its super block, the store needs a device with smaller blocks. This may be damage or not. */
 export function needsSmallerBlocks(image: Uint8Array): boolean {
   const bytes = blockLengthOfStore(new SuperBlock(image.slice(0, PAGE_BYTES)));
   return bytes !== undefined && bytes < new ImageDevice(image).blockLengthBytes;
 }
 
-/** A store that needs another device is not checked, and not written to, whatever else is wrong with its super block. */
+/** Throws if a repair writes to a store that needs another device, whatever else is wrong with its super block. */
 export function requireNotRepaired(image: Uint8Array): void {
   const device = new ImageDevice(image.slice());
   try {
@@ -70,7 +70,10 @@ export function requireNotRepaired(image: Uint8Array): void {
   require(Buffer.from(device.bytes.buffer).equals(image), 'a store was written to that needs another device');
 }
 
-/** A repair says truly what became of each finding, touches nothing that is sound, and is done at once. */
+/**
+ * Throws unless a repair reports the outcome of each finding correctly, changes nothing that is undamaged, and leaves
+ * nothing to do for a second repair.
+ */
 export function repairImage(image: Uint8Array, expected: Expectations): void {
   const device = new ImageDevice(image.slice());
   const { base } = expected;
@@ -103,7 +106,7 @@ function isGrave(finding: Finding): boolean {
   return isDamage(finding) && finding.outcome === 'left' && !HARMLESS.includes(finding.kind);
 }
 
-/** The damage that is there after a check. */
+/** The damage that is left after a check, as text. */
 function textOf({ findings }: CheckReport): string {
   const left = findings.filter(
     (finding) => isDamage(finding) && finding.outcome !== 'repaired' && finding.kind !== 'repair',

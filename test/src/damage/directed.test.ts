@@ -1,4 +1,4 @@
-/** Damage of each kind, one by one: what is refused, what it is called, and what stays reserved. */
+/** Damage of each kind, one by one: what is refused, how the error describes it, and which clusters stay reserved. */
 
 import { type Blob, Blobstore, BlobstoreError, checkStore, crc32c, DamagedStoreError, runSync } from '@blobyard/core';
 import { describe, expect, it } from 'vitest';
@@ -33,7 +33,7 @@ class Bench {
     this.store = runSync(Blobstore.load(this.device, { clusterBytes: CLUSTER, durability, onDamage }));
   }
 
-  /** The store as a killed process leaves it. */
+  /** Flushes the store, and leaves it as a killed process does. */
   crash(): void {
     runSync(this.store.flush());
     runSync(this.store.abandon());
@@ -83,7 +83,7 @@ function clustersOf(blob: Blob): number[] {
 }
 
 describe('a damaged store', () => {
-  it('is refused after a crash although the specification would forget the blob, and names page and blob', () => {
+  it('is refused after a crash, where the specification would lose the blob; the error names page and blob', () => {
     const bench = new Bench();
     const bad = bench.create(4);
     bench.create(4);
@@ -96,7 +96,7 @@ describe('a damaged store', () => {
     expect(refusal.damaged.map(({ id }) => id)).toEqual([bad.id]);
   });
 
-  it('names the first few, counts the rest, and lists all', () => {
+  it('is refused with an error that names the first few blobs, counts the rest, and has a list of all', () => {
     const bench = new Bench();
     const bad = Array.from({ length: 12 }, () => bench.create(1));
     bench.crash();
@@ -107,7 +107,7 @@ describe('a damaged store', () => {
   });
 
   it.each(['clean', 'dirty'])(
-    'keeps what a blob has whose extent page is lost, and has free space above it: %s',
+    'keeps the clusters of a blob whose extent page is lost, and has free space beyond them: %s',
     (how) => {
       const bench = new Bench();
       const bad = bench.create(4);
@@ -135,8 +135,8 @@ describe('a damaged store', () => {
     },
   );
 
-  it('has no free space where nobody knows what was in use, and says so', () => {
-    const bench = new Bench('process-crash'); // without a high-water mark, as the reference
+  it('has no free space, and says so, if it is unknown which clusters were in use', () => {
+    const bench = new Bench('process-crash'); // this store has no high-water mark, as in the reference
     const bad = bench.create(4);
     bench.create(4);
     bench.crash();
@@ -146,7 +146,7 @@ describe('a damaged store', () => {
     expect(bench.store.damaged[0].error.message).toContain('no free space');
   });
 
-  it('is one whose blobs name the same cluster, both of them, or one cluster twice', () => {
+  it('is refused if two blobs name the same cluster, or one blob a cluster twice', () => {
     const bench = new Bench();
     const [a, b, twice, sound] = [bench.create(2), bench.create(2), bench.create(2), bench.create(2)];
     bench.crash();
@@ -159,7 +159,7 @@ describe('a damaged store', () => {
     expect(failureOf(() => bench.open(b.id))?.message).toContain(`blob ${a.id}`);
   });
 
-  it('is one whose blob lies on the store’s own metadata', () => {
+  it('is refused if a blob names a cluster of the store’s own metadata', () => {
     const bench = new Bench();
     const blob = bench.create(2);
     bench.crash();
@@ -183,7 +183,7 @@ describe('a damaged store', () => {
     expect(made).not.toContain(lost);
   });
 
-  it('is one whose lost snapshot is named by a clone that cannot be opened for another reason', () => {
+  it('is refused if a snapshot is lost whose clone cannot be opened for another reason', () => {
     const bench = new Bench();
     const clone = bench.create(4);
     const snapshot = runSync(bench.store.createSnapshot(clone.id));
@@ -198,7 +198,7 @@ describe('a damaged store', () => {
     expect(bench.refusal().damaged.map(({ id }) => id)).toEqual([snapshot]);
   });
 
-  it('is still damaged after it was unloaded, and what was set aside is still there', () => {
+  it('is still damaged after an unload, and the clusters of a blob that was set aside are still reserved', () => {
     const bench = new Bench();
     const bad = bench.create(4);
     const had = clustersOf(bad);
@@ -211,12 +211,12 @@ describe('a damaged store', () => {
     const taken = bench.fill();
     expect(had.filter((cluster) => taken.includes(cluster))).toEqual([]);
     bench.crash();
-    bench.flip(bad.page); // repaired
+    bench.flip(bad.page); // undoes the damage
     bench.load('refuse');
     expect(clustersOf(bench.open(bad.id))).toEqual(had);
   });
 
-  it('does not lose a blob to masks that forgot it: they are made anew', () => {
+  it('does not lose a blob that is missing in the masks: these are rebuilt', () => {
     const bench = new Bench();
     const blob = bench.create(4);
     const had = clustersOf(blob);
@@ -232,7 +232,7 @@ describe('a damaged store', () => {
     expect(clustersOf(bench.open(blob.id))).toEqual(had);
   });
 
-  it('is no blob that a mask has begin where another blob goes on', () => {
+  it('gets no new blob by a bit in the mask of blob ids for a page that belongs to another blob', () => {
     const bench = new Bench();
     const blob = bench.create(4);
     const extentPage = blob.map.extentPages.get(0);
@@ -252,7 +252,7 @@ describe('a damaged store', () => {
     expect(bench.store.blobIds()).toHaveLength(10);
   });
 
-  it('takes a crash for a crash: old pages that nobody names are no damage', () => {
+  it('is not what a crash leaves: old pages that no blob names are not damage', () => {
     const bench = new Bench();
     const blob = bench.create(4);
     for (let at = 0; at < 4; at++) bench.store.setXattr(blob, `x${at}`, new Uint8Array(3000).fill(at));
@@ -270,8 +270,8 @@ describe('a damaged store', () => {
   });
 });
 
-describe('what takes no more than it may', () => {
-  it('a blob that says it has a huge number of clusters', () => {
+describe('time and memory are limited for', () => {
+  it('a blob whose metadata has a huge number of clusters', () => {
     const bench = new Bench('power-loss', 300);
     const blob = runSync(bench.store.createBlob({ clusterCount: 3, thin: true, useExtentTable: false }));
     bench.crash();
@@ -288,7 +288,7 @@ describe('what takes no more than it may', () => {
     expect(bench.create(2 ** 20, true).clusterCount).toBe(2 ** 20);
   });
 
-  it('a line of thousands of snapshots: it is made, read, opened and recovered', { timeout: 120_000 }, () => {
+  it('a line of thousands of snapshots that is made, read, opened and recovered', { timeout: 120_000 }, () => {
     const depth = 4000;
     const bench = new Bench('process-crash', 2 * depth, depth + 500);
     const id = runSync(bench.store.createBlob({ clusterCount: 2, thin: true, useExtentTable: false }));
@@ -313,7 +313,7 @@ describe('what takes no more than it may', () => {
   });
 });
 
-/** Makes a blob's extent page name another cluster, sealed. */
+/** Changes a cluster number in a blob's extent page, and updates its crc. */
 function rename(bench: Bench, blob: Blob, index: number, cluster: number): void {
   const at = bench.at(blob.map.extentPages.get(0));
   new DataView(bench.device.bytes.buffer).setUint32(at + 16 + 5 + 4 + index * 4, cluster, true);

@@ -1,6 +1,7 @@
 /**
- * Does to a damaged image what users do: opens it in every way, reads, dumps, fills it, unloads it, repairs it. Throws what must not be:
- * an error without a code, work or memory out of proportion, a sound blob that reads wrong, a damaged one that lost something.
+ * Does to a damaged image what users do: opens it in every way, reads, dumps, fills, unloads and repairs it. Throws if
+ * an error has no code, if work or memory are out of proportion, if an undamaged blob reads wrong, or if a damaged blob
+ * loses clusters or pages.
  */
 
 import { Blobstore, BlobstoreError, DamagedStoreError, dumpStore, type LoadOptions, runSync } from '@blobyard/core';
@@ -12,14 +13,14 @@ import { ImageDevice } from './image-device.js';
 import type { Victim } from './mutations.js';
 import { holdRepair } from './repair-property.js';
 
-/** Operations of the device for each metadata page, and besides. */
+/** The greatest number of device operations of an opening: for each metadata page, and for all else. */
 const OPERATIONS_PER_PAGE = 60;
 const OPERATIONS_BESIDES = 400;
-/** Bytes that are read for each byte of metadata. */
+/** The greatest number of bytes that are read for each byte of metadata. */
 const READ_FACTOR = 80;
-/** Memory for cluster maps: all that a store of this size can ever use. */
+/** The greatest memory for cluster maps, in bytes: all that a store of this size can ever use. */
 const MAP_BYTES_MAX = 2 ** 26;
-/** Characters that are dumped for each byte of metadata. */
+/** The greatest number of characters that are dumped for each byte of metadata. */
 const DUMP_FACTOR = 40;
 
 export type Outcome = 'opened' | 'opened, nothing damaged' | 'refused' | 'no store';
@@ -41,7 +42,7 @@ export function examine(victim: Victim, random: Choices): Outcome {
   return outcome;
 }
 
-/** The error with a code that something failed with; undefined when it did not. Any other error goes on. */
+/** Executes an action. Returns its `BlobstoreError`, or undefined if it succeeded. Throws any other error. */
 function codedFailure(action: () => void): BlobstoreError | undefined {
   try {
     action();
@@ -78,7 +79,7 @@ function dump(image: Uint8Array, base: BaseImage): void {
   require(Buffer.from(device.bytes.buffer).equals(image), 'the dump wrote something');
 }
 
-/** Opens a store, and sees that this takes no more than it may. */
+/** Opens a store. Throws if that takes more operations, reads or memory than the limits. */
 function open(device: ImageDevice, base: BaseImage, options: LoadOptions): Blobstore {
   let store: Blobstore | undefined;
   try {
@@ -94,7 +95,7 @@ function open(device: ImageDevice, base: BaseImage, options: LoadOptions): Blobs
   }
 }
 
-/** The engine's own default, which is the specification's. */
+/** Opens the store with the engine's default, which is that of the specification: damage is not looked for. */
 function openAsIs(image: Uint8Array, base: BaseImage): void {
   const device = copyOf(image);
   codedFailure(() => {
@@ -104,7 +105,7 @@ function openAsIs(image: Uint8Array, base: BaseImage): void {
   });
 }
 
-/** Opens and reads whatever can be. */
+/** Opens and reads all blobs that can be opened. */
 function readEverything(store: Blobstore): void {
   const channel = store.openChannel();
   for (const id of store.blobIds()) {
@@ -116,7 +117,7 @@ function readEverything(store: Blobstore): void {
   }
 }
 
-/** What a user meets who says nothing of damage; answers whether it was refused for damage. */
+/** Opens the store as a user does who gives no `onDamage`. Returns the error if it was refused as damaged. */
 function openOrRefuse(image: Uint8Array, expected: Expectations): BlobstoreError | undefined {
   const device = copyOf(image);
   const failure = codedFailure(() => {
@@ -159,7 +160,7 @@ function setAside(
   return 'opened, nothing damaged';
 }
 
-/** What could not be opened, although nothing is damaged: it needs what is not there. */
+/** Throws unless the blobs that could not be opened are undamaged, and only need something that is missing. */
 function requireUnavailable(store: Blobstore): void {
   for (const { error } of store.damaged) {
     const isUnavailable = error.constructor !== BlobstoreError || error.code === 'ENOMEM';
@@ -167,7 +168,7 @@ function requireUnavailable(store: Blobstore): void {
   }
 }
 
-/** Reads what is sound, deletes some of what can be, and takes all that is free. */
+/** Reads the undamaged blobs, deletes some of those that can be deleted, and allocates all free clusters. */
 function useAll(store: Blobstore, expected: Expectations, random: Choices): void {
   expected.requireSound(store);
   const kept: KnownBlob[] = [];
@@ -186,7 +187,7 @@ function useAll(store: Blobstore, expected: Expectations, random: Choices): void
   expected.requireSound(store, kept);
 }
 
-/** Thin and thick blobs, until nothing is free. */
+/** Makes and writes thin and thick blobs until no cluster is free. */
 function takeFree(store: Blobstore): void {
   const channel = store.openChannel();
   const ones = new Uint8Array(CLUSTER_BYTES).fill(0xa5);
@@ -209,14 +210,14 @@ function takeFree(store: Blobstore): void {
   if (thin) require(blobs < 2, `a thin blob could not be created: ${thin.message}`);
 }
 
-/** False where metadata that has changed finds no room any more: every page is taken. */
+/** Unloads the store. Returns false if there is no page left for changed metadata (ENOSPC). */
 function unload(store: Blobstore): boolean {
   const failure = codedFailure(() => runSync(store.unload()));
   require(!failure || failure.code === 'ENOSPC', `unloading failed: ${failure?.message}`);
   return failure === undefined;
 }
 
-/** What was set aside stays so after a clean unload. */
+/** Loads the store again after a clean unload. Throws unless the same blobs are damaged as before. */
 function reload(device: ImageDevice, expected: Expectations, damaged: readonly bigint[], random: Choices): void {
   const refused = codedFailure(() =>
     open(new ImageDevice(device.bytes.slice()), expected.base, { onDamage: 'refuse' }),

@@ -1,4 +1,6 @@
-/** What must hold of a damaged image, judged from its bytes and those of the image before: nothing of the engine is asked. */
+/**
+ * What must be true for a damaged image, derived only from its bytes and those before the damage, not by the engine.
+ */
 
 import { type BlobId, type Blobstore, crc32c, runSync } from '@blobyard/core';
 import { type BaseImage, CLUSTER_BYTES, type KnownBlob, PAGE_BYTES, readAll } from './base-image.js';
@@ -11,12 +13,12 @@ export class Expectations {
   readonly base: BaseImage;
   readonly superChanged: boolean;
   readonly masksChanged: boolean;
-  /** Blobs that no mutation concerns. */
+  /** The blobs that no mutation has touched. */
   readonly soundBlobs: readonly KnownBlob[];
-  /** Pages whose crc does not fit, and that somebody has to see. */
+  /** The pages with a wrong crc that the engine must find. */
   readonly brokenPages: readonly number[];
   readonly #image: Uint8Array;
-  /** Any number that a changed page holds with a crc that fits: what has that number may have been stolen. */
+  /** All numbers in changed pages with a valid crc: the page or cluster of such a number may have got another owner. */
   readonly #named = new Set<number>();
 
   constructor(victim: Victim) {
@@ -36,24 +38,25 @@ export class Expectations {
     this.brokenPages = [...changed].filter((page) => !this.#isSealed(page) && !this.#isZero(page) && isSeen(page));
   }
 
-  /** Nobody may open it without a word about damage. */
+  /** True if opening the store must report damage. */
   get mustBeRefused(): boolean {
     return !this.superChanged && !this.masksChanged && this.brokenPages.length > 0;
   }
 
-  /** Throws unless blobs can be opened and read as before. */
+  /** Throws unless the blobs can be opened, and read the same as before. */
   requireSound(store: Blobstore, blobs = this.soundBlobs): void {
     const channel = store.openChannel();
     for (const { id, content } of blobs) {
       const blob = runSync(store.openBlob(id));
       const found = readAll(channel, blob);
       runSync(store.closeBlob(blob));
-      if (!Buffer.from(found.buffer).equals(content)) throw new Error(`blob ${id}, which is sound, reads wrong`);
+      if (!Buffer.from(found.buffer).equals(content))
+        throw new Error(`blob ${id}, which is undamaged, has other data than before`);
     }
     runSync(store.closeChannel(channel));
   }
 
-  /** Throws when something was overwritten that damaged blobs had. */
+  /** Throws if a page or cluster of a damaged blob was overwritten. */
   requireReserved(bytes: Uint8Array, damaged: readonly BlobId[], when: string): void {
     if (this.superChanged) return;
     const isSame = (at: number, length: number) =>
@@ -104,7 +107,7 @@ export class Expectations {
     this.#named.add(view.getUint32(DESCRIPTORS_END, true));
   }
 
-  /** The number, and those that a run from there on has. */
+  /** Adds the numbers of a run to `#named`. */
   #noteRun(first: number, length: number): void {
     const end = this.#image.length / CLUSTER_BYTES;
     for (let value = first; value < Math.min(end, first + Math.max(1, length)); value++) this.#named.add(value);
@@ -119,7 +122,7 @@ export class Expectations {
   }
 }
 
-/** The types and lengths of a page's descriptors: where they differ, the same bytes mean something else. */
+/** The types and lengths of a page's descriptors. If they differ, the same bytes have another meaning. */
 function shapeOf(page: DataView): string {
   const shape: number[] = [];
   for (let at = DESCRIPTORS_AT; at + 5 <= DESCRIPTORS_END; at += 5 + page.getUint32(at + 1, true)) {

@@ -1,4 +1,4 @@
-/** A few of the damaged images that `npm run fuzz` makes; BLOBYARD_IMAGES says how many. */
+/** Some of the damaged images that `npm run fuzz` makes. The environment variable BLOBYARD_IMAGES sets their number. */
 
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
@@ -9,14 +9,14 @@ import { tryChosen, tryImages } from './fuzz.js';
 
 const IMAGES = Number(process.env.BLOBYARD_IMAGES ?? 2000);
 
-test('damaged images are refused, or set aside with all that belongs to them', { timeout: 600_000 }, () => {
+test('damaged images are refused, or opened with the damaged blobs set aside', { timeout: 600_000 }, () => {
   const counts = tryImages(0, IMAGES);
-  // Damage that nobody sees, or stores that nobody can open any more, would be images that test nothing.
+  // If all damage went unnoticed, or no store could be opened any more, the images would test nothing.
   expect(counts.refused ?? 0).toBeGreaterThan(IMAGES / 3);
   expect(counts['opened, nothing damaged'] ?? 0).toBeGreaterThan(IMAGES / 20);
 });
 
-/** An image that was found, and what was decided when it was made and examined. */
+/** An image that once found a fault, and the random numbers with which it was made and examined. */
 interface Known {
   readonly image: number;
   readonly outcome: Outcome;
@@ -29,14 +29,14 @@ const known: readonly Known[] = JSON.parse(
 );
 
 /**
- * Each saw what was wrong once: the check and opening disagreed, what was set aside stood in the way, or something was worse after a
- * repair. 1411 has a super block that says that the device has smaller blocks.
+ * Each of these images once found a fault: the check and the engine disagreed, a blob that was set aside blocked an
+ * operation, or a repair made the store worse. By the super block of 1411, the device has smaller blocks.
  */
-test.each(known)('image $image of those that were found', ({ image, outcome, leftovers, damage }) => {
+test.each(known)('image $image, which once found a fault, finds none', ({ image, outcome, leftovers, damage }) => {
   expect(tryChosen(image, new Recorded(damage), new Recorded(leftovers))).toBe(outcome);
 });
 
-/** Decides as was decided before. Once that is over, all is 0: more is done with an image than when it was found. */
+/** Returns the recorded numbers, then 0: today more is done with an image than when its numbers were recorded. */
 class Recorded implements Choices {
   readonly #made: readonly number[];
   #at = 0;

@@ -1,4 +1,4 @@
-/** Damaged images by number: the same number is the same image, and the same is done to it. */
+/** Damaged images by number. For the same number, the image and all that is done with it are the same. */
 
 import { type Choices, Random } from '../random.js';
 import { baseImages, laterImages } from './base-image.js';
@@ -7,7 +7,7 @@ import { leaveBehind } from './leftovers.js';
 import { coverWithMark } from './marks.js';
 import { mutate, Victim } from './mutations.js';
 
-/** An image of which something was not as it must be. */
+/** An image with which something failed. */
 export class ImageFailure extends Error {
   readonly image: number;
 
@@ -21,14 +21,14 @@ export type Counts = Partial<Record<Outcome, number>>;
 
 const buffers = new Map<number, Uint8Array>();
 
-/** Makes an image, and does all that is done with it. Throws `ImageFailure`. */
+/** Makes an image and examines it. Throws `ImageFailure` if something is wrong. */
 export function tryImage(image: number): Outcome {
   return tryChosen(image, new Random(image, 'damage'), new Random(image, 'leftovers'));
 }
 
 /**
- * As `tryImage`, of an image that was made before, with another generator of random numbers.
- * @param later - decides whether something is left behind in the image, and what
+ * As `tryImage`, with given sources of decisions.
+ * @param later - decides whether the image gets leftovers, and which
  */
 export function tryChosen(image: number, random: Choices, later: Choices): Outcome {
   const leavesSome = later.below(2) === 0;
@@ -47,7 +47,7 @@ export function tryChosen(image: number, random: Choices, later: Choices): Outco
   }
 }
 
-/** Tries images one after another. */
+/** Tries images one after another, each `step`-th from `start` on. Returns how many had each outcome. */
 export function tryImages(start: number, count: number, step = 1): Counts {
   const counts: Counts = {};
   for (let done = 0; done < count; done++) {

@@ -1,8 +1,8 @@
-/** A device on bytes that lie in memory already, which counts what is done to it. */
+/** A device on existing bytes in memory, which counts its operations. */
 
 import { BlobstoreError, type BlockDevice, type DeviceChannel } from '@blobyard/core';
 
-/** Operations that a device takes before it fails, so that what would never end does. */
+/** The number of operations after which a device fails, so that an endless loop ends. */
 const OPERATIONS_MAX = 100_000;
 
 export class ImageDevice implements BlockDevice {
@@ -12,9 +12,9 @@ export class ImageDevice implements BlockDevice {
   readonly bytes: Uint8Array;
   operations = 0;
   bytesRead = 0;
-  /** Requests that change something. */
+  /** The number of requests that change the device. */
   writes = 0;
-  /** How many of them come to the medium: all later ones are lost, as in a power cut. */
+  /** The number of these that take effect. All later ones are lost, as after a power cut. */
   writesMax = Infinity;
 
   constructor(bytes: Uint8Array) {
@@ -65,10 +65,11 @@ export class ImageDevice implements BlockDevice {
   }
 
   #count(): void {
-    if (++this.operations > OPERATIONS_MAX) throw new Error('this does not end: too many operations on the device');
+    if (++this.operations > OPERATIONS_MAX)
+      throw new Error(`more than ${OPERATIONS_MAX} operations on the device: probably an endless loop`);
   }
 
   #refuse(what: string): never {
-    throw new Error(`nobody was going to call ${what}`);
+    throw new Error(`${what} is not implemented by this device; no test called it before`);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What is left of deleted blobs, and copies of roots, in pages that nobody has: it comes back neither by a look, nor by a repair, nor
- * by a crash after either. And masks that have forgotten blobs are not taken for an order to delete them.
+ * Leftovers of deleted blobs and copies of roots, in free pages: no opening, no repair and no crash after them may
+ * bring them back as blobs. And a blob that is missing in the masks must not be deleted because of that.
  */
 
 import { createHash } from 'node:crypto';
@@ -21,11 +21,11 @@ import { coverWithMark } from './marks.js';
 
 const PAGE = 4096;
 const CLUSTER = 2 * PAGE;
-/** A page that the stores of these tests never come to use. */
+/** A page that the stores of these tests never use. */
 const FREE_PAGE = 40;
 const OPTIONS = { clusterBytes: CLUSTER } as const;
 
-/** The hash of what a blob reads as. */
+/** The hash of each blob's data. */
 type Contents = Map<BlobId, string>;
 type Range = 'pageMask' | 'clusterMask' | 'blobIdMask';
 
@@ -46,7 +46,7 @@ class Image {
     return this.bytes.subarray(at, at + PAGE);
   }
 
-  /** Puts what another page holds, or held, into a page, as that one's own root. */
+  /** Writes the content of another page into page `number` as the root of that page's blob, with a valid crc. */
   putRoot(content: Uint8Array, number: number, change: (view: DataView) => void = () => undefined): void {
     const page = this.page(number);
     page.set(content);
@@ -68,7 +68,7 @@ class Image {
     else this.bytes[at] &= ~(1 << (bit & 7));
   }
 
-  /** What a user reads who opens the store; it throws where it is refused. The bytes stay as they are. */
+  /** The blobs that a user reads in this store. Throws if it is refused. The bytes do not change. */
   contents(): Contents {
     return contentsOf(new ImageDevice(this.bytes.slice()));
   }
@@ -84,7 +84,7 @@ class Image {
     return runSync(checkStore(new ImageDevice(this.bytes.slice()))).findings.map(({ kind }) => kind);
   }
 
-  /** As it is when somebody has opened it and changed something, and was killed then. */
+  /** The image after a process has opened it, changed something, and was killed. */
   killed(): Image {
     const device = new ImageDevice(this.bytes.slice());
     const store = runSync(Blobstore.load(device, { ...OPTIONS, onDamage: 'refuse' }));
@@ -120,7 +120,7 @@ class Making {
   readonly store = runSync(Blobstore.init(this.device, { ...OPTIONS, mdPageCount: 64 }));
   readonly #channel = this.store.openChannel();
 
-  /** @param written - clusters that are filled */
+  /** @param written - the number of clusters that are filled, from the first on */
   create(clusterCount: number, fill: number, useExtentTable = true, written = clusterCount): Blob {
     const blob = runSync(
       this.store.openBlob(runSync(this.store.createBlob({ clusterCount, thin: true, useExtentTable }))),
@@ -129,7 +129,7 @@ class Making {
     return blob;
   }
 
-  /** Fills a blob's first clusters, all unless told otherwise. */
+  /** Fills a blob's first clusters; by default all. */
   write(blob: Blob, fill: number, clusters = blob.clusterCount): void {
     const count = (clusters * CLUSTER) / PAGE;
     this.#channel.writeSync(blob, new Uint8Array(count * PAGE).fill(fill), 0, count);
@@ -150,7 +150,7 @@ interface Leftover {
   make: () => Image;
 }
 
-/** A closed store in which a blob was deleted, and what its pages held before. */
+/** A closed store in which a blob was deleted, and the contents of that blob's pages before. */
 function afterDeletion(
   useExtentTable: boolean,
   takesClusters: boolean,
@@ -175,7 +175,7 @@ function revived(useExtentTable: boolean, takesClusters: boolean, isWhole: boole
   return image;
 }
 
-/** A closed store with a snapshot and two clones, and a copy of a root of its in a free page. */
+/** A closed store with a snapshot and two clones, and a copy of one of their roots in a free page. */
 function copied(what: 'snapshot' | 'clone', change?: (view: DataView) => void): Image {
   const making = new Making();
   const blob = making.create(4, 5);
@@ -191,8 +191,8 @@ function copied(what: 'snapshot' | 'clone', change?: (view: DataView) => void): 
 const LEFTOVERS: readonly Leftover[] = [
   { name: 'a copy of a snapshot', make: () => copied('snapshot') },
   { name: 'a copy of a clone', make: () => copied('clone') },
-  { name: 'a root whose chain goes astray', make: () => copied('clone', (view) => view.setUint32(4088, 5000, true)) },
-  { name: 'a root that says nonsense', make: () => copied('clone', (view) => view.setUint32(17, 5000, true)) },
+  { name: 'a root with a broken chain', make: () => copied('clone', (view) => view.setUint32(4088, 5000, true)) },
+  { name: 'a root with an invalid descriptor', make: () => copied('clone', (view) => view.setUint32(17, 5000, true)) },
   ...[true, false].flatMap((useExtentTable) =>
     [true, false].flatMap((takesClusters) =>
       [true, false].map((isWhole) => {
@@ -204,8 +204,8 @@ const LEFTOVERS: readonly Leftover[] = [
   ),
 ];
 
-describe.each(LEFTOVERS)('in a closed store: $name', ({ make }) => {
-  it('is found, repaired, and does not come back', () => {
+describe.each(LEFTOVERS)('in a closed store, $name', ({ make }) => {
+  it('is found and repaired, and does not come back', () => {
     const image = make();
     const before = image.contents();
     const report = runSync(checkStore(new ImageDevice(image.bytes.slice())));
@@ -221,7 +221,7 @@ describe.each(LEFTOVERS)('in a closed store: $name', ({ make }) => {
     );
   });
 
-  it('does no harm when a repair of it is cut off after any write', () => {
+  it('does no harm when its repair is interrupted after any write', () => {
     const image = make();
     const before = image.contents();
     const { writes } = image.repaired();
@@ -231,7 +231,7 @@ describe.each(LEFTOVERS)('in a closed store: $name', ({ make }) => {
     }
   });
 
-  it('is not believed when the masks are wrong elsewhere, and gone after such a look', () => {
+  it('does not become a blob when the masks are wrong elsewhere, also not after a kill', () => {
     const image = make();
     const before = image.contents();
     image.markIn('clusterMask', 250, true);
@@ -243,7 +243,7 @@ describe.each(LEFTOVERS)('in a closed store: $name', ({ make }) => {
     expect(repaired.contents()).toEqual(before);
   });
 
-  it('is not set aside beside a damaged blob, and takes nothing with it', () => {
+  it('is not listed as a blob beside a damaged one, and takes no other blob with it', () => {
     const image = make();
     const before = image.contents();
     const last = [...before.keys()].at(-1) ?? 0n;
@@ -257,7 +257,7 @@ describe.each(LEFTOVERS)('in a closed store: $name', ({ make }) => {
   });
 });
 
-describe('masks that have forgotten', () => {
+describe('no blob is lost when the masks lack', () => {
   /** A closed store with a snapshot, its clone, and another blob. */
   function closed(): { image: Image; snapshot: BlobId; other: number[]; contents: Contents } {
     const making = new Making();
@@ -271,7 +271,7 @@ describe('masks that have forgotten', () => {
     return { image, snapshot, other: pages, contents: image.contents() };
   }
 
-  it('a blob, but not its clusters: it is one', () => {
+  it('the pages of a blob, but not its clusters', () => {
     const { image, other, contents } = closed();
     for (const page of other) image.markIn('pageMask', page, false);
     image.markIn('blobIdMask', other[0], false);
@@ -280,7 +280,7 @@ describe('masks that have forgotten', () => {
     expect(image.repaired().image.contents()).toEqual(contents);
   });
 
-  it('a snapshot that another blob needs, with all that it has: it is one', () => {
+  it('a snapshot that another blob needs, with all its pages and clusters', () => {
     const { image, snapshot, contents } = closed();
     const device = new ImageDevice(image.bytes.slice());
     const store = runSync(Blobstore.load(device, OPTIONS));
@@ -294,7 +294,7 @@ describe('masks that have forgotten', () => {
     expect(image.repaired().image.contents()).toEqual(contents);
   });
 
-  it('everything, the store itself too: nothing is lost', () => {
+  it('everything, including the store’s own pages and clusters', () => {
     const { image, contents } = closed();
     const { block } = image;
     for (const { start } of [block.pageMask, block.clusterMask, block.blobIdMask]) {
@@ -307,7 +307,7 @@ describe('masks that have forgotten', () => {
 });
 
 describe.each(['snapshot', 'deletion'] as const)(
-  'a copy of the root of a snapshot that is half made or deleted: %s',
+  'a copy of the root of a snapshot that is half made or half deleted: %s',
   (what) => {
     /** The store of a process that was killed after some of the writes of a snapshot, or of a snapshot's deletion. */
     function killedAfter(writes: number): { making: Making; root: number; blob: Blob; writes: number } {
@@ -325,7 +325,7 @@ describe.each(['snapshot', 'deletion'] as const)(
       return { making, root: pageOfBlobId(id), blob, writes: making.device.writes - before };
     }
 
-    it('does not keep the store from being opened, nor takes the blob with it', () => {
+    it('does not keep the store from being opened, and the blob is not lost', () => {
       let underWay = 0;
       const { writes } = killedAfter(Infinity);
       for (let cut = 1; cut < writes; cut++) {

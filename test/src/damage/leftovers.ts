@@ -1,13 +1,13 @@
-/** What may be left of deleted blobs and of copied pages, in places that nobody has; and masks that lie where data is. */
+/** Mutations that put leftovers of deleted blobs and copies of pages into free places, or move a mask onto data. */
 
 import type { Choices } from '../random.js';
 import { PAGE_BYTES } from './base-image.js';
 import type { Victim } from './mutations.js';
 
-/** Super block: where the mask of pages, that of clusters and that of blob ids begin. */
+/** Offsets in the super block, in bytes, of the first pages of the masks of pages, clusters and blob ids. */
 const MASK_STARTS = [32, 40, 72];
 
-/** Leaves one to three things behind. */
+/** Applies one to three of these mutations to an image. */
 export function leaveBehind(victim: Victim, random: Choices): void {
   for (let left = 1 + random.below(3); left > 0; left--) {
     const what = random.below(12);
@@ -17,7 +17,7 @@ export function leaveBehind(victim: Victim, random: Choices): void {
   }
 }
 
-/** The root of a blob that was deleted, and maybe its other pages: the writes that zeroed them were lost. */
+/** Restores the root of a deleted blob, and maybe its other pages, as if the writes that zeroed them were lost. */
 function revive(victim: Victim, random: Choices): void {
   const { base, bytes, log } = victim;
   const isWhole = random.below(2) === 0;
@@ -30,7 +30,7 @@ function revive(victim: Victim, random: Choices): void {
   }
 }
 
-/** A blob's root once more in a free page, as that page's own. */
+/** Copies a blob's root into a free page, as the root of that page's blob. */
 function copyRoot(victim: Victim, random: Choices): void {
   const { base, bytes, view, log } = victim;
   const isZero = (page: number) =>
@@ -47,7 +47,7 @@ function copyRoot(victim: Victim, random: Choices): void {
   log.push(`root ${from} copied to page ${to}`);
 }
 
-/** A mask that begins in a blob's data. */
+/** Moves a mask to the data of a blob. */
 function moveMask(victim: Victim, random: Choices): void {
   const { base, view, log } = victim;
   const clusters = base.blobs.flatMap((blob) => blob.clusters);

@@ -7,15 +7,15 @@ import { type Counts, ImageFailure, tryImages } from './fuzz.js';
 
 const IMAGES_DEFAULT = 10_000;
 const JOBS_MAX = 64;
-/** Images that a thread tries before it says how far it is. */
+/** The number of images that a thread tries before it reports its progress. */
 const BATCH = 100;
 
 const USAGE = `Usage: npm run fuzz -- [OPTION…]
-Damages the metadata of small stores in every way that there is, and opens, reads, dumps, fills, unloads, checks and repairs
-each image.
-  --images N   how many; ${IMAGES_DEFAULT} unless given
-  --start S    the number of the first: the same number is the same image; 0 unless given
-  --jobs J     threads, from 1 to ${JOBS_MAX}; 1 unless given
+Damages the metadata of small stores in random ways. Each image is then opened, read, dumped, filled, unloaded, checked and
+repaired.
+  --images N   the number of images; default ${IMAGES_DEFAULT}
+  --start S    the number of the first image; the same number gives the same image; default 0
+  --jobs J     the number of threads, from 1 to ${JOBS_MAX}; default 1
   --help       this text`;
 
 interface Job {
@@ -24,7 +24,7 @@ interface Job {
   step: number;
 }
 
-/** What a thread says: what came of some images, or which was the first that failed. */
+/** The report of a thread: the outcomes of some images, or the first image that failed. */
 type Report = { counts: Counts } | { failed: number; message: string };
 
 interface Options {
@@ -33,7 +33,7 @@ interface Options {
   jobs: number;
 }
 
-/** Answers undefined when only help is wanted. */
+/** Returns undefined for `--help`. */
 function parse(args: string[]): Options | undefined {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({ args, options: { images: text, start: text, jobs: text, help: { type: 'boolean' } } });

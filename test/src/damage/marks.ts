@@ -3,7 +3,7 @@
 import { decodeMarks, encodeMarks } from '../../../packages/core/dist/format/marks-page.js';
 import { CLUSTER_BYTES, PAGE_BYTES } from './base-image.js';
 
-/** Where the parts of a store's metadata lie, in pages. */
+/** The positions of the parts of a store's metadata, in pages. */
 export interface MarksPlace {
   /** The first page of the mask of used clusters. */
   readonly maskStart: number;
@@ -12,8 +12,8 @@ export interface MarksPlace {
 }
 
 /**
- * Raises the mark over all metadata pages that are not zeroes, if there is one. A writer raises it before it writes a
- * page; what lies above the mark is not looked at before the mark is gone.
+ * Raises the high-water mark, if there is one, above all metadata pages that are not zeroes. The engine raises it
+ * before it writes a page; pages above the mark are not read as long as there is a mark.
  */
 export function coverWithMark(bytes: Uint8Array, place: MarksPlace, clusterBytes = CLUSTER_BYTES): void {
   const at = place.maskStart * PAGE_BYTES;

@@ -1,4 +1,4 @@
-/** What is done to an image: everything that bytes of metadata can say and should not. Each is drawn from a random sequence. */
+/** The mutations of an image: each makes a part of the metadata wrong, at random places and with random values. */
 
 import { crc32c } from '@blobyard/core';
 import type { Choices } from '../random.js';
@@ -9,7 +9,7 @@ export class Victim {
   readonly base: BaseImage;
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  /** What was done, for people. */
+  /** The mutations so far, as text for people. */
   readonly log: string[] = [];
 
   constructor(base: BaseImage, bytes: Uint8Array) {
@@ -19,7 +19,7 @@ export class Victim {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** Where a metadata page begins. */
+  /** The offset of a metadata page in the image, in bytes. */
   at(page: number): number {
     return (this.base.mdStartPage + page) * PAGE_BYTES;
   }
@@ -48,7 +48,7 @@ function pick<T>(random: Choices, list: readonly T[]): T {
   return list[random.below(list.length)];
 }
 
-/** A page that a blob has, most of the time. */
+/** A random metadata page, most of the time one of a blob. */
 function somePage(random: Choices, { base }: Victim): number {
   if (random.below(10) === 0) return random.below(base.mdPageCount);
   return pick(random, pick(random, base.blobs).pages);
@@ -59,7 +59,7 @@ function someCluster(random: Choices, { base }: Victim): number {
   return pick(random, pick(random, owners).clusters);
 }
 
-/** Descriptors of a page, as far as they make sense: type, and where the payload lies. */
+/** The descriptors of a page up to the first invalid one: type, offset in the image and length of the payload. */
 function descriptors(victim: Victim, page: number): { type: number; at: number; bytes: number }[] {
   const start = victim.at(page);
   const found: { type: number; at: number; bytes: number }[] = [];
@@ -110,7 +110,9 @@ const changeDescriptor: Mutate = (victim, random) => {
   return sealMaybe(victim, random, page, `length ${length} on page ${page}`);
 };
 
-/** A 32-bit word within a descriptor: a cluster, a run's length, an extent page, a count, a flag, an id. */
+/**
+ * Changes a word of 32 bits in a descriptor: a cluster, the length of a run, an extent page, a count, a flag, an id.
+ */
 const changeWord: Mutate = (victim, random) => {
   const page = somePage(random, victim);
   const found = descriptors(victim, page).filter(({ bytes }) => bytes >= 4);
@@ -123,7 +125,10 @@ const changeWord: Mutate = (victim, random) => {
   return sealMaybe(victim, random, page, `a word of a descriptor of type ${type} on page ${page}: ${value}`);
 };
 
-/** Parents, and marks of snapshots being made or deleted: another blob's id, and so cycles, two parents and none. */
+/**
+ * Changes the xattr with a blob's parent, or with the mark of a snapshot being made or deleted, to the id of another
+ * blob. This also makes cycles, two parents, and none.
+ */
 const changeParent: Mutate = (victim, random) => {
   const all = victim.base.blobs.flatMap(({ pages }) =>
     pages.flatMap((page) => descriptors(victim, page).map((found) => ({ page, found }))),

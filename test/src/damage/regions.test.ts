@@ -1,4 +1,4 @@
-/** Super blocks, sealed, that put one region on another: nobody believes them, and nothing is written. */
+/** Super blocks with a valid crc and regions that overlap: they are refused, and nothing is written. */
 
 import { Blobstore, type BlobstoreError, checkStore, runSync, SuperBlock } from '@blobyard/core';
 import { describe, expect, it } from 'vitest';
@@ -8,7 +8,7 @@ const PAGE = 4096;
 const CLUSTER = 4 * PAGE;
 const LENGTH_PAGES = 400;
 
-/** A store with some data right after its metadata, and room for its cluster mask to grow. */
+/** A store with data right after its metadata, whose cluster mask has room to grow. */
 function makeImage(isClean: boolean): Uint8Array {
   const device = new ImageDevice(new Uint8Array(LENGTH_PAGES * PAGE));
   const store = runSync(Blobstore.init(device, { clusterBytes: CLUSTER, mdPageCount: 20 }));
@@ -24,7 +24,7 @@ type PageRange = SuperBlock['metadata'];
 type Layout = Partial<
   Pick<SuperBlock, 'pageMask' | 'clusterMask' | 'blobIdMask' | 'metadata' | 'sizeBytes' | 'clusterBytes'>
 >;
-/** What a super block says instead. */
+/** The fields that replace those of the super block. */
 type Change = (block: SuperBlock) => Layout;
 
 function edited(image: Uint8Array, change: Change, isInUse = false): Uint8Array {
@@ -37,7 +37,7 @@ function edited(image: Uint8Array, change: Change, isInUse = false): Uint8Array 
 }
 
 const MASKS = ['pageMask', 'clusterMask', 'blobIdMask'] as const;
-/** Metadata takes pages 0 to 23, and with that the first six clusters. */
+/** Metadata takes pages 0 to 23, which are the first six clusters. */
 const DATA_PAGE = 24;
 
 const MASK_PLACES: readonly (readonly [string, (mask: PageRange, block: SuperBlock) => PageRange])[] = [
@@ -76,7 +76,7 @@ const WAYS: Record<string, (device: ImageDevice) => unknown> = {
   growing: (device) => runSync(Blobstore.grow(device, { clusterBytes: PAGE })),
 };
 
-describe.each([true, false])('regions that overlap, in a store that was closed: %s', (isClean) => {
+describe.each([true, false])('regions that overlap are refused, in a store that was closed: %s', (isClean) => {
   const image = makeImage(isClean);
 
   it.each(CASES)('%s', (_, change) => {
@@ -100,7 +100,7 @@ describe.each([true, false])('regions that overlap, in a store that was closed: 
     }
   });
 
-  it('is none where masks lie in another order, or behind the metadata', () => {
+  it('but not masks in another order, or behind the metadata, which do not overlap', () => {
     const isInUse = true;
     const swap: Change = ({ pageMask, blobIdMask }) => ({ pageMask: blobIdMask, blobIdMask: pageMask });
     expect(codeOf(() => WAYS.refusing(new ImageDevice(edited(image, swap, isInUse))))).toBe('opened');

@@ -1,7 +1,7 @@
 /**
- * What must hold of every repair: who could be read before it can be read after it, with the same bytes, and who was not listed is
- * not listed; also when it is cut off anywhere, and whether the store was opened, or its damage set aside. A second one finds
- * nothing to do.
+ * What must be true for every repair. Blobs that could be read before can be read after it, with the same bytes, and no
+ * blob is listed that was not listed before. This must also be true if the repair is interrupted anywhere, with damage
+ * refused or set aside. A second repair has nothing to do.
  */
 
 import { Blobstore, BlobstoreError, checkStore, isRepairable, type LoadOptions, runSync } from '@blobyard/core';
@@ -9,7 +9,7 @@ import type { Choices } from '../random.js';
 import { type BaseImage, loadOptions, readAll } from './base-image.js';
 import { ImageDevice } from './image-device.js';
 
-/** What blobs read as, or the code of why one cannot be read; of those that are not set aside. */
+/** The data of each blob that is not set aside, or the code of the error why it cannot be read. */
 type Contents = ReadonlyMap<bigint, Buffer | string>;
 type OnDamage = LoadOptions['onDamage'];
 
@@ -30,7 +30,7 @@ export function holdRepair(image: Uint8Array, base: BaseImage, random: Choices):
   cutOff(image, base, before, device.writes, random);
 }
 
-/** What a user sees who opens a store; undefined when it is refused. The image is not changed by it. */
+/** The blobs that a user sees in a store; undefined if it is refused. The image does not change. */
 function look(image: Uint8Array, base: BaseImage, onDamage: OnDamage): Contents | undefined {
   try {
     const store = runSync(Blobstore.load(new ImageDevice(image.slice()), { ...loadOptions(base), onDamage }));
@@ -64,7 +64,9 @@ function codeOf(error: unknown): string {
   throw error;
 }
 
-/** A store that was refused before may be opened now, with whatever it has. */
+/**
+ * Throws unless all that could be read before can be read after. A store that was refused before may have any blobs.
+ */
 function requireKept(before: Contents | undefined, after: Contents | undefined, when: string): void {
   if (!before) return;
   require(after !== undefined, `refused when it is ${when}`);
@@ -86,7 +88,7 @@ function requireNothingToDo(repaired: ImageDevice): void {
   require(Buffer.from(device.bytes).equals(repaired.bytes), 'a second repair wrote something');
 }
 
-/** A power cut in the middle of a repair, as many writes having come to the device as chance has it. */
+/** Cuts the power in the middle of a repair, after a random number of its writes. */
 function cutOff(
   image: Uint8Array,
   base: BaseImage,
@@ -100,7 +102,7 @@ function cutOff(
   try {
     runSync(checkStore(device, { repair: true }));
   } catch (error) {
-    // After the power cut there is no process. Here it goes on, and may stumble over what the device did not take.
+    // A real process ends with the power cut. This one goes on, and may fail because writes were lost.
     if (device.writes <= device.writesMax) throw error;
   }
   const when = `opened after ${device.writesMax} of ${writes} writes of a repair`;

@@ -1,6 +1,6 @@
 /**
- * Attached threads that close, detach or end while the device fails: who closes hears it and can try again, what a thread leaves that is
- * gone is the store's, and nothing stays taken.
+ * Attached threads that close, detach or end while the device fails. A call that closes reports the error and can be
+ * made again; the store takes over the unsynced blobs of a thread that has ended; and nothing leaks.
  */
 
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
@@ -18,13 +18,13 @@ const DEVICE_BYTES = 8 * 1024 * 1024;
 const BLOBS = 3;
 const NAMES = Array.from({ length: BLOBS }, (_, index) => `blob ${index}`);
 
-/** Resolves when a dead thread's row of the channel table is free: the store has taken back what it had. */
+/** Resolves when a dead thread's row of the channel table is free: then the store has freed all that the thread had. */
 async function rowFree(store: Store, row: number): Promise<void> {
   const { channels } = new SharedStore(store.share().buffers, -1);
   await until(() => !channels.isTaken(row));
 }
 
-/** A store on a file that fails when it is told to, and a thread that has written a new cluster of each of its blobs. */
+/** A store on a file that can be told to fail, and an attached thread that has written a new cluster of each blob. */
 class FailingYard {
   readonly ids: bigint[] = [];
   readonly its: number[] = [];
@@ -59,7 +59,7 @@ class FailingYard {
     return yard;
   }
 
-  /** Expects that a process would find all that was written if this one were killed now. */
+  /** Expects that another process would find all written data if this one were killed now. */
   async expectKept(): Promise<void> {
     const copy = `${this.file} copy`;
     copyFileSync(this.file, copy);
@@ -71,7 +71,7 @@ class FailingYard {
     rmSync(copy);
   }
 
-  /** Expects that nothing of a thread's is taken any more. */
+  /** Expects that the thread keeps no blob open and no space allocated. */
   async expectFree(): Promise<void> {
     await this.store.delete(this.ids[0]);
     expect((await this.store.blobs()).map(({ name }) => name)).toEqual(NAMES.slice(1));
@@ -82,7 +82,7 @@ class FailingYard {
     expectFilled(await (await again.open({ name: NAMES[1] })).read(0, CLUSTER_BYTES), 2);
   }
 
-  /** Ends the thread, without a word to the store; resolves when the store has taken back what it had. */
+  /** Ends the thread without a detach. Resolves when the store has freed all that the thread had. */
   async end(way: 'end' | 'exit' | 'crash' | 'kill'): Promise<void> {
     if (way === 'kill') await this.actor.kill();
     else void this.actor.do(way).catch(() => undefined);
@@ -97,15 +97,15 @@ describe.each(MODES)('%s', (_, threads) => {
     ['flushes', 'close', FAILING.FLUSHES],
     ['writes', 'closeSync', FAILING.WRITES],
     ['flushes', 'closeSync', FAILING.FLUSHES],
-  ] as const)('closing a blob says that %s fail, and can be tried again: %s', async (_what, close, what) => {
+  ] as const)('closing a blob rejects when %s fail, and can be tried again: %s', async (_what, close, what) => {
     const yard = await FailingYard.open(threads);
     const [first, second] = yard.its;
     yard.device.fail(what);
     await expectCode(yard.actor.do(close, first), 'EIO');
     await expectCode(yard.actor.do(close, first), 'EIO');
     await expectCode(yard.actor.do(close, second), 'EIO');
-    await expectCode(yard.actor.do('readSync', first, 0, 512), 'EBADF'); // all the same, it is no handle any more
-    await failure('EBUSY', () => yard.store.delete(yard.ids[0])); // and the thread's still
+    await expectCode(yard.actor.do('readSync', first, 0, 512), 'EBADF'); // the handle cannot be used any more
+    await failure('EBUSY', () => yard.store.delete(yard.ids[0])); // but it keeps the blob open
     yard.device.fail(FAILING.NOTHING);
     for (const blob of yard.its) await yard.actor.do(close, blob);
     await yard.actor.do('close', first);
@@ -114,7 +114,7 @@ describe.each(MODES)('%s', (_, threads) => {
     await yard.expectFree();
   });
 
-  test('two handles of one blob, and two closings at once', async () => {
+  test('two handles of one blob can be closed at once, one of them twice, also after that failed', async () => {
     const yard = await FailingYard.open(threads);
     const { blob: twin } = await yard.actor.do('openSync', yard.ids[0]);
     const closing = () => yard.actor.together(['close', yard.its[0]], ['close', twin], ['close', yard.its[0]]);
@@ -127,14 +127,14 @@ describe.each(MODES)('%s', (_, threads) => {
     await yard.expectFree();
   });
 
-  test('detaching says so, tries all blobs, and can be tried again', async () => {
+  test('detaching rejects, closes all blobs that it can, and can be tried again', async () => {
     const yard = await FailingYard.open(threads);
     yard.device.fail(FAILING.FLUSHES);
     await expectCode(yard.actor.do('detach'), 'EIO');
     await expectCode(yard.actor.do('open', yard.ids[0]), 'EBADF');
     await expectCode(yard.actor.do('detach'), 'EIO');
     yard.device.fail(FAILING.NOTHING);
-    await yard.actor.do('close', yard.its[1]); // one of them may come first
+    await yard.actor.do('close', yard.its[1]); // a blob may be closed before the thread detaches again
     await yard.actor.do('detach');
     await yard.actor.do('detach');
     await yard.expectKept();
@@ -145,13 +145,13 @@ describe.each(MODES)('%s', (_, threads) => {
   });
 
   test.each(['end', 'exit', 'crash', 'kill'] as const)(
-    'what a thread leaves that ends by "%s" is the store\'s: a flush writes it, or fails',
+    'the store\'s flush writes the blobs of a thread that has ended by "%s", or fails',
     async (way) => {
       const yard = await FailingYard.open(threads);
       yard.device.fail(FAILING.WRITES);
       await yard.end(way);
       await failure('EIO', () => yard.store.flush());
-      expect((await yard.store.blobs()).map(({ name }) => name)).toEqual(NAMES); // which opens and closes each
+      expect((await yard.store.blobs()).map(({ name }) => name)).toEqual(NAMES); // the list works meanwhile
       yard.device.fail(FAILING.NOTHING);
       await yard.store.flush();
       await yard.expectKept();
@@ -159,7 +159,7 @@ describe.each(MODES)('%s', (_, threads) => {
     },
   );
 
-  test('opening and closing a blob that a thread has left writes it, or fails', async () => {
+  test('opening and closing a blob of a thread that has ended writes it, or fails', async () => {
     const yard = await FailingYard.open(threads);
     yard.device.fail(FAILING.FLUSHES);
     await yard.end('exit');
@@ -172,7 +172,7 @@ describe.each(MODES)('%s', (_, threads) => {
     await yard.expectFree();
   });
 
-  test('a thread that ends after its closing has failed leaves the blob to the store, too', async () => {
+  test('the store also takes over the blobs of a thread that ends after its close and detach have failed', async () => {
     const yard = await FailingYard.open(threads);
     yard.device.fail(FAILING.ALL);
     await expectCode(yard.actor.do('close', yard.its[0]), 'EIO');
@@ -185,7 +185,7 @@ describe.each(MODES)('%s', (_, threads) => {
   });
 
   test.each(['living', 'dead'] as const)(
-    'closing the store hears that what a %s thread has cannot be written, and the next opening recovers',
+    'closing the store rejects if the blobs of a %s thread cannot be written, and the next opening recovers',
     async (which) => {
       const yard = await FailingYard.open(threads);
       await (await yard.store.open({ name: NAMES[0] })).flush();
@@ -194,7 +194,7 @@ describe.each(MODES)('%s', (_, threads) => {
       await failure('EIO', () => yard.store.close());
       yard.device.fail(FAILING.NOTHING);
       if (which === 'living') {
-        await yard.actor.do('close', yard.its[0]); // it was the store's to close
+        await yard.actor.do('close', yard.its[0]); // succeeds: the blob was closed with the store
         await yard.actor.do('detach');
       }
       const again = await reopened({ kind: 'file', path: yard.file }, threads);
@@ -202,7 +202,7 @@ describe.each(MODES)('%s', (_, threads) => {
     },
   );
 
-  test('a store that closes well writes what a dead thread has left', async () => {
+  test('a successful close of the store writes the blobs of a dead thread', async () => {
     const yard = await FailingYard.open(threads);
     yard.device.fail(FAILING.FLUSHES);
     await yard.end('crash');
@@ -213,8 +213,8 @@ describe.each(MODES)('%s', (_, threads) => {
 });
 
 /**
- * A store whose metadata region is full, and a thread with a blob that is mapped by runs, and by so many that it needs a page more. A
- * blob of the opener's waits for a sync.
+ * A store whose metadata region is full, and an attached thread with a blob that is mapped by so many runs that it
+ * needs one more page. Another blob, open on the opener's thread, waits for a sync.
  */
 async function crowdedStore(threads: number) {
   const clusters = 700;
@@ -236,8 +236,8 @@ async function crowdedStore(threads: number) {
   return { store, file, actor, row, blob };
 }
 
-describe.each(MODES)('metadata that has no page left, %s', (_, threads) => {
-  test('an attached thread is told, and closes when there is one', async () => {
+describe.each(MODES)('without a free metadata page, %s', (_, threads) => {
+  test('an attached thread gets ENOSPC, and can close when there is a page', async () => {
     const { store, actor, blob } = await crowdedStore(threads);
     await expectCode(actor.do('close', blob), 'ENOSPC');
     await expectCode(actor.do('detach'), 'ENOSPC');
@@ -248,7 +248,7 @@ describe.each(MODES)('metadata that has no page left, %s', (_, threads) => {
   });
 
   test.each(['exit', 'kill'] as const)(
-    'a blob that a thread has left by "%s" fails each flush, and keeps no other from it',
+    'the blob of a thread that has ended by "%s" makes each flush fail, but the others are written',
     async (way) => {
       const { store, file, actor, row } = await crowdedStore(threads);
       if (way === 'kill') await actor.kill();
@@ -265,7 +265,7 @@ describe.each(MODES)('metadata that has no page left, %s', (_, threads) => {
     },
   );
 
-  test('a store is closed all the same, and says what could not be written', async () => {
+  test('a store is closed all the same, and its close rejects with ENOSPC', async () => {
     const { store, file, actor, row } = await crowdedStore(threads);
     await actor.kill();
     await rowFree(store, row);

@@ -1,6 +1,6 @@
 /**
- * A disk that is full, as the system says it: a store in a sparse file on a small file system, and one whose process may not
- * write files beyond a size. What was synced stays, other blobs go on, and once there is room all does.
+ * A full disk, as the system reports it: a store in a sparse file on a small file system, and a store of a process with
+ * a limit for the size of files. Synced data stays, other blobs go on, and when there is room again all operations do.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -26,7 +26,7 @@ const DISK_BYTES = 4 * 1024 * 1024;
 const DEVICE_BYTES = 16 * 1024 * 1024;
 const CLUSTERS = 4;
 
-/** A file system of its own that is soon full; undefined where this process may not mount one. */
+/** The folder of a small file system for these tests; undefined if this process may not mount one. */
 const disk = mountDisk();
 
 afterAll(() => {
@@ -44,7 +44,7 @@ function mountDisk(): string | undefined {
   return undefined;
 }
 
-/** A file on the small disk, and another one that takes room away until it is removed. */
+/** A file on the small disk, and another one of `fillerBytes` bytes, which `makeRoom` removes. */
 function filesOnDisk(fillerBytes: number): { device: DeviceSpec; path: string; makeRoom: () => void } {
   const file = path.join(disk as string, 'store');
   const filler = path.join(disk as string, 'filler');
@@ -58,7 +58,7 @@ function filesOnDisk(fillerBytes: number): { device: DeviceSpec; path: string; m
 }
 
 describe.skipIf(disk === undefined).each(MODES)('a full disk, %s', (_, threads) => {
-  test('first writes fail with ENOSPC; what is there can be read and written; with room all goes on', async () => {
+  test('first writes fail with ENOSPC, existing data can be read and written, and with room all goes on', async () => {
     const { device, path: file, makeRoom } = filesOnDisk(DISK_BYTES / 2);
     const store = await newStore(device, threads);
     const kept = await syncedBlob(store, 'kept', 1, CLUSTERS);
@@ -86,7 +86,7 @@ describe.skipIf(disk === undefined).each(MODES)('a full disk, %s', (_, threads) 
     expect(Buffer.compare(await grown.read(0, CLUSTER_BYTES), patterned(0, CLUSTER_BYTES))).toBe(0);
   });
 
-  test('metadata that finds no room fails with ENOSPC, and is written once there is', async () => {
+  test('a sync of metadata fails with ENOSPC, and succeeds when there is room', async () => {
     const { device, path: file, makeRoom } = filesOnDisk(0);
     const store = await newStore(device, threads);
     const kept = await syncedBlob(store, 'kept', 1, CLUSTERS);
@@ -106,7 +106,7 @@ describe.skipIf(disk === undefined).each(MODES)('a full disk, %s', (_, threads) 
     await expectBytes(await again.open({ name: 'kept' }), 1);
   });
 
-  test('a store that cannot be closed for want of room opens once there is, with all that was synced', async () => {
+  test('a store that cannot be closed without room opens when there is room, with all synced data', async () => {
     const { device, path: file, makeRoom } = filesOnDisk(0);
     const store = await newStore(device, threads);
     await syncedBlob(store, 'kept', 1, CLUSTERS);
@@ -119,7 +119,7 @@ describe.skipIf(disk === undefined).each(MODES)('a full disk, %s', (_, threads) 
       (error) => error,
     );
     if (closing !== undefined) expect(closing).toMatchObject({ code: 'ENOSPC' });
-    // It opens, with what was acknowledged and not synced, for which there is no room when it is closed again.
+    // It may open without room, but then the unsynced changes find no room when it is closed again.
     const opening = await openStore({ device: { kind: 'file', path: file }, threads })
       .then((opened) => opened.close())
       .then(
@@ -138,7 +138,7 @@ describe.skipIf(disk === undefined).each(MODES)('a full disk, %s', (_, threads) 
   });
 });
 
-/** Takes all room that there is, to the last page. */
+/** Fills the disk up to the last page. */
 function fillCompletely(file: string): void {
   for (const bytes of [DISK_BYTES, 256 * 1024, 4096]) {
     try {
@@ -149,11 +149,11 @@ function fillCompletely(file: string): void {
   }
 }
 
-/** `ulimit -f` is of shells, and counts in blocks of 512 bytes. */
+/** The limit is set by `ulimit -f` of a shell, in blocks of 512 bytes; Windows has none. */
 const hasLimits = process.platform !== 'win32';
 
-describe.skipIf(!hasLimits).each(MODES)('a process that may not write files beyond a size, %s', (_, threads) => {
-  test('fails with ENOSPC there, and loses nothing', async () => {
+describe.skipIf(!hasLimits).each(MODES)('a process with a limit for the size of files, %s', (_, threads) => {
+  test('gets ENOSPC at the limit, and loses nothing', async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'blobyard-limited-'));
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
     const file = path.join(folder, 'store');

@@ -1,4 +1,4 @@
-/** Reads, writes and flushes that fail with EIO, on the caller's thread and on the store's: what was synced stays. */
+/** Reads, writes and flushes that fail with EIO, on the caller's thread and on the store's: synced data stays. */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ import { CLUSTER_BYTES, expectBytes, MODES, newStore, patterned, reopened, synce
 const CLUSTERS = 4;
 const DEVICE_BYTES = 8 * 1024 * 1024;
 
-/** A store on a file that fails when it is told to, with a synced blob and a clone of its snapshot. */
+/** A store on a file that can be told to fail, with a synced blob and a clone of its snapshot. */
 async function failingStore(threads: number) {
   const folder = mkdtempSync(path.join(tmpdir(), 'blobyard-failing-'));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
@@ -29,18 +29,18 @@ async function failingStore(threads: number) {
 }
 
 describe.each(MODES)('%s', (_, threads) => {
-  test('reads that fail say EIO, and so does what has to read first; nothing has changed', async () => {
+  test('while reads fail, all operations that need a read fail with EIO, and change nothing', async () => {
     const { store, device, file, kept, snapshot, clone } = await failingStore(threads);
     device.fail(FAILING.READS);
     const size = kept.sizeBytes;
     await failure('EIO', () => kept.read(0, size));
     await failure('EIO', () => kept.readv(0, [new Uint8Array(10), new Uint8Array(10)]));
     await failure('EIO', () => kept.write(new Uint8Array(10), 5)); // the rest of the io unit has to be read
-    await failure('EIO', () => clone.write(new Uint8Array(4096), 0)); // so has the cluster that is copied
+    await failure('EIO', () => clone.write(new Uint8Array(4096), 0)); // the cluster has to be copied
     await failure('EIO', () => clone.inflate());
     await failure('EIO', () => clone.decouple());
     await failure('EIO', () => pipeOut(kept));
-    await kept.write(patterned(3, size), 0); // what needs no read goes on
+    await kept.write(patterned(3, size), 0); // needs no read
     device.fail(FAILING.NOTHING);
     await expectBytes(kept, 3);
     await expectBytes(clone, 2);
@@ -62,7 +62,7 @@ describe.each(MODES)('%s', (_, threads) => {
     await expectBytes(await (await reopened({ kind: 'file', path: file }, threads)).open({ name: 'kept' }), 1);
   });
 
-  test('writes that fail say EIO; metadata can be changed again once they work', async () => {
+  test('while writes fail, they fail with EIO; metadata can be changed again when they work', async () => {
     const { store, device, file, kept, clone } = await failingStore(threads);
     device.fail(FAILING.WRITES);
     await failure('EIO', () => kept.write(patterned(3, CLUSTER_BYTES), 0));
@@ -87,7 +87,7 @@ describe.each(MODES)('%s', (_, threads) => {
     expect((await again.blobs()).map(({ name }) => name).sort()).toEqual(['kept', 'new', 'original', 'snapshot']);
   });
 
-  test('a flush that fails is told, and what was synced before stays', async () => {
+  test('a flush that fails rejects, and data that was synced before stays', async () => {
     const { store, device, file, kept } = await failingStore(threads);
     device.fail(FAILING.FLUSHES);
     await kept.write(patterned(3, CLUSTER_BYTES), 0);
@@ -100,7 +100,7 @@ describe.each(MODES)('%s', (_, threads) => {
     expect(Buffer.compare(found, patterned(1, 2 * CLUSTER_BYTES).subarray(CLUSTER_BYTES))).toBe(0);
   });
 
-  test('a device on which all fails lets the store be closed; the next opening recovers it', async () => {
+  test('a store can be closed while all requests fail, and the next opening recovers it', async () => {
     const { store, device, file, kept } = await failingStore(threads);
     await kept.write(patterned(3, kept.sizeBytes), 0);
     await kept.flush();
@@ -116,7 +116,7 @@ describe.each(MODES)('%s', (_, threads) => {
   });
 });
 
-/** The blob may be longer: a resize whose sync fails is still to be synced. */
+/** Expects the data of a token up to the blob's end. The blob may be longer, by a resize whose sync failed. */
 async function expectBeginning(blob: Blob, token: number): Promise<void> {
   const bytes = await blob.read(0, CLUSTERS * CLUSTER_BYTES);
   expect(Buffer.compare(bytes, patterned(token, bytes.length))).toBe(0);

@@ -1,6 +1,6 @@
 /**
- * A file device whose transfers fail when a word in shared memory says so, on whichever thread: the module of a custom
- * device. Data that is kept from reads alone is what a bad sector is like.
+ * A file device whose transfers fail on every thread while a word in shared memory says so. This file is the module of
+ * a custom device. If only reads fail, the device is like one with a bad sector.
  */
 
 import type { BlockDevice, DeviceChannel } from '@blobyard/core';
@@ -12,10 +12,10 @@ interface FailingDeviceOptions {
   readonly control: SharedArrayBuffer;
 }
 
-/** What fails; one bit each, or several. */
+/** The bits for the requests that fail. */
 export const FAILING = { NOTHING: 0, READS: 1, WRITES: 2, FLUSHES: 4, ALL: 7 } as const;
 
-/** A device on a file, and what of it fails from now on. */
+/** The spec of such a device, and the control of what fails. */
 export class FailingFile {
   readonly spec: CustomDeviceSpec;
   readonly #control = new Int32Array(new SharedArrayBuffer(4));
@@ -34,7 +34,7 @@ export class FailingFile {
   }
 }
 
-/** By `FaultyDevice`: it is told of a fault just before the operation that is to have it. */
+/** Uses a `FaultyDevice`, which gets a fault just before the operation that must fail. */
 export function openDevice(options: unknown): BlockDevice {
   const { path, control } = options as FailingDeviceOptions;
   const word = new Int32Array(control);
@@ -44,7 +44,7 @@ export function openDevice(options: unknown): BlockDevice {
   };
   const openChannel = device.openChannel.bind(device);
   device.openChannel = () => around(openChannel(), failing);
-  Object.defineProperty(device, 'takesBytes', { value: false }); // its channels have no such methods
+  Object.defineProperty(device, 'takesBytes', { value: false }); // these channels have no methods for byte ranges
   return device;
 }
 

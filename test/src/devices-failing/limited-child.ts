@@ -1,14 +1,14 @@
-/** A process that may not write files beyond a size: it fills a store until that fails, and says how. */
+/** A process with a limit for the size of files. It fills a store until a write fails, and prints the error. */
 
 import { BlobstoreError, openStore } from 'blobyard';
 import { putPattern } from '../torture/pattern.js';
 
 export interface LimitedReport {
-  /** Clusters that were written. */
+  /** The number of clusters that were written. */
   readonly written: number;
   readonly code: string;
   readonly message: string;
-  /** `well`, or what closing failed with. */
+  /** `well`, or the error with which the close failed. */
   readonly closed: string;
 }
 

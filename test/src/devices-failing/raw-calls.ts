@@ -1,13 +1,15 @@
-/** What is called on a device that fails with errors that are none of ours, and how such an error has to look. */
+/**
+ * The calls that are made on a device with errors that are not a `BlobstoreError`, and how these must reach the user.
+ */
 
 import { pipeline } from 'node:stream/promises';
 import type { Blob } from 'blobyard';
 import type { BlobRef, Channel } from 'blobyard/engine';
 
-/** Calls by their names; each has to fail. */
+/** Calls by their names. Each must fail. */
 export type Calls = Readonly<Record<string, () => unknown>>;
 
-/** How an error of `RawDevice` has to reach a user. */
+/** The text of an error of `RawDevice` as it must reach a user. */
 export const WRAPPED = 'BlobstoreError EIO of TypeError EREMOTEIO "raw"';
 
 type Bytes = Pick<
@@ -17,7 +19,7 @@ type Bytes = Pick<
 type BytesSync = Pick<Blob, 'readSync' | 'readvSync' | 'writeSync' | 'writevSync' | 'writeZeroesSync' | 'trimSync'>;
 
 const UNIT = 4096;
-/** Clusters of the store; the blob's first is allocated, those from the second on are not. */
+/** The cluster size of the store, in bytes. Of the blob, only the first cluster is allocated. */
 export const CLUSTER = 4 * UNIT;
 
 export function promiseCalls(blob: Bytes): Calls {
@@ -57,7 +59,7 @@ export function syncCalls(blob: BytesSync): Calls {
   };
 }
 
-/** The engine's own channel. */
+/** The calls of the engine's own channel. */
 export function channelCalls(channel: Channel, blob: BlobRef, hasSync: boolean): Calls {
   const unit = new Uint8Array(UNIT);
   const calls: Calls = {
@@ -82,7 +84,7 @@ export function channelCalls(channel: Channel, blob: BlobRef, hasSync: boolean):
   };
 }
 
-/** What each call ended with. */
+/** Makes the calls one after another. Returns the outcome of each as text. */
 export async function endsOf(calls: Calls): Promise<Record<string, string>> {
   const ends: Record<string, string> = {};
   for (const [name, call] of Object.entries(calls)) {

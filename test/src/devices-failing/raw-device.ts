@@ -1,16 +1,16 @@
 /**
- * A custom device that breaks the rules: it fails with errors that are none of ours, on whichever thread, while a word in shared memory
- * says so. The module of a custom device.
+ * A custom device that breaks the rules: on every thread it fails with errors that are not a `BlobstoreError`, while a
+ * word in shared memory says so. This file is the module of the custom device.
  */
 
 import { isMainThread, workerData } from 'node:worker_threads';
 import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
 import { type CustomDeviceSpec, MemoryDevice } from '@blobyard/io';
 
-/** The other threads of a store, and of tests, are given data. */
+/** True on an I/O worker. It is the only thread without `workerData`, except the main thread. */
 const isIoWorker = !isMainThread && !workerData;
 
-/** What fails; one bit each, or several. */
+/** The bits for what fails. */
 export const RAW = {
   NOTHING: 0,
   TRANSFERS: 1,
@@ -23,7 +23,7 @@ export const RAW = {
 interface RawDeviceOptions {
   readonly memory: MemoryDevice['memory'];
   readonly control: SharedArrayBuffer;
-  /** The device is asynchronous, and rejects. */
+  /** True: the device is asynchronous, and its requests reject. */
   readonly isLater: boolean;
 }
 

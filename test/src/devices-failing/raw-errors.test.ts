@@ -1,4 +1,7 @@
-/** A custom device may throw anything: it reaches the user as a `BlobstoreError`, with what was thrown behind it, on every way. */
+/**
+ * A custom device may throw anything. By every call it reaches the user as a `BlobstoreError`, with the thrown value as
+ * its cause.
+ */
 
 import { Worker } from 'node:worker_threads';
 import { check, createStore, MemoryDevice, openStore, type Store } from 'blobyard';
@@ -29,7 +32,7 @@ async function rawStore(threads: number, isLater: boolean) {
   return { device, store, blob };
 }
 
-/** Expects that all calls fail, with the error that the device has thrown. */
+/** Expects that all calls fail with a `BlobstoreError` whose cause is the error of the device. */
 async function expectWrapped(calls: Calls): Promise<void> {
   expectAllWrapped(await endsOf(calls));
 }
@@ -40,7 +43,7 @@ function expectAllWrapped(ends: Record<string, string>): void {
 }
 
 describe.each(WAYS)('%s', (_, threads, isLater) => {
-  test('each call of the opener', async () => {
+  test('each call of the opener fails with the wrapped error', async () => {
     const { device, store, blob } = await rawStore(threads, isLater);
     const snapshot = await (await store.create({ name: 'other', sizeBytes: CLUSTER })).snapshot();
     const clone = await snapshot.clone();
@@ -70,7 +73,7 @@ describe.each(WAYS)('%s', (_, threads, isLater) => {
     device.fail(RAW.NOTHING);
   });
 
-  test('deleting, destroying, and a device that is copied to', async () => {
+  test('so do deleting, destroying, and copying to such a device', async () => {
     const { device, store, blob } = await rawStore(threads, isLater);
     const snapshot = await blob.snapshot({ name: 'snapshot' });
     await blob.close();
@@ -86,7 +89,7 @@ describe.each(WAYS)('%s', (_, threads, isLater) => {
     });
   });
 
-  test('opening, making and checking a store, and the end of a device', async () => {
+  test('so do opening, making and checking a store, and closing its device', async () => {
     const { device, store } = await rawStore(threads, isLater);
     await store.close();
     for (const what of [RAW.TRANSFERS, RAW.OPENING, RAW.CHANNELS]) {
@@ -107,17 +110,17 @@ describe.each(WAYS)('%s', (_, threads, isLater) => {
     else await expectWrapped({ 'store.close': () => last.close() });
   });
 
-  test('each call of an attached thread', async () => {
+  test('so does each call of an attached thread', async () => {
     const { device, store, blob } = await rawStore(threads, isLater);
     expectAllWrapped(await endsOnThread(store, { id: blob.id, control: device.control, hasSync: !isLater }));
     expect([...(await blob.read(200_000, 2))]).toEqual([1, 1]);
     await blob.close();
-    await store.delete(blob.id); // nothing of the thread's is left
+    await store.delete(blob.id); // the thread has left no open handle
     await store.close();
   });
 });
 
-/** What each call of an attached thread ended with. */
+/** The outcome of each call of an attached thread, as text. */
 async function endsOnThread(store: Store, data: Omit<RawThreadData, 'handle'>): Promise<Record<string, string>> {
   const workerData: RawThreadData = { handle: store.share(), ...data };
   const thread = new Worker(THREAD, { workerData });

@@ -1,4 +1,4 @@
-/** An attached thread that makes every call it can on a device that fails with errors that are none of ours. */
+/** An attached thread that makes every possible call on a device whose errors are not a `BlobstoreError`. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { attach, type StoreHandle } from 'blobyard';

@@ -1,4 +1,4 @@
-/** What the tests of failing devices share: stores in a file, blobs whose bytes are known, and looks at errors. */
+/** What the tests of failing devices share: stores in a file, blobs with known bytes, and expectations of errors. */
 
 import { type Blob, BlobstoreError, createStore, type DeviceSpec, openStore, type Store } from 'blobyard';
 import { expect, onTestFinished } from 'vitest';
@@ -6,13 +6,13 @@ import { putPattern } from '../torture/pattern.js';
 
 export const CLUSTER_BYTES = 64 * 1024;
 
-/** Both ways in which a store can be on its device: from one thread, and from several. */
+/** Both kinds of stores, with their number of I/O workers: on one thread, and with several threads. */
 export const MODES = [
   ['inline', 0],
   ['pool', 2],
 ] as const;
 
-/** A store that is let go of when the test is over, whatever state its device is in. */
+/** A new store, which is closed when the test has finished. Errors of that close are ignored. */
 export async function newStore(device: DeviceSpec, threads: number): Promise<Store> {
   return closedAtEnd(await createStore({ device, threads, clusterSizeBytes: CLUSTER_BYTES, mdPageCount: 64 }));
 }
@@ -30,14 +30,14 @@ function closedAtEnd(store: Store): Store {
   return store;
 }
 
-/** Bytes that only this token has. */
+/** Bytes with the pattern of a token. Different tokens have different bytes. */
 export function patterned(token: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   putPattern(bytes, 0, length, token, 0);
   return bytes;
 }
 
-/** A thin blob with known bytes, all of it synced. */
+/** A thin blob with the pattern of a token, synced. */
 export async function syncedBlob(store: Store, name: string, token: number, clusters: number): Promise<Blob> {
   const blob = await store.create({ name, sizeBytes: clusters * CLUSTER_BYTES, thin: true });
   await blob.write(patterned(token, clusters * CLUSTER_BYTES), 0);
@@ -50,7 +50,7 @@ export async function expectBytes(blob: Blob, token: number): Promise<void> {
   expect(Buffer.compare(bytes, patterned(token, bytes.length))).toBe(0);
 }
 
-/** The first error of what is done again and again; it is one of ours. */
+/** Executes `act` up to `timesMax` times. Returns its first error, which must be a `BlobstoreError`. */
 export async function firstFailure(
   timesMax: number,
   act: (index: number) => Promise<unknown>,

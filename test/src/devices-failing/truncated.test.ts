@@ -1,6 +1,6 @@
 /**
- * A device that becomes smaller: a file that is cut under an open store or between two openings, and a device that is resized.
- * What was cut off is gone; what was not is all there, and nothing hangs.
+ * A device that becomes smaller: a file that is truncated under an open store or between two openings, and a memory
+ * device that is resized. Only the data that was cut off is lost, and no operation hangs.
  */
 
 import { mkdtempSync, rmSync, statSync, truncateSync } from 'node:fs';
@@ -20,7 +20,7 @@ function newFile(): string {
   return path.join(folder, 'store');
 }
 
-/** A store with one blob at the beginning of its device and one at the end; a thick one between takes the room. */
+/** Makes a blob at the beginning of the device and one at its end. A thick blob takes the space between them. */
 async function filled(store: Store): Promise<{ first: Blob; last: Blob }> {
   const first = await syncedBlob(store, 'first', 1, CLUSTERS);
   const { freeBytes } = await store.stats();
@@ -29,8 +29,8 @@ async function filled(store: Store): Promise<{ first: Blob; last: Blob }> {
   return { first, last: await syncedBlob(store, 'last', 2, CLUSTERS) };
 }
 
-describe.each(MODES)('a file that is cut, %s', (_, threads) => {
-  test('under an open store: what was cut off fails with EIO, and what is synced then; all else is found when the length is back', async () => {
+describe.each(MODES)('a file that is truncated, %s', (_, threads) => {
+  test('under an open store: access to the cut-off part and syncs fail with EIO; all else is there when the length is restored', async () => {
     const file = newFile();
     const store = await newStore({ kind: 'file', path: file, create: true, sizeBytes: DEVICE_BYTES }, threads);
     const { first, last } = await filled(store);
@@ -63,7 +63,7 @@ describe.each(MODES)('a file that is cut, %s', (_, threads) => {
     await expectBytes(lost, 4);
   });
 
-  test('and has its length again while the store is open: all goes on', async () => {
+  test('and gets its length back while the store is open: all operations work again', async () => {
     const file = newFile();
     const store = await newStore({ kind: 'file', path: file, create: true, sizeBytes: DEVICE_BYTES }, threads);
     const { first, last } = await filled(store);
@@ -78,7 +78,7 @@ describe.each(MODES)('a file that is cut, %s', (_, threads) => {
     await expectBytes(await again.open({ name: 'last' }), 4);
   });
 
-  test('to nothing: every operation ends, with an error of ours, and so does closing', async () => {
+  test('to nothing: every operation ends with a BlobstoreError, and so does closing', async () => {
     const file = newFile();
     const store = await newStore({ kind: 'file', path: file, create: true, sizeBytes: DEVICE_BYTES }, threads);
     const { first } = await filled(store);
@@ -92,12 +92,12 @@ describe.each(MODES)('a file that is cut, %s', (_, threads) => {
     expect(error.message).toMatch(/the device has 0 bytes/);
   });
 
-  test('between two openings: refused, and all there once the bytes are back', async () => {
+  test('between two openings: the store is refused, and opens with all data when the bytes are back', async () => {
     const file = newFile();
     const store = await newStore({ kind: 'file', path: file, create: true, sizeBytes: DEVICE_BYTES }, threads);
     await filled(store);
     await store.close();
-    // The device ends in free clusters: no blob's bytes are lost.
+    // The end of the device has free clusters, so no data of a blob is lost.
     truncateSync(file, DEVICE_BYTES - CLUSTER_BYTES);
     const cut = await failure('EILSEQ', () => reopened({ kind: 'file', path: file }, threads));
     expect(cut.message).toMatch(/the device was cut, or this is only a part of it/);
@@ -107,7 +107,7 @@ describe.each(MODES)('a file that is cut, %s', (_, threads) => {
     await expectBytes(await again.open({ name: 'last' }), 2);
   });
 
-  test('a store that is asked to grow then says that its device is smaller, and goes on', async () => {
+  test('makes a grow fail with the message that the device is smaller, and the store goes on', async () => {
     const file = newFile();
     const store = await newStore({ kind: 'file', path: file, create: true, sizeBytes: DEVICE_BYTES }, threads);
     const { first, last } = await filled(store);
@@ -125,8 +125,8 @@ describe.each(MODES)('a file that is cut, %s', (_, threads) => {
   });
 });
 
-describe.each(MODES)('a memory device that is made smaller under its store, %s', (_, threads) => {
-  test('fails with EIO beyond its end only, and goes on when it is as large as before', async () => {
+describe.each(MODES)('a memory device that is made smaller under its store, %s,', (_, threads) => {
+  test('fails with EIO only beyond its end, and works again when it has its former size', async () => {
     const device = MemoryDevice.create({ sizeBytes: DEVICE_BYTES });
     const store = await newStore(device.spec, threads);
     const { first, last } = await filled(store);

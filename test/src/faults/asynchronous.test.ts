@@ -1,3 +1,5 @@
+/** Operations on an asynchronous device that fails: the store stays correct, live and after a crash. */
+
 import { Blobstore, BlobstoreError, run, runSync } from '@blobyard/core';
 import { FaultyDevice } from '@blobyard/io';
 import { describe, expect, it } from 'vitest';
@@ -23,7 +25,7 @@ import {
 import { STORE_SCENARIOS } from './store-scenarios.js';
 import { type Configuration, observe, optionsOf, Yard } from './yard.js';
 
-/** One or two of each kind; every fourth operation is made to fail, alone or with all that follow. */
+/** One or two scenarios of each kind. Every fourth device operation is made to fail, alone or with all that follow. */
 const SCENARIOS: readonly Scenario[] = [
   CREATE_SCENARIOS[3],
   RESIZE_SCENARIOS[5],
@@ -52,7 +54,10 @@ describe.each(CONFIGURATIONS)('an asynchronous device, $durability, extent table
   });
 });
 
-/** Fails an operation, looks at the store and at what a crash leaves, and tries again; answers whether the fault was met. */
+/**
+ * Makes the k-th device operation of a scenario fail. Expects the store to be correct, now and after a crash. Returns
+ * false if the scenario has fewer device operations.
+ */
 async function failsWell(scenario: Scenario, configuration: Configuration, after: Oracle, k: number): Promise<boolean> {
   const yard = new Yard(configuration);
   await run(yard.init());
@@ -83,7 +88,7 @@ async function failsWell(scenario: Scenario, configuration: Configuration, after
   return true;
 }
 
-/** What a store holds after the operation when nothing fails. */
+/** The contents of the store after the operation without a failure. */
 function rehearsed(scenario: Scenario, configuration: Configuration): Oracle {
   const yard = new Yard(configuration);
   runSync(yard.init());
@@ -95,7 +100,7 @@ function rehearsed(scenario: Scenario, configuration: Configuration): Oracle {
 }
 
 function requireOneOf(found: Oracle, allowed: readonly Oracle[], scenario: Scenario): void {
-  if (scenario.isSeveral) return; // any mixture, which the synchronous sweep has looked at
+  if (scenario.isSeveral) return; // any mixture of the states is allowed; the synchronous sweep checks that
   expect(allowed.map((each) => difference(found, each))).toContain(undefined);
 }
 
@@ -112,7 +117,7 @@ function checkCrash(
   runSync(store.abandon());
 }
 
-it('a channel whose insertion of a cluster fails does not stop another one that waits for it', async () => {
+it('a failed insertion of a cluster does not fail that of another channel which waits for it', async () => {
   const yard = new Yard({ ...CONFIGURATIONS[0], isAsynchronous: true });
   await run(yard.init());
   await run(yard.create('a', { clusters: 4, isThin: true }));
@@ -120,7 +125,7 @@ it('a channel whose insertion of a cluster fails does not stop another one that 
   await run(yard.write('a', 0, 1, 3));
   const other = yard.store.openChannel();
   const { ioUnitsPerCluster } = yard.store.geometry;
-  yard.device.failAt(1, { kind: 'write' }); // the extent page with the first channel's cluster
+  yard.device.failAt(1, { kind: 'write' }); // the write of the extent page with the first channel's cluster
   const [first, second] = await Promise.allSettled([
     yard.channel.write(yard.blob('a'), yard.payload(1, 4), ioUnitsPerCluster, ioUnitsPerCluster),
     other.write(yard.blob('a'), yard.payload(1, 5), ioUnitsPerCluster, ioUnitsPerCluster),
@@ -135,7 +140,7 @@ it('a channel whose insertion of a cluster fails does not stop another one that 
   expect(yard.blob('a').map.uncertain).toEqual([]);
 });
 
-it('loading on an asynchronous device that fails can be tried again', async () => {
+it('a load that fails on an asynchronous device can be tried again', async () => {
   const yard = new Yard(CONFIGURATIONS[0]);
   runSync(yard.init());
   runSync(SNAPSHOT_SCENARIOS[3].prepare(yard));

@@ -1,4 +1,4 @@
-/** Operations on one blob: creating, resizing, syncing, writing, unmapping, deleting. */
+/** Scenarios with operations on one blob: creating, resizing, syncing, writing, unmapping, deleting. */
 
 import { pageOfBlobId, type Steps, SuperBlock } from '@blobyard/core';
 import { decodeMarks } from '../../../packages/core/dist/format/marks-page.js';
@@ -17,7 +17,7 @@ export function longXattrs(pages: number, fill: number): Record<string, Uint8Arr
   return Object.fromEntries(entries);
 }
 
-/** A thick and a thin blob that no operation touches. */
+/** Makes a thick and a thin blob that no operation touches. */
 export function* bystanders(yard: Yard): Steps<void> {
   yield* yard.create('thick bystander', { clusters: 3, xattrs: { name: new Uint8Array([1, 2, 3]) } });
   yield* yard.create('thin bystander', { clusters: 5, isThin: true, xattrs: longXattrs(2, 90) });
@@ -57,7 +57,7 @@ export const CREATE_SCENARIOS: readonly Scenario[] = [
   creation('in an opened store', { clusters: 4, xattrs: longXattrs(3, 1) }, undefined, reopened),
 ];
 
-/** Blobs that take all metadata pages below the high-water mark. */
+/** Makes blobs that take all metadata pages below the high-water mark. */
 function* upToMark(yard: Yard): Steps<void> {
   yield* bystanders(yard);
   for (let number = 0, page = 0; page + 1 < mdPageMarkOf(yard); number++) {
@@ -72,7 +72,7 @@ function mdPageMarkOf({ medium, store }: Yard): number {
   const page = new Uint8Array(PAGE_BYTES);
   const { blocksPerPage } = store.geometry;
   const channel = medium.openChannel();
-  void channel.read(block.bytes, 0, 0, blocksPerPage); // it is synchronous
+  void channel.read(block.bytes, 0, 0, blocksPerPage); // the medium is synchronous
   void channel.read(page, 0, block.clusterMask.start * blocksPerPage, blocksPerPage);
   const mark = decodeMarks(page, store.geometry, Infinity)?.mdPages;
   if (mark === undefined) throw new Error('the store has no mark');
@@ -85,7 +85,7 @@ function* reopened(yard: Yard): Steps<void> {
   yield* yard.reopen();
 }
 
-/** A blob 'a' with data and xattrs, open. */
+/** Makes a blob 'a' with data and xattrs, and opens it. */
 function* subject(yard: Yard, made: NewBlob): Steps<void> {
   yield* bystanders(yard);
   yield* yard.create('a', made);
@@ -109,7 +109,7 @@ function resize(name: string, made: NewBlob, to: number, sizes?: Scenario['sizes
   });
 }
 
-/** Resizes without syncing, then syncs or closes with failures. */
+/** A scenario that resizes without a sync; the sync or the close after that is made to fail. */
 function unsyncedResize(
   name: string,
   made: NewBlob,
@@ -124,7 +124,7 @@ function unsyncedResize(
     *change(yard) {
       const { content } = yard.oracle.of(yard.id('a'));
       for (const clusters of sizesThen) yield* yard.resize('a', clusters);
-      // What was cut off comes back as long as nothing was synced.
+      // As long as nothing was synced, a longer size brings back the data that was cut off.
       const bytes = yard.bytesOf(sizesThen.at(-1) ?? 0);
       yard.oracle.of(yard.id('a')).content = resized(content.slice(), bytes);
     },
@@ -268,7 +268,7 @@ function writing(name: string, made: NewBlob, cluster: number, count: number, si
   });
 }
 
-/** Bytes of one io unit inside of a cluster. */
+/** A scenario that writes one io unit in the middle of a cluster. */
 function writingPart(name: string, made: NewBlob, cluster: number): Scenario {
   const bytes = (yard: Yard) => yard.payload(1, 555).slice(0, yard.store.geometry.ioUnitBytes);
   return scenario({

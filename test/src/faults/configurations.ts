@@ -1,4 +1,4 @@
-/** The configurations that every scenario runs with. */
+/** The configurations with which every scenario runs. */
 
 import type { Configuration } from './yard.js';
 

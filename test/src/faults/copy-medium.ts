@@ -1,6 +1,8 @@
+/** Copies of a device in memory. */
+
 import { SparseMemoryDevice } from '@blobyard/io';
 
-/** A copy of a device, as a crash would leave it. */
+/** A copy of a device with its present contents, as a crash now would leave it. */
 export function copyMedium(medium: SparseMemoryDevice): SparseMemoryDevice {
   const { blockLengthBytes, blockCount, canCopy } = medium;
   const copy = new SparseMemoryDevice({ sizeBytes: blockCount * blockLengthBytes, blockLengthBytes, canCopy });

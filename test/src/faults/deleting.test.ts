@@ -1,8 +1,10 @@
+/** Deleting a blob, while the device fails at each operation in turn. */
+
 import { describe, expect, it } from 'vitest';
 import { DELETE_SCENARIOS } from './blob-scenarios.js';
 import { sweepScenario } from './sweep.js';
 
-describe('Deleting a blob, failing at each device operation in turn', () => {
+describe('Deleting a blob loses nothing else when any of its device operations fails:', () => {
   it.each(DELETE_SCENARIOS.map((scenario) => [scenario.name, scenario] as const))('%s', (_, scenario) => {
     const { hits, problems } = sweepScenario(scenario);
     expect(problems).toEqual([]);

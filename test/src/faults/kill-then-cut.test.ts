@@ -1,4 +1,6 @@
-/** A process is killed, and its store recovered; and then the power goes, with what the process wrote last not flushed yet. */
+/**
+ * A process is killed, its store is recovered, and then the power is cut, while the last writes are not flushed yet.
+ */
 
 import { Blobstore, BlobstoreError, runSync } from '@blobyard/core';
 import { FaultyDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -9,7 +11,7 @@ const CLUSTER_BYTES = 8192;
 const UNITS = CLUSTER_BYTES / 512;
 const CONTENT = new Uint8Array(2 * CLUSTER_BYTES).fill(7);
 
-/** A store whose process was killed at the k-th change that the deletion of a blob made; the device's cache keeps what it has. */
+/** A store whose process was killed at the k-th change of a blob's deletion. The device's cache keeps all writes. */
 function killedAt(k: number): { cache: VolatileCache; id: bigint } {
   const cache = new VolatileCache(new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 }));
   const device = new FaultyDevice(cache);
@@ -29,7 +31,7 @@ function killedAt(k: number): { cache: VolatileCache; id: bigint } {
 describe.each([undefined, 'refuse'] as const)('onDamage %s', (onDamage) => {
   const options = { clusterBytes: CLUSTER_BYTES, onDamage };
 
-  test('a blob whose deletion was killed is there whole, or gone, also when the power goes after that', () => {
+  test('a blob whose deletion was killed is there with all its data or gone, also after a power cut', () => {
     let goneAtFirst = 0;
     for (const k of [1, 2, 3, 4]) {
       const { cache, id } = killedAt(k);
@@ -48,7 +50,7 @@ describe.each([undefined, 'refuse'] as const)('onDamage %s', (onDamage) => {
   });
 });
 
-test('what a killed process left in free clusters is cleared also when the power goes while it is recovered', () => {
+test('data of a killed process in free clusters is cleared, also if the power is cut during the recovery', () => {
   const cache = new VolatileCache(new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 }));
   const store = runSync(Blobstore.init(cache, { clusterBytes: CLUSTER_BYTES, mdPageCount: 32 }));
   const thin = runSync(store.openBlob(runSync(store.createBlob({ clusterCount: 40, thin: true }))));

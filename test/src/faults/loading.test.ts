@@ -1,3 +1,5 @@
+/** Loading, recovering, growing and unloading a store, while the device fails at each operation in turn. */
+
 import { runSync } from '@blobyard/core';
 import { describe, expect, it } from 'vitest';
 import { CREATE_SCENARIOS, LARGE, RESIZE_SCENARIOS } from './blob-scenarios.js';
@@ -18,20 +20,20 @@ describe.each(CONFIGURATIONS)('$durability, extent table $useExtentTable', (conf
     expect(failOpening(unloaded(chained, configuration), configuration, recoverAnyway)).toEqual([]);
   });
 
-  it('a recovery of what a snapshot left, cut off anywhere, can be tried again', () => {
+  it('a failed recovery after a power cut anywhere in a snapshot can be tried again', () => {
     expect(recoverWrecks(SNAPSHOT_SCENARIOS[3])).toEqual([]);
   });
 
-  it('a recovery of what the deletion of a snapshot left, cut off anywhere, can be tried again', () => {
+  it('a failed recovery after a power cut anywhere in the deletion of a snapshot can be tried again', () => {
     expect(recoverWrecks(chained)).toEqual([]);
     expect(recoverWrecks(DELETE_SNAPSHOT_SCENARIOS[5])).toEqual([]);
   });
 
-  it('unloading that fails leaves what loading finds', () => {
+  it('an unload that fails loses nothing: the next load finds all', () => {
     expect(failUnloading(chained, configuration, (yard) => [yard.oracle])).toEqual([]);
   });
 
-  it('unloading goes on with a deletion that had failed half way', () => {
+  it('an unload finishes a deletion that had failed half way', () => {
     const unfinished = (yard: Yard) => {
       yard.device.failAt(3, { times: 1000 });
       failureOf(() => runSync(yard.store.deleteBlob(yard.id('thin bystander'))));
@@ -43,7 +45,7 @@ describe.each(CONFIGURATIONS)('$durability, extent table $useExtentTable', (conf
     expect(failUnloading(CREATE_SCENARIOS[0], configuration, unfinished)).toEqual([]);
   });
 
-  it('growing an unloaded store that fails can be tried again, and a load finds the store as it was or as it is to be', () => {
+  it('a failed grow of an unloaded store can be tried again, and a load finds the old or the new size', () => {
     const { medium, allowed } = unloaded(chained, configuration);
     const { blockLengthBytes, clusterBytes } = configuration;
     medium.resize(medium.blockCount + (5 * clusterBytes) / blockLengthBytes);
@@ -61,7 +63,7 @@ describe.each(CONFIGURATIONS)('$durability, extent table $useExtentTable', (conf
   }
 });
 
-it('recovers what operations on large blobs left', () => {
+it('a failed recovery after a power cut in operations on large blobs can be tried again', () => {
   const [configuration] = CONFIGURATIONS;
   const large = [...RESIZE_SCENARIOS, ...DELETE_SNAPSHOT_SCENARIOS].filter((scenario) => scenario.sizes === LARGE);
   for (const scenario of large) {

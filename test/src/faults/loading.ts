@@ -1,6 +1,6 @@
 /**
- * Fails what opens and ends a store: a clean load, recovery of what crashes have left, growing offline, unloading. Such an
- * operation leaves no store behind when it fails; another one must find everything.
+ * Makes the operations fail that open and end a store: a clean load, recovery after a crash, growing an unloaded store,
+ * unloading. After a failure no store is open, and the next opening must find everything.
  */
 
 import { Blobstore, BlobstoreError, runSync, type Steps } from '@blobyard/core';
@@ -10,13 +10,13 @@ import { difference, type Oracle } from './oracle.js';
 import type { Scenario } from './scenario.js';
 import { type Configuration, observe, optionsOf, Yard } from './yard.js';
 
-/** What a crash in the middle of an operation left, and what may be found in it. */
+/** What a crash in the middle of an operation has left, and the states that a load may find. */
 export interface Wreck {
   medium: SparseMemoryDevice;
   allowed: readonly Oracle[];
 }
 
-/** Cuts the power at each operation in turn; answers what is on the medium each time. */
+/** Cuts the power at each device operation in turn. Returns what is on the medium each time. */
 export function wrecksOf(scenario: Scenario, configuration: Configuration): Wreck[] {
   const whole = { ...configuration, ...scenario.sizes };
   const wrecks: Wreck[] = [];
@@ -33,7 +33,7 @@ export function wrecksOf(scenario: Scenario, configuration: Configuration): Wrec
   }
 }
 
-/** A store that was unloaded with everything in it that a scenario prepares. */
+/** An unloaded store with everything that a scenario prepares. */
 export function unloaded(scenario: Scenario, configuration: Configuration): Wreck {
   const yard = prepared(scenario, { ...configuration, ...scenario.sizes });
   runSync(yard.closeAll());
@@ -57,8 +57,9 @@ export const recoverAnyway: Opening = (device, configuration) =>
 export const grow: Opening = (device, configuration) => Blobstore.grow(device, optionsOf(configuration));
 
 /**
- * Fails opening a store at operation `first` and those `step` apart, then opens it. Answers what was wrong. A failure
- * must be reported, unless it was that of a run of pages that was read ahead: its pages are then read one by one.
+ * Makes an opening fail at device operation `first`, then at each `step`-th after that, and opens the store again each
+ * time. Returns what was wrong. A failure must be reported, unless a run of pages could not be read: then these pages
+ * are read one by one.
  */
 export function failOpening(wreck: Wreck, configuration: Configuration, open: Opening, first = 1, step = 1): string[] {
   const problems: string[] = [];
@@ -85,7 +86,7 @@ export function failOpening(wreck: Wreck, configuration: Configuration, open: Op
   return problems;
 }
 
-/** Opens a store in every way that must work now; all must find the same, and what is allowed. */
+/** Opens a store in every way that must work. All must find the same state, which must be an allowed one. */
 export function checkOpened(
   medium: SparseMemoryDevice,
   configuration: Configuration,
@@ -130,8 +131,9 @@ export function requireInjected(failure: unknown): void {
 }
 
 /**
- * Fails unloading at each operation in turn; the store is closed then, and loading it finds everything.
- * @param before - what is done first; answers what may be found in the end
+ * Makes an unload fail at each device operation in turn. Then the store must be closed, and a load must find
+ * everything.
+ * @param before - is done first; returns the states that a load may find at the end
  */
 export function failUnloading(
   scenario: Scenario,

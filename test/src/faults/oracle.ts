@@ -1,12 +1,12 @@
-/** What a store must hold, kept beside it as plain bytes: a test tells the oracle of each change, and compares. */
+/** The oracle: what a store must contain, as plain bytes. A test applies each change to it, too, and compares. */
 
 import type { BlobId } from '@blobyard/core';
 
 export interface BlobState {
   content: Uint8Array;
-  /** Values by name, as hexadecimal text. */
+  /** The values of the xattrs by name, as hexadecimal text. */
   xattrs: Map<string, string>;
-  /** The snapshot behind a clone. */
+  /** The parent of a clone. */
   parent: BlobId | undefined;
   isReadOnly: boolean;
   isThin: boolean;
@@ -37,14 +37,14 @@ export function copyState(state: BlobState): BlobState {
   return { ...state, content: state.content.slice(), xattrs: new Map(state.xattrs) };
 }
 
-/** A content made longer by zeroes, or shorter. */
+/** A content with another length: longer by zeroes, or cut off. */
 export function resized(content: Uint8Array, bytes: number): Uint8Array {
   const target = new Uint8Array(bytes);
   target.set(content.subarray(0, bytes));
   return target;
 }
 
-/** The first thing in which two stores differ, as text; undefined when they are the same. */
+/** The first difference between two stores, as text; undefined if they are the same. */
 export function difference(found: Oracle, wanted: Oracle): string | undefined {
   if (found.superBlob !== wanted.superBlob) return `the super blob is ${found.superBlob}, not ${wanted.superBlob}`;
   if (found.clusterCount !== wanted.clusterCount)

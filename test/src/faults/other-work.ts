@@ -1,19 +1,19 @@
-/** What a user does after an operation has failed: other things, with the same blob and with others. */
+/** What a user does after a failed operation: other operations, on the same blob and on others. */
 
 import { type BlobId, INVALID_BLOB_ID, type Steps } from '@blobyard/core';
 import type { Yard } from './yard.js';
 
-/** What becomes of the blob that the failed operation was on, in the end. */
+/** What is done at the end with the blob of the failed operation. */
 export type Fate = 'kept' | 'decoupled' | 'snapshot' | 'deleted';
 export const FATES: readonly Fate[] = ['kept', 'decoupled', 'snapshot', 'deleted'];
 
 /**
- * Takes clusters and pages, and gives others back; tells the oracle of everything. Syncs only where it must to be durable.
- * @param isFirst - begin with the blob 'a', rather than with others
+ * Allocates clusters and pages and frees others, in the store and in the oracle. Syncs only what must be durable.
+ * @param isFirst - true: begins with the blob 'a'; false: with other blobs
  */
 export function* otherWork(yard: Yard, fate: Fate, isFirst: boolean): Steps<void> {
   const { ioUnitsPerCluster } = yard.store.geometry;
-  const isThere = yard.oracle.blobs.has(yard.ids.get('a') ?? 0n); // before another blob may get its id
+  const isThere = yard.oracle.blobs.has(yard.ids.get('a') ?? 0n); // asked now: later another blob may get its id
   if (isThere && isFirst) yield* meetFate(yard, 'a', fate);
   yield* yard.create('later', { clusters: 3 });
   yield* yard.open('later');
@@ -44,7 +44,7 @@ function* workOn(yard: Yard, name: string): Steps<void> {
   }
 }
 
-/** At once, before anything else has written the blob. */
+/** Does with a blob what its fate says. Called at once, before anything else has written the blob. */
 function* meetFate(yard: Yard, name: string, fate: Fate): Steps<void> {
   const { oracle, store } = yard;
   const id = yard.id(name);
@@ -52,7 +52,7 @@ function* meetFate(yard: Yard, name: string, fate: Fate): Steps<void> {
   const parent = store.parentOf(id);
   const { isReadOnly } = oracle.of(id);
   if (fate === 'decoupled' && parent !== INVALID_BLOB_ID) {
-    if (yield* isExternalClone(yard, parent)) return; // as in the reference, what is behind the parent is not found then
+    if (yield* isExternalClone(yard, parent)) return; // as in the reference, the external snapshot is not found then
     yield* store.decoupleBlob(yard.channel, id);
     oracle.of(id).parent = oracle.of(parent).parent;
   } else if (fate === 'snapshot' && !isReadOnly) {

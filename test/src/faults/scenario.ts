@@ -1,4 +1,4 @@
-/** An operation whose every device operation is made to fail, and what it starts from. */
+/** A scenario: an operation, each of whose device operations is made to fail in turn, and the state before it. */
 
 import type { BlobId, Durability, Steps } from '@blobyard/core';
 import type { Oracle } from './oracle.js';
@@ -6,33 +6,33 @@ import type { Configuration, Yard } from './yard.js';
 
 export interface Scenario {
   readonly name: string;
-  /** Makes the store; all of it is synced before the operation. */
+  /** Prepares the store. All of this is synced before the operation. */
   prepare(yard: Yard): Steps<void>;
-  /** Changes what is only in memory when the operation begins. */
+  /** Makes changes that are only in memory when the operation begins. */
   change?(yard: Yard): Steps<void>;
-  /** The operation; answers the id of a blob that it makes. */
+  /** The operation. Returns the id of the blob that it makes, if it makes one. */
   run(yard: Yard): Steps<BlobId | undefined>;
-  /** Tells an oracle what the operation has done. */
+  /** Applies the changes of the operation to an oracle. */
   apply(oracle: Oracle, yard: Yard, made: BlobId | undefined): void;
-  /** After a failure of `run`: the way to what it was to bring about; the operation again unless given. */
+  /** Reaches the goal of `run` after it has failed. Default: `run` again. */
   retry?(yard: Yard): Steps<BlobId | undefined>;
-  /** True when what the operation did is on disk once it has answered; true unless given. */
+  /** Whether the changes of the operation are durable when it has ended. Default: true. */
   isDurable?(durability: Durability): boolean;
-  /** The operation does several things, and a crash may find any of its blobs as before or as after it. */
+  /** True: the operation changes several blobs, and after a crash each of them may be as before or as after it. */
   readonly isSeveral?: boolean;
-  /** A failure that the operation does not report, and why that is right. */
+  /** If the operation need not report a failure, the reason why that is correct. */
   readonly mayHide?: string;
-  /** Only with configurations that this accepts. */
+  /** The scenario runs only with configurations for which this returns true. */
   suits?(configuration: Configuration): boolean;
-  /** A failure leaves in memory what is only on disk once it is synced. */
+  /** True: after a failure, memory has changes that get to disk only by a sync. */
   readonly isUnsynced?: boolean;
-  /** What failed comes into force with the next sync all the same: no other work is tried after it. */
+  /** True: the failed change takes effect with the next sync all the same, so no other work is tried after it. */
   readonly isLasting?: boolean;
-  /** It gives clusters back uncleared, as its blob was told to. */
+  /** True: it frees clusters without clearing them, as the clear method of its blob says. */
   readonly leavesBytes?: boolean;
-  /** Data that is there is changed without a flush: losing power may leave any part of the change. */
+  /** True: it overwrites data without a flush, so that a power cut may leave any part of the change. */
   readonly changesInPlace?: boolean;
-  /** What is larger than usual. */
+  /** The sizes that differ from the usual ones. */
   readonly sizes?: Partial<Configuration>;
 }
 

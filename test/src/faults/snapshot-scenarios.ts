@@ -1,4 +1,4 @@
-/** Operations on snapshots and clones. */
+/** Scenarios with operations on snapshots and clones. */
 
 import type { Steps } from '@blobyard/core';
 import { bystanders, LARGE, longXattrs } from './blob-scenarios.js';
@@ -6,7 +6,7 @@ import type { Oracle } from './oracle.js';
 import { type Scenario, scenario } from './scenario.js';
 import type { NewBlob, Yard } from './yard.js';
 
-/** Writes some clusters of a blob, a third of which `phase` chooses, so that snapshots and clones have others each. */
+/** Writes a third of a blob's clusters. `phase` selects which, so that each snapshot and clone has different ones. */
 function* fill(yard: Yard, name: string, phase: number, seed: number): Steps<void> {
   const held = yard.held.has(name);
   if (!held) yield* yard.open(name);
@@ -17,7 +17,7 @@ function* fill(yard: Yard, name: string, phase: number, seed: number): Steps<voi
   if (!held) yield* yard.close(name);
 }
 
-/** 'a' with data, open. */
+/** Makes a blob 'a' with data, and opens it. */
 function* original(yard: Yard, made: NewBlob): Steps<void> {
   yield* bystanders(yard);
   yield* yard.create('a', made);
@@ -26,7 +26,7 @@ function* original(yard: Yard, made: NewBlob): Steps<void> {
   yield* fill(yard, 'a', 1, 20);
 }
 
-/** 'a' is a clone of 's2', which is a clone of 's1': each has clusters of its own, and some in the place of its parent's. */
+/** Makes 'a' a clone of 's2', and 's2' a clone of 's1'. Each has own clusters, some of which hide its parent's. */
 function* chain(yard: Yard, made: NewBlob): Steps<void> {
   yield* original(yard, made);
   yield* yard.snapshot('a', 's1');
@@ -107,7 +107,7 @@ function independence(
     prepare,
     *run(yard) {
       const { store } = yard;
-      // The clone may have been decoupled already when this is another attempt.
+      // In a second attempt the clone may be decoupled already.
       if (how === 'decouple' && store.parentOf(yard.id('a')) !== yard.ids.get('s2') && yard.ids.has('s2'))
         return undefined;
       yield* how === 'inflate'
@@ -221,7 +221,7 @@ export const DELETE_SNAPSHOT_SCENARIOS: readonly Scenario[] = [
   }),
 ];
 
-/** Writes into a clone: copies on write. */
+/** A scenario with a write into a clone, which is a copy-on-write. */
 function cloneWrite(
   name: string,
   prepare: (yard: Yard) => Steps<void>,

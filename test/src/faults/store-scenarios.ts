@@ -1,10 +1,10 @@
-/** Operations on a store as a whole that leave it open: the super blob, growing. */
+/** Scenarios with operations on the open store: setting the super blob, and growing. */
 
 import { bystanders } from './blob-scenarios.js';
 import { type Scenario, scenario } from './scenario.js';
 import type { Yard } from './yard.js';
 
-/** Clusters that the device becomes longer by. */
+/** The number of clusters by which the device becomes longer. */
 const ADDED_CLUSTERS = 7;
 
 function lengthenDevice(yard: Yard): void {

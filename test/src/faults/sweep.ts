@@ -1,6 +1,6 @@
 /**
- * Fails an operation at each of its device operations in turn, in several ways, and looks each time whether the store is still
- * right: live, after another attempt, after a crash, and after unloading.
+ * Makes an operation fail at each of its device operations in turn, in several ways. Each time it checks the store:
+ * live, after another attempt, after a crash, and after unloading.
  */
 
 import { createHash } from 'node:crypto';
@@ -20,9 +20,9 @@ type Kind = Parameters<FaultyDevice['count']>[0];
 export interface Mode {
   readonly name: string;
   readonly arm: (device: FaultyDevice, k: number) => void;
-  /** Which operations k counts. */
+  /** The number of device operations so far, of those that k counts. */
   readonly counts: (device: FaultyDevice) => number;
-  /** The device lies: it drops writes, and says that they are done. Only what is on the medium can be looked at then. */
+  /** True: the device drops writes, and reports success. Then only the medium can be checked. */
   readonly isSilent?: boolean;
 }
 
@@ -35,7 +35,7 @@ function failing(name: string, times: number, kind?: Kind): Mode {
   return { name, arm, counts: (device) => device.count(kind) };
 }
 
-/** Each operation fails alone; with those after it; and the power goes at it. */
+/** Each device operation fails alone, or with those after it; or the power is cut at it. */
 const MODES: readonly Mode[] = [
   failing('one failure', 1),
   failing('two failures', 2),
@@ -49,15 +49,15 @@ const MODES: readonly Mode[] = [
   },
 ];
 
-/** One failure, or one that also fails the undoing. */
+/** One failure, or one that lasts, so that undoing the operation fails too. */
 const LASTING_MODES = [MODES[0], MODES[2]];
 
-/** All operations of a kind fail from the k-th on. */
+/** All device operations of a kind fail from the k-th on. */
 const KIND_MODES: readonly Mode[] = (['read', 'write', 'writeZeroes', 'unmap', 'flush', 'copy'] as const).map((kind) =>
   failing(`every ${kind} fails`, FOREVER, kind),
 );
 
-/** Fails operation k, and another one a few later: what sets a failure right fails too. */
+/** Device operation k fails, and another one a few later: so the handling of the first failure fails, too. */
 function pairModes(distances: readonly number[]): Mode[] {
   return distances.map((distance) => ({
     name: `failures ${distance} apart`,
@@ -70,18 +70,18 @@ function pairModes(distances: readonly number[]): Mode[] {
 }
 
 /**
- * What is done after a failure: everything is looked at, before and after another attempt; or another attempt is made at once;
- * or other work is done at once.
+ * What is done after a failure. `look`: everything is checked, before and after another attempt. `retry`: another
+ * attempt is made at once. `go on`: other work is done at once.
  */
 type Then = 'look' | 'retry' | 'go on';
 
-/** What an undisturbed run is like. */
+/** The states of a store in a run without a failure. */
 interface Rehearsal {
-  /** What was synced before the operation. */
+  /** The synced state before the operation. */
   synced: Oracle;
-  /** What the live store holds just before it. */
+  /** The state of the live store just before the operation. */
   before: Oracle;
-  /** What it holds afterwards. */
+  /** The state after the operation. */
   after: Oracle;
   medium: SparseMemoryDevice;
 }
@@ -90,11 +90,11 @@ export class Sweep {
   readonly #scenario: Scenario;
   readonly #configuration: Configuration;
   readonly #rehearsal: Rehearsal;
-  /** What was found to be wrong. */
+  /** All that was found to be wrong, as texts. */
   readonly problems: string[] = [];
-  /** Faults that were met. */
+  /** The number of faults that have taken effect. */
   hits = 0;
-  /** Images that were found right already: different failures leave the same. */
+  /** Images that were checked already without a finding. Different failures often leave the same image. */
   readonly #right = new Set<string>();
 
   constructor(scenario: Scenario, configuration: Configuration) {
@@ -103,7 +103,9 @@ export class Sweep {
     this.#rehearsal = this.#rehearse();
   }
 
-  /** Fails the operation at k = 1, 2, 3… until k is past its end; says what is done then. */
+  /**
+   * Makes the operation fail at k = 1, 2, 3… until k is past its end. `then` selects what is done after each failure.
+   */
   run(modes: readonly Mode[], then: Then = 'look'): this {
     if (then === 'go on' && this.#scenario.isLasting) return this;
     for (const mode of modes) {
@@ -112,7 +114,7 @@ export class Sweep {
     return this;
   }
 
-  /** Cuts the power of a device with a volatile cache, which keeps any part of what was not flushed. */
+  /** Cuts the power of a device with a volatile cache. Any part of the unflushed writes may stay. */
   cutCached(): this {
     const yard = this.#prepared((_, { cache }) => cache.begin());
     runSync(this.#scenario.run(yard));
@@ -157,7 +159,7 @@ export class Sweep {
     return yard;
   }
 
-  /** Answers whether the fault was met. */
+  /** One run with a fault at k. Returns whether the fault took effect. */
   #attempt(mode: Mode, k: number, then: Then): boolean {
     const yard = this.#prepared();
     const { device } = yard;
@@ -203,7 +205,7 @@ export class Sweep {
     this.#checkUnload(yard, expected);
   }
 
-  /** Tries again without a look, which would open and close blobs, and so write them. */
+  /** Tries again without a full check before, because that would open, close and thus write blobs. */
   #retryAtOnce(yard: Yard, failure: unknown): void {
     if (failure === undefined) return;
     const live = this.#glance(yard);
@@ -213,16 +215,16 @@ export class Sweep {
     this.#checkUnload(yard, expected);
   }
 
-  /** Which state the live store is in, found out without a write. */
+  /** The state of the live store, found without a write. */
   #glance(yard: Yard): Oracle {
     const { before, after } = this.#rehearsal;
     yard.store.verify();
     const live = [before, after].find((each) => looksLike(yard, each));
-    if (!live) throw new Error('the live store is neither as it was nor as it is to be');
+    if (!live) throw new Error('the live store is neither as before the operation nor as after it');
     return live;
   }
 
-  /** Uses the store as if nothing had been: what the failure left behind must not come between. */
+  /** Does other work in the store, which must not be disturbed by what the failure has left. */
   #goOn(yard: Yard, fate: Fate, isFirst: boolean): void {
     const live = this.#glance(yard);
     const { oracle } = yard;
@@ -237,7 +239,7 @@ export class Sweep {
     yard.store.verify();
     const allowed = [oracle];
     if (mayHide && fate === 'kept' && live === this.#rehearsal.before) {
-      const done = oracle.copy(); // on disk it may have been done before it failed
+      const done = oracle.copy(); // the failed operation may already have taken effect on disk
       apply.call(this.#scenario, done, yard, undefined);
       allowed.push(done);
     }
@@ -256,7 +258,7 @@ export class Sweep {
     if (!isInjected) throw new Error(`another error than the injected one: ${failure.message}`, { cause: failure });
   }
 
-  /** Another attempt without faults; answers what the store must hold then. */
+  /** Makes another attempt, without faults. Returns what the store must contain then. */
   #retry(yard: Yard, live: Oracle): Oracle {
     const expected = live.copy();
     const { apply, retry, run } = this.#scenario;
@@ -265,13 +267,13 @@ export class Sweep {
       const made = runSync((retry ?? run).call(this.#scenario, yard));
       if (!isDone || made !== undefined) apply.call(this.#scenario, expected, yard, made);
     } catch (error) {
-      // What is gone already cannot be deleted once more.
+      // A blob that the failed attempt has deleted cannot be deleted again.
       if (!(isDone && error instanceof BlobstoreError && error.code === 'ENOENT')) throw error;
     }
     return expected;
   }
 
-  /** Pages and clusters add up, none is nobody's, and every blob reads as it should; answers what there is. */
+  /** Throws unless pages and clusters are consistent, none leaks, and all data is allowed. Returns the state. */
   #checkLive(yard: Yard, allowed: readonly Oracle[]): Oracle {
     yard.store.verify();
     runSync(yard.store.audit());
@@ -282,7 +284,7 @@ export class Sweep {
     return found;
   }
 
-  /** What a crash leaves can be loaded; it is right, and stays right. */
+  /** Throws unless the store can be loaded after a crash, its state is allowed, and stays the same. */
   #checkCrash(medium: SparseMemoryDevice, allowed: readonly Oracle[], what = 'a crash'): void {
     this.#once(`crash ${allowed.map((each) => this.#nameOf(each))} ${hashOf(medium)}`, () =>
       this.#checkLoading(medium, allowed, what),
@@ -319,13 +321,15 @@ export class Sweep {
     this.#right.add(key);
   }
 
-  /** What tells the states apart that a check allows; states made for one check alone are told apart by their bytes. */
+  /**
+   * A name for an allowed state. A state that was made for one check alone has a fingerprint of its bytes as its name.
+   */
   #nameOf(oracle: Oracle): string {
     const known = Object.entries(this.#rehearsal ?? {}).find(([, each]) => each === oracle)?.[0];
     return known ?? fingerprint(oracle);
   }
 
-  /** Whoever gets a free cluster expects zeroes in it. */
+  /** Throws unless all free clusters that a blob may get are zeroes. */
   #requireClear(store: Blobstore, medium: SparseMemoryDevice, when: string): void {
     if (this.#scenario.leavesBytes) return;
     const { clusters } = store.shared;
@@ -340,12 +344,13 @@ export class Sweep {
       const lba = cluster * blocksPerCluster;
       if (!free || medium.isZeroes(lba, blocksPerCluster)) continue;
       void channel.read(bytes, 0, lba, blocksPerCluster);
-      if (!bytes.equals(zeroes)) throw new Error(`${when} the free cluster ${cluster} holds old bytes`);
+      if (!bytes.equals(zeroes))
+        throw new Error(`${when} the free cluster ${cluster} holds old data instead of zeroes`);
     }
     channel.close();
   }
 
-  /** After a clean unload: the masks say what recovery would find. */
+  /** Throws unless, after a clean unload, the masks have the same as recovery finds. */
   #checkMasks(medium: SparseMemoryDevice, expected: Oracle, free: number | undefined): void {
     const options = optionsOf(this.#configuration);
     runSync(requireSound(medium, 'after unloading'));
@@ -409,7 +414,7 @@ function fingerprint(oracle: Oracle): string {
   return hash.digest('hex');
 }
 
-/** True when each blob is as one of the oracles has it. */
+/** True if each blob is as in one of the oracles. */
 function isMixOf(found: Oracle, allowed: readonly Oracle[]): boolean {
   const ids = new Set([found, ...allowed].flatMap((oracle) => [...oracle.blobs.keys()]));
   return [...ids].every((id) => allowed.some((each) => difference(only(found, id), only(each, id)) === undefined));
@@ -421,7 +426,7 @@ function only(oracle: Oracle, id: bigint): Oracle {
   return one;
 }
 
-/** No snapshot is half made or half deleted. */
+/** Throws if a snapshot is half made or half deleted. */
 function requireNoMarks(store: Blobstore, when: string): void {
   for (const id of store.blobIds()) {
     const blob = runSync(store.openBlob(id));
@@ -436,7 +441,7 @@ function requireSame(what: string, found: number, wanted: number): void {
   if (found !== wanted) throw new Error(`${what}: ${found}, not ${wanted}`);
 }
 
-/** Everything that is done with a scenario: large ones with fewer configurations, and each way to fail with some of them. */
+/** Runs all sweeps of a scenario. Large scenarios run with fewer configurations, and each mode with some of them. */
 export function sweepScenario(scenario: Scenario): { problems: string[]; hits: number } {
   const configurations = scenario.sizes ? CONFIGURATIONS.slice(0, 2) : CONFIGURATIONS;
   const sweeps = configurations.map((configuration) => {

@@ -1,4 +1,4 @@
-/** A power cut after a blob that had become shorter was synced, and was given clusters meanwhile. */
+/** A power cut after the sync of a blob that became shorter, while another operation gave it clusters. */
 
 import { Blobstore, run, runSync } from '@blobyard/core';
 import { FaultyDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -12,7 +12,7 @@ const LONG = 8;
 const SHORT = 3;
 const CONTENT = new Uint8Array(CLUSTER_BYTES).fill(7);
 
-test('inflating: a root names an extent page only when it is there', async () => {
+test('an inflation during that sync names an extent page in a root only after the page is on disk', async () => {
   const cache = new VolatileCache(new SparseMemoryDevice({ sizeBytes: 64 * CLUSTER_BYTES, blockLengthBytes: 512 }));
   const device = new FaultyDevice(cache, { asynchronous: true });
   const store = await run(Blobstore.init(device, { clusterBytes: CLUSTER_BYTES, mdPageCount: 32 }));

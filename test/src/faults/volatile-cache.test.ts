@@ -1,3 +1,5 @@
+/** Power cuts of a device with a volatile write cache, which may lose any of the unflushed writes. */
+
 import { describe, expect, it } from 'vitest';
 import {
   CREATE_SCENARIOS,
@@ -33,7 +35,7 @@ const SCENARIOS = [
 ].filter(({ changesInPlace }) => !changesInPlace);
 const POWER_LOSS = CONFIGURATIONS.filter(({ durability }) => durability === 'power-loss');
 
-/** A first write, and a flush, which makes it count: all of it or, with the power gone before, nothing. */
+/** A first write and a flush as one operation: after a power cut all of it is there, or nothing. */
 function flushed(write: Scenario): Scenario {
   return scenario({
     ...write,
@@ -47,7 +49,7 @@ function flushed(write: Scenario): Scenario {
   });
 }
 
-/** Writes the first high-water marks, which must be on the medium before the cluster has data. */
+/** A scenario that writes the first high-water marks, which must be on the medium before a cluster has data. */
 function firstWriteOfStore(): Scenario {
   return scenario({
     name: 'the first write of an opened store',
@@ -65,7 +67,7 @@ function firstWriteOfStore(): Scenario {
   });
 }
 
-describe('A device with a volatile cache loses power, and any part of what was not flushed', () => {
+describe('A power cut of a device with a volatile cache leaves an allowed state, whichever unflushed writes are lost:', () => {
   it.each(SCENARIOS.map((scenario) => [scenario.name, scenario] as const))('%s', (_, scenario) => {
     for (const configuration of scenario.sizes ? POWER_LOSS.slice(0, 1) : POWER_LOSS) {
       const sweep = new Sweep(scenario, { ...configuration, hasVolatileCache: true }).cutCached();

@@ -1,27 +1,27 @@
 /**
- * A device with a volatile write cache, as disks have: what was written since the last flush may be on the medium when the
- * power goes, or not, each write for itself and in any order. It notes what is written, and then makes the images that a power
- * cut could leave.
+ * A device with a volatile write cache, as disks have it: at a power cut, each write since the last flush may be on the
+ * medium or not, independently of the others. The device records the writes, and makes the images that a power cut
+ * could leave.
  */
 
 import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
 import type { SparseMemoryDevice } from '@blobyard/io';
 import { copyMedium } from './copy-medium.js';
 
-/** What lands as a whole. */
+/** The size of a metadata page, in bytes. Its writes are not torn. */
 const PAGE_BYTES = 4096;
 
-/** What a write, or whatever else changes bytes, left in its place. */
+/** The bytes at the place of a write, or of another request that changes bytes, after it. */
 interface Change {
   readonly lba: number;
   readonly bytes: Uint8Array;
 }
 
-/** What a power cut could leave. */
+/** An image that a power cut could leave. */
 export interface CutImage {
   readonly name: string;
   readonly medium: SparseMemoryDevice;
-  /** True when the operation had answered. */
+  /** True if the power cut comes after the end of the operation. */
   readonly isAtEnd: boolean;
 }
 
@@ -29,7 +29,7 @@ export class VolatileCache implements BlockDevice {
   readonly synchronous = true;
   readonly #medium: SparseMemoryDevice;
   #before: SparseMemoryDevice | undefined;
-  /** What was changed between two flushes, all of it since the log began. */
+  /** The changes since the begin of the log, grouped by the flushes between them. */
   #epochs: Change[][] = [[]];
 
   constructor(medium: SparseMemoryDevice) {
@@ -87,16 +87,16 @@ export class VolatileCache implements BlockDevice {
     };
   }
 
-  /** Begins the log: everything until now is on the medium. */
+  /** Begins the log. Everything that was written before is on the medium. */
   begin(): void {
     this.#before = copyMedium(this.#medium);
     this.#epochs = [[]];
   }
 
   /**
-   * The images that a power cut could leave between the beginning of the log and now: of what was not flushed nothing, one
-   * write alone, all but one, the first or the last so many, or every other page. A metadata page lands whole or not at all, as the
-   * format assumes.
+   * The images that a power cut could leave between the begin of the log and now. Of the unflushed writes they have
+   * none, one alone, all but one, a number of the first or of the last ones, or every other page. The write of a
+   * metadata page is never torn, as the format assumes.
    */
   *images(): Generator<CutImage> {
     if (!this.#before) throw new Error('the log was not begun');

@@ -1,4 +1,4 @@
-/** A store on a device that fails when told to, and the oracle beside it. Everything a test does to both goes through here. */
+/** A store on a device that can be told to fail, and its oracle. The methods here change both together. */
 
 import {
   type Blob,
@@ -21,7 +21,7 @@ import { byteStream } from '../conformance/byte-stream.js';
 import { Oracle, resized } from './oracle.js';
 import { VolatileCache } from './volatile-cache.js';
 
-/** How a store is made; the tests of one scenario run with several. */
+/** The options with which a store is made. The tests of a scenario run with several of these. */
 export interface Configuration {
   readonly durability: Durability;
   readonly useExtentTable: boolean;
@@ -31,7 +31,7 @@ export interface Configuration {
   readonly clusterCount: number;
   readonly mdPageCount: number;
   readonly isAsynchronous?: boolean;
-  /** The device loses what was not flushed. */
+  /** True: the device has a volatile cache, which loses unflushed writes at a power cut. */
   readonly hasVolatileCache?: boolean;
 }
 
@@ -40,7 +40,7 @@ export interface NewBlob {
   isThin?: boolean;
   xattrs?: Xattrs;
   clearMethod?: ClearMethod;
-  /** The seed of the external snapshot behind it, which is as long as the blob. */
+  /** For a clone of an external snapshot: the seed of the bytes of this snapshot, which is as long as the blob. */
   externalSeed?: number;
 }
 
@@ -81,7 +81,7 @@ export class Yard {
     this.oracle.clusterCount = this.#store.dataClusterCount;
   }
 
-  /** Lets go of the store, as it is, and loads what is on the medium. */
+  /** Abandons the store, and loads it from the medium. */
   *reload(): Steps<void> {
     yield* this.store.abandon();
     this.held.clear();
@@ -89,7 +89,7 @@ export class Yard {
     this.#channel = this.#store.openChannel();
   }
 
-  /** Unloads the store, whose blobs must be closed, and loads it. */
+  /** Unloads the store, whose blobs must be closed, and loads it again. */
   *reopen(): Steps<void> {
     yield* this.store.unload();
     this.#store = yield* Blobstore.load(this.#storeDevice(), optionsOf(this.configuration));
@@ -117,7 +117,7 @@ export class Yard {
     this.created(this.id(name), made);
   }
 
-  /** Creates a blob without telling the oracle. */
+  /** Creates a blob in the store only, not in the oracle. */
   createOnly(made: NewBlob): Steps<BlobId> {
     const { clusters: clusterCount, isThin: thin, xattrs, clearMethod, externalSeed } = made;
     const externalSnapshotId =
@@ -126,7 +126,7 @@ export class Yard {
     return this.store.createBlob({ clusterCount, thin, xattrs, clearMethod, useExtentTable, externalSnapshotId });
   }
 
-  /** Tells an oracle of a new blob. */
+  /** Adds a new blob to an oracle. */
   created(id: BlobId, made: NewBlob, oracle = this.oracle): void {
     const bytes = this.bytesOf(made.clusters);
     oracle.blobs.set(id, {
@@ -151,7 +151,7 @@ export class Yard {
     for (const name of [...this.held.keys()]) yield* this.close(name);
   }
 
-  /** Writes whole clusters of an open blob, and tells the oracle. */
+  /** Writes whole clusters of an open blob, in the store and in the oracle. */
   *write(name: string, cluster: number, count: number, seed: number): Steps<void> {
     const { ioUnitsPerCluster } = this.store.geometry;
     yield* this.writeOnly(name, cluster * ioUnitsPerCluster, this.payload(count, seed));
@@ -162,7 +162,7 @@ export class Yard {
     return stream(seed, this.bytesOf(clusters));
   }
 
-  /** Writes without telling the oracle. */
+  /** Writes in the store only, not in the oracle. */
   *writeOnly(name: string, ioUnit: number, bytes: Uint8Array): Steps<void> {
     const count = bytes.length / this.store.geometry.ioUnitBytes;
     if (this.store.device.synchronous) this.channel.writeSync(this.blob(name), bytes, ioUnit, count);
@@ -179,7 +179,7 @@ export class Yard {
     else yield* wait(this.channel.writeZeroes(this.blob(name), ioUnit, count));
   }
 
-  /** Tells an oracle of bytes that were written. */
+  /** Writes bytes in an oracle only. */
   wrote(id: BlobId, at: number, bytes: Uint8Array, oracle = this.oracle): void {
     oracle.of(id).content.set(bytes, at);
   }
@@ -233,19 +233,19 @@ export function hexOf(xattrs: Xattrs): Map<string, string> {
   return new Map(Object.entries(xattrs).map(([name, value]) => [name, Buffer.from(value).toString('hex')]));
 }
 
-/** Options of loading, and of initialising where they are the same. */
+/** The options for loading a store, and for initialising one where these are the same. */
 export function optionsOf(configuration: Configuration): LoadOptions {
   const { clusterBytes, durability } = configuration;
   return { clusterBytes, durability, openExternalSnapshot, onDamage: 'refuse' };
 }
 
-/** External snapshots are byte streams; an id says the seed and the bytes. */
+/** Opens an external snapshot: a byte stream. Its id is `SEED:BYTES`. */
 function openExternalSnapshot({ snapshotId }: ExternalSnapshotRequest): BlockDevice {
   const [seed, bytes] = Buffer.from(snapshotId).toString('latin1').split(':').map(Number);
   return SparseMemoryDevice.fromBytes(stream(seed, bytes), { blockLengthBytes: 512 });
 }
 
-/** Reads everything that a store says of itself, through its own API. Opens each blob, and closes it again. */
+/** Reads the whole state of a store through the engine's API. Opens each blob, and closes it again. */
 export function* observe(store: Blobstore): Steps<Oracle> {
   const found = new Oracle();
   const channel = store.openChannel();
@@ -272,7 +272,7 @@ export function* observe(store: Blobstore): Steps<Oracle> {
   return found;
 }
 
-/** True when a store agrees with an oracle in all that can be seen without opening a blob. */
+/** True if a store agrees with an oracle in all that can be read without opening a blob. */
 export function looksLike(yard: Yard, oracle: Oracle): boolean {
   const { store } = yard;
   const ids = store.blobIds();
@@ -303,7 +303,7 @@ function* readAll(store: Blobstore, channel: Channel, blob: Blob): Steps<Uint8Ar
 
 const streams = new Map<string, Uint8Array>();
 
-/** The byte stream of a seed; nobody may write into it. */
+/** The byte stream of a seed. It is shared, so it must not be changed. */
 function stream(seed: number, bytes: number): Uint8Array {
   const key = `${seed}:${bytes}`;
   const made = streams.get(key) ?? byteStream(seed, bytes);

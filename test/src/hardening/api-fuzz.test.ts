@@ -1,4 +1,4 @@
-/** Every method of every object of the API, with any arguments. */
+/** Every method of every object of the API is called with arguments of every kind. */
 
 import { Stream } from 'node:stream';
 import { BlobstoreError, createStore, openStore } from 'blobyard';
@@ -12,10 +12,10 @@ import { World } from './world.js';
 
 const RUNS = isPooled ? 10 : 60;
 
-/** These end what is called. */
+/** Labels of the methods that end their object. */
 const ENDING = /: (close|destroy|detach|Symbol\(Symbol\.asyncDispose\))$/;
 
-/** A world that is made anew when it has ended. */
+/** The world of the calls. It is replaced by a new one when its store was closed. */
 class Worlds {
   #world: World | undefined;
 
@@ -39,7 +39,7 @@ function worlds(): Worlds {
   return made;
 }
 
-/** Reads or ends a stream; its error is one of the API, or of a signal. */
+/** Reads or ends a stream. Its error must be one of the API, or that of an abort signal. */
 async function endStream(answer: unknown): Promise<unknown> {
   if (!(answer instanceof Stream)) return answer;
   await new Promise<void>((resolve, reject) => {
@@ -54,7 +54,7 @@ async function endStream(answer: unknown): Promise<unknown> {
   return undefined;
 }
 
-test('each method refuses each odd argument in each place with a code', { timeout: FUZZ_TIMEOUT_MS }, async () => {
+test('each method refuses each odd argument at each position with a code', { timeout: FUZZ_TIMEOUT_MS }, async () => {
   const world = await worlds().get();
   await world.begin();
   const answers: unknown[] = [];
@@ -83,7 +83,7 @@ test('each method refuses each odd argument in each place with a code', { timeou
   expect(calls).toBeGreaterThan(5000);
 });
 
-test('random calls, one after another and together, leave the store right', { timeout: FUZZ_TIMEOUT_MS }, async () => {
+test('the store is consistent after random calls, one by one and at once', { timeout: FUZZ_TIMEOUT_MS }, async () => {
   const all = worlds();
   const first = await all.get();
   await first.begin();
@@ -142,7 +142,7 @@ test('createStore and openStore refuse each odd argument with a code', { timeout
     for (const odd of ODD_NAMES) {
       await callWith(whole, [odd]).catch(tell);
       for (const name of [...options, ...own[label as keyof typeof own], 'signal']) {
-        if (name === 'threads' && odd === '1') continue; // right, and slow
+        if (name === 'threads' && odd === '1') continue; // a valid value, and slow
         const one = (given: unknown) => closing(made({ device, [name]: given }));
         await callWith({ ...whole, label: `${label} ${name}`, call: one }, [odd]).catch(tell);
       }

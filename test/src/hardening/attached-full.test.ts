@@ -1,4 +1,4 @@
-/** Threads that fill a store together: each cluster is given to one of them, and the store's owner is told in time. */
+/** Attached threads that fill a store together: no cluster gets two owners, and the low-space event comes in time. */
 
 import { attach } from 'blobyard';
 import type { LowSpace } from 'blobyard/types';
@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { isPooled } from '../api/support.js';
 import { CLUSTER, codesOf, expectCode, expectFilled, ThreadYard, UNIT, until } from '../threads/actors.js';
 
-describe.skipIf(isPooled)('threads that are attached', () => {
+describe.skipIf(isPooled)('attached threads', () => {
   test.each([{ threads: 0 }, { threads: 1 }])(
-    'get as many clusters as there are, of a store with %o',
+    'get all clusters of a full store together, with %o',
     async ({ threads }) => {
       const yard = await ThreadYard.open({ threads, lowSpaceBytes: 40 * CLUSTER });
       const told: LowSpace[] = [];
@@ -27,9 +27,9 @@ describe.skipIf(isPooled)('threads that are attached', () => {
       await until(() => told.length > 0);
       expect(told.length).toBe(1);
       expect(told[0].freeBytes).toBeLessThan(40 * CLUSTER);
-      expect(told[0].freeBytes).toBeGreaterThan(0); // before the first of them failed
+      expect(told[0].freeBytes).toBeGreaterThan(0); // the event came before the first write failed
 
-      // What they have can be read and written; what is deleted is theirs again.
+      // The threads can read and write their clusters, and can allocate those that are freed by a deletion.
       const [first, second] = actors;
       expectFilled(await first.actor.do('readSync', first.blob, 0, UNIT), 1);
       await first.actor.do('writeSync', first.blob, 0, UNIT, 2);
@@ -47,15 +47,15 @@ describe.skipIf(isPooled)('threads that are attached', () => {
     },
   );
 
-  test('cannot be the thread that serves the store: it would wait for itself', async () => {
+  test('cannot be the metadata thread of the store, which would wait for itself', async () => {
     const yard = await ThreadYard.open();
     await expect(attach(yard.handle)).rejects.toMatchObject({ code: 'ENOTSUP' });
     await expect(attach(structuredClone(yard.handle))).rejects.toMatchObject({ code: 'ENOTSUP' });
     await yard.store.close();
-    await expect(attach(yard.handle)).rejects.toMatchObject({ code: 'EBADF' }); // stale
+    await expect(attach(yard.handle)).rejects.toMatchObject({ code: 'EBADF' }); // the store of the handle is closed
   });
 
-  test('by a handle that was put together by hand, or has lost its memory, are refused', async () => {
+  test('are refused with a handle that is malformed, or lacks its shared memory', async () => {
     const { handle, store } = await ThreadYard.open({ threads: 1 });
     const small = new SharedArrayBuffer(8);
     const forged = [

@@ -1,4 +1,4 @@
-/** Buffers that are transferred elsewhere, or made smaller, while an operation has them. */
+/** Buffers that are transferred to another thread, or made smaller, while an operation uses them. */
 
 import { type Blob, MemoryDevice, type Store } from 'blobyard';
 import { FaultyDevice, type Gate } from 'blobyard/devices';
@@ -9,7 +9,7 @@ import { detach, resizable } from './odd-values.js';
 const LENGTH = 2 * CLUSTER;
 const UNIT = 512;
 
-/** A buffer, and what is done to it. */
+/** A buffer, and the function that transfers or shrinks it. */
 interface Victim {
   readonly array: Uint8Array;
   readonly strike: () => void;
@@ -47,7 +47,7 @@ const OPERATIONS: Record<string, Operation> = {
   'writev, unaligned': (blob, array) => blob.writev([new Uint8Array(100).fill(0xee), array], 9),
 };
 
-/** Done, or EINVAL; nothing else. */
+/** Waits for an operation. It must succeed (`done`) or fail with EINVAL (`refused`). */
 async function outcome(work: Promise<unknown>): Promise<'done' | 'refused'> {
   try {
     await work;
@@ -58,7 +58,10 @@ async function outcome(work: Promise<unknown>): Promise<'done' | 'refused'> {
   }
 }
 
-/** A store with a blob to strike at, whose bytes are 7, and another one, whose bytes nobody may see or change. */
+/**
+ * Makes the blob of the operations, whose bytes are 7, and another one with bytes 9, which must never be seen
+ * elsewhere.
+ */
 async function twoBlobs(store: Store): Promise<{ blob: Blob; other: Blob }> {
   const blob = await store.create({ sizeBytes: 4 * CLUSTER, thin: true });
   const other = await store.create({ sizeBytes: 4 * CLUSTER });
@@ -67,7 +70,7 @@ async function twoBlobs(store: Store): Promise<{ blob: Blob; other: Blob }> {
   return { blob, other };
 }
 
-/** Each byte of the blob is an old or a new one, or, where the write was cut off, zero; the other blob is as it was. */
+/** Expects only old and new bytes in the blob, or zeroes where a write was cut off, and the other blob unchanged. */
 async function expectHarmless(blob: Blob, other: Blob): Promise<void> {
   expectSame(await other.read(0, 4 * CLUSTER), bytes(4 * CLUSTER, 9), 'the other blob');
   const found = new Set(await blob.read(0, 4 * CLUSTER));
@@ -76,11 +79,11 @@ async function expectHarmless(blob: Blob, other: Blob): Promise<void> {
 
 describe.skipIf(isPooled)('on an asynchronous device', () => {
   for (const [how, make] of Object.entries(VICTIMS)) {
-    test.each(Object.entries(OPERATIONS))(`%s: a buffer that is ${how}`, async (name, operation) => {
+    test.each(Object.entries(OPERATIONS))(`%s does no harm with a buffer that is ${how}`, async (name, operation) => {
       const device = new FaultyDevice(memory(), { asynchronous: true });
       const store = await testStore(device);
       const { blob, other } = await twoBlobs(store);
-      // Before each of the device's operations once.
+      // The buffer changes before the first, second, third or fourth operation of the device.
       for (let at = 1; at <= 4; at++) {
         const { array, strike } = make(LENGTH);
         const gate: Gate = device.gate(undefined, at);
@@ -100,7 +103,7 @@ describe.skipIf(isPooled)('on an asynchronous device', () => {
 
 describe.skipIf(!isPooled)('with threads', () => {
   for (const [how, make] of Object.entries(VICTIMS)) {
-    test(`buffers that are ${how}, few and many`, async () => {
+    test(`operations with buffers that are ${how} do no harm, few or many at once`, async () => {
       const device = MemoryDevice.create({ sizeBytes: 4 * MiB, blockLengthBytes: UNIT, arenaBytes: 64 * 1024 });
       const store = await createStore({ device, clusterSizeBytes: CLUSTER });
       onTestFinished(() => store.close());
@@ -121,7 +124,7 @@ describe.skipIf(!isPooled)('with threads', () => {
     });
   }
 
-  test('memory that is shared stays where it is, also when it is given back meanwhile', async () => {
+  test('shared memory from allocate() can be released while an operation uses it', async () => {
     const store = await testStore();
     const { blob, other } = await twoBlobs(store);
     const array = store.allocate(LENGTH);

@@ -1,6 +1,6 @@
 /**
- * Calls with any arguments, and what must hold of each: it works, or it fails with a coded error; in the promise forms by a
- * rejection, never by a throw; and it ends.
+ * Calls with arguments of every kind. The rules for each call: it succeeds, or fails with an error that has a code; a
+ * promise form rejects and never throws; and it always ends.
  */
 
 import { BlobstoreError } from 'blobyard';
@@ -10,21 +10,21 @@ import { ODD, RIGHT, Trapped } from './odd-values.js';
 
 const HANG_MS = 20_000;
 
-/** How an entry is called. */
+/** A function to be called, and what is allowed for it. */
 export interface Entry {
   readonly label: string;
   readonly call: (...args: unknown[]) => unknown;
-  /** The arguments that it wants. */
+  /** Valid arguments. */
   readonly right: readonly unknown[];
-  /** It answers by a promise, and never throws. */
+  /** True: it returns a promise, and must never throw. */
   readonly isPromise: boolean;
-  /** What the caller's own getters throw may come through as it is: on the shortest ways, where nothing is wrapped. */
+  /** True: errors of the caller's own getters may reach the caller unwrapped. This is so for the fastest calls. */
   readonly letsTrapsThrough?: boolean;
-  /** Codes that an odd argument cannot be the reason of. */
+  /** Error codes that an odd argument must not cause. */
   readonly notCodes?: readonly string[];
 }
 
-/** Calls an entry with arguments by their names. Resolves to what came of it; rejects when a rule was broken. */
+/** Calls an entry with arguments by their names. Resolves to its result; rejects if it breaks a rule. */
 export async function callWith(entry: Entry, names: readonly string[]): Promise<unknown> {
   const later: (() => void)[] = [];
   const args = names.map((name, at) => (name === RIGHT ? entry.right[at] : ODD[name]((task) => later.push(task))));
@@ -56,7 +56,7 @@ function requireCoded(entry: Entry, where: string, error: unknown): void {
   if (entry.notCodes?.includes(error.code)) expect.fail(`${where} failed with the wrong code: ${describe(error)}`);
 }
 
-/** What a trap throws, also that of a proxy without a target, and a class that was given for a function. */
+/** True for an error of the caller's objects: of a trap, of a revoked proxy, or of a class given as a function. */
 function isOfTheCaller(error: unknown): boolean {
   return (
     error instanceof Trapped || (error instanceof TypeError && /has been revoked|requires 'new'/.test(error.message))
@@ -72,7 +72,7 @@ function describe(error: unknown): string {
 async function ended(where: string, answer: unknown): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined;
   const hanging = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${where} hangs`)), HANG_MS);
+    timer = setTimeout(() => reject(new Error(`${where} did not end in ${HANG_MS} ms`)), HANG_MS);
   });
   try {
     return await Promise.race([answer, hanging]);

@@ -1,6 +1,6 @@
 /**
- * Everything that the package exports beside stores, devices above all, with odd arguments; and so are the engine and its
- * channels. What the caller's own getters throw may come through as it is here.
+ * All exports of the packages except stores, devices most of all, are called with odd arguments. Errors of the caller's
+ * own getters may reach the caller unwrapped here.
  */
 
 import { rm } from 'node:fs/promises';
@@ -15,7 +15,7 @@ import { gettersOf, methodsOf } from './surface.js';
 
 const SIZE = 64 * KiB;
 
-/** These trust their callers, as their comments say, or are a test suite. */
+/** Exports that do not check arguments, as their comments say, or that are a test suite. */
 const TRUSTING = [
   'copyBytes',
   'bulkMemory',
@@ -25,14 +25,16 @@ const TRUSTING = [
   'BlobstoreError',
   'DamagedStoreError',
 ];
-/** Fuzzed elsewhere: `api-fuzz.test.ts`, `engine-fuzz.test.ts`. */
+/** Exports that `api-fuzz.test.ts` and `engine-fuzz.test.ts` call. */
 const ELSEWHERE = ['createStore', 'openStore', 'run', 'runSync', 'dumpStore'];
 const PROMISED = ['openDevice', 'attach'];
 
 type Callable = (...args: unknown[]) => unknown;
 type Constructor = new (...args: unknown[]) => unknown;
 
-/** Each odd value in each place, the others as they should be; answers what broke the rules. */
+/**
+ * Calls an entry with each odd value at each position, and valid arguments else. Returns the calls that broke a rule.
+ */
 async function sweep(entry: Entry, places = Math.max(1, entry.right.length)): Promise<unknown[]> {
   const failures: unknown[] = [];
   for (let place = 0; place < places; place++) {
@@ -48,7 +50,7 @@ function entryOf(label: string, call: Callable, right: readonly unknown[], isPro
   return { label, call, right, isPromise, letsTrapsThrough: true };
 }
 
-/** Closes what was opened by chance. */
+/** Closes the result of a call if it is an open object. */
 function closed(made: unknown): unknown {
   if (made instanceof Promise) return made.then(closed);
   const { close, detach } = (made ?? {}) as { close?: unknown; detach?: unknown };
@@ -112,7 +114,7 @@ const RIGHT_OF_DEVICES: Record<string, unknown[]> = {
   gate: ['read', 1000],
 };
 
-/** Methods of a device and of a channel of it, but those that end it. */
+/** The methods of a device and of one of its channels, except those that end it. */
 function deviceEntries(label: string, device: BlockDevice): Entry[] {
   const channel = device.openChannel();
   const ofDevice = methodsOf(device).filter((name) => !['close', 'cutPower', 'cutPowerAt'].includes(String(name)));
@@ -128,8 +130,8 @@ function deviceEntries(label: string, device: BlockDevice): Entry[] {
   ];
 }
 
-describe.skipIf(isPooled)('odd arguments', () => {
-  test('of whatever the package exports', async () => {
+describe.skipIf(isPooled)('odd arguments are refused with a code', () => {
+  test('by all exports of the packages', async () => {
     const failures: unknown[] = [];
     for (const entry of exportedEntries()) failures.push(...(await sweep(entry)));
     expect(failures).toEqual([]);
@@ -152,7 +154,7 @@ describe.skipIf(isPooled)('odd arguments', () => {
     return FileDevice.open({ path, create: true, sizeBytes: SIZE, mode });
   }
 
-  test.each(devices)('of %s and its channels', async (label, make) => {
+  test.each(devices)('by %s and its channels', async (label, make) => {
     const device = await make();
     onTestFinished(async () => device.close());
     const failures: unknown[] = [];

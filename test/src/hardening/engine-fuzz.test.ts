@@ -1,6 +1,6 @@
 /**
- * The engine's own API, on the thread that has the store: the store itself, channels, `run`, `runSync`, `dumpStore`. What the
- * caller's own getters throw may come through as it is.
+ * The engine's own API is called with odd arguments, on the thread of the store: the store itself, channels, `run`,
+ * `runSync`, `dumpStore`. Errors of the caller's own getters may reach the caller unwrapped.
  */
 
 import { Blobstore, type Channel, type Blob as EngineBlob } from '@blobyard/core';
@@ -15,7 +15,7 @@ import { methodsOf } from './surface.js';
 
 type Callable = (...args: unknown[]) => unknown;
 
-/** These end what is called, or are for the engine's own parts. */
+/** Methods that end their object, or are only for the engine's own parts. */
 const NOT_CALLED = [
   'unload',
   'destroy',
@@ -32,7 +32,7 @@ function device(): SparseMemoryDevice {
   return new SparseMemoryDevice({ sizeBytes: 4 * MiB, blockLengthBytes: 512 });
 }
 
-/** Steps are run; so each of them is one promise. */
+/** Runs the answer if it is steps, so that every answer is a promise or a value. */
 async function ran(answer: unknown): Promise<unknown> {
   const isSteps = Object.prototype.toString.call(answer) === '[object Generator]';
   return isSteps ? run(answer as ReturnType<typeof dumpStore>) : answer;
@@ -124,7 +124,7 @@ describe.skipIf(isPooled)('the engine refuses odd arguments', () => {
     store.verify();
   });
 
-  test('of a channel, and blobs of another store', async () => {
+  test('of a channel, blobs of another store included', async () => {
     const { store, blob, foreign, channel } = world();
     expect(await sweep(entriesOf(channel, channelArguments(blob)))).toEqual([]);
     for (const [name, call] of [
@@ -140,7 +140,7 @@ describe.skipIf(isPooled)('the engine refuses odd arguments', () => {
     for (const entry of entriesOf(channel, channelArguments(blob))) await callWith(entry, [RIGHT, RIGHT, RIGHT, RIGHT]);
   });
 
-  test('of `run`, `runSync` and `dumpStore`, and of making and loading a store', async () => {
+  test('of `run`, `runSync`, `dumpStore`, `Blobstore.init` and `Blobstore.load`', async () => {
     const entry = (label: string, call: Callable, right: unknown[]): Entry => {
       return { label, call: async (...args) => ran(call(...args)), right, isPromise: true, letsTrapsThrough: true };
     };
@@ -157,7 +157,7 @@ describe.skipIf(isPooled)('the engine refuses odd arguments', () => {
 });
 
 describe.skipIf(!isPooled)('a channel of an attached thread', () => {
-  test('refuses odd arguments, and lets nobody wait for it afterwards', async () => {
+  test('refuses odd arguments, and then no thread has to wait for the channel', async () => {
     const store = await testStore();
     const blob = await store.create({ sizeBytes: 4 * CLUSTER, thin: true });
     await blob.write(bytes(4 * CLUSTER), 0);
@@ -165,7 +165,7 @@ describe.skipIf(!isPooled)('a channel of an attached thread', () => {
     onTestFinished(() => attached.detach());
     const opened = await attached.open(blob.id);
     expect(await sweep(entriesOf(attached.channel, channelArguments(opened)))).toEqual([]);
-    await (await blob.snapshot()).close(); // it would wait for who never left the blob
+    await (await blob.snapshot()).close(); // it would wait if an operation had never left the blob
     expect(Object.values(underWayOf(attached))).toEqual([0, 0, 0]);
   });
 });

@@ -1,4 +1,4 @@
-/** A store that is full: the write that needs a cluster fails, all else goes on, and what is said to be free can be written. */
+/** A full store: writes that need a cluster fail, all else goes on, and all bytes reported as free can be written. */
 
 import { type Blob, MemoryDevice, type Store } from 'blobyard';
 import fc from 'fast-check';
@@ -33,7 +33,7 @@ async function freeBytes(store: Store): Promise<number> {
   return (await store.stats()).freeBytes;
 }
 
-/** Writes to one cluster after another, until none is free; answers how many there were. */
+/** Writes to one cluster after another until none is free. Returns the number of clusters that were written. */
 async function fill(blob: Blob, from = 0): Promise<number> {
   for (let done = 0; ; done++) {
     const failed = await blob.write(bytes(UNIT, done), (from + done) * CLUSTER).catch((error: unknown) => error);
@@ -43,7 +43,7 @@ async function fill(blob: Blob, from = 0): Promise<number> {
   }
 }
 
-/** Expects that what the store says is free can be written, to the byte; leaves it as it was. */
+/** Expects that exactly the bytes that the store reports as free can be written. Frees them again. */
 async function expectExact(store: Store): Promise<void> {
   const free = await freeBytes(store);
   const filler = await store.create({ sizeBytes: free + CLUSTER, thin: true });
@@ -69,13 +69,13 @@ describe('in a full store', () => {
       await expectCode(other.writeZeroes(CLUSTER, 10), 'ENOSPC');
       await expectCode(() => other.writeSync(bytes(UNIT), CLUSTER), 'ENOSPC');
     }
-    await other.write(bytes(CLUSTER, 6), 0); // it has this cluster
+    await other.write(bytes(CLUSTER, 6), 0); // the blob has this cluster already
     expectSame(await other.read(0, CLUSTER), bytes(CLUSTER, 6));
     expectSame(await other.read(CLUSTER, CLUSTER), new Uint8Array(CLUSTER));
     expectSame(other.readSync(10, 100), bytes(CLUSTER, 6).subarray(10, 110));
     await other.xattrs.set('still', 'works');
     const snapshot = await other.snapshot();
-    await expectCode(other.write(bytes(1), 0), 'ENOSPC'); // a copy on write needs a cluster
+    await expectCode(other.write(bytes(1), 0), 'ENOSPC'); // a copy-on-write needs a cluster
     expectSame(await other.read(0, CLUSTER), bytes(CLUSTER, 6));
     await store.flush();
     await full.trim(3 * CLUSTER, CLUSTER);
@@ -90,7 +90,7 @@ describe('in a full store', () => {
     verify(store);
   });
 
-  test('of writes that race for the last clusters as many succeed as there are', async () => {
+  test('of writes that race for the last clusters, as many succeed as there are clusters', async () => {
     for (const left of [0, 1, 7]) {
       const store = await smallStore({ requestsMax: 64 });
       const total = (await freeBytes(store)) / CLUSTER;
@@ -102,7 +102,7 @@ describe('in a full store', () => {
       const outcomes = await Promise.allSettled(racing);
       const done = outcomes.filter(({ status }) => status === 'fulfilled').length;
       const taken = blobs.length * 8 - done;
-      // Writes of the first blob to clusters that it has already need none.
+      // Writes of the first blob to clusters that it has already need no new cluster.
       const had = Math.max(0, 8 - left);
       expect([done, taken]).toEqual([had + left, blobs.length * 8 - had - left]);
       for (const outcome of outcomes)
@@ -113,7 +113,7 @@ describe('in a full store', () => {
     }
   });
 
-  test('metadata pages that run out fail what needs one, and nothing else', async () => {
+  test('without a free metadata page, operations that need one fail, and no others', async () => {
     const store = await smallStore({ mdPageCount: 6 });
     const blobs: Blob[] = [];
     for (;;) {
@@ -126,8 +126,8 @@ describe('in a full store', () => {
     }
     expect(blobs.length).toBeGreaterThan(2);
     const free = await freeBytes(store);
-    await expectCode(blobs[0].write(bytes(UNIT), 0), 'ENOSPC', /metadata/); // an extent page
-    expect(await freeBytes(store)).toBe(free); // the cluster was not taken
+    await expectCode(blobs[0].write(bytes(UNIT), 0), 'ENOSPC', /metadata/); // it needs an extent page
+    expect(await freeBytes(store)).toBe(free); // no cluster was allocated
     await expectCode(blobs[0].snapshot(), 'ENOMEM');
     const [last] = blobs.splice(-1);
     await last.close();
@@ -157,7 +157,7 @@ describe('in a full store', () => {
   });
 });
 
-/** What is done to a blob, or to the store, between two looks at what is free. */
+/** An operation on a blob or on the store, between two checks of the free space. */
 const anyAction = fc.record({
   what: fc.constantFrom(
     'create',
@@ -197,7 +197,7 @@ class Accounts {
         await this.#store.close();
         return this.#open();
       case 'crash':
-        if (isPooled) return; // its threads cannot be left behind
+        if (isPooled) return; // a store with threads cannot be abandoned
         await leave(this.#store);
         return this.#open();
     }
@@ -232,7 +232,7 @@ class Accounts {
       await this.#store.delete(blob.id);
       this.#blobs = this.#blobs.filter((each) => each !== blob);
     } catch {
-      this.#blobs[this.#blobs.indexOf(blob)] = await this.#store.open(blob.id); // more than one clone
+      this.#blobs[this.#blobs.indexOf(blob)] = await this.#store.open(blob.id); // not deleted: it has several clones
     }
   }
 
@@ -243,10 +243,10 @@ class Accounts {
   }
 }
 
-/** Opening takes long with threads. */
+/** The number of runs. It is small with threads, because opening a store takes long then. */
 const RUNS = isPooled ? 4 : 60;
 
-test('what is said to be free can be written, whatever was done before', { timeout: FUZZ_TIMEOUT_MS }, async () => {
+test('all bytes reported as free can be written after any operations', { timeout: FUZZ_TIMEOUT_MS }, async () => {
   const play = async (actions: readonly { what: string; blob: number; at: number }[]) => {
     const accounts = new Accounts();
     await accounts.begin();

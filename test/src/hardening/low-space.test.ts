@@ -1,4 +1,4 @@
-/** The event that comes before a store is full. */
+/** The event `low-space`, which comes before a store is full. */
 
 import { MemoryDevice, type Store } from 'blobyard';
 import type { LowSpace } from 'blobyard/types';
@@ -19,13 +19,13 @@ async function lowStore(options: object = {}, on = device()): Promise<{ store: S
   return { store, told };
 }
 
-/** Events on their way arrive: a call of the metadata thread's, and some turns. */
+/** Waits until events on their way have arrived: by a call to the metadata thread, and some turns of the event loop. */
 async function settled(store: Store): Promise<void> {
   await store.stats();
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-test('comes once when free space falls below the threshold, before a write fails', async () => {
+test('low-space comes once when free space falls below the threshold, before a write fails', async () => {
   const { store, told } = await lowStore({ lowSpaceBytes: 5 * CLUSTER });
   const { freeBytes, totalBytes } = await store.stats();
   const blob = await store.create({ sizeBytes: freeBytes, thin: true });
@@ -42,7 +42,7 @@ test('comes once when free space falls below the threshold, before a write fails
   expect(told).toEqual([event]);
 });
 
-test('comes again only after well more than the threshold was free', async () => {
+test('low-space comes again only after the free space was a quarter above the threshold', async () => {
   const { store, told } = await lowStore({ lowSpaceBytes: 8 * CLUSTER });
   const { freeBytes } = await store.stats();
   const most = await store.create({ sizeBytes: freeBytes - 8 * CLUSTER });
@@ -54,7 +54,7 @@ test('comes again only after well more than the threshold was free', async () =>
   expect(told.length).toBe(1);
   await some.trim(0, CLUSTER);
   await some.sync();
-  expect((await store.stats()).freeBytes).toBe(8 * CLUSTER); // no quarter more
+  expect((await store.stats()).freeBytes).toBe(8 * CLUSTER); // less than a quarter above the threshold
   await some.write(bytes(UNIT), 0);
   await settled(store);
   expect(told.length).toBe(1);
@@ -62,7 +62,7 @@ test('comes again only after well more than the threshold was free', async () =>
   expect((await store.stats()).freeBytes).toBe(10 * CLUSTER);
   await some.write(bytes(UNIT), CLUSTER);
   await settled(store);
-  expect(told.length).toBe(1); // nine clusters are free
+  expect(told.length).toBe(1); // 9 clusters are free, which is above the threshold
   await some.write(bytes(UNIT), 2 * CLUSTER);
   const more = await store.create({ sizeBytes: CLUSTER });
   await settled(store);
@@ -70,7 +70,7 @@ test('comes again only after well more than the threshold was free', async () =>
   await more.close();
 });
 
-test('has a threshold of a twentieth, grows with the store, and none with 0', async () => {
+test('the threshold is a twentieth of the store, grows with it, and 0 switches low-space off', async () => {
   const memory = device();
   const { store, told } = await lowStore({}, memory);
   const { freeBytes, totalBytes } = await store.stats();
@@ -93,7 +93,7 @@ test('has a threshold of a twentieth, grows with the store, and none with 0', as
   expect(silent.told).toEqual([]);
 });
 
-test('comes right after a store was opened that is that full', async () => {
+test('low-space comes right after the opening of a store that is that full', async () => {
   const memory = device();
   const { store } = await lowStore({}, memory);
   await store.create({ sizeBytes: (await store.stats()).freeBytes });
@@ -104,7 +104,7 @@ test('comes right after a store was opened that is that full', async () => {
   expect(event.freeBytes).toBe(0);
 });
 
-test('a listener that throws, rejects or fills the store hurts nobody; others are called', async () => {
+test('a listener that throws, rejects or fills the store does no harm, and the others are called', async () => {
   const { store, told } = await lowStore({ lowSpaceBytes: 30 * CLUSTER });
   const warnings: string[] = [];
   const onWarning = ({ name }: Error) => warnings.push(name);

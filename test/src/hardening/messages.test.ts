@@ -1,4 +1,4 @@
-/** What errors tell: what the caller gave, and nothing of this machine, of other blobs, or of what is secret. */
+/** Error messages contain what the caller gave, and nothing about this machine, other blobs, or secret values. */
 
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -21,7 +21,7 @@ import { createPooled } from '../threads/support.js';
 
 const SECRET = 'hunter2-secret';
 
-/** All that an error says, and its causes. */
+/** All texts of an error and of its causes. */
 function textOf(error: unknown): string {
   const texts: string[] = [];
   for (let at = error; at !== undefined && at !== null; at = (at as { cause?: unknown }).cause) {
@@ -32,7 +32,7 @@ function textOf(error: unknown): string {
   return texts.join('\n');
 }
 
-/** The error of something that must fail. */
+/** Returns the error of work that must fail. */
 async function errorOf(work: () => unknown): Promise<BlobstoreError> {
   try {
     await work();
@@ -43,7 +43,7 @@ async function errorOf(work: () => unknown): Promise<BlobstoreError> {
   return expect.fail('it did not fail');
 }
 
-/** Expects a failure that names no path but those that were given, and no secret. */
+/** Expects a failure whose text contains no paths except the given ones, and no secret. */
 async function expectDiscreet(given: readonly string[], work: () => unknown, code?: string): Promise<void> {
   const error = await errorOf(work);
   if (code !== undefined) expect(error.code).toBe(code);
@@ -54,7 +54,7 @@ async function expectDiscreet(given: readonly string[], work: () => unknown, cod
   expect(text).not.toContain(SECRET);
 }
 
-/** A folder, and the path from here to a file in it, as a user would give it. */
+/** A folder, and the relative path of a file in it, as a user may give it. */
 async function relativeFile(): Promise<{ folder: string; file: string }> {
   const folder = await temporaryFolder();
   return { folder, file: path.relative(process.cwd(), path.join(folder, 'yard.img')) };
@@ -64,7 +64,7 @@ const inMode = (device: DeviceSpec, options: object = {}) =>
   createStore({ device, clusterSizeBytes: CLUSTER, ...options });
 
 describe('messages', () => {
-  test('of files name them as they were given', async () => {
+  test('about files contain the path as it was given', async () => {
     const { folder, file } = await relativeFile();
     const make = { kind: 'file', path: file, create: true, sizeBytes: MiB } as const;
     await expectDiscreet([file], () => openStore({ device: { kind: 'file', path: file } }), 'ENOENT');
@@ -87,7 +87,7 @@ describe('messages', () => {
     await expectDiscreet([`${file}.dir`], () => openStore({ device: { kind: 'file', path: `${file}.dir` } }));
   });
 
-  test('of devices that hold no store, or fail in the middle', async () => {
+  test('about devices without a store, or that fail, contain neither their data nor an absolute path', async () => {
     const { folder, file } = await relativeFile();
     await writeFile(path.join(folder, 'yard.img'), Buffer.from(SECRET.repeat(100_000)));
     await expectDiscreet([file], () => openStore({ device: { kind: 'file', path: file } }), 'EILSEQ');
@@ -95,12 +95,12 @@ describe('messages', () => {
     const store = await inMode({ kind: 'file', path: made, create: true, sizeBytes: MiB });
     onTestFinished(() => store.close().catch(() => undefined));
     const blob = await store.create({ sizeBytes: 4 * CLUSTER });
-    await writeFile(path.join(folder, 'yard.img.made'), ''); // truncated under the store
+    await writeFile(path.join(folder, 'yard.img.made'), ''); // truncates the file under the open store
     await expectDiscreet([made], () => blob.read(0, 4 * CLUSTER), 'EIO');
     await expectDiscreet([made], () => blob.readSync(0, 4 * CLUSTER), 'EIO');
   });
 
-  test('of modules of custom devices', async () => {
+  test('about modules of custom devices contain no path but that of the module, and no options', async () => {
     const folder = await temporaryFolder();
     const missing = path.join(folder, 'missing.mjs');
     const broken = path.join(folder, 'broken.mjs');
@@ -114,7 +114,7 @@ describe('messages', () => {
     }
   });
 
-  test('of values that are refused do not show what is in them', async () => {
+  test('about refused values do not contain the contents of these values', async () => {
     const store = await testStore();
     const blob = await store.create({ sizeBytes: CLUSTER, xattrs: { token: SECRET } });
     await blob.write(Buffer.from(SECRET), 0);
@@ -135,7 +135,7 @@ describe('messages', () => {
     await expectDiscreet([], () => blob.write(Buffer.from(SECRET), 0), 'EPERM');
   });
 
-  test('of the environment show nothing', async () => {
+  test('about failing requests contain neither data nor the environment', async () => {
     process.env.BLOBYARD_TEST_SECRET = SECRET;
     const device = new FaultyDevice(memory());
     const store = await testStore(device);
@@ -153,7 +153,7 @@ describe('messages', () => {
     delete process.env.BLOBYARD_TEST_SECRET;
   });
 
-  test.skipIf(!isPooled)('of threads that died', async () => {
+  test.skipIf(!isPooled)('about a dead metadata thread contain no path and no secret', async () => {
     const { store, parts } = await createPooled({ device: memory(), clusterSizeBytes: CLUSTER });
     const blob = await store.create({ sizeBytes: CLUSTER, thin: true });
     await blob.write(bytes(100), 0);

@@ -1,18 +1,18 @@
 /**
- * Arguments of every wrong kind, by name: fast-check prints the names, and makes the values anew for each call, since some can
- * be used once only.
+ * Arguments of every wrong kind, by name. fast-check prints the names. The values are made for each call, since some
+ * can be used only once.
  */
 
 import fc from 'fast-check';
 
-/** What a trap or a getter of an odd value throws. */
+/** The error that the traps and getters of odd values throw. */
 export class Trapped extends Error {
   constructor() {
     super('a trap of the test');
   }
 }
 
-/** What is to happen to a value as soon as it has been passed. */
+/** Registers a task that is executed right after the value was passed to the call. */
 export type Afterwards = (task: () => void) => void;
 
 type Make = (afterwards: Afterwards) => unknown;
@@ -22,7 +22,7 @@ const trap = () => {
 };
 const throwingProxy = () =>
   new Proxy({}, { get: trap, has: trap, ownKeys: trap, getPrototypeOf: trap, getOwnPropertyDescriptor: trap });
-/** Options and objects of the API, all of which throw when they are read. */
+/** The properties of options and objects that the API reads. On an odd value, reading one of them throws. */
 const READ_NAMES = ['name', 'thin', 'slot', 'device', 'kind', 'signal', 'start', 'onProgress', 'sizeBytes', 'blobyard'];
 
 function throwingGetters(): object {
@@ -36,12 +36,12 @@ function revoked(): object {
   return proxy;
 }
 
-/** Gives the memory of an array away. */
+/** Transfers the memory of an array, so that the array has no bytes any more. */
 export function detach(array: Uint8Array): void {
   structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
 }
 
-/** An array over all of a memory that can be made shorter. */
+/** An array over the whole of a resizable memory, and the function that makes the memory shorter. */
 export function resizable(bytes: number): { array: Uint8Array; shrink: (to: number) => void } {
   const memory = new ArrayBuffer(bytes, { maxByteLength: bytes });
   return { array: new Uint8Array(memory, 0, bytes).fill(0xee), shrink: (to) => memory.resize(to) };
@@ -179,7 +179,7 @@ export const ODD: Readonly<Record<string, Make>> = {
 
 export const ODD_NAMES: readonly string[] = Object.keys(ODD);
 
-/** Names of odd values, and of what the method wants (`RIGHT`) as often. */
+/** The name that stands for the valid argument. In `anyArgument` it is as frequent as all odd values together. */
 export const RIGHT = 'right';
 
 export const anyArgument: fc.Arbitrary<string> = fc.oneof(fc.constant(RIGHT), fc.constantFrom(...ODD_NAMES));

@@ -1,8 +1,8 @@
-/** What an object offers to its users, found by looking: a method that is added later is found, too. */
+/** The public methods and accessors of an object, found by reflection, so that methods added later are found, too. */
 
 import { EventEmitter } from 'node:events';
 
-/** Names of the methods of an object, its prototypes' included, up to `Object`'s, and those of Node's emitter, which are its own concern. */
+/** Names of the methods of an object and its prototypes, without those of `Object` and of Node's event emitter. */
 export function methodsOf(object: object): (string | symbol)[] {
   return namesOf(object, (descriptor) => typeof descriptor.value === 'function');
 }

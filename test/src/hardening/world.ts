@@ -1,11 +1,14 @@
-/** Stores, blobs and attached threads in every state, to be called with any arguments; and a blob that nobody may touch. */
+/**
+ * The world of the calls: stores, blobs and attached threads in every state, and a witness blob that no call may
+ * change.
+ */
 
 import { type AttachedBlob, type AttachedStore, attach, type Blob, MemoryDevice, type Store } from 'blobyard';
 import { bytes, CLUSTER, createStore, expectSame, isPooled, MiB, verify } from '../api/support.js';
 import type { Entry } from './calls.js';
 import { methodsOf } from './surface.js';
 
-/** Methods that answer at once, by a value or by a throw. All others answer by a promise. */
+/** The methods that return a value or throw. All others return a promise. */
 const AT_ONCE = new Set([
   'share',
   'allocate',
@@ -23,20 +26,20 @@ const AT_ONCE = new Set([
   'prependListener',
   'prependOnceListener',
 ]);
-/** Methods of classes that are for this project's own packages. */
+/** Methods that are only for this project's own packages. */
 const INTERNAL = new Set(['fail']);
 const WITNESS_BYTES = 3 * CLUSTER;
-/** Room for the blobs of a few hundred calls. */
+/** The size of the device in bytes, for the blobs of a few hundred calls. */
 const DEVICE_BYTES = 16 * MiB;
 
-/** What can be called, and in which state it is. */
+/** An object to be called, with a label that says its state. */
 type Target = readonly [label: string, object: object, codes?: readonly string[]];
 
 export class World {
   readonly store: Store;
   readonly #witness: Blob;
   readonly #foreign: Store;
-  /** Of each run, a blob to be called. */
+  /** The blob that the calls of a run may change. */
   #victim!: Blob;
   #targets: Target[] = [];
   #attached: AttachedStore[] = [];
@@ -58,7 +61,7 @@ export class World {
     return new World(store, await create(), witness);
   }
 
-  /** Makes what one run calls. */
+  /** Makes the objects that one run calls. */
   async begin(): Promise<void> {
     const { store } = this;
     this.#victim = await store.create({ sizeBytes: 4 * CLUSTER, thin: true, name: 'victim' });
@@ -79,7 +82,7 @@ export class World {
     if (isPooled) await this.#beginAttached();
   }
 
-  /** Another thread's way in; on this thread, which in inline mode would have to serve itself, see `wrong-thread.test.ts`. */
+  /** Attaches this thread to the store. Only in pooled mode: in inline mode this thread would have to serve itself. */
   async #beginAttached(): Promise<void> {
     const [here, gone] = [await attach(this.store.share()), await attach(this.store.share())];
     const blob = await here.open(this.#victim.id);
@@ -92,12 +95,12 @@ export class World {
     this.#targets.push(['detached store', gone], ['blob of a detached store', left]);
   }
 
-  /** What can be called in this run. */
+  /** All methods that this run may call. */
   entries(): Entry[] {
     return this.#targets.flatMap(([label, object]) => this.#entriesOf(label, object));
   }
 
-  /** Nothing of what was called has hurt anyone; everything but the witness goes. */
+  /** Expects that the calls did no harm, and deletes all blobs but the witness. */
   async end(answers: readonly unknown[]): Promise<void> {
     for (const answer of answers) if (isClosable(answer)) await answer.close();
     if (this.store.isClosed) return;
@@ -177,7 +180,7 @@ export class World {
     return table[method] ?? [];
   }
 
-  /** Deletes whatever can be deleted, until nothing more can: clones go before their snapshots. */
+  /** Deletes all blobs but the witness, in rounds, because a snapshot can be deleted only after its clones. */
   async #deleteAll(): Promise<void> {
     for (let before = Number.POSITIVE_INFINITY; ; ) {
       const others = (await this.store.blobs()).filter(({ name }) => name !== 'witness');
@@ -189,7 +192,7 @@ export class World {
   }
 }
 
-/** A stream or a handle. */
+/** True for a handle or any other object with a method `close`. */
 function isClosable(answer: unknown): answer is { close(): Promise<void> } {
   return typeof (answer as { close?: unknown } | null | undefined)?.close === 'function';
 }

@@ -1,4 +1,4 @@
-/** Random operations on each kind of device checked against a plain array of bytes as the model. */
+/** Random operations on each kind of device, against a plain array of bytes as the model. */
 
 import type { BlockDevice, DeviceChannel } from '@blobyard/core';
 import { FileDevice, isResizable, MemoryDevice, OverlayDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { newPath } from './temp-folder.js';
 
 const BLOCK = 512;
-const BLOCKS = 300; // more than two chunks of the sparse device
+const BLOCKS = 300; // more than two chunks of a sparse device
 const SIZE = BLOCK * BLOCKS;
 
 const lba = fc.nat(BLOCKS - 1);

@@ -1,3 +1,5 @@
+/** Opening devices by their specs, and the specs by which other threads open a device. */
+
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { FileDevice, MemoryDevice, openDevice, SparseMemoryDevice, sharedSpec } from '@blobyard/io';
@@ -52,7 +54,7 @@ describe('openDevice', () => {
     expect(error.message).toContain(message);
   });
 
-  it('passes on the error of a module', async () => {
+  it('passes the error of a module on to the caller', async () => {
     const text = "export const openDevice = () => { throw new Error('no such thing') }";
     const module = `data:text/javascript,${encodeURIComponent(text)}`;
     expect((await failure('EIO', () => open({ kind: 'custom', module }))).message).toContain('no such thing');

@@ -1,3 +1,5 @@
+/** The devices of the package pass the suite for devices, `deviceSuite`. */
+
 import { rmSync } from 'node:fs';
 import { BlobstoreError } from '@blobyard/core';
 import {

@@ -1,3 +1,5 @@
+/** Devices for tests: `FaultyDevice`, which fails as it is told, and `asyncDevice`. */
+
 import { type AsyncDeviceOptions, asyncDevice, FaultyDevice, MemoryDevice } from '@blobyard/io';
 import { describe, expect, it } from 'vitest';
 import { shuffled } from '../random.js';
@@ -34,7 +36,7 @@ describe('FaultyDevice', () => {
     expect([device.count(), device.count('write')]).toEqual([6, 2]);
   });
 
-  it('fails the k-th operation from now, of a kind or of any, once or more often', async () => {
+  it('makes the k-th operation from now fail, of one kind or of any, once or more often', async () => {
     const { medium, device, channel, filled } = setUp();
     device.failAt(2, { kind: 'write', code: 'ENOSPC' });
     await channel.write(filled(1), 0, 0, 1);
@@ -52,7 +54,7 @@ describe('FaultyDevice', () => {
     await channel.flush();
   });
 
-  it('tears one operation at a sector, and not the next', async () => {
+  it('tears one operation at a sector boundary, and not the next one', async () => {
     const { medium, device, channel, filled } = setUp();
     await channel.write(filled(1, 4), 0, 0, 4);
     device.tearAt(1, 11);
@@ -71,7 +73,7 @@ describe('FaultyDevice', () => {
   });
 
   it.each(['fail', 'drop'] as const)(
-    'cuts the power at the k-th change: later ones %s, reads go on',
+    'cuts the power at the k-th change: later changes %s, reads go on',
     async (writes) => {
       const { medium, device, channel, filled } = setUp();
       const attempt = (operation: () => unknown) => (writes === 'fail' ? failure('EIO', operation) : operation());
@@ -95,7 +97,7 @@ describe('FaultyDevice', () => {
     },
   );
 
-  it('holds one operation at a gate, while others run', async () => {
+  it('holds one operation at a gate while others run', async () => {
     const { medium, device, channel, filled } = setUp({ asynchronous: true });
     expect(device.synchronous).toBe(false);
     const gate = device.gate('write', 2);
@@ -174,7 +176,7 @@ describe('asyncDevice', () => {
 
   const inOrder = Array.from({ length: 20 }, (_, index) => index);
 
-  it('keeps the order, or shuffles it as random numbers say', async () => {
+  it('keeps the order of operations, or shuffles it by the given random numbers', async () => {
     expect(await order({})).toEqual(inOrder);
     expect(await order({ when: 'microtask' })).toEqual(inOrder);
     const mixed = await order(shuffled(1));

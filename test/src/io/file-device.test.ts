@@ -1,3 +1,5 @@
+/** The device on a file: the file itself, holes, short transfers, failures, direct I/O. */
+
 import fs from 'node:fs';
 import { allocateAligned, FileDevice, type FileSystem, nodeFileSystem } from '@blobyard/io';
 import { probeSizeBytes } from '@blobyard/io/internal/medium-size';
@@ -9,7 +11,7 @@ const KIB = 1024;
 const SIZE = 256 * KIB;
 const modes = ['sync', 'async'] as const;
 
-/** A new device on a file system of which calls can be replaced, and the path of its file. */
+/** A new device, its channel and the path of its file. `calls` replace system calls of the device. */
 function make(options: Partial<Parameters<typeof FileDevice.open>[0]> = {}, calls: Partial<FileSystem> = {}) {
   const path = newPath();
   const device = FileDevice.open({ path, create: true, sizeBytes: SIZE, ...options }, { ...nodeFileSystem, ...calls });
@@ -25,7 +27,7 @@ function failing(code: string): never {
 }
 
 describe('the file of a FileDevice', () => {
-  it('is created sparse, with the given size, and only once', async () => {
+  it('is created sparse with the given size, and an existing file is refused', async () => {
     const { path, device } = make({ sizeBytes: 1024 * SIZE });
     const stats = fs.statSync(path);
     expect([stats.size, stats.blocks]).toEqual([1024 * SIZE, 0]);
@@ -35,7 +37,7 @@ describe('the file of a FileDevice', () => {
     await device.close();
   });
 
-  it('is durable when it is created, and so is its name', async () => {
+  it('is durable after its creation, and so is its name', async () => {
     const flushed: boolean[] = [];
     const fsyncSync = (fd: number) => {
       flushed.push(fs.fstatSync(fd).isDirectory());
@@ -60,7 +62,7 @@ describe('the file of a FileDevice', () => {
     expect(fs.existsSync(path)).toBe(false);
   });
 
-  it('may end in a partial block, which is not used', async () => {
+  it('may end with a partial block, which is not used', async () => {
     const path = newPath();
     fs.writeFileSync(path, new Uint8Array(4096 + 600));
     const counts = [4096, 512].map((blockLengthBytes) => FileDevice.open({ path, blockLengthBytes }).blockCount);
@@ -87,7 +89,7 @@ describe('the file of a FileDevice', () => {
     await device.close();
   });
 
-  it('may grow and shrink; refresh sees it', async () => {
+  it('may grow and shrink, and refresh() returns the new size', async () => {
     const { path, device, channel } = make();
     fs.truncateSync(path, 2 * SIZE);
     expect(device.blockCount).toBe(64);
@@ -126,7 +128,7 @@ describe('the file of a FileDevice', () => {
     await failure('EIO', () => channel.read(block, 0, 2, 1));
     await failure('EIO', () => channel.write(block, 0, 9, 1));
     await failure('EIO', () => channel.writev([block], 2, 1));
-    await channel.write(block, 0, 1, 1); // within the file
+    await channel.write(block, 0, 1, 1); // within the truncated file
     expect(fs.statSync(path).size).toBe(8192);
     fs.truncateSync(path, SIZE);
     await channel.write(block, 0, 9, 1);
@@ -137,7 +139,7 @@ describe('the file of a FileDevice', () => {
 });
 
 describe('holes', () => {
-  it.each(modes)('are what unmap and writeZeroes leave (%s)', async (mode) => {
+  it.each(modes)('are made by unmap and writeZeroes (%s)', async (mode) => {
     const { path, device, channel } = make({ mode, blockLengthBytes: 512 });
     await channel.write(new Uint8Array(SIZE).fill(1), 0, 0, 512);
     await channel.flush();
@@ -154,7 +156,7 @@ describe('holes', () => {
     await device.close();
   });
 
-  it.each(modes)('are replaced by zeroes where they are not supported, which is tried once (%s)', async (mode) => {
+  it.each(modes)('are replaced by zeroes if not supported, and tried only once (%s)', async (mode) => {
     let asked = 0;
     const refuse = () => {
       asked++;
@@ -177,7 +179,7 @@ describe('holes', () => {
   });
 
   it.each(modes)(
-    'that cannot be just here are replaced by zeroes just here; other failures are told (%s)',
+    'that one range does not support are replaced by zeroes in this range; other errors are thrown (%s)',
     async (mode) => {
       const codes = ['EINVAL', 'EINTR', undefined, 'EIO'];
       const trim = (fd: number, position: number, length: number) => {
@@ -200,7 +202,7 @@ describe('holes', () => {
 });
 
 describe('a system that moves fewer bytes than asked', () => {
-  /** Calls that move at most 1000 bytes, and every third time none. */
+  /** System calls that move at most 1000 bytes, and every third time none. */
   function stingy(): Partial<FileSystem> {
     let calls = 0;
     const next = () => {
@@ -244,7 +246,7 @@ describe('a system that moves fewer bytes than asked', () => {
   }
 
   it.each(modes)('is called until all bytes have moved (%s)', async (mode) => {
-    const blocks = 300; // more calls than attempts without a byte moving are allowed
+    const blocks = 300; // they need more calls than are allowed without progress
     const { path, device, channel } = make({ mode, sizeBytes: 1024 * 4096 }, stingy());
     const content = new Uint8Array(blocks * 4096).map((_, index) => index % 253);
     await channel.write(content, 0, 1, blocks);
@@ -283,7 +285,7 @@ describe('failures of the medium', () => {
     ['EDQUOT', 'ENOSPC'],
     ['EFBIG', 'ENOSPC'],
     ['EROFS', 'EIO'],
-  ])('%s at a write is %s, with what was being done', async (code, expected) => {
+  ])('%s at a write is reported as %s, and the message says what was being done', async (code, expected) => {
     const { path, channel } = make({}, { writeSync: () => failing(code) });
     const error = await failure(expected, () => channel.write(new Uint8Array(4096), 0, 3, 1));
     expect(error.message).toContain(`write at byte 12288 of ${path}`);
@@ -399,7 +401,7 @@ describe('probeSizeBytes', () => {
     fs.closeSync(fd);
   });
 
-  it('finds the size of a device that reports 0, and passes on a failing read', async () => {
+  it('finds the size of a device that reports 0, and throws the error of a failing read', async () => {
     const path = newPath();
     fs.writeFileSync(path, new Uint8Array(77 * 4096));
     const asBlockDevice = (readSync: FileSystem['readSync']): FileSystem => ({
@@ -420,7 +422,7 @@ describe('probeSizeBytes', () => {
     await failure('EIO', () => FileDevice.open({ path }, broken));
   });
 
-  it('uses the size in /sys', () => {
+  it('uses the size in /sys where there is one', () => {
     const path = newPath();
     fs.writeFileSync(path, new Uint8Array(4096));
     let asked = '';

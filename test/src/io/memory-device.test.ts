@@ -1,3 +1,5 @@
+/** The devices in memory, shared and sparse. */
+
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -10,7 +12,7 @@ const GIB = 1024 ** 3;
 const ioUrl = pathToFileURL(createRequire(import.meta.url).resolve('@blobyard/io')).href;
 
 describe('MemoryDevice', () => {
-  it('is made from an image, and returns it', () => {
+  it('is made from an image, and returns the same bytes', () => {
     const image = new Uint8Array(8192).map((_, index) => index % 251);
     const device = MemoryDevice.fromBytes(image, { blockLengthBytes: 512 });
     expect(device.blockCount).toBe(16);
@@ -89,7 +91,7 @@ describe('MemoryDevice', () => {
     await failure('EINVAL', () => device.releaseBuffer(new Uint8Array(4096)));
   });
 
-  it('is the same device in another thread: bytes, size, arena', async () => {
+  it('has the same bytes, size and arena in another thread', async () => {
     const device = MemoryDevice.create({ sizeBytes: 8 * 4096, maxSizeBytes: 16 * 4096 });
     const channel = device.openChannel();
     const buffer = device.allocateBuffer(4096).fill(3);

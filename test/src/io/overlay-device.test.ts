@@ -1,3 +1,5 @@
+/** The overlay device, which keeps all writes in memory, over a device that it only reads. */
+
 import { rmSync, writeFileSync } from 'node:fs';
 import { asyncDevice, FileDevice, OverlayDevice, SparseMemoryDevice } from '@blobyard/io';
 import fc from 'fast-check';
@@ -7,9 +9,9 @@ import { failure } from './failure.js';
 import { newPath } from './temp-folder.js';
 
 const BLOCK = 512;
-const BLOCKS = 140; // more than a chunk of the sparse device
+const BLOCKS = 140; // more than a chunk of a sparse device
 
-/** Bytes of which none is zero. */
+/** Contents without a zero byte. */
 const CONTENT = new Uint8Array(BLOCKS * BLOCK).map((_, at) => 1 + (at % 251));
 
 const change = fc.record({
@@ -20,7 +22,7 @@ const change = fc.record({
 });
 
 describe('an overlay', () => {
-  it.each(['synchronous', 'asynchronous'])('reads written blocks from memory, others from below, %s', async (form) => {
+  it.each(['synchronous', 'asynchronous'])('reads written blocks from memory, others from below (%s)', async (form) => {
     await fc.assert(
       fc.asyncProperty(fc.array(change, { maxLength: 20 }), async (changes) => {
         const below = SparseMemoryDevice.fromBytes(CONTENT, { blockLengthBytes: BLOCK });
@@ -46,7 +48,7 @@ describe('an overlay', () => {
     );
   });
 
-  it('takes no memory for zeroes, however many', async () => {
+  it('takes no memory for any number of zeroes', async () => {
     const sizeBytes = 2 ** 52;
     const device = new OverlayDevice(new SparseMemoryDevice({ sizeBytes }));
     const channel = device.openChannel();
@@ -55,7 +57,7 @@ describe('an overlay', () => {
     expect(device.allocatedBytes).toBe(0);
   });
 
-  it('works on a read-only file', async () => {
+  it('can be written over a read-only file', async () => {
     const path = newPath();
     writeFileSync(path, CONTENT, { mode: 0o444 });
     const device = new OverlayDevice(FileDevice.open({ path, blockLengthBytes: BLOCK, readOnly: true }));
@@ -71,7 +73,7 @@ describe('an overlay', () => {
   });
 });
 
-it('a set of ranges contains exactly what was added', () => {
+it('a set of ranges contains exactly the numbers that were added', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.nat(60), fc.nat(12)), { maxLength: 12 }),

@@ -1,4 +1,6 @@
-/** A device that is opened by the spec of another one is on the same file, even if the path leads elsewhere by now. */
+/**
+ * A device that is opened by the spec of another one is on the same file, even if the path leads to another file now.
+ */
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -15,7 +17,7 @@ async function newDevice(byte: number): Promise<FileDevice> {
   return device;
 }
 
-/** Replaces a file by another, of other bytes. */
+/** Moves a file away, and makes another one with other bytes at its path. */
 function replace(path: string): void {
   fs.renameSync(path, `${path}.moved`);
   fs.writeFileSync(path, new Uint8Array(SIZE).fill(99));
@@ -59,7 +61,8 @@ describe("a device by another one's spec", () => {
     await device.close();
     const { message } = await failure('ENOENT', () => openDevice(spec));
     expect(message).toContain(`${spec.path} is another file by now`);
-    const other = FileDevice.open({ path: newPath(), create: true, sizeBytes: SIZE }); // probably the same descriptor
+    // Probably this file gets the descriptor of the closed one.
+    const other = FileDevice.open({ path: newPath(), create: true, sizeBytes: SIZE });
     await failure('ENOENT', () =>
       openDevice({ ...spec, sameAs: { ...nonNull(spec.sameAs), descriptor: other.descriptor } }),
     );
@@ -79,7 +82,7 @@ describe("a device by another one's spec", () => {
       }) as FileSystem['openSync'],
     };
     const same = FileDevice.open(spec, fsThatIsLate);
-    expect(opened.length).toBe(2); // the other one, which was closed again, and the right one by its descriptor
+    expect(opened.length).toBe(2); // the wrong file, which was closed again, and then the right one by its descriptor
     expect(same.identity).toBe(device.identity);
     await device.close();
     await same.close();

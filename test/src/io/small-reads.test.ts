@@ -1,3 +1,5 @@
+/** Small reads of files by `pread` through koffi, and without it by `fs.readSync`. */
+
 import fs from 'node:fs';
 import { FileDevice, nodeFileSystem } from '@blobyard/io';
 import { loadPread, type Pread, SMALL_READ_BYTES_MAX, smallReadsBy } from '@blobyard/io/internal/small-reads';
@@ -9,7 +11,7 @@ const SIZE = 256 * 1024;
 const isTried = process.platform === 'linux' && ['arm64', 'x64'].includes(process.arch);
 const pread = loadPread();
 
-/** A file whose bytes are all different from their neighbours', open for reading and writing. */
+/** A file open for reading and writing, in which neighbouring bytes differ. */
 function newFile(lengthBytes: number): { fd: number; path: string; bytes: Uint8Array } {
   const path = newPath();
   const bytes = Uint8Array.from({ length: lengthBytes }, (_, index) => (index * 7 + (index >> 8)) & 255);
@@ -17,7 +19,7 @@ function newFile(lengthBytes: number): { fd: number; path: string; bytes: Uint8A
   return { fd: fs.openSync(path, 'r+'), path, bytes };
 }
 
-/** `smallReadsBy` that calls `pread` from its second read on, and counts these calls. */
+/** Small reads that call `pread` from the second read on. Counts these calls, and how often `pread` was looked for. */
 function counted(call: Pread) {
   const calls = { count: 0, loads: 0 };
   const counting: Pread = (...args) => {
@@ -31,7 +33,7 @@ function counted(call: Pread) {
   return { calls, read: smallReadsBy(load, 1) };
 }
 
-it.runIf(isTried)('koffi loads here', () => expect(pread).toBeDefined());
+it.runIf(isTried)('koffi loads on this system', () => expect(pread).toBeDefined());
 
 describe.runIf(pread !== undefined)('small reads by pread', () => {
   const call = pread as Pread;
@@ -40,7 +42,7 @@ describe.runIf(pread !== undefined)('small reads by pread', () => {
     ['private memory', (length: number) => new ArrayBuffer(length)],
     ['shared memory', (length: number) => new SharedArrayBuffer(length)],
     ['growable shared memory', (length: number) => new SharedArrayBuffer(length, { maxByteLength: 2 * length })],
-  ])('fill just the range that was asked: %s', (_, allocate) => {
+  ])('fill exactly the range that was asked for: %s', (_, allocate) => {
     const { fd, bytes } = newFile(8192);
     const { calls, read } = counted(call);
     read(fd, new Uint8Array(1), 0, 1, 0);
@@ -83,7 +85,7 @@ describe.runIf(pread !== undefined)('small reads by pread', () => {
     fs.closeSync(fd);
   });
 
-  it('go to fs.readSync when they are long, and throw its errors', () => {
+  it('use fs.readSync when they are long, and throw its errors', () => {
     const { fd } = newFile(SMALL_READ_BYTES_MAX + 1);
     const { calls, read } = counted(call);
     const into = new Uint8Array(SMALL_READ_BYTES_MAX + 1);
@@ -97,7 +99,7 @@ describe.runIf(pread !== undefined)('small reads by pread', () => {
     expect(() => read(fd, into, 0, 1, 0)).toThrow(expect.objectContaining({ code: 'EBADF', syscall: 'read' }));
   });
 
-  it('serve a device, which sees a file that was cut', async () => {
+  it('are used by a file device, which reports a truncated file', async () => {
     const path = newPath();
     const readSync = smallReadsBy(loadPread, 1);
     const device = FileDevice.open({ path, create: true, sizeBytes: SIZE }, { ...nodeFileSystem, readSync });
@@ -114,7 +116,7 @@ describe.runIf(pread !== undefined)('small reads by pread', () => {
 });
 
 describe('small reads without koffi', () => {
-  it('look for it once, and go on by fs.readSync', () => {
+  it('look for it once, and use fs.readSync', () => {
     const { fd, bytes } = newFile(4096);
     let loads = 0;
     const read = smallReadsBy(() => {
@@ -130,7 +132,7 @@ describe('small reads without koffi', () => {
     fs.closeSync(fd);
   });
 
-  it('are tried again by fs.readSync when pread fails', () => {
+  it('are repeated by fs.readSync when pread fails', () => {
     const { fd, bytes } = newFile(4096);
     const { calls, read } = counted(() => -1);
     const into = new Uint8Array(16);

@@ -1,3 +1,5 @@
+/** The lock of a store on its file, which excludes other openers. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -16,7 +18,7 @@ function newFile(): string {
   return path;
 }
 
-/** A process that takes the lock, reports success or the error, and then waits until it is killed. */
+/** Starts a process that takes the lock, prints success or the error, and then waits until it is killed. */
 async function lockingChild(path: string): Promise<{ child: ChildProcess; said: string }> {
   const script = `
     import { acquireStoreLock } from ${JSON.stringify(ioUrl)};
@@ -43,7 +45,7 @@ async function kill(child: ChildProcess): Promise<void> {
 }
 
 describe('the lock of a store', () => {
-  it('is refused to this process a second time, with its name, and is free after release', async () => {
+  it('is refused to this process a second time, with a message that names it, and is free after the release', async () => {
     const path = newFile();
     const before = Date.now();
     const lock = acquireStoreLock(path);
@@ -62,7 +64,7 @@ describe('the lock of a store', () => {
     next.release();
   });
 
-  it('is on the file, under all its names, and not on the note', async () => {
+  it('locks the file under all its names, and not the note beside it', async () => {
     const path = newFile();
     const lock = acquireStoreLock(path);
     const [hard, soft] = [`${path}.hard`, `${path}.soft`];
@@ -76,7 +78,7 @@ describe('the lock of a store', () => {
     acquireStoreLock(hard).release();
   });
 
-  it('keeps out another process, and is free as soon as its holder is killed', async () => {
+  it('excludes another process, and is free as soon as its holder is killed', async () => {
     const path = newFile();
     const { child, said } = await lockingChild(path);
     expect(said).toBe('locked');
@@ -93,7 +95,7 @@ describe('the lock of a store', () => {
     lock.release();
   });
 
-  it('keeps out another thread', async () => {
+  it('excludes another thread', async () => {
     const path = newFile();
     const lock = acquireStoreLock(path);
     const worker = new Worker(
@@ -148,7 +150,7 @@ describe('the lock of a store', () => {
     acquireStoreLock(path, { shared: true }).release();
   });
 
-  it('needs a file', async () => {
+  it('fails where there is no file', async () => {
     await failure('ENOENT', () => acquireStoreLock(newPath()));
     await failure('EINVAL', () => acquireStoreLock(''));
   });

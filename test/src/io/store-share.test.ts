@@ -1,6 +1,6 @@
 /**
- * Shares of a store's lock: all races of a thread that takes one with the end of the opener's lock and with a new
- * opener. Locks belong to open files, so one thread can play all of them, step by step.
+ * Shares of a store's lock: the races between a thread that takes a share, the end of the opener's lock, and a new
+ * opener. Locks belong to open files, so one thread can play all parties, step by step.
  */
 
 import fs from 'node:fs';
@@ -21,11 +21,12 @@ function lockedFile(): Yard {
   const path = newPath();
   fs.writeFileSync(path, new Uint8Array(8192));
   const opener = acquireStoreLock(path);
-  if (opener.shareWindow === undefined) throw new Error('these tests need locks of bytes');
+  if (opener.shareWindow === undefined)
+    throw new Error('these tests need locks of byte ranges, which this system lacks');
   return { path, opener, window: opener.shareWindow };
 }
 
-/** A device on the file, as another thread would open it. */
+/** A device on the file, as another thread opens it. */
 function anotherDevice(path: string, readOnly = false): FileDevice {
   const device = FileDevice.open({ path, readOnly });
   onTestFinished(() => device.close());
@@ -38,7 +39,7 @@ async function expectOrphaned(path: string): Promise<void> {
   await failure('EBUSY', () => acquireStoreLock(path, { shared: true }));
 }
 
-/** The system's locks, with an action between two of their calls. */
+/** The system's locks, with an action that `happens` just before or after one of their calls. */
 function locksWith(happens: () => void, atCall: number): FileLocks {
   let calls = 0;
   return {
@@ -116,7 +117,7 @@ describe('a share of a lock', () => {
     acquireStoreLock(path).release();
   });
 
-  it('excludes an opener that comes between the end of the lock and the check of it', async () => {
+  it('excludes an opener that comes between the end of the lock and the thread’s check', async () => {
     const { path, opener, window } = lockedFile();
     const locks = locksWith(() => {
       opener.release();
@@ -126,7 +127,7 @@ describe('a share of a lock', () => {
     acquireStoreLock(path).release();
   });
 
-  it('finds its window locked by an opener that comes just before it', async () => {
+  it('fails if an opener that comes just before it has locked its window', async () => {
     const { path, opener, window } = lockedFile();
     let next: StoreLock | undefined;
     const locks = locksWith(() => {

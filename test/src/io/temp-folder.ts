@@ -1,4 +1,4 @@
-/** A new folder for each test file, in the system's folder for temporary files; removed when the test file is done. */
+/** A folder for each test file, in the system's folder for temporary files. It is removed after the last test. */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';

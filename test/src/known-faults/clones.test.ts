@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { ExternalDevice, ExternalSource } from '../peer/external-source.js';
 import { codeOf, eachConfiguration, PER_CLUSTER, type Yard } from '../peer/fixture.js';
 
-/** A blob of 3 clusters, its snapshot, and a clone that was made longer. */
+/** Makes a blob of 3 clusters, its snapshot, and a clone of that with `clusterCount` clusters. */
 function makeLongClone(yard: Yard, clusterCount: number) {
   const original = yard.make({ clusterCount: 3 });
   yard.write(original, 0, 3 * PER_CLUSTER, 1);
@@ -24,7 +24,7 @@ eachConfiguration((test) => {
     yard.resize(top, 10);
     for (const blob of [clone, top]) {
       const end = blob.clusterCount * PER_CLUSTER;
-      const all = Buffer.from(yard.read(blob, 0, end)); // in parts, over both ends
+      const all = Buffer.from(yard.read(blob, 0, end)); // reaches past the ends of both ancestors
       expect(all.subarray(0, 3 * 2 ** 20).equals(Buffer.from(yard.payload(1, 3 * PER_CLUSTER)))).toBe(true);
       expect(all.subarray(3 * 2 ** 20).every((byte) => byte === 0)).toBe(true);
       yard.expectContent(blob, end - 1, 1, 0);
@@ -66,7 +66,7 @@ eachConfiguration((test) => {
       const snapshot = yard.snapshot(original);
       yard.write(original, 0, 1, 2);
       yard.resize(original, clusterCount);
-      yard.delete(snapshot); // the blob takes over what it needs of it
+      yard.delete(snapshot); // the blob takes over the clusters that it needs
       const kept = Math.min(3, clusterCount);
       const check = (blob: typeof original) => {
         expect([blob.clusterCount, blob.map.allocatedCount]).toEqual([clusterCount, kept]);
@@ -177,7 +177,7 @@ eachConfiguration((test) => {
 
   test('recovery that meets a cluster twice (shared while a snapshot was being made or deleted)', (yard) => {
     const { dataClusterCount } = yard.store;
-    const most = dataClusterCount - 3; // counted twice they would be more than there are
+    const most = dataClusterCount - 3; // counted twice, these would be more clusters than the store has
     const blob = yard.make({ clusterCount: most });
     yard.write(blob, 0, 1, 1);
     yard.reload();

@@ -1,4 +1,7 @@
-/** Known faults of the specification: writing metadata, sizes, and running out of room. Each test is named after its row. */
+/**
+ * Known faults of the specification: writing metadata, sizes, and running out of room. Each test is named after its
+ * row.
+ */
 
 import { pageOfBlobId } from '@blobyard/core';
 import { describe, expect, it } from 'vitest';
@@ -32,12 +35,12 @@ eachConfiguration((test) => {
   test(
     'thick create or resize without enough metadata pages',
     (yard) => {
-      if (!yard.configuration.useExtentTable) return; // clusters in runs need no pages of their own until they are synced
+      if (!yard.configuration.useExtentTable) return; // a blob mapped by runs needs no further pages before its sync
       const blob = yard.make({ clusterCount: 10 });
       const { usage } = yard;
       expect(codeOf(() => yard.create({ clusterCount: 2000 }))).toBe('ENOSPC'); // a root and four extent pages
       expect(yard.usage).toEqual(usage);
-      expect(codeOf(() => yard.resize(blob, 2000))).toBe('ENOSPC'); // three more
+      expect(codeOf(() => yard.resize(blob, 2000))).toBe('ENOSPC'); // three more extent pages
       expect([blob.clusterCount, blob.map.allocatedCount, yard.usage]).toEqual([10, 10, usage]);
       yard.resize(blob, 1024 + 512);
       yard.sync(blob);
@@ -105,9 +108,9 @@ eachConfiguration((test) => {
       const sync = yard.run(yard.store.syncBlob(blob));
       await Promise.all(gates.map((gate) => gate.reached));
       for (const gate of gates) gate.release();
-      expect(await codeOfLater(sync)).toBe('ENXIO'); // not that of the second, nor the success of the third
+      expect(await codeOfLater(sync)).toBe('ENXIO'); // not the error of the second write, nor the success of the third
     });
-    expect(root().equals(before)).toBe(true); // a failed chain write never leads to the root write
+    expect(root().equals(before)).toBe(true); // after a failed write of the chain the root is not written
     expect(yard.usage).toEqual(usage);
     yard.sync(blob);
     yard.crash();
@@ -167,7 +170,7 @@ describe.each(CONFIGURATIONS)('device copy $canCopy, extent table $useExtentTabl
     yard.delete(clone.id);
     yard.delete(snapshot.id);
     yard.expectContent(high, perCluster - 4, 8, 2);
-    yard.expectContent(low, 0, 8, 1); // where 32 bits of the address would have led
+    yard.expectContent(low, 0, 8, 1); // an address cut to 32 bits would have led to this blob
     yard.crash();
     yard.expectContent(yard.open(high.id), perCluster - 4, 8, 2);
     const last = yard.open(high.id);

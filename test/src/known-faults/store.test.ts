@@ -109,7 +109,7 @@ eachConfiguration((test) => {
     }
     yard.load();
     yard.device.failAt(1, { kind: 'read' });
-    expect(codeOf(() => yard.create())).toBe('EIO'); // it must first say on disk that the store is in use
+    expect(codeOf(() => yard.create())).toBe('EIO'); // the store must first be marked as dirty on disk
     yard.create();
     yard.device.failAt(1, { kind: 'read' });
     expect(codeOf(() => yard.do(yard.store.growLive()))).toBe('EIO');
@@ -138,7 +138,7 @@ eachConfiguration((test) => {
       yard.write(good, 0, 600 * 4, 1);
       for (const blob of [good, bad]) yard.sync(blob);
       const [page] = yard.configuration.useExtentTable ? [bad.map.extentPages.get(1)] : bad.chain.slice(1);
-      const found = Array.from({ length: 400 }, (_, index) => bad.clusterAt(index)); // what the pages before it name
+      const found = Array.from({ length: 400 }, (_, index) => bad.clusterAt(index)); // the clusters in the pages before
       const free = yard.store.freeClusterCount;
       flipCrc(yard, page);
       yard.abandon();
@@ -172,7 +172,7 @@ eachConfiguration((test) => {
     yard.load();
     yard.create();
     yard.unload();
-    expect(recorded()).toBe(0); // it stays as it was
+    expect(recorded()).toBe(0); // an older super block is not changed
     for (const [other, code] of [
       [512, 'EILSEQ'],
       [8192, 'ENOTSUP'],

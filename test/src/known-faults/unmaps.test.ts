@@ -1,4 +1,6 @@
-/** Known faults of the specification: unmaps, extent pages, and what happens to them at once. Each test is named after its row. */
+/**
+ * Known faults of the specification: unmaps, extent pages, and concurrent changes. Each test is named after its row.
+ */
 
 import { expect } from 'vitest';
 import { ExternalSource } from '../peer/external-source.js';
@@ -24,8 +26,8 @@ eachConfiguration((test) => {
     yard.write(original, PER_CLUSTER, 1, 2);
     const { usage } = yard;
     yard.channel.unmapSync(original, 0, 3 * PER_CLUSTER);
-    yard.expectContent(original, PER_CLUSTER, PER_CLUSTER, 0); // not the snapshot's old data
-    yard.expectContent(original, 0, PER_CLUSTER, 1); // an unmap of what is not allocated does nothing
+    yard.expectContent(original, PER_CLUSTER, PER_CLUSTER, 0); // and not the old data of the snapshot
+    yard.expectContent(original, 0, PER_CLUSTER, 1); // an unmap of a cluster that is not allocated does nothing
     yard.sync(original);
     expect(yard.usage.freeClusters).toBe(usage.freeClusters);
     expect(original.map.allocatedCount).toBe(1);
@@ -58,7 +60,7 @@ eachConfiguration((test) => {
     for (const cluster of [0, 1]) yard.write(blob, cluster * PER_CLUSTER, PER_CLUSTER, 1);
     yard.snapshot(blob);
     yard.write(blob, 0, 1, 2);
-    const over = yard.make({ clusterCount: 4, thin: true }); // over zeroes
+    const over = yard.make({ clusterCount: 4, thin: true }); // a thin blob without a parent
     yard.write(over, 0, PER_CLUSTER, 1);
     yard.sync(over);
     const [inflater, other] = [yard.store.openChannel(), yard.store.openChannel()];
@@ -69,7 +71,7 @@ eachConfiguration((test) => {
       const unmap = other.unmap(blob, 0, PER_CLUSTER);
       stop.release();
       await Promise.all([inflating, unmap]);
-      // over zeroes inflating copies nothing: it stops where it writes its metadata, or drains the blob
+      // Without a parent, inflating copies nothing. It waits when it writes its metadata, or drains the blob.
       const write = yard.device.gate('write', 1);
       const slow = other.write(over, yard.payload(1, 1), PER_CLUSTER + 5, 1);
       await write.reached;
@@ -127,9 +129,9 @@ eachConfiguration((test) => {
       const [unmapper, writer] = [yard.store.openChannel(), yard.store.openChannel()];
       await yard.later(async () => {
         const gate = yard.device.gate('unmap', 1);
-        const unmap = unmapper.unmap(blob, 0, 4); // the last of the first extent page
+        const unmap = unmapper.unmap(blob, 0, 4); // the last cluster of the first extent page
         await gate.reached;
-        const write = writer.write(blob, yard.payload(2, 1), 4, 1); // allocates in it
+        const write = writer.write(blob, yard.payload(2, 1), 4, 1); // allocates a cluster in that page
         gate.release();
         await Promise.all([unmap, write]);
       });
@@ -208,7 +210,7 @@ eachConfiguration((test) => {
       const channels = clusters.map(() => store.openChannel());
       yard.recorder.take();
       await yard.later(async () => {
-        const gate = yard.device.gate('write', 1); // the first update, which must not land last
+        const gate = yard.device.gate('write', 1); // the first update, which must not overwrite later ones
         const writes = clusters.map((cluster, at) => channels[at].write(blob, yard.payload(2, 1), cluster * 4, 1));
         await gate.reached;
         gate.release();
@@ -250,7 +252,7 @@ eachConfiguration((test) => {
     yard.write(blob, 0, 4 * PER_CLUSTER, 1);
     const id = await yard.later(async () => {
       const gate = yard.device.gate('write', 1);
-      const write = channel.write(blob, yard.payload(2, 1), 7, 1); // under way when the snapshot is asked for
+      const write = channel.write(blob, yard.payload(2, 1), 7, 1); // under way when the snapshot is started
       await gate.reached;
       const making = yard.run(store.createSnapshot(blob.id));
       const refused = codeOfLater(yard.run(store.resizeBlob(blob, 9)));
@@ -260,7 +262,7 @@ eachConfiguration((test) => {
       return making;
     });
     const snapshot = yard.open(id);
-    yard.expectContent(snapshot, 7, 1, 2); // it was inside before the snapshot was made
+    yard.expectContent(snapshot, 7, 1, 2); // the write was in the blob before the snapshot was made
     yard.write(blob, 7, 1, 3);
     yard.expectContent(snapshot, 7, 1, 2);
   });

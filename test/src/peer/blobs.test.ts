@@ -63,7 +63,7 @@ eachConfiguration((test) => {
     expect(yard.usage).toEqual(usage);
   });
 
-  test('gives page and id back when a blob cannot be created', (yard) => {
+  test('frees page and id when a blob cannot be created', (yard) => {
     const kept = yard.create();
     const { usage } = yard;
     const bad = { clusterCount: 2, xattrs: { good: Uint8Array.of(1), empty: new Uint8Array(0) } };
@@ -130,7 +130,7 @@ eachConfiguration((test) => {
     const id = yard.create();
     expect(yard.store.blobIds()).toEqual([id]);
     expect(idsByIteration(yard)).toEqual([id]);
-    expect(yard.open(id).openRefs).toBe(1); // the iteration has closed what it opened
+    expect(yard.open(id).openRefs).toBe(1); // the iteration has closed the blobs that it opened
   });
 
   test(

@@ -1,13 +1,13 @@
-/** Operations that meet each other: frozen blobs, locked blobs, syncs in flight. Gates of the device force each meeting. */
+/** Concurrent operations: frozen blobs, locked blobs, syncs in flight. Gates of the device force each interleaving. */
 
 import type { Blob, Channel } from '@blobyard/core';
 import { describe, expect, it } from 'vitest';
 import { ExternalDevice, ExternalSource } from './external-source.js';
 import { CONFIGURATIONS, codeOfLater, eachConfiguration, isSettled, PER_CLUSTER, Yard } from './fixture.js';
 
-/** Starts a snapshot of a blob and stops it where the blob is frozen; answers how to let it end. */
+/** Starts a snapshot of a blob, and stops it while the blob is frozen. Returns the function that lets it end. */
 async function snapshotStoppedWhileFrozen(yard: Yard, blob: Blob): Promise<() => Promise<bigint>> {
-  const gate = yard.device.gate('write', 2); // the first creates the snapshot, the second gives it the map
+  const gate = yard.device.gate('write', 2); // the first write creates the snapshot, the second one gives it the map
   const snapshot = yard.run(yard.store.createSnapshot(blob.id));
   await gate.reached;
   return () => {
@@ -168,7 +168,7 @@ eachConfiguration((test) => {
   });
 });
 
-describe('two changes of what is behind an external clone', () => {
+describe('two changes of the device behind an external clone', () => {
   it('are made one after the other, and close each device once', async () => {
     const source = new ExternalSource(4 * 16 * 1024);
     const yard = new Yard(CONFIGURATIONS[1], { store: { clusterBytes: 16 * 1024, openExternalSnapshot: source.open } });
@@ -189,9 +189,9 @@ describe('two changes of what is behind an external clone', () => {
   });
 });
 
-describe('a clone whose operations meet its frozen snapshot', () => {
-  // A channel counts its operations in 64 counters, by the blob's place in memory: with 63 blobs between them, snapshot and
-  // clone share one.
+describe('a clone whose operations wait for its frozen snapshot', () => {
+  // A channel counts its operations in 64 counters, by the blob's slot: with 63 blobs between them, snapshot and clone
+  // share a counter.
   it.each([0, 62, 63, 64])('does not keep the snapshot from being drained, with %i blobs between', async (between) => {
     const bytes = 4 * 16 * 1024;
     const source = new ExternalSource(bytes);
@@ -251,7 +251,7 @@ describe('a blob that shares its counters with another one', () => {
   });
 });
 
-describe('a blob whose last reference is given back twice at once', () => {
+describe('a blob whose last reference is released twice at once', () => {
   it('is closed once', async () => {
     const yard = new Yard();
     const blob = yard.make({ clusterCount: 1 });

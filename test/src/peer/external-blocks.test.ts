@@ -1,4 +1,4 @@
-/** External snapshots with other blocks than the store's. */
+/** External snapshots with the same and with another block length than the store. */
 
 import { type Blob, type Blobstore, runSync } from '@blobyard/core';
 import { expect } from 'vitest';
@@ -17,7 +17,7 @@ function storeWith(
   return { source, options: { blockLengthBytes, deviceBytes: 8 * 2 ** 20, store } };
 }
 
-/** Reads everything through, then writes one io unit in each cluster, and expects its neighbours to be copied. */
+/** Reads all data of a clone, writes one io unit in each cluster, and expects the other io units to be copied. */
 function readAndWrite(yard: Yard, source: ExternalSource): void {
   const { geometry } = yard.store;
   const blob = yard.make({ clusterCount: CLUSTERS, externalSnapshotId: Uint8Array.of(5) });

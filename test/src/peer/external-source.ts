@@ -1,4 +1,4 @@
-/** External snapshots that say who uses them: how many channels are open, and whether the device was closed. */
+/** External snapshots that count their open channels, and how often their device was closed. */
 
 import type { BlockDevice, DeviceChannel, ExternalSnapshotRequest, MaybePromise } from '@blobyard/core';
 import { FaultyDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -49,7 +49,7 @@ export class ExternalDevice extends FaultyDevice {
     };
   }
 
-  /** Makes `close` wait until the answer is called. */
+  /** Makes `close` wait until the returned function is called. */
   holdClose(): () => void {
     let release: (() => void) | undefined;
     this.#held = new Promise((resolve) => {
@@ -64,7 +64,7 @@ export class ExternalDevice extends FaultyDevice {
   }
 }
 
-/** Opens devices for a store, and keeps them for the test to look at. */
+/** Opens devices for a store, and keeps them for the test. */
 export class ExternalSource {
   readonly opened: ExternalDevice[] = [];
   readonly requests: ExternalSnapshotRequest[] = [];
@@ -91,7 +91,7 @@ export class ExternalSource {
     return last;
   }
 
-  /** Devices that were opened and not closed. */
+  /** The number of devices that were opened and not closed. */
   get openCount(): number {
     return this.opened.filter(({ closed }) => closed === 0).length;
   }

@@ -1,4 +1,4 @@
-/** Clones of external snapshots: what they read, who is the clone, and what becomes of the devices. */
+/** Clones of external snapshots: their data, the clone after a snapshot or a deletion, and the use of their devices. */
 
 import { INVALID_BLOB_ID } from '@blobyard/core';
 import { expect } from 'vitest';
@@ -33,7 +33,7 @@ function makeClone(yard: Yard, seed = 7) {
   return yard.make({ clusterCount: EXTERNAL_CLUSTERS, externalSnapshotId: Uint8Array.of(seed, 1, 2) });
 }
 
-/** Expects that io units read as the external device with a seed has them. */
+/** Expects that io units have the same data as the external device with a seed. */
 function expectExternal(yard: Yard, blob: ReturnType<typeof makeClone>, offset: number, count: number, seed = 7): void {
   const bytes = new ExternalDevice(seed, EXTERNAL_CLUSTERS * CLUSTER_BYTES, 4096).bytes;
   const expected = Buffer.from(bytes.subarray(offset * 4096, (offset + count) * 4096));
@@ -121,7 +121,7 @@ eachConfiguration((test) => {
     yard.expectContent(clone, 0, 1, 1);
     yard.close(clone, snapshot);
     yard.delete(clone.id);
-    yard.delete(snapshot.id); // the blob takes over what the snapshot had, and the external snapshot
+    yard.delete(snapshot.id); // the blob takes over the snapshot's clusters, and its external snapshot
     expect([blob.isExternalClone, blob.isClone]).toEqual([true, false]);
     expect([...(store.externalSnapshotId(blob) ?? [])]).toEqual([7, 1, 2]);
     yard.expectContent(blob, 0, 1, 1);
@@ -173,7 +173,7 @@ eachConfiguration((test) => {
       expect(yard.store.parentOf(snapshot)).toBe(INVALID_BLOB_ID);
       expect(yard.open(snapshot).isExternalClone).toBe(true);
       for (const id of [blob.id, snapshot, clone]) expectExternal(yard, yard.open(id), 3, 9);
-      expect(source.openCount).toBe(1); // they share the snapshot's
+      expect(source.openCount).toBe(1); // the clones share the device of the snapshot
     };
     check();
     yard.reload();
@@ -197,7 +197,7 @@ eachConfiguration((test) => {
         const read = channel.read(blob, buffer, 2, 1);
         await gate.reached;
         const closing = yard.run(store.closeBlob(blob));
-        const second = channel.read(blob, new Uint8Array(4096), 3, 1); // meets a blob that is closing
+        const second = channel.read(blob, new Uint8Array(4096), 3, 1); // begins while the blob is being closed
         expect(await isSettled(closing)).toBe(false);
         expect([device.openChannels, device.closed]).toEqual([1, 0]);
         gate.release();
@@ -284,7 +284,7 @@ eachConfiguration((test) => {
     yard.unload();
     const { store } = { store: yard.load({ openExternalSnapshot: () => null }) };
     const again = yard.open(blob.id);
-    yard.expectContent(again, 0, PER_CLUSTER, 2); // its own
+    yard.expectContent(again, 0, PER_CLUSTER, 2); // the blob's own cluster
     expect(codeOf(() => yard.read(again, PER_CLUSTER, 1))).toBe('EIO');
     const free = store.freeClusterCount;
     expect(codeOf(() => yard.write(again, PER_CLUSTER, 1, 3))).toBe('EIO');

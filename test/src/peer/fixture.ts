@@ -1,6 +1,6 @@
 /**
- * A store on a device in memory, for tests that do what SPDK's own do: 64 MiB, blocks of 4096 bytes, clusters of 1 MiB. Each
- * test runs in four configurations, and ends with a look whether anything leaked.
+ * A store on a device in memory, for tests that check the same as SPDK's own tests: 64 MiB, blocks of 4096 bytes,
+ * clusters of 1 MiB. Each test runs in four configurations, and ends with a check for leaks.
  */
 
 import {
@@ -25,7 +25,7 @@ import { byteStream } from '../conformance/byte-stream.js';
 import { RecordingDevice } from './recording-device.js';
 
 export const MIB = 2 ** 20;
-/** Io units of a cluster, with the fixture's sizes. */
+/** The number of io units of a cluster, with the fixture's sizes. */
 export const PER_CLUSTER = 256;
 
 export interface Configuration {
@@ -41,7 +41,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
 ];
 
 export interface YardOptions {
-  /** 64 MiB unless given. */
+  /** The size of the device in bytes. Default: 64 MiB. */
   deviceBytes?: number;
   blockLengthBytes?: number;
   store?: InitOptions & LoadOptions;
@@ -77,7 +77,7 @@ export class Yard {
   readonly recorder: RecordingDevice;
   readonly device: TestDevice;
   readonly options: InitOptions & LoadOptions;
-  /** Set by tests that leave a store which cannot be looked at in the end. */
+  /** Set by tests that leave a damaged store, which cannot be checked at the end. */
   leavesDamage = false;
   #store: Blobstore | undefined;
   #channel: Channel | undefined;
@@ -95,23 +95,23 @@ export class Yard {
   }
 
   get store(): Blobstore {
-    if (!this.#store) throw new Error('the test has unloaded the store');
+    if (!this.#store) throw new Error('the test has no store: it was unloaded, or not made yet');
     return this.#store;
   }
 
-  /** The channel of operations that do not say another one. */
+  /** The channel that operations use by default. */
   get channel(): Channel {
     this.#channel ??= this.store.openChannel();
     return this.#channel;
   }
 
-  /** Pages of the metadata region in use, and clusters that are free. */
+  /** The number of used metadata pages, and the number of free clusters. */
   get usage(): { usedPages: number; freeClusters: number } {
     const { shared, freeClusterCount: freeClusters } = this.store;
     return { usedPages: shared.locked(() => shared.pages.countUsed()), freeClusters };
   }
 
-  /** Runs an operation to its end, now. */
+  /** Runs an operation synchronously. */
   do<T>(steps: Steps<T>): T {
     return runSync(steps);
   }
@@ -153,7 +153,7 @@ export class Yard {
     }
   }
 
-  /** Takes note of a reference that the test took itself, to be closed in the end. */
+  /** Records a reference that the test has opened itself, so that it is closed at the end. */
   adopt(blob: Blob): Blob {
     this.#refs.push(blob);
     return blob;
@@ -176,7 +176,7 @@ export class Yard {
     runSync(this.store.syncBlob(blob));
   }
 
-  /** Makes a blob read-only, on disk too. */
+  /** Makes a blob read-only, also on disk. */
   seal(blob: Blob): void {
     this.store.setReadOnly(blob);
     this.sync(blob);
@@ -232,26 +232,26 @@ export class Yard {
     return this.#store;
   }
 
-  /** Goes on with a store that the test opened itself. */
+  /** Uses a store that the test has opened itself. */
   use(store: Blobstore): void {
     this.#forget();
     this.#store = store;
   }
 
-  /** Closes what is open, and loads the store anew. */
+  /** Closes all blobs, unloads the store, and loads it again. */
   reload(options: LoadOptions = {}): Blobstore {
     this.closeAll();
     this.unload();
     return this.load(options);
   }
 
-  /** The process dies; the store is loaded anew. */
+  /** Abandons the store, as a killed process does, and loads it again. */
   crash(options: LoadOptions = {}): Blobstore {
     this.abandon();
     return this.load(options);
   }
 
-  /** The process dies. */
+  /** Abandons the store, as a killed process does. */
   abandon(): void {
     runSync(this.store.abandon());
     this.#forget();
@@ -271,13 +271,13 @@ export class Yard {
     this.#touch(offset, length, change);
   }
 
-  /** Where a metadata page begins on the device. */
+  /** The offset of a metadata page on the device, in bytes. */
   mdPageOffset(page: number): number {
     const { geometry } = this.store;
     return geometry.mdPageToLba(page as never) * geometry.blockLengthBytes;
   }
 
-  /** Checks that memory adds up, and that a clean load and a recovery find the same: nothing has leaked, nothing is missing. */
+  /** Expects consistent memory, and that a clean load and a recovery find the same: no leak, and nothing missing. */
   finish(): void {
     if (!this.#store || this.#store.isClosed) return;
     this.store.verify();
@@ -324,7 +324,7 @@ export class Yard {
   }
 }
 
-/** The code with which an operation fails; 'ok' when it does not. */
+/** The error code of an operation; 'ok' if it succeeds. */
 export function codeOf(operation: () => unknown): string {
   try {
     operation();
@@ -335,7 +335,7 @@ export function codeOf(operation: () => unknown): string {
   }
 }
 
-/** The code with which an operation under way fails; 'ok' when it does not. */
+/** The error code of an operation under way; 'ok' if it succeeds. */
 export async function codeOfLater(operation: Promise<unknown>): Promise<string> {
   try {
     await operation;
@@ -346,12 +346,12 @@ export async function codeOfLater(operation: Promise<unknown>): Promise<string> 
   }
 }
 
-/** The code with which loading a device's store fails; 'ok' when it does not, and then the store is abandoned. */
+/** The error code of loading the store of a device; 'ok' if it succeeds. The store is abandoned again. */
 export function codeOfLoad(device: BlockDevice, options: LoadOptions = {}): string {
   return codeOf(() => runSync(runSync(Blobstore.load(device, options)).abandon()));
 }
 
-/** True when a promise is settled once the event loop has had some turns: enough for all that waits for no gate. */
+/** Whether a promise is settled after some turns of the event loop: enough for all operations that wait for no gate. */
 export async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false;
   const settle = () => {

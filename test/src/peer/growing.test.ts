@@ -1,4 +1,4 @@
-/** Stores on devices that change their size. */
+/** Stores on devices whose size changes. */
 
 import { Blobstore, runSync, SuperBlock } from '@blobyard/core';
 import { expect } from 'vitest';
@@ -12,7 +12,7 @@ function superOf(yard: Yard): SuperBlock {
   return new SuperBlock(yard.peek(0, 4096));
 }
 
-/** Bits in the cluster mask on disk. */
+/** The number of bits in the cluster mask on disk. */
 function maskBits(yard: Yard): number {
   const mask = yard.peek(superOf(yard).clusterMask.start * 4096, 4096);
   return new DataView(mask.buffer, mask.byteOffset).getUint32(MASK_BITS_AT, true);

@@ -6,7 +6,7 @@ import { CONFIGURATIONS, codeOf, codeOfLater, eachConfiguration, PER_CLUSTER, Ya
 
 const PAGE = 4096;
 
-/** Cuts bytes into views of the given lengths. */
+/** Divides bytes into views of the given lengths. */
 function cut(bytes: Uint8Array, lengths: readonly number[]): Uint8Array[] {
   let at = 0;
   return lengths.map((length) => {
@@ -25,7 +25,7 @@ eachConfiguration((test) => {
     const blob = yard.make();
     const buffer = new Uint8Array(PAGE * 2);
     const write = (offset: number, count: number) => codeOf(() => channel.writeSync(blob, buffer, offset, count));
-    expect(write(0, 1)).toBe('EINVAL'); // no clusters
+    expect(write(0, 1)).toBe('EINVAL'); // the blob has no clusters
     yard.resize(blob, 5);
     const end = 5 * PER_CLUSTER;
     expect(write(0, 0)).toBe('ok');
@@ -196,7 +196,7 @@ eachConfiguration((test) => {
   );
 });
 
-/** Writes, reads, zeroes and unmaps single io units and lists of them, at the edges of pages and clusters. */
+/** Writes, reads, zeroes and unmaps single io units and lists of them, at the ends of pages and clusters. */
 function moveSmallUnits(yard: Yard, blob: Blob, perCluster: number): void {
   yard.write(blob, 0, 1, 31);
   yard.write(blob, 1, 1, 32);

@@ -1,4 +1,4 @@
-/** What a blob's metadata pages hold: xattrs, flags, the cluster map; and pages that are damaged. */
+/** The metadata pages of a blob: xattrs, flags, the cluster map; and damaged pages. */
 
 import { pageOfBlobId } from '@blobyard/core';
 import { expect } from 'vitest';
@@ -32,7 +32,7 @@ eachConfiguration((test) => {
     expect(codeOf(() => store.removeXattr(blob, 'name'))).toBe('ENOENT');
     expect(store.xattrNames(blob)).toEqual(['length']);
     expect(blob.flags.invalid & INTERNAL_XATTR_FLAG).toBe(0n);
-    blob.setXattr('length', Uint8Array.of(9), true); // internal, of the same name
+    blob.setXattr('length', Uint8Array.of(9), true); // an internal xattr with the same name
     expect(blob.flags.invalid & INTERNAL_XATTR_FLAG).toBe(INTERNAL_XATTR_FLAG);
     expect([...store.getXattr(blob, 'length')]).toEqual([5]);
     yard.reload();
@@ -69,7 +69,7 @@ eachConfiguration((test) => {
     expect(yard.usage).toEqual(usage);
   });
 
-  test('takes a chain of pages for xattrs that fill them, and gives it back with the blob', (yard) => {
+  test('takes a chain of pages for xattrs that fill them, and frees it with the blob', (yard) => {
     const { usage } = yard;
     const blob = yard.make({ clusterCount: 8 });
     const { usedPages } = yard.usage;

@@ -1,4 +1,4 @@
-/** Operations that the power interrupts at each of their I/Os in turn, and what the next load makes of it. */
+/** Operations with a power cut at each of their device operations in turn, and the state after the next load. */
 
 import { type Blob, INVALID_BLOB_ID, SuperBlock } from '@blobyard/core';
 import { describe, expect, it } from 'vitest';
@@ -10,15 +10,15 @@ const IO_MAX = 500;
 const DURABILITIES = ['power-loss', 'process-crash'] as const;
 
 interface Scene<State> {
-  /** Makes what the operation works on; all of it is synced. */
+  /** Prepares the state before the operation. All of it is synced. */
   set(yard: Yard): State;
-  /** What the power interrupts. */
+  /** The operation that the power cut interrupts. */
   act(yard: Yard, state: State): void;
-  /** Looks at the store after the next load; `done`: the operation had ended. */
+  /** Checks the store after the next load. `done`: the operation had ended before the cut. */
   check(yard: Yard, state: State, done: boolean): void;
 }
 
-/** Plays a scene once for each I/O of its operation, with the power going at that I/O; the last time it does not go. */
+/** Plays a scene once for each device operation, with a power cut at it, and a last time without a power cut. */
 function interruptAtEach<State>(configuration: Configuration, scene: Scene<State>): void {
   for (const durability of DURABILITIES) {
     let done = false;
@@ -85,7 +85,7 @@ const SYNC: Scene<Blob> = {
     const blob = yard.make({ clusterCount: 3, thin: true });
     yard.write(blob, 0, 1, 1);
     yard.store.setXattr(blob, 'state', Uint8Array.of(1));
-    yard.reload(); // clean
+    yard.reload(); // the store is clean on disk now
     const again = yard.open(blob.id);
     yard.store.setXattr(again, 'state', Uint8Array.of(2));
     yard.store.setXattr(again, 'more', new Uint8Array(4000).fill(2)); // on a second page
@@ -97,7 +97,7 @@ const SYNC: Scene<Blob> = {
     try {
       yard.sync(blob);
     } finally {
-      // the disk says "clean" only as long as the blob on it is as it was
+      // The store may be marked as clean only as long as the blob on disk has not changed.
       if (superOf(yard).clean === 1) expect(root().equals(before)).toBe(true);
       else expect(superOf(yard).clean).toBe(0);
     }
@@ -182,7 +182,7 @@ const CREATE_SNAPSHOT: Scene<Chain> = {
   },
 };
 
-/** The first write after a snapshot, which copies. */
+/** The first write after a snapshot, which is a copy-on-write. */
 const FIRST_WRITE: Scene<Chain> = {
   set: makeChain,
   act: (yard, chain) => {

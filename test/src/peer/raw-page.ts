@@ -1,4 +1,4 @@
-/** Metadata pages as bytes on the device, to look at what was written and to damage it. */
+/** Metadata pages as bytes on the device: tests read what was written, and damage it. */
 
 import { crc32c } from '@blobyard/core';
 import type { Yard } from './fixture.js';
@@ -36,7 +36,7 @@ export function descriptorsOf(page: Uint8Array): RawDescriptor[] {
   return found;
 }
 
-/** The descriptors of a blob's chain on the device, from a metadata page on. */
+/** The descriptors of a blob's chain on the device, from the metadata page `first` on. */
 export function chainDescriptors(yard: Yard, first: number): RawDescriptor[] {
   const found: RawDescriptor[] = [];
   for (let page = first; page !== 0xffff_ffff; ) {
@@ -52,7 +52,7 @@ export function wordsOf(payload: DataView): number[] {
   return Array.from({ length: payload.byteLength / 4 }, (_, index) => payload.getUint32(index * 4, true));
 }
 
-/** Changes a metadata page on the device, and makes its crc fit again. */
+/** Changes a metadata page on the device, and updates its crc. */
 export function editPage(yard: Yard, page: number, edit: (bytes: Uint8Array) => void): void {
   yard.poke(yard.mdPageOffset(page), (bytes) => {
     edit(bytes);
@@ -60,12 +60,12 @@ export function editPage(yard: Yard, page: number, edit: (bytes: Uint8Array) => 
   });
 }
 
-/** Makes the crc of a page fit its bytes. */
+/** Updates the crc of a page. */
 export function sealPage(bytes: Uint8Array): void {
   new DataView(bytes.buffer, bytes.byteOffset).setUint32(CRC_AT, crc32c(bytes.slice(), 0, CRC_AT), true);
 }
 
-/** Damages the crc of a metadata page on the device; a second time repairs it. */
+/** Damages the crc of a metadata page on the device. A second call repairs it. */
 export function flipCrc(yard: Yard, page: number): void {
   yard.poke(yard.mdPageOffset(page) + CRC_AT, (bytes) => (bytes[0] ^= 1), 4);
 }

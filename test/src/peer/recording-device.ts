@@ -1,9 +1,9 @@
-/** A device that writes down what it is asked for, so that a test can say which operations a step may cost, and where. */
+/** A device that records its operations, so that a test can expect certain operations, at certain addresses. */
 
 import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
 import type { OperationKind } from '@blobyard/io';
 
-/** One operation, scatter lists as what they are; a copy by its target. */
+/** A recorded operation. For a copy, `lba` is that of the target. */
 export interface Recorded {
   readonly kind: OperationKind;
   readonly lba: number;
@@ -11,10 +11,10 @@ export interface Recorded {
 }
 
 export class RecordingDevice implements BlockDevice {
-  /** What the device says of itself. */
+  /** The value of `isDegraded` that the device reports. */
   degraded = false;
   readonly #inner: BlockDevice;
-  /** What was asked for since the log was last taken. */
+  /** The operations since the last call of `take`. */
   #log: Recorded[] = [];
 
   constructor(inner: BlockDevice) {
@@ -37,7 +37,7 @@ export class RecordingDevice implements BlockDevice {
     return this.#inner.canCopy;
   }
 
-  /** What was asked for since the last call. */
+  /** Returns the operations since the last call. */
   take(): Recorded[] {
     const log = this.#log;
     this.#log = [];

@@ -1,11 +1,11 @@
-/** Loading of stores that were not unloaded: what counts is what the metadata pages say. */
+/** Loading stores that were not unloaded: recovery uses only the metadata pages. */
 
 import { pageOfBlobId } from '@blobyard/core';
 import { expect } from 'vitest';
 import { codeOf, codeOfLoad, eachConfiguration, PER_CLUSTER, type Yard } from './fixture.js';
 import { flipCrc } from './raw-page.js';
 
-/** Puts the mark of a snapshot that is being removed on a snapshot, on disk. */
+/** Marks a snapshot on disk as being deleted. */
 function markPendingRemoval(yard: Yard, id: bigint, clone: bigint): void {
   const snapshot = yard.open(id);
   snapshot.mdRo = false;
@@ -86,7 +86,7 @@ eachConfiguration((test) => {
     expect(yard.store.freeClusterCount).toBe(60);
     expect(yard.open(good).clusterCount).toBe(3);
     const next = yard.make({ clusterCount: 60 });
-    expect(next.id).toBe(bad); // its page and its clusters were free
+    expect(next.id).toBe(bad); // the page and the clusters of the bad blob were free
   });
 
   test('refuses to recover a store with a damaged chain, or sets the blob aside', (yard) => {

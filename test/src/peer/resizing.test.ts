@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { codeOf, eachConfiguration, PER_CLUSTER } from './fixture.js';
 
 eachConfiguration((test) => {
-  test('grows at once, gives back at the sync after shrinking, and refuses what cannot be', (yard) => {
+  test('grows at once, frees clusters at the sync after shrinking, and refuses invalid sizes', (yard) => {
     const { store } = yard;
     const blob = yard.make();
     const free = store.freeClusterCount;

@@ -1,4 +1,4 @@
-/** Snapshots and clones: what they read, who is whose clone, and what may be deleted. */
+/** Snapshots and clones: their data, their relations, and which of them may be deleted. */
 
 import { type Blob, INVALID_BLOB_ID } from '@blobyard/core';
 import { SparseMemoryDevice } from '@blobyard/io';
@@ -7,7 +7,7 @@ import { codeOf, eachConfiguration, PER_CLUSTER, type Yard } from './fixture.js'
 
 const CLUSTER = PER_CLUSTER;
 
-/** Blocks that were read, copied and written in data clusters since the last call. */
+/** The numbers of blocks that were read, copied and written in data clusters since the last call. */
 function dataMoved(yard: Yard): { read: number; written: number; copied: number } {
   const dataFrom = yard.store.geometry.metadataClusterCount() * yard.store.geometry.blocksPerCluster;
   const sum = { read: 0, written: 0, copied: 0 };
@@ -21,7 +21,7 @@ function dataMoved(yard: Yard): { read: number; written: number; copied: number 
 }
 
 eachConfiguration((test) => {
-  test('makes snapshots of blobs and of clones, but none of a snapshot, and knows who is whose clone', (yard) => {
+  test('makes snapshots of blobs and of clones, but none of a snapshot, and lists the clones of each', (yard) => {
     const { store } = yard;
     const blob = yard.make({ clusterCount: 10 });
     const { freeClusterCount } = store;
@@ -42,7 +42,7 @@ eachConfiguration((test) => {
     expect(store.clonesOf(second.id)).toEqual([blob.id]);
     expect([store.parentOf(blob.id), store.parentOf(second.id)]).toEqual([second.id, first.id]);
     expect(store.parentOf(first.id)).toBe(INVALID_BLOB_ID);
-    expect(codeOf(() => yard.delete(first.id))).toBe('EBUSY'); // open here
+    expect(codeOf(() => yard.delete(first.id))).toBe('EBUSY'); // it is open
     yard.close(first);
     yard.close(second);
     yard.delete(second.id);
@@ -133,7 +133,7 @@ eachConfiguration((test) => {
     );
     yard.write(blob, 4, 5, 2);
     expect(dataMoved(yard)).toEqual({ read: 0, copied: 0, written: 5 });
-    yard.write(blob, CLUSTER, 1, 3); // a hole of the snapshot: nothing to copy
+    yard.write(blob, CLUSTER, 1, 3); // the snapshot has a hole there, so there is nothing to copy
     expect(dataMoved(yard)).toEqual({ read: 0, copied: 0, written: 1 });
     yard.expectContent(blob, 4, 5, 2);
     expect(Buffer.from(yard.read(blob, 9, 5)).equals(Buffer.from(yard.payload(1, 10).subarray(5 * 4096)))).toBe(true);
@@ -218,11 +218,11 @@ eachConfiguration((test) => {
     write([4], 4);
     expect([first, second, third, blob.id].map(allocated)).toEqual([3, 2, 3, 1]);
     expect(store.freeClusterCount).toBe(free - 9);
-    yard.delete(second); // 1 goes to the third; 3 is there already
+    yard.delete(second); // the third gets cluster 1; it has a cluster 3 of its own already
     expect([first, third, blob.id].map(allocated)).toEqual([3, 4, 1]);
     expect(store.freeClusterCount).toBe(free - 8);
     expect(store.parentOf(third)).toBe(first);
-    yard.delete(first); // 0 goes to the third
+    yard.delete(first); // the third gets cluster 0
     expect([third, blob.id].map(allocated)).toEqual([5, 1]);
     expect(store.freeClusterCount).toBe(free - 6);
     const contents = () => {
@@ -256,7 +256,7 @@ eachConfiguration((test) => {
     yard.write(blob, CLUSTER, CLUSTER, 2);
     const second = yard.open(yard.snapshot(blob));
     expect(codeOf(() => yard.store.setXattr(second, 'a', Uint8Array.of(1)))).toBe('EPERM');
-    yard.decouple(second); // read-only, and yet its metadata change
+    yard.decouple(second); // the metadata of a read-only blob changes here
     expect([second.map.allocatedCount, second.isReadOnly]).toEqual([2, true]);
     expect(store.clonesOf(first)).toEqual([]);
     expect(store.clonesOf(second.id)).toEqual([blob.id]);
@@ -294,7 +294,7 @@ eachConfiguration((test) => {
     }
   });
 
-  test('keeps data right through inflate and decouple over two levels of snapshots', (yard) => {
+  test('keeps data correct through inflate and decouple over two levels of snapshots', (yard) => {
     for (const how of ['inflate', 'decouple'] as const) {
       const blob = yard.make({ clusterCount: 5, thin: true });
       for (const cluster of [0, 1, 2]) yard.write(blob, cluster * CLUSTER, CLUSTER, 1);
@@ -320,7 +320,7 @@ eachConfiguration((test) => {
     }
   });
 
-  test('copies what a read-only blob has itself, and nothing of its parent', (yard) => {
+  test('copies the own clusters of a read-only blob, and none of its parent', (yard) => {
     const { store } = yard;
     const blob = yard.make({ clusterCount: 6, thin: true });
     for (const cluster of [0, 2]) yard.write(blob, cluster * CLUSTER, CLUSTER, 1);

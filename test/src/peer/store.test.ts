@@ -10,7 +10,7 @@ const BLOB_ID_MASK_AT = 72;
 const SIZE_AT = 80;
 const IO_UNIT_AT = 88;
 
-/** Changes the super block of an unloaded store, and seals it again. */
+/** Changes the super block of an unloaded store, and updates its crc. */
 function editSuper(yard: Yard, edit: (view: DataView, block: SuperBlock) => void): void {
   yard.poke(0, (bytes) => {
     const block = new SuperBlock(bytes);
@@ -23,7 +23,7 @@ function superOf(yard: Yard): SuperBlock {
   return new SuperBlock(yard.peek(0, 4096));
 }
 
-describe('blocks that cannot be', () => {
+describe('a store with an invalid block length', () => {
   it('refuses a device with blocks of 500 bytes, to initialise and to load', () => {
     const device = new SparseMemoryDevice({ sizeBytes: 500 * 131072, blockLengthBytes: 500 });
     expect(codeOf(() => runSync(Blobstore.init(device)))).toBe('EINVAL');
@@ -40,7 +40,7 @@ eachConfiguration((test) => {
     expect(yard.load().freeClusterCount).toBe(63);
   });
 
-  test('opens and closes channels, and says when there are as many as can be', (yard) => {
+  test('opens and closes channels, and fails when no channel is left', (yard) => {
     const first = yard.store.openChannel();
     yard.do(yard.store.closeChannel(first));
     const channels = Array.from({ length: 256 }, () => yard.store.openChannel());
@@ -60,7 +60,7 @@ eachConfiguration((test) => {
     expect(yard.crash().getSuper()).toBe(id);
   });
 
-  test('keeps xattrs, size and clean flag over unload and load, and knows no wrong ids', (yard) => {
+  test('keeps xattrs, size and clean flag over unload and load, and refuses wrong ids', (yard) => {
     const blob = yard.make({ clusterCount: 10 });
     yard.store.setXattr(blob, 'name', Buffer.from('log.txt'));
     yard.store.setXattr(blob, 'length', Uint8Array.of(0x34, 0x12));
@@ -70,7 +70,7 @@ eachConfiguration((test) => {
     yard.unload();
     expect(superOf(yard).clean).toBe(1);
     yard.load();
-    expect(superOf(yard).clean).toBe(1); // until metadata changes
+    expect(superOf(yard).clean).toBe(1); // loading alone does not mark the store as dirty
     for (const wrong of [0n, id + 1n, id + (1n << 33n), INVALID_BLOB_ID]) {
       expect(codeOf(() => yard.open(wrong))).toBe('ENOENT');
     }
@@ -84,7 +84,7 @@ eachConfiguration((test) => {
     expect(superOf(yard).clean).toBe(0);
   });
 
-  test('refuses options that cannot be when it loads', (yard) => {
+  test('refuses invalid options when it loads', (yard) => {
     yard.unload();
     expect(codeOfLoad(yard.device, { channelOpsMax: 0 })).toBe('EINVAL');
     expect(codeOfLoad(yard.device, { bstype: new Uint8Array(15) })).toBe('EINVAL');
@@ -136,7 +136,7 @@ eachConfiguration((test) => {
     expect(yard.store.blobIds()).toEqual([blob.id]);
   });
 
-  test('refuses cluster sizes that cannot be, and keeps others', (yard) => {
+  test('refuses invalid cluster sizes, and keeps valid ones', (yard) => {
     yard.unload();
     const initWith = (clusterBytes: number) => codeOf(() => runSync(Blobstore.init(yard.device, { clusterBytes })));
     expect(initWith(0)).toBe('EINVAL');
@@ -214,7 +214,7 @@ eachConfiguration((test) => {
     expect(yard.open(id).clusterCount).toBe(5);
   });
 
-  test('leaves the version as it is, and finds out the blob ids that an older one has no mask of', (yard) => {
+  test('keeps the version, and finds the blob ids of an older version, which has no mask of them', (yard) => {
     const first = yard.create();
     yard.unload();
     editSuper(yard, (view) => {

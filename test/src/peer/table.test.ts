@@ -1,4 +1,4 @@
-/** The tables of PEER-TESTS.md name tests that exist. */
+/** All tests that the tables of PEER-TESTS.md name exist. */
 
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -27,7 +27,7 @@ function rowsOf(markdown: string): Row[] {
   return rows;
 }
 
-/** Patterns of the names of a file's tests; what a template fills in may be anything. */
+/** Patterns for the names of a file's tests. The values in a template may be any text. */
 function testNames(file: string): RegExp[] {
   const source = readFileSync(new URL(file, SOURCES), 'utf8');
   return [...source.matchAll(TEST_CALL)].map(([, , name]) => {

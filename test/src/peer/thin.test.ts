@@ -1,14 +1,14 @@
-/** Thin blobs: holes, first writes, unmaps, and what these cost on the device. */
+/** Thin blobs: holes, first writes, unmaps, and the device operations of these. */
 
 import { pageOfBlobId } from '@blobyard/core';
 import { expect } from 'vitest';
 import { codeOf, eachConfiguration, isSettled, PER_CLUSTER, type Yard } from './fixture.js';
 import { chainDescriptors, DESCRIPTOR, wordsOf } from './raw-page.js';
 
-/** What is written is just what the specification writes. */
+/** Options with which the engine writes exactly what the specification writes. */
 const THROUGH = { store: { durability: 'process-crash', highWater: false } } as const;
 
-/** Blocks that were written to metadata pages and to data clusters since the last call. */
+/** The numbers of blocks that were written to metadata pages and to data clusters since the last call. */
 function written(yard: Yard): { metadata: number; data: number } {
   const dataFrom = yard.store.geometry.metadataClusterCount() * yard.store.geometry.blocksPerCluster;
   const sum = { metadata: 0, data: 0 };
@@ -19,7 +19,7 @@ function written(yard: Yard): { metadata: number; data: number } {
 }
 
 eachConfiguration((test) => {
-  test('allocates nothing for a thin blob, and a dirty load takes its holes for no clusters', (yard) => {
+  test('allocates nothing for a thin blob, and a dirty load counts no clusters for its holes', (yard) => {
     const free = yard.store.freeClusterCount;
     const blob = yard.make({ clusterCount: 10, thin: true });
     expect([yard.store.freeClusterCount, blob.map.allocatedCount]).toEqual([free, 0]);
@@ -64,7 +64,7 @@ eachConfiguration((test) => {
     expect(yard.store.freeClusterCount).toBe(free);
     yard.recorder.take();
     yard.write(blob, 4, 10, 1);
-    expect(written(yard).data).toBe(10); // nothing to copy from behind
+    expect(written(yard).data).toBe(10); // the blob has no parent, so nothing is copied
     expect(yard.store.freeClusterCount).toBe(free - 1);
     yard.expectContent(blob, 4, 10, 1);
     yard.expectContent(blob, 0, 4, 0);
@@ -100,10 +100,10 @@ eachConfiguration((test) => {
     yard.expectContent(original, 3, 1, 2);
     yard.expectContent(original, 9, 1, 3);
     yard.expectContent(yard.open(snapshot), 0, PER_CLUSTER, 1);
-    yard.expectContent(yard.make({ clusterCount: 1 }), 0, PER_CLUSTER, 0); // the loser's, cleared
+    yard.expectContent(yard.make({ clusterCount: 1 }), 0, PER_CLUSTER, 0); // the cluster of the channel that lost the race was cleared
   });
 
-  test('lets two channels race for a new extent page, which only one brings', async (yard) => {
+  test('lets two channels race for a new extent page, which only one of them allocates', async (yard) => {
     const { store } = yard;
     const original = yard.make({ clusterCount: 3 });
     yard.write(original, 0, 2 * PER_CLUSTER, 1);
@@ -176,15 +176,15 @@ eachConfiguration((test) => {
     expect(store.freeClusterCount).toBe(0);
     expect(codeOf(() => yard.write(blob, free * PER_CLUSTER, 1, 1))).toBe('ENOSPC');
     channel.unmapSync(blob, 0, 1); // a part of a cluster frees nothing
-    channel.unmapSync(blob, 5 * PER_CLUSTER + 10, PER_CLUSTER); // nor do two parts of two
+    channel.unmapSync(blob, 5 * PER_CLUSTER + 10, PER_CLUSTER); // nor do parts of two clusters
     yard.sync(blob);
     expect(store.freeClusterCount).toBe(0);
-    channel.unmapSync(blob, 5 * PER_CLUSTER + 10, 2 * PER_CLUSTER); // one of three is unmapped whole
+    channel.unmapSync(blob, 5 * PER_CLUSTER + 10, 2 * PER_CLUSTER); // of three clusters, one is unmapped as a whole
     channel.unmapSync(blob, 20 * PER_CLUSTER, 3 * PER_CLUSTER);
     yard.sync(blob);
     expect(store.freeClusterCount).toBe(4);
     expect(blob.map.allocatedCount).toBe(free - 4);
-    channel.unmapSync(blob, 20 * PER_CLUSTER, 3 * PER_CLUSTER); // once more does nothing
+    channel.unmapSync(blob, 20 * PER_CLUSTER, 3 * PER_CLUSTER); // a second unmap does nothing
     yard.write(blob, free * PER_CLUSTER, 1, 7);
     yard.expectContent(blob, free * PER_CLUSTER, 1, 7);
     yard.expectContent(blob, free * PER_CLUSTER + 1, PER_CLUSTER - 1, 0);
@@ -193,7 +193,7 @@ eachConfiguration((test) => {
     expect(store.freeClusterCount).toBe(3);
   });
 
-  test('hands an unmapped cluster out only after the unmap has ended', async (yard) => {
+  test('allocates an unmapped cluster again only after the unmap has ended', async (yard) => {
     const { store } = yard;
     const free = store.freeClusterCount;
     const blob = yard.make({ clusterCount: free + 1, thin: true });

@@ -1,10 +1,13 @@
-/** Operations on one blob's metadata, of which each blob has one under way at a time: opening, closing, sizes, xattrs, syncing. */
+/**
+ * Operations on the metadata of one blob: opening, closing, resizing, xattrs, syncing. Each blob has one of them under
+ * way at a time.
+ */
 
 import type { ErrorCode } from '@blobyard/core';
 import type { ModelBlob } from './model-blob.js';
 import type { World } from './world.js';
 
-/** Codes by which an operation may be refused when the store is full. */
+/** The error codes of operations that fail because the store is full. */
 export const FULL: readonly ErrorCode[] = ['ENOSPC', 'ENOMEM'];
 const XATTR_BYTES = [4, 40, 1200, 3000];
 
@@ -24,7 +27,9 @@ export function startClose(world: World): boolean {
   return true;
 }
 
-/** Closes a blob, if its metadata has room; nobody may use it for data then. */
+/**
+ * Closes a blob, if the store has room for its metadata. From the begin of the close it is not used for data any more.
+ */
 export async function closeBlob(world: World, blob: ModelBlob): Promise<void> {
   const { handle } = blob;
   if (!handle) return;
@@ -37,7 +42,7 @@ export async function closeBlob(world: World, blob: ModelBlob): Promise<void> {
   blob.settled(begun);
 }
 
-/** Closes a blob even if the store is full: without its xattrs its metadata fits where it is. */
+/** Closes a blob also in a full store, by removing its xattrs: then its metadata needs no further page. */
 export async function closeForCertain(world: World, blob: ModelBlob): Promise<void> {
   await closeBlob(world, blob);
   if (!blob.handle) return;
@@ -77,7 +82,7 @@ function endCluster(blob: ModelBlob, range: { first: number; count: number }): n
   return Math.ceil((range.first + range.count) / blob.sectorsPerCluster);
 }
 
-/** Sets or removes an xattr, in memory: this is done at once. */
+/** Sets or removes an xattr. This changes only memory, and is done at once. */
 export function startXattr(world: World): boolean {
   const blob = pickOpen(world);
   if (!blob?.handle || blob.meta.isReadOnly) return false;
@@ -115,7 +120,10 @@ export function startSync(world: World): boolean {
   return true;
 }
 
-/** Makes a blob read-only, for good. Nothing else uses it meanwhile; and its metadata fits one page, so that it cannot fail. */
+/**
+ * Makes a blob read-only for good. No other operation uses it meanwhile. Its metadata fits one page, so that this
+ * cannot fail.
+ */
 export function startReadOnly(world: World): boolean {
   const blob = pickOpen(world);
   if (!blob?.handle || blob.meta.isReadOnly || blob.meta.xattrs.size > 1 || blob.pending.size + blob.syncing > 0)
@@ -136,7 +144,7 @@ export function startReadOnly(world: World): boolean {
   return true;
 }
 
-/** Runs an operation that keeps others away from the metadata of some blobs. */
+/** Runs an operation, during which no other one uses the metadata of the given blobs. */
 export function occupied(world: World, name: string, blobs: readonly ModelBlob[], body: () => Promise<void>): void {
   for (const blob of blobs) blob.isBusy = true;
   world.scheduler.start(name, async () => {

@@ -1,4 +1,4 @@
-/** Compares a store with what must hold of it. The device answers at once meanwhile, and nothing else is under way. */
+/** Compares a store with the model. Meanwhile the device answers at once, and no other operation is under way. */
 
 import { type Blob, type BlobId, type Blobstore, type Channel, INVALID_BLOB_ID } from '@blobyard/core';
 import { requireSound } from '../check/require-sound.js';
@@ -10,10 +10,10 @@ import { metaText } from './model-meta.js';
 import { Finding } from './scheduler.js';
 import type { FoundBlob, World } from './world.js';
 
-/** The number of a blob that does not say it. */
+/** The number of a blob without the xattr that has its number. */
 const UNKNOWN_UID = -1;
 
-/** A store that was loaded after a cut: what is found is what there is from now on. */
+/** Checks a store that was loaded after a cut. The model then takes over the state that was found. */
 export async function checkAfterCut(world: World, wasKilled: boolean): Promise<void> {
   await atOnce(world, async (channel) => {
     for (const blob of world.blobs.values()) blob.handle = undefined;
@@ -22,7 +22,8 @@ export async function checkAfterCut(world: World, wasKilled: boolean): Promise<v
     for (const decide of [...world.undecided]) decide(found);
     world.undecided.clear();
     requireSameBlobs(world, found);
-    // What a killed process wrote is in the device's cache; only in this one may a later cut lose what is seen now.
+    // The writes of a killed process may still be only in the device's cache: then a later power cut can lose what is
+    // found now.
     const keptAt = wasKilled && world.losesUnflushed ? world.tick() : undefined;
     const isKept = wasKilled && world.configuration.namesCacheOwner;
     for (const blob of parentsFirst(world)) {
@@ -38,7 +39,7 @@ export async function checkAfterCut(world: World, wasKilled: boolean): Promise<v
   });
 }
 
-/** A store at rest: it must be as memory says. */
+/** Checks a store without operations under way: it must be exactly as the model. */
 export async function checkAtRest(world: World): Promise<void> {
   await atOnce(world, async (channel) => {
     await checkStructure(world);
@@ -68,7 +69,7 @@ async function atOnce(world: World, body: (channel: Channel) => Promise<void>): 
   }
 }
 
-/** Every page and cluster has one owner; nothing is damaged, in memory or on the medium. */
+/** Throws unless every page and cluster has one owner, and nothing is damaged in memory or on the medium. */
 async function checkStructure({ device, store, scheduler }: World): Promise<void> {
   for (const { id, error } of store.damaged) throw new Finding(`blob ${id} is damaged: ${error.message}`);
   try {
@@ -106,7 +107,7 @@ async function observe(world: World): Promise<Map<number, FoundBlob>> {
   return found;
 }
 
-/** A blob that the workload has open: opening and closing it once more would sync it. */
+/** The workload's open handle of a blob, if there is one. Opening and closing another handle would sync the blob. */
 function heldBlob(world: World, id: BlobId): Blob | undefined {
   for (const blob of world.blobs.values()) if (blob.id === id && blob.handle?.isOpen) return blob.handle;
   return undefined;

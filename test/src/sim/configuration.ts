@@ -1,34 +1,36 @@
-/** What a seed decides before anything runs: the device, the store, and how lively the workload is. */
+/** The configuration of a run, which the seed decides: the device, the store, and the number of operations at once. */
 
 import type { ClearMethod, Durability } from '@blobyard/core';
 import { Random } from '../random.js';
 
 export interface SimConfiguration {
   readonly durability: Durability;
-  /** How a store is opened: as the promise API does it, which looks at all metadata, or as the specification does. */
+  /**
+   * `refuse`: stores are opened as by the promise API, which checks all metadata; undefined: as by the specification.
+   */
   readonly onDamage: 'refuse' | undefined;
   readonly blockLengthBytes: number;
   readonly clusterBytes: number;
   readonly clusterCount: number;
-  /** Clusters that the device may come to have. */
+  /** The number of clusters up to which the device may grow. */
   readonly clusterCountMax: number;
   readonly mdPageCount: number;
   readonly canCopy: boolean;
   readonly knowsZeroes: boolean;
-  /** The device takes ranges of sectors that are not whole blocks. */
+  /** True: the device takes ranges of sectors that are not whole blocks. */
   readonly takesBytes: boolean;
-  /** The device says who keeps what was not flushed: then a killed process loses nothing that was acknowledged. */
+  /** True: the device names the owner of its cache, so that a killed process loses no acknowledged write. */
   readonly namesCacheOwner: boolean;
   readonly clearMethods: readonly ClearMethod[];
-  /** What is given back may keep its content, and show it to the next owner. */
+  /** True: freed clusters may keep their data, and show it to the next owner. */
   readonly leavesContent: boolean;
-  /** Operations that may be under way at once. */
+  /** The greatest number of operations under way at once. */
   readonly operationsMax: number;
   readonly blobsMax: number;
-  /** Sizes of blobs, in clusters. */
+  /** The greatest sizes of thin and of thick blobs, in clusters. */
   readonly thinMax: number;
   readonly thickMax: number;
-  /** One in so many steps starts an operation, where a request could be completed. */
+  /** Of so many steps, one starts an operation; the others complete a request. */
   readonly restraint: number;
   /** How often the store is opened. */
   readonly lives: number;

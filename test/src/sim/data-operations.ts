@@ -1,4 +1,4 @@
-/** Reads and changes of data, as a user of several channels would have them under way at once. */
+/** Reads and changes of data by several channels at once. */
 
 import type { Channel } from '@blobyard/core';
 import type { DataKind, DataOperation, ModelBlob } from './model-blob.js';
@@ -6,7 +6,7 @@ import { FRESH, putSectors, ZERO } from './sectors.js';
 import { SECTOR_BYTES } from './tearing.js';
 import type { World } from './world.js';
 
-/** Starts a change or a read of an open blob, where no other change is under way; false when there is no place. */
+/** Starts a change or a read of an open blob, in a range without another change under way. False if there is none. */
 export function startTransfer(world: World): boolean {
   const reachable = [...world.blobs.values()].filter(isReachable);
   const writable = reachable.filter(({ meta }) => !meta.isReadOnly);
@@ -23,7 +23,7 @@ export function startTransfer(world: World): boolean {
 }
 
 interface Range {
-  /** In sectors. */
+  /** The first sector of the blob, and the number of sectors. */
   readonly first: number;
   readonly count: number;
 }
@@ -40,8 +40,8 @@ function drawKind({ random }: World, blob: ModelBlob): DataKind | 'read' {
 }
 
 /**
- * Whole io units, or sectors if the device takes them: often within a cluster, sometimes whole clusters, now and then across
- * several.
+ * A random range of whole io units, or of sectors if the device takes them. It is often within a cluster, sometimes
+ * whole clusters, and rarely parts of several clusters.
  */
 function drawRange({ random, configuration, sectorsPerCluster }: World, blob: ModelBlob): Range {
   const perUnit = configuration.takesBytes ? 1 : configuration.blockLengthBytes / SECTOR_BYTES;
@@ -82,7 +82,8 @@ function startChange(world: World, channel: Channel, blob: ModelBlob, kind: Data
   if (!handle) return;
   const token = kind === 'write' ? world.nextToken() : kind === 'zero' ? ZERO : FRESH;
   const operation: DataOperation = { kind, blob, first, count, token };
-  // A clone shows what is behind it where an unmap found nothing allocated; a blob becomes one by a snapshot.
+  // An unmap of a cluster that is not allocated does nothing: a clone still shows its parent's data there. A snapshot
+  // that is made meanwhile makes the blob a clone.
   const { snapshots } = blob;
   const hadParent = blob.meta.parent !== undefined;
   blob.begin(operation);
@@ -113,7 +114,7 @@ function send(
   return channel.writev(handle, [bytes.subarray(0, middle), bytes.subarray(middle)], unit, units);
 }
 
-/** True for whole io units. */
+/** True if a range has only whole io units. */
 function isWhole(world: World, { first, count }: Range): boolean {
   return inUnits(world, first, count).every(Number.isInteger);
 }

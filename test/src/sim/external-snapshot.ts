@@ -1,4 +1,7 @@
-/** An external snapshot: a device outside the store, which never changes, behind the clones of it. */
+/**
+ * An external snapshot, which some seeds have: a device outside the store, which never changes, with clones in the
+ * store.
+ */
 
 import type { BlockDevice } from '@blobyard/core';
 import { asyncDevice, SparseMemoryDevice } from '@blobyard/io';
@@ -8,22 +11,24 @@ import { ModelBlob } from './model-blob.js';
 import { putSectors, ZERO } from './sectors.js';
 import { SECTOR_BYTES } from './tearing.js';
 
-/** One in so many seeds has one, unless its blobs are large: it is as long as any blob, because reads past its end fail. */
+/** One of so many seeds has an external snapshot. It is as long as any blob, since reads past its end fail. */
 const RARITY = 8;
 const CLUSTERS_MAX = 16;
 /** Its number among those of the blobs. */
 export const EXTERNAL_UID = 0;
-/** What its sectors hold: no write comes to so large a number. */
+/** The token of its sectors, which is larger than that of any write. */
 const TOKEN = 0x7000_0000;
 
 export class ExternalSnapshot {
   readonly id = new TextEncoder().encode('external');
-  /** As a parent of blobs. */
+  /** Its model, as a parent of blobs. */
   readonly model: ModelBlob;
   readonly #image: Uint8Array;
   readonly #seed: number;
 
-  /** Undefined for most seeds. It has randomness of its own: what those others play does not depend on it. */
+  /**
+   * The external snapshot of a seed, or undefined. Its own random numbers keep the runs of all other seeds the same.
+   */
   static of(seed: number, configuration: SimConfiguration): ExternalSnapshot | undefined {
     const random = new Random(seed, 'external snapshot');
     const { clusterBytes, thinMax, thickMax } = configuration;
@@ -45,7 +50,7 @@ export class ExternalSnapshot {
     }
   }
 
-  /** Its device for one clone; the reads of one are done in any order. */
+  /** Opens its device for one clone. The device completes reads in a random order. */
   open(): BlockDevice {
     const device = SparseMemoryDevice.fromBytes(this.#image, { blockLengthBytes: SECTOR_BYTES });
     return asyncDevice(device, { when: 'microtask', ...shuffled(this.#seed) });

@@ -1,4 +1,4 @@
-/** Operations by which blobs come, go, and hang together: creating, deleting, snapshots, clones, inflating, decoupling. */
+/** Operations on families of blobs: creating, deleting, snapshots, clones, inflating, decoupling. */
 
 import type { BlobId, ClearMethod, Xattrs } from '@blobyard/core';
 import { closeBlob, FULL, numberToBytes, occupied } from './blob-operations.js';
@@ -6,7 +6,7 @@ import { type DataOperation, ModelBlob } from './model-blob.js';
 import type { MetaFields } from './model-meta.js';
 import type { World } from './world.js';
 
-/** The xattr by which a blob is known again, whatever its id. */
+/** The xattr with a blob's number, by which the model recognises the blob after a cut. */
 export const UID_XATTR = 'uid';
 
 export function startCreate(world: World): boolean {
@@ -42,7 +42,7 @@ export function startSnapshot(world: World): boolean {
   const overlapping = new Set<DataOperation>(original.pending);
   original.overlapping = overlapping;
   original.snapshots++;
-  // The snapshot has what was acknowledged until now, whatever becomes of it.
+  // The snapshot has the state that is acknowledged now, if it is made.
   const fields: MetaFields = { ...meta, isReadOnly: true, xattrs: new Map([[UID_XATTR, uid]]) };
   const { sectorsPerCluster } = world;
   const snapshot = new ModelBlob({
@@ -124,7 +124,7 @@ export function startDelete(world: World): boolean {
   return true;
 }
 
-/** Makes a clone a blob of its own, or its grandparent's clone. */
+/** Inflates a clone, or decouples it, which makes it a clone of its grandparent. */
 export function startIndependence(world: World): boolean {
   const inflates = world.oneIn(2);
   const blob = pickFamily(world, ({ meta }) =>
@@ -134,7 +134,7 @@ export function startIndependence(world: World): boolean {
   const parent = blob?.meta.parent;
   const external = world.external?.model;
   const grandparent = parent?.meta.parent;
-  if (!blob || !channel || grandparent?.isBusy) return false; // it may be gone when its turn comes
+  if (!blob || !channel || grandparent?.isBusy) return false; // an operation on the grandparent may delete it before this one runs
   const becomesThick = inflates || parent === external; // a clone of an external snapshot can only be inflated
   const state = blob.history.propose(becomesThick ? { isThin: false, parent: undefined } : { parent: grandparent });
   const decide = (wasDone: boolean) => {
@@ -157,7 +157,7 @@ export function startIndependence(world: World): boolean {
   return true;
 }
 
-/** Starts an operation that brings a new blob. */
+/** Starts an operation that makes a new blob. */
 function begin(
   world: World,
   name: string,
@@ -204,7 +204,7 @@ function addBlob(
   return blob;
 }
 
-/** A blob on which, with its family, no operation is under way. */
+/** A random blob that `fits`, without an operation under way on it or its family. */
 function pickFamily(world: World, fits: (blob: ModelBlob) => boolean): ModelBlob | undefined {
   const isFree = (each: ModelBlob) => !each.isBusy;
   return world.pick([...world.blobs.values()].filter((blob) => fits(blob) && world.familyOf(blob).every(isFree)));

@@ -9,12 +9,13 @@ import { type PlayOptions, playSeeds } from './play-seeds.js';
 const SEEDS_DEFAULT = 1000;
 
 const USAGE = `Usage: npm run sim -- [OPTION…]
-Random operations on a store whose device has a volatile write cache; the power goes at random points, also during
-recovery; what is loaded must be what was synced and flushed. Everything is decided by the seed.
-  --seeds N           how many seeds are played; ${SEEDS_DEFAULT} unless given
-  --start S           the first of them; 1 unless given
-  --jobs J            processes that play at once; one for each core unless given
-  --without NAME      plays with a fault in the engine, a barrier or an order that is missing; \`list\` names them
+Random operations on a store whose device has a volatile write cache. The power is cut at random points, also during
+recovery. All that was synced and flushed must be there after the next load. The seed decides everything.
+  --seeds N           the number of seeds to play; default ${SEEDS_DEFAULT}
+  --start S           the first seed; default 1
+  --jobs J            the number of processes that play at once; default: one for each core
+  --without NAME      plays with a fault in the engine: a missing write barrier or step, or a wrong order; \`list\`
+                      prints all names
   --trace             prints every event, with one process
   --help              prints this`;
 

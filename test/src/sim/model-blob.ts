@@ -1,6 +1,6 @@
 /**
- * What is known of a blob's content: for each sector what a read must see now, what it may see besides where operations
- * overlapped or failed half way, and what a cut may bring back.
+ * The model of a blob's data. For each sector it has the token that a read must find now, the other tokens that it may
+ * find after operations that overlapped or failed half way, and the tokens that a cut may bring back.
  */
 
 import type { Blob, ClearMethod } from '@blobyard/core';
@@ -13,18 +13,18 @@ export type DataKind = 'read' | 'write' | 'zero' | 'unmap';
 export interface DataOperation {
   readonly kind: DataKind;
   readonly blob: ModelBlob;
-  /** In sectors. */
+  /** The first sector of the blob, and the number of sectors. */
   readonly first: number;
   readonly count: number;
-  /** What its sectors hold when it is done. */
+  /** The token of its sectors when it is done. */
   readonly token: number;
 }
 
-/** What sectors held before a change that no flush has made durable yet. */
+/** The tokens of sectors before a change that is not durable yet. */
 interface Past {
   readonly first: number;
   readonly tokens: Int32Array;
-  /** When the change was acknowledged. */
+  /** The moment at which the change was acknowledged. */
   readonly at: number;
 }
 
@@ -43,24 +43,24 @@ export class ModelBlob {
   readonly clearMethod: ClearMethod;
   readonly sectorsPerCluster: number;
   readonly history: MetaHistory;
-  /** What reads see. It may go on past the blob's end, with what was there before it was cut. */
+  /** The token of each sector. After the blob became shorter, it still has the former tokens past the end. */
   now: Int32Array;
-  /** Where that is not certain: what else reads may see. */
+  /** For uncertain sectors: the other tokens that a read may find. */
   readonly maybe = new Map<number, number[]>();
   #past: Past[] = [];
   readonly pending = new Set<DataOperation>();
-  /** While a snapshot is being made: the changes that it may have or not. */
+  /** While a snapshot is being made: the changes that may be in it or not. */
   overlapping: Set<DataOperation> | undefined;
-  /** Snapshots made of it. */
+  /** The number of snapshots made of it. */
   snapshots = 0;
   handle: Blob | undefined;
-  /** An operation that changes metadata is under way. */
+  /** True: an operation that changes its metadata is under way. */
   isBusy = false;
-  /** Syncs and flushes under way. */
+  /** The number of syncs and flushes under way. */
   syncing = 0;
-  /** Nobody may use it for data any more: it is being closed, or made read-only. */
+  /** True: no new operation on its data may begin, since it is being closed or made read-only. */
   isClosing = false;
-  /** Clusters that are there whatever becomes of a resize under way. */
+  /** The number of clusters that it has before and after a resize under way. */
   steadyClusters: number;
 
   constructor(fields: NewModelBlob) {
@@ -81,13 +81,13 @@ export class ModelBlob {
     return this.meta.clusters * this.sectorsPerCluster;
   }
 
-  /** Takes over what another blob reads as. */
+  /** Takes over the data of another blob. */
   copyContent(from: ModelBlob): void {
     this.now = from.now.slice(0, this.sectorCount);
     for (const [sector, tokens] of from.maybe) if (sector < this.now.length) this.maybe.set(sector, [...tokens]);
   }
 
-  /** Each change under way, or begun from now on, may be in a snapshot or not. */
+  /** Records that each of these changes of the original may be in this snapshot or not. */
   mayHave(operations: Iterable<DataOperation>): void {
     for (const { kind, first, count, token } of operations) {
       if (kind === 'read') continue;
@@ -101,9 +101,9 @@ export class ModelBlob {
   }
 
   /**
-   * A change was acknowledged.
-   * @param isCertain - false when it may have left its sectors as they were
-   * @param at - undefined where acknowledged changes are kept by every cut that comes
+   * Records that a change was acknowledged.
+   * @param isCertain - false if it may have left its sectors unchanged
+   * @param at - the moment of that; undefined if no cut can undo acknowledged changes
    */
   done(operation: DataOperation, isCertain: boolean, at: number | undefined): void {
     const { first, count, token } = operation;
@@ -117,7 +117,7 @@ export class ModelBlob {
     }
   }
 
-  /** A change failed; each of its sectors is as it was, or as it should be. */
+  /** Records that a change failed. Each of its sectors may have the old or the new token. */
   failed(operation: DataOperation): void {
     this.pending.delete(operation);
     for (let sector = operation.first; sector < operation.first + operation.count; sector++) {
@@ -125,12 +125,12 @@ export class ModelBlob {
     }
   }
 
-  /** What was acknowledged before a moment is durable. */
+  /** Records that all changes acknowledged before a moment are durable. */
   flushed(moment: number): void {
     if (this.#past.length > 0) this.#past = this.#past.filter(({ at }) => at > moment);
   }
 
-  /** Memory has what an operation was to bring. */
+  /** Records that memory has the metadata which an operation has proposed. */
   accept(state: MetaState, at: number): void {
     const before = this.meta.clusters;
     const { parent } = this.meta;
@@ -139,13 +139,13 @@ export class ModelBlob {
     this.steadyClusters = this.meta.clusters;
   }
 
-  /** The disk has the metadata that memory had at a moment. */
+  /** Records that the disk has the metadata which memory had at a moment. */
   settled(moment: number): void {
     this.history.settle(moment);
     if (this.history.states.length === 1 && this.now.length > this.sectorCount) this.#cutOff(this.sectorCount);
   }
 
-  /** Compares what was read with what may be there now, and learns what was not certain. A finding, or nothing. */
+  /** Compares data that was read with the model, and removes uncertainty from the model. Returns a finding, if any. */
   checkRead(words: Int32Array, first: number, isLax: boolean, at: number | undefined): string | undefined {
     const count = words.length / SECTOR_WORDS;
     for (let index = 0; index < count; index++) {
@@ -162,10 +162,10 @@ export class ModelBlob {
   }
 
   /**
-   * After a cut: compares what was read with all that may be there. What was found is what there is from now on.
+   * After a cut: compares the data that was found with the model, and takes it over.
    * @param state - the metadata that was found
-   * @param keptAt - set where a power cut may still undo what is seen now, because it was not flushed
-   * @param isKept - nothing acknowledged may be lost
+   * @param keptAt - the moment of this, if a power cut may still undo what is found now, because it was not flushed
+   * @param isKept - true if no acknowledged change may be lost
    */
   recover(
     state: MetaState,
@@ -175,7 +175,7 @@ export class ModelBlob {
     isKept: boolean,
     at: number,
   ): string | undefined {
-    // What was cut off later than that is there whole: it is cleared only once a root says so.
+    // Sectors that were cut off after that state are all there: they are cleared only after a root with the new size.
     const until = this.history.states.slice(0, this.history.states.indexOf(state) + 1);
     const steady = Math.min(...until.map(({ clusters }) => clusters)) * this.sectorsPerCluster;
     this.history.become(state, at);
@@ -185,7 +185,7 @@ export class ModelBlob {
     if (keptAt !== undefined) this.#rememberAll(keptAt);
     for (let sector = 0; sector < this.sectorCount; sector++) {
       const found = tokenAt(words, sector * SECTOR_WORDS, sector);
-      const mayBeFresh = isLax && found === ZERO; // what was zeroed, or what was never written: then it may change yet
+      const mayBeFresh = isLax && found === ZERO; // either zeroed, or never written: a sector never written may still change
       if (matches(this.now[sector], found, isLax) && !mayBeFresh) continue;
       const allowed = this.#afterCut(sector, past, sector >= steady);
       const isFresh = mayBeFresh && allowed.includes(FRESH);
@@ -209,7 +209,7 @@ export class ModelBlob {
     this.syncing = 0;
   }
 
-  /** A killed process leaves what was not flushed to the device: a power cut may still undo what is seen now. */
+  /** Records the present tokens as unflushed, since after a kill a power cut may still undo what is found now. */
   #rememberAll(at: number): void {
     this.#remember(0, this.now.length, at);
     for (const { kind, first, count, token } of this.pending) {
@@ -271,7 +271,7 @@ export class ModelBlob {
   }
 }
 
-/** What shows where a blob has no cluster. */
+/** The tokens that a read may find where a blob has no cluster of its own. */
 function behind(parent: ModelBlob | undefined, sector: number): number[] {
   if (parent === undefined || sector >= parent.sectorCount) return [FRESH];
   return [parent.now[sector], ...(parent.maybe.get(sector) ?? [])];

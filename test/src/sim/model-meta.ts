@@ -1,4 +1,4 @@
-/** What is known of a blob's metadata: what memory has, and each state that a cut may bring back. */
+/** The model of a blob's metadata: the state in memory, and all states that a cut may bring back. */
 
 import type { ModelBlob } from './model-blob.js';
 
@@ -7,15 +7,15 @@ export interface MetaFields {
   readonly isThin: boolean;
   readonly isReadOnly: boolean;
   readonly parent: ModelBlob | undefined;
-  /** Values by name, as numbers. */
+  /** The values of xattrs by name, as numbers. */
   readonly xattrs: ReadonlyMap<string, number>;
 }
 
-/** Metadata that a blob has, had, or is about to have. */
+/** A state of metadata that a blob has, had, or may get by an operation under way. */
 export interface MetaState extends MetaFields {
-  /** All of it, to be compared with what a store says. */
+  /** The whole state as text, to be compared with that of the store. */
   readonly text: string;
-  /** When memory came to have it; Infinity as long as the operation that brings it is under way. */
+  /** The moment from which memory has it; infinity while the operation that makes it is under way. */
   since: number;
 }
 
@@ -26,14 +26,14 @@ export function metaText(meta: Omit<MetaFields, 'parent'>, parentUid: number | u
 }
 
 export class MetaHistory {
-  /** Oldest first; the last that is not under way is what memory has. */
+  /** The states, oldest first. The last one that is not under way is the state in memory. */
   #states: MetaState[];
 
   constructor(fields: MetaFields, since: number) {
     this.#states = [stateOf(fields, since)];
   }
 
-  /** What memory has. */
+  /** The state in memory. */
   get current(): MetaState {
     for (let at = this.#states.length - 1; at >= 0; at--) {
       if (this.#states[at].since !== Number.POSITIVE_INFINITY) return this.#states[at];
@@ -45,7 +45,7 @@ export class MetaHistory {
     return this.#states;
   }
 
-  /** What an operation that begins is about to bring. */
+  /** Adds the state that an operation, which begins now, will make. */
   propose(change: Partial<MetaFields>): MetaState {
     const state = stateOf({ ...this.current, ...change }, Number.POSITIVE_INFINITY);
     this.#states.push(state);
@@ -56,7 +56,7 @@ export class MetaHistory {
     this.#states = this.#states.filter((each) => each !== state);
   }
 
-  /** The disk has what memory had at a moment, or something later. */
+  /** Records that the disk has the state which memory had at a moment, or a later one. Older states are forgotten. */
   settle(moment: number): void {
     let first = 0;
     this.#states.forEach((state, at) => {
@@ -65,7 +65,7 @@ export class MetaHistory {
     if (first > 0) this.#states = this.#states.slice(first);
   }
 
-  /** Nothing but this is known any more. */
+  /** Replaces all states by this one. */
   become(fields: MetaFields, since: number): void {
     this.#states = [stateOf(fields, since)];
   }

@@ -1,4 +1,4 @@
-/** A hook of the module loader that puts one fault into a built file of `packages/core`. It runs on the loader's thread. */
+/** A module loader hook that puts one fault into a built file of `packages/core`. It runs on the loader's thread. */
 
 import type { Mutation } from './mutations.js';
 
@@ -22,7 +22,9 @@ export async function load(
   const source = Buffer.from(loaded.source as Uint8Array).toString('utf8');
   const parts = source.split(wanted.snippet);
   if (parts.length !== 2) {
-    throw new Error(`fault '${wanted.name}': its snippet is ${parts.length - 1} times in ${wanted.file}, not once`);
+    throw new Error(
+      `fault '${wanted.name}': ${wanted.file} has its snippet ${parts.length - 1} times, not once; update mutations.ts`,
+    );
   }
   return { ...loaded, source: parts.join(wanted.replacement) };
 }

@@ -1,20 +1,21 @@
 /**
- * Faults that the simulator must see: each takes a barrier away, or changes the order of two steps. They are made in the built
- * files of `packages/core` while these are loaded (see `mutation-loader.ts`); the product has no switch for them.
+ * Faults that the simulator must find. Each removes a write barrier or a step, or changes the order of two steps. They
+ * are made in the built files of `packages/core` while these are loaded (see `mutation-loader.ts`), so the product has
+ * no switch for them.
  */
 
 export interface Mutation {
   readonly name: string;
-  /** In `packages/core/dist`. */
+  /** The file, relative to `packages/core/dist`. */
   readonly file: string;
-  /** What is replaced; it must be there exactly once. */
+  /** The code that is replaced. The file must have it exactly once. */
   readonly snippet: string;
   readonly replacement: string;
   /** A seed that finds it, if one is known. */
   readonly caughtBy: number | undefined;
 }
 
-/** Barriers, by what WRITE-ORDER.md says of them. */
+/** Faults without one of the write barriers of docs/WRITE-ORDER.md. */
 const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'persist-data-barrier',
@@ -181,7 +182,7 @@ const BARRIERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
 ];
 
-/** Steps in another order, or left out. */
+/** Faults with steps in another order, or without a step. */
 const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'root-before-extent-pages',
@@ -407,7 +408,9 @@ const ORDERS: readonly Omit<Mutation, 'caughtBy'>[] = [
   },
 ];
 
-/** What the insertion log needs; a killed process shows it, or a power cut where the log is believed and must not be. */
+/**
+ * Faults of the insertion log. They show after a kill, or after a power cut if the log is used though it is not valid.
+ */
 const LOG: readonly Omit<Mutation, 'caughtBy'>[] = [
   {
     name: 'insertion-not-noted',
@@ -462,8 +465,8 @@ const LOG: readonly Omit<Mutation, 'caughtBy'>[] = [
 ];
 
 /**
- * Seeds that find them, by name. What is not here no seed has found yet: either what would show it is rare, or another barrier
- * does the same work.
+ * Seeds that find the faults, by name. No seed has found the faults that are missing here yet: either they show rarely,
+ * or another barrier has the same effect.
  */
 const CAUGHT_BY: Readonly<Record<string, number>> = {
   'persist-data-barrier': 277,

@@ -1,4 +1,4 @@
-/** Plays many seeds, on several processes at once. */
+/** Plays many seeds, in several processes at once. */
 
 import { fork } from 'node:child_process';
 import { register } from 'node:module';
@@ -13,24 +13,24 @@ export interface SeedRange {
 
 export interface PlayOptions extends SeedRange {
   readonly jobs: number;
-  /** The fault that is put into the engine. */
+  /** The fault that is put into the engine, if any. */
   readonly mutation: Mutation | undefined;
   readonly isTracing: boolean;
 }
 
 export interface Outcome {
-  /** Seeds played, those of the failing one's process up to it. */
+  /** The number of seeds played. */
   readonly played: number;
   readonly failure: SeedResult | undefined;
 }
 
-/** What a process is told, and what it says. */
+/** The task of a process. */
 interface Task extends SeedRange {
   readonly mutation: Mutation | undefined;
 }
 type Answer = { readonly ended: Outcome };
 
-/** Seeds that a process plays before it asks for more, at most. */
+/** The greatest number of seeds that a process plays before it asks for more. */
 const CHUNK_MAX = 250;
 
 export async function playSeeds(options: PlayOptions): Promise<Outcome> {
@@ -40,7 +40,7 @@ export async function playSeeds(options: PlayOptions): Promise<Outcome> {
   return await playOnProcesses(options);
 }
 
-/** Plays seeds in this process, up to the first that fails. The engine is loaded here, with its fault. */
+/** Plays seeds in this process, up to the first that fails. Loads the engine, with the fault if there is one. */
 async function playHere(range: SeedRange, mutation: Mutation | undefined, isTracing: boolean): Promise<Outcome> {
   if (mutation) register('./mutation-loader.js', import.meta.url, { data: mutation });
   const { playSeed } = await import('./simulation.js');
@@ -51,7 +51,9 @@ async function playHere(range: SeedRange, mutation: Mutation | undefined, isTrac
   return { played: range.count, failure: undefined };
 }
 
-/** The seeds go out in order; of several that fail the first counts, and so those before it are played to the end. */
+/**
+ * Plays seeds in several processes. If several fail, the lowest is reported, so all seeds below it are still played.
+ */
 async function playOnProcesses({ start, count, jobs, mutation }: PlayOptions): Promise<Outcome> {
   let next = start;
   let played = 0;
@@ -91,7 +93,7 @@ function ask(child: ReturnType<typeof fork>, task: Task): Promise<Outcome> {
   });
 }
 
-/** The other side of `playOnProcesses`. */
+/** Plays the seeds that the parent process sends: the other side of `playOnProcesses`. */
 export function serveSeeds(): void {
   let isFirst = true;
   process.on('message', async ({ mutation, ...range }: Task) => {

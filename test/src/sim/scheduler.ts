@@ -1,7 +1,7 @@
 /**
- * Runs operations of the engine on a simulated device, one step after another, all chosen by the seed: which request ends
- * next, when the next operation starts, when the power goes. Between two steps only microtasks run, whose order is fixed; so
- * a seed always plays the same.
+ * Runs operations of the engine on a simulated device, step by step. The seed decides which request ends next, when the
+ * next operation starts, and when the power is cut. Between two steps only microtasks run, whose order is fixed. So a
+ * seed always plays the same.
  */
 
 import { BlobstoreError, type ErrorCode, type Pause, run, type Steps } from '@blobyard/core';
@@ -9,13 +9,15 @@ import { mix } from '../hash.js';
 import type { Random } from '../random.js';
 import type { SimDevice } from './sim-device.js';
 
-/** Something was found that must not be. */
+/** A violation of the model. */
 export class Finding extends Error {}
 
-/** How a drive has ended. */
+/**
+ * `done`: the condition of a drive was reached. `cut`: its number of requests was reached, and the power can be cut.
+ */
 export type DriveEnd = 'done' | 'cut';
 
-/** Turns of the microtask queue that are given to operations before they are taken to wait. */
+/** The number of turns of the microtask queue after which all operations count as waiting. */
 const PATIENCE_TURNS = 64;
 const TRACE_LINES_KEPT = 60;
 
@@ -23,13 +25,13 @@ export class Scheduler {
   readonly random: Random;
   readonly #device: SimDevice;
   readonly #isTracing: boolean;
-  /** Operations under way. */
+  /** The number of operations under way. */
   #underWay = 0;
   #finding: Finding | undefined;
   #hash = 0;
-  /** What happened last, for a report. */
+  /** The last lines of the log, for a report. */
   readonly #lines: string[] = [];
-  /** Requests completed. */
+  /** The number of completed requests. */
   completed = 0;
 
   constructor(random: Random, device: SimDevice, isTracing: boolean) {
@@ -48,7 +50,7 @@ export class Scheduler {
     return this.#underWay;
   }
 
-  /** A number that differs when anything went differently. */
+  /** A hash of the log so far: it differs if anything went differently. */
   get hash(): number {
     return this.#hash >>> 0;
   }
@@ -64,22 +66,22 @@ export class Scheduler {
     this.#print(line);
   }
 
-  /** Notes what was found; the drive ends with it. */
+  /** Records a finding. The drive then ends with it. */
   report(text: string): void {
     this.#finding ??= new Finding(text);
   }
 
-  /** What has run so far was in order. */
+  /** Throws the finding, if there is one. */
   requireNoFinding(): void {
     if (this.#finding) throw this.#finding;
   }
 
-  /** Runs steps of the engine; at their pauses others get a turn. */
+  /** Runs steps of the engine. At their pauses other operations may go on. */
   steps<T>(steps: Steps<T>): Promise<T> {
     return run(steps, PAUSE);
   }
 
-  /** Starts an operation, which ends on its own; what it throws is a finding. */
+  /** Starts an operation. If it throws, this is a finding. */
   start(name: string, operation: () => Promise<void>): void {
     this.#underWay++;
     this.log(`${this.completed}: ${name}`);
@@ -95,7 +97,7 @@ export class Scheduler {
     );
   }
 
-  /** Whether an operation succeeds; failing is allowed with some codes only. */
+  /** Whether an operation succeeds. Throws if it fails with another code than the allowed ones. */
   async succeeds(action: Promise<unknown>, codes: readonly ErrorCode[]): Promise<boolean> {
     try {
       await action;
@@ -108,8 +110,9 @@ export class Scheduler {
   }
 
   /**
-   * Lets operations go on, until `isDone`, or until so many requests have been completed: then the power is about to go.
-   * @param mayStart - starts an operation, or answers false; called now and then
+   * Lets operations go on until `isDone`, or until `requestsMax` requests have been completed: then the power can be
+   * cut.
+   * @param mayStart - starts an operation, or returns false; called from time to time
    */
   async drive(
     isDone: () => boolean,
@@ -130,19 +133,19 @@ export class Scheduler {
     }
   }
 
-  /** Runs one operation to its end, with nothing else under way; answers `cut` when it took too many requests. */
+  /** Runs one operation alone to its end. Returns `cut` if it needs more than `requestsMax` requests. */
   async driveOne(name: string, operation: () => Promise<void>, requestsMax: number): Promise<DriveEnd> {
     this.start(name, operation);
     return await this.drive(() => this.#underWay === 0, requestsMax);
   }
 
-  /** Lets all microtasks run that can. */
+  /** Lets all pending microtasks run. */
   async calm(): Promise<void> {
     await new Promise<void>((resolve) => setImmediate(resolve));
     this.requireNoFinding();
   }
 
-  /** The operations under way will never end. */
+  /** Forgets the operations under way, which will never end after a cut. */
   forget(): void {
     this.#underWay = 0;
   }

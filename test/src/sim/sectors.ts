@@ -1,22 +1,22 @@
 /**
- * What sectors hold, as numbers. A token is a write; its sectors say which write it was and which sector of its blob, so that
- * what is another blob's, or lies in the wrong place, is seen at once.
+ * The contents of sectors as numbers. A token stands for a write. Each sector contains the token and its own number in
+ * the blob, so that a sector of another blob, or at the wrong place, is found at once.
  */
 
 import { SECTOR_BYTES } from './tearing.js';
 
 /** A sector that was zeroed. */
 export const ZERO = 0;
-/** A sector that nobody has written: zeroes, unless what clusters held before is not cleared. */
+/** A sector that was never written: it has zeroes, or old data of its cluster if freed clusters are not cleared. */
 export const FRESH = -1;
-/** Neither zeroes nor any write's. */
+/** A sector that has neither zeroes nor the contents of a write. */
 export const GARBAGE = -2;
 
 const WORDS = SECTOR_BYTES / 4;
 const LAST = WORDS - 1;
 const MIDDLE = WORDS / 2;
 
-/** Writes a token's sectors, of which the first is sector `first` of its blob. */
+/** Fills bytes with the sectors of a token. The first one is sector `first` of the blob. */
 export function putSectors(bytes: Uint8Array, token: number, first: number): void {
   const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
   for (let at = 0, sector = first; at < words.length; at += WORDS, sector++) {
@@ -27,7 +27,7 @@ export function putSectors(bytes: Uint8Array, token: number, first: number): voi
   }
 }
 
-/** The token in a sector; `sector` is where it must have been written. */
+/** The token of the sector at word `at`, which is sector `sector` of its blob. */
 export function tokenAt(words: Int32Array, at: number, sector: number): number {
   const token = words[at];
   if (token === 0) return words[at + 1] === 0 && words[at + MIDDLE] === 0 && words[at + LAST] === 0 ? ZERO : GARBAGE;
@@ -35,7 +35,7 @@ export function tokenAt(words: Int32Array, at: number, sector: number): number {
   return isWhole && words[at + 1] === sector && token > 0 ? token : GARBAGE;
 }
 
-/** Words of a sector. */
+/** The number of 32-bit words of a sector. */
 export const SECTOR_WORDS = WORDS;
 
 function stampOf(token: number, sector: number): number {

@@ -1,4 +1,4 @@
-/** A process that plays the seeds it is told. */
+/** A process that plays the seeds which its parent sends. */
 
 import { serveSeeds } from './play-seeds.js';
 

@@ -1,7 +1,7 @@
 /**
- * A simulated device with a volatile write cache. Requests stay in flight until whoever plays the simulation completes one of
- * them; what they changed stays in the cache until a flush that was issued later has completed. At a power cut every change
- * that was not flushed, and every request in flight, is kept, dropped or torn, by seed (`tearing.ts`).
+ * A simulated device with a volatile write cache. A request stays in flight until the scheduler completes it. Its
+ * change stays in the cache until a flush that was issued later has completed. At a power cut, each unflushed change
+ * and each request in flight is kept, dropped or torn, as the seed decides (`tearing.ts`).
  */
 
 import { BlobstoreError, type BlockDevice, type DeviceChannel, type MaybePromise } from '@blobyard/core';
@@ -10,14 +10,14 @@ import { type Change, chooseFate, keptPieces, put, shuffle } from './tearing.js'
 
 export interface SimDeviceOptions {
   readonly sizeBytes: number;
-  /** How large it may become. */
+  /** The size up to which it may grow, in bytes. */
   readonly sizeBytesMax: number;
   readonly blockLengthBytes: number;
   readonly canCopy: boolean;
-  /** It knows, without reading, where it reads as zeroes. */
+  /** True: it has `isZeroes`, which needs no read. */
   readonly knowsZeroes: boolean;
   readonly takesBytes: boolean;
-  /** It says who keeps what was not flushed. */
+  /** True: it names the owner of its cache (`BlockDevice.cacheOwner`). */
   readonly namesCacheOwner: boolean;
 }
 
@@ -27,14 +27,14 @@ interface Request {
   readonly kind: RequestKind;
   readonly at: number;
   readonly length: number;
-  /** Where bytes come from or go to. The caller leaves them alone until the request has ended. */
+  /** The buffers of a read or write. The caller must not change them until the request has ended. */
   readonly buffers: readonly Uint8Array[];
-  /** Of a copy: where from. Of a flush: the changes that came before it. */
+  /** For a copy, the offset of the source in bytes; for a flush, the number of changes before it. */
   readonly from: number;
   readonly resolve: () => void;
 }
 
-/** Told of each request, for a trace and for the hash of a simulation. */
+/** Called for each request, for the trace and the hash of a simulation. `at` and `length` are in bytes. */
 export type DeviceObserver = (event: 'issued' | 'done', kind: RequestKind, at: number, length: number) => void;
 
 export class SimDevice implements BlockDevice {
@@ -43,25 +43,25 @@ export class SimDevice implements BlockDevice {
   readonly canCopy: boolean;
   readonly takesBytes: boolean;
   readonly isZeroes: ((lba: number, blockCount: number) => boolean) | undefined;
-  /** Where data clusters begin. */
+  /** The offset at which data clusters begin, in bytes. */
   dataStart = Number.POSITIVE_INFINITY;
-  /** Every request completes at once. */
+  /** True: every request completes at once. */
   isInstant = false;
   onRequest: DeviceObserver | undefined;
-  /** What reads see. */
+  /** The bytes that reads return. */
   readonly #current: Uint8Array;
-  /** What is on the medium for certain. */
+  /** The bytes that are certainly on the medium. */
   readonly #durable: Uint8Array;
   readonly #zeroes: Uint8Array;
   #sizeBytes: number;
   #sizeBytesKnown: number;
-  /** Changes in the cache, oldest first, and how many there were before them. */
+  /** The changes in the cache, oldest first. `#cacheBase`: the number of changes before them. */
   #cache: Change[] = [];
   #cacheBase = 0;
   #inFlight: Request[] = [];
-  /** Counts cuts: channels of an earlier life are dead. */
+  /** The number of cuts so far. Requests by a channel from before the last cut are never answered. */
   #life = 0;
-  /** Counts power cuts, after which the cache is another one. */
+  /** The owner of the cache. It contains the number of power cuts, because after one the cache is another one. */
   readonly #cacheOwner: Uint8Array | undefined;
 
   constructor(options: SimDeviceOptions) {
@@ -93,12 +93,12 @@ export class SimDevice implements BlockDevice {
     return this.#inFlight.length;
   }
 
-  /** Changes that a power cut could take back. */
+  /** The number of changes that a power cut could undo. */
   get unflushedCount(): number {
     return this.#cache.length;
   }
 
-  /** Puts bytes on the medium from outside. */
+  /** Puts bytes directly on the medium, without a request. */
   fill(at: number, bytes: Uint8Array): void {
     this.#current.set(bytes, at);
     this.#durable.set(bytes, at);
@@ -120,7 +120,7 @@ export class SimDevice implements BlockDevice {
     return new SimChannel(this, this.#life);
   }
 
-  /** Takes a request, counted in bytes; one of a life that has ended is never answered. */
+  /** Issues a request, with offset and length in bytes. A request of a channel from before the last cut never ends. */
   issue(
     life: number,
     kind: RequestKind,
@@ -147,14 +147,14 @@ export class SimDevice implements BlockDevice {
   completeOne(random: Random): void {
     const index = random.below(this.#inFlight.length);
     const request = this.#inFlight[index];
-    // What was issued first mostly ends first; the order of the others stays as it is.
+    // The order of the other requests stays, so that those issued first mostly end first.
     this.#inFlight.splice(index, 1);
     this.#carryOut(request);
     this.onRequest?.('done', request.kind, request.at, request.length);
     request.resolve();
   }
 
-  /** The power goes: of what was not flushed some is on the medium, and some is not. */
+  /** Cuts the power. Of the unflushed changes some are on the medium, and the others are lost. */
   cutPower(random: Random): void {
     const changes = [...this.#cache, ...this.#takeInFlight(random)];
     const keeps = chooseFate(random, changes.length);
@@ -168,7 +168,7 @@ export class SimDevice implements BlockDevice {
     if (this.#cacheOwner) this.#cacheOwner[0]++;
   }
 
-  /** The process is killed: its device keeps what it has, and of the requests in flight some land. */
+  /** Kills the process. The device keeps all its changes, and some of the requests in flight take effect. */
   killProcess(random: Random): void {
     const changes = this.#takeInFlight(random);
     const keeps = chooseFate(random, changes.length);
@@ -218,7 +218,7 @@ export class SimDevice implements BlockDevice {
     this.#cacheBase = mark;
   }
 
-  /** What the requests in flight were about to change, in any order. */
+  /** Removes the requests in flight. Returns their changes in a random order. */
   #takeInFlight(random: Random): Change[] {
     const changes = this.#inFlight
       .filter(({ kind }) => kind !== 'read' && kind !== 'flush')
@@ -227,7 +227,7 @@ export class SimDevice implements BlockDevice {
     return shuffle(random, changes);
   }
 
-  /** Puts those pieces of a change that are kept on a medium, or into the cache where none is given. */
+  /** Puts the pieces of a change that are kept on `medium`, or into the cache without a medium. */
   #keepPieces(change: Change, keeps: (piece: number, pieces: number) => boolean, medium: Uint8Array | undefined): void {
     for (const piece of keptPieces(change, this.dataStart, keeps)) {
       if (medium) put(medium, piece);

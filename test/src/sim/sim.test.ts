@@ -1,4 +1,4 @@
-/** Many seeds, the same twice, and each fault by the seed that is known to see it. `npm run sim` plays more. */
+/** Some seeds of `npm run sim`, one of them twice, and each fault with the seed that is known to find it. */
 
 import { describe, expect, test } from 'vitest';
 import { runCommandOf } from '../run-command.js';
@@ -8,14 +8,14 @@ import { playSeed } from './simulation.js';
 const SEEDS = 1000;
 const command = (...args: string[]) => runCommandOf('sim/main.js', args);
 
-test(`${SEEDS} seeds`, { timeout: 600_000 }, async () => {
+test(`${SEEDS} seeds find nothing`, { timeout: 600_000 }, async () => {
   for (let seed = 1; seed <= SEEDS; seed++) {
     const { finding } = await playSeed(seed);
     if (finding !== undefined) expect.unreachable(`npm run sim -- --seeds 1 --start ${seed}: ${finding}`);
   }
 });
 
-test('a seed plays the same twice', async () => {
+test('a seed plays the same each time', async () => {
   const hashes = new Set<number>();
   for (let seed = 1; seed <= 20; seed++) {
     const { hash } = await playSeed(seed);
@@ -38,7 +38,7 @@ describe.concurrent('a fault is found', () => {
   });
 });
 
-test('each snippet that a fault replaces is there once', { timeout: 300_000 }, async () => {
+test('each snippet that a fault replaces is in its file exactly once', { timeout: 300_000 }, async () => {
   for (const { name } of MUTATIONS.filter(({ caughtBy }) => caughtBy === undefined)) {
     const { code, stdout, stderr } = await command('--without', name, '--seeds', '1');
     expect([0, 1], `${name}: ${stdout}${stderr}`).toContain(code);
@@ -46,7 +46,7 @@ test('each snippet that a fault replaces is there once', { timeout: 300_000 }, a
   }
 });
 
-test('the command lists the faults, and plays on several processes', { timeout: 300_000 }, async () => {
+test('the command lists the faults, and plays in several processes', { timeout: 300_000 }, async () => {
   expect((await command('--without', 'list')).stdout.split('\n').length).toBeGreaterThanOrEqual(MUTATIONS.length);
   const { code, stdout } = await command('--seeds', '16', '--jobs', '2');
   expect(stdout).toMatch(/^16 seeds in .* a second\nNothing was lost/);

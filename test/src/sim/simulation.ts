@@ -1,7 +1,7 @@
 /**
- * One seed: a store is made, and goes through several lives. In each a random workload runs; then the power goes, or the
- * process is killed, or the store is unloaded, which a cut may meet too. Then it is loaded, which may be cut again, and must
- * be what the model allows.
+ * Plays one seed: a store is made, and goes through several lives. In each life a random workload runs. Then the power
+ * is cut, or the process is killed, or the store is unloaded, which may be cut, too. Then the store is loaded, which
+ * may be cut again, and its state must be one that the model allows.
  */
 
 import { Blobstore, BlobstoreError, INVALID_BLOB_ID } from '@blobyard/core';
@@ -18,15 +18,15 @@ import { World } from './world.js';
 
 export interface SeedResult {
   readonly seed: number;
-  /** What was found that must not be. */
+  /** The violation of the model that was found, if any. */
   readonly finding: string | undefined;
-  /** What went before it. */
+  /** The last lines of the log before it. */
   readonly lastLines: readonly string[];
-  /** Tells two plays of a seed apart. */
+  /** A hash of the log: the same if the seed played the same. */
   readonly hash: number;
 }
 
-/** Enough requests for anything. */
+/** A number of requests that is never reached: no cut. */
 const NO_CUT = Number.POSITIVE_INFINITY;
 
 export async function playSeed(seed: number, isTracing = false): Promise<SeedResult> {
@@ -60,7 +60,7 @@ class Simulation {
   readonly #world: World;
   readonly #scheduler: Scheduler;
   readonly #configuration: SimConfiguration;
-  /** Stores made so far on this device; each has a type of its own. */
+  /** The number of stores made on this device so far. Each has another bstype. */
   #made = 0;
 
   constructor(world: World) {
@@ -99,7 +99,7 @@ class Simulation {
     }
   }
 
-  /** A workload, until it is about to be cut: anywhere, or soon after an operation of a certain kind has begun. */
+  /** Runs a workload up to the cut: at any point, or soon after an operation of a certain kind has begun. */
   async #work(): Promise<void> {
     const world = this.#world;
     const { restraint } = this.#configuration;
@@ -144,7 +144,7 @@ class Simulation {
     this.#openChannels();
   }
 
-  /** A store that was being made when the power went: either it is there, and whole, or it is not. */
+  /** Whether a store that was being made at the power cut exists. If it does, it must be complete. */
   async #wasMade(): Promise<boolean> {
     const world = this.#world;
     try {
@@ -167,17 +167,17 @@ class Simulation {
     await this.#make();
   }
 
-  /** Loses the process, or the power, and opens the store again; that may be cut several times. */
+  /** Cuts the power or kills the process, and opens the store again, which may be cut several times. */
   async #cutAndRecover(what: 'power' | 'kill'): Promise<void> {
     const world = this.#world;
-    // Without barriers nothing is promised for a power cut but right after a flush.
+    // With `process-crash` there is no promise for a power cut, except right after a flush.
     if (what === 'power' && !world.losesUnflushed && !(await this.#flushAtRest())) return;
     await this.#cut(what);
     const wasKilled = await this.#recover(what === 'kill');
     await checkAfterCut(world, wasKilled);
   }
 
-  /** Loads what a cut has left, several times if that is cut too; answers whether no power was lost since. */
+  /** Loads the store after a cut, again and again if that is cut, too. Returns true if only kills have happened. */
   async #recover(wasKilled: boolean): Promise<boolean> {
     const world = this.#world;
     let onlyKilled = wasKilled;
@@ -200,7 +200,7 @@ class Simulation {
     this.#world.isBusy = false;
   }
 
-  /** Answers false when it was cut. */
+  /** Loads the store. Returns false if that was cut. */
   async #load(name: string, mayBeCut: boolean, forceRecover = false): Promise<boolean> {
     const world = this.#world;
     world.device.refresh();
@@ -212,7 +212,7 @@ class Simulation {
     this.#scheduler.start(name, load);
     const isLoaded = () => this.#scheduler.underWay === 0;
     if (mayBeCut && cutAfter === NO_CUT) {
-      // Most of a recovery reads; what is worth cutting is where it writes.
+      // Most requests of a recovery are reads. Cuts are useful only where it writes.
       await this.#scheduler.drive(() => isLoaded() || world.device.unflushedCount > 0, NO_CUT);
       if ((await this.#scheduler.drive(isLoaded, world.random.below(10))) === 'cut') return false;
     } else if ((await this.#scheduler.drive(isLoaded, cutAfter)) === 'cut') return false;
@@ -233,7 +233,7 @@ class Simulation {
     world.channels = Array.from({ length: 1 + world.random.below(3) }, () => world.store.openChannel());
   }
 
-  /** Lets everything end that is under way. */
+  /** Waits until no operation is under way. */
   async #rest(): Promise<void> {
     await this.#scheduler.drive(() => this.#scheduler.underWay === 0, NO_CUT);
     await this.#scheduler.calm();
@@ -270,7 +270,7 @@ class Simulation {
   async #growAndCheck(): Promise<void> {
     const world = this.#world;
     enlargeDevice(world);
-    noteDeviceSize(world); // it may have become larger before, by a growth that was lost
+    noteDeviceSize(world); // the device may be larger already, by a growth of the store that a cut has undone
     world.device.refresh();
     const cutAfter = world.oneIn(2) ? world.random.below(12) : NO_CUT;
     const grow = async () => {

@@ -1,10 +1,10 @@
-/** Operations on the store as a whole that go on beside others. One of them is under way at a time. */
+/** Operations on the whole store, which run beside those on blobs. One of them is under way at a time. */
 
 import { INVALID_BLOB_ID } from '@blobyard/core';
 import { FULL } from './blob-operations.js';
 import { settleCandidates, type World } from './world.js';
 
-/** Makes durable what was acknowledged. */
+/** Starts a flush of the store. */
 export function startFlush(world: World): boolean {
   if (world.isBusy) return false;
   alone(world, 'flush', async () => {
@@ -35,7 +35,7 @@ export function startSetSuper(world: World): boolean {
   return true;
 }
 
-/** The device becomes larger, and the store with it. */
+/** Makes the device larger, and starts to grow the store. */
 export function startGrow(world: World): boolean {
   if (world.isBusy || !enlargeDevice(world)) return false;
   alone(world, 'grow', async () => {
@@ -45,7 +45,7 @@ export function startGrow(world: World): boolean {
   return true;
 }
 
-/** Makes the device larger if it can become so; the store may be as large from now on. */
+/** Makes the device larger, and records that the store may grow to that size. Returns false if it is at its limit. */
 export function enlargeDevice(world: World): boolean {
   const { clusterBytes, clusterCountMax } = world.configuration;
   const clusters = world.device.sizeBytes / clusterBytes;
@@ -56,7 +56,7 @@ export function enlargeDevice(world: World): boolean {
   return true;
 }
 
-/** The store may have as many clusters as the device from now on. */
+/** Records that from now on the store may have as many clusters as the device has room for. */
 export function noteDeviceSize(world: World): void {
   const clusters = world.device.sizeBytes / world.configuration.clusterBytes;
   const value = clusters - world.store.geometry.metadataClusterCount();

@@ -1,6 +1,7 @@
 /**
- * What becomes of changes of a device that is cut off before they are durable. A change tears between pages of 4096 bytes, which
- * the format needs to land whole; inside data clusters between sectors of 512.
+ * Decides which parts of a change are on the medium after a cut, if the change was not durable. In the metadata a
+ * change is torn only between pages of 4096 bytes, whose writes the format assumes to be atomic; in data clusters it is
+ * torn between sectors of 512 bytes.
  */
 
 import type { Random } from '../random.js';
@@ -8,17 +9,19 @@ import type { Random } from '../random.js';
 const PAGE_BYTES = 4096;
 export const SECTOR_BYTES = 512;
 
-/** What was changed: bytes, or zeroes where there are none. */
+/** A change: `bytes` were written, or zeroes if there are none. Offset and length are in bytes. */
 export interface Change {
   readonly at: number;
   readonly length: number;
   readonly bytes: Uint8Array | undefined;
 }
 
-/** Whether a piece of a change is kept: of which change, which piece, of how many. */
+/**
+ * Whether a piece of a change is kept, by the index of the change, the index of the piece, and the number of pieces.
+ */
 export type Fate = (change: number, piece: number, pieces: number) => boolean;
 
-/** The pieces of a change that are kept. @param dataStart - where data clusters begin, in bytes */
+/** The pieces of a change that are kept. @param dataStart - the offset at which data clusters begin, in bytes */
 export function* keptPieces(
   { at, length, bytes }: Change,
   dataStart: number,
@@ -39,7 +42,7 @@ export function put(medium: Uint8Array, { at, length, bytes }: Change): void {
   else medium.fill(0, at, at + length);
 }
 
-/** Changes that were in flight may land in any order. */
+/** Shuffles changes in place: requests in flight may take effect in any order. */
 export function shuffle<T>(random: Random, changes: T[]): T[] {
   for (let left = changes.length; left > 1; left--) {
     const index = random.below(left);
@@ -49,8 +52,8 @@ export function shuffle<T>(random: Random, changes: T[]): T[] {
 }
 
 /**
- * Some cuts lose everything, nothing, one change, all but one, or what came last or first; the others throw a coin for each
- * change, or for each piece.
+ * Some cuts lose all changes, none, one, all but one, the last ones or the first ones. The others decide at random for
+ * each change, or for each piece.
  */
 export function chooseFate(random: Random, changes: number): Fate {
   const chosen = random.below(Math.max(1, changes));

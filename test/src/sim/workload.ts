@@ -1,4 +1,4 @@
-/** Which operation starts next. */
+/** Decides which operation starts next. */
 
 import { startClose, startOpen, startReadOnly, startResize, startSync, startXattr } from './blob-operations.js';
 import { startTransfer } from './data-operations.js';
@@ -6,7 +6,7 @@ import { startClone, startCreate, startDelete, startIndependence, startSnapshot 
 import { startFlush, startGrow, startSetSuper } from './store-operations.js';
 import type { World } from './world.js';
 
-/** Starts an operation, or answers false where that makes no sense now. */
+/** Starts an operation, or returns false if it is not possible now. */
 export type Starter = (world: World) => boolean;
 
 const WEIGHTS: readonly (readonly [Starter, number])[] = [
@@ -41,7 +41,7 @@ export function startSomething(world: World): boolean {
   return false;
 }
 
-/** A kind of operation, each as likely as any other. */
+/** A random kind of operation. All kinds are equally likely. */
 export function drawStarter(world: World): Starter {
   return WEIGHTS[world.random.below(WEIGHTS.length)][0];
 }

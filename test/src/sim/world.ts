@@ -1,4 +1,4 @@
-/** A store that is being simulated, and beside it what must hold of it. */
+/** The simulated store, and its model. */
 
 import type { BlobId, Blobstore, Channel } from '@blobyard/core';
 import type { Random } from '../random.js';
@@ -8,19 +8,19 @@ import type { ModelBlob } from './model-blob.js';
 import type { Scheduler } from './scheduler.js';
 import type { SimDevice } from './sim-device.js';
 
-/** What a store says of a blob. */
+/** A blob of the store, with its metadata as text. */
 export interface FoundBlob {
   readonly id: BlobId;
   readonly text: string;
 }
 
-/** What a store says of its blobs, by the number that each carries. */
+/** The blobs of the store, by the number in their xattr `uid`. */
 export type FoundBlobs = ReadonlyMap<number, FoundBlob>;
 
-/** An operation on metadata that a cut may meet half way: the store says afterwards whether it has happened. */
+/** An operation on metadata that a cut may interrupt. Called with the blobs found after the cut, to see its outcome. */
 export type Undecided = (found: FoundBlobs) => void;
 
-/** One of several values that the super block may have after a cut. */
+/** A value that the super block may have after a cut. */
 interface Candidate<T> {
   readonly value: T;
   readonly since: number;
@@ -32,17 +32,17 @@ export class World {
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly external: ExternalSnapshot | undefined;
-  /** By the number that each carries as an xattr. */
+  /** The models of the blobs, by their number. */
   readonly blobs = new Map<number, ModelBlob>();
   readonly undecided = new Set<Undecided>();
-  /** The super blob, and the clusters that the store has: what a cut may bring back, the newest last. */
+  /** The super blobs, and the numbers of clusters, that a cut may bring back, the newest last. */
   superBlobs: Candidate<BlobId>[] = [];
   clusterCounts: Candidate<number>[] = [];
-  /** What nobody has written may read as anything: what is given back is not always cleared. */
+  /** True: data that was never written may read as anything, since freed clusters are not always cleared. */
   isLax: boolean;
-  /** An operation on the store as a whole is under way. */
+  /** True: an operation on the whole store is under way. */
   isBusy = false;
-  /** What began the last operation. */
+  /** The `Starter` of the last operation. */
   lastStarter: unknown;
   store!: Blobstore;
   channels: Channel[] = [];
@@ -68,7 +68,7 @@ export class World {
     return this.configuration.clusterBytes / 512;
   }
 
-  /** Acknowledged changes can be lost until they are flushed. */
+  /** True: a power cut can lose acknowledged changes that are not flushed. */
   get losesUnflushed(): boolean {
     return this.configuration.durability === 'power-loss';
   }
@@ -86,7 +86,7 @@ export class World {
     return ++this.#tokens;
   }
 
-  /** When a change was acknowledged, if it can be lost after that. */
+  /** The present moment, for a change that is acknowledged now; undefined if a cut cannot lose it after that. */
   lossMoment(): number | undefined {
     const now = this.tick();
     return this.losesUnflushed ? now : undefined;
@@ -96,18 +96,18 @@ export class World {
     return [...this.blobs.values()].filter(({ meta }) => meta.parent === blob);
   }
 
-  /** The blob of the store that another is a clone of. */
+  /** The parent of a clone, if it is a blob of the store. */
   parentOf({ meta: { parent } }: ModelBlob): ModelBlob | undefined {
     return parent === this.external?.model ? undefined : parent;
   }
 
-  /** A blob with its parent and its clones: what an operation on how they hang together keeps to itself. */
+  /** A blob with its parent and its clones. An operation that changes their relations needs all of them for itself. */
   familyOf(blob: ModelBlob): ModelBlob[] {
     const parent = this.parentOf(blob);
     return [blob, ...(parent ? [parent] : []), ...this.clonesOf(blob)];
   }
 
-  /** Any one; undefined when there is none. */
+  /** A random item; undefined if there is none. */
   pick<T>(items: readonly T[]): T | undefined {
     return items.length === 0 ? undefined : items[this.random.below(items.length)];
   }
@@ -117,7 +117,7 @@ export class World {
   }
 }
 
-/** Takes values away that cannot come back: what was there before the last that was settled at a moment. */
+/** The candidates without those that a cut cannot bring back: all before the last one that was settled at a moment. */
 export function settleCandidates<T>(candidates: readonly Candidate<T>[], moment: number): Candidate<T>[] {
   let first = 0;
   candidates.forEach(({ since }, at) => {

@@ -1,4 +1,4 @@
-/** Disks whose blocks or metadata pages are not the usual ones: the super block says so. */
+/** Disks with unusual sizes of blocks or metadata pages, which are in the super block. */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { blobyard } from '../cli/command.js';
 import { newPath } from '../io/temp-folder.js';
 
-/** A store in a file with blocks of 512 bytes, with one blob that begins with sevens. */
+/** Makes a store in a file with blocks of 512 bytes, with one blob that begins with sevens. */
 async function storeOfSmallBlocks(): Promise<{ kind: 'file'; path: string }> {
   const spec = { kind: 'file', path: newPath() } as const;
   const device = { ...spec, create: true, sizeBytes: 2 ** 22, blockLengthBytes: 512 };
@@ -40,8 +40,8 @@ await yard.detach();
 parentPort.postMessage(yard !== undefined);
 `;
 
-describe('a store with io units of 512 bytes opens without being told so', () => {
-  it.each([0, 1])('with %s I/O threads, and a thread that attaches', async (threads) => {
+describe('a store with io units of 512 bytes, without a hint by the caller,', () => {
+  it.each([0, 1])('opens with %s I/O workers, and on an attached thread', async (threads) => {
     const device = await storeOfSmallBlocks();
     const store = await openStore({ device, threads });
     const blob = await store.open({ name: 'one' });
@@ -61,7 +61,7 @@ describe('a store with io units of 512 bytes opens without being told so', () =>
     expect((await check(device)).findings).toEqual([]);
   });
 
-  it('and is checked, and repaired', async () => {
+  it('is checked and repaired', async () => {
     const device = await storeOfSmallBlocks();
     changeSuper(device.path, (block) => {
       block.clean = 0;
@@ -70,7 +70,7 @@ describe('a store with io units of 512 bytes opens without being told so', () =>
     expect((await check(device)).findings).toEqual([]);
   });
 
-  it('but not with blocks that are too large for it', async () => {
+  it('is refused with blocks that are too large for it', async () => {
     const device = { ...(await storeOfSmallBlocks()), blockLengthBytes: 4096 };
     await expect(openStore({ device })).rejects.toMatchObject({
       code: 'EINVAL',
@@ -81,7 +81,7 @@ describe('a store with io units of 512 bytes opens without being told so', () =>
 });
 
 describe('a store with metadata pages of 16 KiB', () => {
-  it('is not supported yet, which is no damage', async () => {
+  it('is refused as not supported, and not as damaged', async () => {
     const device = await storeOfSmallBlocks();
     changeSuper(device.path, (block) => {
       block.mdPageBytes = 16_384;
@@ -101,7 +101,7 @@ describe('a store with metadata pages of 16 KiB', () => {
     expect(readFileSync(device.path).equals(before)).toBe(true);
   });
 
-  it('is damage where no disk can have such pages', async () => {
+  it('is damaged if no disk can have pages of that size', async () => {
     const device = await storeOfSmallBlocks();
     changeSuper(device.path, (block) => {
       block.mdPageBytes = 5000;

@@ -1,6 +1,6 @@
 /**
- * The process is killed before each device write of each operation: SPDK must be able to open what is on the disk then. Its rules
- * are in `spdk-rules.ts`; docs/WRITE-ORDER.md says which one cannot be kept where, and why.
+ * The process is killed before each device write of each operation. SPDK must be able to open the disk then. Its rules
+ * are in `spdk-rules.ts`; docs/WRITE-ORDER.md says where one of them cannot be kept, and why.
  */
 
 import { runSync } from '@blobyard/core';
@@ -25,7 +25,7 @@ import {
 import { type Configuration, Yard } from '../faults/yard.js';
 import { brokenRules, type Rule } from './spdk-rules.js';
 
-/** Operations on blobs that have no snapshot behind them, or leave it as it is. */
+/** Operations that change no snapshot. */
 const OPERATIONS: readonly Scenario[] = [
   ...CREATE_SCENARIOS,
   ...RESIZE_SCENARIOS,
@@ -41,7 +41,7 @@ const OPERATIONS: readonly Scenario[] = [
 /** Operations that make or delete a snapshot. */
 const ON_SNAPSHOTS: readonly Scenario[] = [...SNAPSHOT_SCENARIOS, ...DELETE_SNAPSHOT_SCENARIOS];
 
-/** Kills a process before the k-th write of an operation, k = 1, 2, 3…, and after it; answers the rules that were broken. */
+/** Kills a process before the k-th write of an operation, k = 1, 2, 3…, and after it. Returns the broken rules. */
 function brokenByKills(scenario: Scenario, configuration: Configuration): { kills: number; broken: Set<Rule> } {
   const broken = new Set<Rule>();
   for (let k = 1; ; k++) {
@@ -77,7 +77,7 @@ describe('SPDK can open the disk of a process that was killed at any write', () 
 
   it.each(cases(ON_SNAPSHOTS))('%s', (_, scenario, configuration) => {
     const { kills, broken } = brokenByKills(scenario, configuration);
-    broken.delete('removed clone'); // a snapshot that is itself a clone: no order of writes avoids that
+    broken.delete('removed clone'); // cannot be kept for a snapshot that is itself a clone, by any order of writes
     expect([...broken]).toEqual([]);
     expect(kills).toBeGreaterThan(1);
   });

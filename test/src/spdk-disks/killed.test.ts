@@ -1,6 +1,7 @@
 /**
- * Disks that a real SPDK left when it was killed before one of its writes (`test/images/killed`). It opens all of them again, and
- * so must this engine, by default and without a word of damage: with the blobs that SPDK's own recovery finds.
+ * Disks that a real SPDK has left when it was killed before one of its writes (`test/images/killed`). SPDK opens all of
+ * them again. So must this engine, with any options and without a report of damage, and it must find the same blobs as
+ * SPDK's own recovery.
  */
 
 import { createHash } from 'node:crypto';
@@ -13,7 +14,7 @@ import { openByName } from '../conformance/external-snapshots.js';
 
 const FOLDER = new URL('../../images/killed/', import.meta.url);
 
-/** A blob as SPDK finds it. */
+/** A blob as SPDK's recovery finds it. */
 interface SeenBlob {
   readonly id: string;
   readonly clusters: number;
@@ -31,7 +32,7 @@ interface Seen {
   readonly blobs: readonly SeenBlob[];
 }
 
-/** Blobs that were being grown: we find them as they were, SPDK as they would have been. Clusters and content. */
+/** Blobs that were growing: this engine finds them with their old size, given here, and SPDK with the new one. */
 const FOUND_AS_BEFORE: Readonly<Record<string, Pick<SeenBlob, 'clusters' | 'sha256'>>> = {
   'grow-thick-2-extent-pages-02': {
     clusters: 510,
@@ -65,7 +66,7 @@ function wantedOf({ image, blobs }: Seen): SeenBlob[] {
   return blobs.map((blob) => (blob.id === GROWN_ID ? { ...blob, ...FOUND_AS_BEFORE[image] } : blob));
 }
 
-/** Opens the store, and tells its blobs; that nothing is out of reach; and that all of it adds up in memory. */
+/** Opens the store, and returns its blobs. Expects no damaged blob, and consistent pages and clusters in memory. */
 function look(device: SparseMemoryDevice, { clusterBytes, dataClusters }: Seen, options: LoadOptions): SeenBlob[] {
   const found: SeenBlob[] = [];
   const store = runSync(Blobstore.load(device, { ...options, clusterBytes, openExternalSnapshot: openByName }));
@@ -94,8 +95,8 @@ function look(device: SparseMemoryDevice, { clusterBytes, dataClusters }: Seen, 
   return found;
 }
 
-describe.each(Object.entries(OPTIONS))('a disk of a killed SPDK, opened %s', (_, options) => {
-  it('is there in many sorts', () => {
+describe.each(Object.entries(OPTIONS))('of the disks of a killed SPDK, opened %s,', (_, options) => {
+  it('there are many', () => {
     expect(SEEN.length).toBe(readdirSync(FOLDER).filter((name) => name.endsWith('.img.gz')).length);
     expect(SEEN.length).toBeGreaterThan(40);
   });
@@ -110,7 +111,7 @@ describe.each(Object.entries(OPTIONS))('a disk of a killed SPDK, opened %s', (_,
   });
 });
 
-/** The super block, made to say that the store was closed. */
+/** Changes the super block so that the store counts as closed. */
 function sayClosed(device: SparseMemoryDevice): void {
   const channel = device.openChannel();
   const block = new SuperBlock();
@@ -120,14 +121,14 @@ function sayClosed(device: SparseMemoryDevice): void {
   void channel.write(block.bytes, 0, 0, 1);
 }
 
-/** The block where the metadata region begins. */
+/** The number of the first block of the metadata region. */
 function regionOf(device: SparseMemoryDevice): number {
   const block = new SuperBlock();
   void device.openChannel().read(block.bytes, 0, 0, 1);
   return block.metadata.start;
 }
 
-/** The block on which a blob's second metadata page is, or was before it was cleared. */
+/** The number of the block with a blob's second metadata page, also after that was cleared. */
 function secondPageOf(device: SparseMemoryDevice, id: bigint): number {
   const root = new DataView(new ArrayBuffer(4096));
   void device.openChannel().read(new Uint8Array(root.buffer), 0, regionOf(device) + Number(id & 0xffff_ffffn), 1);
@@ -138,7 +139,7 @@ function open(device: SparseMemoryDevice, options: LoadOptions = {}): () => void
   return () => runSync(Blobstore.load(device, { onDamage: 'refuse', clusterBytes: 4096, ...options }));
 }
 
-describe('what looks like a killed deletion or cut', () => {
+describe('a blob that looks like a killed deletion or shrink', () => {
   it.each(['delete-chain-02', 'shrink-thick-01'])('is damage in a store that was closed: %s', (image) => {
     const device = deviceOf(image);
     sayClosed(device);
@@ -146,7 +147,7 @@ describe('what looks like a killed deletion or cut', () => {
     expect(runSync(checkStore(device)).outcome).toBe('left');
   });
 
-  it('is damage when the page holds noise', () => {
+  it('is damage when its page holds random bytes', () => {
     const device = deviceOf('delete-chain-02');
     void device
       .openChannel()
@@ -155,7 +156,7 @@ describe('what looks like a killed deletion or cut', () => {
     expect(runSync(checkStore(device)).outcome).toBe('left');
   });
 
-  it('is damage when another blob reads through to it', () => {
+  it('is damage when a clone reads its data', () => {
     const device = new SparseMemoryDevice({ sizeBytes: 2 ** 22 });
     const store = runSync(Blobstore.init(device, { clusterBytes: 4096, mdPageCount: 64 }));
     const xattrs = { long: new Uint8Array(3000).fill(1), too: new Uint8Array(3000) };

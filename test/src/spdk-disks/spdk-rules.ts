@@ -1,6 +1,6 @@
 /**
- * What SPDK relies on when it recovers a disk that was not closed, as a model of our own: who breaks one of these rules makes it
- * refuse the disk, stop at an assertion, crash, or give two blobs the same clusters.
+ * The rules on which SPDK relies when it recovers a store that was not closed, as a model of our own. If a disk breaks
+ * a rule, SPDK refuses it, stops at an assertion, crashes, or gives two blobs the same clusters.
  */
 
 import { crc32c, SuperBlock } from '@blobyard/core';
@@ -9,21 +9,27 @@ import { DESCRIPTOR, descriptorsOf, wordsOf } from '../peer/raw-page.js';
 
 const NONE = 0xffff_ffff;
 const EXTENTS_PER_PAGE = 512;
-/** Internal xattrs: the snapshot behind a clone, and the marks of one that is being made or deleted, with the other blob's id. */
+/**
+ * Internal xattrs: the id of a clone's parent, and the marks of a snapshot that is being made or deleted. A mark has
+ * the id of the other blob.
+ */
 const PARENT = 'SNAP';
 const MARKS = ['SNAPRM', 'SNAPTMP'];
-/** Flags of a blob: it is thin; it is a clone of an external snapshot, whatever xattrs it has. */
+/** Flags of a blob: it is thin; it is a clone of an external snapshot, with or without the xattr that names it. */
 const THIN = 1;
 const EXTERNAL = 8;
 
 export type Rule =
-  /** An extent page that a root names is there, and valid. */
+  /** An extent page that a root names exists and is valid. */
   | 'extent page'
   /** The extent pages of a blob map as many clusters as its root says. */
   | 'size'
   /** No cluster has two owners, once snapshots that nobody needs are removed. */
   | 'shared cluster'
-  /** A marked snapshot that is to be removed is no clone: SPDK does not list it before, and then looks for it in the list. */
+  /**
+   * A marked snapshot that is to be removed is no clone: SPDK does not list it before, and then looks for it in the
+   * list.
+   */
   | 'removed clone';
 
 interface Root {
@@ -143,7 +149,7 @@ function isSealed(bytes: Uint8Array): boolean {
   return viewOf(bytes).getUint32(4092, true) === crc32c(bytes, 0, 4092);
 }
 
-/** Notes the page of the blob whose id an internal xattr holds. */
+/** Adds the page of the blob whose id an internal xattr has. */
 function noteXattr(payload: DataView, xattrs: Map<string, number>): void {
   const nameBytes = payload.getUint16(0, true);
   const name = Buffer.from(payload.buffer, payload.byteOffset + 4, nameBytes).toString('latin1');

@@ -1,4 +1,7 @@
-/** One writer: it does what its schedule says on blobs that the round lists, logs it, and looks at what it reads. */
+/**
+ * One writer: it executes the operations of its schedule on the blobs of the round, logs them, and checks what it
+ * reads.
+ */
 
 import { BlobstoreError } from '@blobyard/core';
 import type { Blob } from '@blobyard/workers';
@@ -6,7 +9,7 @@ import type { DataKind, DataOperation } from './schedule.js';
 import { BLOB_STATE, CHANGE, type ChangeKind, type SharedLog, STATUS } from './shared-log.js';
 import { BLOCK_BYTES, BLOCK_WORDS, putStamp, readStamp } from './stamp.js';
 
-/** What blobs of the store's own thread, and of attached ones, have in common. */
+/** The methods that blobs of the store's own thread and those of attached threads have in common. */
 export type DataBlob = Pick<
   Blob,
   | 'id'
@@ -32,23 +35,23 @@ export interface ActorOptions {
   readonly writer: number;
   readonly schedule: Generator<DataOperation, never>;
   open(id: bigint): Promise<DataBlob>;
-  /** Where it is to be had. */
+  /** Undefined where the synchronous form is not available. */
   openSync?(id: bigint): DataBlob;
-  /** The device does Sync calls. */
+  /** True: the synchronous calls are available. */
   readonly hasSync: boolean;
-  /** Memory for transfers. */
+  /** Allocates memory for transfers. */
   allocate(bytes: number): Uint8Array;
-  /** On the store's own thread a Sync call may meet a blob that this same thread has frozen. */
+  /** True on the store's own thread, where a synchronous call may find a blob that this thread itself has frozen. */
   readonly isStoreThread: boolean;
-  /** Other things are under way on this thread: a Sync call may be refused. */
+  /** Whether other operations are under way on this thread, so that a synchronous call may be refused. */
   othersUnderWay?(): boolean;
 }
 
-/** What an actor has done. */
+/** The report of an actor. */
 export interface ActorReport {
   readonly operations: number;
   readonly blocks: number;
-  /** How often each code was answered. */
+  /** How often operations failed with each code. */
   readonly refused: Record<string, number>;
   readonly findings: string[];
 }
@@ -56,7 +59,7 @@ export interface ActorReport {
 interface Held {
   readonly blob: number;
   readonly handle: DataBlob;
-  /** As the round lists it: it was a snapshot when it was opened. */
+  /** Whether the round listed it as a snapshot when it was opened. */
   readonly isSnapshot: boolean;
 }
 
@@ -65,16 +68,16 @@ interface Transfer {
   readonly words: Uint32Array;
 }
 
-/** Handles that are kept open. */
+/** The greatest number of handles that are kept open. */
 const HELD_MAX = 5;
-/** Operations in promise form under way at once. */
+/** The greatest number of operations in promise form under way at once. */
 const DEPTH_MAX = 6;
 const TRANSFER_BLOCKS_MAX = 12;
-/** The first blocks of a blob, which are used more than others. */
+/** The number of blocks at the begin of a blob that are used more often than others. */
 const HOT_BLOCKS = 12;
-/** Operations after which the event loop has its turn. */
+/** The number of operations after which the event loop may turn. */
 const OPERATIONS_IN_TURN = 24;
-/** Sync calls of one operation. */
+/** The greatest number of synchronous calls in one operation. */
 const BURST_MAX = 24;
 const FINDINGS_MAX = 8;
 const FULL = ['ENOSPC', 'ENOMEM'];
@@ -101,12 +104,12 @@ export class Actor {
     }
   }
 
-  /** Operations in promise form that have not ended. */
+  /** The number of operations in promise form that have not ended. */
   get underWay(): number {
     return this.#running.size;
   }
 
-  /** Goes on until the round stops, and answers what was done; all is over then, and all handles closed. */
+  /** Works until the round stops. Then no operation is under way, and all handles are closed. Returns the report. */
   async run(): Promise<ActorReport> {
     for (let count = 0; !this.#log.isStopped; count++) {
       await this.#execute(this.#options.schedule.next().value);
@@ -140,7 +143,7 @@ export class Actor {
       this.#start(() => this.#asPromise(kind, held, first, count, variant));
       return;
     }
-    // A burst: Sync calls one after another are where threads meet most.
+    // A burst: synchronous calls one after another make races between threads most likely.
     const repeats = variant % 4 === 0 ? 1 + (variant % BURST_MAX) : 1;
     for (let index = 0; index < repeats && !this.#log.isFull(this.#writer); index++) {
       this.#count(count);
@@ -153,7 +156,7 @@ export class Actor {
     this.#blocks += blocks;
   }
 
-  /** Begins something in promise form. */
+  /** Starts an operation in promise form. */
   #start(begin: () => Promise<void>): void {
     const running = begin().finally(() => {
       this.#running.delete(running);
@@ -161,7 +164,7 @@ export class Actor {
     this.#running.add(running);
   }
 
-  /** Mostly a blob that is open already; otherwise another one is opened. */
+  /** Chooses a blob: mostly one that is open already, otherwise it opens another one. */
   async #choose(choice: number, isSnapshot: boolean, isSync: boolean): Promise<Held | undefined> {
     const fitting = this.#held.filter((held) => held.isSnapshot === isSnapshot);
     if (fitting.length > 0 && choice % 16 !== 0) return fitting[(choice >>> 4) % fitting.length];
@@ -186,7 +189,7 @@ export class Actor {
       const held: Held = { blob, handle, isSnapshot };
       this.#held.push(held);
       if (log.state(blob) === wanted) return held;
-      // It is being deleted, or was: then its id may be another blob's already.
+      // The blob is being deleted, or was deleted, and another blob may have its id already.
       this.#held.pop();
       await this.#close(held);
       return undefined;
@@ -211,7 +214,7 @@ export class Actor {
       await held.handle.close();
     } catch (error) {
       if (!FULL.includes(this.#refusal(error))) this.#find(`closing blob ${held.blob} failed: ${textOf(error)}`);
-      else this.#held.push(held); // it is still open: closing it is tried again
+      else this.#held.push(held); // the handle is still open: it is closed later
       return;
     }
   }
@@ -300,7 +303,7 @@ export class Actor {
     }
   }
 
-  /** Logs that a change begins, and puts its stamps into the memory; undefined for reads. */
+  /** Logs the begin of a change, and fills the memory with its stamps. Returns its index; undefined for reads. */
   #begin(kind: DataKind, held: Held, { words }: Transfer, first: number, count: number): number | undefined {
     const change = changeOf(kind);
     if (change === undefined) return undefined;
@@ -311,7 +314,9 @@ export class Actor {
     return entry;
   }
 
-  /** Looks at what was read: a snapshot is as it ever was; of others what was seen is logged, for the checker. */
+  /**
+   * Checks data that was read from a snapshot, which must not change. Data of other blobs is logged for the checker.
+   */
   #look(held: Held, { words }: Transfer, first: number, count: number, began: number): void {
     const log = this.#log;
     const ended = log.now();
@@ -355,14 +360,15 @@ export class Actor {
       case 'EBUSY':
         return isSync && this.#mayBeBusy;
       case 'ENOTSUP':
-        // On the store's own thread: for a cluster whose allocation, or whose record of it, waits for a promise.
+        // On the store's own thread, a synchronous write may need a cluster whose allocation, or the record of it,
+        // waits for a promise.
         return isSync && this.#options.isStoreThread && kind.startsWith('write');
       default:
         return false;
     }
   }
 
-  /** A Sync call would wait for something that this same thread is doing. */
+  /** Whether a synchronous call may have to wait for an operation of this same thread, so that it fails with EBUSY. */
   get #mayBeBusy(): boolean {
     const { isStoreThread, othersUnderWay } = this.#options;
     return isStoreThread || this.#running.size > 0 || (othersUnderWay?.() ?? false);
@@ -394,19 +400,21 @@ function changeOf(kind: DataKind): ChangeKind | undefined {
   }
 }
 
-/** One of several, the first ones more often: there threads and the metadata side meet. */
+/**
+ * An index below `count`. The first ones are more frequent, so that threads and the metadata side often use the same.
+ */
 export function favour(choice: number, count: number): number {
   return Math.min(choice % count, Math.floor(choice / count) % count);
 }
 
-/** An array in up to three pieces, not of whole blocks. */
+/** An array in up to three pieces, whose lengths are not whole blocks. */
 function pieces(bytes: Uint8Array, variant: number): Uint8Array[] {
   const cut = (variant % bytes.length) & ~7;
   const second = (cut + bytes.length) >>> 1;
   return [bytes.subarray(0, cut), bytes.subarray(cut, second), bytes.subarray(second)];
 }
 
-/** Of an operation that failed. */
+/** The status of an operation that failed. */
 export function statusOf(error: unknown): number {
   return error instanceof BlobstoreError ? -error.errno : 1;
 }

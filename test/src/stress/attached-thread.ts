@@ -1,4 +1,4 @@
-/** A thread of the stress that is attached to the store. */
+/** An attached thread of a stress run. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { attach, type StoreHandle } from '@blobyard/workers';
@@ -12,14 +12,14 @@ export interface AttachedThreadData {
   readonly log: LogBuffers;
   readonly writer: number;
   readonly seed: number;
-  /** Of its sequence of operations. */
+  /** The name of its sequence of operations. */
   readonly name: string;
   readonly weights?: Weights['data'];
-  /** So many threads begin to work together. */
+  /** The number of threads that wait for each other before they begin to work. */
   readonly together: number;
-  /** Ends without a word to the store. */
+  /** True: it ends without a detach. */
   readonly leavesAbruptly: boolean;
-  /** The device does Sync calls. */
+  /** True: the synchronous calls are available. */
   readonly hasSync: boolean;
 }
 

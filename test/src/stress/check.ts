@@ -1,14 +1,14 @@
-/** The verdict on a round: is what was read, what snapshots hold, and what is there at the end all that can be? */
+/** Checks a round: all reads, the data of all snapshots, and the data at the end must be possible by the log. */
 
 import { BlobHistory, FOREVER, findMoment, tokenText } from './history.js';
 import type { RoundBlobs } from './metadata-side.js';
 import { type LoggedChange, type SharedLog, STATUS } from './shared-log.js';
 import type { BlockContent } from './stamp.js';
 
-/** Contradictions that are told; there tend to be many of one cause. */
+/** The greatest number of contradictions that are reported: often many have one cause. */
 const FINDINGS_MAX = 12;
 
-/** @param contents - what the blobs hold now, by their index in the round */
+/** @param contents - the present contents of the blobs, by their index in the round */
 export function checkRound(
   log: SharedLog,
   round: RoundBlobs,
@@ -41,7 +41,7 @@ function historiesOf(log: SharedLog, round: RoundBlobs, findings: string[]): Map
   return histories;
 }
 
-/** A snapshot is what was there at one moment while it was made. */
+/** A snapshot must have the data of one moment while it was made. */
 function checkSnapshots(
   { snapshots }: RoundBlobs,
   histories: ReadonlyMap<number, BlobHistory>,

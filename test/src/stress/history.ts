@@ -1,25 +1,25 @@
 /**
- * Which values a block may hold, from the log of who wrote what and when. Each write took effect at some moment between its
- * begin and its end; so a value can be seen between `from` and `to` if
+ * The values that a block may have, derived from the log of all writes. Each write took effect at some moment between
+ * its begin and its end. So a value can be seen between `from` and `to` if
  *
  * - its write began before `to`, and
- * - no write that surely took effect, and began after that one had ended, ended before `from`.
+ * - no other write began after the end of that one, surely took effect, and ended before `from`.
  *
- * Writes that failed, or whose thread was killed, may have taken effect or not, block by block: their values can be seen, but
- * they need not have replaced any.
+ * Writes that failed, or whose thread was killed, may have taken effect or not, block by block: their values can be
+ * seen, but they need not have replaced any.
  */
 
 import { BLOCKS_MAX, CHANGE, type LoggedChange, STATUS } from './shared-log.js';
 import { type BlockContent, ZEROES } from './stamp.js';
 
 /**
- * What has ever been behind a blob, by block: it shows where the blob was made shorter and longer again, since what comes back
- * is not allocated.
+ * The values that were ever behind a blob, by block. They can be seen where the blob was made shorter and longer again,
+ * since the new clusters there are not allocated.
  */
 export class Behind {
   readonly #tokens: Set<number>[] = Array.from({ length: BLOCKS_MAX }, () => new Set());
 
-  /** What is known of a block. */
+  /** The tokens that were ever behind a block. */
   at(block: number): ReadonlySet<number> {
     return this.#tokens[block];
   }
@@ -32,7 +32,7 @@ export class Behind {
     return behind;
   }
 
-  /** All of it, and what a snapshot holds. */
+  /** A copy, with the contents of a snapshot added. */
   with(contents: readonly BlockContent[]): Behind {
     const copy = new Behind();
     this.#tokens.forEach((tokens, block) => {
@@ -51,26 +51,26 @@ export class Behind {
   }
 }
 
-/** What a blob held when it was first known, and how it behaves. */
+/** The state of a blob at the begin of its history. */
 export interface BlobBase {
   readonly behind: Behind;
-  /** What each block held, from the first one on; zeroes after them. */
+  /** The contents of its blocks, from the first one on. All further blocks are zeroes. */
   readonly contents: readonly BlockContent[];
-  /** Nothing was behind the blob before this round: what is trimmed reads as zeroes. */
+  /** True: the blob had no parent before this round, so that trimmed blocks read as zeroes. */
   readonly isOverZeroes: boolean;
 }
 
-/** When a value can have been seen: after `from`, before `to`. */
+/** The time in which a value can have been seen: after `from` and before `to`. */
 export interface Visible {
   readonly from: number;
   readonly to: number;
 }
 
-/** The end of time. */
+/** A moment after all others. */
 export const FOREVER = Number.MAX_SAFE_INTEGER;
 const BEFORE_ALL = 0;
 
-/** Sure changes of a block in the order of their begins, each with the earliest end from it on. */
+/** The changes of a block that surely took effect, by begin, each with the earliest end of it and all later ones. */
 interface SureChanges {
   readonly begins: readonly number[];
   readonly earliestEnds: readonly number[];
@@ -79,13 +79,13 @@ interface SureChanges {
 export class BlobHistory {
   readonly #base: BlobBase;
   readonly #firstSnapshot: number;
-  /** By block, in the order of their begins. */
+  /** The changes by block, in the order of their begins. */
   readonly #changes: LoggedChange[][] = Array.from({ length: BLOCKS_MAX }, () => []);
   readonly #sure: (SureChanges | undefined)[] = [];
 
   /**
-   * @param changes - of the blob, in the order of their begins
-   * @param firstSnapshot - when the first snapshot of it may have been made; `FOREVER` when none was
+   * @param changes - the changes of the blob, in the order of their begins
+   * @param firstSnapshot - the moment at which its first snapshot may have been made; `FOREVER` without a snapshot
    */
   constructor(base: BlobBase, changes: readonly LoggedChange[], firstSnapshot: number) {
     this.#base = base;
@@ -96,7 +96,7 @@ export class BlobHistory {
     }
   }
 
-  /** When a part of a block can have been seen with a token, if between `from` and `to`; undefined: never. */
+  /** The time between `from` and `to` in which a part of a block can have been seen with a token; undefined: never. */
   visible(block: number, token: number, from: number, to: number): Visible | undefined {
     let first = FOREVER;
     let last = -1;
@@ -114,14 +114,14 @@ export class BlobHistory {
     return last < 0 ? undefined : { from: first, to: last };
   }
 
-  /** What may be there at the end, for messages. */
+  /** The values that a block may have between `from` and `to`, as text for messages. */
   describe(block: number, from: number, to: number): string {
     const tokens = new Set([...this.#baseTokens(block), ZEROES, ...this.#changes[block].map(({ token }) => token)]);
     const possible = [...tokens].filter((token) => this.visible(block, token, from, to) !== undefined);
     return possible.map(tokenText).join(' or ');
   }
 
-  /** The last changes of a block that had begun before a moment, for messages. */
+  /** The last changes of a block that had begun before a moment, as texts for messages. */
   lastChanges(block: number, before = FOREVER): string[] {
     const begun = this.#changes[block].filter((change) => change.begin < before);
     return begun.slice(-6).map(({ kind, token, begin, end, status, first, count }) => {
@@ -140,15 +140,15 @@ export class BlobHistory {
     return this.#base.contents[block]?.tokens ?? [ZEROES];
   }
 
-  /** True when a change can leave a block with a token. */
+  /** True if a change can leave a token in a block. */
   #leaves(change: LoggedChange, block: number, token: number): boolean {
     if (change.kind === CHANGE.WRITE) return change.token === token;
     if (token === ZEROES) return true;
-    // What is cut off is unallocated when it comes back: then what is behind shows.
+    // Blocks that were cut off are not allocated when the blob grows again: then they show what is behind the blob.
     return change.kind === CHANGE.SHRINK && this.#base.behind.has(block, token);
   }
 
-  /** The earliest moment by which what was there until `after` was surely replaced. */
+  /** The earliest moment at which all values from before `after` were surely replaced. */
   #replacedAt(block: number, after: number): number {
     this.#sure[block] ??= this.#sureOf(block);
     const { begins, earliestEnds } = this.#sure[block];
@@ -171,7 +171,7 @@ export class BlobHistory {
     return { begins: sure.map(({ begin }) => begin), earliestEnds };
   }
 
-  /** A trim of a blob that something is behind does nothing where the blob has no cluster of its own. */
+  /** Whether a change surely took effect. A trim of a blob with a parent has none where no cluster is allocated. */
   #isSure({ kind, status, end }: LoggedChange): boolean {
     if (status !== STATUS.DONE) return false;
     return kind !== CHANGE.TRIM || (this.#base.isOverZeroes && end < this.#firstSnapshot);
@@ -183,7 +183,9 @@ export function tokenText(token: number): string {
   return `write ${token & 0x7ff_ffff} of writer ${(token >>> 27) - 1}`;
 }
 
-/** A moment at which all blocks of a snapshot can have been as it holds them, or the contradiction. */
+/**
+ * Finds a moment at which all blocks of the original can have had the snapshot's values. Otherwise the contradiction.
+ */
 export function findMoment(
   contents: readonly BlockContent[],
   history: BlobHistory,

@@ -1,16 +1,16 @@
-/** What must be gone once nothing is under way any more: requests, counters, claims, frozen blobs, rows. */
+/** Looks for leaks when no operation is under way any more: requests, counters, claims, frozen blobs, rows. */
 
 import { BLOB, CHANNELS_MAX, ChannelTable, ClaimLog, SharedStore } from '@blobyard/core';
 import type { Store, StoreHandle } from '@blobyard/workers';
 import { Mailbox, REQUESTS_MAX, SLOT, STATE } from '../../../packages/workers/dist/mailbox/mailbox.js';
 import { underWayOf } from '../../../packages/workers/dist/open/internal.js';
 
-/** How long a dead thread's row may take to be given back, in milliseconds. */
+/** The longest time in milliseconds until a dead thread's row must be free. */
 const ROW_WAIT_MS = 5000;
-/** Slots of blobs that are looked at. */
+/** The number of blob slots that are checked. */
 const SLOTS = 64;
 
-/** Rows of the channel table that somebody has. */
+/** The number of taken rows of the channel table. */
 export function rowsTaken(handle: StoreHandle): number {
   const table = new ChannelTable(handle.buffers.channels);
   let taken = 0;
@@ -18,7 +18,7 @@ export function rowsTaken(handle: StoreHandle): number {
   return taken;
 }
 
-/** Looks for what is left over, when all threads have ended that had attached, and everybody's operations. */
+/** Looks for leaks. Called after all attached threads and all operations have ended. Returns the leaks as texts. */
 export async function findLeftOver(store: Store, handle: StoreHandle, rowsBefore: number): Promise<string[]> {
   const findings: string[] = [];
   const deadline = Date.now() + ROW_WAIT_MS;

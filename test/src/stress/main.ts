@@ -8,18 +8,18 @@ import { DEFAULTS, type StressOptions, stress } from './stress.js';
 const USAGE = `Usage: npm run stress -- [OPTION…]
 Threads write, read, zero and trim overlapping blobs while others snapshot, clone, inflate, delete, resize and grow;
 then every block is checked, also after a reload and after a crash.
-  --seed S            what is done: the same operations for the same seed; a new one unless given
-  --seconds N         how long threads work, from 0.1; ${DEFAULTS.seconds} unless given
-  --threads T         attached threads, or I/O threads, from 1 to 8; ${DEFAULTS.threads} unless given
-  --device KIND       memory, file, slow (memory that takes its time now and then, so that threads overtake each
-                      other more), async (the same in promise form only); ${DEFAULTS.device} unless given
-  --mode MODE         attached: threads attached to a store of one thread; pool: a store with I/O threads;
-                      mixed: both at once; ${DEFAULTS.mode} unless given
-  --durability LEVEL  power-loss or process-crash; ${DEFAULTS.durability} unless given
-  --kill              attached threads are killed now and then
+  --seed S            the same seed gives the same operations; default: a new seed
+  --seconds N         how long the threads work, from 0.1; default ${DEFAULTS.seconds}
+  --threads T         the number of attached threads or I/O workers, from 1 to 8; default ${DEFAULTS.threads}
+  --device KIND       memory, file, slow (memory that is sometimes slow, which makes races more likely), or
+                      async (the same in promise form only); default ${DEFAULTS.device}
+  --mode MODE         attached: threads attached to a store of one thread; pool: a store with I/O workers;
+                      mixed: both at once; default ${DEFAULTS.mode}
+  --durability LEVEL  power-loss or process-crash; default ${DEFAULTS.durability}
+  --kill              kills attached threads from time to time
   --help              this text`;
 
-/** Answers undefined when only help is wanted. */
+/** Returns undefined for `--help`. */
 function parse(args: string[]): StressOptions | undefined {
   const { values } = parseArgs({
     args,

@@ -1,4 +1,4 @@
-/** The device under a stressed store, and copies of it as a killed process would leave it. */
+/** The device of a stressed store, and copies of it as a killed process would leave it. */
 
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,7 @@ import path from 'node:path';
 import { type DeviceSpec, FileDevice, MemoryDevice, type ResizableDevice } from '@blobyard/io';
 import type { SlowDeviceOptions } from './slow-device.js';
 
-/** Beside plain memory and a file: memory that is slow now and then, and the same in the form of promises. */
+/** The kinds of media: `slow` is memory that is sometimes slow; `async` is the same with promises. */
 export const MEDIA = ['memory', 'file', 'slow', 'async'] as const;
 export type MediumKind = (typeof MEDIA)[number];
 
@@ -19,11 +19,11 @@ export interface MediumOptions {
 }
 
 export interface Medium {
-  /** What the store is opened on. */
+  /** The device, or its spec, with which the store is opened. */
   readonly given: DeviceSpec | ResizableDevice;
-  /** What is below. */
+  /** The device with the bytes. */
   readonly device: ResizableDevice;
-  /** A device with the bytes that this one has now. */
+  /** A copy of the device with its present bytes. */
   copy(): ResizableDevice & { close(): unknown };
   remove(): void;
 }

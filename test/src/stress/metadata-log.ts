@@ -1,4 +1,4 @@
-/** What a metadata side was told of its operations, and when: for whoever looks at what a crash leaves of them. */
+/** The log of the operations of a metadata side: their outcomes and moments. The cuts are judged by it. */
 
 import { FOREVER } from './history.js';
 import type { SharedLog } from './shared-log.js';
@@ -7,30 +7,30 @@ export type LoggedKind = 'create' | 'snapshot' | 'clone' | 'delete' | 'resize' |
 
 export interface MetadataFacts {
   readonly kind: LoggedKind;
-  /** Index in the round of the blob that is made, or that it happens to; `THE_STORE` for a flush and for closing. */
+  /** The index in the round of the blob that is made or changed; `THE_STORE` for a flush or a close of the store. */
   readonly blob: number;
-  /** The name of a blob that is made. */
+  /** The name of the blob that is made. */
   readonly name?: string;
-  /** Of a snapshot: what it is made of. */
+  /** For a snapshot, the index of its original. */
   readonly of?: number;
-  /** How many blocks the blob is to have. */
+  /** The number of blocks that the blob gets. */
   readonly blocks?: number;
   readonly xattr?: { readonly name: string; readonly value: string };
 }
 
 export interface MetadataEvent extends MetadataFacts {
   readonly begin: number;
-  /** `FOREVER` as long as it is under way. */
+  /** The moment of its end; `FOREVER` while it is under way. */
   end: number;
-  /** It was acknowledged. */
+  /** Whether it was acknowledged. */
   isDone: boolean;
 }
 
 export const THE_STORE = -1;
-/** A blob that nobody writes to. */
+/** The index of a blob that no writer uses. */
 export const NO_BLOB = -2;
 
-/** Runs an operation, and logs when it began, when it ended, and how. */
+/** Runs an operation, and logs its begin, its end and its outcome. */
 export async function logged<T>(
   log: SharedLog,
   events: MetadataEvent[],

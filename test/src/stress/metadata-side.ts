@@ -1,4 +1,6 @@
-/** The metadata side of a round: it makes and deletes blobs, snapshots and clones, and changes their sizes, while others write. */
+/**
+ * The metadata side of a round: it makes, deletes and resizes blobs, snapshots and clones, while other threads write.
+ */
 
 import { BlobstoreError, type ErrorCode } from '@blobyard/core';
 import type { ResizableDevice } from '@blobyard/io';
@@ -16,9 +18,9 @@ export interface TrackedBlob {
   readonly id: bigint;
   readonly name: string;
   readonly base: BlobBase;
-  /** What a snapshot holds; undefined for a blob that can be written. */
+  /** The contents of a snapshot; undefined for a writable blob. */
   readonly truth: readonly BlockContent[] | undefined;
-  /** Where a clone or snapshot comes from in this round. */
+  /** The index of the original of a clone or snapshot that was made in this round. */
   readonly of: number | undefined;
   isDeleted: boolean;
 }
@@ -32,11 +34,11 @@ export interface TakenSnapshot {
   readonly contents: readonly BlockContent[];
 }
 
-/** What the sides of a round know together. */
+/** The state that all sides of a round share. */
 export interface RoundBlobs {
   readonly blobs: TrackedBlob[];
   readonly snapshots: TakenSnapshot[];
-  /** When the first snapshot of a blob may have been made. */
+  /** For each blob, the moment at which its first snapshot may have been made. */
   readonly firstSnapshots: Map<number, number>;
   readonly events: MetadataEvent[];
   readonly findings: string[];
@@ -51,9 +53,9 @@ export interface MetadataSideOptions {
   readonly device: ResizableDevice;
   readonly deviceBytesMax: number;
   readonly clusterBytes: number;
-  /** Names of blobs and xattrs begin with it. */
+  /** The prefix of the names of blobs and xattrs. */
   readonly prefix: string;
-  /** Blobs that are there at once, more or less; 22 unless given. */
+  /** About the number of blobs at once. Default: 22. */
   readonly blobsAtOnce?: number;
   readonly round: RoundBlobs;
   readonly schedule: Generator<MetadataOperation, never>;
@@ -61,7 +63,7 @@ export interface MetadataSideOptions {
 
 const BLOBS_AT_ONCE = 22;
 const FULL: readonly ErrorCode[] = ['ENOSPC', 'ENOMEM'];
-/** What an operation may be answered beside success: others may have been faster, and the store may be full. */
+/** The error codes that are allowed for each operation, because another side was faster, or the store is full. */
 const LEGAL: Record<MetadataKind, readonly ErrorCode[]> = {
   create: FULL,
   snapshot: FULL,
@@ -149,7 +151,7 @@ export class MetadataSide {
     });
   }
 
-  /** Does something with a handle of a blob that the operation names. */
+  /** Opens the blob that the operation selects, executes an action with the handle, and closes it. */
   async #onBlob(
     { blob: choice }: MetadataOperation,
     isSnapshot: boolean,
@@ -160,7 +162,7 @@ export class MetadataSide {
     const tracked = live[favour(choice, live.length)];
     const blob = await this.#options.store.open(tracked.id);
     try {
-      // One that is being deleted may be gone, and its id another blob's.
+      // A blob that is being deleted may be gone, and another blob may have its id.
       if (this.#log.state(tracked.index) !== BLOB_STATE.DELETING) await action(tracked, blob);
     } finally {
       await closeSurely(blob);
@@ -242,7 +244,7 @@ export class MetadataSide {
     await closeSurely(clone);
   }
 
-  /** What is cut off is logged as a change like others. */
+  /** Resizes a blob. A shrink is logged as a change of the blocks that are cut off. */
   async #resize(tracked: TrackedBlob, blob: Blob, size: number, variant: number): Promise<void> {
     const log = this.#log;
     const { writer, clusterBytes } = this.#options;
@@ -268,7 +270,7 @@ export class MetadataSide {
     }
   }
 
-  /** Some are so long that a blob's metadata needs several pages. */
+  /** Sets an xattr. Some values are so long that the blob's metadata needs several pages. */
   async #setXattr(tracked: TrackedBlob, blob: Blob, size: number, variant: number): Promise<void> {
     const xattr = { name: `${this.#options.prefix} x${variant % 4}`, value: String(size).repeat(1 + (variant % 180)) };
     const facts = { kind: 'xattr', blob: tracked.index, xattr } as const;
@@ -307,7 +309,7 @@ export class MetadataSide {
 
 const resizing = new WeakMap<RoundBlobs, Set<number>>();
 
-/** Blobs that are being resized: one after another, so that what happened to their sizes is known. */
+/** The blobs that are being resized. Resizes of one blob do not overlap, so that its size is known. */
 function resizingOf(round: RoundBlobs): Set<number> {
   let blobs = resizing.get(round);
   if (blobs === undefined) {
@@ -317,7 +319,7 @@ function resizingOf(round: RoundBlobs): Set<number> {
   return blobs;
 }
 
-/** Closes a handle; with a full store closing writes what it has to at the next chance. */
+/** Closes a handle. In a full store a close may fail, and is tried again. */
 export async function closeSurely(blob: Blob): Promise<void> {
   for (let attempts = 0; ; attempts++) {
     try {
@@ -329,7 +331,7 @@ export async function closeSurely(blob: Blob): Promise<void> {
   }
 }
 
-/** Reads all of a blob that nobody changes. */
+/** Reads the contents of a blob that does not change meanwhile. */
 export async function readContents(blob: Pick<Blob, 'sizeBytes' | 'read'>): Promise<BlockContent[]> {
   const bytes = await blob.read(0, blob.sizeBytes);
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);

@@ -1,6 +1,6 @@
 /**
- * One round: a store is opened, threads and a metadata side work on it for a while, and stop; then everything is looked at,
- * in the open store, in a copy of the device as a killed process would leave it, and in the store once it was closed.
+ * One round: a store is opened, and threads and metadata sides work on it for a while. Then everything is checked: in
+ * the open store, in a copy of the device as a killed process would leave it, and in the store after it was closed.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -28,22 +28,22 @@ export interface RoundOptions {
   readonly threads: number;
   readonly mode: StressMode;
   readonly durability: 'power-loss' | 'process-crash';
-  /** Attached threads are killed now and then. */
+  /** True: attached threads are killed from time to time. */
   readonly kill: boolean;
   readonly kind: MediumKind;
   readonly medium: Medium;
   readonly deviceBytesMax: number;
   readonly clusterBytes: number;
-  /** What the round is logged in; a log of its own unless given. */
+  /** The memory of the round's log. Default: new memory. */
   readonly log?: LogBuffers;
-  /** Those of a stress, unless given. */
+  /** Default: the weights of a stress run. */
   readonly weights?: Weights;
   readonly blobsAtOnce?: number;
-  /** How many operations on metadata are under way at once, up to 4; 2 unless given. */
+  /** The number of operations on metadata at once, from 1 to 4. Default: 2. */
   readonly metadataSides?: number;
 }
 
-/** What goes from a round to the next one. */
+/** A blob that goes from one round to the next one. */
 export interface CarriedBlob {
   readonly id: bigint;
   readonly name: string;
@@ -55,19 +55,19 @@ export interface CarriedBlob {
 
 export interface RoundResult {
   readonly blobs: readonly CarriedBlob[];
-  /** Where the writers' tokens go on. */
+  /** The numbers with which the writers' tokens go on in the next round. */
   readonly sequences: readonly number[];
   readonly findings: readonly string[];
-  /** How often what was done. */
+  /** How often each operation was executed. */
   readonly counts: Record<string, number>;
 }
 
-/** Writers that are not attached threads. */
+/** The first numbers of writers that are not attached threads. */
 const FIRST_LOCAL_WRITER = 8;
 const FIRST_METADATA_WRITER = 12;
 const METADATA_SIDES = 2;
 export const WRITERS = 16;
-/** How long a thread may take to end, in milliseconds, once the round has stopped. */
+/** The longest time in milliseconds until a thread must have ended after the round has stopped. */
 const PATIENCE_MS = 30_000;
 const LOG = { operationsMax: 1 << 16, readsMax: 1 << 17 };
 
@@ -84,7 +84,7 @@ export class Round {
     refused: {},
   };
   readonly #counts: Record<string, number> = {};
-  /** Attached threads, by writer. */
+  /** The attached threads, by the number of the writer. */
   readonly #workers = new Map<number, { worker: Worker; ended: Promise<void>; isKilled: boolean }>();
 
   constructor(options: RoundOptions, sequences: readonly number[]) {
@@ -93,7 +93,7 @@ export class Round {
     for (let writer = 0; writer < WRITERS; writer++) this.#log.setFirstSequence(writer, sequences[writer] ?? 0);
   }
 
-  /** What was done to which blobs. */
+  /** The blobs of the round, and what was done to them. */
   get blobs(): Readonly<RoundBlobs> {
     return this.#blobs;
   }
@@ -142,7 +142,7 @@ export class Round {
     return logged(this.#log, this.#blobs.events, { kind, blob: THE_STORE }, operation);
   }
 
-  /** The channel for Sync calls is made at the first one, and then has a row. */
+  /** Makes a first synchronous call, which creates the channel for such calls, and thus takes a row. */
   async #makeSyncChannel(store: Store): Promise<void> {
     const name = 'for the first Sync call';
     const { events } = this.#blobs;
@@ -166,7 +166,7 @@ export class Round {
     }
   }
 
-  /** Lets everybody work until the time is over; false when somebody does not come to an end. */
+  /** Lets all sides work until the time is over. Returns false if one of them does not end. */
   async #work(store: Store, handle: StoreHandle): Promise<boolean> {
     const { mode, threads, kill, milliseconds, metadataSides = METADATA_SIDES } = this.#options;
     const attachedCount = mode === 'pool' ? 0 : threads;
@@ -179,7 +179,7 @@ export class Round {
     ];
     if (kill && attachedCount > 0) sides.push(this.#killThreads(handle, attachedCount));
     const deadline = Date.now() + milliseconds;
-    // A log may be full before.
+    // The round also ends when a log is full.
     while (Date.now() < deadline && !this.#log.isStopped) await new Promise((resolve) => setTimeout(resolve, 5));
     this.#log.stop();
     const all = Promise.all([...sides, ...[...this.#workers.values()].map(({ ended }) => ended)]);
@@ -197,7 +197,7 @@ export class Round {
     return false;
   }
 
-  /** Threads that have just been started take a while. */
+  /** Waits until all threads have arrived. Stops the round if that takes too long. */
   async #allArrived(count: number): Promise<void> {
     const timer = setTimeout(() => this.#log.stop(), PATIENCE_MS);
     await this.#log.allArrived(count);
@@ -283,7 +283,7 @@ export class Round {
     }
   }
 
-  /** Terminates a thread at a random moment, and starts another in its place, again and again. */
+  /** Again and again terminates a thread at a random moment, and starts another one in its place. */
   async #killThreads(handle: StoreHandle, count: number): Promise<void> {
     const { seed, round } = this.#options;
     const random = new Random(seed, `round ${round} killer`);
@@ -319,7 +319,7 @@ export class Round {
     return contents;
   }
 
-  /** What a killed process leaves: all with `process-crash`; otherwise what was flushed. */
+  /** Checks what a killed process would leave: with `process-crash` all, otherwise all that was flushed. */
   async #checkCopy(store: Store, contents: ReadonlyMap<number, readonly BlockContent[]>): Promise<void> {
     const { durability, medium } = this.#options;
     if (durability === 'power-loss') await this.#logged('flush', () => store.flush());
@@ -331,7 +331,7 @@ export class Round {
     }
   }
 
-  /** Opens a device's store on this thread, audits it, and compares every blob. */
+  /** Opens the store of a device on this thread, audits it, and compares every blob. */
   async #checkDevice(
     what: string,
     device: BlockDevice,

@@ -1,11 +1,12 @@
 /**
- * What threads and the metadata side are going to do, one operation after another: drawn from the seed and the thread's name
- * alone. Operations name blobs and places by any numbers, since what is there to be named depends on how the threads interleave.
+ * The operations of threads and metadata sides, which depend only on the seed and the name of the thread. Blobs and
+ * offsets are arbitrary numbers, which are mapped to existing ones when the operation is executed, since those depend
+ * on how the threads interleave.
  */
 
 import { Random } from '../random.js';
 
-/** Operations of a thread on data, and how often each is drawn. */
+/** The operations of a thread on data, with their relative frequencies. */
 export const DATA_WEIGHTS = {
   write: 30,
   writev: 8,
@@ -21,7 +22,7 @@ export const DATA_WEIGHTS = {
 } as const;
 export type DataKind = keyof typeof DATA_WEIGHTS;
 
-/** Operations of the metadata side. */
+/** The operations of a metadata side, with their relative frequencies. */
 export const METADATA_WEIGHTS = {
   create: 8,
   snapshot: 16,
@@ -40,9 +41,11 @@ export type MetadataKind = keyof typeof METADATA_WEIGHTS;
 
 export interface DataOperation {
   readonly kind: DataKind;
-  /** The Sync form, if the thread has one. */
+  /** True: the synchronous form, if it is available on the thread. */
   readonly isSync: boolean;
-  /** Which blob, which block, how many, and what else is to be decided: any numbers. */
+  /**
+   * Arbitrary numbers that select the blob, the first block, the number of blocks, and the variant of the operation.
+   */
   readonly blob: number;
   readonly at: number;
   readonly length: number;
@@ -56,13 +59,13 @@ export interface MetadataOperation {
   readonly variant: number;
 }
 
-/** How often which operations are drawn. */
+/** The relative frequencies of operations. */
 export interface Weights {
   readonly data: Readonly<Record<DataKind, number>>;
   readonly metadata: Readonly<Record<MetadataKind, number>>;
 }
 
-/** The operations of a thread, without end. */
+/** The endless sequence of a thread's operations. */
 export function* dataSchedule(
   seed: number,
   name: string,
@@ -82,7 +85,7 @@ export function* dataSchedule(
   }
 }
 
-/** The operations of the metadata side, without end. */
+/** The endless sequence of a metadata side's operations. */
 export function* metadataSchedule(
   seed: number,
   name: string,
@@ -93,7 +96,7 @@ export function* metadataSchedule(
   for (;;) yield { kind: draw(), blob: random.next(), size: random.next(), variant: random.next() };
 }
 
-/** Draws keys as often as their weights say. */
+/** Returns a function that draws random keys, with frequencies proportional to their weights. */
 function drawer<Kind extends string>(weights: Readonly<Record<Kind, number>>, random: Random): () => Kind {
   const kinds = (Object.keys(weights) as Kind[]).flatMap((kind) => Array<Kind>(weights[kind]).fill(kind));
   return () => kinds[random.below(kinds.length)];

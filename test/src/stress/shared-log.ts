@@ -1,15 +1,16 @@
 /**
- * What the threads of a round share: a clock, a list of blobs, and logs of what each writer has written and read, and when. All
- * in shared memory, so that what a killed thread has begun is known too.
+ * The state that the threads of a round share: a logical clock, a list of blobs, and for each writer a log of its
+ * writes and reads with their moments. All is in shared memory, so that the operations of a killed thread are known,
+ * too.
  *
- * Time is a counter: whoever draws a later number has begun, or ended, after all who have drawn lower ones.
+ * The clock is a counter. An event with a number took place after all events with lower numbers.
  */
 
-/** Blocks of the largest blob. */
+/** The number of blocks of the largest blob. */
 export const BLOCKS_MAX = 256;
-/** Blobs that a round can have, those that were deleted included. */
+/** The greatest number of blobs in a round, deleted ones included. */
 export const BLOBS_MAX = 320;
-/** Threads and others that write. */
+/** The greatest number of writers: threads, and metadata sides. */
 export const WRITERS_MAX = 16;
 
 const CONTROL = {
@@ -28,18 +29,18 @@ export type BlobState = (typeof BLOB_STATE)[keyof typeof BLOB_STATE];
 const ENTRY = { STATE: 0, PAGE: 1, BLOCKS: 2, LEAST_BLOCKS: 3, WORDS: 4 } as const;
 
 /**
- * What changes blocks. A shrink takes those off from the first one on; where they come back they are new. A flush changes none,
- * and is in the same log because of its moments.
+ * The kinds of changes. A shrink cuts blocks off from its first one on; after a later growth these are new. A flush
+ * changes no block, and is in the log because of its moments.
  */
 export const CHANGE = { WRITE: 1, ZERO: 2, TRIM: 3, SHRINK: 4, FLUSH: 5 } as const;
 export type ChangeKind = (typeof CHANGE)[keyof typeof CHANGE];
-/** Status of an operation that has ended well; of one that failed it is the errno, of one that was killed `KILLED`. */
+/** The status of an operation. For one that failed it is the (positive) errno; `KILLED`: its thread was killed. */
 export const STATUS = { UNDER_WAY: 0, DONE: -1, KILLED: -2 } as const;
 
 const OPERATION = { KIND: 0, BLOB: 1, FIRST: 2, COUNT: 3, BEGIN: 4, END: 5, STATUS: 6, WORDS: 7 } as const;
 const READ = { BLOB: 0, BLOCK: 1, TOKEN: 2, BEGIN: 3, END: 4, WORDS: 5 } as const;
 
-/** A change, as the checker sees it. */
+/** A change in the log, for the checker. */
 export interface LoggedChange {
   readonly kind: ChangeKind;
   readonly blob: number;
@@ -51,7 +52,7 @@ export interface LoggedChange {
   readonly token: number;
 }
 
-/** A part of a block that was read. */
+/** A part of a block that was read, for the checker. */
 export interface LoggedRead {
   readonly writer: number;
   readonly blob: number;
@@ -62,17 +63,17 @@ export interface LoggedRead {
 }
 
 export interface LogSizes {
-  /** Operations that a writer can log in a round. */
+  /** The greatest number of operations that a writer can log in a round. */
   readonly operationsMax: number;
-  /** Blocks that it can log as read; what it reads then is only looked at. */
+  /** The greatest number of blocks that it can log as read. Further reads are not logged. */
   readonly readsMax: number;
 }
 
-/** Plain, to be posted to threads. */
+/** A plain object, which can be posted to threads. */
 export interface LogBuffers extends LogSizes {
   readonly control: SharedArrayBuffer;
   readonly blobs: SharedArrayBuffer;
-  /** For each blob and block the signature of what a snapshot holds. */
+  /** For each block of a snapshot, the signature of its contents. */
   readonly truth: SharedArrayBuffer;
   readonly operations: SharedArrayBuffer;
   readonly reads: SharedArrayBuffer;
@@ -107,7 +108,7 @@ export class SharedLog {
     this.#reads = new Int32Array(buffers.reads);
   }
 
-  /** A number higher than all that were drawn before. */
+  /** Draws the next number of the clock. Any thread. */
   now(): number {
     return Atomics.add(this.#control, CONTROL.CLOCK, 1) + 1;
   }
@@ -120,24 +121,24 @@ export class SharedLog {
     Atomics.store(this.#control, CONTROL.STOP, 1);
   }
 
-  /** A thread is ready to work. */
+  /** Records that a thread is ready to work. */
   arrive(): void {
     Atomics.add(this.#control, CONTROL.ARRIVED, 1);
   }
 
-  /** Waits until so many threads are ready, or the round stops. */
+  /** Waits until `count` threads are ready, or the round stops. */
   async allArrived(count: number): Promise<void> {
     while (Atomics.load(this.#control, CONTROL.ARRIVED) < count && !this.isStopped) {
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
   }
 
-  /** Tokens of this round begin with these numbers, writer by writer. */
+  /** Sets the number with which a writer's tokens begin in this round. */
   setFirstSequence(writer: number, sequence: number): void {
     this.#control[CONTROL.FIRST_SEQUENCE + writer] = sequence;
   }
 
-  /** Where the next round's tokens begin. */
+  /** The number with which a writer's tokens begin in the next round. */
   nextSequence(writer: number): number {
     return this.#control[CONTROL.FIRST_SEQUENCE + writer] + this.operationCount(writer);
   }
@@ -146,7 +147,7 @@ export class SharedLog {
     return Atomics.load(this.#control, CONTROL.BLOBS);
   }
 
-  /** A place in the list of blobs; undefined when it is full. Metadata side. */
+  /** Allocates an index in the list of blobs; undefined if the list is full. Only called by metadata sides. */
   addBlob(): number | undefined {
     const blob = this.blobCount;
     if (blob === BLOBS_MAX) return undefined;
@@ -154,7 +155,7 @@ export class SharedLog {
     return blob;
   }
 
-  /** Lets threads find a blob. Metadata side. */
+  /** Makes a blob visible to the threads. Only called by metadata sides. */
   publish(blob: number, id: bigint, blocks: number, state: BlobState): void {
     const at = blob * ENTRY.WORDS;
     this.#blobs[at + ENTRY.PAGE] = Number(id & 0xffff_ffffn);
@@ -175,24 +176,24 @@ export class SharedLog {
     return (1n << 32n) | BigInt(this.#blobs[blob * ENTRY.WORDS + ENTRY.PAGE] >>> 0);
   }
 
-  /** Blocks that a blob has, more or less: it may be about to change. */
+  /** About the number of blocks of a blob. A resize may be under way. */
   blocks(blob: number): number {
     return Atomics.load(this.#blobs, blob * ENTRY.WORDS + ENTRY.BLOCKS);
   }
 
-  /** The fewest blocks that a blob may have had in this round. */
+  /** The smallest number of blocks that a blob may have had in this round. */
   leastBlocks(blob: number): number {
     return Atomics.load(this.#blobs, blob * ENTRY.WORDS + ENTRY.LEAST_BLOCKS);
   }
 
-  /** Before a resize, and after it. */
+  /** Sets the number of blocks of a blob. Called before and after a resize. */
   setBlocks(blob: number, blocks: number): void {
     Atomics.store(this.#blobs, blob * ENTRY.WORDS + ENTRY.BLOCKS, blocks);
     const least = Math.min(this.leastBlocks(blob), blocks);
     Atomics.store(this.#blobs, blob * ENTRY.WORDS + ENTRY.LEAST_BLOCKS, least);
   }
 
-  /** What a snapshot holds, for everyone to compare with. Before it is published. */
+  /** Sets the signature of a block of a snapshot, with which all threads compare. Called before `publish`. */
   setTruth(blob: number, block: number, signature: number): void {
     this.#truth[blob * BLOCKS_MAX + block] = signature;
   }
@@ -213,7 +214,7 @@ export class SharedLog {
     return this.operationCount(writer) >= this.buffers.operationsMax;
   }
 
-  /** A change begins; answers its index among the writer's. The writer's own thread. */
+  /** Logs the begin of a change. Returns its index among the writer's operations. Only on the writer's own thread. */
   begin(writer: number, kind: ChangeKind, blob: number, first: number, count: number): number {
     const index = this.operationCount(writer);
     const words = this.#operations;
@@ -227,19 +228,19 @@ export class SharedLog {
     return index;
   }
 
-  /** The token of a write that has begun; never 0. */
+  /** The token of a write, which is never 0. */
   token(writer: number, index: number): number {
     return (((writer + 1) << 27) | (this.#control[CONTROL.FIRST_SEQUENCE + writer] + index)) >>> 0;
   }
 
-  /** A change has ended. */
+  /** Logs the end of a change. */
   end(writer: number, index: number, status: number): void {
     const at = this.#operationAt(writer, index);
     this.#operations[at + OPERATION.END] = this.now();
     Atomics.store(this.#operations, at + OPERATION.STATUS, status);
   }
 
-  /** What a writer that is dead had under way ended with it. */
+  /** Ends all operations of a dead writer as killed. Returns their number. */
   endAllOf(writer: number): number {
     let count = 0;
     for (let index = 0; index < this.operationCount(writer); index++) {

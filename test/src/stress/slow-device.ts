@@ -1,6 +1,6 @@
 /**
- * A memory device that now and then takes its time before a transfer: what happens between the moment at which a channel has
- * looked a cluster up and the moment at which the bytes move then has a chance to go wrong. The module of a custom device.
+ * A memory device that sometimes waits before a transfer. This makes races likely between the moment when a channel has
+ * looked up a cluster and the moment when the bytes move. This file is the module of a custom device.
  */
 
 import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
@@ -9,13 +9,15 @@ import type { SharedWasmMemory } from '@blobyard/io/internal/bulk-memory';
 
 export interface SlowDeviceOptions {
   readonly memory: SharedWasmMemory;
-  /** Transfers are promises; otherwise the thread stands still meanwhile. */
+  /** True: transfers return promises. False: the thread blocks during the wait. */
   readonly isAsynchronous: boolean;
-  /** How long a transfer takes that is very slow; as long as it takes to make a snapshot and to look at it, unless given. */
+  /**
+   * The longest wait of a very slow transfer, in milliseconds. Default: about the time to make and check a snapshot.
+   */
   readonly stallMsMax?: number;
 }
 
-/** Transfers of which one is slow, on the average, and how slow. */
+/** On average, one of so many transfers is slow, and waits up to `SLOW_MS_MAX` milliseconds. */
 const SLOW_ONE_OF = 3;
 const SLOW_MS_MAX = 0.2;
 const STALL_ONE_OF = 40;
@@ -38,7 +40,7 @@ export function openDevice(options: SlowDeviceOptions): BlockDevice {
   };
 }
 
-/** Takes its time before a transfer. */
+/** Executes a transfer after a wait. */
 export type Before = (transfer: () => MaybePromise<void>) => MaybePromise<void>;
 
 export function slowness({ isAsynchronous, stallMsMax = STALL_MS_MAX }: Omit<SlowDeviceOptions, 'memory'>): Before {
@@ -60,7 +62,7 @@ function slowChannel(channel: DeviceChannel, before: Before): DeviceChannel {
   };
 }
 
-/** How long the next transfer waits, in milliseconds. */
+/** The wait before the next transfer, in milliseconds. */
 function delayMs(stallMsMax: number): number {
   if (Math.random() * STALL_ONE_OF < 1) return Math.random() * stallMsMax;
   return Math.random() * SLOW_ONE_OF < 1 ? Math.random() * SLOW_MS_MAX : 0;

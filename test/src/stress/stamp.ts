@@ -1,21 +1,21 @@
 /**
- * Stamps: what is written to a block, so that whoever reads it can tell which write put it there. Each 8 bytes of a block say it
- * for themselves: the write's token, and a check over the token and the place. So a block that two writes have mixed is seen,
- * and each of its parts is still known; also where one of two copies to memory has stopped in the middle of a part, at any byte,
- * because its thread was descheduled there.
+ * Stamps: the contents of blocks, by which a reader finds the write that they come from. Each part of 8 bytes has the
+ * write's token, and a check over the token and the position. So a block with parts of two writes is recognised, and
+ * each of its parts is known. A part may even be mixed of two writes at any byte: this happens when one of two threads
+ * was descheduled in the middle of its copy to memory.
  */
 
 import { mix } from '../hash.js';
 
-/** What is checked at once, and the unit of places and lengths here. */
+/** The size of a block in bytes. Blocks are the unit of offsets and lengths in a stress run. */
 export const BLOCK_BYTES = 4096;
-/** 32-bit words of a block. */
+/** The number of 32-bit words of a block. */
 export const BLOCK_WORDS = BLOCK_BYTES / 4;
 
 /** The token of zeroes. */
 export const ZEROES = 0;
 
-/** Writes the stamp of a token for a block of its blob to `words` from `start` on. */
+/** Writes the stamp of a token, for block `block` of its blob, to `words` from `start` on. */
 export function putStamp(words: Uint32Array, start: number, token: number, block: number): void {
   const key = mix(token ^ Math.imul(block + 1, 0x9e37_79b1));
   for (let at = 0; at < BLOCK_WORDS; at += 2) {
@@ -24,17 +24,17 @@ export function putStamp(words: Uint32Array, start: number, token: number, block
   }
 }
 
-/** What a block holds. */
+/** The contents of a block. */
 export interface BlockContent {
-  /** The same for the same content: the token of all of it, or a hash when it is of several. */
+  /** Equal contents have equal signatures: the token of the whole block, or a hash if it has several tokens. */
   readonly signature: number;
-  /** Tokens of the writes that it is of; `ZEROES` where nothing is. */
+  /** The tokens of its parts; `ZEROES` for parts of zeroes. */
   readonly tokens: readonly number[];
-  /** Index of a part that is nobody's stamp of this block, or -1. */
+  /** The offset in bytes of a part that is not a stamp of this block, or -1. */
   readonly foreignAt: number;
 }
 
-/** Reads what block `block` of a blob holds, from `words` from `start` on. */
+/** Reads the contents of block `block` of a blob from `words` from `start` on. */
 export function readStamp(words: Uint32Array, start: number, block: number): BlockContent {
   const token = words[start];
   return isUniform(words, start, token, block) ? uniform(token) : readMixed(words, start, block);
@@ -66,13 +66,15 @@ function readMixed(words: Uint32Array, start: number, block: number): BlockConte
   return { signature: signature >>> 0, tokens: [...tokens], foreignAt };
 }
 
-/** True when the part at word `at` is the stamp of the token that it names. */
+/** True if the part at word `at` is a valid stamp. */
 function isPart(words: Uint32Array, start: number, at: number, block: number): boolean {
   const [token, check] = partOf(words[start + at], block, at);
   return words[start + at] === token && words[start + at + 1] === check;
 }
 
-/** True when the part at word `at` begins as the stamp of one neighbour, and from some byte on is that of the other one. */
+/**
+ * True if the part at word `at` has the first bytes of one neighbour's stamp, and the last bytes of the other one's.
+ */
 function isSeam(words: Uint32Array, start: number, at: number, block: number): boolean {
   if (at === 0 || at + 2 >= BLOCK_WORDS) return false;
   if (!isPart(words, start, at - 2, block) || !isPart(words, start, at + 2, block)) return false;

@@ -1,4 +1,4 @@
-/** A short stress in each mode, and that the schedule does what it says. `npm run stress` goes on for longer. */
+/** A short run of `npm run stress` in each mode; and tests of its schedule, its stamps and its checker. */
 
 import { describe, expect, test } from 'vitest';
 import { Behind, BlobHistory, FOREVER, findMoment } from './history.js';
@@ -9,7 +9,7 @@ import { DEFAULTS, type StressOptions, stress } from './stress.js';
 
 const SHORT: Omit<StressOptions, 'seed' | 'mode'> = { ...DEFAULTS, seconds: 2, threads: 2 };
 
-describe('nothing contradicts the log', () => {
+describe('no read contradicts the log, with', () => {
   test.each<[string, StressOptions]>([
     ['attached threads', { ...SHORT, seed: 1, mode: 'attached' }],
     [
@@ -29,7 +29,7 @@ describe('nothing contradicts the log', () => {
   });
 });
 
-test('a seed gives the same operations again', () => {
+test('a seed gives the same operations each time', () => {
   const first = <T>(schedule: Generator<T>) => Array.from({ length: 100 }, () => schedule.next().value);
   expect(first(dataSchedule(1, 'a'))).toEqual(first(dataSchedule(1, 'a')));
   expect(first(dataSchedule(1, 'a'))).not.toEqual(first(dataSchedule(1, 'b')));
@@ -37,7 +37,7 @@ test('a seed gives the same operations again', () => {
   expect(first(metadataSchedule(1, 'a'))).not.toEqual(first(metadataSchedule(2, 'a')));
 });
 
-test('a stamp tells who wrote a block, also where two did', () => {
+test('a stamp identifies the write of a block, also if the block has parts of two writes', () => {
   const words = new Uint32Array(BLOCK_WORDS);
   expect(readStamp(words, 0, 3)).toEqual(uniform(ZEROES));
   putStamp(words, 0, 17, 3);
@@ -48,7 +48,7 @@ test('a stamp tells who wrote a block, also where two did', () => {
   words.set(other.subarray(0, 100));
   expect(readStamp(words, 0, 3)).toMatchObject({ tokens: [18, 17], foreignAt: -1 });
   const bytes = new Uint8Array(words.buffer);
-  bytes.set(new Uint8Array(other.buffer, 400, 5), 400); // the copy stopped within a part
+  bytes.set(new Uint8Array(other.buffer, 400, 5), 400); // the copy ends within a part
   expect(readStamp(words, 0, 3)).toMatchObject({ tokens: [18, 17], foreignAt: -1 });
   bytes[402] ^= 1;
   expect(readStamp(words, 0, 3).foreignAt).toBe(400);
@@ -64,18 +64,18 @@ describe('the checker', () => {
   const base = { contents: [], isOverZeroes: true, behind: new Behind() };
   const history = new BlobHistory(base, [write(1, 10, 20), write(2, 15, 30), write(3, 40, 50, STATUS.KILLED)], FOREVER);
 
-  test('knows what can be seen when', () => {
+  test('knows which values can be seen at which time', () => {
     expect(history.visible(0, ZEROES, 5, 6)).toBeDefined();
     expect(history.visible(0, ZEROES, 12, 14)).toBeDefined();
     expect(history.visible(0, ZEROES, 31, 32)).toBeUndefined();
     expect(history.visible(0, 1, 5, 9)).toBeUndefined();
-    expect(history.visible(0, 1, FOREVER, FOREVER)).toBeDefined(); // at once with the other
+    expect(history.visible(0, 1, FOREVER, FOREVER)).toBeDefined(); // both writes overlapped
     expect(history.visible(0, 2, FOREVER, FOREVER)).toBeDefined(); // the last one may not have taken effect
     expect(history.visible(0, 3, FOREVER, FOREVER)).toBeDefined();
     expect(history.visible(2, 1, FOREVER, FOREVER)).toBeUndefined();
   });
 
-  test('finds a snapshot that never was', () => {
+  test('finds a snapshot whose data existed at no moment', () => {
     const later = new BlobHistory(base, [write(1, 10, 20), write(2, 30, 40), write(3, 50, 60)], FOREVER);
     expect(findMoment([uniform(2), uniform(2)], later, 35, 55)).toBeUndefined();
     expect(findMoment([uniform(1), uniform(2)], later, 5, 100)).toBeUndefined();

@@ -1,4 +1,4 @@
-/** The stress as a whole: a store is made, and goes through rounds until the time is over or something is wrong. */
+/** Runs the stress: makes a store, and runs rounds on it until the time is over or something is wrong. */
 
 import { availableParallelism } from 'node:os';
 import { createStore } from '@blobyard/workers';
@@ -19,9 +19,9 @@ export interface StressOptions {
 export interface StressResult {
   readonly rounds: number;
   readonly findings: readonly string[];
-  /** How often what was done. */
+  /** How often each operation was executed. */
   readonly counts: Readonly<Record<string, number>>;
-  /** How long threads worked, without the checks between. */
+  /** The time in seconds that threads worked, without the checks between the rounds. */
   readonly workedSeconds: number;
 }
 

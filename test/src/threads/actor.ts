@@ -1,6 +1,6 @@
 /**
- * A thread that does what a test tells it: attaches to stores, opens blobs, reads and writes. Run by `actors.ts`. What is read
- * comes back as bytes; what is written is one byte, many times over.
+ * A thread that executes the orders of a test: it attaches to stores, opens blobs, reads and writes. Run by
+ * `actors.ts`. Reads return bytes; writes write one byte value, repeated.
  */
 
 import assert from 'node:assert/strict';
@@ -14,14 +14,14 @@ import { Gate } from './gate.js';
 import { type StopStep, stopAt } from './stop-steps.js';
 
 export interface Attached {
-  /** The actor's number of the store. */
+  /** The number that this thread has given to the store. */
   readonly store: number;
   /** The row of the channel table. */
   readonly row: number;
 }
 
 export interface OpenedBlob {
-  /** The actor's number of the blob. */
+  /** The number that this thread has given to the handle. */
   readonly blob: number;
   readonly slot: number;
 }
@@ -44,13 +44,13 @@ function callsOf(store: number): Untyped {
   return hostOf(stores[store]).calls as unknown as Untyped;
 }
 
-/** How long work is followed, and what ends it: a number of calls of `onProgress`. */
+/** What a followed operation does in `onProgress`: after how many calls it aborts or throws, and so on. */
 export interface Follow {
   readonly abortAfter?: number;
   readonly throwAfter?: number;
-  /** Where the thread stops in `onProgress`. */
+  /** The gate at which the thread stops in `onProgress`. */
   readonly gate?: SharedArrayBuffer;
-  /** Calls this in its synchronous form, in `onProgress`. */
+  /** The method that is called synchronously in `onProgress`. */
   readonly callSync?: string;
 }
 
@@ -89,7 +89,9 @@ async function follow(name: string, given: readonly unknown[], how: Follow): Pro
   }
 }
 
-/** With which codes the synchronous calls fail that wait for what the metadata thread does with a blob. */
+/**
+ * Makes the synchronous calls that wait for work of the metadata thread on a blob. Returns the codes of their errors.
+ */
 function syncCodes(blob: number, id: bigint, store: number): string[] {
   const calls = [
     () => blobs[blob].flushSync(),
@@ -134,7 +136,7 @@ const commands = {
   },
   flush: (blob: number): Promise<void> => blobs[blob].flush(),
   flushSync: (blob: number): void => blobs[blob].flushSync(),
-  /** Begins a first write of a blob and, in the same turn, many flushes; sets the word then. All of them must end. */
+  /** Starts a first write and, in the same turn, many flushes; then sets the word. Waits until all have ended. */
   flushWhileWriting: async (blob: number, count: number, word: Int32Array): Promise<void> => {
     const work = [blobs[blob].write(filled(stores[0].clusterSizeBytes, 1), 0)];
     for (let done = 0; done < count; done++) work.push(blobs[blob].flush());
@@ -142,14 +144,14 @@ const commands = {
     Atomics.notify(word, 0);
     await Promise.all(work);
   },
-  /** With which codes synchronous calls fail while a first write of this thread, by another handle, is inside its blob. */
+  /** The codes of synchronous calls while a first write of this thread, by another handle, is inside its blob. */
   syncWhileInside: async (inside: number, blob: number, id: bigint, store: number): Promise<string[]> => {
     const writing = blobs[inside].write(filled(stores[0].clusterSizeBytes, 1), 0);
     const codes = syncCodes(blob, id, store);
     await writing;
     return codes;
   },
-  /** The same while this thread follows the progress of long work by a handle. */
+  /** The codes of synchronous calls while this thread follows the progress of a long operation. */
   syncWhileFollowing: async (inflated: number, blob: number, id: bigint, store: number): Promise<string[]> => {
     let codes: string[] | undefined;
     const onProgress = () => {
@@ -158,7 +160,10 @@ const commands = {
     await blobs[inflated].inflate({ onProgress });
     return codes ?? [];
   },
-  /** Stops the thread for good when it has taken it on itself to wake the metadata thread, and has not yet; sets the word then. */
+  /**
+   * Stops the thread for good after it has claimed the wake-up of the metadata thread, and before it wakes it. Sets the
+   * word.
+   */
   stopWhileRinging: (word: Int32Array): never => {
     const { words } = new Mailbox(handles[0].mailboxes, 0);
     while (Atomics.compareExchange(words, HEAD.ASLEEP, 1, 0) !== 1);
@@ -170,24 +175,24 @@ const commands = {
     callsOf(0)
       .call(name, ...given)
       .promise(),
-  /** The same, of the actor's second store. */
+  /** As `call`, with the second store of this thread. */
   callOther: (name: string, ...given: unknown[]): Promise<unknown> =>
     callsOf(1)
       .call(name, ...given)
       .promise(),
-  /** Calls a method of the metadata thread, and stops meanwhile. */
+  /** Calls a method of the metadata thread synchronously: the thread blocks until the answer. */
   callSync: (name: string, ...given: unknown[]): unknown =>
     callsOf(0)
       .call(name, ...given)
       .block(),
-  /** Calls a function, which cannot be posted. */
+  /** Makes a call with a function as its argument, which cannot be posted. */
   callUnposted: (isSync: boolean): unknown => {
     const call = callsOf(0).call('open', () => undefined);
     return isSync ? call.block() : call.promise();
   },
-  /** Calls long work, and follows it; answers how often it was told of progress. */
+  /** Calls a long operation, and follows its progress. Returns the number of progress calls. */
   follow: (name: string, given: readonly unknown[], how: Follow): Promise<FollowOutcome> => follow(name, given, how),
-  /** Calls, in the form that chance says, with arguments of many sizes; each must be answered with its own. */
+  /** Makes calls in random forms, with arguments of many sizes. Each answer must be the argument of its call. */
   echoes: async (seed: number, count: number): Promise<void> => {
     const random = new Random(seed);
     const underWay = new Set<Promise<void>>();
@@ -210,16 +215,16 @@ const commands = {
     }
     await Promise.all(underWay);
   },
-  /** What a handle says of its blob. */
+  /** The size and the read-only state of a blob, as its handle shows them. */
   look: (blob: number): { sizeBytes: number; isReadOnly: boolean } => {
     const { sizeBytes, isReadOnly } = blobs[blob];
     return { sizeBytes, isReadOnly };
   },
-  /** Makes the thread stop at a step of the critical sections in which clusters are claimed and given back. */
+  /** Makes the thread stop at a step of the critical sections in which clusters are claimed and unclaimed. */
   stopAt: (step: StopStep, gate: SharedArrayBuffer, store = 0): void => {
     stopAt(hostOf(stores[store]).shared, step, gate);
   },
-  /** Writes a byte to one cluster after another until it fails; answers how many writes did not. */
+  /** Writes to one cluster after another until a write fails. Returns the number of writes that succeeded. */
   writeUntilFailure: async (blob: number, stride: number, count: number): Promise<{ done: number; code: string }> => {
     const piece = filled(4096, 1);
     for (let done = 0; ; done++) {
@@ -268,7 +273,7 @@ export type CommandName = keyof Commands;
 /** A command with its arguments. */
 export type Order = { [Name in CommandName]: readonly [Name, ...Parameters<Commands[Name]>] }[CommandName];
 
-/** What became of an order; `place`: how many of those that came with it had ended before. */
+/** The outcome of an order. `place`: how many of the orders that came with it had ended before. */
 export type Outcome = { readonly place: number } & (
   | { readonly value: unknown }
   | { readonly code: string; readonly message: string; readonly cause: unknown }
@@ -279,14 +284,14 @@ export interface Answer {
   readonly outcomes: readonly Outcome[];
 }
 
-/** Errors lose their code when they are posted. */
+/** An error as a plain object, because errors lose their code when they are posted. */
 function posted(cause: unknown): unknown {
   if (!(cause instanceof Error)) return cause;
   const { code, message } = cause as { code?: string; message: string };
   return { code, message };
 }
 
-/** Begins all orders in one turn of the event loop, one after another. */
+/** Starts all orders one after another in one turn of the event loop. Returns their outcomes when all have ended. */
 async function obey(orders: readonly Order[]): Promise<Outcome[]> {
   let ended = 0;
   return Promise.all(

@@ -1,4 +1,4 @@
-/** A store that is shared, and the threads of a test that are attached to it. */
+/** A shared store, and the attached threads of a test. */
 
 import { Worker } from 'node:worker_threads';
 import { BLOB, run, SharedStore } from '@blobyard/core';
@@ -11,14 +11,14 @@ import { type Gates, gateDevice } from './gate-device.js';
 const ACTOR = new URL('../../dist/threads/actor.js', import.meta.url);
 
 export const KiB = 1024;
-/** Clusters of all stores here: of four io units. */
+/** The cluster size of all stores here, in bytes: four io units. */
 export const CLUSTER = 16 * KiB;
 export const UNIT = 4 * KiB;
 const DEVICE_BYTES = 4096 * KiB;
 
 type Result<Name extends CommandName> = Awaited<ReturnType<Commands[Name]>>;
 
-/** A thread that does what it is told. */
+/** A thread that executes orders (`actor.ts`). */
 export class Actor {
   readonly #worker: Worker;
   readonly #answers = new Map<number, (outcomes: readonly Outcome[]) => void>();
@@ -29,12 +29,12 @@ export class Actor {
   constructor() {
     this.#worker = new Worker(ACTOR, { stderr: true });
     this.#worker.on('message', ({ request, outcomes }: Answer) => this.#answers.get(request)?.(outcomes));
-    this.#worker.on('error', () => undefined); // wanted by a test, or seen as an answer that does not come
+    this.#worker.on('error', () => undefined); // an error is either wanted, or the test fails without an answer
     this.#exited = new Promise((resolve) => this.#worker.once('exit', resolve));
     onTestFinished(() => this.kill());
   }
 
-  /** Does one thing. Rejects with its error, code and message. */
+  /** Executes one order. Rejects with an error that has its code and message. */
   async do<Name extends CommandName>(name: Name, ...args: Parameters<Commands[Name]>): Promise<Result<Name>> {
     const [outcome] = await this.together([name, ...args] as unknown as Order);
     if ('code' in outcome) {
@@ -44,7 +44,7 @@ export class Actor {
     return outcome.value as Result<Name>;
   }
 
-  /** Begins several things in one turn of the thread's event loop; answers when all have ended. */
+  /** Starts several orders in one turn of the thread's event loop. Resolves when all have ended. */
   together(...orders: Order[]): Promise<readonly Outcome[]> {
     const request = this.#requests++;
     this.#worker.postMessage({ request, orders });
@@ -65,7 +65,7 @@ export class Actor {
 export class ThreadYard {
   readonly store: Store;
   readonly handle: StoreHandle;
-  /** The store's shared structures as another thread of the test sees them. */
+  /** The store's shared structures, in the view of another thread. */
   readonly shared: SharedStore;
   readonly #memory: MemoryDevice['memory'];
 
@@ -76,7 +76,7 @@ export class ThreadYard {
     this.#memory = memory;
   }
 
-  /** @param gates - of the metadata thread's device, which is asynchronous then */
+  /** @param gates - gates of the metadata thread's device; with gates, the device is asynchronous */
   static async open(
     options: Partial<CreateStoreOptions> = {},
     gates?: Gates,
@@ -88,7 +88,7 @@ export class ThreadYard {
     return new ThreadYard(store, memory);
   }
 
-  /** A thread that is attached, whose device has gates. */
+  /** A new attached thread, whose device has gates. */
   async actor(gates: Gates = {}, isLater = false): Promise<Actor> {
     const actor = new Actor();
     const { row } = await actor.do('attach', this.handleWith(gates, isLater));
@@ -100,7 +100,7 @@ export class ThreadYard {
     return { ...this.handle, device: gateDevice(this.#memory, gates, isLater) };
   }
 
-  /** A thread that is attached and has a blob open. */
+  /** A new attached thread with a blob open. */
   async actorIn(id: bigint, gates: Gates = {}, isLater = false): Promise<{ actor: Actor } & OpenedBlob> {
     const actor = await this.actor(gates, isLater);
     return { actor, ...(await actor.do('openSync', id)) };
@@ -110,7 +110,7 @@ export class ThreadYard {
     return this.shared.clusters.freeCount;
   }
 
-  /** Resolves when somebody has begun to freeze the blob in a slot. */
+  /** Resolves when a thread has begun to freeze the blob in a slot. */
   frozen(slot: number): Promise<void> {
     return until(() => this.shared.blobs.load(slot, BLOB.FROZEN) !== 0);
   }
@@ -120,7 +120,7 @@ export class ThreadYard {
     return until(() => !this.shared.channels.isTaken(row));
   }
 
-  /** Expects that every cluster and page has one owner, and that counts fit. */
+  /** Expects that every cluster and page has one owner, and that the counts are correct. */
   async expectSound(): Promise<void> {
     const { blobstore } = this.store.engine;
     blobstore.verify();
@@ -128,12 +128,12 @@ export class ThreadYard {
   }
 }
 
-/** Waits for something that other threads bring about. */
+/** Waits until a condition is true that other threads make true. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-/** Whether a promise has settled by now. */
+/** Watches whether a promise has settled. */
 export function watched<T>(promise: Promise<T>): { readonly promise: Promise<T>; readonly isSettled: boolean } {
   const state = { promise, isSettled: false };
   const settle = () => {
@@ -143,12 +143,12 @@ export function watched<T>(promise: Promise<T>): { readonly promise: Promise<T>;
   return state;
 }
 
-/** Gives whatever could go on wrongly every chance to do so: many turns of this event loop. */
+/** Waits many turns of this event loop, in which work that should be blocked could go on. */
 export async function manyTurns(): Promise<void> {
   for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Expects that bytes are all the same. */
+/** Expects that all bytes have a value. */
 export function expectFilled(bytes: Uint8Array, value: number): void {
   const at = bytes.findIndex((byte) => byte !== value);
   expect(at, `byte ${at} of ${bytes.length} is ${bytes[at]}, not ${value}`).toBe(-1);
@@ -159,7 +159,7 @@ export async function expectCode(work: Promise<unknown>, code: string): Promise<
   await expect(work).rejects.toMatchObject({ code });
 }
 
-/** The codes with which orders ended; `ok` for those that did not fail. */
+/** The error codes of outcomes; `ok` for orders that succeeded. */
 export function codesOf(outcomes: readonly Outcome[]): string[] {
   return outcomes.map((outcome) => ('code' in outcome ? outcome.code : 'ok'));
 }

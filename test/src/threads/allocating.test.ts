@@ -1,10 +1,10 @@
-/** Allocation of clusters on several threads at once, and against what changes the blob as a whole. */
+/** Allocation of clusters by several threads at once, and together with operations that change the whole blob. */
 
 import { expect, test } from 'vitest';
 import { type Actor, CLUSTER, expectFilled, manyTurns, ThreadYard, UNIT, until, watched } from './actors.js';
 import { Gate } from './gate.js';
 
-/** A clone of a snapshot with one cluster, and threads that are held while they copy that cluster for a write. */
+/** A clone of a snapshot with one cluster, and threads that are held while they copy this cluster for a write. */
 async function heldInCopies(count: number) {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER, thin: true });
@@ -29,7 +29,7 @@ async function heldInCopies(count: number) {
 test.each([
   { order: 'the first first', first: 0, second: 1 },
   { order: 'the second first', first: 1, second: 0 },
-])('of two threads that allocate one cluster, $order, one gives its claim back', async ({ first, second }) => {
+])('of two threads that allocate one cluster, $order, one frees its claim', async ({ first, second }) => {
   const { yard, blob, writers, freeBefore } = await heldInCopies(2);
   writers[first].gate.open();
   await writers[first].writing.promise;
@@ -42,11 +42,11 @@ test.each([
   expectFilled(await blob.read(2 * UNIT, 2 * UNIT), 1);
   await yard.expectSound();
   const thick = await yard.store.create({ sizeBytes: yard.freeClusters * CLUSTER });
-  expectFilled(await thick.read(0, thick.sizeBytes), 0); // the claim that was given back is clear again
+  expectFilled(await thick.read(0, thick.sizeBytes), 0); // the claim that was freed reads as zeroes again
   await yard.store.close();
 });
 
-test('a thread writes while its cluster is inserted: others use it then, and a snapshot waits', async () => {
+test('while a thread writes to a cluster that is inserted already, others can use it, and a snapshot waits', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER, thin: true });
   const gate = new Gate();
@@ -55,7 +55,7 @@ test('a thread writes while its cluster is inserted: others use it then, and a s
   gate.shut();
   const writing = watched(held.actor.do('writeSync', held.blob, 0, UNIT, 2));
   await gate.held();
-  await until(() => blob.nextData(0) === 0); // inserted, and its data is still to come
+  await until(() => blob.nextData(0) === 0); // the cluster is inserted, and its data not written yet
   await other.actor.do('writeSync', other.blob, UNIT, UNIT, 3);
   expect((await blob.info()).allocatedBytes).toBe(CLUSTER);
   const snapping = watched(blob.snapshot());
@@ -71,7 +71,7 @@ test('a thread writes while its cluster is inserted: others use it then, and a s
   await yard.store.close();
 });
 
-test('what a thread wrote into a cluster that another one was faster to insert is cleared, and written to the other one', async () => {
+test('a thread whose insertion comes second clears its cluster, and writes its data to the first one', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER, thin: true });
   const freeBefore = yard.freeClusters;
@@ -79,7 +79,7 @@ test('what a thread wrote into a cluster that another one was faster to insert i
   const writing = Promise.all(
     writers.map(({ actor, blob: its }, at) => actor.do('writeSync', its, at * UNIT, UNIT, 2 + at)),
   );
-  while (freeBefore - yard.freeClusters < 2); // this thread serves them, and does not before both have claimed a cluster
+  while (freeBefore - yard.freeClusters < 2); // blocks this thread, which serves both, until both have claimed a cluster
   await writing;
   expect(freeBefore - yard.freeClusters).toBe(1);
   expectFilled(await blob.read(0, UNIT), 2);
@@ -90,14 +90,14 @@ test('what a thread wrote into a cluster that another one was faster to insert i
   await yard.store.close();
 });
 
-test('an allocation that is under way ends before a snapshot, which has it', async () => {
+test('an allocation that is under way ends before a snapshot, which has its data', async () => {
   const { yard, blob, slot, writers } = await heldInCopies(1);
   const [{ gate, writing, actor, blob: its }] = writers;
   const snapping = watched(blob.snapshot());
   await yard.frozen(slot);
   await manyTurns();
   expect(snapping.isSettled).toBe(false);
-  gate.open(); // it asks the metadata thread to insert the cluster while the blob is being frozen
+  gate.open(); // the thread asks the metadata thread to insert the cluster while the blob is being frozen
   await writing.promise;
   const snapshot = await snapping.promise;
   expectFilled(await snapshot.read(0, UNIT), 2);
@@ -125,7 +125,7 @@ test('an allocation that copies from a snapshot ends before the snapshot is dele
   await yard.store.close();
 });
 
-test('unmapping a cluster waits for a write to it on another thread, and what is written later is another cluster', async () => {
+test('unmapping a cluster waits for a write to it on another thread, and a later write gets another cluster', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER, thin: true });
   await blob.write(new Uint8Array(CLUSTER).fill(1), 0);
@@ -174,7 +174,7 @@ test('two threads that unmap the same cluster release it once', async () => {
   await yard.store.close();
 });
 
-test('a full store gives a thread the clusters that only wait for a sync', async () => {
+test('in a full store, a thread gets the freed clusters that only wait for a sync', async () => {
   const yard = await ThreadYard.open();
   const clusters = yard.freeClusters;
   const blob = await yard.store.create({ sizeBytes: (clusters + 1) * CLUSTER, thin: true });

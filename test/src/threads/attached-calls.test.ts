@@ -1,4 +1,4 @@
-/** What attached threads have the metadata thread do with a store, in both forms, and what becomes of it when one of them ends. */
+/** Calls of attached threads that the metadata thread executes, in both forms, and what happens when a thread ends. */
 
 import type { BlobInfo, StoreStats } from '@blobyard/workers';
 import { MemoryDevice } from 'blobyard';
@@ -19,24 +19,24 @@ async function yardWithActor() {
   return { yard, actor: await yard.actor() };
 }
 
-/** Calls in one form, whose answers are of a type. */
+/** Returns a function that makes calls in one form. */
 function callsOf(actor: Actor, form: (typeof FORMS)[number]) {
   return <Result = undefined>(name: string, ...given: unknown[]) =>
     actor.do(form, name, ...given) as unknown as Promise<Result>;
 }
 
-/** As `Blob.snapshot` passes it on. */
+/** The argument that `Blob.snapshot` gives to the metadata thread. */
 function named(name?: string): GivenXattrs {
   return { name, values: {} };
 }
 
-/** As `Store.create` passes it on. */
+/** The argument that `Store.create` gives to the metadata thread. */
 function newBlob(clusterCount: number, xattrs = named()): NewBlob {
   const clearMethod = 'default';
   return { clusterCount, thin: true, clearMethod, useExtentTable: true, externalSnapshotId: undefined, xattrs };
 }
 
-/** Uses all that an attached thread can call. */
+/** Calls all methods that an attached thread can call. */
 async function expectAllMethods(actor: Actor, form: (typeof FORMS)[number]): Promise<void> {
   const call = callsOf(actor, form);
   const xattrs = { colour: Uint8Array.of(1, 2), note: 'ä' };
@@ -81,7 +81,7 @@ async function expectAllMethods(actor: Actor, form: (typeof FORMS)[number]): Pro
 }
 
 describe.each(FORMS)('by %s', (form) => {
-  test('every method is there on a thread that is attached to an inline store', async () => {
+  test('every method works on a thread that is attached to an inline store', async () => {
     const { yard, actor } = await yardWithActor();
     await expectAllMethods(actor, form);
     await actor.do('detach');
@@ -89,7 +89,7 @@ describe.each(FORMS)('by %s', (form) => {
     await yard.store.close();
   });
 
-  test('every method is there on a thread that is attached to a pooled store', async () => {
+  test('every method works on a thread that is attached to a pooled store', async () => {
     const { store } = await createPooled({
       device: MemoryDevice.create({ sizeBytes: 4 << 20 }),
       clusterSizeBytes: CLUSTER,
@@ -102,7 +102,7 @@ describe.each(FORMS)('by %s', (form) => {
   });
 });
 
-test('what a thread has open keeps a blob from being deleted, until it closes it, detaches, or dies', async () => {
+test('a blob that a thread has open cannot be deleted until the thread closes it, detaches, or dies', async () => {
   const { yard, actor } = await yardWithActor();
   const ends = {
     closes: (opened: OpenedBlob) => actor.do('call', 'closeHandle', opened.handle),
@@ -124,7 +124,7 @@ test('what a thread has open keeps a blob from being deleted, until it closes it
   await yard.store.close();
 });
 
-/** A clone of eight clusters whose thread inflates it, and stops at its second progress. */
+/** A clone of eight clusters, and a thread that inflates it, and stops in the second call of `onProgress`. */
 async function inflating(how: Parameters<typeof followInflate>[2] = {}) {
   const { yard, actor } = await yardWithActor();
   const parent = await yard.store.create({ sizeBytes: 8 * CLUSTER });
@@ -143,14 +143,14 @@ function followInflate(
   return actor.do('follow', 'inflate', [handle], how);
 }
 
-test('long work is followed, and a synchronous call in the middle of it is EBUSY', async () => {
+test('a thread can follow a long operation; a synchronous call in the middle of it is EBUSY', async () => {
   const { yard, clone, outcome } = await inflating({ callSync: 'stats' });
   expect(await outcome).toMatchObject({ progress: 8, codeOfSync: 'EBUSY' });
   expect((await clone.info()).allocatedBytes).toBe(8 * CLUSTER);
   await yard.store.close();
 });
 
-test('long work is ended by a signal, and by a callback that throws, before the next cluster', async () => {
+test('a long operation ends before its next cluster by its signal, or by a callback that throws', async () => {
   const aborted = await inflating({ abortAfter: 3 });
   expect(await aborted.outcome).toMatchObject({ progress: 3, code: 'ECANCELED', cause: 'the test aborts' });
   const thrown = await inflating({ throwAfter: 2 });
@@ -163,7 +163,7 @@ test('long work is ended by a signal, and by a callback that throws, before the 
   await Promise.all([aborted.yard.store.close(), thrown.yard.store.close()]);
 });
 
-test('a thread that dies in the middle of long work ends it, and holds nothing up', async () => {
+test('the death of a thread ends its long operation, and blocks no other one', async () => {
   const gate = new Gate();
   gate.shut(1, 1);
   const { yard, actor, clone, outcome } = await inflating({ gate: gate.buffer });
@@ -179,26 +179,26 @@ test('a thread that dies in the middle of long work ends it, and holds nothing u
   await yard.store.close();
 });
 
-test('a store closes although a thread stands still in the middle of long work that it follows', async () => {
+test('a store closes although a thread is blocked in the middle of a long operation that it follows', async () => {
   const gate = new Gate();
   gate.shut(1, 1);
   const { yard, actor, outcome } = await inflating({ gate: gate.buffer });
   await gate.held();
   await yard.store.close();
   gate.open();
-  expect(await outcome).not.toHaveProperty('code'); // it was done before the store closed, and was answered
+  expect(await outcome).not.toHaveProperty('code'); // the operation was done before the store closed
   await expectCode(actor.do('call', 'stats'), 'EBADF');
   await expectCode(actor.do('callSync', 'stats'), 'EBADF');
 });
 
-test('calls that wait for a frozen blob leave the thread the slots to get out of it', async () => {
+test('calls that wait for a frozen blob leave the thread enough mailbox slots to leave the blob', async () => {
   const write = new Gate();
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 8 * CLUSTER, thin: true });
   const { actor, blob: its } = await yard.actorIn(blob.id, { write }, true);
   const { handle } = (await actor.do('callSync', 'open', blob.id, {})) as OpenedBlob;
   write.shut();
-  const writing = actor.do('write', its, 0, CLUSTER / 2, 1); // inside, with an insertion to be asked for later, too
+  const writing = actor.do('write', its, 0, CLUSTER / 2, 1); // is in the blob, and will still ask for an insertion
   await write.held();
   const snapshots = actor.together(...Array.from({ length: 80 }, () => ['call', 'snapshot', handle, named()] as const));
   await manyTurns();

@@ -1,4 +1,6 @@
-/** Closing of blobs and stores against operations of attached threads: those end, or fail with EBADF, and closing ends. */
+/**
+ * Closing blobs and stores during operations of attached threads: these end, or fail with EBADF, and the close ends.
+ */
 
 import { expect, test } from 'vitest';
 import { CLUSTER, codesOf, expectCode, expectFilled, manyTurns, ThreadYard, UNIT, until, watched } from './actors.js';
@@ -32,7 +34,7 @@ test('closing the store waits for a write that is under way on another thread', 
   await expectCode(actor.do('attach', yard.handle), 'EBADF');
 });
 
-test('what waits for a frozen blob fails with EBADF when the blob is closed under it', async () => {
+test('operations that wait for a frozen blob fail with EBADF when the blob is closed meanwhile', async () => {
   const { yard, blob } = await thickYard();
   const write = new Gate();
   const holder = await yard.actorIn(blob.id, { write });
@@ -74,7 +76,7 @@ test('threads that never stop writing do not keep the store from closing', async
   for (const { done } of ends) expect(done).toBeGreaterThan(0);
 });
 
-test('a thread that is opening blobs while the store closes gets them or EBADF, and the store closes', async () => {
+test('opening blobs on a thread while the store closes succeeds or fails with EBADF, and the store closes', async () => {
   const read = new Gate();
   const yard = await ThreadYard.open({}, { read });
   const { id } = await yard.store.create({ sizeBytes: 4 * CLUSTER });
@@ -89,7 +91,7 @@ test('a thread that is opening blobs while the store closes gets them or EBADF, 
   const closing = watched(yard.store.close());
   await manyTurns();
   expect(closing.isSettled).toBe(false);
-  await expectCode(late.do('openSync', id), 'EBADF'); // one that comes now gets none
+  await expectCode(late.do('openSync', id), 'EBADF'); // an opening that comes now is refused
   await expectCode(late.do('open', id), 'EBADF');
   read.open();
   await closing.promise;
@@ -98,7 +100,7 @@ test('a thread that is opening blobs while the store closes gets them or EBADF, 
   await actor.do('detach');
 });
 
-test('a blob that only an attached thread has open stays open for it, and cannot be deleted', async () => {
+test('a blob stays open for an attached thread when the opener closes it, and cannot be deleted', async () => {
   const { yard, blob } = await thickYard();
   const { actor, blob: its } = await yard.actorIn(blob.id);
   await blob.write(new Uint8Array(UNIT).fill(1), 0);
@@ -113,7 +115,7 @@ test('a blob that only an attached thread has open stays open for it, and cannot
   await yard.store.close();
 });
 
-test('closing a handle on a thread waits for what is under way there', async () => {
+test('closing a handle on a thread waits for the operations that are under way by it', async () => {
   const { yard, blob } = await thickYard();
   const write = new Gate();
   const { actor, blob: its } = await yard.actorIn(blob.id, { write }, true);
@@ -129,7 +131,7 @@ test('closing a handle on a thread waits for what is under way there', async () 
   await yard.store.close();
 });
 
-test('a handle that is closed is not another blob that got its place', async () => {
+test('a closed handle does not reach another blob that got its slot', async () => {
   const { yard, blob } = await thickYard();
   const { actor, blob: its, slot } = await yard.actorIn(blob.id);
   const { id } = blob;

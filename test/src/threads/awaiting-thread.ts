@@ -1,9 +1,9 @@
-/** An attached thread that first writes where clusters have to be asked for, and then awaits writes until its event loop turns. */
+/** An attached thread that makes first writes, and then awaits writes in a loop until its event loop turns. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { attach, type StoreHandle } from 'blobyard';
 
-/** More than any slice of time holds. */
+/** More writes than fit into any time slice. */
 const WRITES_MAX = 5_000_000;
 
 const {

@@ -1,4 +1,7 @@
-/** Loops of awaited operations, and threads: the opener's loop lets it serve others, and an attached thread's lets its own work go on. */
+/**
+ * Loops of awaited operations: during such a loop, the opener still serves attached threads, and the event loop of an
+ * attached thread still turns.
+ */
 
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -9,7 +12,7 @@ const CLUSTER = 65536;
 const THREAD = new URL('../../dist/threads/awaiting-thread.js', import.meta.url);
 const WRITES_MAX = 20_000_000;
 
-test('an opener that awaits writes serves attached threads, and those turn beside their own', async () => {
+test('an opener that awaits writes serves attached threads, and their event loops turn during theirs', async () => {
   const store = await createStore({ device: { kind: 'memory', sizeBytes: 64 * CLUSTER }, clusterSizeBytes: CLUSTER });
   const blob = await store.create({ sizeBytes: 32 * CLUSTER, thin: true });
   const worker = new Worker(THREAD, { workerData: { yard: store.share(), id: blob.id, first: 8, count: 8 } });

@@ -1,9 +1,11 @@
+/** Views of blobs in shared memory, while the metadata thread changes the blobs. */
+
 import { BLOB, BLOB_FLAG, SharedStore } from '@blobyard/core';
 import { expect, test } from 'vitest';
 import { ArenaTable } from '../../../packages/core/dist/blob/arena-table.js';
 import { BlobView } from '../../../packages/workers/dist/data/blob-view.js';
 
-/** A blob in shared memory as the metadata thread makes it, and another thread's view of it. */
+/** A blob in shared memory, as the metadata thread makes it, and the view of another thread. */
 function opened(clusters: readonly number[]) {
   const store = SharedStore.create({ clusterCount: 1000, clusterCountMax: 1000, mdPageCount: 100 }, 0);
   const slot = store.blobs.allocate();
@@ -24,7 +26,7 @@ function opened(clusters: readonly number[]) {
   return { store, slot, table, publish, view, elsewhere };
 }
 
-/** Runs a function after the view has read where the map begins, and before it reads the map. */
+/** Runs a function once, after the view has read the position of the map, and before it reads the map. */
 function beforeFirstScan({ maps }: SharedStore, change: () => void): void {
   const find = maps.findIn.bind(maps);
   let isFirst = true;
@@ -35,7 +37,7 @@ function beforeFirstScan({ maps }: SharedStore, change: () => void): void {
   };
 }
 
-test('a view shows the blob as it is', () => {
+test('a view shows the present state of the blob', () => {
   const { store, slot, publish, view } = opened([0, 5, 0, 6]);
   expect([view.clusterCount, view.isReadOnly, view.parentId]).toEqual([4, false, (1n << 32n) + 7n]);
   expect([view.find(0, true), view.find(2, true), view.find(1, false)]).toEqual([1, 3, 2]);
@@ -50,7 +52,7 @@ test('a view shows the blob as it is', () => {
   ]);
 });
 
-test('a view of a blob that was closed shows what it saw last, whoever has the block then', () => {
+test('a view of a closed blob shows the last state that it has read, even if another blob has the block now', () => {
   const { store, slot, publish, view } = opened([0, 5]);
   store.blobs.free(slot);
   expect([view.clusterCount, view.isReadOnly, view.parentId]).toEqual([2, false, (1n << 32n) + 7n]);
@@ -66,7 +68,7 @@ test('a map that moves while it is read is read again', () => {
   expect(view.find(0, true)).toBe(1);
 });
 
-test('a part of a map that is given back, and becomes part of another map, while it is read is read again', () => {
+test('a map is read again if a part of it is freed and given to another map meanwhile', () => {
   const { store, slot, table, view, elsewhere } = opened([...Array(512).fill(0), ...Array(512).fill(3)]);
   const count = (clusters: number) => {
     store.blobs.store(slot, BLOB.CLUSTER_COUNT, clusters);
@@ -74,7 +76,7 @@ test('a part of a map that is given back, and becomes part of another map, while
     store.blobs.add(slot, BLOB.MAP_EPOCH, 1);
   };
   beforeFirstScan(elsewhere, () => {
-    table.truncate(512); // the blob is made shorter, and written
+    table.truncate(512); // the blob became shorter, and was synced
     count(512);
     const other = new ArenaTable(store.maps); // another blob gets the leaf
     other.extend(1024, true);
@@ -101,7 +103,7 @@ test('whether one cluster is allocated does not depend on the clusters behind it
   ]);
 });
 
-test('looking at a map whose parts another thread uses for something else never fails', () => {
+test('reading a map never fails, even if another thread uses its memory for something else', () => {
   const { store, elsewhere } = opened([1]);
   const at = store.maps.allocate(16);
   for (let index = 0; index < 16; index++) store.maps.store(at + index, 0xffff_fff0);

@@ -1,6 +1,6 @@
 /**
- * A device of one thread as other threads open it: each operation goes there by a message, and comes back by another. So tests
- * can fail, hold and count what a device does, whichever thread it does it for.
+ * A bridge: other threads can open a device of one thread. Each operation and each answer is a message. So a test can
+ * fail, hold and count the operations of all threads on its own device.
  */
 
 import { BroadcastChannel } from 'node:worker_threads';
@@ -25,7 +25,7 @@ interface Reply {
   readonly error?: { code: ErrorCode; message: string };
 }
 
-/** What the other threads need to know. */
+/** The options with which other threads open the device. */
 interface BridgeOptions {
   readonly name: string;
   readonly blockLengthBytes: number;
@@ -33,7 +33,7 @@ interface BridgeOptions {
   readonly canCopy: boolean;
 }
 
-/** Makes a device of this thread one for all, until `close`. */
+/** Lets other threads open a device of this thread by `spec`, until `close` is called. */
 export function bridge(device: BlockDevice): { spec: CustomDeviceSpec; close: () => void } {
   const { blockLengthBytes, blockCount, canCopy } = device;
   const options: BridgeOptions = { name: crypto.randomUUID(), blockLengthBytes, blockCount, canCopy };
@@ -89,7 +89,7 @@ async function perform(device: BlockDevice, channel: DeviceChannel, request: Req
   }
 }
 
-/** What `openDevice` of a spec calls, in any thread. */
+/** The function of a custom device's module, which any thread calls. */
 export function openDevice(options: BridgeOptions): BlockDevice {
   return new BridgedDevice(options);
 }

@@ -1,4 +1,7 @@
-/** What the device is asked for by reads and writes of any bytes in pool mode: just these bytes, if it takes them. */
+/**
+ * What the device is asked for in pool mode when a range of bytes is read or written: exactly these bytes if it takes
+ * any bytes, otherwise whole blocks.
+ */
 
 import { MemoryDevice } from 'blobyard';
 import { describe, expect, test } from 'vitest';
@@ -30,7 +33,7 @@ async function listed(takesBytes: boolean) {
 }
 
 describe('a device that takes any bytes', () => {
-  test('is given just the bytes of a read, into memory of each kind', async () => {
+  test('is asked for exactly the bytes of a read, into memory of each kind', async () => {
     const { store, blob, model, take } = await listed(true);
     const ranges: [number, number, string[]][] = [
       [512, 512, ['readBytes 512']],
@@ -57,7 +60,7 @@ describe('a device that takes any bytes', () => {
     expect(take()).toEqual(['readBytes 603']);
   });
 
-  test('is given just the bytes of a write, and asked for none', async () => {
+  test('gets exactly the bytes of a write, and is not asked to read', async () => {
     const { store, blob, model, take, write } = await listed(true);
     const ranges: [number, number, string[]][] = [
       [512, 512, ['writeBytes 512']],
@@ -84,7 +87,7 @@ describe('a device that takes any bytes', () => {
     expectSame(await blob.read(0, model.length), model, 'all');
   });
 
-  test('is given the pieces of a write that is larger than the pool', async () => {
+  test('gets a write that is larger than the buffer pool in pieces', async () => {
     const { spec, take } = listingDevice(MemoryDevice.create({ sizeBytes: 24 * MiB }).memory, true);
     const { store } = await createPooled({ device: spec, clusterSizeBytes: MiB });
     const blob = await store.create({ sizeBytes: 10 * MiB });
@@ -98,7 +101,7 @@ describe('a device that takes any bytes', () => {
     expectSame(await blob.read(77, data.length), data, 'all');
   });
 
-  test('gets writes to other bytes of an io unit at the same time', async () => {
+  test('gets writes to different bytes of an io unit at the same time', async () => {
     const write = new Gate();
     const { store } = await createPooled({ device: gateDevice(memory(), { write }, true), clusterSizeBytes: CLUSTER });
     const blob = await store.create({ sizeBytes: CLUSTER });
@@ -137,19 +140,19 @@ describe('a device that takes any bytes', () => {
     expectSame(await blob.read(0, CLUSTER), model, 'all');
   });
 
-  test('is given just the bytes of a first write, beside those of others', async () => {
+  test('gets exactly the bytes of each first write, also when several allocate the same cluster', async () => {
     const { store, take } = await listed(true);
     const thin = await store.create({ sizeBytes: 4 * CLUSTER, thin: true });
     const model = new Uint8Array(thin.sizeBytes);
     take();
     const writes = Array.from({ length: 20 }, (_, index) => {
       const data = bytes(100, index);
-      model.set(data, CLUSTER - 1000 + index * 150); // in two clusters
+      model.set(data, CLUSTER - 1000 + index * 150); // the writes are in two clusters
       return thin.write(data, CLUSTER - 1000 + index * 150);
     });
     await Promise.all(writes);
     const asked = take();
-    // A worker that finds that the other one has inserted the cluster meanwhile writes its bytes once more, there.
+    // A worker whose insertion comes second writes its bytes a second time, to the cluster of the first one.
     expect(asked.filter((each) => each === 'writeBytes 100').length).toBeGreaterThanOrEqual(writes.length);
     expect(asked.some((each) => each.startsWith('read'))).toBe(false);
     expectSame(await thin.read(0, model.length), model, 'thin');
@@ -157,7 +160,7 @@ describe('a device that takes any bytes', () => {
   });
 });
 
-test('a device that takes only blocks is given whole blocks', async () => {
+test('a device that takes only blocks is asked for whole blocks', async () => {
   const { blob, model, take, write } = await listed(false);
   expectSame(await blob.read(512, 512), model.subarray(512, 1024), 'read');
   expect(take()).toEqual(['read 4096']);

@@ -4,7 +4,7 @@
  *     thread A   writes bytes 10 to 109 of an io unit … held at the device … … … … goes on
  *     thread B                    … writes bytes 110 to 209 of the same unit …
  *
- * Nothing is read and written back, so that neither loses the bytes of the other.
+ * Neither thread reads the io unit and writes it back, so that neither overwrites the bytes of the other one.
  */
 
 import { expect, test } from 'vitest';
@@ -24,7 +24,7 @@ async function held(thin: boolean, form: 'write' | 'writeSync') {
   return { yard, blob, write, writing, second };
 }
 
-/** What the threads left in the first io unit. */
+/** Expects the bytes of both threads in the first io unit. */
 function expectBoth(unit: Uint8Array, background: number): void {
   expectFilled(unit.subarray(0, 10), background);
   expectFilled(unit.subarray(10, 110), 2);
@@ -32,7 +32,7 @@ function expectBoth(unit: Uint8Array, background: number): void {
   expectFilled(unit.subarray(210), background);
 }
 
-test.each(['write', 'writeSync'] as const)('threads write bytes of one io unit at once: %s', async (form) => {
+test.each(['write', 'writeSync'] as const)('threads can write bytes of one io unit at once: %s', async (form) => {
   const { yard, blob, write, writing, second } = await held(false, form);
   await second.actor.do(form, second.blob, 110, 100, 3);
   expect(writing.isSettled).toBe(false);
@@ -44,7 +44,7 @@ test.each(['write', 'writeSync'] as const)('threads write bytes of one io unit a
   await yard.store.close();
 });
 
-test.each(['write', 'writeSync'] as const)('threads write the first bytes of one cluster at once: %s', async (form) => {
+test.each(['write', 'writeSync'] as const)('threads can make first writes to one cluster at once: %s', async (form) => {
   const { yard, blob, write, writing, second } = await held(true, form);
   const other = watched(second.actor.do(form, second.blob, 110, 100, 3));
   await manyTurns();
@@ -56,7 +56,7 @@ test.each(['write', 'writeSync'] as const)('threads write the first bytes of one
   await yard.store.close();
 });
 
-test('a snapshot waits for a write of bytes that is under way on another thread, and has it', async () => {
+test('a snapshot waits for a write of bytes that is under way on another thread, and has its data', async () => {
   const { yard, blob, write, writing, second } = await held(false, 'writeSync');
   const snapping = watched(blob.snapshot());
   await yard.frozen(second.slot);

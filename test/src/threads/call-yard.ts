@@ -1,4 +1,4 @@
-/** Attached threads that call methods of a service of the test's own, which answers when the test wants it to. */
+/** Attached threads that call methods of a test's own service, which answers `later` when the test wants it to. */
 
 import { BlobstoreError, InvariantError } from '@blobyard/core';
 import { createStore, type Store, type StoreHandle } from '@blobyard/workers';
@@ -19,12 +19,12 @@ export class CallYard {
   readonly store: Store;
   readonly handle: StoreHandle;
   readonly server: MailboxServer;
-  /** Calls of `later` that have not been answered. */
+  /** The calls of `later` that are not answered yet. */
   readonly held: HeldCall[] = [];
-  /** Tags of all calls of `later`, in the order in which they came. */
+  /** The tags of all calls of `later`, in the order of their arrival. */
   readonly came: unknown[] = [];
   readonly bugs: unknown[] = [];
-  /** How often what rows' threads have open was dropped. */
+  /** How often the service was told to drop what the thread of a row has open. */
   dropped = 0;
 
   private constructor(store: Store, device: MemoryDevice) {
@@ -55,7 +55,7 @@ export class CallYard {
     return actor;
   }
 
-  /** Answers the calls of `later`. */
+  /** Answers all held calls of `later`. */
   answerAll(): void {
     for (const { answer } of this.held.splice(0)) answer();
   }

@@ -1,4 +1,4 @@
-/** The blobs of a store and their names, against a plain map. */
+/** The catalogue of a store's blobs and their names, against a plain map. */
 
 import { describe, expect, test } from 'vitest';
 import { Catalogue } from '../../../packages/workers/dist/local/catalogue.js';
@@ -7,7 +7,7 @@ import { Random } from '../random.js';
 const FIRST_ID = 1n << 32n;
 
 describe('a catalogue', () => {
-  test.each([1, 2, 3, 4])('is in the order of ids, whatever comes and goes (seed %i)', (seed) => {
+  test.each([1, 2, 3, 4])('stays in the order of ids when blobs come and go (seed %i)', (seed) => {
     const random = new Random(seed);
     const catalogue = new Catalogue();
     const model = new Map<bigint, string | undefined>();
@@ -38,7 +38,7 @@ describe('a catalogue', () => {
     expect(catalogue.nameOf(FIRST_ID + 7n)).toBe('seven');
   });
 
-  test('does not put new blobs in order again when they have the highest page', () => {
+  test('is not sorted again for new blobs that have the highest page', () => {
     const catalogue = new Catalogue();
     const pages = catalogue.pages();
     for (let at = 0n; at < 100n; at++) catalogue.add(FIRST_ID + at, undefined);

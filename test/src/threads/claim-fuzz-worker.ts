@@ -1,6 +1,6 @@
 /**
- * A thread that claims clusters, some with pages, and gives them back, at random, until it is stopped or killed. It says in
- * shared memory which it has: nobody else may be given these as long as it lives. Run by `claim-fuzz.test.ts`.
+ * A thread that claims clusters, some with pages, and unclaims them, at random, until it is stopped or killed. It
+ * records its claims in shared memory: no other thread may get these while it lives. Run by `claim-fuzz.test.ts`.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -13,7 +13,7 @@ import { CLAIM_TABLE } from './claim-table.js';
 export interface ClaimFuzzData {
   readonly handle: StoreHandle;
   readonly seed: number;
-  /** This thread, from 1; never used twice. */
+  /** The number of this thread, from 1 on. No number is used twice. */
   readonly number: number;
   /** Words as in `CLAIM_TABLE`. */
   readonly table: Int32Array;
@@ -32,11 +32,11 @@ const store = await attach(handle);
 const { shared } = hostOf(store);
 const claims: ClaimedCluster[] = [];
 
-/** Notes whose something is now; a thread that lives and is not about to be killed must not have it. */
+/** Records this thread as the owner at a word. Throws if a thread owns it that lives and is not about to be killed. */
 function own(at: number): void {
   const before = Atomics.exchange(table, at, number);
   if (before === 0 || Atomics.load(table, CLAIM_TABLE.DYING + before) === 1) return;
-  throw new Error(`thread ${number} was given what thread ${before} has: word ${at}`);
+  throw new Error(`thread ${number} has claimed what thread ${before} owns: word ${at} of the claim table`);
 }
 
 function disown(at: number): void {

@@ -1,6 +1,6 @@
 /**
- * The used lock, the pool, the pages and the claim logs, used by four threads that are killed at random moments: nothing is ever
- * given to two, and in the end exactly what the living have is taken.
+ * The used lock, the pool of clusters, the mask of pages and the claim logs, used by four threads that are killed at
+ * random moments: nothing ever has two owners, and at the end exactly the claims of the living threads are allocated.
  */
 
 import { once } from 'node:events';
@@ -57,7 +57,7 @@ class ClaimFuzz {
     this.running.push({ worker, number, row });
   }
 
-  /** Lets a random thread work for a random while, and kills it; another one takes its place. */
+  /** Lets a random thread work for a random time, kills it, and starts another one in its place. */
   async killOne(): Promise<void> {
     const [{ worker, number, row }] = this.running.splice(this.random(this.running.length), 1);
     const steps = () => Atomics.load(this.table, CLAIM_TABLE.STEPS + number);
@@ -66,7 +66,7 @@ class ClaimFuzz {
     await until(() => steps() >= enough || this.errors.length > 0);
     Atomics.store(this.table, CLAIM_TABLE.DYING + number, 1);
     await worker.terminate();
-    await this.#yard.rowFree(row); // the others go on meanwhile, or wait for the lock that the dead one had
+    await this.#yard.rowFree(row); // meanwhile the others go on, or wait for the lock of the dead thread
     this.#pause(true);
     await this.start();
   }
@@ -111,7 +111,7 @@ function takenNow(yard: ThreadYard): { taken: Set<number>; used: Set<number> } {
   });
 }
 
-test('threads that are killed at random moments leave exactly what the others have', async () => {
+test('after kills at random moments, exactly the claims of the living threads are allocated', async () => {
   const yard = await ThreadYard.open();
   const before = takenNow(yard);
   const fuzz = new ClaimFuzz(yard, printedSeed('claim fuzz'));

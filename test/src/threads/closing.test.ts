@@ -1,3 +1,5 @@
+/** Closing a store in pool mode while it is in use. */
+
 import { MemoryDevice } from 'blobyard';
 import { FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
@@ -6,7 +8,7 @@ import { bridge } from './bridge.js';
 import { createPooled, openPooled, temporaryFile } from './support.js';
 
 describe('closing a store that is in use', () => {
-  test('lets operations finish, or refuses them, and leaves no thread and no lock', async () => {
+  test('lets operations end, or refuses them, and leaves no thread and no lock', async () => {
     const path = await temporaryFile();
     const { store, parts } = await createPooled({
       device: { kind: 'file', path, create: true, sizeBytes: 16 * MiB },
@@ -53,7 +55,7 @@ describe('closing a store that is in use', () => {
     await openPooled({ device: { kind: 'file', path } });
   });
 
-  test('answers the same to everybody who closes it', async () => {
+  test('has the same outcome for all callers', async () => {
     const { store } = await createPooled({ device: { kind: 'memory', sizeBytes: 4 * MiB } });
     const blob = await store.create({ sizeBytes: 1 * MiB });
     const [first, second] = [store.close(), store.close()];
@@ -62,7 +64,7 @@ describe('closing a store that is in use', () => {
     expect([store.isClosed, blob.isClosed, blob.sizeBytes]).toEqual([true, true, 1 * MiB]);
   });
 
-  test('whose device fails lets go of everything', async () => {
+  test('ends its threads and releases its lock even if the device fails', async () => {
     const inner = MemoryDevice.create({ sizeBytes: 4 * MiB });
     const device = new FaultyDevice(inner);
     const { spec, close } = bridge(device);

@@ -1,4 +1,4 @@
-/** A program whose I/O worker dies while it has as many files open as it may: then not even a thread can be started. */
+/** A program whose I/O worker dies when no file descriptor is left: then not even a thread can be started. */
 
 import { closeSync, openSync } from 'node:fs';
 import { type BlobstoreError, createStore, MemoryDevice } from 'blobyard';
@@ -9,7 +9,7 @@ const store = await createStore({ device: mortalDevice(memory), threads: 1, clus
 const blob = await store.create({ sizeBytes: 1 << 20 });
 await blob.write(new Uint8Array(4096).fill(7), 0);
 store.on('worker-lost', ({ workersLeft }) => {
-  // Those of the thread that has died, which may come back a moment later.
+  // Also takes the descriptors of the dead thread, which may become free a moment later.
   for (const end = performance.now() + 50; performance.now() < end; ) opened.push(...openAll());
   console.log(`lost, ${workersLeft} left`);
 });
@@ -19,12 +19,12 @@ const replaced = new Promise<void>((resolve) => {
     resolve();
   });
 });
-console.log('open'); // which needs a descriptor the first time
+console.log('open'); // the first output needs a descriptor
 const opened = openAll();
 await blob.write(poison('exit'), 65536).catch(() => undefined);
 console.log(await refusal());
 for (const descriptor of opened) closeSync(descriptor);
-const stay = setInterval(() => undefined, 1000); // a pause between two tries keeps no process alive
+const stay = setInterval(() => undefined, 1000); // keeps the process alive, which a pause between two tries does not
 await replaced;
 clearInterval(stay);
 console.log(`read ${(await blob.read(0, 1))[0]}`);
@@ -43,7 +43,7 @@ function openAll(): number[] {
   }
 }
 
-/** What a read fails with once no worker could be started, and why. */
+/** The error code of a read after no worker could be started, and its cause. */
 async function refusal(): Promise<string> {
   const { code, cause } = await blob.read(0, 1).then(
     () => ({ code: 'none', cause: undefined }),

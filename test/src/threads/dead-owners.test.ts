@@ -1,4 +1,4 @@
-/** Threads that are killed while they hold the used lock, at each step of what is done under it. */
+/** Threads that are killed while they hold the used lock, at each step of the critical sections. */
 
 import { expect, test } from 'vitest';
 import { CLUSTER, expectCode, expectFilled, ThreadYard, UNIT, watched } from './actors.js';
@@ -12,7 +12,7 @@ async function thinYard() {
   return { yard, blob, freeBefore: yard.freeClusters };
 }
 
-test.each(CLAIM_STEPS)('a thread killed while it claims a cluster, after "%s", leaves nothing taken', async (step) => {
+test.each(CLAIM_STEPS)('a thread killed in a claim, after "%s", leaks nothing', async (step) => {
   const { yard, blob, freeBefore } = await thinYard();
   const victim = await yard.actorIn(blob.id);
   const other = await yard.actorIn(blob.id);
@@ -21,7 +21,7 @@ test.each(CLAIM_STEPS)('a thread killed while it claims a cluster, after "%s", l
   await victim.actor.do('stopAt', step, stop.buffer);
   void victim.actor.do('writeSync', victim.blob, 0, UNIT, 1).catch(() => undefined);
   await stop.held();
-  const waiting = watched(other.actor.do('writeSync', other.blob, CLUSTER, UNIT, 2)); // it wants the lock, too
+  const waiting = watched(other.actor.do('writeSync', other.blob, CLUSTER, UNIT, 2)); // waits for the lock
   await victim.actor.kill();
   await waiting.promise;
   await yard.rowFree(victim.actor.row);
@@ -36,34 +36,31 @@ test.each(CLAIM_STEPS)('a thread killed while it claims a cluster, after "%s", l
   await yard.store.close();
 });
 
-test.each(UNCLAIM_STEPS)(
-  'a thread killed while it gives a claim back, after "%s", leaves nothing taken',
-  async (step) => {
-    const { yard, blob } = await thinYard();
-    await blob.write(new Uint8Array(CLUSTER).fill(1), 0);
-    await (await blob.snapshot()).close();
-    const freeBefore = yard.freeClusters;
-    const read = new Gate();
-    const victim = await yard.actorIn(blob.id, { read });
-    const other = await yard.actorIn(blob.id);
-    const stop = new Gate();
-    stop.shut();
-    await victim.actor.do('stopAt', step, stop.buffer);
-    read.fail(); // what is to be copied cannot be read, so that the claim is given back
-    void victim.actor.do('writeSync', victim.blob, 0, UNIT, 2).catch(() => undefined);
-    await stop.held();
-    const waiting = watched(other.actor.do('writeSync', other.blob, CLUSTER, UNIT, 3));
-    await victim.actor.kill();
-    await waiting.promise;
-    await yard.rowFree(victim.actor.row);
-    expect(freeBefore - yard.freeClusters).toBe(1);
-    await yard.expectSound();
-    await yard.store.close();
-  },
-);
+test.each(UNCLAIM_STEPS)('a thread killed in an unclaim, after "%s", leaks nothing', async (step) => {
+  const { yard, blob } = await thinYard();
+  await blob.write(new Uint8Array(CLUSTER).fill(1), 0);
+  await (await blob.snapshot()).close();
+  const freeBefore = yard.freeClusters;
+  const read = new Gate();
+  const victim = await yard.actorIn(blob.id, { read });
+  const other = await yard.actorIn(blob.id);
+  const stop = new Gate();
+  stop.shut();
+  await victim.actor.do('stopAt', step, stop.buffer);
+  read.fail(); // the cluster that is copied cannot be read, so the thread unclaims the new cluster
+  void victim.actor.do('writeSync', victim.blob, 0, UNIT, 2).catch(() => undefined);
+  await stop.held();
+  const waiting = watched(other.actor.do('writeSync', other.blob, CLUSTER, UNIT, 3));
+  await victim.actor.kill();
+  await waiting.promise;
+  await yard.rowFree(victim.actor.row);
+  expect(freeBefore - yard.freeClusters).toBe(1);
+  await yard.expectSound();
+  await yard.store.close();
+});
 
 test.each([...CLAIM_STEPS, ...UNCLAIM_STEPS])(
-  'what a thread killed after "%s" had can be another one\'s before its end is noticed',
+  'another thread can get a cluster of a thread killed after "%s" before its end is noticed',
   async (step) => {
     const { yard, blob } = await thinYard();
     await blob.write(new Uint8Array(CLUSTER).fill(1), 0);
@@ -78,7 +75,7 @@ test.each([...CLAIM_STEPS, ...UNCLAIM_STEPS])(
     read.fail();
     void victim.actor.do('writeSync', victim.blob, 0, UNIT, 2).catch(() => undefined);
     await stop.held();
-    // They get the lock the moment it is taken from the dead thread, before its claims are looked at.
+    // These writes get the lock as soon as it is taken from the dead thread, before the claims of that are freed.
     const writes = [2, 3, 4].map((at) => other.actor.do('write', other.blob, at * CLUSTER, UNIT, at));
     await victim.actor.kill();
     await Promise.all(writes);
@@ -98,7 +95,7 @@ test('the metadata thread frees the lock of a dead thread for which it waits its
   void victim.actor.do('writeSync', victim.blob, 0, UNIT, 1).catch(() => undefined);
   await stop.held();
   await victim.actor.kill();
-  await blob.write(new Uint8Array(UNIT).fill(5), CLUSTER); // without a turn of the event loop before the lock is wanted
+  await blob.write(new Uint8Array(UNIT).fill(5), CLUSTER); // waits for the lock before the event loop can turn
   await yard.rowFree(victim.actor.row);
   expect(freeBefore - yard.freeClusters).toBe(1);
   expectFilled(await blob.read(CLUSTER, UNIT), 5);

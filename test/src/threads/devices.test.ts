@@ -1,4 +1,4 @@
-/** Which devices a store with threads takes, of its own, behind its clones, and to copy to. */
+/** The devices that a store with threads accepts: for itself, for external snapshots, and as the target of a copy. */
 
 import { FileDevice, MemoryDevice, SparseMemoryDevice } from 'blobyard';
 import { asyncDevice, type BlockDevice, FaultyDevice } from 'blobyard/devices';
@@ -21,7 +21,7 @@ function counted<T extends BlockDevice>(device: T): { device: T; closed: () => n
 }
 
 describe('the device of a store with threads', () => {
-  test('is a new one in memory, made once for all of them', async () => {
+  test('may be a new one in memory, which is made once for all threads', async () => {
     const { store } = await createPooled({ device: { kind: 'memory', sizeBytes: 4 * MiB }, clusterSizeBytes: CLUSTER });
     const blob = await store.create({ sizeBytes: CLUSTER });
     const own = store.allocate(4096);
@@ -31,7 +31,7 @@ describe('the device of a store with threads', () => {
     store.release(own);
   });
 
-  test('is a file or memory that its caller has open, and goes on to have', async () => {
+  test('may be a file or memory that the caller has open, and which stays open', async () => {
     const path = await temporaryFile();
     const file = counted(await FileDevice.open({ path, create: true, sizeBytes: 4 * MiB }));
     const shared = counted(memory());
@@ -47,7 +47,7 @@ describe('the device of a store with threads', () => {
     await file.device.close();
   });
 
-  test('cannot be one thread’s own', async () => {
+  test('cannot be a device that exists on one thread only', async () => {
     const sparse = new SparseMemoryDevice({ sizeBytes: 4 * MiB });
     for (const device of [sparse, new FaultyDevice(memory()), asyncDevice(memory())]) {
       await expectCode(createPooled({ device }), 'ENOTSUP', /`threads: 0`/);
@@ -91,10 +91,10 @@ describe('external snapshots of a store with threads', () => {
       expectSame(await blob.read(77, 10_000), content.subarray(77, 10_077));
       await blob.close();
     }
-    await expect.poll(closed).toBe(1); // the client hears of it by an event of its own
+    await expect.poll(closed).toBe(1); // an event from the metadata worker, which comes later, closes it
   });
 
-  test('that the caller cannot find, or that are one thread’s own, keep the clone closed', async () => {
+  test('that are missing, or whose device exists on one thread only, make opening the clone fail', async () => {
     const answers: (() => BlockDevice | null)[] = [
       golden,
       () => {

@@ -1,6 +1,6 @@
 /**
- * A process that writes first writes, and copies on write after a snapshot, says on standard output when all are acknowledged, and
- * ends as it is told, without flush or close. Arguments: the file, the mode, how it ends.
+ * A process that makes first writes, and copy-on-writes after a snapshot. It prints when all are acknowledged, and then
+ * ends in the given way, without a flush or a close. Arguments: the file, the mode, the way in which it ends.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -8,13 +8,13 @@ import { type Blob, createStore, type Store } from '@blobyard/workers';
 
 export const CLUSTER = 65_536;
 export const CLUSTERS = 24;
-/** Clusters that were written before the snapshot, and again after it. */
+/** The number of clusters that are written before the snapshot, and again after it. */
 export const COPIED = 8;
 
 export type Mode = 'inline' | 'pool' | 'attached' | 'attached beside pool';
 export type End = 'kill' | 'exit' | 'exception' | 'nothing more to do';
 
-/** What cluster `index` holds. */
+/** The value of the bytes in cluster `index` at the end. */
 export function valueIn(index: number): number {
   return index < COPIED ? 100 + index : 1 + index;
 }

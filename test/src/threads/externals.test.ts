@@ -1,4 +1,4 @@
-/** External snapshots, which each thread opens for itself, read by attached threads. */
+/** Attached threads read external snapshots. Each thread opens their devices for itself. */
 
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -17,7 +17,7 @@ function filledMemory(value: number): MemoryDevice {
   return MemoryDevice.fromBytes(new Uint8Array(CLUSTERS * CLUSTER).fill(value), { canCopy: false });
 }
 
-/** A store with a clone of an external snapshot, which a thread has open. */
+/** A store with a clone of an external snapshot, and an attached thread that has the clone open. */
 async function cloneYard(openExternalSnapshot: (wanted: ExternalSnapshotWanted) => DeviceSpec | MemoryDevice | null) {
   const yard = await ThreadYard.open({ openExternalSnapshot });
   const blob = await yard.store.create({ sizeBytes: CLUSTERS * CLUSTER, thin: true, externalSnapshotId: 'outside' });
@@ -50,7 +50,7 @@ test.each(['memory', 'file'] as const)('an external snapshot in a %s is read in 
 test('an external snapshot on a custom device is read in promise form, and then in synchronous form too', async () => {
   const spec = await specOf('custom');
   const { yard, blob, actor, its } = await cloneYard(() => spec);
-  await expectCode(actor.do('readSync', its, 0, UNIT), 'ENOTSUP'); // its module has to be loaded first
+  await expectCode(actor.do('readSync', its, 0, UNIT), 'ENOTSUP'); // the module of the device must be loaded first
   expectFilled(await actor.do('read', its, 0, UNIT), 7);
   expectFilled(await actor.do('readSync', its, UNIT, UNIT), 7);
   await actor.do('writeSync', its, 0, UNIT, 1);
@@ -73,7 +73,7 @@ test('an asynchronous external snapshot is read in promise form only', async () 
   await yard.store.close();
 });
 
-test('an external snapshot that is missing, or in the memory of one thread, is an error of the thread', async () => {
+test('reads of a thread fail if the external snapshot is missing, or its device exists on another thread only', async () => {
   const missing = await cloneYard(() => null);
   await expectCode(missing.actor.do('readSync', missing.its, 0, UNIT), 'EIO');
   await expectCode(missing.actor.do('read', missing.its, 0, UNIT), 'EIO');
@@ -88,7 +88,7 @@ test('an external snapshot that is missing, or in the memory of one thread, is a
   await lone.yard.store.close();
 });
 
-test('a thread reads the new device from the moment at which it was set', async () => {
+test('a thread reads the new device as soon as that is set', async () => {
   const { yard, actor, its, setDevice } = await cloneYard(() => filledMemory(1));
   expectFilled(await actor.do('readSync', its, 0, UNIT), 1);
   for (let value = 2; value < 6; value++) {
@@ -101,7 +101,7 @@ test('a thread reads the new device from the moment at which it was set', async 
   await yard.store.close();
 });
 
-test('setting another device waits for a thread that reads the one before', async () => {
+test('setting another device waits for a thread that reads the former one', async () => {
   const read = new Gate();
   const spec = gateDevice(filledMemory(1).memory, { read });
   const { yard, actor, its, slot, setDevice } = await cloneYard(() => spec);
@@ -145,7 +145,7 @@ test('a thread reads on through a snapshot of an external clone, and from an inf
   await yard.store.close();
 });
 
-test('threads read what is right while the device, snapshots and their deletion change under them', async () => {
+test('threads read correct data while devices are replaced, and snapshots are made and deleted', async () => {
   const { yard, blob, actor, its, setDevice } = await cloneYard(() => filledMemory(7));
   const second = await yard.actorIn(blob.id);
   await actor.do('writeSync', its, 0, CLUSTER, 1);

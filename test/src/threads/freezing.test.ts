@@ -1,4 +1,4 @@
-/** Freezing against operations on other threads that have passed their check: whoever freezes waits for them. */
+/** Freezing a blob waits for operations on other threads that have already entered the blob. */
 
 import { expect, test } from 'vitest';
 import { CLUSTER, expectCode, expectFilled, manyTurns, ThreadYard, UNIT, until, watched } from './actors.js';
@@ -17,7 +17,7 @@ async function heldInWrite() {
   return { yard, blob, slot, write, writing, actor, its };
 }
 
-test('a snapshot waits for a write that is under way on another thread, and has it', async () => {
+test('a snapshot waits for a write that is under way on another thread, and has its data', async () => {
   const { yard, blob, slot, write, writing } = await heldInWrite();
   const snapping = watched(blob.snapshot());
   await yard.frozen(slot);
@@ -33,7 +33,7 @@ test('a snapshot waits for a write that is under way on another thread, and has 
   await yard.store.close();
 });
 
-test('cutting a blob off waits for a write that is under way there on another thread', async () => {
+test('a shrink waits for a write to the part that it cuts off on another thread', async () => {
   const { yard, blob, slot, write, writing, actor, its } = await heldInWrite();
   const resizing = watched(blob.resize(0));
   await yard.frozen(slot);
@@ -44,12 +44,12 @@ test('cutting a blob off waits for a write that is under way there on another th
   await resizing.promise;
   await expectCode(actor.do('writeSync', its, 0, UNIT, 3), 'EINVAL');
   const other = await yard.store.create({ sizeBytes: 4 * CLUSTER });
-  expectFilled(await other.read(0, 4 * CLUSTER), 0); // what was cut off is another blob's now, and clear
+  expectFilled(await other.read(0, 4 * CLUSTER), 0); // the cut-off clusters are another blob's now, and read as zeroes
   await yard.expectSound();
   await yard.store.close();
 });
 
-test('an operation that comes while a blob is frozen waits, and lands after the snapshot', async () => {
+test('an operation that comes while a blob is frozen waits, and takes effect after the snapshot', async () => {
   const { yard, blob, slot, write, writing } = await heldInWrite();
   const second = await yard.actorIn(blob.id);
   const third = await yard.actorIn(blob.id);
@@ -75,8 +75,8 @@ test('an operation that comes while a blob is frozen waits, and lands after the 
 });
 
 /**
- * Snapshots behind a blob, cluster 0 in the first of them; and a thread that reads it through the blob, and is held in
- * that. `before` reads have been made, so that it knows already where the cluster is.
+ * Several snapshots behind a blob, of which the first has cluster 0, and a thread that is held in a read of that
+ * cluster through the blob. The thread has made `before` reads, so that it may already know where the cluster is.
  */
 async function heldInRead(before: number, snapshots = 3) {
   const yard = await ThreadYard.open();
@@ -111,7 +111,7 @@ test.each([
   async (snapshots, before) => {
     const { yard, ids, read, actor, its, reading, frozen } = await heldInRead(before, snapshots);
     const isFrozen = frozen();
-    const deleting = watched(yard.store.delete(ids[0])); // freezes its clone, which takes the cluster over
+    const deleting = watched(yard.store.delete(ids[0])); // freezes its clone, which takes over the cluster
     await isFrozen;
     await manyTurns();
     expect(deleting.isSettled).toBe(false);
@@ -125,7 +125,7 @@ test.each([
 );
 
 test.each([0, 2])(
-  'a snapshot is cut off from one whose data is being read through both: that stays until then (%i before)',
+  'decoupling a snapshot waits for a read of its parent’s data through it (%i reads before)',
   async (before) => {
     const { yard, ids, read, actor, its, reading, frozen } = await heldInRead(before);
     const middle = await yard.store.open(ids[1]);

@@ -1,6 +1,6 @@
 /**
- * A custom device: one in shared memory whose operations pass gates before they are done. A thread that has it can so be held
- * in the middle of an operation of the store.
+ * A custom device in shared memory whose operations pass gates before they are executed. So a test can hold a thread in
+ * the middle of an operation of the store.
  */
 
 import { BlobstoreError, type BlockDevice, type DeviceChannel, type MaybePromise } from '@blobyard/core';
@@ -14,7 +14,7 @@ export type Gates = { readonly [kind in GatedKind]?: Gate };
 export interface GateDeviceOptions {
   readonly memory: MemoryDevice['memory'];
   readonly gates: { readonly [kind in GatedKind]?: SharedArrayBuffer };
-  /** The device is asynchronous: who is held does not stop its thread. */
+  /** True: the device is asynchronous, so that a held operation does not block its thread. */
   readonly isLater: boolean;
 }
 

@@ -1,18 +1,18 @@
 /**
- * Gates in shared memory, to force an interleaving: operations that come to a shut gate are counted, and stand there until the
- * test lets them go on. Nothing depends on how long anything takes.
+ * Gates in shared memory, with which a test forces an interleaving: operations that come to a shut gate are counted,
+ * and wait until the test lets them go on. So a test does not depend on time.
  */
 
 const WORD = {
-  /** Operations that pass before the next one is held. */
+  /** The number of operations that pass before one is held. */
   SKIP: 0,
-  /** Operations that are still to be held. */
+  /** The number of operations that will be held. */
   TO_HOLD: 1,
-  /** Operations that have come and were held. */
+  /** The number of operations that were held so far. */
   HELD: 2,
-  /** Held operations that may go on. */
+  /** The number of held operations that may go on. */
   LET_GO: 3,
-  /** Operations that are still to fail. */
+  /** The number of operations that will fail. */
   TO_FAIL: 4,
   WORDS: 5,
 } as const;
@@ -34,7 +34,7 @@ export class Gate {
     Atomics.store(this.#words, WORD.TO_HOLD, count);
   }
 
-  /** How many operations still pass before one is held, of those that `shut` was told. */
+  /** The number of operations that still pass before one is held. */
   get toSkip(): number {
     return this.#load(WORD.SKIP);
   }
@@ -44,12 +44,12 @@ export class Gate {
     Atomics.store(this.#words, WORD.TO_FAIL, 1);
   }
 
-  /** True once, where `fail` was called. */
+  /** True once after each call of `fail`. */
   takeFailure(): boolean {
     return this.#takeOne(WORD.TO_FAIL);
   }
 
-  /** Resolves when `count` operations, of all that ever came, stand or have stood at the gate. */
+  /** Resolves when `count` operations were held in total, whether they have gone on or not. */
   async held(count = 1): Promise<void> {
     for (let held = this.#load(WORD.HELD); held < count; held = this.#load(WORD.HELD)) {
       const waiting = Atomics.waitAsync(this.#words, WORD.HELD, held);
@@ -57,19 +57,19 @@ export class Gate {
     }
   }
 
-  /** Lets held operations go on, in the order in which they came; and those that are still to come pass. */
+  /** Lets all held operations go on, in the order of their arrival. Later ones pass. */
   open(): void {
     Atomics.store(this.#words, WORD.TO_HOLD, 0);
     this.letGo(this.#load(WORD.HELD) - this.#load(WORD.LET_GO));
   }
 
-  /** Lets `count` of the held operations go on, in the order in which they came. */
+  /** Lets `count` of the held operations go on, in the order of their arrival. */
   letGo(count = 1): void {
     Atomics.add(this.#words, WORD.LET_GO, count);
     Atomics.notify(this.#words, WORD.LET_GO);
   }
 
-  /** An operation comes; its thread stops here while it is held. */
+  /** Passes the gate. Blocks the calling thread while it is held. */
   pass(): void {
     const ticket = this.#arrive();
     for (let gone = this.#load(WORD.LET_GO); gone < ticket; gone = this.#load(WORD.LET_GO)) {
@@ -77,7 +77,7 @@ export class Gate {
     }
   }
 
-  /** As `pass`, without stopping the thread. */
+  /** As `pass`, without blocking the thread. */
   async passLater(): Promise<void> {
     const ticket = this.#arrive();
     for (let gone = this.#load(WORD.LET_GO); gone < ticket; gone = this.#load(WORD.LET_GO)) {
@@ -86,7 +86,7 @@ export class Gate {
     }
   }
 
-  /** Answers how many must have been let go for this operation to go on. */
+  /** Returns the value of `LET_GO` at which this operation may go on. */
   #arrive(): number {
     if (this.#takeOne(WORD.SKIP) || !this.#takeOne(WORD.TO_HOLD)) return PASSES;
     const ticket = Atomics.add(this.#words, WORD.HELD, 1) + 1;

@@ -1,4 +1,7 @@
-/** I/O workers that die while no other can take their place: it is tried again, the store says so, and works again by itself. */
+/**
+ * I/O workers that die and cannot be replaced at once: the store reports it, tries again after pauses, and works again
+ * by itself.
+ */
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -21,7 +24,7 @@ interface Watched {
   readonly replaced: WorkerReplaced[];
 }
 
-/** A store that is listened to, with bytes in its blob. */
+/** A store with data in its blob, whose events are recorded. */
 async function watchedStore(threads: number): Promise<Watched> {
   const device = new UnopenableDevice(16 * MiB);
   const store = await createStore({ device: device.spec, threads, clusterSizeBytes: CLUSTER });
@@ -33,13 +36,13 @@ async function watchedStore(threads: number): Promise<Watched> {
   return { device, store, blob, lost, replaced };
 }
 
-/** Has the worker die that gets this write. */
+/** Makes the worker die that gets this write. */
 async function killOne(blob: Blob): Promise<void> {
   await expectCode(blob.write(poison('exit'), 2 * MiB), 'EIO', /the I\/O worker that had this request died/);
 }
 
 describe.each([1, 2])('of %i workers all', (threads) => {
-  test('die while the device cannot be opened: requests fail and say why, until it can be again', async () => {
+  test('die while the device cannot be opened: requests fail with the reason until it can be opened again', async () => {
     const { device, store, blob, lost, replaced } = await watchedStore(threads);
     device.opening = OPENING.FAILS;
     for (let left = threads; left > 0; left--) await killOne(blob);
@@ -62,7 +65,7 @@ describe.each([1, 2])('of %i workers all', (threads) => {
     for (const { tries } of replaced) expect(tries).toBeGreaterThan(1);
     expect(replaced.map(({ workers }) => workers)).toEqual(threads === 1 ? [1] : [1, 2]);
     expectSame(await blob.read(0, MiB), bytes(MiB));
-    await killOne(blob); // and it goes on like that
+    await killOne(blob); // the next death is handled the same way
     await until(() => replaced.length === threads + 1);
     expectSame(await blob.read(0, MiB), bytes(MiB));
     await store.close();
@@ -70,7 +73,7 @@ describe.each([1, 2])('of %i workers all', (threads) => {
   });
 });
 
-test('requests wait for the first try, and are done by it', async () => {
+test('requests wait for the first try to replace the worker, and the new worker executes them', async () => {
   const { device, blob } = await watchedStore(1);
   device.gate.shut();
   await killOne(blob);
@@ -82,7 +85,7 @@ test('requests wait for the first try, and are done by it', async () => {
   expectSame(await reading.promise, bytes(MiB));
 });
 
-test('requests that waited for the first try fail when it does', async () => {
+test('requests that wait for the first try fail if that fails', async () => {
   const { device, blob, replaced } = await watchedStore(1);
   device.gate.shut();
   device.opening = OPENING.FAILS;
@@ -99,7 +102,7 @@ test('requests that waited for the first try fail when it does', async () => {
   expectSame(await blob.read(0, MiB), bytes(MiB));
 });
 
-test('one of two that cannot be replaced is missed by nobody, and comes back', async () => {
+test('no request fails while one of two workers cannot be replaced, and it is replaced later', async () => {
   const { device, blob, lost, replaced } = await watchedStore(2);
   device.opening = OPENING.FAILS;
   await killOne(blob);
@@ -122,14 +125,14 @@ test.each([
   await killOne(blob);
   await until(() => device.failures >= 6);
   const pausesMs = 50 + 100 + 200 + 400 + 800;
-  expect(performance.now() - begin).toBeGreaterThan(pausesMs - 10); // timers are early by a millisecond at times
+  expect(performance.now() - begin).toBeGreaterThan(pausesMs - 10); // timers may be early by a millisecond
   await expectCode(blob.read(0, 4096), 'EIO', why);
   device.opening = OPENING.WORKS;
   await until(() => replaced.length === 1);
   expectSame(await blob.read(0, MiB), bytes(MiB));
 });
 
-test('a store that cannot replace its workers closes, and nobody tries any more', async () => {
+test('a store that cannot replace its workers can be closed, and does not try any more', async () => {
   const { device, store, blob, replaced } = await watchedStore(2);
   await blob.flush();
   device.opening = OPENING.FAILS;
@@ -144,17 +147,17 @@ test('a store that cannot replace its workers closes, and nobody tries any more'
   await (await openStore({ device: device.memory })).close();
 });
 
-test('a store is closed in the middle of a try', async () => {
+test('a store can be closed in the middle of a try', async () => {
   const { device, store, blob, replaced } = await watchedStore(1);
   device.gate.shut();
   await killOne(blob);
   await device.gate.held();
-  await store.close(); // the thread that stands at the gate is ended
+  await store.close(); // ends the thread that waits at the gate
   expect(replaced).toEqual([]);
 });
 
-/** `ulimit` is of shells. */
-test.skipIf(process.platform === 'win32')('a process that has too many files open for a new thread', () => {
+// The limit is set by `ulimit` of a shell.
+test.skipIf(process.platform === 'win32')('a worker is replaced later if no descriptor is left for a thread', () => {
   const child = fileURLToPath(new URL('../../dist/threads/crowded-child.js', import.meta.url));
   const command = ['-c', 'ulimit -n 128; exec "$0" "$@"', process.execPath, child];
   const { stdout, stderr } = spawnSync('sh', command, { encoding: 'utf8', timeout: 60_000 });

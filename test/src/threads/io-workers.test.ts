@@ -1,4 +1,4 @@
-/** I/O workers that die: what they had fails, nothing else does, and others take their place. */
+/** I/O workers that die: only the requests that they had fail, and they are replaced. */
 
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,7 @@ async function mortalStore(threads: number) {
   return { memory, store };
 }
 
-/** Asks until a worker answers: one that is about to die may have been given the request. */
+/** Repeats a request until it succeeds: a worker that is about to die may have got it. */
 async function served<T>(request: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
@@ -47,7 +47,7 @@ describe.each([['exit', 'throw', 'reject']].flat())('an I/O worker that dies (%s
       expectSame(await served(() => blob.read(0, 1 * MiB)), bytes(1 * MiB));
       await served(() => blob.write(bytes(5000, round), 3 * MiB + 3));
     }
-    const snapshot = await blob.snapshot(); // waits for nobody who is dead
+    const snapshot = await blob.snapshot(); // does not wait for the dead worker
     await snapshot.close();
     await blob.close();
     await store.close();
@@ -55,13 +55,13 @@ describe.each([['exit', 'throw', 'reject']].flat())('an I/O worker that dies (%s
     again.engine.blobstore.verify();
     const free = (await again.stats()).freeBytes;
     await again.close();
-    const recovered = await openStore({ device: memory, recover: 'force' }); // counts what blobs really have
+    const recovered = await openStore({ device: memory, recover: 'force' }); // counts the clusters of the blobs
     expect((await recovered.stats()).freeBytes).toBe(free);
     await recovered.close();
   });
 });
 
-test('requests that wait while no worker is left are done by the next one', async () => {
+test('requests that wait while no worker is left are executed by the next one', async () => {
   const { store } = await mortalStore(1);
   const blob = await store.create({ sizeBytes: 1 * MiB });
   const fatal = blob.write(poison('exit'), 0);
@@ -74,7 +74,7 @@ test('requests that wait while no worker is left are done by the next one', asyn
   await served(() => blob.write(bytes(10), 0));
 });
 
-test('a worker, or an attached thread, that runs out of memory dies alone', async () => {
+test('a worker or an attached thread that runs out of memory dies, and the process goes on', async () => {
   const options = ['--max-old-space-size=64', fileURLToPath(CHILD)];
   const { stdout } = await run(process.execPath, options, { timeout: 60_000 });
   expect(stdout.trim().split('\n')).toEqual([

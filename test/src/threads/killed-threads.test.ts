@@ -1,4 +1,4 @@
-/** Threads that are terminated wherever they happen to be: what they had is given back, and the store goes on. */
+/** Threads that are terminated at any point: all that they had is freed, and the store goes on. */
 
 import { expect, test } from 'vitest';
 import { type Actor, CLUSTER, codesOf, expectFilled, manyTurns, ThreadYard, UNIT, watched } from './actors.js';
@@ -8,7 +8,7 @@ function ignore(): undefined {
   return undefined;
 }
 
-/** Kills a thread; the end of another one, with a higher row, is noticed no earlier than its own. */
+/** Kills a thread, and waits until its end is noticed: when the end of `later`, with a higher row, is noticed, too. */
 async function killAndNotice(yard: ThreadYard, actor: Actor, later: Actor): Promise<void> {
   expect(later.row).toBeGreaterThan(actor.row);
   await actor.kill();
@@ -30,7 +30,7 @@ async function heldInWrite(thin: boolean) {
   return { yard, blob, slot: held.slot, actor: held.actor, write };
 }
 
-test('a snapshot goes on when the thread dies that it waits for', async () => {
+test('a snapshot goes on when the thread that it waits for dies', async () => {
   const { yard, blob, slot, actor } = await heldInWrite(true);
   const snapping = watched(blob.snapshot());
   await yard.frozen(slot);
@@ -45,7 +45,7 @@ test('a snapshot goes on when the thread dies that it waits for', async () => {
   await yard.store.close();
 });
 
-test('a resize goes on when the thread dies that it waits for', async () => {
+test('a resize goes on when the thread that it waits for dies', async () => {
   const { yard, blob, slot, actor } = await heldInWrite(false);
   const resizing = blob.resize(CLUSTER);
   await yard.frozen(slot);
@@ -59,7 +59,7 @@ test('a resize goes on when the thread dies that it waits for', async () => {
 test('a blob that a dead thread was inside of can be deleted, and its row is free', async () => {
   const { yard, blob, actor } = await heldInWrite(true);
   await actor.kill();
-  await yard.rowFree(actor.row); // its reference is given back as well
+  await yard.rowFree(actor.row); // its handle of the blob is closed then, too
   const { id } = blob;
   await blob.close();
   await yard.store.delete(id);
@@ -76,7 +76,7 @@ test('a store closes although a thread died inside one of its blobs', async () =
   await yard.store.close();
 });
 
-test('a thread that dies while it copies for a write leaves its claim, clear, to others', async () => {
+test('the claim of a thread that dies during a copy-on-write is freed, and reads as zeroes', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER, thin: true });
   await blob.write(new Uint8Array(CLUSTER).fill(1), 0);
@@ -84,7 +84,7 @@ test('a thread that dies while it copies for a write leaves its claim, clear, to
   const freeBefore = yard.freeClusters;
   const write = new Gate();
   const { actor, blob: its } = await yard.actorIn(blob.id, { write });
-  write.shut(1, 1); // the copy is written; the write itself is held, with the cluster inserted
+  write.shut(1, 1); // the copy is written; the write itself is held after the cluster was inserted
   actor.do('writeSync', its, 0, UNIT, 2).catch(ignore);
   await write.held();
   const read = new Gate();
@@ -101,7 +101,7 @@ test('a thread that dies while it copies for a write leaves its claim, clear, to
   await yard.store.close();
 });
 
-test('a thread that dies before its copy is inserted has taken nothing', async () => {
+test('a thread that dies before its copy is inserted leaks no cluster', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER, thin: true });
   await blob.write(new Uint8Array(CLUSTER).fill(1), 0);
@@ -121,7 +121,7 @@ test('a thread that dies before its copy is inserted has taken nothing', async (
   await yard.store.close();
 });
 
-test('an insertion that the metadata thread is busy with outlives its thread, and is in the snapshot that waits for it', async () => {
+test('an insertion under way on the metadata thread ends though its thread dies, and a waiting snapshot has it', async () => {
   const write = new Gate();
   const yard = await ThreadYard.open({ durability: 'process-crash' }, { write });
   const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER, thin: true });
@@ -168,7 +168,7 @@ test('closing a blob waits for an insertion into it whose thread has died', asyn
   await yard.store.close();
 });
 
-test('a thread that dies while it waits for a frozen blob is forgotten, the others go on', async () => {
+test('a thread that dies while it waits for a frozen blob does not hold up the others', async () => {
   const { yard, blob, slot, write } = await heldInWrite(true);
   const victim = await yard.actorIn(blob.id);
   const other = await yard.actorIn(blob.id);
@@ -190,7 +190,7 @@ test('a thread that dies while it waits for a frozen blob is forgotten, the othe
   await yard.store.close();
 });
 
-test('a thread that dies while it waits for the release of a cluster that it is unmapping', async () => {
+test('a thread may die while it waits for the release of a cluster that it unmaps', async () => {
   const { yard, blob, slot, write } = await heldInWrite(true);
   const victim = await yard.actorIn(blob.id);
   victim.actor.do('trimSync', victim.blob, 0, CLUSTER).catch(ignore);
@@ -203,7 +203,7 @@ test('a thread that dies while it waits for the release of a cluster that it is 
   await yard.store.close();
 });
 
-test('a thread that unmaps dies with a write of its own inside the same blob', async () => {
+test('a thread may die in an unmap while a write of its own is in the same blob', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER, thin: true });
   await blob.write(new Uint8Array(CLUSTER).fill(1), 0);
@@ -220,7 +220,7 @@ test('a thread that unmaps dies with a write of its own inside the same blob', a
   await yard.store.close();
 });
 
-test('a row is used again and again, whatever its threads died of', async () => {
+test('a row can be used again and again, in whichever way its threads have died', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 8 * CLUSTER, thin: true });
   let row = -1;

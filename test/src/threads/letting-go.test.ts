@@ -1,4 +1,7 @@
-/** A store that is closed lets go of its file, whatever its threads are doing, and whatever fails: and they are kept out for good. */
+/**
+ * Closing a store releases its file, whatever its attached threads are doing and whatever fails. After that these
+ * threads can never write to the file again.
+ */
 
 import { readdirSync, readlinkSync, renameSync } from 'node:fs';
 import { BlobstoreError, SharedStore } from '@blobyard/core';
@@ -45,7 +48,7 @@ async function expectHarmless(path: string, actor: Actor, its: number): Promise<
   await store.close();
 }
 
-/** Makes closing blobs fail in the engine of an inline store. */
+/** Makes closing a blob fail in the engine of an inline store. */
 function failAtClosing(store: Store): void {
   Object.defineProperty(store.engine.blobstore, 'dropBlob', {
     value: () => {
@@ -59,7 +62,7 @@ function descriptorsOf(path: string): number {
     try {
       return readlinkSync(`/proc/self/fd/${fd}`).startsWith(path);
     } catch {
-      return false; // the one of the folder itself
+      return false; // the descriptor of the folder /proc/self/fd itself
     }
   }).length;
 }
@@ -68,7 +71,7 @@ describe.each([
   ['inline', 0],
   ['in pool mode', 1],
 ])('a store that is closed %s', (_, threads) => {
-  test('can be opened again at once, although an attached thread stands still', async () => {
+  test('can be opened again at once, although an attached thread is blocked', async () => {
     const { path, store, blob, actor, its } = await fileYard(threads);
     const gate = new Gate();
     gate.shut();
@@ -83,7 +86,7 @@ describe.each([
     await expectHarmless(path, actor, its);
   });
 
-  test('and destroyed is let go all the same', async () => {
+  test('and destroyed is released all the same', async () => {
     const { path, store, blob, actor, its } = await fileYard(threads);
     await blob.close();
     await store.destroy();
@@ -93,7 +96,7 @@ describe.each([
   });
 });
 
-/** The closing of a store that fails while an attached thread, in the middle of its first write, waits at a gate. */
+/** A close of a store that fails while an attached thread waits at a gate in the middle of a first write. */
 async function closingInAWrite() {
   const { path, store, blob, actor, its } = await fileYard(0);
   await blob.close();
@@ -108,30 +111,30 @@ async function closingInAWrite() {
   return { path, actor, its, gate, writing, closing };
 }
 
-describe('an inline store whose closing fails while a thread is attached', () => {
-  test('lets go of its lock and its descriptors, and keeps the thread out', async () => {
+describe('an inline store whose close fails while a thread is attached', () => {
+  test('releases its lock and its descriptors, and refuses all calls of the thread', async () => {
     const { path, store, blob, actor, its } = await fileYard(0);
     await blob.close();
     failAtClosing(store);
     await expectCode(store.close(), 'EIO');
     await expectCode(store.close(), 'EIO');
-    expect(descriptorsOf(path)).toBe(1); // the attached thread's own, until it detaches
+    expect(descriptorsOf(path)).toBe(1); // that of the attached thread, until it detaches
     await expectHarmless(path, actor, its);
     expect(descriptorsOf(path)).toBe(0);
   });
 
-  test('waits for a write that is under way, and answers what waits for the store with EBADF', async () => {
+  test('waits for a write that is under way; requests that wait for the store fail with EBADF', async () => {
     const { path, actor, its, gate, writing, closing } = await closingInAWrite();
     await manyTurns();
     expect([writing.isSettled, closing.isSettled]).toEqual([false, false]);
     await expectCode(openStore({ device: { kind: 'file', path } }), 'EBUSY');
-    gate.open(); // it writes its cluster, and asks for it to be inserted
+    gate.open(); // the thread writes its cluster, and asks for the insertion
     await expectCode(writing.promise, 'EBADF');
     await expectCode(closing.promise, 'EIO');
     await expectHarmless(path, actor, its);
   });
 
-  test('does so in memory, too, where there is no lock', async () => {
+  test('does the same in memory, where there is no lock', async () => {
     const yard = await ThreadYard.open();
     const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER });
     const write = new Gate();
@@ -158,7 +161,7 @@ describe('an inline store whose closing fails while a thread is attached', () =>
   });
 });
 
-test('a thread that is attaching while the store closes finds it closed, and keeps nothing', async () => {
+test('attaching while the store closes fails with EBADF, and leaves nothing open', async () => {
   const yard = await ThreadYard.open();
   const opening = new Gate();
   const actor = new Actor();
@@ -171,21 +174,21 @@ test('a thread that is attaching while the store closes finds it closed, and kee
   for (let row = 0; row < 10; row++) expect(yard.shared.channels.isTaken(row)).toBe(false);
 });
 
-test('a thread that finds the end of the store before its blobs are frozen gives its share back, and goes into none', async () => {
+test('a thread that sees the end of the store before blobs are frozen releases its share and enters no blob', async () => {
   const { store, actor, its } = await fileYard(0);
   const handle = store.share();
   const shared = new SharedStore(handle.buffers, -1);
   const hasShare = () =>
     Array.from({ length: 10 }, (_, row) => row).some((row) => shared.channels.share(row) !== undefined);
   expect(hasShare()).toBe(true);
-  shared.markClosed(); // as it is done first of all when a store is let go with an error
+  shared.markClosed(); // the first step of a close with an error
   await until(() => !hasShare());
   await expectCode(actor.do('writeSync', its, 0, UNIT, 9), 'EBADF');
   await expectCode(actor.do('write', its, 0, UNIT, 9), 'EBADF');
   await actor.do('detach');
 });
 
-test('attaching to a store that was closed says so, also when its file is gone by now', async () => {
+test('attaching to a closed store fails with a message that says so, even if its file is gone', async () => {
   const { path, store, blob } = await fileYard(0);
   const handle = store.share();
   await blob.close();

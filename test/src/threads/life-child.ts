@@ -1,4 +1,4 @@
-/** Programs that use a store in pool mode, to be run as processes: which one is the first argument. */
+/** Programs that use a store, to be run as processes. The first argument selects the program. */
 
 import { createStore, type Store } from 'blobyard';
 import { poison } from './mortal-device.js';
@@ -17,7 +17,7 @@ const PROGRAMS: Record<string, () => Promise<unknown>> = {
   async 'is kept alive by its store'() {
     const store = await createStore({ device, threads: 1, clusterSizeBytes: 65536, keepAlive: true });
     const unnoticed = setTimeout(() => void store.close().then(() => say('closed')), 300);
-    unnoticed.unref(); // only the store keeps the process here
+    unnoticed.unref(); // so that only the store keeps the process alive
   },
 
   async 'is kept alive by its inline store'() {

@@ -1,5 +1,5 @@
 /**
- * A custom device in shared memory that lists what all threads ask of it. It takes any range of bytes, or only whole
+ * A custom device in shared memory that lists the requests of all threads. It takes any range of bytes, or only whole
  * blocks.
  */
 
@@ -9,7 +9,10 @@ import { type CustomDeviceSpec, MemoryDevice } from '@blobyard/io';
 const NAMES = ['read', 'write', 'readv', 'writev', 'readBytes', 'writeBytes'] as const;
 type Name = (typeof NAMES)[number];
 
-/** The first word counts the words after it: a name's index and a length for each request. */
+/**
+ * The number of words of the list. The first word is the number of words after it: for each request the index of its
+ * name and its length in bytes.
+ */
 const LOG_WORDS = 4096;
 
 interface ListingOptions {
@@ -56,7 +59,7 @@ export function openDevice(options: unknown): BlockDevice {
   };
 }
 
-/** A channel that notes each transfer, and takes any range of bytes or only whole blocks. */
+/** A channel that lists each transfer, and takes any range of bytes, or only whole blocks. */
 export function listed(
   channel: DeviceChannel,
   blockBytes: number,

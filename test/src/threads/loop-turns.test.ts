@@ -1,9 +1,9 @@
-/** Slices of the event loop's turns, with a clock of the test's own. */
+/** Time slices of the event loop's turns, with a mocked clock. */
 
 import { expect, test } from 'vitest';
 import { type LoopClock, LoopTurns } from '../../../packages/workers/dist/data/loop-turns.js';
 
-/** A clock that only the test moves, and an event loop that turns when the test says so. */
+/** A clock that only the test advances, and an event loop that only the test turns. */
 class TestLoop implements LoopClock {
   ms = 100;
   looks = 0;
@@ -24,7 +24,7 @@ class TestLoop implements LoopClock {
   }
 }
 
-/** Work that takes `costMs`; notes its name when it begins. */
+/** Work that takes `costMs` milliseconds. It adds its name to `log` when it begins. */
 async function work(turns: LoopTurns, loop: TestLoop, log: string[], name: string, costMs: number): Promise<void> {
   const turn = turns.pass();
   if (turn !== undefined) await turn;
@@ -32,7 +32,7 @@ async function work(turns: LoopTurns, loop: TestLoop, log: string[], name: strin
   loop.ms += costMs;
 }
 
-test('what comes within the slice passes at once, what comes later waits for the next turn', async () => {
+test('work within the slice passes at once, later work waits for the next turn', async () => {
   const loop = new TestLoop();
   const turns = new LoopTurns(5, loop);
   const log: string[] = [];
@@ -42,7 +42,7 @@ test('what comes within the slice passes at once, what comes later waits for the
   expect(log).toEqual(['a', 'b', 'c', 'd', 'e']);
 });
 
-test('those that wait go on one by one, and as many as fit into a turn', async () => {
+test('waiting work goes on one by one, as much as fits into a turn', async () => {
   const loop = new TestLoop();
   const turns = new LoopTurns(5, loop);
   const log: string[] = [];
@@ -66,7 +66,7 @@ test('a slice begins with the first work of a turn: a turn that was long ago doe
   expect(turns.pass()).toBeInstanceOf(Promise);
 });
 
-test('the clock is looked at for each eighth of quick ones, and for each where they turn out slow', () => {
+test('the clock is read for every eighth piece of quick work, and for each one if the work is slow', () => {
   const loop = new TestLoop();
   const turns = new LoopTurns(5, loop);
   expect(turns.tryPass(true)).toBe(true);
@@ -81,10 +81,10 @@ test('the clock is looked at for each eighth of quick ones, and for each where t
     loop.ms += 0.5;
     passed++;
   }
-  expect(passed).toBeLessThanOrEqual(8 + 10); // those that nobody looked at, and then what fits
+  expect(passed).toBeLessThanOrEqual(8 + 10); // 8 without a look at the clock, and then 10 that fit
 });
 
-test('what is not quick is looked at each time', () => {
+test('the clock is read each time for work that is not quick', () => {
   const loop = new TestLoop();
   const turns = new LoopTurns(5, loop);
   expect(turns.tryPass(true)).toBe(true);
@@ -94,7 +94,7 @@ test('what is not quick is looked at each time', () => {
   expect(turns.pass()).toBeInstanceOf(Promise);
 });
 
-test('what waits begins before a synchronous call, in order', async () => {
+test('waiting work begins before a synchronous call, in order', async () => {
   const loop = new TestLoop();
   const turns = new LoopTurns(5, loop);
   const log: string[] = [];

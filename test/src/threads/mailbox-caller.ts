@@ -1,4 +1,4 @@
-/** A thread that asks the metadata thread for one thing, stops until it is answered, and posts the answer. */
+/** A thread that makes one request to the metadata thread, blocks until the answer, and posts the answer. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { SharedStore, type SharedStoreBuffers } from '@blobyard/core';

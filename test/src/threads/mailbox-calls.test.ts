@@ -1,4 +1,6 @@
-/** Calls of the metadata thread's methods by messages: none is lost, none is answered twice, whoever dies or ends. */
+/**
+ * Calls of the metadata thread's methods by messages: none is lost or answered twice, whichever thread dies or ends.
+ */
 
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -20,7 +22,7 @@ const CALLER = new URL('../../dist/threads/method-caller.js', import.meta.url);
 const ROW = 3;
 const NAME = 'a store';
 
-test('anything that can be posted goes there and back, in both forms', async () => {
+test('arguments and answers can be anything that can be posted, in both forms', async () => {
   const actor = await (await CallYard.open()).actor();
   const sent = {
     big: 2n ** 64n - 1n,
@@ -66,7 +68,7 @@ test.each(['callSync', 'call'] as const)('errors keep code, message and cause: %
   expect(await actor.do(form, 'echo', 1)).toBe(1);
 });
 
-test('calls are begun in the order in which they were made, a synchronous one among them too', async () => {
+test('calls begin in the order in which they were made, synchronous ones included', async () => {
   const yard = await CallYard.open();
   const actor = await yard.actor();
   const orders = Array.from({ length: 5 }, (_, tag) => ['call', 'later', tag] as const);
@@ -81,7 +83,7 @@ test('calls are begun in the order in which they were made, a synchronous one am
   expect(values).toEqual([0, 1, 2, 3, 4, 'sync', 'last']);
 });
 
-test('more calls than a mailbox has slots can wait, and leave the slots to others', async () => {
+test('more calls than a mailbox has slots can wait, and they occupy no slots', async () => {
   const yard = await CallYard.open();
   const actor = await yard.actor();
   const count = 300;
@@ -91,7 +93,7 @@ test('more calls than a mailbox has slots can wait, and leave the slots to other
   expect((await answered).map((outcome) => 'value' in outcome && outcome.value)).toEqual([...Array(count).keys()]);
 });
 
-test('threads that call at once, in both forms, thousands of times, get what is theirs', async () => {
+test('threads that make thousands of calls at once, in both forms, each get their own answers', async () => {
   const yard = await CallYard.open();
   const actors = await Promise.all([yard.actor(), yard.actor(), yard.actor()]);
   await Promise.all(actors.map((actor, at) => actor.do('echoes', at + 1, 3000)));
@@ -110,7 +112,7 @@ test('two stores of one thread do not disturb each other', async () => {
   expect(outcomes.map((outcome) => 'value' in outcome && outcome.value)).toEqual([1, 2, 3]);
 });
 
-test('a row that changes hands brings nothing of its thread before', async () => {
+test('a thread that gets a row gets no answers to calls of the row’s former thread', async () => {
   const yard = await CallYard.open();
   const first = await yard.actor();
   const { row } = first;
@@ -126,7 +128,7 @@ test('a row that changes hands brings nothing of its thread before', async () =>
     if (round % 2 === 0) {
       const leaving = watched(actor.do('detach'));
       await manyTurns();
-      expect(leaving.isSettled).toBe(false); // it waits for the call
+      expect(leaving.isSettled).toBe(false); // detaching waits for the call
       yard.answerAll();
       await leaving.promise;
       for (const form of ['call', 'callSync'] as const) await expectCode(actor.do(form, 'echo'), 'EBADF');
@@ -134,24 +136,24 @@ test('a row that changes hands brings nothing of its thread before', async () =>
     } else {
       await actor.kill();
       await manyTurns();
-      yard.answerAll(); // to nobody
+      yard.answerAll(); // the caller is gone
       await until(() => !channels.isTaken(row));
     }
   }
   expect(yard.dropped).toBe(3);
 });
 
-test('threads that die with calls sent, answered, and not even taken, leave the others theirs', async () => {
+test('threads that die with calls in any state do not affect the calls of others', async () => {
   const yard = await CallYard.open();
   const [asleep, standing, other] = [await yard.actor(), await yard.actor(), await yard.actor()];
   asleep.do('callSync', 'later', 'asleep').catch(() => undefined);
   await until(() => yard.held.length === 1);
-  await standing.do('call', 'echo', 1); // what it calls from now on is posted at once
+  await standing.do('call', 'echo', 1); // after this, calls of the thread are posted at once
   const gate = new Gate();
   gate.shut();
   void standing.together(['call', 'later', 'standing'], ['standStill', gate.buffer]);
   await until(() => yard.held.length === 2);
-  yard.held[1].answer(); // it lies in the queue of a thread that does not look
+  yard.held[1].answer(); // the answer stays in the queue of the blocked thread
   await manyTurns();
   await Promise.all([asleep.kill(), standing.kill()]);
   yard.held[0].answer();
@@ -161,7 +163,7 @@ test('threads that die with calls sent, answered, and not even taken, leave the 
   expect(yard.dropped).toBe(2);
 });
 
-test('calls of both forms fail when the store ends that they are under way in', async () => {
+test('calls under way, of both forms, fail when the store ends', async () => {
   const yard = await CallYard.open();
   const [one, two] = [await yard.actor(), await yard.actor()];
   const waiting = one.together(['call', 'later', 1], ['call', 'later', 2]);
@@ -174,7 +176,7 @@ test('calls of both forms fail when the store ends that they are under way in', 
   await expectCode(one.do('callSync', 'echo', 1), 'EIO');
 });
 
-test('a thread that has called, and has nothing more to do, ends', async () => {
+test('a thread that has made a call, and has nothing more to do, ends', async () => {
   const actor = await (await CallYard.open()).actor();
   await actor.do('call', 'echo', 1);
   await actor.do('callSync', 'echo', 1);
@@ -182,7 +184,7 @@ test('a thread that has called, and has nothing more to do, ends', async () => {
   await actor.ended();
 });
 
-/** A thread that calls, and this one in the place of the metadata thread. */
+/** A thread that makes calls, and this thread in the place of the metadata thread. */
 async function byHand(forms: CallerOfMethods['forms']) {
   const { buffers } = SharedStore.create({ clusterCount: 8, clusterCountMax: 8, mdPageCount: 8 }, 0);
   const mailboxes = allocateMailboxes();
@@ -196,7 +198,7 @@ async function byHand(forms: CallerOfMethods['forms']) {
     await caller.terminate();
   });
   await until(() => Atomics.load(words, mailbox.submittedAt) === 1);
-  expect(Atomics.load(words, mailbox.postedAt)).toBe(0); // it keeps its call until this side has joined
+  expect(Atomics.load(words, mailbox.postedAt)).toBe(0); // the thread keeps its call until this side has joined
   const name = callChannelName(NAME, ROW);
   const port = new CallPort<ToRow, ToMetadata>(name, words, mailbox.toldAt, mailbox.postedAt);
   onTestFinished(() => port.close());
@@ -216,15 +218,15 @@ function answer(id: number, ok: unknown): ToRow {
   return { kind: 'answer', id, envelope: { ok } };
 }
 
-test('an answer that is there before the thread looks for it needs no wake-up', async () => {
+test('an answer that arrives before the thread looks for it needs no wake-up', async () => {
   const { port, answers, ...hand } = await byHand(['block']);
-  port.post(answer(1, 'early')); // to a call that is not even sent
+  port.post(answer(1, 'early')); // answers a call that is not sent yet
   join(hand);
   await once(hand.caller, 'exit');
   expect(answers).toEqual(['early']);
 });
 
-test('a thread that sleeps is not taken in by a wake-up without an answer, nor by another answer', async () => {
+test('a sleeping thread goes on sleeping after a wake-up without an answer, or with another answer', async () => {
   const { port, answers, words, mailbox, caller } = await byHand(['block']);
   join({ words, mailbox });
   const wakeSleeper = () => until(() => Atomics.notify(words, mailbox.toldAt) > 0);

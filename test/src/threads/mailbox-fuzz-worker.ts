@@ -1,6 +1,6 @@
 /**
- * A thread that reads, writes and unmaps at random, in synchronous and promise form, many at once, and knows what each of its
- * own io units must read as. Run by `mailbox-fuzz.test.ts`.
+ * A thread that reads, writes and unmaps at random, in synchronous and promise form, with many requests at once. It has
+ * a model of its own io units. Run by `mailbox-fuzz.test.ts`.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -12,23 +12,23 @@ export interface MailboxFuzzData {
   readonly seed: number;
   /** A blob that all threads write, each to every `threads`-th io unit from its `thread`-th on. */
   readonly sharedId: bigint;
-  /** A blob that nobody else has. */
+  /** A blob that only this thread uses. */
   readonly ownId: bigint;
   readonly thread: number;
   readonly threads: number;
   readonly rounds: number;
-  /** Io units of a blob that are used; it can be longer. */
+  /** The number of io units of a blob that are used. The blob may be longer. */
   readonly units: number;
   readonly unitsPerCluster: number;
 }
 
-/** What the blobs must read as: a byte for each io unit; of the shared one only this thread's. */
+/** The expected value of each io unit. For the shared blob, only those of this thread's io units count. */
 export interface MailboxFuzzResult {
   readonly shared: Uint8Array;
   readonly own: Uint8Array;
 }
 
-/** So many that a mailbox is full: after a snapshot most of them allocate. */
+/** The greatest number of requests at once: enough to fill a mailbox, since after a snapshot most of them allocate. */
 const AT_ONCE_MAX = 300;
 
 const data = workerData as MailboxFuzzData;
@@ -49,7 +49,7 @@ class Player {
     this.model = new Uint8Array(data.units);
   }
 
-  /** Something synchronous. */
+  /** Executes one synchronous operation. */
   async once(): Promise<void> {
     const at = this.#units[random(this.#units.length)];
     const kind = random(this.#ownsClusters ? 4 : 3);
@@ -62,7 +62,7 @@ class Player {
     );
   }
 
-  /** Many things at once, each of another io unit. */
+  /** Executes many operations at once, each on another io unit. */
   async many(): Promise<void> {
     const units = new Set(Array.from({ length: 1 + random(AT_ONCE_MAX) }, () => random(this.#units.length)));
     await Promise.all([...units].map((index) => this.#later(this.#units[index])));
@@ -92,7 +92,7 @@ class Player {
     );
   }
 
-  /** The promise form where the synchronous one cannot wait. */
+  /** Executes the synchronous form; if this cannot wait (EBUSY), the promise form. */
   async #orLater(now: () => void, later: () => Promise<void>): Promise<void> {
     try {
       now();

@@ -1,6 +1,7 @@
 /**
- * Threads that do all that attached threads can, at random, while snapshots come and go, against a model of every io unit. Much
- * of it goes through their mailboxes: more requests at once than these hold, in both forms.
+ * Attached threads that execute random operations while snapshots are made and deleted, against a model of every io
+ * unit. Many of the operations go through their mailboxes, in both forms, and with more requests at once than these
+ * hold.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -25,7 +26,7 @@ function play(data: MailboxFuzzData): Promise<MailboxFuzzResult> {
   });
 }
 
-/** Makes a snapshot of a blob and takes it away again. */
+/** Makes a snapshot of a blob, and deletes it. */
 async function snapAndDelete(store: Store, blob: Blob, random: (limit: number) => number): Promise<void> {
   const snapshot = await blob.snapshot();
   const { id } = snapshot;
@@ -35,7 +36,7 @@ async function snapAndDelete(store: Store, blob: Blob, random: (limit: number) =
   await store.delete(id);
 }
 
-/** Makes a blob longer and as long as before. */
+/** Makes a blob longer, and then gives it its former size again. */
 async function lengthen(blob: Blob): Promise<void> {
   const { sizeBytes } = blob;
   await blob.resize(3 * sizeBytes);
@@ -43,7 +44,7 @@ async function lengthen(blob: Blob): Promise<void> {
 }
 
 test.each(['power-loss', 'process-crash'] as const)(
-  'with durability %s every io unit reads as the thread that has it last wrote it',
+  'with durability %s, every io unit has the value that its thread wrote last',
   async (durability) => {
     const yard = await ThreadYard.open({ durability }, undefined, DEVICE_BYTES);
     const random = numbers(printedSeed('mailbox fuzz'));

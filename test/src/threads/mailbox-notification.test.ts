@@ -1,4 +1,4 @@
-/** The race between the notification for one answer and the sleep for the next one in the same slot, made to happen. */
+/** Forces the race between the notification of one answer and the sleep for the next answer in the same slot. */
 
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,12 +12,12 @@ const CALLER = new URL('../../dist/threads/mailbox-caller.js', import.meta.url);
 const ROW = 3;
 const TURN_MS = 5;
 
-/** Notifies until it has woken somebody: then a thread slept on the word. */
+/** Notifies a word until a thread was woken: then this thread had been sleeping on the word. */
 async function wakeSleeper(words: Int32Array, at: number): Promise<void> {
   while (Atomics.notify(words, at) === 0) await sleep(TURN_MS);
 }
 
-test('a synchronous request sleeps on when it is woken before its answer is there', async () => {
+test('a synchronous request goes on sleeping when it is woken before its answer has come', async () => {
   const { buffers } = SharedStore.create({ clusterCount: 8, clusterCountMax: 8, mdPageCount: 8 }, 0);
   const mailboxes = allocateMailboxes();
   const data: CallerData = { buffers, mailboxes, row: ROW };
@@ -31,8 +31,8 @@ test('a synchronous request sleeps on when it is woken before its answer is ther
   while (Atomics.load(words, mailbox.submittedAt) === 0) await sleep(TURN_MS);
   const slot = mailbox.slotAt(words[mailbox.ringAt(0)]);
 
-  await wakeSleeper(words, slot + SLOT.STATE); // the late notification for an answer that was seen before
-  await wakeSleeper(words, slot + SLOT.STATE); // it sleeps again
+  await wakeSleeper(words, slot + SLOT.STATE); // the late notification of an answer that was seen before
+  await wakeSleeper(words, slot + SLOT.STATE); // the thread was sleeping again
 
   words[slot + SLOT.ERRNO] = 0;
   words[slot + SLOT.RESULTS] = 7;

@@ -1,3 +1,5 @@
+/** The death of the metadata worker in pool mode. */
+
 import { MemoryDevice } from 'blobyard';
 import { describe, expect, test } from 'vitest';
 import { openStoreOf } from '../../../packages/workers/dist/open/open-store.js';
@@ -14,7 +16,7 @@ const DEATHS = [
 ] as const;
 
 describe.each(DEATHS)('a metadata worker that %s', (_, how, why) => {
-  test('fails what is under way and what comes after, and the next opening recovers', async () => {
+  test('makes operations under way and later ones fail, and the next opening recovers', async () => {
     const path = await temporaryFile();
     const device = { kind: 'file', path } as const;
     const { store, parts } = await createPooled({
@@ -31,7 +33,7 @@ describe.each(DEATHS)('a metadata worker that %s', (_, how, why) => {
       ...Array.from({ length: 20 }, (_, index) => blob.write(bytes(100), (index + 2) * 4096 + 7)),
     ];
     const failed = (await Promise.allSettled(underWay)).filter((outcome) => outcome.status === 'rejected');
-    await until(() => parts.events.length > 0); // all of it may have been done before the worker died
+    await until(() => parts.events.length > 0); // all operations may have been done before the worker died
     for (const { reason } of failed) {
       expect(reason).toMatchObject({ name: 'BlobstoreError', code: 'EIO' });
       expect((reason as Error).message).toMatch(/open it again/);
@@ -45,7 +47,7 @@ describe.each(DEATHS)('a metadata worker that %s', (_, how, why) => {
     await expectCode(blob.xattrs.list(), 'EIO', why);
     expect([blob.sizeBytes, blob.name, blob.isClosed, store.isClosed]).toEqual([8 * CLUSTER, 'kept', false, false]);
     expect(parts.events).toEqual(['plane told of death']);
-    await expectCode(openStoreOf({ device, threads: 1 }, MORTAL_PARTS), 'EBUSY'); // I/O threads may be writing still
+    await expectCode(openStoreOf({ device, threads: 1 }, MORTAL_PARTS), 'EBUSY'); // I/O workers may still be writing
     await expectCode(store.close(), 'EIO', why);
     await expectCode(store.close(), 'EIO', why);
     await blob.close();
@@ -56,10 +58,10 @@ describe.each(DEATHS)('a metadata worker that %s', (_, how, why) => {
   });
 });
 
-test('the data plane is told before calls fail', async () => {
+test('the data plane learns of the death before calls fail', async () => {
   const { store, parts } = await createPooled({ device: MemoryDevice.create({ sizeBytes: 4 * MiB }) });
   const callUntilFailure = async () => {
-    for (;;) await store.stats(); // one that is under way when the worker dies, and does not answer it before
+    for (;;) await store.stats(); // one of these calls is under way when the worker dies
   };
   const call = callUntilFailure().catch(() => parts.events.push('call failed'));
   parts.kill('terminate');
@@ -67,7 +69,7 @@ test('the data plane is told before calls fail', async () => {
   expect(parts.events).toEqual(['plane told of death', 'call failed']);
 });
 
-test('closing while the worker dies ends all the same', async () => {
+test('a close during which the worker dies ends all the same', async () => {
   const device = MemoryDevice.create({ sizeBytes: 4 * MiB });
   const { store, parts } = await createPooled({ device, clusterSizeBytes: CLUSTER });
   const blobs = await Promise.all(Array.from({ length: 10 }, () => store.create({ sizeBytes: 1 * MiB, thin: true })));

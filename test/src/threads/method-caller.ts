@@ -1,4 +1,4 @@
-/** A thread that calls methods whose answers a test writes by hand, and posts the answers. */
+/** A thread that calls methods of the metadata thread, whose part a test plays, and posts the answers. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { SharedStore, type SharedStoreBuffers } from '@blobyard/core';
@@ -11,7 +11,7 @@ export interface CallerOfMethods {
   readonly mailboxes: SharedArrayBuffer;
   readonly row: number;
   readonly name: string;
-  /** The calls, one after another, but for those in promise form, which do not wait for each other. */
+  /** The forms of the calls. They are made in order; calls in promise form do not wait for each other. */
   readonly forms: readonly ('block' | 'promise')[];
 }
 

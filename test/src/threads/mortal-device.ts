@@ -1,4 +1,4 @@
-/** A custom device in shared memory on which a thread dies that writes a block of a certain beginning. */
+/** A custom device in shared memory: a thread that writes a block which begins with a poison dies. */
 
 import type { BlockDevice, DeviceChannel } from '@blobyard/core';
 import { type CustomDeviceSpec, MemoryDevice } from '@blobyard/io';
@@ -14,7 +14,7 @@ export function mortalDevice(device: MemoryDevice): CustomDeviceSpec {
   return { kind: 'custom', module: new URL('../../dist/threads/mortal-device.js', import.meta.url).href, options };
 }
 
-/** What to write for a thread to die. */
+/** The block that makes the thread which writes it die. */
 export function poison(death: Death): Uint8Array {
   const block = new Uint8Array(4096);
   block.set(Buffer.from(`die: ${death};`));
@@ -45,7 +45,7 @@ function die(death: Death): never {
     });
   }
   if (death === 'reject') void Promise.reject(new Error('nobody catches this'));
-  // Small objects: after large ones Node.js 24 sometimes ends the whole process, not the thread.
+  // The objects are small: with large ones, Node.js 24 sometimes ends the whole process instead of the thread.
   let hoard: unknown;
   while (death === 'memory') hoard = { more: hoard, some: [Math.random()] };
   throw new Error('the end is near');

@@ -1,4 +1,4 @@
-/** The metadata worker of tests: it dies when it is told to. */
+/** A metadata worker for tests, which can be told to die. */
 
 import { parentPort } from 'node:worker_threads';
 import { serveMetadata } from '../../../packages/workers/dist/metadata-thread/serve-metadata.js';

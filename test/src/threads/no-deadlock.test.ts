@@ -1,4 +1,7 @@
-/** What a thread waits for never waits for that thread: slots of its mailbox, its operations inside blobs, progress that it follows. */
+/**
+ * A thread never waits for work that waits for this thread itself: for slots of its mailbox, for its own operations
+ * inside a blob, or for its own progress callback.
+ */
 
 import { SharedStore, STORE_END } from '@blobyard/core';
 import { expect, test } from 'vitest';
@@ -12,7 +15,7 @@ test('flushes that wait for a snapshot leave slots for the insertion that the sn
   const { actor, blob: its } = await yard.actorIn(blob.id);
   const word = new Int32Array(new SharedArrayBuffer(4));
   const flushing = actor.do('flushWhileWriting', its, 300, word);
-  expect(Atomics.wait(word, 0, 0, 10_000)).not.toBe('timed-out'); // the metadata thread: nothing is answered before
+  expect(Atomics.wait(word, 0, 0, 10_000)).not.toBe('timed-out'); // blocks the metadata thread, so that it answers nothing before
   const snapshot = await blob.snapshot();
   await flushing;
   expect([snapshot.sizeBytes, blob.parent]).toEqual([100 * CLUSTER, snapshot.id]);
@@ -26,7 +29,7 @@ test('a synchronous call is EBUSY while the thread is inside a blob by another c
   const again = await actor.do('attach', yard.handleWith({}));
   const second = await actor.do('open', blob.id, again.store);
   expect(await actor.do('syncWhileInside', first, second.blob, blob.id, again.store)).toEqual(ALL_BUSY);
-  await actor.do('closeSync', second.blob); // and afterwards it is not
+  await actor.do('closeSync', second.blob); // afterwards it succeeds
   await actor.do('detach', again.store);
 });
 
@@ -43,7 +46,7 @@ test.each(['the same channel', 'another channel'])(
   },
 );
 
-test('the metadata thread wakes when a thread has died in the middle of ringing', async () => {
+test('the metadata thread wakes up although a thread has died in the middle of waking it', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: CLUSTER });
   const [dying, other] = [await yard.actor(), await yard.actor()];
@@ -51,14 +54,14 @@ test('the metadata thread wakes when a thread has died in the middle of ringing'
   void dying.do('stopWhileRinging', word);
   await until(() => Atomics.load(word, 0) === 1);
   await dying.kill();
-  const { blob: its } = await other.do('open', blob.id); // nobody else rings for it
+  const { blob: its } = await other.do('open', blob.id); // no other thread wakes the metadata thread for it
   await other.do('close', its);
 });
 
-test('a store that was closed does not become one that has failed', async () => {
+test('a store that is closed is not marked as failed afterwards', async () => {
   const yard = await ThreadYard.open();
   const shared = new SharedStore(yard.handle.buffers, 0);
   await yard.store.close();
-  shared.markFailed(); // by a thread that has found it open, and then its metadata thread gone
+  shared.markFailed(); // called by a thread that saw the store open, and then its metadata thread gone
   expect(shared.end).toBe(STORE_END.CLOSED);
 });

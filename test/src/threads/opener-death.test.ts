@@ -1,4 +1,7 @@
-/** The thread that opened a store ends, in whatever way: no other thread outlives the store, and none writes into the next one. */
+/**
+ * The thread that opened a store ends in any way: the calls of all attached threads fail, and no thread writes to the
+ * next store in the file.
+ */
 
 import { Worker } from 'node:worker_threads';
 import { acquireStoreLock, type DeviceSpec, MemoryDevice } from '@blobyard/io';
@@ -34,7 +37,7 @@ class Opener {
     return new Opener(worker, opened);
   }
 
-  /** Stops the opener's thread at a gate, so that it serves nobody. */
+  /** Blocks the opener's thread at a gate, so that it serves no other thread. */
   async stand(): Promise<void> {
     const gate = new Gate();
     gate.shut();
@@ -54,7 +57,7 @@ class Opener {
   }
 }
 
-/** A store in a file that an opener has, and a thread that has its blob open. */
+/** A store in a file on an opener's thread, and an attached thread that has its blob open. */
 async function fileYard(threads: number) {
   const path = await temporaryFile();
   const opener = await Opener.start({ kind: 'file', path, create: true, sizeBytes: SIZE }, threads);
@@ -69,7 +72,7 @@ async function actorOf({ opened }: Opener) {
 
 const openFile = (path: string) => openStore({ device: { kind: 'file', path } });
 
-/** Opens the store once its file is free. */
+/** Opens the store as soon as its file is free. */
 async function openWhenFree(path: string): Promise<Store> {
   for (;;) {
     try {
@@ -81,13 +84,13 @@ async function openWhenFree(path: string): Promise<Store> {
   }
 }
 
-/** Detaching from a store that has failed says so once, because of the blobs that were open, and lets go of everything. */
+/** Expects that detaching from a failed store with open blobs fails once, and releases everything. */
 async function expectLetsGo(actor: Actor): Promise<void> {
   expect(codesOf(await actor.together(['detach']))).toEqual(['EIO']);
   await actor.do('detach');
 }
 
-/** The old handle does nothing to the store that comes after its own. */
+/** Expects that a handle of the old store changes nothing in the next store in the file. */
 async function expectHarmless(actor: Actor, its: number, path: string): Promise<void> {
   const store = await openWhenFree(path);
   await store.delete({ name: 'old' });
@@ -109,7 +112,7 @@ describe.each([
   ['in pool mode', 1],
 ])('an opener, %s,', (_, threads) => {
   test.each(threads === 0 ? DEATHS : DEATHS.slice(0, 2))(
-    'that ends by "%s": a thread that only makes synchronous calls finds out',
+    'that ends by "%s" makes the calls of a thread fail that makes only synchronous ones',
     async (how) => {
       const { path, opener, actor, its } = await fileYard(threads);
       const rounds = new Int32Array(new SharedArrayBuffer(4));
@@ -121,7 +124,7 @@ describe.each([
     },
   );
 
-  test('that ends while a thread is in the middle of a write: the file stays locked until that is over', async () => {
+  test('that ends while a thread is in the middle of a write leaves the file locked until the write has ended', async () => {
     const { path, opener, actor, its } = await fileYard(threads);
     const gate = new Gate();
     await actor.do('stopAt', 'cluster taken', gate.buffer);
@@ -134,12 +137,12 @@ describe.each([
       await manyTurns();
     }
     expect(writing.isSettled).toBe(false);
-    gate.open(); // it writes its cluster now, and finds nobody to make it the blob's
+    gate.open(); // the thread writes its cluster now, and no metadata thread can insert it
     await expectCode(writing.promise, 'EIO');
     await expectHarmless(actor, its, path);
   });
 
-  test('that ends: the file is free when the last thread that stands still has ended', async () => {
+  test('that ends leaves the file locked until the last blocked thread has ended', async () => {
     const { path, opener, actor } = await fileYard(threads);
     const still = await actorOf(opener);
     const gate = new Gate();
@@ -154,13 +157,13 @@ describe.each([
     await (await openFile(path)).close();
   });
 
-  test('that ends: a thread that is idle lets go without a call', async () => {
+  test('that ends makes an idle thread release the file without a call', async () => {
     const { path, opener, actor, its } = await fileYard(threads);
     await opener.die('terminate');
     await expectHarmless(actor, its, path);
   });
 
-  test('that ends while threads wait for it: they fail, stopped ones and promises', async () => {
+  test('that ends makes the calls of waiting threads fail, blocking ones and promises', async () => {
     const { path, opener, actor, its } = await fileYard(threads);
     const second = await actorOf(opener);
     if (threads === 0) await opener.stand();
@@ -175,7 +178,7 @@ describe.each([
     await expectHarmless(actor, its, path);
   });
 
-  test('that has ended: nobody can attach any more, and the file is free', async () => {
+  test('that has ended leaves the file free, and no thread can attach any more', async () => {
     const { path, opener, actor } = await fileYard(threads);
     await actor.kill();
     await opener.die('terminate');
@@ -185,7 +188,7 @@ describe.each([
     await expectCode(new Actor().do('attach', opener.opened.handle), 'EIO');
   });
 
-  test('of a store in memory, which has no lock: its threads find out', async () => {
+  test('of a store in memory, which has no lock, makes the calls of its threads fail, too', async () => {
     const { memory } = MemoryDevice.create({ sizeBytes: SIZE });
     const opener = await Opener.start({ kind: 'memory', memory }, threads);
     const { actor, its } = await actorOf(opener);

@@ -1,4 +1,6 @@
-/** A thread that opens a store, shares it, and then ends in whatever way the test wants. Run by `opener-death.test.ts`. */
+/**
+ * A thread that opens a store, shares it, and then ends in the way that the test wants. Run by `opener-death.test.ts`.
+ */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DeviceSpec } from '@blobyard/io';
@@ -13,7 +15,7 @@ export interface OpenerData {
 
 export interface Opened {
   readonly handle: StoreHandle;
-  /** A blob of four clusters, thin, whose first is filled with ones. */
+  /** The id of a thin blob of four clusters, of which the first one is filled with ones. */
   readonly id: bigint;
 }
 

@@ -1,4 +1,7 @@
-/** Opens and closes a store, with two I/O workers unless it is inline. Run by `worker-code.test.ts`; the argument says which store. */
+/**
+ * Opens and closes a store, with two I/O workers unless it is inline. Run by `worker-code.test.ts`. The argument
+ * selects the store.
+ */
 
 import { createStore } from '@blobyard/workers';
 import { UnopenableDevice } from './unopenable-device.js';

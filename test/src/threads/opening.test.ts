@@ -1,9 +1,9 @@
-/** Attaching, and opening blobs by their ids: what is refused, and how many there can be. */
+/** Attaching, and opening blobs by their ids: what is refused, and the greatest number of attachments. */
 
 import { expect, test } from 'vitest';
 import { Actor, CLUSTER, codesOf, expectCode, expectFilled, ThreadYard, UNIT } from './actors.js';
 
-test('a blob that is not there cannot be opened, in either form', async () => {
+test('a missing blob cannot be opened, in either form', async () => {
   const yard = await ThreadYard.open();
   const { id } = await yard.store.create({ sizeBytes: CLUSTER });
   const actor = await yard.actor();
@@ -26,7 +26,7 @@ test('a deleted blob cannot be opened any more', async () => {
   await yard.store.close();
 });
 
-test('several handles of one blob on one thread are apart from each other', async () => {
+test('several handles of one blob on one thread are independent of each other', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: CLUSTER });
   const { actor, blob: first } = await yard.actorIn(blob.id);
@@ -38,7 +38,7 @@ test('several handles of one blob on one thread are apart from each other', asyn
   await yard.store.close();
 });
 
-test('one thread attaches to several stores, and to one of them twice', async () => {
+test('one thread can attach to several stores, and to one of them twice', async () => {
   const [one, other] = [await ThreadYard.open(), await ThreadYard.open()];
   const blobs = [];
   for (const { store } of [one, other]) blobs.push(await store.create({ sizeBytes: 4 * CLUSTER, thin: true }));
@@ -60,14 +60,14 @@ test('one thread attaches to several stores, and to one of them twice', async ()
   }
   await actor.do('detach', 0);
   await expectCode(actor.do('readSync', handles[0], 0, UNIT), 'EBADF');
-  expectFilled(await actor.do('readSync', handles[2], 0, UNIT), 1); // the other attachment lives on
+  expectFilled(await actor.do('readSync', handles[2], 0, UNIT), 1); // by the other attachment
   await one.expectSound();
   await one.store.close();
   expectFilled(await actor.do('readSync', handles[1], CLUSTER, UNIT), 2);
   await other.store.close();
 });
 
-test('a thread can attach to a store more often than it goes, and is refused with ENOMEM', async () => {
+test('attaching fails with ENOMEM when no channel is left, and succeeds after a detach', async () => {
   const yard = await ThreadYard.open();
   const actor = await yard.actor();
   let attached = 1;
@@ -84,7 +84,7 @@ test('a thread can attach to a store more often than it goes, and is refused wit
   await yard.store.close();
 });
 
-test('sixteen threads write to one blob, each its own bytes of the same clusters', async () => {
+test('sixteen threads can write to one blob at once, each its own bytes of the same clusters', async () => {
   const yard = await ThreadYard.open();
   const clusters = 16;
   const blob = await yard.store.create({ sizeBytes: clusters * CLUSTER, thin: true });
@@ -111,7 +111,7 @@ test('sixteen threads write to one blob, each its own bytes of the same clusters
   await yard.store.close();
 });
 
-test('what is no handle of an open store is refused', async () => {
+test('attaching with anything but the handle of an open store is refused', async () => {
   const yard = await ThreadYard.open();
   const actor = new Actor();
   for (const wrong of [

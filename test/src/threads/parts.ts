@@ -1,21 +1,21 @@
-/** What pool mode is made of in tests. */
+/** The parts of pool mode for tests. */
 
 import { startDataPlane } from '../../../packages/workers/dist/metadata-thread/data-plane.js';
 import type { PooledParts } from '../../../packages/workers/dist/metadata-thread/open-pooled.js';
 import type { ServiceClient } from '../../../packages/workers/dist/metadata-thread/service-client.js';
 import type { DeathWish } from './mortal-metadata-worker.js';
 
-/** As in earnest, with a metadata worker that can be told to die. */
+/** The real parts, except that the metadata worker can be told to die. */
 export const MORTAL_PARTS: PooledParts = {
   metadataWorker: () => new URL('../../dist/threads/mortal-metadata-worker.js', import.meta.url),
   startDataPlane,
 };
 
-/** The same, for tests that look at the metadata worker of the store that is opened with them. */
+/** The same parts, which give a test access to the metadata worker of the store that is opened with them. */
 export class WatchedParts implements PooledParts {
   readonly metadataWorker: PooledParts['metadataWorker'] = MORTAL_PARTS.metadataWorker;
   readonly startDataPlane: PooledParts['startDataPlane'];
-  /** What happened, in order. */
+  /** The events so far, in order. */
   readonly events: string[] = [];
   #metadata: ServiceClient | undefined;
 
@@ -43,7 +43,7 @@ export class WatchedParts implements PooledParts {
     return this.#metadata;
   }
 
-  /** False once the thread has ended. */
+  /** False after the thread has ended. */
   get isWorkerThere(): boolean {
     return this.metadata.worker.threadId !== -1;
   }

@@ -1,4 +1,4 @@
-/** What is special about handles in pool mode; what they do otherwise is in `test/src/api`. */
+/** The behaviour of handles that is special in pool mode. All else is tested in `test/src/api`. */
 
 import { MemoryDevice } from 'blobyard';
 import type { CustomDeviceSpec } from 'blobyard/devices';
@@ -17,7 +17,7 @@ function memory(): MemoryDevice {
 }
 
 describe('a handle in pool mode', () => {
-  test('says where the engine is', async () => {
+  test('refuses access to the engine, and says where that is', async () => {
     const { store, blob } = await pooled();
     await expectCode(() => store.engine, 'ENOTSUP', /`threads: 0`.*attach/);
     await expectCode(() => blob.engine, 'ENOTSUP', /attach/);
@@ -38,7 +38,7 @@ describe('a handle in pool mode', () => {
     expect(blob.isReadOnly).toBe(true);
   });
 
-  test('keeps what it knew when it is closed, also when the blob is deleted, and another has its id', async () => {
+  test('keeps its last state when it is closed, also when the blob is deleted and another one has its id', async () => {
     const { store, blob } = await pooled();
     const { id } = blob;
     await blob.close();
@@ -49,7 +49,7 @@ describe('a handle in pool mode', () => {
     expect([blob.sizeBytes, blob.name, next.name, after.name]).toEqual([8 * CLUSTER, undefined, 'next', 'after']);
   });
 
-  test('takes no argument on the short way that the long one refuses', async () => {
+  test('refuses the same arguments on the fast path as on the general one', async () => {
     const { blob } = await pooled();
     for (const offset of ['0', 0n, null, [0], -512, 0.5, Number.NaN, 8 * CLUSTER, 2 ** 60] as number[]) {
       await expectCode(blob.write(new Uint8Array(512), offset), 'EINVAL');
@@ -59,7 +59,7 @@ describe('a handle in pool mode', () => {
     await expectCode(blob.write(new Uint8Array(512), 0), 'EPERM');
   });
 
-  test('refuses a synchronous write of a part of what another thread may be writing', async () => {
+  test('refuses a synchronous write to a part of an io unit that an I/O worker may be writing', async () => {
     const { blob } = await pooled(listingDevice(memory().memory, false).spec); // takes only whole blocks
     const writing = blob.write(bytes(4096), 0);
     await expectCode(() => blob.writeSync(bytes(10, 2), 5), 'EBUSY', /promise form/);
@@ -74,7 +74,7 @@ describe('a handle in pool mode', () => {
     expectSame(blob.readSync(4101, 10), bytes(10, 3));
   });
 
-  test('asks for things in the order in which they are called', async () => {
+  test('sends requests in the order of the calls', async () => {
     const { blob } = await pooled();
     const [one, , two] = await Promise.all([blob.snapshot(), blob.resize(2 * CLUSTER), blob.snapshot()]);
     expect([one.sizeBytes, two.sizeBytes]).toEqual([8 * CLUSTER, 2 * CLUSTER]);

@@ -1,6 +1,6 @@
 /**
- * A process whose threads are attached to a store. Run by `process-end.test.ts`, which looks whether it ends, and what it has
- * done by then. The first argument says what its thread does before it has nothing more to do.
+ * A process with threads that are attached to a store. Run by `process-end.test.ts`, which checks whether it ends, and
+ * what it has printed by then. The first argument selects what its thread does before it has nothing more to do.
  */
 
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
@@ -25,7 +25,7 @@ async function main(scenario: string): Promise<void> {
   const given: Given = { handle: store.share(), id: blob.id, scenario };
   if (scenario === 'main thread') {
     await work(given);
-    return; // nothing is closed: the process ends all the same
+    return; // the process must end though nothing is closed
   }
   const worker = new Worker(new URL(import.meta.url), { workerData: given });
   await new Promise((resolve) => worker.once('exit', resolve));
@@ -41,7 +41,7 @@ async function work({ handle, id, scenario }: Given): Promise<void> {
   if (scenario === 'idle' || scenario === 'store left open') return;
   let left = WRITES;
   for (let at = 0; at < WRITES; at++) {
-    // Nobody waits for it but this: only the operations themselves keep the thread from ending.
+    // The promise is not awaited, so that only the operation itself keeps the thread alive.
     void blob.write(piece, at * CLUSTER).then(() => {
       left--;
       if (left === 0) console.log('all written');

@@ -1,4 +1,4 @@
-/** When processes end whose threads are attached: by themselves when all are idle, and not before promises are kept. */
+/** The end of processes with attached threads: they end by themselves when all threads are idle, and not earlier. */
 
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -13,18 +13,18 @@ async function outputOf(scenario: string): Promise<string[]> {
   return stdout.split('\n').filter((line) => line !== '');
 }
 
-test('a thread that is attached and idle ends by itself, and then the process', async () => {
+test('an idle attached thread ends by itself, and then the process ends', async () => {
   expect(await outputOf('idle')).toEqual(['allocated 0']);
 });
 
-test('a process ends whose store nobody closes', async () => {
+test('a process ends even if its store is not closed', async () => {
   expect(await outputOf('store left open')).toEqual(['allocated 0']);
 });
 
-test('a thread does not end before its operations in promise form have', async () => {
+test('a thread does not end before its operations in promise form have ended', async () => {
   expect(await outputOf('writing')).toEqual(['all written', 'allocated 50']);
 });
 
-test('a process does not end before such operations have, when its main thread is what is attached', async () => {
+test('a process whose main thread is attached does not end before its operations in promise form have ended', async () => {
   expect(await outputOf('main thread')).toEqual(['all written']);
 });

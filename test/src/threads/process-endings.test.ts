@@ -1,4 +1,6 @@
-/** Whatever ends a process, what it had acknowledged is there, at the default durability and without a flush. */
+/**
+ * In whichever way a process ends, its acknowledged writes are there, with the default durability and without a flush.
+ */
 
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -44,7 +46,7 @@ test.each(MODES.flatMap((mode) => ENDS.map((end) => [mode, end] as const)))(
   },
 );
 
-/** A device that does not say who keeps what was written; tells of flushes. */
+/** A device that does not name the owner of its cache. `onFlush` is called at each flush. */
 function unknowingDevice(medium: SparseMemoryDevice, onFlush: () => void): BlockDevice {
   const { blockLengthBytes, blockCount } = medium;
   return {
@@ -64,7 +66,7 @@ function unknowingDevice(medium: SparseMemoryDevice, onFlush: () => void): Block
   };
 }
 
-test('a store on a device that does not say who keeps its cache is synced at intervals, and only then', async () => {
+test('a store on a device that does not name its cache owner is synced at intervals while it has changes', async () => {
   const medium = new SparseMemoryDevice({ sizeBytes: 2 ** 22 });
   let flushes = 0;
   let onFlush: (() => void) | undefined;
@@ -79,21 +81,21 @@ test('a store on a device that does not say who keeps its cache is synced at int
     return runSync(found.openBlob(blob.id)).map.allocatedCount === 1;
   };
   await blob.write(new Uint8Array(4096).fill(5), 4096);
-  expect(isThere()).toBe(false); // nothing notes it
+  expect(isThere()).toBe(false); // there is no insertion log for the write
   while (!isThere()) {
     await new Promise<void>((resolve) => {
       onFlush = resolve;
     });
   }
-  await new Promise((resolve) => setImmediate(resolve)); // what syncs has ended
+  await new Promise((resolve) => setImmediate(resolve)); // the sync has ended after this turn
   const atRest = flushes;
   await new Promise((resolve) => setTimeout(resolve, 100));
-  expect(flushes).toBe(atRest); // with nothing to be synced
+  expect(flushes).toBe(atRest); // no sync without changes
   await blob.close();
   await store.close();
 });
 
-test('a store on a device that ends with the process is not synced by itself', async () => {
+test('a store on a device whose cache ends with the process is not synced at intervals', async () => {
   const before = process.listenerCount('beforeExit');
   const device = { kind: 'memory', sizeBytes: 2 ** 22 } as const;
   const store = await createStore({ device, clusterSizeBytes: 4096, mdPageCount: 64, syncIntervalMs: 1 });

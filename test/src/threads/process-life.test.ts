@@ -1,4 +1,4 @@
-/** An open store keeps no process alive that has ended otherwise; an operation under way does. */
+/** An open store does not keep a process alive that has nothing else to do; an operation under way does. */
 
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -24,7 +24,7 @@ test.each([
   expect([stdout.trim(), stderr]).toEqual([said, '']);
 });
 
-test('a program on the command line, and options of Node.js that threads do not take', async () => {
+test('a program given on the command line works, with options of Node.js that threads do not accept', async () => {
   const program = `process.argv[2] = 'uses and ends'; await import(${JSON.stringify(CHILD.href)})`;
   for (const options of [[], ['--expose-gc', '--title=yard']]) {
     const given = [...options, '--input-type=module', '-e', program, 'argument'];

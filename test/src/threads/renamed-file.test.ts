@@ -1,4 +1,4 @@
-/** A store's file is renamed, and another store comes to have its name: all threads go on with the file that they began with. */
+/** A store's file is renamed, and another store gets its path: all threads go on with the file that was opened. */
 
 import { EventEmitter, once } from 'node:events';
 import fs from 'node:fs';
@@ -20,7 +20,7 @@ async function filled(store: Store, byte: number) {
   return blob;
 }
 
-/** A store of ones that was renamed, and one of twos that has its name. */
+/** A store full of ones whose file was renamed, and one full of twos at its former path. */
 async function replacedYard(threads: number) {
   const path = await temporaryFile();
   const store = await newStore(path, threads);
@@ -62,7 +62,7 @@ describe.each([
   });
 });
 
-test('a worker in the place of one that died works on the same file, also when that was replaced', async () => {
+test('the replacement of a dead worker uses the same file, even if another file is at its path', async () => {
   const started = new EventEmitter();
   const workers: Worker[] = [];
   const onWorker = (worker: Worker) => {
@@ -72,7 +72,7 @@ test('a worker in the place of one that died works on the same file, also when t
   process.on('worker', onWorker);
   onTestFinished(() => void process.off('worker', onWorker));
   const { store, blob, expectStranger } = await replacedYard(1);
-  const [, ioWorker] = workers; // the first is the metadata worker
+  const [, ioWorker] = workers; // the first one is the metadata worker
   const replaced = once(started, 'worker');
   await ioWorker.terminate();
   await replaced;
@@ -84,7 +84,7 @@ test('a worker in the place of one that died works on the same file, also when t
   await expectStranger();
 });
 
-test('an external snapshot that was replaced is read by attached threads as it was', async () => {
+test('attached threads read the original file of an external snapshot, even if another file is at its path', async () => {
   const path = await temporaryFile();
   const golden = FileDevice.open({ path, create: true, sizeBytes: 4 * CLUSTER });
   await golden.openChannel().write(new Uint8Array(4 * CLUSTER).fill(7), 0, 0, (4 * CLUSTER) / 4096);
@@ -106,14 +106,14 @@ test('an external snapshot that was replaced is read by attached threads as it w
   await store.close();
 });
 
-test('a file that is replaced between its lock and its opening is not opened, and nothing stays locked', async () => {
+test('a file that is replaced between locking and opening is not opened, and nothing stays locked', async () => {
   const path = await temporaryFile();
   await (await newStore(path, 0)).close();
   fs.copyFileSync(path, `${path}.other`);
   const openSync = vi.spyOn(fs, 'openSync');
   openSync.mockImplementationOnce((...given) => {
     openSync.mockRestore();
-    const fd = fs.openSync(...given); // what is about to be locked
+    const fd = fs.openSync(...given); // the file that is about to be locked
     fs.renameSync(path, `${path}.moved`);
     fs.renameSync(`${path}.other`, path);
     return fd;

@@ -1,4 +1,4 @@
-/** What tests of the rings have in common: a client, its workers, and the memory that they work on. */
+/** What the tests of the rings share: a client, its workers, and the memory that they use. */
 
 import { once } from 'node:events';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
@@ -14,7 +14,7 @@ import { type Answers, GATE, PLAIN_UNIT_BYTES, type RingWorkerData } from './rin
 const WORKER = new URL('../../dist/threads/ring-worker.js', import.meta.url);
 const MEDIUM_UNITS = 4096;
 
-/** A blob that the plain channel does not look at. */
+/** A blob for the plain channel, which ignores it. */
 export const ANY_BLOB: BlobRef = { slot: 1, generation: 7 };
 
 export interface StartedWorker {
@@ -43,7 +43,7 @@ afterEach(async () => {
 
 export class RingBench {
   readonly client: RingClient;
-  /** What the plain channel reads and writes. */
+  /** The memory that the plain channel reads and writes. */
   readonly medium = sharedBytes(MEDIUM_UNITS * PLAIN_UNIT_BYTES);
   #seed = 1;
 
@@ -51,7 +51,7 @@ export class RingBench {
     this.client = new RingClient({ ioUnitBytes: PLAIN_UNIT_BYTES, ...options });
   }
 
-  /** A thread with a server, which the client is not told of; `port` is for `addWorker`. */
+  /** Starts a thread with a server, without adding it to the client. `port` is for `addWorker`. */
   start({ answers = 'mixed', ...rest }: RingWorkerOptions = {}): StartedWorker {
     const ring = this.client.createRing();
     const gates = new Int32Array(new SharedArrayBuffer(GATE.WORDS * 4));
@@ -64,14 +64,14 @@ export class RingBench {
     return worker;
   }
 
-  /** A thread with a server that the client uses. */
+  /** Starts a thread with a server, and adds it to the client. */
   add(options?: RingWorkerOptions): StartedWorker & { lane: WorkerLane } {
     const worker = this.start(options);
     return { ...worker, lane: this.client.addWorker(worker.ring, worker.port) };
   }
 }
 
-/** A client of a worker with a store of its own on a memory device, and its blob. */
+/** A client with a worker that has its own store on a memory device, and the blob of this store. */
 export async function storeBench(options: { asynchronous: boolean }) {
   const device = MemoryDevice.create({ sizeBytes: 8 << 20, arenaBytes: 4 << 20 });
   const memory: SharedWasmMemory = device.memory;
@@ -82,12 +82,12 @@ export async function storeBench(options: { asynchronous: boolean }) {
   return { client: bench.client, worker, device, blob };
 }
 
-/** Resolves when a word is at least `least`; the event loop goes on meanwhile. */
+/** Resolves when a word is at least `least`. The event loop turns meanwhile. */
 export async function reached(gates: Int32Array, word: number, least: number): Promise<void> {
   while (Atomics.load(gates, word) < least) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Lets go of those that a gate holds. */
+/** Lets the requests go on that wait for a gate word to become 0. */
 export function open(gates: Int32Array, word: number): void {
   Atomics.store(gates, word, 0);
   Atomics.notify(gates, word);
@@ -97,7 +97,7 @@ export function sharedBytes(length: number): Uint8Array<SharedArrayBuffer> {
   return new Uint8Array(new SharedArrayBuffer(length));
 }
 
-/** What a promise rejects with. */
+/** The error with which a promise rejects. Throws if it does not reject. */
 export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise;

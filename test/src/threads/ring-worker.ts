@@ -1,6 +1,6 @@
 /**
- * An I/O worker for the tests of the rings. Its channel is that of a store of its own on a memory device, or a plain one over
- * a piece of shared memory, which can be held up, fail, and answer in every way that a channel has.
+ * An I/O worker for the tests of the rings. Its channel is that of its own store on a memory device, or a plain one on
+ * shared memory, which can wait, fail, and answer in each way that a channel can.
  */
 
 import { workerData } from 'node:worker_threads';

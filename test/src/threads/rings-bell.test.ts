@@ -1,4 +1,4 @@
-/** Going to sleep on either side of a ring, with what should wake it at every point of the way. */
+/** The way to sleep on either side of a ring: an event at any point of it must wake the sleeper. */
 
 import { expect, test } from 'vitest';
 import type { BellHooks } from '../../../packages/workers/dist/io-pool/rings/bell.js';
@@ -14,7 +14,7 @@ test.each(POINTS)('a worker sees a request that comes when it has %s on its way 
   const { gates } = bench.add({ stopAt });
   const buffer = sharedBytes(64);
   for (let round = 0; round < 50; round++) {
-    // The worker stands still there until it is let on, and has not seen the request then.
+    // The worker waits there until it is let go on, and has not seen the request before.
     Atomics.wait(gates, GATE.STAGE, round);
     expect(gates[GATE.STAGE]).toBe(round + 1);
     const before = gates[GATE.BEGUN];
@@ -41,7 +41,7 @@ test.each(POINTS)('a client sees an answer that comes when it has %s on its way 
   const buffer = sharedBytes(64);
   for (let round = 0; round < 50; round++) {
     Atomics.store(gates, GATE.HOLD, 1);
-    // Only from within the hook is the worker let on, and the hook lasts until it has answered.
+    // Only the hook lets the worker go on, and the hook lasts until the worker has answered.
     inHook = () => {
       const answered = header[RING.COMPLETED];
       open(gates, GATE.HOLD);

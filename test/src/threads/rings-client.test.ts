@@ -1,4 +1,6 @@
-/** What users of a ring client see: back-pressure, memory of all kinds, errors, the pool, and the hooks that keep it alive. */
+/**
+ * The ring client: back-pressure, memory of all kinds, errors, the buffer pool, and the hooks that keep a thread alive.
+ */
 
 import { BlobstoreError, InvariantError } from '@blobyard/core';
 import { expect, test } from 'vitest';
@@ -34,7 +36,7 @@ test.each(['now', 'promises', 'mixed'] as const)(
   },
 );
 
-test('a server gives its channel no more promises than it takes', async () => {
+test('a server has no more requests in promise form under way than its channel allows', async () => {
   const bench = new RingBench();
   const { gates } = bench.add({ answers: 'promises', promisesMax: 3 });
   Atomics.store(gates, GATE.HOLD_PROMISES, 1);
@@ -46,7 +48,7 @@ test('a server gives its channel no more promises than it takes', async () => {
   expect([gates[GATE.BEGUN], gates[GATE.MOST]]).toEqual([100, 3]);
 });
 
-test('errors come with their code and message', async () => {
+test('errors keep their code and message', async () => {
   const bench = new RingBench();
   bench.add({ answers: 'mixed' });
   for (const buffer of [sharedBytes(UNIT), new Uint8Array(UNIT)]) {
@@ -87,7 +89,7 @@ test.each([
   ['a place past the buffer', 0, 4, 1],
   ['a place before the buffer', 0, 1, -1],
   ['half a byte', 0, 1, 0.5],
-])('%s is EINVAL, and is not given to a worker', async (_, offset, count, bufferOffset) => {
+])('%s is EINVAL, and no worker gets the request', async (_, offset, count, bufferOffset) => {
   const bench = new RingBench();
   const { gates } = bench.add();
   for (const buffer of [sharedBytes(4 * UNIT), new Uint8Array(4 * UNIT)]) {
@@ -102,7 +104,7 @@ test.each([
   expect(gates[GATE.BEGUN]).toBe(0);
 });
 
-test('a buffer that was given away while it was read into is EINVAL, and the pool has its piece back', async () => {
+test('a read whose buffer was transferred meanwhile is EINVAL, and its piece of the pool is free again', async () => {
   const bench = new RingBench({ poolBytes: 16_384 });
   bench.add();
   for (let round = 0; round < 20; round++) {
@@ -114,7 +116,7 @@ test('a buffer that was given away while it was read into is EINVAL, and the poo
   await bench.client.read(ANY_BLOB, new Uint8Array(4096), 0, 64);
 });
 
-test('a buffer that was given away before it was written from is EINVAL', async () => {
+test('a write whose buffer was transferred before its data was copied is EINVAL', async () => {
   const bench = new RingBench({ poolBytes: 16_384, entries: 1 });
   const { gates } = bench.add({ answers: 'promises' });
   Atomics.store(gates, GATE.HOLD_PROMISES, 1);
@@ -131,7 +133,7 @@ test('a buffer that was given away before it was written from is EINVAL', async 
   expect(bench.client.inFlight).toBe(0);
 });
 
-test('a large request waits its turn for the pool, and small ones behind it do not pass it', async () => {
+test('a large request waits for its turn in the pool, and later small ones do not overtake it', async () => {
   const bench = new RingBench({ poolBytes: 16 * 4096 });
   const { gates } = bench.add({ answers: 'promises' });
   Atomics.store(gates, GATE.HOLD_PROMISES, 1);
@@ -140,7 +142,7 @@ test('a large request waits its turn for the pool, and small ones behind it do n
     await bench.client.read(ANY_BLOB, new Uint8Array(units * UNIT), 0, units);
     order.push(name);
   };
-  // A page is left in each quarter of the pool, or more; the large one needs a whole quarter.
+  // Each quarter of the pool has a taken page; the large request needs a whole quarter.
   const first = Array.from({ length: 13 }, () => read('first', 1));
   const all = [...first, read('large', 256), read('small', 1), read('large', 256)];
   expect(bench.client.waiting).toBe(3);
@@ -151,7 +153,7 @@ test('a large request waits its turn for the pool, and small ones behind it do n
   expect(gates[GATE.BEGUN]).toBe(16);
 });
 
-test('requests larger than the pool go in pieces; the first failure of one ends it', async () => {
+test('requests larger than the pool are executed in pieces, and the first piece that fails ends the request', async () => {
   const bench = new RingBench({ poolBytes: 16_384 });
   bench.add();
   const bytes = 100_032;
@@ -169,18 +171,18 @@ test('requests larger than the pool go in pieces; the first failure of one ends 
   await bench.client.drained();
   expect(Buffer.compare(back.subarray(0, bytes), content)).toBe(0);
   await read;
-  const start = FAILING.EIO - 512; // a piece is 32 units
+  const start = FAILING.EIO - 512; // a piece has 32 units
   const failing = bench.client.read(ANY_BLOB, new Uint8Array(bytes), start, bytes / UNIT);
   expect(await failureOf(failing)).toMatchObject({ code: 'EIO' });
   expect(bench.client.inFlight).toBe(0);
 });
 
-test('a pool that holds no io unit, and a ring that is no power of two, are EINVAL', () => {
+test('a pool smaller than an io unit, and a ring whose size is no power of two, are EINVAL', () => {
   expect(() => new RingBench({ poolBytes: 16_384, ioUnitBytes: 8192 })).toThrow(BlobstoreError);
   expect(() => new RingBench({ entries: 12 }).client.createRing()).toThrow(BlobstoreError);
 });
 
-test.each([false, true])('a store on a memory device, asynchronous: %s', async (asynchronous) => {
+test.each([false, true])('requests work with a store in memory, asynchronous: %s', async (asynchronous) => {
   const { client, device, blob } = await storeBench({ asynchronous });
   const unit = device.blockLengthBytes;
   const kinds: [string, (bytes: number) => Uint8Array][] = [
@@ -221,7 +223,7 @@ test.each([false, true])('a store on a memory device, asynchronous: %s', async (
   expect(await failureOf(closed)).toMatchObject({ code: 'EBADF' });
 });
 
-test('the owner hears when requests are under way, and when none is', async () => {
+test('the hooks tell the owner when requests are under way, and when none is', async () => {
   const heard: string[] = [];
   let resolve: () => void;
   const idle = new Promise<void>((done) => {
@@ -246,7 +248,7 @@ test('the owner hears when requests are under way, and when none is', async () =
   expect(bench.client.inFlight).toBe(0);
   await idle;
   expect(heard).toEqual(['busy', 'idle']);
-  // One request right after another may be one busy time, or two: but the owner hears of both ends of each.
+  // Two requests in a row may be one busy time or two, but both hooks are called for each busy time.
   const before = heard.length;
   for (let request = 0; request < 20; request++) {
     await bench.client.read(ANY_BLOB, buffer, 0, 1);

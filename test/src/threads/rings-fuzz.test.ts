@@ -1,4 +1,4 @@
-/** Rings of many shapes between real threads, played on by many at once, against a model in plain memory. */
+/** Rings of many shapes between real threads, with many random requests at once, against a model in plain memory. */
 
 import { describe, expect, test } from 'vitest';
 import { Random } from '../random.js';
@@ -38,7 +38,7 @@ describe.each(SHAPES)('$actors actors, $entries entries, $workers, pool of $pool
   });
 });
 
-/** Has a part of the medium for itself, so that it knows what must be there. */
+/** A source of random requests. It has a part of the medium for itself, and a model of that part. */
 class Actor {
   readonly #bench: RingBench;
   readonly #first: number;
@@ -113,7 +113,7 @@ class Actor {
     ]);
   }
 
-  /** So many units of memory of one kind or another, in one buffer or several. */
+  /** `count` units of memory of a random kind, in one or several buffers. */
   #buffers(count: number): Uint8Array[] {
     const bytes = count * PLAIN_UNIT_BYTES;
     const kind = this.#below(6);

@@ -1,4 +1,4 @@
-/** Which worker gets a request. */
+/** The choice of the worker for a request. */
 
 import { expect, test } from 'vitest';
 import { WorkerLanes } from '../../../packages/workers/dist/io-pool/rings/worker-lanes.js';
@@ -21,7 +21,7 @@ function lanes(count: number, copyingMax: number) {
   }));
   const set = new WorkerLanes<Lane>(copyingMax);
   for (const lane of all) set.add(lane);
-  /** Gives out so many requests, and answers how many each worker has then. */
+  /** Distributes requests. Returns the number of requests that each worker has then. */
   const give = (requests: number, weight = 1) => {
     for (let request = 0; request < requests; request++) {
       const lane = set.pick(weight);
@@ -44,7 +44,7 @@ test('large requests are spread at once', () => {
   expect(lanes(3, 3).give(3, 65)).toEqual([65, 65, 65]);
 });
 
-test('workers that only copy are no more than the processors they can have', () => {
+test('no more workers that only copy are used than there are processors for them', () => {
   expect(lanes(4, 2).give(100).slice(2)).toEqual([0, 0]);
   const { all, give } = lanes(2, 1);
   expect(give(10)).toEqual([10, 0]);
@@ -52,7 +52,7 @@ test('workers that only copy are no more than the processors they can have', () 
   expect(give(10)).toEqual([10, 10]);
 });
 
-test('large requests get one worker more', () => {
+test('large requests use one worker more', () => {
   expect(lanes(4, 1).give(4, 16)).toEqual([64, 0, 0, 0]);
   expect(lanes(4, 1).give(4, 17)).toEqual([34, 34, 0, 0]);
 });
@@ -63,7 +63,7 @@ test('workers that wait for a medium are all used', () => {
   expect(Math.min(...give(40))).toBeGreaterThan(5);
 });
 
-test('one without room, or removed, gets nothing', () => {
+test('a worker without room, or one that was removed, gets no requests', () => {
   const { all, set, give } = lanes(2, 2);
   give(1);
   all[0].hasRoom = false;
@@ -74,7 +74,7 @@ test('one without room, or removed, gets nothing', () => {
   expect(set.pick(1)).toBe(all[0]);
 });
 
-test('answers are taken from all in turn, and no more than asked for', () => {
+test('answers are taken from all workers in turn, and no more than asked for', () => {
   const { all, set } = lanes(3, 3);
   for (const lane of all) lane.answered = 10;
   const first: Lane[] = [];

@@ -1,4 +1,4 @@
-/** How workers learn of callers' memories, and forget them. */
+/** How workers get to know the memories of callers, and forget them. */
 
 import { EventEmitter, once } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
@@ -25,20 +25,20 @@ function pair(deviceMemory?: SharedArrayBuffer) {
   return { client, port1, port2, table: new MemoryTable(port2, deviceMemory, () => undefined) };
 }
 
-test('a memory is known by the time that a request names it', () => {
+test('a worker knows a memory when a request names it', () => {
   const { client, table } = pair();
   const memories = Array.from({ length: 10 }, (_, index) => sharedBytes(8).fill(index));
   const ids = memories.map(({ buffer }) => client.idOf(buffer));
   expect(new Set(ids).size).toBe(10);
   expect(memories.map(({ buffer }) => client.idOf(buffer))).toEqual(ids);
-  // The last one first: the messages before it are taken too.
+  // Asking for the last one first also takes all messages before it.
   expect(ids.toReversed().map((id) => table.view(id, 8)[0])).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1, 0]);
   expect(table.view(ids[3], 8)).toBe(table.view(ids[3], 1));
   expect(() => table.view(77, 8)).toThrow(InvariantError);
   expect(() => table.view(ids[0], 9)).toThrow(InvariantError);
 });
 
-test('memory that is not shared has no number, that of the device its own', () => {
+test('memory that is not shared has no id, and that of the device has an id of its own', () => {
   const deviceMemory = new SharedArrayBuffer(8);
   const { client, table, port2 } = pair(deviceMemory);
   expect(client.idOf(new ArrayBuffer(8))).toBe(NO_MEMORY);
@@ -57,7 +57,7 @@ test('a memory that has grown is seen to its end', () => {
   expect(table.view(id, 64)[63]).toBe(5);
 });
 
-test('a worker that comes later is told of all', () => {
+test('a worker that is added later gets to know all memories', () => {
   const { client } = pair();
   const memory = sharedBytes(8).fill(3);
   const id = client.idOf(memory.buffer);
@@ -66,7 +66,7 @@ test('a worker that comes later is told of all', () => {
   expect(new MemoryTable(port2, undefined, () => undefined).view(id, 8)[0]).toBe(3);
 });
 
-test('an index that is used again is not mistaken for what it was', () => {
+test('an index that is used again does not stand for its former memory', () => {
   const { port1, port2 } = new MessageChannel();
   const table = new MemoryTable(port2, undefined, () => undefined);
   const old = 5;
@@ -79,7 +79,7 @@ test('an index that is used again is not mistaken for what it was', () => {
   expect(() => table.view(old, 8)).toThrow(InvariantError);
 });
 
-test('memories that callers let go are collected and forgotten, and their indices used again', async () => {
+test('memories that callers drop are garbage-collected and forgotten, and their indices are used again', async () => {
   const { client, table } = pair();
   const indices = new Set<number>();
   for (let round = 0; round < 5; round++) {
@@ -97,7 +97,7 @@ test('memories that callers let go are collected and forgotten, and their indice
   expect(indices.size).toBe(20);
 });
 
-test('a request that is under way keeps its memory', async () => {
+test('the memory of a request that is under way is not collected', async () => {
   const bench = new RingBench();
   const { gates } = bench.add({ answers: 'promises' });
   Atomics.store(gates, GATE.HOLD_PROMISES, 1);
@@ -115,7 +115,7 @@ test('a request that is under way keeps its memory', async () => {
   );
 });
 
-test('a busy worker is sent new memories all the time', async () => {
+test('a busy worker gets new memories at any time', async () => {
   const bench = new RingBench({ entries: 8 });
   bench.add();
   bench.add();
@@ -128,7 +128,7 @@ test('a busy worker is sent new memories all the time', async () => {
   }
 });
 
-/** A client whose sleep the death of a worker has ended, not the bell, and that has let go of its other worker since. */
+/** A client whose sleep was ended by the death of a worker, not by the bell, and which has removed its other worker. */
 async function clientThatSlept(): Promise<WeakRef<object>> {
   const idle = new EventEmitter();
   const bench = new RingBench({ onIdle: () => idle.emit('idle') });
@@ -149,7 +149,7 @@ async function clientThatSlept(): Promise<WeakRef<object>> {
   return new WeakRef(bench.client);
 }
 
-test('a client without workers is collected, also one that was about to be woken', async () => {
+test('a client without workers is garbage-collected, even if it was about to be woken', async () => {
   const client = await clientThatSlept();
   while (client.deref() !== undefined) {
     await new Promise((resolve) => setImmediate(resolve));

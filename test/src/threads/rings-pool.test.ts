@@ -1,4 +1,4 @@
-/** The buffer pool of a ring client against a naive model, and the places that it gives. */
+/** The buffer pool of a ring client against a naive model, and the offsets of the pieces that it allocates. */
 
 import { BlobstoreError, InvariantError } from '@blobyard/core';
 import { test as fuzz } from '@fast-check/vitest';
@@ -9,14 +9,14 @@ import { BufferPool } from '../../../packages/workers/dist/io-pool/rings/buffer-
 const PAGE = 4096;
 const NO_PIECE = -1;
 
-/** The pages that a piece of so many bytes takes: a power of two. */
+/** The number of pages of a piece with `bytes` bytes, which is a power of two. */
 function pagesFor(bytes: number): number {
   let pages = 1;
   while (pages * PAGE < bytes) pages *= 2;
   return pages;
 }
 
-/** Whether there is a run of free pages where such a piece may lie. */
+/** Whether there is an aligned run of free pages for a piece. */
 function hasRoom(taken: readonly boolean[], pages: number): boolean {
   for (let page = 0; page + pages <= taken.length; page += pages) {
     if (!taken.slice(page, page + pages).some(Boolean)) return true;
@@ -55,7 +55,7 @@ fuzz.prop([fc.integer({ min: 4, max: 70 }), operations])('gives pieces as a naiv
   expect(pool.allocate(pool.pieceBytesMax)).not.toBe(NO_PIECE);
 });
 
-test('gives at most a quarter at once, and begins at a page', () => {
+test('the pool allocates at most a quarter of its size at once, at page boundaries', () => {
   const pool = new BufferPool(1 << 20);
   expect(pool.pieceBytesMax).toBe(1 << 18);
   expect(pool.memory.growable).toBe(true);
@@ -64,7 +64,7 @@ test('gives at most a quarter at once, and begins at a page', () => {
   expect(() => pool.allocate(0)).toThrow(InvariantError);
 });
 
-test('asserts that what is given back was taken', () => {
+test('the pool asserts that a released piece was allocated', () => {
   const pool = new BufferPool(1 << 20);
   const piece = pool.allocate(3 * PAGE);
   expect(() => pool.release(piece + PAGE)).toThrow(InvariantError);
@@ -72,6 +72,6 @@ test('asserts that what is given back was taken', () => {
   expect(() => pool.release(piece)).toThrow(InvariantError);
 });
 
-test.each([0, PAGE, 4 * PAGE + 1, Number.NaN, 2 ** 40])('refuses %d bytes', (bytes) => {
+test.each([0, PAGE, 4 * PAGE + 1, Number.NaN, 2 ** 40])('a pool of %d bytes is refused', (bytes) => {
   expect(() => new BufferPool(bytes)).toThrow(BlobstoreError);
 });

@@ -1,4 +1,4 @@
-/** How often client and worker wake each other, and how often the client's event loop turns. All of it is counted. */
+/** Counts of the wake-ups between client and worker, and of the turns of the client's event loop. */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
@@ -8,7 +8,7 @@ import { ANY_BLOB, open, RingBench, type RingWorkerOptions, reached, sharedBytes
 import { GATE, PLAIN_UNIT_BYTES } from './ring-gates.js';
 
 const BATCH = 16;
-/** Units of a long request, 256 KiB. */
+/** The number of units of a long request, which has 256 KiB. */
 const LONG = 262_144 / PLAIN_UNIT_BYTES;
 
 function bench(options: RingWorkerOptions = {}, hooks: BellHooks = {}) {
@@ -20,7 +20,9 @@ function bench(options: RingWorkerOptions = {}, hooks: BellHooks = {}) {
     client: new Int32Array(ring.client, 0, CLIENT.WORDS),
     worker: new Int32Array(ring.ring, 0, RING.WORDS),
     read: (unit = 0) => rings.client.read(ANY_BLOB, buffer, unit, 1, unit * 64),
-    /** Makes requests that the worker finds together: it stands still in one before them, which is let on. */
+    /**
+     * Makes requests that the worker finds together, because it was held in an earlier request until all were there.
+     */
     readTogether: async (count: number, units = 1) => {
       Atomics.store(gates, GATE.HOLD, 1);
       const before = gates[GATE.BEGUN];
@@ -35,7 +37,7 @@ function bench(options: RingWorkerOptions = {}, hooks: BellHooks = {}) {
   };
 }
 
-/** Lets on the request in which the worker stands still; it stands still again in the next one. */
+/** Lets the request go on in which the worker is held. The worker is held again in the next one. */
 function letOn(gates: Int32Array): void {
   while (Atomics.notify(gates, GATE.HOLD) === 0);
 }
@@ -68,7 +70,7 @@ test('a client is woken once for all answers of a batch', async () => {
   }
 });
 
-test('a client is told of long requests when half of them are done, before the worker begins the others', async () => {
+test('a client is woken when half of its long requests are done, before the worker begins the others', async () => {
   const { gates, client, readTogether } = bench();
   const reads = await readTogether(4, LONG);
   await reached(client, CLIENT.ASLEEP, 1);
@@ -78,7 +80,7 @@ test('a client is told of long requests when half of them are done, before the w
   expect(client[CLIENT.BELL]).toBe(bell);
   letOn(gates);
   await Promise.all([reads[0], reads[1]]);
-  await reached(gates, GATE.BEGUN, begun + 2); // it stands still in the third one
+  await reached(gates, GATE.BEGUN, begun + 2); // the worker is held in the third one
   expect([client[CLIENT.BELL], gates[GATE.UNDER_WAY]]).toEqual([bell + 1, 1]);
   open(gates, GATE.HOLD);
   await Promise.all(reads);
@@ -95,7 +97,7 @@ test.each(['announced', 'looked'] as const)(
       const before = read();
       await reached(gates, GATE.BEGUN, begun + 1);
       const [first, second] = [read(), read()];
-      // The answer to the first one is published here. The bell for it is rung when the second one has ended, which is later.
+      // Here the answer to the first request is published. The client is woken only when the second one has ended.
       inHook = () => {
         inHook = undefined;
         letOn(gates);
@@ -112,7 +114,7 @@ test.each(['announced', 'looked'] as const)(
   },
 );
 
-test('answers of promises that end together are told together', async () => {
+test('a client is woken once for answers of promises that end together', async () => {
   const { gates, client, read } = bench({ answers: 'promises' });
   for (let round = 0; round < 20; round++) {
     Atomics.store(gates, GATE.HOLD_PROMISES, 1);
@@ -127,12 +129,12 @@ test('answers of promises that end together are told together', async () => {
   }
 });
 
-test('a worker whose device may wait for others tells of each answer before it begins the next request', async () => {
+test('a worker whose device may block wakes the client for each answer before it begins the next request', async () => {
   const { gates, readTogether } = bench({ isPrompt: false });
   const [first, second] = await readTogether(2);
   letOn(gates);
   await first;
-  await reached(gates, GATE.UNDER_WAY, 1); // the second one, which stands still
+  await reached(gates, GATE.UNDER_WAY, 1); // the second one, which is held
   open(gates, GATE.HOLD);
   await second;
 });
@@ -157,7 +159,7 @@ test('a sleeping worker is woken once for all requests of a turn that took sever
   }
 });
 
-test('a sleeping worker is woken at once for a request outside of such a turn', async () => {
+test('a sleeping worker is woken at once for a request outside such a turn', async () => {
   const { worker, read } = bench();
   await read();
   await reached(worker, RING.WORKER_ASLEEP, 1);

@@ -1,4 +1,4 @@
-/** Workers of a ring client that come, go, die and are replaced, and the end of the client itself. */
+/** Workers of a ring client that are added, removed, die and are replaced; and the end of the client itself. */
 
 import { BlobstoreError } from '@blobyard/core';
 import { expect, test } from 'vitest';
@@ -8,7 +8,7 @@ import { GATE, PLAIN_UNIT_BYTES } from './ring-gates.js';
 const UNIT = PLAIN_UNIT_BYTES;
 const DEAD = new BlobstoreError('EIO', 'the worker died');
 
-/** `done`, or the message of the error. */
+/** The outcome of a request: `done`, or the message of its error. */
 async function outcome(request: Promise<void>): Promise<string> {
   try {
     await request;
@@ -29,7 +29,7 @@ test('requests wait until there is a worker', async () => {
   await bench.client.drained();
 });
 
-test('what a dead worker had fails; what waited goes to the next one', async () => {
+test('requests of a dead worker fail, and waiting ones go to the next worker', async () => {
   const bench = new RingBench({ entries: 4 });
   const { thread, lane, gates, exited } = bench.add({ answers: 'now' });
   const buffer = sharedBytes(UNIT);
@@ -49,7 +49,7 @@ test('what a dead worker had fails; what waited goes to the next one', async () 
   expect(await Promise.all(outcomes.slice(4))).toEqual(new Array(6).fill('done'));
 });
 
-test('a worker is replaced, and knows the memories of its predecessor', async () => {
+test('the replacement of a worker knows the memories of its predecessor', async () => {
   const bench = new RingBench({ entries: 4 });
   let worker = bench.add();
   const buffers = Array.from({ length: 20 }, () => sharedBytes(UNIT));
@@ -71,7 +71,7 @@ test('a worker is replaced, and knows the memories of its predecessor', async ()
   }
 });
 
-test('answers of a worker that died afterwards count', async () => {
+test('answers that a worker gave before its death count', async () => {
   const bench = new RingBench();
   const { thread, lane, gates, exited } = bench.add({ answers: 'now' });
   const buffer = sharedBytes(UNIT);
@@ -114,7 +114,7 @@ test('a worker that is removed answers what it has, and its thread ends', async 
   await later;
 });
 
-test('what is refused for lack of a worker is done again once there is one', async () => {
+test('after requests were refused for lack of a worker, later ones succeed when there is one', async () => {
   const bench = new RingBench();
   const none = new BlobstoreError('EIO', 'there is no worker');
   const buffer = sharedBytes(UNIT);
@@ -132,7 +132,7 @@ test('what is refused for lack of a worker is done again once there is one', asy
   expect(await failureOf(bench.client.read(ANY_BLOB, buffer, 0, 1))).toBe(DEAD);
 });
 
-test('a server ends when its client has gone', async () => {
+test('a server ends when its client has ended', async () => {
   const bench = new RingBench();
   const { lane, gates, exited } = bench.add();
   await reached(gates, GATE.READY, 1);
@@ -140,7 +140,7 @@ test('a server ends when its client has gone', async () => {
   await exited;
 });
 
-test('closing under load rejects what waits and what comes, and answers what is under way', async () => {
+test('closing under load rejects waiting and later requests, and answers those under way', async () => {
   const bench = new RingBench({ entries: 16 });
   const { gates } = bench.add({ answers: 'promises' });
   Atomics.store(gates, GATE.HOLD_PROMISES, 1);

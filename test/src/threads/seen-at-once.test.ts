@@ -1,4 +1,4 @@
-/** What the metadata thread does to a blob holds on attached threads from the moment at which it was done. */
+/** Changes of a blob by the metadata thread are visible on attached threads as soon as they are done. */
 
 import { expect, test } from 'vitest';
 import { CLUSTER, expectCode, expectFilled, ThreadYard, UNIT } from './actors.js';
@@ -10,10 +10,10 @@ async function open(thin = true) {
   return { yard, blob, actor, its };
 }
 
-test('a thread sees how long a blob has become, and reaches its new end', async () => {
+test('a thread sees the new size of a blob, and can write at its new end', async () => {
   const { yard, blob, actor, its } = await open();
   await expectCode(actor.do('writeSync', its, 4 * CLUSTER, UNIT, 1), 'EINVAL');
-  await blob.resize(600 * CLUSTER); // its map moves
+  await blob.resize(600 * CLUSTER); // the map of the blob moves in memory
   expect(await actor.do('look', its)).toEqual({ sizeBytes: 600 * CLUSTER, isReadOnly: false });
   await actor.do('writeSync', its, 599 * CLUSTER, UNIT, 1);
   expectFilled(await blob.read(599 * CLUSTER, UNIT), 1);
@@ -25,11 +25,11 @@ test('a thread sees how long a blob has become, and reaches its new end', async 
   await yard.store.close();
 });
 
-test('a thread writes to the clone, and not to the snapshot, from the snapshot on', async () => {
+test('after a snapshot, a thread writes to the clone and not to the snapshot', async () => {
   const { yard, blob, actor, its } = await open();
   await actor.do('writeSync', its, 0, CLUSTER, 1);
   const snapshot = await blob.snapshot();
-  await actor.do('writeSync', its, 0, UNIT, 2); // by the shortest way, had the thread kept the map
+  await actor.do('writeSync', its, 0, UNIT, 2); // with a stale map, the thread would write to the snapshot's cluster
   expectFilled(await snapshot.read(0, CLUSTER), 1);
   expectFilled(await blob.read(0, UNIT), 2);
   const { blob: theirs } = await actor.do('openSync', snapshot.id);
@@ -42,7 +42,7 @@ test('a thread writes to the clone, and not to the snapshot, from the snapshot o
   await yard.store.close();
 });
 
-test('a thread reads on when the snapshot behind its blob is deleted, or the blob made independent of it', async () => {
+test('a thread can go on reading when the snapshot behind its blob is deleted, or the blob inflated or decoupled', async () => {
   const { yard, blob, actor, its } = await open();
   await actor.do('writeSync', its, 0, CLUSTER, 1);
   const first = await blob.snapshot();
@@ -79,7 +79,7 @@ test('a thread sees that a blob has become read-only', async () => {
   await yard.store.close();
 });
 
-test('a handle of a blob that the store has closed says what it saw last, and takes nothing', async () => {
+test('a handle of a blob that the store has closed shows its last state, and refuses all operations', async () => {
   const { yard, actor, its } = await open();
   await yard.store.close();
   expect(await actor.do('look', its)).toEqual({ sizeBytes: 4 * CLUSTER, isReadOnly: false });

@@ -1,4 +1,4 @@
-/** Flushes of several threads meet at the metadata thread, and share those of the device. */
+/** Flushes of several threads share flushes of the device, on the metadata thread. */
 
 import { expect, test } from 'vitest';
 import type { Order } from './actor.js';
@@ -8,7 +8,7 @@ import { Gate } from './gate.js';
 const FLUSHES = 16;
 const COUNTED = 1000;
 
-test('threads that flush their blobs at once, in both forms', async () => {
+test('threads that flush their blobs at once share flushes of the device, in both forms', async () => {
   const gate = new Gate();
   const yard = await ThreadYard.open({}, { flush: gate });
   const blobs = [];
@@ -18,7 +18,7 @@ test('threads that flush their blobs at once, in both forms', async () => {
   gate.shut();
   const first = own.flush();
   await gate.held();
-  gate.shut(1, COUNTED); // counts the others
+  gate.shut(1, COUNTED); // lets `COUNTED` flushes pass, and counts them
   const working = actors.map(async ({ actor, blob }) => {
     const flushes = Array.from({ length: FLUSHES }, (): Order => ['flush', blob]);
     const outcomes = await actor.together(['write', blob, 0, CLUSTER, 1], ...flushes);
@@ -28,7 +28,7 @@ test('threads that flush their blobs at once, in both forms', async () => {
   gate.letGo();
   await Promise.all([first, ...working]);
   const flushes = COUNTED - gate.toSkip;
-  // How many meet depends on how busy the machine is; but a thread shares flushes with itself at least.
+  // How many flushes are shared depends on how busy the machine is. At least those of the same thread are.
   expect(flushes).toBeGreaterThan(0);
   expect(flushes).toBeLessThanOrEqual((actors.length * (FLUSHES + 1)) / 2);
 });

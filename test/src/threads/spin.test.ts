@@ -1,4 +1,4 @@
-/** Polling before a sleep: whether it is done follows what the last polls found. The clock is the test's. */
+/** Polling before a sleep: the success of the last polls decides whether a wait polls. The clock is mocked. */
 
 import { expect, test } from 'vitest';
 import { Spin } from '../../../packages/workers/dist/threads/spin.js';
@@ -9,7 +9,7 @@ function spinAt(parallelism = 2) {
   const clock = { ms: 0 };
   let looks = 0;
   const spin = new Spin({ now: () => clock.ms, parallelism });
-  /** One wait, for something that is there at its k-th look, or never. Returns the number of looks. */
+  /** One wait, for something that comes at the k-th look, or never. Returns the number of looks. */
   const wait = (at = Number.POSITIVE_INFINITY) => {
     looks = 0;
     spin.until(() => {
@@ -19,7 +19,7 @@ function spinAt(parallelism = 2) {
     });
     return looks;
   };
-  /** Waits in vain until it polls again. Returns the number of waits that did not. */
+  /** Makes waits in vain until one polls again. Returns the number of waits without a poll. */
   const skipped = () => {
     let waits = 0;
     while (wait() === 1) waits++;
@@ -28,18 +28,18 @@ function spinAt(parallelism = 2) {
   return { clock, spin, wait, skipped };
 }
 
-test('a poll that finds something is followed by polls', () => {
+test('after a successful poll, the next waits poll, too', () => {
   const { wait } = spinAt();
   for (let round = 0; round < 100; round++) expect(wait(10)).toBe(10);
 });
 
-test('the more polls are in vain, the fewer waits poll, but some always do', () => {
+test('the more polls are in vain, the fewer waits poll, but some waits always do', () => {
   const { wait, skipped } = spinAt();
   expect(wait()).toBeGreaterThan(1);
   expect([skipped(), skipped(), skipped(), skipped()]).toEqual([3, 15, 63, 63]);
 });
 
-test('polls that find something make up for those in vain', () => {
+test('successful polls offset those in vain', () => {
   const { wait, skipped } = spinAt();
   while (skipped() < 63);
   for (let waits = 0; waits < 63; waits++) expect(wait(10)).toBe(1);
@@ -48,14 +48,14 @@ test('polls that find something make up for those in vain', () => {
   expect(skipped()).toBe(3);
 });
 
-test('what is there at once is found without a poll', () => {
+test('an event that has already come is found without a poll', () => {
   const { spin, wait, skipped } = spinAt();
   expect(wait(1)).toBe(1);
   while (skipped() < 63);
   expect(spin.until(() => true)).toBe(true);
 });
 
-test('what is found late, because the thread was taken off its processor, counts as not found', () => {
+test('an event found late, because the thread was descheduled, counts as not found', () => {
   const { clock, spin, skipped } = spinAt();
   let looks = 0;
   const found = spin.until(() => {
@@ -66,7 +66,7 @@ test('what is found late, because the thread was taken off its processor, counts
   expect(skipped()).toBe(3);
 });
 
-test('on one processor nothing is polled', () => {
+test('on a single processor no wait polls', () => {
   const { wait } = spinAt(1);
   for (let round = 0; round < 100; round++) expect(wait(10)).toBe(1);
 });

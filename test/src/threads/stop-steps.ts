@@ -1,9 +1,9 @@
-/** Makes a thread stop at a step inside the critical sections in which clusters are claimed and given back. */
+/** Makes a thread stop at a step inside the critical sections in which clusters are claimed and unclaimed. */
 
 import type { SharedStore } from '@blobyard/core';
 import { Gate } from './gate.js';
 
-/** After what the thread stops, with the used lock: in the order in which claiming, and giving back, does it. */
+/** The steps after which the thread can stop, with the used lock held, in the order of claiming and unclaiming. */
 export const CLAIM_STEPS = ['entry noted', 'cluster bit set', 'cluster taken', 'page taken'] as const;
 export const UNCLAIM_STEPS = [
   'cluster bit cleared',
@@ -47,7 +47,7 @@ function after<T extends object>(target: T, name: keyof T, gate: Gate): void {
 }
 
 function before<T extends object>(target: T, name: keyof T, gate: Gate): void {
-  const { add, sub } = Atomics; // the gate itself needs them as they are
+  const { add, sub } = Atomics; // the gate itself needs the original functions
   replace(target, name, (original) => (...args) => {
     Object.assign(Atomics, { add, sub });
     gate.pass();
@@ -55,7 +55,7 @@ function before<T extends object>(target: T, name: keyof T, gate: Gate): void {
   });
 }
 
-/** Prepares something when a method is called. */
+/** Calls `prepare` when a method is called. */
 function within<T extends object>(target: T, name: keyof T, prepare: () => void): void {
   replace(target, name, (original) => (...args) => {
     prepare();

@@ -1,4 +1,4 @@
-/** A store whose metadata thread is gone: whatever attached threads were doing, or do next, fails with EIO. Nothing hangs. */
+/** A store whose metadata thread is gone: all present and later calls of attached threads fail with EIO. None hangs. */
 
 import { expect, test } from 'vitest';
 import { STORE } from '../../../packages/core/dist/shared/layout.js';
@@ -7,7 +7,7 @@ import { Gate } from './gate.js';
 
 const REQUESTS_MAX = 64;
 
-/** A store whose metadata thread is held while it writes an extent page, so that it answers no insertion. */
+/** A store whose metadata thread is held in the write of an extent page, so that it answers no insertion. */
 async function deafYard(sizeClusters: number) {
   const write = new Gate();
   const yard = await ThreadYard.open({ durability: 'process-crash' }, { write });
@@ -30,14 +30,14 @@ async function expectDead(actor: Actor, blob: number, id: bigint): Promise<void>
     expect(codesOf(outcomes)).toEqual(['EIO', 'EIO', 'EIO', 'EIO']);
   }
   await expectCode(actor.do('openSync', id), 'EIO');
-  // What was acknowledged may be lost: who closes hears it, and all is let go of.
+  // Acknowledged changes may be lost. So closing fails once, and releases everything.
   await expectCode(actor.do('close', blob), 'EIO');
   await expectCode(actor.do('detach'), 'EIO');
   await actor.do('detach');
   await actor.do('close', blob);
 }
 
-test('threads that are idle find the store failed, again and again', async () => {
+test('all calls of threads that were idle fail', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER });
   const { actor, blob: its } = await yard.actorIn(blob.id);
@@ -47,7 +47,7 @@ test('threads that are idle find the store failed, again and again', async () =>
   await expectCode(actor.do('attach', yard.handle), 'EIO');
 });
 
-test('threads that wait for a frozen blob fail, stopped and queued ones', async () => {
+test('calls that wait for a frozen blob fail, blocking and queued ones', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 4 * CLUSTER });
   const write = new Gate();
@@ -74,7 +74,7 @@ test('threads that wait for a frozen blob fail, stopped and queued ones', async 
   await expect(Promise.race([writing, Promise.resolve('killed')])).resolves.toBe('killed');
 });
 
-test('threads that wait for the metadata thread fail, stopped and by promise', async () => {
+test('calls that wait for the metadata thread fail, blocking ones and promises', async () => {
   const { yard, blob, write } = await deafYard(16);
   const stopped = await yard.actorIn(blob.id);
   const waiting = await yard.actorIn(blob.id);
@@ -89,7 +89,7 @@ test('threads that wait for the metadata thread fail, stopped and by promise', a
   await expectDead(waiting.actor, waiting.blob, blob.id);
 });
 
-test('a thread that waits for the used lock fails when the metadata thread has died with it', async () => {
+test('a call that waits for the used lock fails if the metadata thread has died with this lock', async () => {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 16 * CLUSTER, thin: true });
   await blob.write(new Uint8Array(UNIT).fill(1), 0);
@@ -104,7 +104,7 @@ test('a thread that waits for the used lock fails when the metadata thread has d
   await expectDead(actor, its, blob.id);
 });
 
-test('more requests than a mailbox holds fail all, and so do those that come later', async () => {
+test('of more requests than a mailbox holds all fail, and so do later ones', async () => {
   const count = REQUESTS_MAX + 16;
   const { yard, blob, write } = await deafYard(count + 1);
   const { actor, blob: its } = await yard.actorIn(blob.id);

@@ -8,14 +8,14 @@ import { onTestFinished } from 'vitest';
 import { createStoreOf, openStoreOf } from '../../../packages/workers/dist/open/open-store.js';
 import { WatchedParts } from './parts.js';
 
-/** A file for a store, which goes with the test. */
+/** The path of a file for a store. It is removed when the test has finished. */
 export async function temporaryFile(): Promise<string> {
   const folder = await mkdtemp(path.join(tmpdir(), 'blobyard-threads-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
   return path.join(folder, 'yard.img');
 }
 
-/** A store in pool mode, and a look at its threads. */
+/** A store in pool mode, and access to its threads. */
 export interface Pooled {
   readonly store: Store;
   readonly parts: WatchedParts;

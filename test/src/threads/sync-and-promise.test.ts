@@ -1,10 +1,10 @@
-/** Synchronous and promise forms mixed on one thread: no deadlock, and the order of what was submitted. */
+/** Synchronous and promise forms mixed on one thread: there is no deadlock, and the order of the calls is kept. */
 
 import { expect, test } from 'vitest';
 import { CLUSTER, codesOf, expectCode, expectFilled, manyTurns, ThreadYard, UNIT, until, watched } from './actors.js';
 import { Gate } from './gate.js';
 
-/** A blob, a thread that is held in a write to it, and another one; a snapshot has begun. */
+/** A blob that is being frozen by a snapshot, a thread that is held in a write to it, and another thread. */
 async function frozenYard() {
   const yard = await ThreadYard.open();
   const blob = await yard.store.create({ sizeBytes: 16 * CLUSTER });
@@ -53,9 +53,9 @@ test('a synchronous call on a blob that waits for promises of its own thread fai
   await yard.store.close();
 });
 
-test('a synchronous call waits where nothing of its own thread is in the way', async () => {
+test('a synchronous call waits if no operation of its own thread is in the way', async () => {
   const { yard, blob, actor, its, thaw } = await frozenYard();
-  const queued = actor.together(['write', its, 0, UNIT, 3]); // queues outside of the blob
+  const queued = actor.together(['write', its, 0, UNIT, 3]); // waits outside the blob
   const stopped = watched(actor.do('writeSync', its, CLUSTER, UNIT, 4));
   await manyTurns();
   expect(stopped.isSettled).toBe(false);
@@ -68,7 +68,7 @@ test('a synchronous call waits where nothing of its own thread is in the way', a
   await yard.store.close();
 });
 
-test('requests over several clusters queue, or stop their thread, and go on part by part after the thaw', async () => {
+test('requests over several clusters queue, or block their thread, and go on part by part after the thaw', async () => {
   const { yard, blob, actor, its, thaw } = await frozenYard();
   const queued = actor.together(['write', its, UNIT, 2 * CLUSTER, 3], ['read', its, 8 * CLUSTER + UNIT, 2 * CLUSTER]);
   const stopped = watched(actor.do('writeSync', its, 4 * CLUSTER + UNIT, 2 * CLUSTER, 4));
@@ -85,7 +85,7 @@ test('requests over several clusters queue, or stop their thread, and go on part
   await yard.store.close();
 });
 
-test('a synchronous write to a cluster that the same thread is allocating goes past it', async () => {
+test('a synchronous write to a cluster that the same thread is allocating does not wait for that', async () => {
   const write = new Gate();
   const yard = await ThreadYard.open({ durability: 'process-crash' }, { write });
   const blob = await yard.store.create({ sizeBytes: 16 * CLUSTER, thin: true });
@@ -95,7 +95,7 @@ test('a synchronous write to a cluster that the same thread is allocating goes p
   write.shut();
   const both = actor.together(['write', its, CLUSTER, UNIT, 2], ['writeSync', its, CLUSTER + UNIT, UNIT, 3]);
   await write.held();
-  await until(() => freeBefore - yard.freeClusters === 2); // each has claimed one
+  await until(() => freeBefore - yard.freeClusters === 2); // each write has claimed a cluster
   write.open();
   expect(codesOf(await both)).toEqual(['ok', 'ok']);
   expect(freeBefore - yard.freeClusters).toBe(1);
@@ -105,7 +105,7 @@ test('a synchronous write to a cluster that the same thread is allocating goes p
   await yard.store.close();
 });
 
-test('operations that queued while a blob was frozen run in the order in which they came', async () => {
+test('operations that queued while a blob was frozen run in their order', async () => {
   const { yard, blob, actor, its, thaw } = await frozenYard();
   const count = 20;
   const writes = actor.together(...Array.from({ length: count }, (_, at) => ['write', its, 0, UNIT, at + 1] as const));
@@ -129,7 +129,7 @@ test.each([
   await manyTurns();
   const thawed = new Gate();
   thawed.shut();
-  // The thread stands still while the blob is thawed, so that its queue has not run when it submits the next write.
+  // The thread is blocked while the blob is thawed, so that its queue has not run when it makes the next write.
   const last = actor.together(['standStill', thawed.buffer], [name, its, 0, UNIT, 5]);
   await thawed.held();
   const snapshot = await thaw();

@@ -1,6 +1,6 @@
 /**
- * A process that makes a store on a file, and a loop of synchronous calls that never returns to its event loop: on a thread that
- * attached, or on the opener's own. After some rounds it kills itself.
+ * A process that makes a store on a file, and then runs a loop of synchronous calls that never returns to its event
+ * loop: on an attached thread, or on the opener's own. After some rounds it kills itself.
  */
 
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
@@ -9,7 +9,7 @@ import { attach, createStore, type Store, type StoreHandle } from 'blobyard';
 export const ROUNDS = 20;
 export const CLUSTER = 16 * 1024;
 
-/** What a round writes, and where. */
+/** The blob, the data and the offset of the write of a round. */
 export function round(number: number): { name: string; data: Uint8Array; offset: number } {
   return { name: `blob ${number % 3}`, data: new Uint8Array(5000).fill(number + 1), offset: number * 7001 };
 }
@@ -40,5 +40,5 @@ if (!isMainThread && workerData?.handle) {
   await store.flush();
   if (who === 'opener') loop(store);
   new Worker(new URL(import.meta.url), { workerData: { handle: store.share() } });
-  setInterval(() => undefined, 1000); // it serves
+  setInterval(() => undefined, 1000); // the opener stays alive, and serves the attached thread
 }

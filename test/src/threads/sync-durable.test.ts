@@ -1,4 +1,4 @@
-/** A loop that never returns to its event loop opens blobs, writes, and makes it durable; then its process is killed. */
+/** A loop that never returns to its event loop opens blobs, writes and flushes; then its process is killed. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ import { CLUSTER, ROUNDS, round } from './sync-child.js';
 
 const CHILD = fileURLToPath(new URL('../../dist/threads/sync-child.js', import.meta.url));
 
-test.each(['opener', 'attached'])('what the %s wrote by synchronous calls is there after a kill', async (who) => {
+test.each(['opener', 'attached'])('synchronous writes that were flushed (%s) are there after a kill', async (who) => {
   const path = await temporaryFile();
   const child = spawn(process.execPath, [CHILD, path, who], { stdio: ['ignore', 'inherit', 'inherit'] });
   const [, signal] = await once(child, 'exit');

@@ -1,4 +1,4 @@
-/** Threads that detach, or end without detaching, in whatever state. */
+/** Threads that detach, or end without a detach, in any state. */
 
 import { expect, test } from 'vitest';
 import { CLUSTER, codesOf, expectCode, expectFilled, manyTurns, ThreadYard, UNIT, watched } from './actors.js';
@@ -11,7 +11,7 @@ async function thinYard() {
   return { yard, blob };
 }
 
-/** A blob that is closed, so that opening it reads from the metadata thread's device, which has a gate. */
+/** A closed blob: opening it reads from the metadata thread's device, which has a gate. */
 async function closedYard() {
   const read = new Gate();
   const yard = await ThreadYard.open({}, { read });
@@ -39,7 +39,7 @@ async function frozenYard() {
   return { yard, actor: victim.actor, its: victim.blob, thaw };
 }
 
-test.each(['end', 'exit', 'crash'] as const)('a thread that ends by "%s" gives back all that it had', async (way) => {
+test.each(['end', 'exit', 'crash'] as const)('all that a thread had is freed when it ends by "%s"', async (way) => {
   const { yard, blob } = await thinYard();
   const { id } = blob;
   const { actor, blob: its } = await yard.actorIn(id);
@@ -55,7 +55,7 @@ test.each(['end', 'exit', 'crash'] as const)('a thread that ends by "%s" gives b
 });
 
 test.each(['exit', 'crash'] as const)(
-  'a thread that ends by "%s" with an operation queued on a frozen blob',
+  'a thread may end by "%s" with an operation queued on a frozen blob',
   async (way) => {
     const { yard, actor, its, thaw } = await frozenYard();
     void actor.together(['write', its, CLUSTER, UNIT, 3]);
@@ -84,7 +84,7 @@ test('detaching waits for an operation that is queued on a frozen blob', async (
   await yard.store.close();
 });
 
-test('a thread that detaches has given back everything when that resolves', async () => {
+test('all that a thread had is freed when its detach resolves', async () => {
   const { yard, blob } = await thinYard();
   const { id } = blob;
   await blob.close();
@@ -93,16 +93,16 @@ test('a thread that detaches has given back everything when that resolves', asyn
   await actor.do('openSync', id);
   await actor.do('detach');
   expect(yard.shared.channels.isTaken(actor.row)).toBe(false);
-  await yard.store.delete(id); // its two handles do not hold the blob any more
+  await yard.store.delete(id); // the two handles of the thread do not keep the blob open any more
   await expectCode(actor.do('readSync', its, 0, UNIT), 'EBADF');
   await expectCode(actor.do('openSync', id), 'EBADF');
   await expectCode(actor.do('open', id), 'EBADF');
-  await actor.do('detach'); // a second call answers as the first
+  await actor.do('detach'); // a second call has the same outcome
   await yard.expectSound();
   await yard.store.close();
 });
 
-test('a blob that is being opened while its thread detaches is given back too', async () => {
+test('a blob that is being opened while its thread detaches is closed, too', async () => {
   const { yard, id, read } = await closedYard();
   const actor = await yard.actor();
   read.shut();
@@ -117,7 +117,7 @@ test('a blob that is being opened while its thread detaches is given back too', 
   await yard.store.close();
 });
 
-test('a blob that is being opened while its thread dies is given back too', async () => {
+test('a blob that is being opened while its thread dies is closed, too', async () => {
   const { yard, id, read } = await closedYard();
   const actor = await yard.actor();
   read.shut();
@@ -131,7 +131,7 @@ test('a blob that is being opened while its thread dies is given back too', asyn
   await yard.store.close();
 });
 
-test('a thread that attaches again goes on', async () => {
+test('a thread can attach again, and goes on', async () => {
   const { yard, blob } = await thinYard();
   const actor = await yard.actor();
   for (let round = 0; round < 5; round++) {

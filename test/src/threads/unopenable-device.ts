@@ -1,6 +1,6 @@
 /**
- * A mortal device that other threads than the main one open only as words in shared memory say: the module of a custom device. Each of
- * them comes through a gate first.
+ * A mortal device whose opening on other threads than the main one can be made to fail, by words in shared memory. Each
+ * opening passes a gate first. This file is the module of a custom device.
  */
 
 import { isMainThread } from 'node:worker_threads';
@@ -9,7 +9,7 @@ import { type CustomDeviceSpec, MemoryDevice } from '@blobyard/io';
 import { Gate } from './gate.js';
 import { openDevice as openMortal } from './mortal-device.js';
 
-/** What becomes of who opens the device. */
+/** The outcomes of opening the device. */
 export const OPENING = { WORKS: 0, FAILS: 1, ENDS_THREAD: 2 } as const;
 
 interface UnopenableOptions {
@@ -39,7 +39,7 @@ export class UnopenableDevice {
     Atomics.store(this.#control, 0, what);
   }
 
-  /** How often it could not be opened. */
+  /** The number of openings that have failed. */
   get failures(): number {
     return Atomics.load(this.#control, 1);
   }

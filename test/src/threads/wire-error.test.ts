@@ -1,15 +1,17 @@
+/** Errors that are sent from one thread to another. */
+
 import { BlobstoreError, DamagedStoreError } from 'blobyard';
 import { describe, expect, test } from 'vitest';
 import { InvariantError } from '../../../packages/core/dist/units/error.js';
 import { CauseElsewhere, fromWire, toWire } from '../../../packages/workers/dist/threads/wire-error.js';
 
-/** An error as it arrives on another thread. */
+/** The error as it arrives on another thread. */
 function sent(error: unknown): Error {
   return fromWire(structuredClone(toWire(error)));
 }
 
 describe('an error that goes to another thread', () => {
-  test('keeps its class, its code and what it holds', () => {
+  test('keeps its class, its code, its message and its causes', () => {
     const cause = new BlobstoreError('ENOSPC', 'no cluster', { cause: new TypeError('why') });
     const error = sent(new BlobstoreError('EIO', 'the device failed', { cause }));
     expect(error).toBeInstanceOf(BlobstoreError);
@@ -19,13 +21,13 @@ describe('an error that goes to another thread', () => {
     expect(error.stack).toContain('wire-error.test');
   });
 
-  test('that is a bug of ours stays one', () => {
+  test('stays an InvariantError', () => {
     const error = sent(new InvariantError('freed twice'));
     expect(error).toBeInstanceOf(InvariantError);
     expect(error.message).toBe('blobyard bug: freed twice');
   });
 
-  test('has any cause, also one that cannot be sent', () => {
+  test('keeps a cause of any kind, and the text of one that cannot be posted', () => {
     expect(sent(new BlobstoreError('EIO', 'a', { cause: { number: 7n } })).cause).toEqual({ number: 7n });
     expect(sent(new BlobstoreError('EIO', 'a', { cause: () => 1 })).cause).toBe('() => 1');
     expect(sent(new BlobstoreError('EIO', 'a'))).not.toHaveProperty('cause');
@@ -35,14 +37,14 @@ describe('an error that goes to another thread', () => {
     expect(elsewhere).toBeInstanceOf(CauseElsewhere);
   });
 
-  test('keeps what it says of damage', () => {
+  test('keeps its list of damaged blobs', () => {
     const error = sent(new DamagedStoreError('two', [{ id: 5n, error: new BlobstoreError('EINVAL', 'page 5') }]));
     expect(error).toBeInstanceOf(DamagedStoreError);
     expect(error).toMatchObject({ code: 'EILSEQ', message: 'two', damaged: [{ id: 5n }] });
     expect((error as DamagedStoreError).damaged[0].error).toMatchObject({ code: 'EINVAL', message: 'page 5' });
   });
 
-  test('ends with its causes, also if they go round in a circle', () => {
+  test('can be sent even if its causes form a circle', () => {
     const circle = new Error('round');
     circle.cause = circle;
     expect(sent(circle).message).toBe('round');

@@ -1,4 +1,4 @@
-/** Which files the threads of a store load, and when they are started. */
+/** The files that the threads of a store load, and when the threads are started. */
 
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -20,7 +20,7 @@ const PACKAGES = new URL('../../../packages/', import.meta.url);
 const BUILT = new URL('workers/dist/built/', PACKAGES);
 const MAIN_THREAD = '0';
 
-/** The files of the packages, and of piscina, that each thread loads which a store is opened with, by the number of the thread. */
+/** The files of the packages and of piscina that each thread of a store loads, by the number of the thread. */
 async function loadedBy(store: string): Promise<Map<string, string[]>> {
   const folder = await mkdtemp(path.join(tmpdir(), 'blobyard-loaded-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -40,7 +40,7 @@ async function loadedBy(store: string): Promise<Map<string, string[]>> {
   return threads;
 }
 
-test('each worker of a store loads one file of ours, and the I/O workers those of piscina', async () => {
+test('each worker of a store loads one file of the packages, and the I/O workers also those of piscina', async () => {
   const threads = await loadedBy('memory');
   threads.delete(MAIN_THREAD);
   const ours = [...threads.values()].map((files) => files.filter((file) => file !== 'piscina'));
@@ -50,7 +50,7 @@ test('each worker of a store loads one file of ours, and the I/O workers those o
 });
 
 describe.each(['custom', 'external'])('threads that may load modules of the user (%s)', (store) => {
-  test('load the same modules as those do, each once', async () => {
+  test('load the same modules as the user’s modules do, each once', async () => {
     const threads = await loadedBy(store);
     threads.delete(MAIN_THREAD);
     expect(threads.size).toBe(3);
@@ -63,7 +63,7 @@ describe.each(['custom', 'external'])('threads that may load modules of the user
   });
 });
 
-test('the target of a copy may be of a module of the user, in a metadata worker with the built file', async () => {
+test('a metadata worker with the built file can copy to a custom device of a user’s module', async () => {
   const store = await createStore({ device: MemoryDevice.create({ sizeBytes: 4 * MiB }), threads: 1 });
   onTestFinished(() => store.close());
   const blob = await store.create({ sizeBytes: MiB });
@@ -72,7 +72,7 @@ test('the target of a copy may be of a module of the user, in a metadata worker 
   const target = new UnopenableDevice(MiB);
   expect(await snapshot.copyTo(target.spec)).toBe(MiB);
   expectSame(target.memory.bytes().subarray(0, MiB), bytes(MiB));
-  target.opening = OPENING.FAILS; // with an error of a class that is not the worker's
+  target.opening = OPENING.FAILS; // the error is of another BlobstoreError class than the worker's
   await expectCode(snapshot.copyTo(target.spec), 'ENXIO', /the test wants the device to be gone/);
 });
 
@@ -83,7 +83,7 @@ test('the main thread loads no built file, and no module twice', async () => {
   expect(new Set(files).size).toBe(files.length);
 });
 
-test('a program whose store has no threads loads nothing of pool mode', async () => {
+test('a program whose store has no threads loads no file of pool mode', async () => {
   const threads = await loadedBy('inline');
   expect([...threads.keys()]).toEqual([MAIN_THREAD]);
   const files = threads.get(MAIN_THREAD) ?? [];
@@ -95,7 +95,7 @@ test.each([
   ['metadata-worker', 'function serveMetadata(', 'workers/src/metadata-thread/serve-metadata.ts'],
   ['metadata-worker', 'super(`blobyard bug: ', 'core/src/units/error.ts'],
   ['metadata-worker', 'file locks and hole punching are missing', 'io/src/file-system.ts'],
-])('the source map of %s finds "%s" in %s', (name, snippet, source) => {
+])('the source map of %s maps "%s" to %s', (name, snippet, source) => {
   const file = new URL(`${name}.js`, BUILT);
   const lines = readFileSync(file, 'utf8').split('\n');
   const line = lines.findIndex((each) => each.includes(snippet));
@@ -118,22 +118,22 @@ test('the built files come with the licenses of the packages in them', () => {
   for (const source of sources) expect(existsSync(new URL(source, BUILT))).toBe(true);
 });
 
-test('a thread that has failed to start before there is a store for it is not taken', async () => {
+test('a thread that failed to start before its store was opened is not used', async () => {
   const [ended, emitted] = [new Set<Worker>(), Worker.prototype.emit];
   const emit = vi.spyOn(Worker.prototype, 'emit').mockImplementation(function (this: Worker, event, ...given) {
-    if (event === 'message') void this.terminate(); // its first message says that its code is loaded
+    if (event === 'message') void this.terminate(); // the first message of a thread says that its code is loaded
     if (event === 'exit') ended.add(this);
     return emitted.call(this, event, ...given);
   });
   const threads = new IoThreads(1, 'built');
-  await until(() => ended.size === 2); // the second is piscina's only try to replace the first
+  await until(() => ended.size === 2); // the second thread is piscina's only try to replace the first one
   emit.mockRestore();
   const pool = threads.take();
   expect(pool.threads.length).toBe(1);
   await Promise.all([pool.destroy(), threads.end()]);
 });
 
-test('all threads are started before the store is open, and have ended when that fails', async () => {
+test('all threads are started before the store is open, and have ended when the opening rejects', async () => {
   const emit = vi.spyOn(Worker.prototype, 'emit');
   onTestFinished(() => emit.mockRestore());
   const device = MemoryDevice.create({ sizeBytes: 4 * MiB }); // there is no store on it

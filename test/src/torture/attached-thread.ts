@@ -1,4 +1,4 @@
-/** A thread of the tortured process that is attached to the store, and changes the blobs that it is told to. */
+/** An attached thread of the tortured process. It changes the blobs that its tasks name. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { attach, type StoreHandle } from 'blobyard';
@@ -9,13 +9,13 @@ import { Reporter } from './protocol.js';
 export interface AttachedThreadData {
   readonly handle: StoreHandle;
   readonly seed: number;
-  /** Of its random sequence. */
+  /** The name of its random sequence. */
   readonly name: string;
-  /** The number by which it reports. */
+  /** Its number in reports. */
   readonly writer: number;
 }
 
-/** So many operations on a blob. */
+/** A number of operations on a blob. */
 export interface AttachedTask {
   readonly number: number;
   readonly key: string;

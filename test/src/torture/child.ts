@@ -1,4 +1,4 @@
-/** The process that is tortured: it opens the store, does things to it on several threads, and reports until it is killed. */
+/** The tortured process: it opens the store, works on it with several threads, and reports until it is killed. */
 
 import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
@@ -42,7 +42,7 @@ async function main(): Promise<void> {
   process.exit(0);
 }
 
-/** Blobs that have to do with each other come to the same lane. */
+/** Makes the lanes. A blob, its snapshots and their clones are all in the same lane. */
 async function makeLanes(store: Store, isPooled: boolean, workers: AttachedThread[]): Promise<Lane[]> {
   const { clusterSizeBytes } = await store.stats();
   const parents = new Map((await store.blobs()).map(({ id, parentId }) => [id, parentId]));
@@ -71,7 +71,7 @@ async function makeLanes(store: Store, isPooled: boolean, workers: AttachedThrea
 
 type AttachedThread = (key: string, id: bigint, count: number) => Promise<void>;
 
-/** Starts a thread that changes blobs when it is told to. */
+/** Starts an attached thread. */
 function attached(handle: StoreHandle, index: number): AttachedThread {
   const data: AttachedThreadData = { handle, seed, name: `${round} thread ${index}`, writer: index + 1 };
   const worker = new Worker(new URL('./attached-thread.js', import.meta.url), { workerData: data });

@@ -1,4 +1,4 @@
-/** Changes of a blob's bytes, on whichever thread: what is done is drawn from a random sequence, reported, and done. */
+/** Changes of a blob's bytes, on any thread: each is drawn from a random sequence, reported, and executed. */
 
 import type { AttachedBlob, Blob } from 'blobyard';
 import { BlobstoreError } from 'blobyard';
@@ -6,7 +6,7 @@ import type { Random } from '../random.js';
 import { putPattern } from './pattern.js';
 import type { ClusterMap, DataOperation, Reporter } from './protocol.js';
 
-/** Lengths are mostly those of a few io units, and sometimes of a few clusters. */
+/** The limits of lengths: mostly a few io units, and sometimes a few clusters. */
 const UNITS_MAX = 5;
 const UNIT_BYTES = 4096;
 const CLUSTERS_MAX = 3;
@@ -17,16 +17,16 @@ export interface DataWork {
   readonly clusterBytes: number;
   readonly random: Random;
   readonly reporter: Reporter;
-  /** The device does Sync calls on this thread. */
+  /** True: this thread can use the synchronous calls. */
   readonly hasSync: boolean;
 }
 
-/** One after another. */
+/** Makes `count` changes, one after another. */
 export async function changeInOrder(work: DataWork, count: number): Promise<void> {
   for (let index = 0; index < count; index++) await change(work, draw(work));
 }
 
-/** All at once; only those that do not overlap, and no trims, whose effect depends on what is allocated. */
+/** Makes changes at once: those of `count` that do not overlap, and no trims, whose effect depends on allocation. */
 export async function changeAtOnce(work: DataWork, count: number): Promise<void> {
   const drawn: DataOperation[] = [];
   for (let index = 0; index < count; index++) {
@@ -37,7 +37,7 @@ export async function changeAtOnce(work: DataWork, count: number): Promise<void>
   await Promise.all(drawn.map((operation) => change(work, operation)));
 }
 
-/** Which clusters a blob has itself. */
+/** For each cluster, whether the blob has it itself. */
 export function clusterMapOf(blob: Blob | AttachedBlob, clusterBytes: number): ClusterMap {
   let map = '';
   for (let at = 0; at < blob.sizeBytes; at += clusterBytes) map += blob.nextData(at) === at ? '1' : '0';
@@ -61,7 +61,7 @@ function draw({ key, blob, clusterBytes, random }: DataWork): DataOperation {
   return { kind: 'write', key, at, length, token: random.next() };
 }
 
-/** Every other trim is of whole clusters, which may be given back. */
+/** A trim. Every second one is of whole clusters, which may be freed. */
 function trimOf(key: string, blob: DataWork['blob'], clusterBytes: number, at: number, length: number): DataOperation {
   const map = clusterMapOf(blob, clusterBytes);
   if (at % 2 === 0) return { kind: 'trim', key, at, length, map };
@@ -77,7 +77,7 @@ async function change(work: DataWork, operation: DataOperation): Promise<void> {
   });
 }
 
-/** Answers false where it would have to wait for something that this thread is doing itself: then it is to be a promise. */
+/** Executes a change synchronously. Returns false if it would have to wait for this thread itself (EBUSY). */
 function onThread(blob: DataWork['blob'], operation: DataOperation): boolean {
   const { at, length } = operation;
   try {

@@ -1,4 +1,4 @@
-/** A store as it is found after its process was killed: opened, examined as a whole, every blob read. */
+/** Inspects a store after its process was killed: opens it, checks it as a whole, and reads every blob. */
 
 import { copyFileSync, rmSync } from 'node:fs';
 import { check, openStore, type Store } from 'blobyard';
@@ -13,8 +13,8 @@ export interface Inspected {
 }
 
 /**
- * Inspects the store in a file, and leaves it clean. With `isCopied` it is a copy that is inspected: the file stays as it was
- * left, for the next process to recover. That nobody has the lock any more is seen in both cases.
+ * Inspects the store in a file, and closes it. With `isCopied` it inspects a copy, so that the next process still has
+ * to recover the file. In both cases the lock of the file must be free.
  */
 export async function inspect(path: string, durability: Durability, isCopied: boolean): Promise<Inspected> {
   if (!isCopied) return inspectFile(path, durability);
@@ -35,7 +35,7 @@ async function inspectFile(path: string, durability: Durability): Promise<Inspec
   return { found: inspected.found, findings };
 }
 
-/** What a check of the closed store finds. */
+/** The damage that a check of the closed store finds, as texts. */
 async function damageOf(path: string, when: string): Promise<string[]> {
   const { findings } = await check({ kind: 'file', path });
   const damage = findings.filter(({ severity }) => severity === 'damage');
@@ -57,7 +57,7 @@ async function inspectStore(path: string, durability: Durability): Promise<Inspe
   }
 }
 
-/** Everything that looks at a store as a whole. */
+/** Runs all checks of the open store as a whole. Returns what is wrong. */
 async function examine(store: Store): Promise<string[]> {
   const findings = store.damaged.map(({ id, error }) => `blob ${id} is damaged: ${error.message}`);
   try {

@@ -1,6 +1,6 @@
 /**
- * One of the things that a tortured process does at once: it has some blobs to itself, a blob and its snapshots and clones
- * among them, and does one thing after another with each.
+ * A lane: a sequence of operations in the tortured process, beside those of other lanes. A lane has some blobs for
+ * itself, with all their snapshots and clones, and executes one operation after another on each.
  */
 
 import type { Blob, BlobInfo, Store } from 'blobyard';
@@ -16,7 +16,7 @@ export interface LaneOptions {
   readonly reporter: Reporter;
   readonly clusterBytes: number;
   readonly hasSync: boolean;
-  /** Has an attached thread change a blob; undefined where there is none. */
+  /** Lets an attached thread change a blob; undefined if there is no such thread. */
   readonly elsewhere?: (key: string, id: bigint, count: number) => Promise<void>;
 }
 
@@ -26,9 +26,9 @@ const BURST_MAX = 16;
 
 export class Lane {
   readonly #options: LaneOptions;
-  /** Ids by keys. */
+  /** The ids of its blobs, by key. */
   readonly #blobs: Map<string, bigint>;
-  /** Kept open between operations, so that what is not synced stays so. */
+  /** Handles that stay open between operations, so that unsynced changes are not synced by a close. */
   readonly #handles = new Map<string, Blob>();
   #made = 0;
 
@@ -37,7 +37,7 @@ export class Lane {
     this.#blobs = blobs;
   }
 
-  /** One blob's bytes change while something is done with another one. */
+  /** Changes the bytes of one blob, and at the same time executes another operation on another blob. */
   async step(): Promise<void> {
     const { random } = this.#options;
     if (this.#blobs.size === 0) return this.#create();
@@ -60,7 +60,7 @@ export class Lane {
     return random.below(2) === 0 ? changeAtOnce(work, count) : changeInOrder(work, count);
   }
 
-  /** All that is not a change of bytes. */
+  /** Executes an operation that is not a change of bytes. */
   async #manage(key: string): Promise<void> {
     if (!this.#blobs.has(key)) return;
     const { random, reporter, store } = this.#options;
@@ -119,7 +119,7 @@ export class Lane {
     );
   }
 
-  /** What the blob reads as then is reported too. */
+  /** Syncs or flushes a blob, and reports the checksum of its data. */
   async #settle(key: string, blob: Blob, kind: 'sync' | 'flush'): Promise<void> {
     const { reporter } = this.#options;
     const crc = checksum(await blob.read(0, blob.sizeBytes));
@@ -140,7 +140,7 @@ export class Lane {
     await reporter.perform({ kind: 'xattr', key, name, value }, () => blob.xattrs.set(name, value));
   }
 
-  /** A clone only grows: what shows when one is cut and grows again depends on its snapshot. */
+  /** Resizes a blob. A clone only grows, because after a shrink and a growth its data depends on its snapshot. */
   async #resize(key: string, blob: Blob, info: BlobInfo): Promise<void> {
     if (info.readOnly) return;
     const { random, reporter, clusterBytes } = this.#options;
@@ -149,7 +149,7 @@ export class Lane {
     await reporter.perform({ kind: 'resize', key, bytes }, () => blob.resize(bytes));
   }
 
-  /** A snapshot of a blob that can be written, a clone of one that cannot. */
+  /** Makes a snapshot of a writable blob, or a clone of a read-only one. */
   async #derive(key: string, blob: Blob): Promise<void> {
     if (this.#blobs.size >= BLOBS_MAX) return;
     const { reporter } = this.#options;

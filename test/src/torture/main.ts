@@ -5,18 +5,18 @@ import { choiceOf, runCommand, say, wholeNumberOf } from '../command-line.js';
 import { DEFAULTS, DURABILITIES, MODES, type TortureOptions, torture } from './torture.js';
 
 const USAGE = `Usage: npm run torture -- [OPTION…]
-Processes that use a store in a file, on several threads, are killed at random moments, while they open and close it too;
-each time the next one has to find everything that was acknowledged, and the store sound.
-  --rounds N          processes, one after another; ${DEFAULTS.rounds} unless given
-  --seed S            what they do and how long they live; a new one unless given
-  --threads T         I/O threads, attached threads, from 1 to 8; ${DEFAULTS.threads} unless given
-  --mode MODE         inline, pool: a store with I/O threads, attached: threads attached to a store of one thread,
-                      mixed: both; each in turn unless given
-  --durability LEVEL  power-loss or process-crash; each in turn unless given
-  --folder PATH       where the files lie; the system's folder for temporary files unless given
+Processes that use a store in a file, on several threads, are killed at random moments, also while they open or close it.
+Each time the next process must find all acknowledged changes, and a store without damage.
+  --rounds N          the number of processes, one after another; default ${DEFAULTS.rounds}
+  --seed S            decides what the processes do and how long they live; default: a new seed
+  --threads T         the number of I/O workers, or of attached threads, from 1 to 8; default ${DEFAULTS.threads}
+  --mode MODE         inline; pool: a store with I/O workers; attached: threads attached to a store of one thread;
+                      mixed: both; default: each in turn
+  --durability LEVEL  power-loss or process-crash; default: each in turn
+  --folder PATH       the folder of the files; default: the system's folder for temporary files
   --help              this text`;
 
-/** Answers undefined when only help is wanted. */
+/** Returns undefined for `--help`. */
 function parse(args: string[]): TortureOptions | undefined {
   const { values } = parseArgs({
     args,
@@ -58,7 +58,8 @@ async function main(options: TortureOptions): Promise<number> {
   if (findings.length === 0) return say('Nothing was lost.');
   console.log(`${findings.length} findings:`);
   for (const finding of findings) console.log(`  ${finding}`);
-  if (kept !== undefined) console.log(`The store as its process left it: ${kept}, and what was done: ${kept}.log`);
+  if (kept !== undefined)
+    console.log(`The store as its process left it: ${kept}; the log of its operations: ${kept}.log`);
   console.log(`The same operations again, killed at about the same moments: npm run torture -- ${describe(options)}`);
   return 1;
 }

@@ -1,12 +1,12 @@
 /**
- * What the torturing process knows of a store: from what the tortured one has reported, what may be found after it was killed.
- * All that was acknowledged is there, at either level of durability, and of what was under way any part.
+ * The model of the store in the torturing process. It derives from the reports of the tortured process what may be
+ * found after the kill: all acknowledged changes, at both durability levels, and any part of those under way.
  */
 
 import { checksum, patternAt, putPattern } from './pattern.js';
 import type { DataOperation, Operation, ReportedLine } from './protocol.js';
 
-/** A blob as it was found. */
+/** A blob that was found after the kill. */
 export interface FoundBlob {
   readonly id: bigint;
   readonly content: Uint8Array;
@@ -16,7 +16,7 @@ export interface FoundBlob {
 
 interface KnownBlob {
   readonly id: bigint;
-  /** What was acknowledged. */
+  /** The data after all acknowledged changes. */
   now: Uint8Array;
   xattrs: Map<string, string>;
   readonly isReadOnly: boolean;
@@ -28,7 +28,7 @@ export class Oracle {
   readonly findings: string[] = [];
   readonly #clusterBytes: number;
   #blobs = new Map<string, KnownBlob>();
-  /** What was begun and not acknowledged. */
+  /** The operations that have begun and are not acknowledged, by number. */
   readonly #pending = new Map<number, Operation>();
   operations = 0;
   acknowledged = 0;
@@ -37,7 +37,7 @@ export class Oracle {
     this.#clusterBytes = clusterBytes;
   }
 
-  /** Keys and ids of all blobs, once it is known which there are. */
+  /** The keys and ids of all blobs. Valid after `compare`. */
   get listed(): { key: string; id: string }[] {
     return [...this.#blobs].map(([key, { id }]) => ({ key, id: id.toString() }));
   }
@@ -52,7 +52,7 @@ export class Oracle {
     else this.#find(`${describe(this.#operation(line.failed))} failed: ${line.text}`);
   }
 
-  /** Compares what was found, and goes on from there. */
+  /** Compares the blobs that were found with the model, and takes over their state. */
   compare(found: ReadonlyMap<string, FoundBlob>): void {
     for (const [key, known] of this.#blobs) {
       const blob = found.get(key);
@@ -115,7 +115,7 @@ export class Oracle {
       case 'flush':
       case 'inflate':
       case 'decouple':
-        return; // the same bytes
+        return; // these operations do not change the bytes
     }
   }
 
@@ -179,7 +179,9 @@ export class Oracle {
     }
   }
 
-  /** A blob that no acknowledged operation has made: one that was under way has, and it is whole. */
+  /**
+   * Checks a blob that no acknowledged operation has made: one under way must have made it, and it must be complete.
+   */
   #compareNew(key: string, blob: FoundBlob): void {
     const expected = this.#underWay(key, blob.id);
     if (expected === undefined) this.#find(`blob ${key} is there, which was deleted or never made`);
@@ -232,7 +234,7 @@ function apply(target: Uint8Array, operation: DataOperation, at: number, length:
   else target.fill(0, at, at + length);
 }
 
-/** The first byte that is neither as expected nor of something under way; -1 if there is none. */
+/** The offset of the first byte that is neither expected nor written by a change under way; -1 if there is none. */
 function differenceAt(found: Uint8Array, expected: Uint8Array, changes: readonly DataOperation[]): number {
   if (Buffer.compare(found, expected) === 0) return -1;
   for (let at = 0; at < found.length; at++) {

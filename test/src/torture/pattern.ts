@@ -1,9 +1,13 @@
-/** The bytes that a write leaves: its token and the place in the blob give each of them, so that both processes know them. */
+/**
+ * The bytes of a write. They depend only on its token and the position in the blob, so that both processes know them.
+ */
 
 import { crc32c } from '@blobyard/core';
 import { mix } from '../hash.js';
 
-/** Fills `length` bytes of `target` from `at` on with what the write `token` has at byte `position` of its blob. */
+/**
+ * Fills `length` bytes of `target` from `at` on with the bytes of write `token` from byte `position` of its blob on.
+ */
 export function putPattern(target: Uint8Array, at: number, length: number, token: number, position: number): void {
   let word = wordOf(token, position);
   for (let index = 0; index < length; index++) {
@@ -13,12 +17,12 @@ export function putPattern(target: Uint8Array, at: number, length: number, token
   }
 }
 
-/** One byte of it. */
+/** The byte of write `token` at byte `position` of its blob. */
 export function patternAt(token: number, position: number): number {
   return (wordOf(token, position) >>> ((position & 3) * 8)) & 0xff;
 }
 
-/** Of all that a blob reads as. */
+/** The checksum of a blob's data. */
 export function checksum(bytes: Uint8Array): number {
   return crc32c(bytes, 0, bytes.length);
 }

@@ -1,7 +1,7 @@
 /**
- * What the torturing process and the tortured one say to each other. The order goes to the child's standard input. The child
- * answers in lines of JSON on a pipe: each operation before it begins, and again once its promise has resolved. A line is
- * written by one system call that is over before the operation begins, so that no kill can take it back.
+ * The protocol between the torturing process and the tortured one. The order goes to the child's standard input. The
+ * child reports in lines of JSON on a pipe: each operation before it begins, and again when its promise has resolved. A
+ * line is written by one system call, which returns before the operation begins, so that a kill cannot lose it.
  */
 
 import { writeSync } from 'node:fs';
@@ -9,24 +9,26 @@ import { writeSync } from 'node:fs';
 export type Durability = 'power-loss' | 'process-crash';
 export type TortureMode = 'inline' | 'pool' | 'attached' | 'mixed';
 
-/** The child's end of the pipe on which it reports. */
+/** The file descriptor of the child's end of that pipe. */
 export const REPORT_FD = 3;
 
-/** What a child is told. */
+/** The order for a child. */
 export interface Order {
   readonly path: string;
   readonly seed: number;
   readonly round: number;
   readonly mode: TortureMode;
   readonly durability: Durability;
-  /** I/O threads, or attached ones. */
+  /** The number of I/O workers, or of attached threads. */
   readonly threads: number;
-  /** After so long the child closes the store and ends; it goes on until it is killed, unless given. */
+  /** The time in milliseconds after which the child closes the store and ends. Default: it works until it is killed. */
   readonly workMs?: number;
   readonly blobs: readonly { readonly key: string; readonly id: string }[];
 }
 
-/** A change of bytes. Offsets and lengths are bytes; a token says which bytes are written. */
+/**
+ * A change of bytes. Offsets and lengths are in bytes; a token stands for the bytes that are written (`pattern.ts`).
+ */
 export type DataOperation =
   | {
       readonly kind: 'write';
@@ -45,7 +47,7 @@ export type DataOperation =
       readonly map: ClusterMap;
     };
 
-/** Of each cluster: `1` if the blob has it itself, `0` if not. */
+/** A character for each cluster: `1` if the blob has it itself, `0` if not. */
 export type ClusterMap = string;
 
 export type Operation =
@@ -76,10 +78,12 @@ export type Line =
 /** A line about an operation. */
 export type ReportedLine = Exclude<Line, { say: string }>;
 
-/** Numbers of operations: a writer's own, one after another. */
+/**
+ * The greatest number of writers. The number of an operation is its count in the writer, times this, plus the writer.
+ */
 const WRITERS_MAX = 64;
 
-/** One thread's way to report. */
+/** Sends the reports of one thread. */
 export class Reporter {
   readonly #writer: number;
   #count = 0;
@@ -93,8 +97,8 @@ export class Reporter {
   }
 
   /**
-   * Reports an operation before it begins, does it, and reports how it ended. A failure is not thrown.
-   * @param act - answers the blob, if one is made
+   * Reports an operation, executes it, and reports its outcome. A failure is reported and not thrown.
+   * @param act - executes the operation; returns the blob that it makes, if any
    */
   async perform(operation: Operation, act: () => Promise<unknown>): Promise<void> {
     const number = this.#count++ * WRITERS_MAX + this.#writer;

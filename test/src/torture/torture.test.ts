@@ -1,4 +1,4 @@
-/** A short torture in each mode, and that the oracle finds what is lost. `npm run torture` goes on for longer. */
+/** A short run of `npm run torture` in each mode; and tests that the oracle finds what is lost. */
 
 import { describe, expect, test } from 'vitest';
 import { type FoundBlob, Oracle } from './oracle.js';
@@ -9,7 +9,7 @@ import { DEFAULTS, torture } from './torture.js';
 describe('nothing that was acknowledged is lost by a kill', () => {
   test.each([
     ['on one thread', { seed: 1, mode: 'inline', durability: 'power-loss' }],
-    ['with I/O threads', { seed: 2, mode: 'pool', durability: 'process-crash' }],
+    ['with I/O workers', { seed: 2, mode: 'pool', durability: 'process-crash' }],
     ['with attached threads', { seed: 3, mode: 'attached', durability: 'process-crash' }],
     ['with both', { seed: 4, mode: 'mixed', durability: 'power-loss' }],
   ] as const)('%s', { timeout: 120_000 }, async (_, chosen) => {
@@ -40,7 +40,7 @@ describe('the oracle', () => {
     token,
   });
 
-  /** Knows of a thin blob whose first cluster was written and synced. */
+  /** An oracle that knows a thin blob whose first cluster was written and synced. */
   function knowing(): { oracle: Oracle; act: (...given: Operation[]) => void } {
     const oracle = new Oracle(CLUSTER);
     let number = 0;
@@ -56,13 +56,13 @@ describe('the oracle', () => {
   }
   const first = (bytes: Uint8Array) => putPattern(bytes, 0, CLUSTER, 7, 0);
 
-  test('misses what was synced', () => {
+  test('finds that synced data is missing', () => {
     const { oracle } = knowing();
     oracle.compare(found(content()));
     expect(oracle.findings).toEqual([expect.stringMatching(/blob a, byte 0 /)]);
   });
 
-  test('misses a blob that is gone, and one that is back', () => {
+  test('finds that a blob is missing, and that a deleted one is there', () => {
     const { oracle, act } = knowing();
     oracle.compare(new Map());
     expect(oracle.findings).toEqual(['blob a is gone']);
@@ -73,14 +73,14 @@ describe('the oracle', () => {
     expect(() => act({ kind: 'inflate', key: 'a' })).toThrow('not known');
   });
 
-  test('misses a write that no flush followed', () => {
+  test('finds that an acknowledged write without a flush is missing', () => {
     const { oracle, act } = knowing();
     act(write(CLUSTER, 100, 9));
     oracle.compare(found(content(first)));
     expect(oracle.findings).toEqual([expect.stringMatching(/blob a, byte 4096 \(cluster 1\)/)]);
   });
 
-  test('allows of a write that was under way any part, and nothing else', () => {
+  test('allows any part of a write that was under way, and no other bytes', () => {
     const { oracle } = knowing();
     const torn = (token: number) =>
       found(
@@ -97,7 +97,7 @@ describe('the oracle', () => {
     expect(oracle.findings).toEqual([expect.stringMatching(/under way: write/)]);
   });
 
-  test('misses an xattr', () => {
+  test('finds that an xattr is missing', () => {
     const { oracle, act } = knowing();
     act({ kind: 'xattr', key: 'a', name: 'x', value: 'y' });
     oracle.compare(found(content(first)));

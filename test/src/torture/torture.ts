@@ -1,4 +1,6 @@
-/** The torture as a whole: stores are made, and processes that use them killed, until all rounds are over or something is wrong. */
+/**
+ * Runs the torture: makes stores, and kills processes that use them, until all rounds are over or something is wrong.
+ */
 
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,15 +19,15 @@ export interface TortureOptions {
   readonly seed: number;
   readonly rounds: number;
   readonly threads: number;
-  /** Each in turn unless given. */
+  /** Default: each mode in turn. */
   readonly mode?: TortureMode;
-  /** Each in turn unless given. */
+  /** Default: each level in turn. */
   readonly durability?: Durability;
-  /** Rounds that one store lives through. */
+  /** The number of rounds with one store. */
   readonly roundsOfStore: number;
-  /** The longest that a process works before it is killed. */
+  /** The longest time in milliseconds that a process works before it is killed. */
   readonly workMsMax: number;
-  /** Where the files lie; the system's folder for temporary files unless given. */
+  /** The folder of the files. Default: the system's folder for temporary files. */
   readonly folder?: string;
   readonly onRound?: (round: number) => void;
 }
@@ -33,16 +35,16 @@ export interface TortureOptions {
 export interface TortureResult {
   readonly rounds: number;
   readonly findings: readonly string[];
-  /** How often what happened. */
+  /** How often each kind of event happened. */
   readonly counts: Readonly<Record<string, number>>;
-  /** A copy of the store in which something was found, as it was when its process ended; beside it a log of what was done. */
+  /** The path of a copy of the store with a finding, as its process left it. A log of the operations is beside it. */
   readonly kept?: string;
 }
 
 export const DEFAULTS: Omit<TortureOptions, 'seed'> = { rounds: 200, threads: 2, roundsOfStore: 25, workMsMax: 600 };
 
 const STORE_BYTES = 32 * 1024 * 1024;
-/** Opening takes so long: one thread, or several that have to start. */
+/** About the time of an opening in milliseconds: with one thread, and with several that must be started. */
 const OPENING_MS = { inline: 30, threads: 250 };
 const CLOSING_MS = 20;
 
@@ -75,7 +77,7 @@ export async function torture(options: TortureOptions): Promise<TortureResult> {
   return { rounds: round, findings, counts, kept };
 }
 
-/** One store, and what it goes through. */
+/** One store through its rounds. */
 class TorturedStore {
   readonly #options: TortureOptions;
   readonly #path: string;
@@ -105,12 +107,12 @@ class TorturedStore {
     return new TorturedStore(options, index, file, clusterBytes);
   }
 
-  /** The store as the last process left it. */
+  /** The path of the store as the last process left it. */
   get before(): string {
     return `${this.#path}.before`;
   }
 
-  /** All that its processes have reported, a line each. */
+  /** All reports of its processes, one per line. */
   get log(): string {
     return `${this.#log.join('\n')}\n`;
   }
@@ -119,7 +121,7 @@ class TorturedStore {
     return `${this.#mode}, ${this.#durability}`;
   }
 
-  /** Has a process use the store, and looks at what it leaves. Answers what is wrong. */
+  /** Lets a process use the store, and inspects what it leaves. Returns what is wrong. */
   async round(round: number, counts: Record<string, number>): Promise<string[]> {
     const { seed, threads } = this.#options;
     const fate = this.#chooseFate();
@@ -182,7 +184,7 @@ class TorturedStore {
       case 2:
         return { after: 'closing', delayMs: random.below(1 + random.below(CLOSING_MS)), isProbed: false };
       default: {
-        // Rather early than late: the first moments after a recovery are special.
+        // Early kills are more frequent, because a store behaves differently just after a recovery.
         const delayMs = Math.min(random.below(this.#options.workMsMax), random.below(this.#options.workMsMax));
         return { after: 'opened', delayMs, isProbed: random.below(3) === 0 };
       }

@@ -1,4 +1,4 @@
-/** One tortured process, from its start to its end, as the torturing one sees it. */
+/** One tortured process, from its start to its end, in the torturing process. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -7,11 +7,13 @@ import { fileURLToPath } from 'node:url';
 import { BlobstoreError, openStore } from 'blobyard';
 import type { Line, Order, ReportedLine } from './protocol.js';
 
-/** When the process is killed: so long after it has said that; `never`: it is to close the store, and to end. */
+/**
+ * When the process is killed: `delayMs` after it reported `after`. `never`: it closes the store, and ends by itself.
+ */
 export interface Fate {
   readonly after: 'opening' | 'opened' | 'closing' | 'never';
   readonly delayMs: number;
-  /** Somebody else tries to open the store first. */
+  /** True: before the kill, the torturing process tries to open the store, too. */
   readonly isProbed: boolean;
 }
 
@@ -21,11 +23,11 @@ export interface Ended {
   readonly findings: string[];
 }
 
-/** A process that says nothing for so long hangs. */
+/** A process without a report for this time, in milliseconds, counts as hanging. */
 const SILENCE_MS = 60_000;
 const CHILD = fileURLToPath(new URL('../../dist/torture/child.js', import.meta.url));
 
-/** Starts a process by an order, kills it as its fate says, and answers how it ended. @param take - is given what it reports */
+/** Starts a process with an order, and kills it by its fate. Returns how it ended. @param take - gets its reports */
 export async function sacrifice(order: Order, fate: Fate, take: (line: ReportedLine) => void): Promise<Ended> {
   return new Victim(order, fate).live(take);
 }
@@ -57,7 +59,7 @@ class Victim {
     child.stderr?.on('data', (text) => {
       this.#complaint += text;
     });
-    child.stdin?.on('error', () => undefined); // it may be gone before it has read all
+    child.stdin?.on('error', () => undefined); // the process may end before it has read all
     child.stdin?.end(JSON.stringify(this.#order));
     this.#awaitWord();
     for await (const text of createInterface({ input: child.stdio[3] as Readable })) {
@@ -86,7 +88,7 @@ class Victim {
     }, this.#fate.delayMs);
   }
 
-  /** What hangs is killed, too. */
+  /** Kills the process if it does not report in time. */
   #awaitWord(): void {
     clearTimeout(this.#silence);
     this.#silence = setTimeout(() => {
@@ -103,7 +105,7 @@ class Victim {
   }
 }
 
-/** A second process may not have the store, and is told who has it. */
+/** Tries to open the store, which must be refused with a message that names the process. Returns what is wrong. */
 async function probe(path: string, pid: number): Promise<string[]> {
   try {
     const store = await openStore({ device: { kind: 'file', path } });

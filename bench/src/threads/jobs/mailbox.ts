@@ -9,7 +9,7 @@ import { REQUEST } from '../../../../packages/workers/dist/mailbox/mailbox.js';
 import { thisThread } from '../../../../packages/workers/dist/threads/thread-life.js';
 import { forEachOperation, type Job, type MailboxAsk } from '../job.js';
 
-/** @param pauseMs - pause before each request, in which the metadata thread goes to sleep */
+/** @param pauseMs - pause in milliseconds before each request or call; 4 are enough for the metadata thread to sleep */
 export async function mailboxJob(handle: StoreHandle, ask: MailboxAsk, pauseMs: number): Promise<Job> {
   const device = await openDevice(handle.device);
   const table = new ChannelTable(handle.buffers.channels);

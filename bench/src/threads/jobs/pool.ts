@@ -1,4 +1,4 @@
-/** Saturates the I/O worker of a store in memory, which this thread opens, with reads. */
+/** Saturates an I/O worker with reads. This thread opens the store of the worker, in memory. */
 
 import { newGround } from '../ground.js';
 import { transferInFlight } from '../in-flight.js';
