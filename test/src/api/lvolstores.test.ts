@@ -154,6 +154,20 @@ describe('in an lvolstore', () => {
     expectSame((await blob.xattrs.get('name')) ?? bytes(0), padded('disk'));
   });
 
+  test('a snapshot and a clone have the xattrs of their volume, and a uuid of their own', async () => {
+    const { store } = await newLvolstore();
+    const volume = await store.create({ name: 'v', sizeBytes: CLUSTER, thin: true, xattrs: { owner: 'red' } });
+    await expectCode(volume.snapshot(), 'EINVAL', /without a name/);
+    const snapshot = await volume.snapshot({ name: 's' });
+    const clone = await snapshot.clone({ name: 'c' });
+    const all = [volume, snapshot, clone];
+    const uuids = await Promise.all(all.map(({ xattrs }) => xattrs.getText('uuid')));
+    for (const uuid of uuids) expect(uuid).toMatch(UUID);
+    expect(new Set(uuids).size).toBe(3);
+    for (const blob of all) expect(await blob.xattrs.getText('owner')).toBe('red');
+    expect(all.map(({ name }) => name)).toEqual(['v', 's', 'c']);
+  });
+
   test('names are 63 bytes at most, and belong to one volume each', async () => {
     const { store } = await newLvolstore();
     await expectCode(store.create({ name: 'n'.repeat(64) }), 'EINVAL', /64 bytes; .* 63/);

@@ -1,7 +1,7 @@
 /** Snapshots and clones, the long operations on them, and how operations on metadata wait for each other. */
 
 import { type BlockDevice, FaultyDevice } from 'blobyard/devices';
-import type { Progress } from 'blobyard/types';
+import type { Blob, Progress } from 'blobyard/types';
 import { describe, expect, test } from 'vitest';
 import {
   bytes,
@@ -17,6 +17,63 @@ import {
   usable,
   verify,
 } from './support.js';
+
+/** The xattrs of a blob, but for its name. */
+async function xattrsOf(blob: Blob): Promise<Record<string, string | undefined>> {
+  const names = (await blob.xattrs.list()).filter((name) => name !== 'name');
+  const values = await Promise.all(names.map(async (name) => [name, await blob.xattrs.getText(name)] as const));
+  return Object.fromEntries(values);
+}
+
+describe('the xattrs of snapshots and clones', () => {
+  test('are those of the blob at that moment, but for its name', async () => {
+    const device = memory();
+    const made = await createStore({ device, clusterSizeBytes: CLUSTER });
+    const xattrs = { owner: 'red', length: '5', ['é'.repeat(20)]: 'x'.repeat(3000) };
+    const blob = await made.create({ name: 'a', sizeBytes: CLUSTER, thin: true, xattrs });
+    const first = await blob.snapshot();
+    await blob.xattrs.setAll({ owner: 'blue', more: '1' });
+    const second = await blob.snapshot({ name: 's' });
+    const clone = await first.clone({ name: 'c' });
+    await clone.xattrs.delete('length');
+    const { id } = first;
+    await made.close();
+
+    await using store = await openStore({ device });
+    const reopened = async (address: bigint | { name: string }) => xattrsOf(await store.open(address));
+    expect(await reopened(id)).toEqual(xattrs);
+    expect(await reopened({ name: 's' })).toEqual({ ...xattrs, owner: 'blue', more: '1' });
+    expect(await reopened({ name: 'a' })).toEqual({ ...xattrs, owner: 'blue', more: '1' });
+    const { length: _, ...kept } = xattrs;
+    expect(await reopened({ name: 'c' })).toEqual(kept);
+    expect((await store.open(id)).name).toBeUndefined();
+    expect(second.name).toBe('s');
+  });
+
+  test('are replaced and added to by those that are given, or left out', async () => {
+    const store = await testStore();
+    const blob = await store.create({ sizeBytes: CLUSTER, thin: true, xattrs: { owner: 'red', length: '5' } });
+    const given = await blob.snapshot({ xattrs: { owner: 'blue', why: 'backup' } });
+    expect(await xattrsOf(given)).toEqual({ owner: 'blue', length: '5', why: 'backup' });
+    expect(await xattrsOf(await given.clone({ xattrs: 'inherit' }))).toEqual(await xattrsOf(given));
+    expect(await xattrsOf(await given.clone({ xattrs: 'none', name: 'bare' }))).toEqual({});
+    expect(await xattrsOf(await blob.snapshot({ xattrs: 'none' }))).toEqual({});
+    for (const xattrs of ['all', '', 1, null]) {
+      await expectCode(blob.snapshot({ xattrs: xattrs as never }), 'EINVAL', /xattrs/);
+      await expectCode(given.clone({ xattrs: xattrs as never }), 'EINVAL', /xattrs/);
+    }
+    expect(await xattrsOf(blob)).toEqual({ owner: 'red', length: '5' });
+  });
+
+  test('a name that a blob has given up can be that of its snapshot', async () => {
+    const store = await testStore();
+    const blob = await store.create({ name: 'a', sizeBytes: CLUSTER, thin: true });
+    await expectCode(blob.snapshot({ xattrs: { name: 'a' } }), 'EEXIST');
+    await blob.xattrs.set('name', 'b');
+    const snapshot = await blob.snapshot({ xattrs: { name: 'a' } });
+    expect([snapshot.name, (await store.open({ name: 'a' })).id]).toEqual(['a', snapshot.id]);
+  });
+});
 
 describe('snapshots and clones', () => {
   test('keep their data while the blob is written', async () => {

@@ -46,6 +46,27 @@ export class XattrList {
 }
 
 /**
+ * The xattrs of a new snapshot or clone, besides the engine's own. The original's xattrs come first; one that is given
+ * again gets the given value.
+ */
+export interface DerivedXattrs {
+  readonly given: readonly Xattr[];
+  /** The names of xattrs that are not taken from the original; undefined: none is taken. */
+  readonly inheritsAllBut: readonly string[] | undefined;
+}
+
+export const NO_XATTRS: DerivedXattrs = { given: [], inheritsAllBut: undefined };
+
+/** The xattrs of a blob that is made of another one now. */
+export function deriveXattrs(original: XattrList, { given, inheritsAllBut }: DerivedXattrs): readonly Xattr[] {
+  if (inheritsAllBut === undefined) return given;
+  const derived = new XattrList();
+  for (const { name, value } of original.entries) if (!inheritsAllBut.includes(name)) derived.set(name, value.slice());
+  for (const { name, value } of given) derived.set(name, value);
+  return derived.entries;
+}
+
+/**
  * Converts a name to its internal form: its UTF-8 bytes, one character for each. Throws EINVAL when it contains a zero
  * character.
  */

@@ -54,7 +54,7 @@ import {
   checkOptions,
 } from './engine-checks.js';
 import { InlinePort, inlineHost } from './inline-port.js';
-import { type Xattrs, xattrList } from './xattrs.js';
+import { derivedXattrs, type Xattrs } from './xattrs.js';
 
 /**
  * An open store. Make it with `init`, `load` or `grow`, and end it with `unload`, `destroy` or `abandon`. Metadata
@@ -335,18 +335,21 @@ export class Blobstore {
 
   /**
    * Creates a snapshot of a blob, which becomes a clone of it. Operations on the blob wait meanwhile.
+   * @param inheritsAllBut - the names of the blob's xattrs that the snapshot does not get; undefined: it gets none, as
+   * in the specification. Those in `xattrs` replace inherited ones
    * @throws EINVAL the blob is read-only, EBUSY another operation is running on it, and what creating a blob throws
    */
-  createSnapshot(id: BlobId, xattrs?: Xattrs): Steps<BlobId> {
-    return createSnapshot(this.#state, checkId(id), xattrList(xattrs));
+  createSnapshot(id: BlobId, xattrs?: Xattrs, inheritsAllBut?: readonly string[]): Steps<BlobId> {
+    return createSnapshot(this.#state, checkId(id), derivedXattrs(xattrs, inheritsAllBut));
   }
 
   /**
    * Creates a clone of a read-only blob.
+   * @param inheritsAllBut - see `createSnapshot`
    * @throws EINVAL the blob can be written, EBUSY another operation is running on it, and what creating a blob throws
    */
-  createClone(id: BlobId, xattrs?: Xattrs): Steps<BlobId> {
-    return createClone(this.#state, checkId(id), xattrList(xattrs));
+  createClone(id: BlobId, xattrs?: Xattrs, inheritsAllBut?: readonly string[]): Steps<BlobId> {
+    return createClone(this.#state, checkId(id), derivedXattrs(xattrs, inheritsAllBut));
   }
 
   /**

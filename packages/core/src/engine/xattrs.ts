@@ -1,6 +1,6 @@
 /** Xattrs in the form in which users of the engine pass them: by name. */
 
-import { nameToBytes } from '../blob/xattr-list.js';
+import { type DerivedXattrs, nameToBytes } from '../blob/xattr-list.js';
 import type { Xattr } from '../format/xattr.js';
 import { checkBytes } from '../units/argument-checks.js';
 import { checkOptions } from './engine-checks.js';
@@ -16,6 +16,15 @@ export function xattrList(xattrs: Xattrs | undefined): Xattr[] {
     name: nameToBytes(name),
     value: value.slice(),
   }));
+}
+
+/**
+ * The xattrs of a new snapshot or clone.
+ * @param inheritsAllBut - the names of those that are not taken from the original; undefined: none is taken
+ * @throws EINVAL invalid names or values
+ */
+export function derivedXattrs(xattrs: Xattrs | undefined, inheritsAllBut?: readonly string[]): DerivedXattrs {
+  return { given: xattrList(xattrs), inheritsAllBut: inheritsAllBut?.map(nameToBytes) };
 }
 
 function checkXattrs(xattrs: unknown): Xattrs {

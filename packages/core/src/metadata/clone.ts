@@ -1,7 +1,7 @@
 /** Creates a clone: a thin blob with nothing allocated, with a read-only blob as its parent. */
 
 import { INTERNAL_XATTR, idToBytes } from '../blob/blob.js';
-import type { Xattr } from '../format/xattr.js';
+import { type DerivedXattrs, deriveXattrs, NO_XATTRS } from '../blob/xattr-list.js';
 import type { StoreState } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
@@ -16,7 +16,7 @@ import { settle } from './settle.js';
  * @throws EINVAL the blob can be written, EBUSY another operation is running on it, and what creating a blob throws;
  * nothing is left behind then
  */
-export function* createClone(store: StoreState, id: BlobId, xattrs: readonly Xattr[] = []): Steps<BlobId> {
+export function* createClone(store: StoreState, id: BlobId, asked: DerivedXattrs = NO_XATTRS): Steps<BlobId> {
   const original = yield* openBlob(store, id);
   try {
     if (!original.dataRo || !original.mdRo) {
@@ -25,6 +25,7 @@ export function* createClone(store: StoreState, id: BlobId, xattrs: readonly Xat
     return yield* withBlobLocked(store, original, 'clone', function* () {
       yield* settle(store, original);
       const { clusterCount, usesExtentTable: useExtentTable } = original;
+      const xattrs = deriveXattrs(original.xattrs, asked);
       const parent = { name: INTERNAL_XATTR.SNAPSHOT, value: idToBytes(original.id) };
       const clone = yield* createBlob(store, { clusterCount, thin: true, useExtentTable, xattrs }, [parent]);
       store.snapshots.add(original.id, clone);

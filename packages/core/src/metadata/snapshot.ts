@@ -13,8 +13,8 @@
 
 import { ZEROES } from '../blob/backing.js';
 import { type Blob, INTERNAL_XATTR, idToBytes } from '../blob/blob.js';
+import { type DerivedXattrs, deriveXattrs, NO_XATTRS } from '../blob/xattr-list.js';
 import { INVALID_FLAG } from '../format/flags.js';
-import type { Xattr } from '../format/xattr.js';
 import type { StoreState } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
@@ -34,7 +34,7 @@ import { noteUnsettled, settle, trySettle } from './settle.js';
  * @throws EINVAL the blob is read-only, EBUSY another operation is running on it, and what creating a blob throws;
  * nothing has changed then
  */
-export function* createSnapshot(store: StoreState, id: BlobId, xattrs: readonly Xattr[] = []): Steps<BlobId> {
+export function* createSnapshot(store: StoreState, id: BlobId, xattrs: DerivedXattrs = NO_XATTRS): Steps<BlobId> {
   const original = yield* openBlob(store, id);
   try {
     if (original.isReadOnly) {
@@ -46,7 +46,7 @@ export function* createSnapshot(store: StoreState, id: BlobId, xattrs: readonly 
   }
 }
 
-function* snapshotLocked(store: StoreState, original: Blob, xattrs: readonly Xattr[]): Steps<BlobId> {
+function* snapshotLocked(store: StoreState, original: Blob, asked: DerivedXattrs): Steps<BlobId> {
   yield* settle(store, original);
   const { map } = original;
   // Clusters that were cut off or dropped stay with the original: the snapshot must not release them.
@@ -55,6 +55,7 @@ function* snapshotLocked(store: StoreState, original: Blob, xattrs: readonly Xat
   const isLonger = store.keepsHighWater && original.clusterCount !== original.syncedClusterCount;
   if (wasCut || isLonger || map.dropped.length > 0 || map.uncertain.length > 0) yield* persist(store, original);
   const { clusterCount, usesExtentTable: useExtentTable } = original;
+  const xattrs = deriveXattrs(original.xattrs, asked);
   const mark = { name: INTERNAL_XATTR.SNAPSHOT_IN_PROGRESS, value: idToBytes(original.id) };
   const snapshot = yield* createOpenBlob(store, { clusterCount, thin: true, useExtentTable, xattrs }, [mark]);
   try {

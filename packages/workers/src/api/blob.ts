@@ -19,8 +19,12 @@ export type XattrValues = Readonly<Record<string, string | Uint8Array>>;
 export interface DerivedBlobOptions {
   /** The name of the new blob, by which the store opens it. EEXIST if another blob of the store has it. */
   readonly name?: string;
-  /** The xattrs of the new blob. */
-  readonly xattrs?: XattrValues;
+  /**
+   * The xattrs of the new blob. 'inherit': those of this blob, at the moment of the snapshot or clone; only `name`, and
+   * in an lvolstore `uuid`, are each blob's own. Values: those are added, or replace inherited ones. 'none': none of
+   * them. Default: 'inherit'.
+   */
+  readonly xattrs?: 'inherit' | 'none' | XattrValues;
 }
 
 /** The state of a blob at one moment. */

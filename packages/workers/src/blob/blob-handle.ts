@@ -6,9 +6,9 @@ import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo, DerivedBlobOptions, Xattrs } from '../api/blob.js';
 import { coded } from '../api/failures.js';
 import type { CopyOptions, LongWorkOptions } from '../api/long-work.js';
-import { checkInteger, checkOptions } from '../checks/checks.js';
+import { checkInteger } from '../checks/checks.js';
 import { checkLongWork, type LongWork, type PacedCopyOptions } from '../checks/long-work.js';
-import { givenXattrs } from '../checks/xattr-values.js';
+import { derivedXattrs } from '../checks/xattr-values.js';
 import { checkDevice } from '../devices/open-device.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
 import type { BlobContext, OpenHandle } from './blob-context.js';
@@ -68,14 +68,14 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
 
   snapshot(options?: DerivedBlobOptions): Promise<BlobHandle> {
     return this.inFlight.run(`snapshot blob ${this.id}`, async () => {
-      const xattrs = givenXattrs(checkOptions('options of a snapshot', options, ['name', 'xattrs']));
+      const xattrs = derivedXattrs('snapshot', options);
       return new BlobHandle(this.context, await this.#metadata.snapshot(this.#handle, xattrs));
     });
   }
 
   clone(options?: DerivedBlobOptions): Promise<BlobHandle> {
     return this.inFlight.run(`clone blob ${this.id}`, async () => {
-      const xattrs = givenXattrs(checkOptions('options of a clone', options, ['name', 'xattrs']));
+      const xattrs = derivedXattrs('clone', options);
       return new BlobHandle(this.context, await this.#metadata.clone(this.#handle, xattrs));
     });
   }

@@ -2,8 +2,8 @@
 
 import { types } from 'node:util';
 import { BlobstoreError, XATTR_BYTES_MAX } from '@blobyard/core';
-import type { XattrValues } from '../api/blob.js';
-import { checkBytes, checkText, invalid, reading } from './checks.js';
+import type { DerivedBlobOptions, XattrValues } from '../api/blob.js';
+import { checkBytes, checkOptions, checkText, invalid, reading } from './checks.js';
 
 const encoder = new TextEncoder();
 
@@ -17,6 +17,12 @@ export type XattrValue = string | Uint8Array;
 export interface GivenXattrs {
   readonly name: string | undefined;
   readonly values: Readonly<Record<string, XattrValue>>;
+}
+
+/** The name and xattrs of a new snapshot or clone. */
+export interface DerivedXattrs extends GivenXattrs {
+  /** True: the new blob also gets the xattrs of the one that it is made of. Those in `values` replace them. */
+  readonly inherits: boolean;
 }
 
 export function xattrBytes(value: XattrValue): Uint8Array {
@@ -68,4 +74,12 @@ export function givenXattrs(options: { readonly name?: string; readonly xattrs?:
   const name = checkText('the name of a blob', options.name);
   checkXattrValue(NAME_XATTR, name);
   return { name, values };
+}
+
+/** Returns the checked name and xattrs of a new snapshot or clone. */
+export function derivedXattrs(doing: 'snapshot' | 'clone', given: DerivedBlobOptions | undefined): DerivedXattrs {
+  const { name, xattrs = 'inherit' } = checkOptions(`options of a ${doing}`, given, ['name', 'xattrs']);
+  if (typeof xattrs !== 'string') return { ...givenXattrs({ name, xattrs }), inherits: true };
+  if (xattrs !== 'inherit' && xattrs !== 'none') throw invalid('xattrs', xattrs, "'inherit', 'none' or values by name");
+  return { ...givenXattrs({ name }), inherits: xattrs === 'inherit' };
 }

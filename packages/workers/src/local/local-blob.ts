@@ -4,7 +4,7 @@ import { type Blobstore, BlobstoreError, type BlockDevice, type Blob as EngineBl
 import type { DeviceSpec } from '@blobyard/io';
 import type { BlobInfo } from '../api/blob.js';
 import { PAUSE, type PacedCopyOptions, type PacedWorkOptions } from '../checks/long-work.js';
-import type { GivenXattrs } from '../checks/xattr-values.js';
+import { type DerivedXattrs, NAME_XATTR } from '../checks/xattr-values.js';
 import type { NewXattrs } from './blob-naming.js';
 import { copyBlob } from './copy-blob.js';
 import { type BlobReference, parentOf, type StoreContext } from './store-context.js';
@@ -37,15 +37,14 @@ export class LocalBlob implements BlobReference {
     return [...this.#context.blobstore.clonesOf(this.id)];
   }
 
-  snapshot(given: GivenXattrs): Promise<LocalBlob> {
-    const xattrs = this.#context.naming.forNew(given);
-    return this.#derive(xattrs, true, () => this.#snapshotListed(xattrs));
+  snapshot(given: DerivedXattrs): Promise<LocalBlob> {
+    return this.#derive(given, true, (xattrs) => this.#snapshotListed(xattrs, notInherited(given)));
   }
 
-  clone(given: GivenXattrs): Promise<LocalBlob> {
-    const { blobstore, naming } = this.#context;
-    const xattrs = naming.forNew(given);
-    return this.#derive(xattrs, false, () => this.#context.run(blobstore.createClone(this.id, xattrs.values)));
+  clone(given: DerivedXattrs): Promise<LocalBlob> {
+    const { blobstore } = this.#context;
+    const make = ({ values }: NewXattrs) => blobstore.createClone(this.id, values, notInherited(given));
+    return this.#derive(given, false, (xattrs) => this.#context.run(make(xattrs)));
   }
 
   inflate(options: PacedWorkOptions): Promise<void> {
@@ -147,12 +146,17 @@ export class LocalBlob implements BlobReference {
   }
 
   /** Makes a snapshot or a clone of this blob, adds it to the catalogue, and opens it. */
-  #derive(given: NewXattrs, changesState: boolean, make: () => Promise<bigint>): Promise<LocalBlob> {
-    const { blobstore, catalogue, turns } = this.#context;
-    return catalogue.promising(given.name, undefined, () =>
+  #derive(
+    given: DerivedXattrs,
+    changesState: boolean,
+    make: (xattrs: NewXattrs) => Promise<bigint>,
+  ): Promise<LocalBlob> {
+    const { blobstore, catalogue, naming, turns } = this.#context;
+    const xattrs = naming.forNew(given);
+    return catalogue.promising(xattrs.name, undefined, () =>
       turns.with(this.id, { turn: true, state: changesState }, async () => {
-        const id = await make();
-        catalogue.add(id, given.name);
+        const id = await make(xattrs);
+        catalogue.add(id, xattrs.name);
         return new LocalBlob(this.#context, await this.#context.run(blobstore.openBlob(id)));
       }),
     );
@@ -161,10 +165,10 @@ export class LocalBlob implements BlobReference {
   /**
    * Makes a snapshot. If only the last step fails, the snapshot exists; then it is added before the error is thrown.
    */
-  async #snapshotListed(given: NewXattrs): Promise<bigint> {
+  async #snapshotListed(given: NewXattrs, inheritsAllBut: readonly string[] | undefined): Promise<bigint> {
     const { blobstore, catalogue } = this.#context;
     try {
-      return await this.#context.run(blobstore.createSnapshot(this.id, given.values));
+      return await this.#context.run(blobstore.createSnapshot(this.id, given.values, inheritsAllBut));
     } catch (error) {
       const made = parentOf(this.engine);
       if (made !== undefined && !catalogue.has(made)) catalogue.add(made, given.name);
@@ -176,6 +180,11 @@ export class LocalBlob implements BlobReference {
     const run = () => this.#context.run(work(), options[PAUSE]);
     return this.#context.turns.with(this.id, { turn: true, parentTurn, signal: options.signal }, run);
   }
+}
+
+/** The xattrs that a blob made of another one does not get; undefined: none. A new uuid replaces an inherited one. */
+function notInherited({ inherits }: DerivedXattrs): readonly string[] | undefined {
+  return inherits ? [NAME_XATTR] : undefined;
 }
 
 /** EBUSY when a blob has open references. Those that are being closed do not count; the deletion waits for them. */

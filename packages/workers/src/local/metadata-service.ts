@@ -9,7 +9,7 @@ import type { BlobInfo } from '../api/blob.js';
 import type { BlobAddress, OpenBlobOptions, StoreStats } from '../api/store.js';
 import type { NewBlob } from '../checks/blob-options.js';
 import type { PacedCopyOptions, PacedWorkOptions } from '../checks/long-work.js';
-import type { GivenXattrs } from '../checks/xattr-values.js';
+import type { DerivedXattrs } from '../checks/xattr-values.js';
 import type { MetadataPort, OpenedBlob, SyncMetadata, XattrChanges, XattrsChanged } from '../ports/metadata-port.js';
 import type { LocalBlob } from './local-blob.js';
 import type { LocalStore } from './local-store.js';
@@ -73,11 +73,11 @@ export class MetadataService implements MetadataPort {
     return this.#blob(handle).clones();
   }
 
-  async snapshot(handle: number, xattrs: GivenXattrs): Promise<OpenedBlob> {
+  async snapshot(handle: number, xattrs: DerivedXattrs): Promise<OpenedBlob> {
     return this.#keep(await this.#blob(handle).snapshot(xattrs));
   }
 
-  async clone(handle: number, xattrs: GivenXattrs): Promise<OpenedBlob> {
+  async clone(handle: number, xattrs: DerivedXattrs): Promise<OpenedBlob> {
     return this.#keep(await this.#blob(handle).clone(xattrs));
   }
 

@@ -11,7 +11,7 @@ import type { BlobInfo } from '../api/blob.js';
 import type { BlobAddress, OpenBlobOptions, StoreStats } from '../api/store.js';
 import type { NewBlob } from '../checks/blob-options.js';
 import type { PacedCopyOptions, PacedWorkOptions } from '../checks/long-work.js';
-import type { GivenXattrs, XattrValue } from '../checks/xattr-values.js';
+import type { DerivedXattrs, XattrValue } from '../checks/xattr-values.js';
 
 /** An open blob, and its place (slot and generation) in shared memory. */
 export interface OpenedBlob {
@@ -50,8 +50,8 @@ export interface MetadataPort {
 
   info(handle: number): Promise<BlobInfo>;
   clones(handle: number): Promise<readonly bigint[]>;
-  snapshot(handle: number, xattrs: GivenXattrs): Promise<OpenedBlob>;
-  clone(handle: number, xattrs: GivenXattrs): Promise<OpenedBlob>;
+  snapshot(handle: number, xattrs: DerivedXattrs): Promise<OpenedBlob>;
+  clone(handle: number, xattrs: DerivedXattrs): Promise<OpenedBlob>;
   inflate(handle: number, options: PacedWorkOptions): Promise<void>;
   decouple(handle: number, options: PacedWorkOptions): Promise<void>;
   copyTo(handle: number, device: DeviceSpec | BlockDevice, options: PacedCopyOptions): Promise<number>;
