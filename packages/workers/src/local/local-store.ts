@@ -31,7 +31,7 @@ export interface LocalStoreOptions {
 
 /** The locks for listing a blob. */
 const LISTING = { state: true };
-/** How many blobs are listed between two pauses: 1 to 2 ms of work while the code is not compiled yet, later a tenth. */
+/** The blobs that are listed between two pauses: 1 to 2 ms of work before the code is optimised, later a tenth of it. */
 const GLANCES = 1024;
 
 /** Metadata thread. */
@@ -101,7 +101,7 @@ export class LocalStore {
     });
   }
 
-  /** Deletes a blob, and returns its id. EBUSY when it has open references. */
+  /** Deletes a blob, and returns its id. Throws EBUSY if it has open references. */
   async delete(address: BlobAddress): Promise<bigint> {
     const { blobstore, catalogue, turns, references } = this.context;
     const id = this.#find(address);
@@ -171,14 +171,14 @@ export class LocalStore {
     turns.nowWithState(blobstore.unsyncedBlobIds(), () => this.context.runNow(blobstore.flush()));
   }
 
-  /** The store's metadata as text (Latin-1), in a buffer of its own. */
+  /** Returns the store's metadata as text. `dumpStore` gives a character for each byte; Latin-1 restores the bytes. */
   async dump(): Promise<Uint8Array> {
     const pieces: Buffer[] = [];
     await this.context.run(dumpStore(this.context.device, (text) => pieces.push(Buffer.from(text, 'latin1'))));
     return Uint8Array.from(Buffer.concat(pieces));
   }
 
-  /** EBADF once the store is being closed. */
+  /** Throws EBADF once the store is being closed. */
   requireOpen(): void {
     if (this.#state !== 'open') throw new BlobstoreError('EBADF', 'the store is closed: open it again first');
   }
@@ -270,7 +270,7 @@ export class LocalStore {
     }
   }
 
-  /** The id of an existing blob. ENOENT when there is none; the code of its damage when it is damaged. */
+  /** Returns the id of an existing blob. Throws ENOENT if there is none, and the code of its damage if it is damaged. */
   #find(address: BlobAddress): bigint {
     this.requireOpen();
     const id = typeof address === 'bigint' ? address : this.context.catalogue.find(address.name);
