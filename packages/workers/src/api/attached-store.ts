@@ -21,9 +21,9 @@ export interface AttachedBlob extends Blob, BlobRef {}
  * The `Store` of a thread that has attached to a store which is open on another thread. The metadata stays on the
  * metadata thread of that store. All methods must be called on the thread that attached.
  *
- * `destroy` and `engine` fail with ENOTSUP: only the thread that opened the store can have them. The `…Sync` forms fail with
- * EBUSY if they would have to wait for promise-form operations of this same thread. An attached store emits no events:
- * listen on the thread that opened the store.
+ * `destroy` and `engine` fail with ENOTSUP: only the thread that opened the store can have them. The `…Sync` forms fail
+ * with EBUSY if they would have to wait for promise-form operations of this same thread. An attached store emits no
+ * events: listen on the thread that opened the store.
  */
 export interface AttachedStore extends Store {
   /** The engine's channel of this thread. Offsets and counts are io units. It takes any `AttachedBlob` as a blob. */
@@ -44,9 +44,9 @@ export interface AttachedStore extends Store {
   /**
    * Closes the blobs of this thread, waits for operations under way, and detaches from the store. After a success,
    * further calls do nothing. A thread that ends without calling `detach` is detached after it has ended.
-   * @throws the error of closing a blob (EIO, ENOSPC), or of closing the device. Before it throws, it tries to close all
-   * blobs. No new operation can begin then; call `detach` again to close the rest. EIO if the store has failed while
-   * blobs were open; everything is released nevertheless.
+   * @throws the error of closing a blob (EIO, ENOSPC), or of closing the device. Before it throws, it tries to close
+   * all blobs. No new operation can begin then; call `detach` again to close the rest. EIO if the store has failed
+   * while blobs were open; everything is released nevertheless.
    */
   detach(): Promise<void>;
   /** Same as `detach`. The store itself stays open. */

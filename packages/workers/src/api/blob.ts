@@ -122,8 +122,8 @@ export interface Blob extends AsyncDisposable {
   clones(): Promise<readonly bigint[]>;
 
   /**
-   * Reads `length` bytes into a new array. Allocating it takes about as long as reading 4 KiB from the page cache. Where
-   * that matters, use the other form of `read` with one array for many reads.
+   * Reads `length` bytes into a new array. Allocating it takes about as long as reading 4 KiB from the page cache.
+   * Where that matters, use the other form of `read` with one array for many reads.
    * @throws EINVAL the range exceeds the blob; ENOMEM no array of this length can be allocated.
    */
   read(offset: number, length: number): Promise<Uint8Array>;
@@ -200,8 +200,8 @@ export interface Blob extends AsyncDisposable {
   /**
    * Copies into this clone the clusters that its parent itself has allocated. The clone then depends on its parent's
    * parent, or on nothing.
-   * @throws EINVAL this blob is not a clone; ENOENT its parent is a clone of an external snapshot: use `inflate`; ENOSPC
-   * too few free clusters.
+   * @throws EINVAL this blob is not a clone; ENOENT its parent is a clone of an external snapshot: use `inflate`;
+   * ENOSPC too few free clusters.
    */
   decouple(options?: LongWorkOptions): Promise<void>;
   /**

@@ -49,8 +49,8 @@ interface CommonOptions {
   /** The most requests that the device gets at once, from 1 to 65536; further requests wait. Default: 512. */
   readonly requestsMax?: number;
   /**
-   * The store emits the event `low-space` when fewer bytes than this are free, from 0. 0: never. Default: a twentieth of
-   * the store's total bytes.
+   * The store emits the event `low-space` when fewer bytes than this (from 0) are free. 0: never. Default: a twentieth
+   * of the store's total bytes.
    */
   readonly lowSpaceBytes?: number;
   /**
@@ -102,8 +102,8 @@ export interface OpenStoreOptions extends CommonOptions {
    *
    * 'set-aside': the other blobs can be used. Everything that belongs, or may belong, to a damaged blob stays reserved.
    * If it is not known which clusters were in use, the store has no free space. This happens if SPDK, which writes no
-   * high-water mark, was the last user of the store and did not close it. A snapshot that may be the parent of a damaged
-   * blob cannot be deleted (EBUSY).
+   * high-water mark, was the last user of the store and did not close it. A snapshot that may be the parent of a
+   * damaged blob cannot be deleted (EBUSY).
    */
   readonly onDamage?: 'refuse' | 'set-aside';
   /**
@@ -196,8 +196,8 @@ export interface StoreEvents {
    * opening.
    *
    * Listeners are called soon after the write that took the space, in another turn of the event loop. So a thread that
-   * fills a store by `…Sync` calls, without returning to its event loop, gets the event only when it returns there. When
-   * the event arrives, concurrent writes may have begun that together need more space than is left.
+   * fills a store by `…Sync` calls, without returning to its event loop, gets the event only when it returns there.
+   * When the event arrives, concurrent writes may have begun that together need more space than is left.
    */
   readonly 'low-space': [lowSpace: LowSpace];
   /**

@@ -128,5 +128,8 @@ function openedBlob(id: bigint, { first, second, third }: MailboxAnswer, name: s
 function pageOf(id: bigint): MdPage {
   const page = pageOfBlobId(id);
   if (blobIdOfPage(page) === id) return page;
-  throw new BlobstoreError('ENOENT', `there is no blob ${id}: no blob can have that id; blobs() lists those that are there`);
+  throw new BlobstoreError(
+    'ENOENT',
+    `there is no blob ${id}: no blob can have that id; blobs() lists those that are there`,
+  );
 }

@@ -15,11 +15,12 @@ export interface RemoteChannel {
 }
 
 /**
- * Opens a channel of the calling thread. Throws ENOMEM if the store has no free row for another channel, EBADF or EIO if
- * the store has ended.
+ * Opens a channel of the calling thread. Throws ENOMEM if the store has no free row for another channel, EBADF or EIO
+ * if the store has ended.
  *
- * The race with the end of the store: this thread stores its row and share, and then checks for the end. The thread that
- * ends the store marks the end, and then reads rows and shares. So at least one of the two sees what the other wrote.
+ * The race with the end of the store: this thread stores its row and share, and then checks for the end. The thread
+ * that ends the store marks the end, and then reads rows and shares. So at least one of the two sees what the other
+ * wrote.
  *
  * @param device - the store's device, open on this thread
  * @param share - the descriptor of the thread's share of the lock on the store's file
@@ -46,7 +47,8 @@ export function openRemoteChannel(handle: StoreHandle, device: BlockDevice, shar
 /** Opens the store's device and a channel of the calling thread. Throws the same errors as `attach`. */
 export async function attachChannel(handle: StoreHandle): Promise<RemoteChannel> {
   requireElsewhere(handle);
-  new SharedStore(handle.buffers, 0).requireAlive(); // before the device is opened: if its file is gone, too, this error is clearer
+  // Before the device is opened: if its file is gone, too, this error is clearer.
+  new SharedStore(handle.buffers, 0).requireAlive();
   const { device, share } = await openShared(handle.device, handle.shareWindow);
   try {
     return openRemoteChannel(handle, device, share);

@@ -43,7 +43,8 @@ export class ClientCallbacks {
 
   /**
    * Runs long work with options that report to the client. After each cluster the work waits until the client has seen
-   * the progress. So a callback that throws or aborts ends the work before its next cluster, as if it ran on the client's thread.
+   * the progress. So a callback that throws or aborts ends the work before its next cluster, as if it ran on the
+   * client's thread.
    */
   async follow<T>({ call, hasProgress }: Followed, begin: (options: PacedWorkOptions) => Promise<T>): Promise<T> {
     const work: FollowedWork = { abort: new AbortController(), unseen: undefined, isRefused: false, isUnpaced: false };

@@ -1,6 +1,6 @@
 /**
- * Splits long transfers into parts, so that other work of the thread can run between them. A part is at most one or more
- * whole clusters. It is less than a cluster only if clusters are larger than `PART_BYTES`.
+ * Splits long transfers into parts, so that other work of the thread can run between them. A part is one or more
+ * whole clusters, or less at the ends of the range. If a cluster is larger than `PART_BYTES`, it is split, too.
  */
 
 import { type ByteSpan, byteSpan } from './byte-span.js';

@@ -7,9 +7,9 @@
  *     unaligned write     reads unit 7 … … … … … … … … … … … writes unit 7 with its own bytes in it
  *     another write                  … writes unit 7 …                      and its bytes are gone
  *
- * If the device takes any bytes, it gets only the bytes that were given, and nothing is read. Such a write overwrites no
- * other write, and has no edges here. But it can be the write that gets lost: long lists of arrays are written with a
- * read-modify-write on any device.
+ * If the device takes any bytes, it gets only the bytes that were given, and nothing is read. Such a write causes
+ * no lost write, and has no edges here. But it can be the write that gets lost: long lists of arrays are written with
+ * a read-modify-write on any device.
  *
  * A write with edges has exclusive access to the io units of its edges, from its read until it is done. All other io
  * units are shared: aligned writes never wait for each other, even if they overlap. Each write gets a turn, and waits

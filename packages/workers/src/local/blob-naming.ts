@@ -106,7 +106,10 @@ const LVOL_NAMING: BlobNaming = {
     if (xattr !== UUID_XATTR) return given === undefined ? undefined : xattrBytes(given);
     if (given !== undefined) return checkUuid(given);
     if (!isSuper) return undefined;
-    throw new BlobstoreError('EINVAL', "the super blob's uuid cannot be deleted: it is that of the lvolstore, and SPDK refuses a store without it");
+    throw new BlobstoreError(
+      'EINVAL',
+      "the super blob's uuid cannot be deleted: it is that of the lvolstore, and SPDK refuses a store without it",
+    );
   },
 };
 
@@ -116,7 +119,10 @@ function theName(given: GivenXattrs, naming: BlobNaming): string | undefined {
   const inXattrs = value === undefined ? undefined : naming.checkName(value);
   const asOption = given.name === undefined ? undefined : naming.checkName(given.name);
   if (inXattrs !== undefined && asOption !== undefined && inXattrs !== asOption) {
-    throw new BlobstoreError('EINVAL', `the blob is given two names, '${asOption}' and, as an xattr, '${inXattrs}': give one`);
+    throw new BlobstoreError(
+      'EINVAL',
+      `the blob is given two names, '${asOption}' and, as an xattr, '${inXattrs}': give one`,
+    );
   }
   return asOption ?? inXattrs;
 }

@@ -14,12 +14,12 @@
  * | delete | B alone, shares that of its parent and its clone | B, its clone | B's clone |
  *
  * The number of locks does not depend on the length of the chain of snapshots of a blob. The parent is locked because
- * its deletion changes B's metadata and parent. The deletion of a snapshot further up the chain changes only the clone of
- * that snapshot. B can be opened at the same time: the engine never lets two operations load the same blob at once, and
- * a snapshot that is being deleted can be opened by its clone. Decoupling needs more: B gets the parent of its parent,
- * and copies only the clusters that its parent itself has. The shared turn excludes every operation that changes the map
- * or the parent of B's parent: inflate, decouple, and the deletion of the parent's parent, which takes the turn of its
- * clone. `state` is a lock of its own so that a flush does not wait for a long inflate.
+ * its deletion changes B's metadata and parent. The deletion of a snapshot further up the chain changes only the clone
+ * of that snapshot. B can be opened at the same time: the engine never lets two operations load the same blob at once,
+ * and a snapshot that is being deleted can be opened by its clone. Decoupling needs more: B gets the parent of its
+ * parent, and copies only the clusters that its parent itself has. The shared turn excludes every operation that
+ * changes the map or the parent of B's parent: inflate, decouple, and the deletion of the parent's parent, which takes
+ * the turn of its clone. `state` is a lock of its own so that a flush does not wait for a long inflate.
  */
 
 import { type Blobstore, BlobstoreError, INVALID_BLOB_ID } from '@blobyard/core';
@@ -43,7 +43,7 @@ export class BlobTurns {
     this.#locks = locks;
   }
 
-  /** Runs an operation on an existing blob, which cannot be deleted meanwhile. Throws ECANCELED if aborted. */
+  /** Runs an operation on an existing blob, which cannot be deleted meanwhile. ECANCELED: the signal is aborted. */
   with<T>(id: bigint, options: TurnOptions, operation: () => Promise<T>): Promise<T> {
     return this.#run(() => this.#wanted(id, options), options.signal, operation);
   }

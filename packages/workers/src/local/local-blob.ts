@@ -178,7 +178,9 @@ export class LocalBlob implements BlobReference {
   }
 }
 
-/** Throws EBUSY if a blob has open references. Those that are being closed do not count; the deletion waits for them. */
+/**
+ * Throws EBUSY if a blob has open references. Those that are being closed do not count; the deletion waits for them.
+ */
 export function requireNoReferences(context: StoreContext, id: bigint): void {
   const open = context.references.of(id).filter((each) => !each.isClosing).length;
   if (open === 0) return;

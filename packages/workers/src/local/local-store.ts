@@ -31,7 +31,9 @@ export interface LocalStoreOptions {
 
 /** The locks for listing a blob. */
 const LISTING = { state: true };
-/** The blobs that are listed between two pauses: 1 to 2 ms of work before the code is optimised, later a tenth of it. */
+/**
+ * The blobs that are listed between two pauses: 1 to 2 ms of work before the code is compiled, a tenth of that later.
+ */
 const GLANCES = 1024;
 
 /** Metadata thread. */
@@ -270,7 +272,9 @@ export class LocalStore {
     }
   }
 
-  /** Returns the id of an existing blob. Throws ENOENT if there is none, and the code of its damage if it is damaged. */
+  /**
+   * Returns the id of an existing blob. Throws ENOENT if there is none, and the code of its damage if it is damaged.
+   */
   #find(address: BlobAddress): bigint {
     this.requireOpen();
     const id = typeof address === 'bigint' ? address : this.context.catalogue.find(address.name);

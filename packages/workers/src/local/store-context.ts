@@ -85,8 +85,8 @@ export class StoreContext {
   }
 
   /**
-   * Runs a flush with the locks that it needs, or shares one that has not begun (group commit). Flushes of the same blob,
-   * or of the store, run one after another, because they need the same locks.
+   * Runs a flush with the locks that it needs, or shares one that has not begun (group commit). Flushes of the same
+   * blob, or of the store, run one after another, because they need the same locks.
    * @param of - the id of the blob that is flushed, or the store
    * @param locked - the blobs whose metadata it writes
    */
