@@ -1,4 +1,4 @@
-/** `Symbol.asyncDispose` for every version of Node 20: the first ones do not have it. */
+/** Provides `Symbol.asyncDispose`, which the first versions of Node 20 do not have. */
 
 /**
  * The key of `await using`. Defined here if this Node.js does not have it, so that compiled `await using` finds the

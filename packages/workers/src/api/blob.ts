@@ -56,7 +56,7 @@ export interface ReadStreamOptions {
   readonly start?: number;
   /** Offset of the last byte, inclusive, as in Node's `fs`. Default: the last byte of the blob. */
   readonly end?: number;
-  /** Bytes of one read, and of read-ahead, from 1 to 2^30. Default: 256 KiB. */
+  /** The most bytes of one read, and of data that is read ahead, from 1 to 2^30. Default: 256 KiB. */
   readonly highWaterMark?: number;
   /** Destroys the stream when it is aborted. */
   readonly signal?: AbortSignal;
@@ -111,9 +111,13 @@ export interface Blob extends AsyncDisposable {
   /** The id of the snapshot of this store that this blob is a clone of. Undefined if there is none. */
   readonly parent: bigint | undefined;
   readonly isReadOnly: boolean;
+  /** True from the call of `close` on, even if closing fails. */
   readonly isClosed: boolean;
   readonly xattrs: Xattrs;
-  /** The engine's blob, whose API counts in clusters and io units (see `Store.engine`). Throws EBADF when closed. */
+  /**
+   * The engine's blob, whose API counts in clusters and io units (see `Store.engine`). Throws EBADF if the handle is
+   * closed, ENOTSUP in a store with `threads` and on an attached thread.
+   */
   readonly engine: EngineBlob;
 
   /** Returns the state of the blob. */
@@ -122,12 +126,12 @@ export interface Blob extends AsyncDisposable {
   clones(): Promise<readonly bigint[]>;
 
   /**
-   * Reads `length` bytes into a new array. To make the array takes about as long as a read of 4 KiB from the page cache.
-   * Where that matters, read into an array of your own, again and again.
-   * @throws EINVAL past the end of the blob; ENOMEM no array of this length can be allocated.
+   * Reads `length` bytes into a new array. Allocating it takes about as long as reading 4 KiB from the page cache.
+   * Where that matters, use the other form of `read` with one array for many reads.
+   * @throws EINVAL the range exceeds the blob; ENOMEM no array of this length can be allocated.
    */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Reads into an array until it is full, and returns it. Its memory may be of any kind, shared or not. */
+  /** Fills an array with the bytes from `offset` on, and returns it. The array may be in shared memory. */
   read(offset: number, into: Uint8Array): Promise<Uint8Array>;
   /** Reads consecutive bytes into several arrays, in their order. */
   readv(offset: number, into: readonly Uint8Array[]): Promise<void>;
@@ -136,7 +140,7 @@ export interface Blob extends AsyncDisposable {
    *
    * Concurrent writes to different bytes are safe, even within one io unit. If concurrent writes overlap, either may
    * win. The winner can differ from cluster to cluster, and within a cluster of more than 2 MiB.
-   * @throws EINVAL past the end of the blob; EPERM the blob is read-only; ENOSPC no free cluster for a thin blob.
+   * @throws EINVAL the range exceeds the blob; EPERM the blob is read-only; ENOSPC no free cluster for a thin blob.
    */
   write(data: Uint8Array, offset: number): Promise<void>;
   /** Writes several arrays to consecutive bytes, in their order. Otherwise the same as `write`. */
@@ -144,9 +148,9 @@ export interface Blob extends AsyncDisposable {
   /** Makes a range of bytes read as zeroes, and allocates its clusters. Throws the same errors as `write`. */
   writeZeroes(offset: number, length: number): Promise<void>;
   /**
-   * Makes those bytes of a range read as zeroes whose clusters the blob itself has allocated. Frees whole clusters,
-   * unless data of a parent would then be visible in their place. Clusters that are not allocated stay as they are:
-   * there a clone still reads its snapshot's data. Throws the same errors as `write`.
+   * Makes a range of bytes read as zeroes, but only in clusters that the blob itself has allocated. Frees the clusters
+   * that the range covers completely, unless data of a parent would then be visible in their place. Clusters that are
+   * not allocated stay as they are: in a clone they still show the snapshot's data. Throws the same errors as `write`.
    */
   trim(offset: number, length: number): Promise<void>;
 
@@ -165,7 +169,10 @@ export interface Blob extends AsyncDisposable {
 
   /** Returns a stream that reads a range of the blob. Throws EINVAL for invalid options. */
   createReadStream(options?: ReadStreamOptions): Readable;
-  /** Returns a stream that writes to the blob. It does not make the blob larger. Throws EINVAL for invalid options. */
+  /**
+   * Returns a stream that writes to the blob. It does not make the blob larger: data past the end is EINVAL, which
+   * destroys the stream. Throws EINVAL for invalid options.
+   */
   createWriteStream(options?: WriteStreamOptions): Writable;
 
   /**
@@ -195,9 +202,10 @@ export interface Blob extends AsyncDisposable {
    */
   inflate(options?: LongWorkOptions): Promise<void>;
   /**
-   * Copies the clusters that the parent has into this clone. The clone then depends on its parent's parent, or on
-   * nothing.
-   * @throws EINVAL this blob is not a clone; ENOENT its parent is a clone of an external snapshot: use `inflate`.
+   * Copies into this clone the clusters that its parent itself has allocated. The clone then depends on its parent's
+   * parent, or on nothing.
+   * @throws EINVAL this blob is not a clone; ENOENT its parent is a clone of an external snapshot: use `inflate`;
+   * ENOSPC too few free clusters.
    */
   decouple(options?: LongWorkOptions): Promise<void>;
   /**

@@ -20,6 +20,6 @@ export interface LongWorkOptions {
 }
 
 export interface CopyOptions extends LongWorkOptions {
-  /** True: also copies to a device that holds a store, which is lost. Default false: such a device is EEXIST. */
+  /** True: also copies to a device that holds a store, which is lost. Default false: fails with EEXIST there. */
   readonly overwrite?: boolean;
 }

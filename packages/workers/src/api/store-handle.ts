@@ -8,6 +8,7 @@ import type { DeviceSpec } from '@blobyard/io';
  * and is small, because the memory in it is shared. Users need none of its members.
  */
 export interface StoreHandle {
+  /** The version of the handle. `attach` refuses any other (EINVAL). */
   readonly blobyard: 2;
   /** Distinguishes the stores of one process. */
   readonly name: string;

@@ -49,8 +49,8 @@ interface CommonOptions {
   /** The most requests that the device gets at once, from 1 to 65536; further requests wait. Default: 512. */
   readonly requestsMax?: number;
   /**
-   * The store emits the event `low-space` when fewer bytes than this are free. 0: never. Default: a twentieth of the
-   * store's total bytes.
+   * The store emits the event `low-space` when fewer bytes than this (from 0) are free. 0: never. Default: a twentieth
+   * of the store's total bytes.
    */
   readonly lowSpaceBytes?: number;
   /**
@@ -58,8 +58,8 @@ interface CommonOptions {
    * unsynced.
    *
    * Default: 5000 with 'power-loss' durability on a device that does not name the owner of its cache
-   * (`BlockDevice.cacheOwner`). There a killed process loses first writes to clusters since the last sync. In all other
-   * cases a killed process loses nothing, and the default is never.
+   * (`BlockDevice.cacheOwner`). If the process is killed there, writes that were the first ones to a cluster, and were
+   * made since the last sync, are lost. In all other cases a killed process loses nothing, and the default is never.
    */
   readonly syncIntervalMs?: number;
   /** True: the open store keeps the process alive. Default false: only operations under way do. */
@@ -77,7 +77,7 @@ export interface CreateStoreOptions extends CommonOptions {
   readonly clearMethod?: 'unmap' | 'write_zeroes' | 'none';
   /**
    * True: creates the store even if the device holds one already, damaged or not; the old store is lost. Default false:
-   * such a device is EEXIST.
+   * fails with EEXIST on such a device.
    */
   readonly overwrite?: boolean;
 }
@@ -101,9 +101,9 @@ export interface OpenStoreOptions extends CommonOptions {
    * every damaged blob and page.
    *
    * 'set-aside': the other blobs can be used. Everything that belongs, or may belong, to a damaged blob stays reserved.
-   * If it is not known which clusters were in use, the store has no free space: this is so for a store that was last
-   * used by SPDK, which writes no high-water mark, and was not closed. A snapshot that may be the parent of a damaged
-   * blob cannot be deleted (EBUSY).
+   * If it is not known which clusters were in use, the store has no free space. This happens if SPDK, which writes no
+   * high-water mark, was the last user of the store and did not close it. A snapshot that may be the parent of a
+   * damaged blob cannot be deleted (EBUSY).
    */
   readonly onDamage?: 'refuse' | 'set-aside';
   /**
@@ -121,8 +121,8 @@ export interface CreateBlobOptions {
    * The name of the blob, by which the store opens it. EEXIST if another blob of the store has it. It is stored as the
    * xattr `name`.
    *
-   * In an lvolstore a name is required (EINVAL), and has at most 63 bytes. The name of the super blob is separate
-   * there: another blob may have the same one.
+   * In an lvolstore a name is required (EINVAL), and has at most 63 bytes. The super blob of an lvolstore has the name
+   * of the store, which another blob may have too.
    */
   readonly name?: string;
   /** The xattrs of the blob. In an lvolstore a `uuid` is added if none is given. */
@@ -155,6 +155,7 @@ export interface StoreStats {
   /** The number of pages of the metadata region. */
   readonly mdPageCount: number;
   readonly blobCount: number;
+  /** The type of the store as text, up to its first zero byte. */
   readonly bstype: string;
 }
 
@@ -195,8 +196,8 @@ export interface StoreEvents {
    * opening.
    *
    * Listeners are called soon after the write that took the space, in another turn of the event loop. So a thread that
-   * fills a store by `…Sync` calls, without returning to its event loop, gets the event only afterwards. By the time of
-   * the event, concurrent writes may have begun that together need more space than is left.
+   * fills a store by `…Sync` calls, without returning to its event loop, gets the event only when it returns there.
+   * When the event arrives, concurrent writes may have begun that together need more space than is left.
    */
   readonly 'low-space': [lowSpace: LowSpace];
   /**
@@ -205,7 +206,7 @@ export interface StoreEvents {
    * can be started, it is tried again after 50 ms, then after increasing pauses of up to two seconds, as long as the
    * store is open.
    *
-   * When no worker is left, promise-form reads and writes wait for the first attempt. If it fails, they fail with EIO,
+   * If no worker is left, promise-form reads and writes wait for the first attempt. If it fails, they fail with EIO,
    * with the reason in the message, until a worker runs again. Everything else continues to work, including `…Sync`
    * calls and attached threads.
    */
@@ -250,6 +251,7 @@ export interface Engine {
  * unknown event is EINVAL; to listen on an attached thread, which gets no events, is ENOTSUP.
  */
 export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
+  /** True from the call of `close` or `destroy` on. False again if that fails with EBUSY. */
   readonly isClosed: boolean;
   /**
    * Blobs that were damaged when the store was opened, and were set aside. Also blobs that could not be opened for
@@ -273,8 +275,8 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
   open(blob: BlobAddress, options?: OpenBlobOptions): Promise<Blob>;
   /**
    * Same as `open`, but blocks the calling thread. The `…Sync` forms of a store fail with EBUSY if they would have to
-   * wait for another operation of this same thread. They fail with ENOTSUP in a store with `threads`, and in one without
-   * on an asynchronous device. On an attached thread they work on any device.
+   * wait for another operation of this same thread. They fail with ENOTSUP in a store with `threads`, and also without
+   * `threads` if the device is asynchronous. On an attached thread they work on any device.
    */
   openSync(blob: BlobAddress, options?: OpenBlobOptions): Blob;
   /**
@@ -324,11 +326,14 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    */
   share(): StoreHandle;
 
-  /** Returns zeroed shared memory that transfers need not copy. `bytes` is from 1. */
+  /**
+   * Returns `bytes` bytes (from 1) of zeroed shared memory that transfers need not copy. Throws EINVAL for another
+   * number, ENOMEM if there is not enough memory.
+   */
   allocate(bytes: number): Uint8Array;
   /**
-   * Releases memory from `allocate`, so that it can be allocated again. Optional, but the fastest kind of memory is
-   * limited.
+   * Releases memory from `allocate`, so that it can be allocated again. The call is optional, but the memory inside a
+   * `MemoryDevice`, where transfers are fastest, is limited. Throws EINVAL if such memory was released before.
    */
   release(buffer: Uint8Array): void;
 

@@ -1,7 +1,7 @@
 /**
- * Attaches a thread to an open store. The thread gets a channel of its own, and reads and writes blobs without another
- * thread. Everything goes through shared memory. So it also works on a thread that never returns to its event loop, and
- * attaching needs only a cloned handle.
+ * Attaches a thread to an open store. The thread gets a channel of its own, and reads and writes blobs without the help
+ * of another thread. Requests to the metadata thread go through shared memory, or by messages that the thread can
+ * receive without its event loop. So `…Sync` calls also work on a thread that never returns to its event loop.
  */
 
 import type { AttachedStore } from '../api/attached-store.js';
@@ -13,11 +13,11 @@ import { AttachedParts } from './attached-parts.js';
 import { attachChannel } from './remote-channel.js';
 
 /**
- * Attaches the calling thread to the store of a handle. Any thread of the process, any number of times.
+ * Attaches the calling thread to the store of a handle. Any thread of the process can attach, any number of times.
  * @param given - what `store.share()` returned, cloned by workerData or postMessage
- * @throws EINVAL not a handle, ENOTSUP this thread serves the store itself, EBADF the store is closed, EIO the store
- * has failed, or its metadata thread is dead, ENOMEM the store has no free row for another channel; and what opening
- * the device throws.
+ * @throws EINVAL not a handle; ENOTSUP this thread serves the store itself; EBADF the store is closed; EIO the store
+ * has failed, or its metadata thread is dead; ENOMEM all `CHANNELS_MAX` (256) channels of the store are in use; and the
+ * errors of opening the device.
  */
 export async function attach(given: StoreHandle): Promise<AttachedStore> {
   try {

@@ -37,7 +37,7 @@ export class AttachedFace extends StoreFace implements AttachedStore {
     return this.close();
   }
 
-  /** Once the store has been left there is nothing more to do: a second call resolves, also after an error. */
+  /** Does nothing if this thread has left the store already: then it resolves, even if the first call failed. */
   override close(): Promise<void> {
     return this.parts.state === 'ended' ? Promise.resolve() : super.close();
   }

@@ -20,11 +20,11 @@ import type { MetadataPort, OpenedBlob, SyncMetadata } from '../ports/metadata-p
 import type { RemoteHost } from './remote-host.js';
 
 export class AttachedMetadata {
-  /** In promise form. */
+  /** The requests in promise form. */
   readonly port: MetadataPort;
   /**
-   * The same, blocking the thread. EBUSY where that could be a deadlock: the metadata thread may have to wait for
-   * operations in promise form of this thread.
+   * The requests that block this thread. They throw EBUSY if that could be a deadlock: the metadata thread may have to
+   * wait for promise-form operations of this thread.
    */
   readonly sync: SyncMetadata;
   readonly #host: RemoteHost;
@@ -95,7 +95,8 @@ export class AttachedMetadata {
   }
 
   /**
-   * Closes a handle, unless the store has closed the blob already: then errors were reported by the store's `close`.
+   * Closes a handle. Does nothing if the store has closed the blob already: then the `close` of the store has reported
+   * the errors.
    */
   #close(handle: number): Waitable<void> {
     const { shared, mailbox } = this.#host;
@@ -127,5 +128,8 @@ function openedBlob(id: bigint, { first, second, third }: MailboxAnswer, name: s
 function pageOf(id: bigint): MdPage {
   const page = pageOfBlobId(id);
   if (blobIdOfPage(page) === id) return page;
-  throw new BlobstoreError('ENOENT', `there is no blob ${id}: no blob can have that id`);
+  throw new BlobstoreError(
+    'ENOENT',
+    `there is no blob ${id}: no blob can have that id; blobs() lists those that are there`,
+  );
 }

@@ -1,6 +1,6 @@
 /**
- * The parts of a store on an attached thread: metadata by mailbox from the metadata thread, data by this thread's
- * channel.
+ * The parts of a store on an attached thread. The metadata thread does the metadata operations; this thread transfers
+ * data by a channel of its own.
  */
 
 import { STORE_END } from '@blobyard/core';
@@ -55,7 +55,7 @@ export class AttachedParts implements StoreParts {
       },
     };
     const { synchronous: isSynchronous } = device;
-    // Promise forms must not block this thread for others; so transfers of partial io units wait with promises.
+    // A promise-form call must not block this thread to wait for another one. So `isAtOnce` is false on any device.
     this.data = ownChannelPort(channel, geometry, { requestsMax: host.channelOpsMax, isSynchronous, isAtOnce: false });
     leaveAtExit(host);
     host.life.watch();
@@ -102,7 +102,7 @@ export class AttachedParts implements StoreParts {
   }
 }
 
-/** The hosts of this thread's channels; they are marked as leaving when the thread ends. */
+/** The hosts of this thread's channels. When the thread ends, their rows are marked as leaving. */
 const attached = new Set<RemoteHost>();
 
 function leaveAtExit(host: RemoteHost): void {

@@ -15,9 +15,12 @@ export interface RemoteChannel {
 }
 
 /**
- * Opens a channel of the calling thread. ENOMEM when the store has no free row for another channel, EBADF or EIO when
- * it has ended. The end is checked after row and share are stored. A thread that ends the store first marks the end,
- * and then reads rows and shares; so one of the two sees the other.
+ * Opens a channel of the calling thread. Throws ENOMEM if the store has no free row for another channel, EBADF or EIO
+ * if the store has ended.
+ *
+ * The race with the end of the store: this thread stores its row and share, and then checks for the end. The thread
+ * that ends the store marks the end, and then reads rows and shares. So at least one of the two sees what the other
+ * wrote.
  *
  * @param device - the store's device, open on this thread
  * @param share - the descriptor of the thread's share of the lock on the store's file
@@ -41,10 +44,11 @@ export function openRemoteChannel(handle: StoreHandle, device: BlockDevice, shar
   }
 }
 
-/** Opens a channel of the calling thread, on a device that is opened for it. Throws as `attach`. */
+/** Opens the store's device and a channel of the calling thread. Throws the same errors as `attach`. */
 export async function attachChannel(handle: StoreHandle): Promise<RemoteChannel> {
   requireElsewhere(handle);
-  new SharedStore(handle.buffers, 0).requireAlive(); // a clearer error than that of a file that is gone
+  // Before the device is opened: if its file is gone, too, this error is clearer.
+  new SharedStore(handle.buffers, 0).requireAlive();
   const { device, share } = await openShared(handle.device, handle.shareWindow);
   try {
     return openRemoteChannel(handle, device, share);
@@ -55,7 +59,8 @@ export async function attachChannel(handle: StoreHandle): Promise<RemoteChannel>
 }
 
 /**
- * ENOTSUP on the thread that serves the store: blocked for an answer that only itself can give, it would wait for ever.
+ * Throws ENOTSUP on the thread that serves the store. A synchronous call there would be a deadlock: it would block the
+ * only thread that can answer it.
  */
 function requireElsewhere({ name }: StoreHandle): void {
   if (!servedHere.has(name)) return;
@@ -72,7 +77,7 @@ export async function closeRemoteChannel(remote: RemoteChannel): Promise<void> {
   await endRemoteChannel(remote);
 }
 
-/** Has the metadata thread close what a channel's thread has open. Errors are ignored once the store has ended. */
+/** Asks the metadata thread to close the blobs that this thread has open. Ignores errors once the store has ended. */
 export async function leaveStore({ mailbox, shared }: RemoteHost): Promise<void> {
   try {
     await mailbox.request(REQUEST.LEAVE).promise();

@@ -130,8 +130,8 @@ export class RemoteHost implements ChannelHost {
   }
 
   /**
-   * Throws EBUSY unless this thread may block until the metadata thread has done something that can wait for other operations.
-   * Those may wait for operations of this thread inside a blob, on any of its channels, or for it to see the progress of long work.
+   * Throws EBUSY if a synchronous request to the metadata thread could be a deadlock. The metadata thread may have to
+   * wait until this thread has left a blob, on any of its channels, or has seen the progress of long work.
    */
   requireMayBlock(): void {
     this.channel?.requireMayBlock();
@@ -179,7 +179,7 @@ export class RemoteHost implements ChannelHost {
 
   /**
    * Replaces the promise of a device by the device, so that synchronous calls can use it. If opening it failed, forgets
-   * it, so that the next call asks again.
+   * the promise, so that the next call asks again.
    */
   #settle(slot: number, external: External, opening: Promise<BlockDevice>): void {
     const replace = (device: BlockDevice | undefined) => {

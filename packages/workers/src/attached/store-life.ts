@@ -9,11 +9,11 @@
  * failed. All others see the mark in a word of each blob, which every operation loads.
  *
  * Reading the clock in each call would slow the calls down. Of calls that follow each other in less than
- * `BURST_CALL_MS` only every `BURST_CALLS`th reads it. So up to 15 calls of a burst may notice the end too late.
+ * `BURST_CALL_MS` only every `BURST_CALLS`th reads it. So up to 15 calls of a burst may miss the end.
  *
- * A thread that has found the end freezes all blobs for good (`SharedStore.shutOut`). That keeps the thread itself out
- * of them, too. When it has left all blobs it cannot write any more, and releases its share of the lock on the store's
- * file.
+ * A thread that has found the end freezes all blobs for good (`SharedStore.shutOut`). After that, no thread can enter a
+ * blob, including this one. When it has left all blobs, it cannot write any more, and releases its share of the lock on
+ * the store's file.
  */
 
 import { type SharedStore, STORE_END, type StoreLife } from '@blobyard/core';
@@ -22,8 +22,8 @@ import type { StoreHandle } from '../api/store-handle.js';
 import { ThreadProbe } from '../threads/thread-life.js';
 
 /**
- * The shortest time between two checks of the system's list, in milliseconds. A check takes 1 us in a loop of calls, 6 us
- * between milliseconds of other work, up to 25 us where the code has not run for some.
+ * The shortest time between two checks of the system's list, in milliseconds. A check takes 1 us in a loop of calls,
+ * 6 us if a few milliseconds of other work lie before it, and up to 25 us if its code has not run for a longer time.
  */
 const LOOK_MS = 1;
 /** How often a thread whose event loop turns checks, in milliseconds. */
@@ -91,8 +91,8 @@ export class ThreadLife implements StoreLife {
 
   /**
    * Starts the checks from the event loop, which are also made when there are no calls.
-   * @param doCallsLook - false: calls do not check. For a thread whose event loop turns every few milliseconds, and whose
-   * callers are told of the end by others: a check takes as long there as a request
+   * @param doCallsLook - false: calls do not check. For an I/O worker: its event loop turns every few milliseconds, and
+   * its clients learn of the end from other threads. A check there takes as long as a request
    */
   watch(doCallsLook = true): void {
     this.#doCallsLook = doCallsLook;

@@ -52,7 +52,7 @@ export class BlobContext {
   readonly edges: EdgeArrays;
   /** The handles that are not closed. */
   readonly handles = new Set<OpenHandle>();
-  /** Those of them that are being closed, or that could not be closed: no other calls can use them. */
+  /** Those of `handles` that are being closed, or could not be closed. They refuse all calls except `close`. */
   readonly closing = new Set<OpenHandle>();
   /** Set once the store has failed: the error of every later call. */
   failure: BlobstoreError | undefined;
@@ -65,7 +65,7 @@ export class BlobContext {
     this.edges = new EdgeArrays(parts.geometry.ioUnitBytes);
   }
 
-  /** The shared state of the blobs with an address: of open ones, and of some that have been closed. */
+  /** The shared states of the open blobs with an address, and of some closed ones that are not forgotten yet. */
   commonsAt(address: BlobAddress): BlobCommons[] {
     return typeof address === 'bigint' ? this.#byId.of(address) : this.#byName.of(address.name);
   }

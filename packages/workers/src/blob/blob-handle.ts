@@ -163,7 +163,7 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
       const isUntried = failure instanceof BlobstoreError && (failure.code === 'EBUSY' || failure.code === 'ENOTSUP');
       if (!isUntried) {
         this.context.closing.add(this);
-        this.inFlight.closeIdle(); // as after `close`: unusable, but can be closed again
+        this.inFlight.closeIdle(); // as after a failed `close`: unusable, but can be closed again
       }
       throw failure;
     }
@@ -215,7 +215,7 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
   }
 }
 
-/** The error of `engine` on a thread that does not have it: ENOTSUP. */
+/** Returns the error of reading `engine` on a thread that does not have it: ENOTSUP. */
 export function noEngine(what: string): BlobstoreError {
   const advice = 'only a thread that opens the store with `threads: 0` has it; attached threads have `channel` instead';
   return new BlobstoreError('ENOTSUP', `the engine of this ${what} is on the metadata thread: ${advice}`);

@@ -240,7 +240,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
     return { ...common, channel, bytes, slots, parts, atOnce: this.#syncPort };
   }
 
-  /** The path to the data on the calling thread. ENOTSUP when there is none. */
+  /** The path to the data for synchronous calls. Throws ENOTSUP if the device is asynchronous. */
   #sync(): SyncPort {
     this.#syncPort ??= syncPort(this.#port, this.context.parts.data);
     return this.#syncPort;
@@ -274,7 +274,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   }
 }
 
-/** The path to the data on the calling thread; `common` is what it has in common with the path by promises. */
+/** Returns the path to the data for synchronous calls. The first argument is what it shares with the promise path. */
 function syncPort(
   { edges, order, unitBytes, blob, isAllocated }: Omit<SyncPort, 'channel' | 'bytes'>,
   data: DataPort,

@@ -12,7 +12,7 @@ import type { ExternalAnswer, Followed, ServiceEvent } from './service-events.js
 /** Long work that the client follows. */
 interface FollowedWork {
   readonly abort: AbortController;
-  /** Opened when the client has seen its progress; undefined when it has seen all of it. */
+  /** The gate that opens when the client has seen the reported progress. Undefined if it has seen all of it. */
   unseen: Gate | undefined;
   /** The client's callback threw. */
   isRefused: boolean;
@@ -43,7 +43,8 @@ export class ClientCallbacks {
 
   /**
    * Runs long work with options that report to the client. After each cluster the work waits until the client has seen
-   * the progress. So a callback that throws or aborts ends the work before the next cluster, as on the client's thread.
+   * the progress. So a callback that throws or aborts ends the work before its next cluster, as if it ran on the
+   * client's thread.
    */
   async follow<T>({ call, hasProgress }: Followed, begin: (options: PacedWorkOptions) => Promise<T>): Promise<T> {
     const work: FollowedWork = { abort: new AbortController(), unseen: undefined, isRefused: false, isUnpaced: false };
@@ -131,7 +132,7 @@ export class ClientCallbacks {
   }
 }
 
-/** Waits until the client has seen all progress. ECANCELED when its callback threw. */
+/** Waits until the client has seen all progress. Throws ECANCELED if the client's callback threw. */
 async function whenSeen(work: FollowedWork): Promise<void> {
   await work.unseen?.opened;
   if (!work.isRefused) return;

@@ -37,7 +37,7 @@ export class FollowedCalls {
 
   /**
    * Runs a call of long work. `begin` gets what the metadata thread needs to report progress and to be aborted.
-   * ECANCELED when the signal is aborted already; otherwise throws what `begin` throws.
+   * Throws ECANCELED if the signal is aborted already, and the errors of `begin`.
    */
   async follow<T>({ signal, onProgress }: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T> {
     throwIfAborted(signal);
@@ -60,7 +60,7 @@ export class FollowedCalls {
     }
   }
 
-  /** The metadata thread has reported progress of a call. It waits for `seen`, which is sent here. */
+  /** Calls `onProgress` with progress that was received. Then sends `seen`, for which the metadata thread waits. */
   progressed(call: number, progress: Progress): void {
     const followed = this.#calls.get(call);
     if (followed === undefined) return;

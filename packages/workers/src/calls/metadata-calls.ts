@@ -83,8 +83,8 @@ export function metadataCalls(port: () => MetadataPort, callbacks: ClientCallbac
 }
 
 /**
- * The client's side. Flushes that are asked for in one turn of the event loop, of one blob or of the store, are one
- * call.
+ * The client's side. Flushes of one blob, or of the store, become one call if they are requested before the code that
+ * runs now and its microtasks have ended.
  */
 export function metadataByCalls(caller: MetadataCaller): MetadataPort {
   const call = caller.call.bind(caller) as unknown as (name: string, ...given: unknown[]) => Promise<unknown>;
@@ -113,7 +113,7 @@ export function metadataByCalls(caller: MetadataCaller): MetadataPort {
   };
 }
 
-/** Resolves when all code has run that waits for promises that are settled now. */
+/** Resolves when the code that awaits promises that are settled already has run. */
 function afterMicrotasks(): Promise<void> {
   return Promise.resolve().then(() => new Promise((resolve) => process.nextTick(resolve)));
 }

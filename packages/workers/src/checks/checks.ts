@@ -1,6 +1,6 @@
 /**
- * Checks of arguments that users pass to the promise API, beside those that all packages share, in core. Each failure
- * is EINVAL; the message says what was given and what is expected.
+ * Checks of the arguments of the promise API, in addition to those in core, which all packages share. Each failure is
+ * EINVAL; the message says what was given and what is expected.
  */
 
 import { BlobstoreError } from '@blobyard/core';
@@ -57,7 +57,7 @@ export function checkOptions<T extends object>(what: string, value: T | undefine
     if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(what, value, 'an object');
     for (const name of Object.keys(value)) {
       if (known.includes(name as keyof T)) continue;
-      throw new BlobstoreError('EINVAL', `${what} have no option '${name}'; there are ${known.join(', ')}`);
+      throw new BlobstoreError('EINVAL', `${what}: there is no option '${name}'; the options are ${known.join(', ')}`);
     }
     const symbols = Object.getOwnPropertySymbols(value) as (keyof T)[]; // internal options have symbols as keys
     const given = [...known, ...symbols].map((name) => [name, value[name]] as const);

@@ -46,7 +46,10 @@ export function checkXattrValue(name: string, value: unknown): XattrValue {
   const checked = typeof value === 'string' ? value : checkXattrBytes(what, value).slice();
   const length = encoder.encode(name).length + xattrBytes(checked).length;
   if (checked.length > 0 && length <= XATTR_BYTES_MAX) return checked;
-  const wanted = checked.length === 0 ? 'needs a value' : `and its name take ${length} bytes; ${XATTR_BYTES_MAX} fit`;
+  const wanted =
+    checked.length === 0
+      ? 'has an empty value; it needs at least one byte'
+      : `and its name take ${length} bytes; ${XATTR_BYTES_MAX} fit`;
   throw new BlobstoreError('EINVAL', `${what} ${wanted}`);
 }
 

@@ -1,6 +1,6 @@
 /**
- * A read-only view of an open blob in shared memory, for threads other than the metadata thread. After the blob is
- * closed, its block may belong to another blob; then the view returns the values that it read last.
+ * A read-only view of the block of words that an open blob has in shared memory. Any thread. After the blob is closed,
+ * the block may belong to another blob; then the view returns the values that it read last.
  *
  *     metadata thread   … flags := 0 → cluster count := 0 → generation + 1 …      (closing; see `BlobBlocks.free`)
  *     reader            load a word → is the block still open, and of this generation? then the word was the blob's
@@ -69,8 +69,8 @@ export class BlobView {
       const epoch = blobs.load(this.slot, BLOB.MAP_EPOCH);
       const map = blobs.load(this.slot, BLOB.MAP_OFFSET) >>> 0;
       const found = maps.findIn(map, start, Math.min(end, this.clusterCount), isData);
-      // Parts of the map move when the blob grows, or when a snapshot takes the map over. They can be another blob's only
-      // after the epoch was raised.
+      // Parts of the map move when the blob grows, or when a snapshot takes the map over. The epoch is raised before a
+      // part can belong to another blob. So if the epoch is the same, only this blob's map was read.
       if (!this.#isCurrent || blobs.load(this.slot, BLOB.MAP_EPOCH) === epoch) return found;
     }
   }

@@ -1,7 +1,8 @@
 /**
  * Reads and writes of byte ranges of one blob, in promise form. A range of whole io units is passed to the channel as
- * it is, in the same call; any other range too, if the device takes any bytes. Otherwise the io units that are only partly covered, the edges, are read or written
- * through arrays of their own (`byte-span.ts`). Such writes are ordered (`write-order.ts`).
+ * it is, in the same call. So is any other range if the device takes any bytes. On other devices the edges, which are
+ * the io units that the range covers only partly, are read or written through arrays of their own (`byte-span.ts`).
+ * Such writes are ordered (`write-order.ts`).
  */
 
 import { type BlobRef, BlobstoreError, bufferGone, type Channel } from '@blobyard/core';
@@ -177,7 +178,10 @@ export async function trimBytes(port: BytePort, offset: number, length: number):
   });
 }
 
-/** True if a range is not of whole io units, and is transferred as it is. Arrays of a list are joined for that. */
+/**
+ * True if a range has edges, and is passed to the channel as it is. The device must take any bytes. Several arrays are
+ * joined into one first, so they are limited to `QUICK_BYTES` together.
+ */
 export function takesBytes<P extends BlobPort>(
   port: P,
   span: ByteSpan,
@@ -186,7 +190,7 @@ export function takesBytes<P extends BlobPort>(
   return port.bytes !== undefined && hasEdges(span) && (list.length === 1 || span.length <= QUICK_BYTES);
 }
 
-/** The span of a write that reads and writes back nothing: it needs no io unit exclusively. */
+/** Returns the span without its edges, for a write that does no read-modify-write: it needs no io unit exclusively. */
 export function sharing(span: ByteSpan): ByteSpan {
   return { ...span, head: -1, tail: -1 };
 }
@@ -262,12 +266,12 @@ async function changeEdges(
 }
 
 /**
- * A read-modify-write: reads the edges, puts the new bytes into them, and writes. On a synchronous device all of this
+ * A read-modify-write: reads the edges, puts the new bytes into them, and writes. If the port has `atOnce`, all of this
  * happens in one call, before other code of this thread runs. So a synchronous write never finds that the edges are
- * held. If that is not possible (the blob is frozen, or an asynchronous device is behind it), everything is done again
- * in promise form, with the same result.
+ * held. If that is not possible (the blob is frozen, or its external snapshot is on an asynchronous device), everything
+ * is done again in promise form, with the same result.
  *
- * If the device takes any bytes, the edges need not be read. Only long lists of arrays are written in this way, then.
+ * If the device takes any bytes, only several arrays of more than `QUICK_BYTES` together are written in this way.
  */
 async function writeEdged(port: BytePort, span: ByteSpan, data: readonly Uint8Array[], turn: WriteTurn): Promise<void> {
   if (takesBytes(port, span, data)) return writeRange(port, span, joined(data));

@@ -9,7 +9,7 @@ export function checkRange(doing: string, offset: number, length: number, sizeBy
   checkInteger('the length in bytes', length, 0, Number.MAX_SAFE_INTEGER);
   if (offset + length <= sizeBytes) return;
   const asked = `${doing} ${length} bytes from ${offset} on`;
-  throw new BlobstoreError('EINVAL', `cannot ${asked}: the blob has ${sizeBytes}; resize it, or ask for less`);
+  throw new BlobstoreError('EINVAL', `cannot ${asked}: the blob has ${sizeBytes} bytes; resize it, or ask for less`);
 }
 
 /** Returns a new array. Throws ENOMEM if it cannot be allocated. */

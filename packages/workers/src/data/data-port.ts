@@ -8,9 +8,9 @@ import type { RequestSlots } from './request-slots.js';
 import type { WriteOrder } from './write-order.js';
 
 /**
- * The fast path for transfers from or to one array, whose length is the length of the transfer. `offset` is in bytes; the
- * handle is open. Each method returns undefined, or false, without any effect, if it cannot do the transfer. Then the
- * caller uses the general path, which also finds errors.
+ * The fast path for transfers from or to one array, whose length is the length of the transfer. `offset` is in bytes.
+ * The caller has checked that the handle is open. Each method returns undefined, or false, without any effect, if it
+ * cannot do the transfer. Then the caller uses the general path, which also finds errors.
  */
 export interface ShortWay {
   read(blob: BlobView, into: Uint8Array, offset: number, use: InFlight): Promise<Uint8Array> | undefined;

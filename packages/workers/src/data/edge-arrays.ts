@@ -1,7 +1,7 @@
 /**
  * A pool of arrays for the edges of unaligned transfers, of one io unit each. Their content is undefined when they are
  * taken. They are not in shared memory: V8 copies to and from shared memory byte by byte if source and destination are
- * not aligned alike, and here they hardly ever are.
+ * not aligned alike, and in unaligned transfers they rarely are.
  */
 
 /** The number of arrays that are allocated together. */

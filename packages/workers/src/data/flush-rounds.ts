@@ -1,15 +1,14 @@
 /**
- * Flushes that are asked for together. All that are asked for before the next one begins share it: it begins after the
- * last write of each of them.
+ * Group commit: one flush for all callers that request the same flush before it begins. It covers the earlier writes of
+ * each of them, because it begins after their requests.
  */
 export class FlushRounds<Key> {
   readonly #waiting = new Map<Key, Promise<void>>();
 
   /**
-   * Returns the round that waits to begin, or starts one.
+   * Returns the flush that has not begun yet, or requests a new one.
    * @param of - what is flushed
-   * @param run - runs a round; calls `begin` when it does not wait any longer, from where on others need a round of
-   * their own
+   * @param run - waits as long as it needs, calls `begin`, and then flushes. Later callers get a flush of their own
    */
   share(of: Key, run: (begin: () => void) => Promise<void>): Promise<void> {
     const waiting = this.#waiting.get(of);

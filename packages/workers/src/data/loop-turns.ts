@@ -6,8 +6,8 @@
  * work asks here before it begins. In each turn of the event loop, work may begin for a time slice. Work that comes
  * later waits for the next turn, in the order of arrival.
  *
- * Operations and long work have separate slices. Long work uses its slice without a break. If they shared a slice, a
- * loop that awaits operations would get one operation done in each turn, and wait for the next turn.
+ * Operations and long work have separate slices. Long work uses its slice without a break. If both shared one slice,
+ * long work would use it up, and a loop that awaits operations would get only one of them done in each turn.
  */
 
 import { setImmediate } from 'node:timers'; // the original, even if a user's tests replace the global one

@@ -1,11 +1,11 @@
 /**
- * Splits long transfers into parts, so that other work of the thread can run between them. A part is one or more whole
- * clusters; only if clusters are very large, it is less than one.
+ * Splits long transfers into parts, so that other work of the thread can run between them. A part is one or more
+ * whole clusters, or less at the ends of the range. If a cluster is larger than `PART_BYTES`, it is split, too.
  */
 
 import { type ByteSpan, byteSpan } from './byte-span.js';
 
-/** Bytes that are transferred in about a millisecond, or less. */
+/** The most bytes of a part, 2 MiB: they are transferred in about a millisecond, or less. */
 export const PART_BYTES = 2 << 20;
 /**
  * The most clusters of a part. Each cluster has a cost, however small it is: a lookup through all its snapshots, an
@@ -65,8 +65,8 @@ export interface TransferPart {
 }
 
 /**
- * Returns all parts of a transfer. If the memory of an array is transferred later, the views of it in the parts become
- * empty.
+ * Returns all parts of a transfer, as views of the arrays. If the buffer of an array is transferred to another thread
+ * later, its views become empty.
  */
 export function partsOf(
   span: ByteSpan,

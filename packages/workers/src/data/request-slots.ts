@@ -5,7 +5,9 @@
 
 import { operationTurns } from './loop-turns.js';
 
-/** A request that waits for a slot. Together they are a linked list, whose cost does not grow with its length. */
+/**
+ * A request that waits for a slot, in a linked list: to add or remove one takes the same time in a list of any length.
+ */
 interface Waiting {
   readonly resume: () => void;
   next: Waiting | undefined;

@@ -54,7 +54,7 @@ export class RequestWay implements ShortWay {
     const unitBytes = this.#unitBytes;
     const isWhole = this.#isWhole(offset, length);
     if (!isWhole && this.#bytes === undefined) return undefined;
-    // A write of just its bytes reads nothing and writes nothing back: it needs no io unit exclusively.
+    // If the device takes any bytes, this write is no read-modify-write: it needs no io unit exclusively.
     const turn = order.enterUnhindered(Math.floor(offset / unitBytes), Math.ceil((offset + length) / unitBytes));
     if (turn === undefined) return undefined;
     use.begin();

@@ -1,6 +1,6 @@
 /**
- * Transfers of whole io units that wait for a turn of the event loop. Any number may wait, so one takes little memory: a
- * fraction of what a call of the general path takes.
+ * Transfers of whole io units that wait for a turn of the event loop. Any number may wait, so each takes little memory:
+ * a fraction of what a call of the general path takes.
  */
 
 import type { Channel } from '@blobyard/core';
@@ -62,7 +62,7 @@ abstract class WaitingTransfer<T> implements WaitingWork {
 
   protected abstract readonly doing: string;
   protected abstract readonly result: T;
-  /** Does the transfer in this call; false if it has to wait for something else. */
+  /** Does the transfer in this call. Returns false, without any effect, if it would have to wait. */
   protected abstract tryNow(): boolean;
   protected abstract request(): Promise<void>;
 
@@ -110,7 +110,7 @@ export class WaitingRead extends WaitingTransfer<Uint8Array> {
   }
 }
 
-/** It is its own turn among the writes of the blob. */
+/** A waiting write. The same object is also its turn in the `WriteOrder` of the blob, which saves memory. */
 export class WaitingWrite extends WaitingTransfer<void> implements WriteTurn {
   readonly #order: WriteOrder;
   blockers = 0;

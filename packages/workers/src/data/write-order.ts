@@ -1,15 +1,15 @@
 /**
  * Orders the writes to one blob, so that no write is lost.
  *
- * If the device takes only whole blocks, a write of a part of an io unit reads the rest of it first, and writes it back.
+ * If the device takes only whole blocks, a write of a part of an io unit is a read-modify-write of the whole io unit.
  * Without an order, this race loses a write:
  *
  *     unaligned write     reads unit 7 … … … … … … … … … … … writes unit 7 with its own bytes in it
  *     another write                  … writes unit 7 …                      and its bytes are gone
  *
- * If the device takes any bytes, it gets just those that were given, and nothing is read. Such a write loses no other
- * write, and has no edges here. But it can be the other write of the picture: long lists of arrays are written with edges
- * on any device.
+ * If the device takes any bytes, it gets only the bytes that were given, and nothing is read. Such a write causes
+ * no lost write, and has no edges here. But it can be the write that gets lost: long lists of arrays are written with
+ * a read-modify-write on any device.
  *
  * A write with edges has exclusive access to the io units of its edges, from its read until it is done. All other io
  * units are shared: aligned writes never wait for each other, even if they overlap. Each write gets a turn, and waits

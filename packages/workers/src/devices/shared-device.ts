@@ -21,7 +21,11 @@ export async function openShared(spec: DeviceSpec, shareWindow: number | undefin
   const device = await openDevice(spec);
   if (shareWindow === undefined) return { device, share: undefined };
   try {
-    if (!(device instanceof FileDevice)) throw new BlobstoreError('EINVAL', 'only the lock of a file can be shared');
+    if (!(device instanceof FileDevice))
+      throw new BlobstoreError(
+        'EINVAL',
+        `${device.constructor.name} has no lock to share: the handle must name a file`,
+      );
     takeStoreShare(device, shareWindow);
     return { device, share: device.descriptor };
   } catch (error) {

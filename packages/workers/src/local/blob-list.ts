@@ -10,7 +10,9 @@ import { isCoded, pauseForOthers, type StoreContext } from './store-context.js';
 
 /** The locks for listing a blob. */
 const LISTING = { state: true };
-/** How many blobs are listed between two pauses: 1 to 2 ms of work while the code is not compiled yet, later a tenth. */
+/**
+ * The blobs that are listed between two pauses: 1 to 2 ms of work before the code is compiled, a tenth of that later.
+ */
 const GLANCES = 1024;
 
 /** Infos of all blobs. */

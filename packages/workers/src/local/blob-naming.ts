@@ -18,18 +18,19 @@ export interface NewXattrs {
 }
 
 export interface BlobNaming {
-  /** The name in the value of its xattr; undefined when it is empty or no valid text. */
+  /** Returns the name in the value of the xattr `name`. Undefined if it is empty or no valid text. */
   nameIn(value: Uint8Array): string | undefined;
-  /** The text in the value of an xattr. */
+  /** Returns the text in the value of an xattr. */
   textIn(xattr: string, value: Uint8Array): string;
   /**
-   * Checks a name that a user gives, as text or as the value of its xattr, and returns it. EINVAL when it is not valid.
+   * Checks a name that a user gives, as text or as the value of the xattr `name`. Throws EINVAL if it is invalid.
+   * Returns it as text.
    */
   checkName(given: XattrValue): string;
-  /** The xattrs of a new blob. EINVAL when they are not valid. */
+  /** Returns the xattrs of a new blob. Throws EINVAL if they are invalid. */
   forNew(given: GivenXattrs): NewXattrs;
   /**
-   * The value of a changed xattr, as it is written to the disk. EINVAL when it is not valid.
+   * Returns the value of a changed xattr, as it is written to the disk. Throws EINVAL if it is invalid.
    * @param given - undefined: it is removed
    * @param isSuper - the blob is the store's super blob
    */
@@ -85,12 +86,12 @@ const LVOL_NAMING: BlobNaming = {
     if (length < LVOL_NAME_BYTES) return name;
     throw new BlobstoreError(
       'EINVAL',
-      `the name takes ${length} bytes; in an lvolstore ${LVOL_NAME_BYTES - 1} and a zero byte fit`,
+      `the name has ${length} bytes; in an lvolstore it must have ${LVOL_NAME_BYTES - 1} at most: choose a shorter one`,
     );
   },
   forNew(given) {
     const name = theName(given, this);
-    if (name === undefined) throw unnamed('is made');
+    if (name === undefined) throw unnamed('be created without a name');
     const nameBytes = new Uint8Array(LVOL_NAME_BYTES);
     nameBytes.set(xattrBytes(name));
     const uuid = checkUuid(given.values[UUID_XATTR] ?? randomUUID());
@@ -99,23 +100,29 @@ const LVOL_NAMING: BlobNaming = {
   },
   forChange(xattr, given, isSuper) {
     if (xattr === NAME_XATTR) {
-      if (given === undefined) throw unnamed('stays');
+      if (given === undefined) throw unnamed('lose its name');
       return cString(this.checkName(given));
     }
     if (xattr !== UUID_XATTR) return given === undefined ? undefined : xattrBytes(given);
     if (given !== undefined) return checkUuid(given);
     if (!isSuper) return undefined;
-    throw new BlobstoreError('EINVAL', "the super blob's uuid is the lvolstore's: SPDK refuses a store without it");
+    throw new BlobstoreError(
+      'EINVAL',
+      "the super blob's uuid cannot be deleted: it is that of the lvolstore, and SPDK refuses a store without it",
+    );
   },
 };
 
-/** The name that a blob is given, as an option or as an xattr. EINVAL when both are given and differ. */
+/** Returns the name given to a blob, as an option or as an xattr. Throws EINVAL if both are given and differ. */
 function theName(given: GivenXattrs, naming: BlobNaming): string | undefined {
   const value = given.values[NAME_XATTR];
   const inXattrs = value === undefined ? undefined : naming.checkName(value);
   const asOption = given.name === undefined ? undefined : naming.checkName(given.name);
   if (inXattrs !== undefined && asOption !== undefined && inXattrs !== asOption) {
-    throw new BlobstoreError('EINVAL', `the blob is given two names, '${asOption}' and, as an xattr, '${inXattrs}'`);
+    throw new BlobstoreError(
+      'EINVAL',
+      `the blob is given two names, '${asOption}' and, as an xattr, '${inXattrs}': give one`,
+    );
   }
   return asOption ?? inXattrs;
 }
@@ -124,7 +131,7 @@ function encoded(values: Readonly<Record<string, XattrValue>>): Record<string, U
   return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, xattrBytes(value)]));
 }
 
-/** Checks a uuid, and returns it as SPDK stores it: a C string. EINVAL when it is not a UUID. */
+/** Checks a uuid, and returns it as SPDK stores it: a C string. Throws EINVAL if it is not a UUID. */
 function checkUuid(given: XattrValue): Uint8Array {
   const text = typeof given === 'string' ? given : given.at(-1) === 0 ? textOf(given.subarray(0, -1)) : undefined;
   if (text !== undefined && UUID.test(text)) return cString(text);
@@ -154,6 +161,6 @@ function textOf(bytes: Uint8Array): string | undefined {
 }
 
 function unnamed(what: string): BlobstoreError {
-  const reason = 'SPDK refuses a whole lvolstore when one of its blobs has none';
-  return new BlobstoreError('EINVAL', `no blob ${what} without a name here: ${reason}; give it a name`);
+  const reason = 'SPDK refuses the whole store if one blob has no name';
+  return new BlobstoreError('EINVAL', `a blob of an lvolstore cannot ${what}: ${reason}; give it a name`);
 }

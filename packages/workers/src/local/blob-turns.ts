@@ -5,21 +5,21 @@
  * | operation | presence | turn | state |
  * |---|---|---|---|
  * | open | shares that of B and its parent | | |
- * | list, close | 〃 | | B |
- * | snapshot | 〃 | B | B |
- * | clone, copy, inflate | 〃 | B | |
- * | decouple | 〃 | B, shares that of its parent | |
- * | resize, read-only | 〃 | B | B |
+ * | list, close | as open | | B |
+ * | snapshot | as open | B | B |
+ * | clone, copy, inflate | as open | B | |
+ * | decouple | as open | B, shares that of its parent | |
+ * | resize, read-only | as open | B | B |
  * | sync, flush, xattrs | (a handle is open) | | B |
  * | delete | B alone, shares that of its parent and its clone | B, its clone | B's clone |
  *
- * The number of locks does not depend on how long the line of snapshots behind a blob is. The parent is locked because
- * its deletion changes B's metadata and parent. The deletion of a snapshot further up changes only that snapshot's
- * clone. Opening B can run beside it: the engine never has two operations load one blob, and a snapshot that is being
- * deleted can be opened by its clone. Decoupling needs more: B gets its parent's parent, and copies only what its
- * parent has. The shared turn keeps everything away that changes the parent's map or its parent: inflate, decouple, and
- * the deletion of the parent's parent, which takes the turn of its clone. `state` is a lock of its own so that a flush
- * does not wait for a long inflate.
+ * The number of locks does not depend on the length of the chain of snapshots of a blob. The parent is locked because
+ * its deletion changes B's metadata and parent. The deletion of a snapshot further up the chain changes only the clone
+ * of that snapshot. B can be opened at the same time: the engine never lets two operations load the same blob at once,
+ * and a snapshot that is being deleted can be opened by its clone. Decoupling needs more: B gets the parent of its
+ * parent, and copies only the clusters that its parent itself has. The shared turn excludes every operation that
+ * changes the map or the parent of B's parent: inflate, decouple, and the deletion of the parent's parent, which takes
+ * the turn of its clone. `state` is a lock of its own so that a flush does not wait for a long inflate.
  */
 
 import { type Blobstore, BlobstoreError, INVALID_BLOB_ID } from '@blobyard/core';
@@ -44,7 +44,7 @@ export class BlobTurns {
     this.#locks = locks;
   }
 
-  /** Runs an operation on an existing blob, which cannot be deleted meanwhile. ECANCELED when the signal is aborted. */
+  /** Runs an operation on an existing blob, which cannot be deleted meanwhile. ECANCELED: the signal is aborted. */
   with<T>(id: bigint, options: TurnOptions, operation: () => Promise<T>): Promise<T> {
     return this.#run(() => this.#wanted(id, options), options.signal, operation);
   }
@@ -64,7 +64,7 @@ export class BlobTurns {
     return this.areIdle || this.#locks.areFree(this.#wanted(id, options));
   }
 
-  /** As `with`, synchronously. EBUSY when it would have to wait for its turn. */
+  /** The synchronous form of `with`. Throws EBUSY if it would have to wait for a lock. */
   now<T>(id: bigint, options: TurnOptions, operation: () => T): T {
     return this.#runNow(this.#wanted(id, options), operation);
   }
@@ -74,7 +74,7 @@ export class BlobTurns {
     return this.#run(() => stateOf(ids), undefined, operation);
   }
 
-  /** As `withState`, synchronously. EBUSY when it would have to wait for its turn. */
+  /** The synchronous form of `withState`. Throws EBUSY if it would have to wait for a lock. */
   nowWithState<T>(ids: readonly bigint[], operation: () => T): T {
     return this.#runNow(stateOf(ids), operation);
   }
@@ -98,8 +98,8 @@ export class BlobTurns {
   }
 
   /**
-   * Runs an operation with its locks. Which locks it needs depends on other blobs. So that is determined again once it
-   * has the locks, and if it has changed, the locks are taken anew.
+   * Runs an operation with its locks. Which locks it needs depends on other blobs, and can change while it waits. So
+   * `wanted` is called again once the locks are held. If its result has changed, they are released, and taken anew.
    */
   async #run<T>(wanted: () => LockWanted[], signal: AbortSignal | undefined, operation: () => Promise<T>): Promise<T> {
     for (;;) {

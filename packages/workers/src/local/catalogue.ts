@@ -1,7 +1,7 @@
 /**
  * Which blobs exist, and their names. A name is reserved before it is written, so that of two concurrent operations
  * that want the same name one is refused. A name is released only when it can no longer be on the disk. In a store that
- * other software wrote, two blobs may have the same name; then it means the one with the lowest id.
+ * other software wrote, two blobs may have the same name; then the name finds the one with the lowest id.
  */
 
 import { BlobstoreError, type MdPage, pageOfBlobId } from '@blobyard/core';
@@ -114,17 +114,17 @@ export class Catalogue {
   /**
    * Runs an action that gives a blob a name; the name is reserved meanwhile.
    * @param holder - the blob that is renamed, which may have the name already; undefined for a new one
-   * @throws EEXIST when another blob has the name, or another action has reserved it.
+   * @throws EEXIST another blob has the name, or another action has reserved it.
    */
   async promising<T>(name: string | undefined, holder: bigint | undefined, action: () => Promise<T>): Promise<T> {
     if (name === undefined) return action();
     if (holder !== undefined && (this.nameOf(holder) === name || this.#isApart(holder))) return action();
     const has = this.find(name);
     if (has !== undefined || this.#promised.has(name)) {
-      const who = has === undefined ? 'one that is being made or renamed' : `blob ${has}`;
+      const who = has === undefined ? 'a blob that is being created or renamed' : `blob ${has}`;
       throw new BlobstoreError(
         'EEXIST',
-        `the name '${name}' is taken by ${who}: choose another, or rename that one first`,
+        `the name '${name}' is taken by ${who}: choose another name, or rename that blob first`,
       );
     }
     this.#promised.add(name);

@@ -9,7 +9,7 @@ import type { NewXattrs } from './blob-naming.js';
 import { copyBlob } from './copy-blob.js';
 import { type BlobReference, parentOf, type StoreContext } from './store-context.js';
 
-/** Metadata thread. The operations wait for their turn (`BlobTurns`); the `…Now` forms are EBUSY instead. */
+/** Metadata thread. The operations wait for their locks (`BlobTurns`); the `…Now` forms throw EBUSY instead. */
 export class LocalBlob implements BlobReference {
   readonly id: bigint;
   readonly engine: EngineBlob;
@@ -116,7 +116,7 @@ export class LocalBlob implements BlobReference {
     this.#gone();
   }
 
-  /** As `close`, for a thread that cannot get errors: a blob that cannot be written stays dirty in the store. */
+  /** Releases the reference of a thread that cannot get errors. If metadata cannot be written, it stays dirty. */
   async drop(): Promise<void> {
     try {
       if (this.#closing !== undefined) return await this.#closing;
@@ -163,7 +163,7 @@ export class LocalBlob implements BlobReference {
   }
 
   /**
-   * Makes a snapshot. If only the last step fails, the snapshot exists; then it is added before the error is thrown.
+   * Makes a snapshot. If only the last step fails, the snapshot exists; then it is added to the catalogue.
    */
   async #snapshotListed(given: NewXattrs, inheritsAllBut: readonly string[] | undefined): Promise<bigint> {
     const { blobstore, catalogue } = this.#context;
@@ -187,7 +187,9 @@ function notInherited({ inherits }: DerivedXattrs): readonly string[] | undefine
   return inherits ? [NAME_XATTR] : undefined;
 }
 
-/** EBUSY when a blob has open references. Those that are being closed do not count; the deletion waits for them. */
+/**
+ * Throws EBUSY if a blob has open references. Those that are being closed do not count; the deletion waits for them.
+ */
 export function requireNoReferences(context: StoreContext, id: bigint): void {
   const open = context.references.of(id).filter((each) => !each.isClosing).length;
   if (open === 0) return;

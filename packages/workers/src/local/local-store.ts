@@ -91,7 +91,7 @@ export class LocalStore {
     });
   }
 
-  /** Deletes a blob, and returns its id. EBUSY when it has open references. */
+  /** Deletes a blob, and returns its id. Throws EBUSY if it has open references. */
   async delete(address: BlobAddress): Promise<bigint> {
     const { blobstore, catalogue, turns, references } = this.context;
     const id = this.#find(address);
@@ -148,14 +148,14 @@ export class LocalStore {
     turns.nowWithState(blobstore.unsyncedBlobIds(), () => this.context.runNow(blobstore.flush()));
   }
 
-  /** The store's metadata as text (Latin-1), in a buffer of its own. */
+  /** Returns the store's metadata as text. `dumpStore` gives a character for each byte; Latin-1 restores the bytes. */
   async dump(): Promise<Uint8Array> {
     const pieces: Buffer[] = [];
     await this.context.run(dumpStore(this.context.device, (text) => pieces.push(Buffer.from(text, 'latin1'))));
     return Uint8Array.from(Buffer.concat(pieces));
   }
 
-  /** EBADF once the store is being closed. */
+  /** Throws EBADF once the store is being closed. */
   requireOpen(): void {
     if (this.#state !== 'open') throw new BlobstoreError('EBADF', 'the store is closed: open it again first');
   }
@@ -210,7 +210,9 @@ export class LocalStore {
     setImmediate(() => watch.look()); // once there are listeners
   }
 
-  /** The id of an existing blob. ENOENT when there is none; the code of its damage when it is damaged. */
+  /**
+   * Returns the id of an existing blob. Throws ENOENT if there is none, and the code of its damage if it is damaged.
+   */
   #find(address: BlobAddress): bigint {
     this.requireOpen();
     const id = typeof address === 'bigint' ? address : this.context.catalogue.find(address.name);

@@ -17,7 +17,7 @@ export function xattrOf({ blobstore }: StoreContext, blob: EngineBlob, name: str
 
 /**
  * Changes xattrs in memory and on disk. An old name is released only when the new one is on disk; otherwise two blobs
- * could have the same name after a crash. Returns whether there was anything to do.
+ * could have the same name after a crash. Returns false if there was nothing to change.
  */
 export async function changeXattrs(context: StoreContext, blob: EngineBlob, given: XattrChanges): Promise<boolean> {
   const { blobstore, catalogue, naming, turns } = context;

@@ -42,8 +42,8 @@ export class LockTable {
   }
 
   /**
-   * Takes all locks, first come, first served. Returns a function that releases them. ECANCELED when the signal is
-   * aborted.
+   * Takes all locks, in the order of the calls. Returns a function that releases them. Throws ECANCELED if the signal
+   * is aborted.
    */
   async acquire(wanted: readonly LockWanted[], signal?: AbortSignal): Promise<() => void> {
     throwIfAborted(signal);

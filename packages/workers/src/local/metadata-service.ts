@@ -134,7 +134,7 @@ export class MetadataService implements MetadataPort {
     return this.handles.close(handle);
   }
 
-  /** The synchronous forms. ENOTSUP with an asynchronous device, EBUSY when an operation would have to wait. */
+  /** The synchronous forms. They throw ENOTSUP on an asynchronous device, EBUSY if they would have to wait. */
   get sync(): SyncMetadata {
     return {
       open: (address, options) => this.#keep(this.#opened.openNow(address, options)),

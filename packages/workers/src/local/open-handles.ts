@@ -6,7 +6,7 @@ import { BlobstoreError } from '@blobyard/core';
 export interface Reference {
   /** Releases it. If that fails it stays open, and a later call tries again. */
   close(): Promise<void>;
-  /** Releases it without fail: what cannot be written stays dirty in the store. */
+  /** Releases it, and never fails: what cannot be written stays dirty in the store. */
   drop(): Promise<void>;
 }
 
@@ -27,11 +27,11 @@ export class OpenHandles<Handle extends Reference> {
     return this.#references.has(handle);
   }
 
-  /** The reference of a handle. EBADF when there is no such handle. */
+  /** Returns the reference of a handle. Throws EBADF if there is no such handle. */
   get(handle: number): Handle {
     const reference = this.#references.get(handle);
     if (reference !== undefined) return reference;
-    throw new BlobstoreError('EBADF', `the metadata thread has no handle ${handle} open`);
+    throw new BlobstoreError('EBADF', `handle ${handle} is not open on the metadata thread: open the blob again`);
   }
 
   /** Closes a handle. When that fails, it stays open and can be closed again. */
@@ -52,7 +52,7 @@ export class OpenHandles<Handle extends Reference> {
     if (failed) throw failed.reason;
   }
 
-  /** Releases all handles without fail. */
+  /** Releases all handles. Never fails. */
   async dropAll(): Promise<void> {
     for (const [handle, reference] of this.#references) {
       this.#references.delete(handle);

@@ -26,7 +26,7 @@ export class SelfSync {
     this.#blobstore = blobstore;
     this.#flush = flush;
     const { cacheOwner, synchronous } = blobstore.device;
-    if (cacheOwner === 'process') return; // data ends with the process: a sync would be useless
+    if (cacheOwner === 'process') return; // the data is lost with the process: a sync would be useless
     const beforeExit = () => this.#flushIfNeeded();
     this.#forget = atProcessEnd({ beforeExit, ...(synchronous ? { exit: () => this.#flushNow() } : {}) });
     const needsInterval = cacheOwner === undefined && blobstore.durability === 'power-loss';

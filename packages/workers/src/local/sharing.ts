@@ -26,13 +26,13 @@ export class Sharing {
     this.#shareWindow = shareWindow;
   }
 
-  /** The handle by which other threads attach. ENOTSUP when they cannot open the device. */
+  /** The handle by which other threads attach. Throws ENOTSUP if they cannot open the device. */
   get handle(): StoreHandle {
     this.#shared ??= this.#begin();
     return this.#shared.handle;
   }
 
-  /** Cleans up after a dead thread that had a row, for callers that know of its end first. */
+  /** Cleans up after a dead thread that had a row, for callers that learn of its end before the server does. */
   async endDead(row: number): Promise<void> {
     await this.#shared?.server.endDead(row);
   }

@@ -29,7 +29,7 @@ import { LockTable } from './lock-table.js';
 /** A reference to an open blob, as the store sees it. */
 export interface BlobReference {
   readonly id: bigint;
-  /** It is being released. */
+  /** True while the reference is being released. */
   readonly isClosing: boolean;
   close(): Promise<void>;
 }
@@ -70,7 +70,7 @@ export class StoreContext {
   }
 
   /**
-   * Runs an operation of the engine synchronously. ENOTSUP with an asynchronous device, EBUSY if it would have to wait.
+   * Runs an operation of the engine synchronously. Throws ENOTSUP on an asynchronous device, EBUSY if it would wait.
    */
   runNow<T>(steps: Steps<T>): T {
     if (!this.device.synchronous) {
@@ -85,8 +85,8 @@ export class StoreContext {
   }
 
   /**
-   * Runs a flush with the locks that it needs, or shares one that has not begun. Those of one blob, or of the store, run
-   * one after another, because each needs the same locks.
+   * Runs a flush with the locks that it needs, or shares one that has not begun (group commit). Flushes of the same
+   * blob, or of the store, run one after another, because they need the same locks.
    * @param of - the id of the blob that is flushed, or the store
    * @param locked - the blobs whose metadata it writes
    */
@@ -136,7 +136,7 @@ export class StoreContext {
   }
 }
 
-/** Gives the event loop a turn where long work has had its slice of this one. */
+/** Lets the event loop turn if long work has used up its time slice in this turn. */
 export const pauseForOthers: Pause = () => longWorkTurns.pass();
 
 /** The snapshot in this store that an open blob is a clone of; undefined if there is none. */
