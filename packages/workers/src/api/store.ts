@@ -4,6 +4,7 @@ import type { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { Blobstore, BlobstoreError, BlockDevice, Channel, ClearMethod, Durability } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import type { AbortableOptions } from './abort.js';
 import type { Blob, BlobInfo, XattrValues } from './blob.js';
 import type { StoreHandle } from './store-handle.js';
 
@@ -26,7 +27,7 @@ export type FindExternalSnapshot = (
   wanted: ExternalSnapshotWanted,
 ) => DeviceSpec | BlockDevice | null | Promise<DeviceSpec | BlockDevice | null>;
 
-interface CommonOptions {
+interface CommonOptions extends AbortableOptions {
   /** The device. One given by its spec is opened and closed by the store; an open one must be closed by the caller. */
   readonly device: DeviceSpec | BlockDevice;
   /**
@@ -64,7 +65,7 @@ interface CommonOptions {
   readonly syncIntervalMs?: number;
   /** True: the open store keeps the process alive. Default false: only operations under way do. */
   readonly keepAlive?: boolean;
-  /** Aborts the call with ECANCELED. If it opened the device, the device is closed again. */
+  /** Aborts the call. If it opened the device, the device is closed again. */
   readonly signal?: AbortSignal;
 }
 
@@ -112,7 +113,7 @@ export interface OpenStoreOptions extends CommonOptions {
   readonly onBlob?: (blob: FoundBlob) => void;
 }
 
-export interface CreateBlobOptions {
+export interface CreateBlobOptions extends AbortableOptions {
   /** The size in bytes, rounded up to whole clusters. Default: 0. */
   readonly sizeBytes?: number;
   /** True: a cluster is allocated only when it is first written. Default: false. */
@@ -138,7 +139,7 @@ export interface CreateBlobOptions {
   readonly externalSnapshotId?: string | Uint8Array;
 }
 
-export interface OpenBlobOptions {
+export interface OpenBlobOptions extends AbortableOptions {
   /** How clusters that the blob frees are cleared. Default: the method with which the blob was created. */
   readonly clearMethod?: ClearMethod;
 }
@@ -284,39 +285,39 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    * it again to continue the deletion.
    * @throws ENOENT there is no such blob; EBUSY it has open handles, or more than one clone.
    */
-  delete(blob: BlobAddress): Promise<void>;
+  delete(blob: BlobAddress, options?: AbortableOptions): Promise<void>;
   /**
    * Returns all blobs in the order of their ids. A blob that is created or deleted meanwhile may be included or not.
    * The infos are frozen: lists share them. The array is the caller's own.
    */
-  blobs(): Promise<BlobInfo[]>;
+  blobs(options?: AbortableOptions): Promise<BlobInfo[]>;
 
   /** Returns the sizes of the store, and how much is free. */
-  stats(): Promise<StoreStats>;
+  stats(options?: AbortableOptions): Promise<StoreStats>;
   /** Returns the id of the super blob, the one that users of the store look at first. Undefined if none is set. */
-  getSuperBlob(): Promise<bigint | undefined>;
+  getSuperBlob(options?: AbortableOptions): Promise<bigint | undefined>;
   /**
    * Sets the super blob; undefined: none. The change is on disk when the promise resolves. Throws ENOENT if there is no
    * such blob.
    */
-  setSuperBlob(blob: BlobAddress | undefined): Promise<void>;
+  setSuperBlob(blob: BlobAddress | undefined, options?: AbortableOptions): Promise<void>;
   /**
    * Grows the store to the size of its device, after the device has become larger.
    * @throws ENOSPC the store cannot grow so far; EILSEQ the device is smaller than the store.
    */
-  grow(): Promise<void>;
+  grow(options?: AbortableOptions): Promise<void>;
   /**
    * Makes all acknowledged changes durable. This includes blobs of a thread that has ended, if their metadata could not
    * be written at that time. Tries all blobs, then throws the first error (EIO, ENOSPC).
    */
-  flush(): Promise<void>;
+  flush(options?: AbortableOptions): Promise<void>;
   /** Same as `flush`, but blocks the calling thread. */
   flushSync(): void;
   /**
    * Returns the metadata on disk as text. If a stream is given, the text is written there, and the stream is not ended.
    */
-  dump(): Promise<string>;
-  dump(to: Writable): Promise<void>;
+  dump(to?: undefined, options?: AbortableOptions): Promise<string>;
+  dump(to: Writable, options?: AbortableOptions): Promise<void>;
 
   /**
    * Returns a handle by which other threads can `attach` to the store. It is small, and can be passed by `workerData`

@@ -3,7 +3,7 @@
 import { types } from 'node:util';
 import { BlobstoreError, XATTR_BYTES_MAX } from '@blobyard/core';
 import type { DerivedBlobOptions, XattrValues } from '../api/blob.js';
-import { checkBytes, checkOptions, checkText, invalid, reading } from './checks.js';
+import { checkBytes, checkNotAborted, checkOptions, checkText, invalid, reading } from './checks.js';
 
 const encoder = new TextEncoder();
 
@@ -79,9 +79,11 @@ export function givenXattrs(options: { readonly name?: string; readonly xattrs?:
   return { name, values };
 }
 
-/** Returns the checked name and xattrs of a new snapshot or clone. */
+/** Returns the checked name and xattrs of a new snapshot or clone. Throws the error of an abort. */
 export function derivedXattrs(doing: 'snapshot' | 'clone', given: DerivedBlobOptions | undefined): DerivedXattrs {
-  const { name, xattrs = 'inherit' } = checkOptions(`options of a ${doing}`, given, ['name', 'xattrs']);
+  const options = checkOptions(`options of a ${doing}`, given, ['name', 'xattrs', 'signal']);
+  checkNotAborted(options.signal);
+  const { name, xattrs = 'inherit' } = options;
   if (typeof xattrs !== 'string') return { ...givenXattrs({ name, xattrs }), inherits: true };
   if (xattrs !== 'inherit' && xattrs !== 'none') throw invalid('xattrs', xattrs, "'inherit', 'none' or values by name");
   return { ...givenXattrs({ name }), inherits: xattrs === 'inherit' };

@@ -3,9 +3,10 @@
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BlobstoreError } from '@blobyard/core';
+import type { AbortableOptions } from '../api/abort.js';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { BlobInfo } from '../api/blob.js';
-import { coded } from '../api/failures.js';
+import { coded, throwIfAborted } from '../api/failures.js';
 import type {
   BlobAddress,
   CreateBlobOptions,
@@ -19,7 +20,7 @@ import type { StoreHandle } from '../api/store-handle.js';
 import { BlobContext } from '../blob/blob-context.js';
 import { BlobHandle, noEngine } from '../blob/blob-handle.js';
 import { checkAddress, checkCreateBlob, checkOpenBlob } from '../checks/blob-options.js';
-import { checkWritableOr } from '../checks/checks.js';
+import { checkAbortable, checkWritableOr } from '../checks/checks.js';
 import { InFlight } from '../data/in-flight.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
@@ -92,8 +93,9 @@ export class StoreFace extends StoreEmitter implements Store {
     });
   }
 
-  delete(address: BlobAddress): Promise<void> {
+  delete(address: BlobAddress, options?: AbortableOptions): Promise<void> {
     return this.#inFlight.run('delete a blob', async () => {
+      checkAbortable('delete', options);
       const checked = checkAddress(address);
       const closing = [...this.#blobs.closing].filter(({ id, name }) =>
         typeof checked === 'bigint' ? id === checked : name === checked.name,
@@ -105,43 +107,66 @@ export class StoreFace extends StoreEmitter implements Store {
     });
   }
 
-  blobs(): Promise<BlobInfo[]> {
-    return this.#inFlight.run('list blobs', () => this.parts.metadata.blobs());
+  blobs(options?: AbortableOptions): Promise<BlobInfo[]> {
+    return this.#inFlight.run('list blobs', () => {
+      checkAbortable('blobs', options);
+      return this.parts.metadata.blobs();
+    });
   }
 
-  stats(): Promise<StoreStats> {
-    return this.#inFlight.run('read the statistics', () => this.parts.metadata.stats());
+  stats(options?: AbortableOptions): Promise<StoreStats> {
+    return this.#inFlight.run('read the statistics', () => {
+      checkAbortable('stats', options);
+      return this.parts.metadata.stats();
+    });
   }
 
-  getSuperBlob(): Promise<bigint | undefined> {
-    return this.#inFlight.run('get the super blob', () => this.parts.metadata.getSuperBlob());
+  getSuperBlob(options?: AbortableOptions): Promise<bigint | undefined> {
+    return this.#inFlight.run('get the super blob', () => {
+      checkAbortable('getSuperBlob', options);
+      return this.parts.metadata.getSuperBlob();
+    });
   }
 
-  setSuperBlob(address: BlobAddress | undefined): Promise<void> {
+  setSuperBlob(address: BlobAddress | undefined, options?: AbortableOptions): Promise<void> {
     return this.#inFlight.run('set the super blob', async () => {
+      checkAbortable('setSuperBlob', options);
       await this.parts.metadata.setSuperBlob(address === undefined ? undefined : checkAddress(address));
     });
   }
 
-  grow(): Promise<void> {
-    return this.#inFlight.run('grow the store', () => this.parts.metadata.grow());
+  grow(options?: AbortableOptions): Promise<void> {
+    return this.#inFlight.run('grow the store', () => {
+      checkAbortable('grow', options);
+      return this.parts.metadata.grow();
+    });
   }
 
-  flush(): Promise<void> {
-    return this.#inFlight.run('flush the store', () => this.parts.metadata.flush());
+  flush(options?: AbortableOptions): Promise<void> {
+    return this.#inFlight.run('flush the store', () => {
+      checkAbortable('flush', options);
+      return this.parts.metadata.flush();
+    });
   }
 
   flushSync(): void {
     this.#inFlight.runSync('flush the store', () => this.parts.sync.flush());
   }
 
-  dump(): Promise<string>;
-  dump(to: Writable): Promise<void>;
-  dump(to?: Writable): Promise<unknown> {
+  dump(to?: undefined, options?: AbortableOptions): Promise<string>;
+  dump(to: Writable, options?: AbortableOptions): Promise<void>;
+  dump(to?: Writable, options?: AbortableOptions): Promise<unknown> {
     return this.#inFlight.run('dump the store', async () => {
       checkWritableOr('what to dump to', to);
+      const signal = checkAbortable('dump', options);
       const bytes = Buffer.from((await this.parts.metadata.dump()).buffer);
-      return to === undefined ? bytes.toString() : pipeline(Readable.from(chunksOf(bytes)), to, { end: false });
+      if (to === undefined) return bytes.toString();
+      try {
+        return await pipeline(Readable.from(chunksOf(bytes)), to, { end: false, signal });
+      } catch (error) {
+        throwIfAborted(signal);
+        throw error;
+      }
     });
   }
 
