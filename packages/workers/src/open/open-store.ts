@@ -1,6 +1,7 @@
 /** Creates and opens stores. */
 
 import { rm } from 'node:fs/promises';
+import { checkPath } from '@blobyard/io';
 import { coded, throwIfAborted } from '../api/failures.js';
 import type { CreateStoreOptions, OpenStoreOptions, Store } from '../api/store.js';
 import { requireNoStore } from '../devices/existing-store.js';
@@ -129,5 +130,5 @@ async function holding(
 }
 
 function madeFile(device: CreateStoreOptions['device']): string | undefined {
-  return 'kind' in device && device.kind === 'file' && device.create ? device.path : undefined;
+  return 'kind' in device && device.kind === 'file' && device.create ? checkPath('path', device.path) : undefined;
 }
