@@ -3,6 +3,7 @@
  * change.
  */
 
+import { inspect } from 'node:util';
 import { type AttachedBlob, type AttachedStore, attach, type Blob, MemoryDevice, type Store } from 'blobyard';
 import { bytes, CLUSTER, createStore, expectSame, isPooled, MiB, verify } from '../api/support.js';
 import type { Entry } from './calls.js';
@@ -18,6 +19,7 @@ const AT_ONCE = new Set([
   'nextData',
   'nextHole',
   'blob',
+  'toJSON',
   'on',
   'once',
   'off',
@@ -26,8 +28,8 @@ const AT_ONCE = new Set([
   'prependListener',
   'prependOnceListener',
 ]);
-/** Methods that are only for this project's own packages. */
-const INTERNAL = new Set(['fail']);
+/** Methods that are only for this project's own packages, or for Node. */
+const INTERNAL = new Set<string | symbol>(['fail', inspect.custom]);
 const WITNESS_BYTES = 3 * CLUSTER;
 /** The size of the device in bytes, for the blobs of a few hundred calls. */
 const DEVICE_BYTES = 16 * MiB;
@@ -118,7 +120,7 @@ export class World {
 
   #entriesOf(label: string, object: object): Entry[] {
     return methodsOf(object)
-      .filter((name) => !(typeof name === 'string' && INTERNAL.has(name)))
+      .filter((name) => !INTERNAL.has(name))
       .map((name) => {
         const text = String(name);
         return {

@@ -40,7 +40,10 @@ export interface EncodingOptions {
   readonly encoding?: BufferEncoding;
 }
 
-/** The state of a blob at one moment. */
+/**
+ * The state of a blob at one moment. It is frozen. In JSON, ids are decimal text, and the id of an external snapshot is
+ * hexadecimal.
+ */
 export interface BlobInfo {
   readonly id: bigint;
   readonly name: string | undefined;
@@ -117,6 +120,8 @@ export interface Xattrs {
 
 /** An open blob. Each `open` returns a handle of its own. */
 export interface Blob extends AsyncDisposable {
+  /** For JSON: ids are decimal text. */
+  toJSON(): object;
   readonly id: bigint;
   readonly name: string | undefined;
   /** The size of the blob now, in bytes; a whole number of clusters. */

@@ -252,6 +252,8 @@ export interface Engine {
  * unknown event is EINVAL; to listen on an attached thread, which gets no events, is ENOTSUP.
  */
 export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
+  /** For JSON: what is known without asking the metadata thread; ids are decimal text. */
+  toJSON(): object;
   /** True from the call of `close` or `destroy` on. False again if that fails with EBUSY. */
   readonly isClosed: boolean;
   /**

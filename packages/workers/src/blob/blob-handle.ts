@@ -1,11 +1,13 @@
 /** A handle of an open blob: the one implementation of `Blob`, in all modes. */
 
+import { inspect } from 'node:util';
 import { BlobstoreError, type BlockDevice, type Blob as EngineBlob } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { AbortableOptions } from '../api/abort.js';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo, DerivedBlobOptions, Xattrs } from '../api/blob.js';
 import { abortedIfBy, coded } from '../api/failures.js';
+import { inspected } from '../api/inspected.js';
 import type { CopyOptions, LongWorkOptions } from '../api/long-work.js';
 import { checkAbortable, checkInteger } from '../checks/checks.js';
 import { checkLongWork, type LongWork, type PacedCopyOptions } from '../checks/long-work.js';
@@ -190,6 +192,22 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
 
   [asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  toJSON(): object {
+    const { id, name, sizeBytes, parent, isReadOnly, isClosed } = this;
+    return {
+      id: `${id}`,
+      name: name ?? null,
+      sizeBytes,
+      parent: parent === undefined ? null : `${parent}`,
+      isReadOnly,
+      isClosed,
+    };
+  }
+
+  [inspect.custom](depth: number, options: object): string {
+    return inspected('Blob', this, depth, options);
   }
 
   /** Called by the store when it has failed: from now on every call fails with this error. */

@@ -2,11 +2,13 @@
 
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { inspect } from 'node:util';
 import { BlobstoreError } from '@blobyard/core';
 import type { AbortableOptions } from '../api/abort.js';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { BlobInfo } from '../api/blob.js';
 import { coded, throwIfAborted } from '../api/failures.js';
+import { inspected } from '../api/inspected.js';
 import type {
   BlobAddress,
   CreateBlobOptions,
@@ -192,6 +194,21 @@ export class StoreFace extends StoreEmitter implements Store {
 
   [asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  toJSON(): object {
+    const { clusterBytes, ioUnitBytes } = this.parts.geometry;
+    return {
+      isClosed: this.isClosed,
+      clusterSizeBytes: clusterBytes,
+      ioUnitBytes,
+      openBlobs: this.#blobs.handles.size,
+      damaged: this.damaged.map(({ id, error: { code, message } }) => ({ id: `${id}`, code, message })),
+    };
+  }
+
+  [inspect.custom](depth: number, options: object): string {
+    return inspected('Store', this, depth, options);
   }
 
   readonly #toHandle = (opened: OpenedBlob) => new BlobHandle(this.#blobs, opened);
