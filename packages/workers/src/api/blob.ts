@@ -72,17 +72,40 @@ export interface ReadStreamOptions {
   readonly start?: number;
   /** Offset of the last byte, inclusive, as in Node's `fs`. Default: the last byte of the blob. */
   readonly end?: number;
-  /** The most bytes of one read, and of data that is read ahead, from 1 to 2^30. Default: 256 KiB. */
+  /** The most bytes of one read, and of data that is read ahead, from 1 to 2^30. Default: 2 MiB. */
   readonly highWaterMark?: number;
   /** Destroys the stream when it is aborted. The error is the same as that of an aborted call. */
   readonly signal?: AbortSignal;
 }
 
+/** A stream that reads a blob. Its event `close` comes when no read is under way any more. */
+export interface BlobReadable extends Readable {
+  /** The bytes that have been read so far, including those that nobody has taken from the stream yet. */
+  readonly bytesRead: number;
+}
+
+/**
+ * A stream that writes to a blob. Its event `close` comes when no write is under way any more: then the memory of the
+ * chunks is the caller's again, also after an error or an abort.
+ */
+export interface BlobWritable extends Writable {
+  /** The bytes that have been written so far, from `start` on. After an error, part of the next ones may be written. */
+  readonly bytesWritten: number;
+}
+
 export interface WriteStreamOptions {
   /** Offset of the first byte, from 0 to the blob's size. Default: 0. */
   readonly start?: number;
-  /** Bytes that are buffered before `write` returns false, from 1 to 2^30. Default: 256 KiB. */
+  /** Bytes that are buffered before `write` returns false, from 1 to 2^30. Default: 2 MiB. */
   readonly highWaterMark?: number;
+  /**
+   * True: where the data goes past the end of the blob, the blob is made larger first, by as many clusters as are needed.
+   * It is never made smaller: `bytesWritten` says how much the stream has written, and bytes after that in the last
+   * cluster read as zeroes. A crash, or an error, can leave a blob that is larger than what was written; what is not
+   * written reads as zeroes, too. ENOSPC if the store is full; what came before is written. In a clone that was made
+   * smaller before, its snapshot's data is read where this says zeroes (`resize`). Default false: EINVAL.
+   */
+  readonly grow?: boolean;
   /** True: the stream flushes the blob before it finishes, so that all data is durable. Default: false. */
   readonly flush?: boolean;
   /** Destroys the stream when it is aborted. The error is the same as that of an aborted call. */
@@ -186,12 +209,12 @@ export interface Blob extends AsyncDisposable {
   trimSync(offset: number, length: number): void;
 
   /** Returns a stream that reads a range of the blob. Throws EINVAL for invalid options. */
-  createReadStream(options?: ReadStreamOptions): Readable;
+  createReadStream(options?: ReadStreamOptions): BlobReadable;
   /**
    * Returns a stream that writes to the blob. It does not make the blob larger: data past the end is EINVAL, which
    * destroys the stream. Throws EINVAL for invalid options.
    */
-  createWriteStream(options?: WriteStreamOptions): Writable;
+  createWriteStream(options?: WriteStreamOptions): BlobWritable;
 
   /**
    * Returns the first offset, from `offset` on, in a cluster that the blob itself has allocated. Undefined if there is

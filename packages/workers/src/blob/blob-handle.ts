@@ -129,6 +129,13 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
     });
   }
 
+  protected growTo(bytes: number): Promise<void> {
+    return this.inFlight.run(`grow blob ${this.id}`, () => {
+      const clusterCount = Math.ceil(bytes / this.context.parts.geometry.clusterBytes);
+      return this.#metadata.resize(this.#handle, clusterCount, 'grow');
+    });
+  }
+
   setReadOnly(options?: AbortableOptions): Promise<void> {
     return this.inFlight.run(`make blob ${this.id} read-only`, () => {
       checkAbortable('setReadOnly', options);

@@ -1,10 +1,18 @@
 /** The part of a blob's handle that moves bytes: the same in all modes. */
 
-import type { Readable, Writable } from 'node:stream';
 import { types } from 'node:util';
 import type { BlobRef } from '@blobyard/core';
 import type { AbortableOptions } from '../api/abort.js';
-import type { Blob, BlobData, EncodingOptions, NewBytes, ReadStreamOptions, WriteStreamOptions } from '../api/blob.js';
+import type {
+  Blob,
+  BlobData,
+  BlobReadable,
+  BlobWritable,
+  EncodingOptions,
+  NewBytes,
+  ReadStreamOptions,
+  WriteStreamOptions,
+} from '../api/blob.js';
 import { throwIfAborted } from '../api/failures.js';
 import { checkAbortable, checkNotAborted, checkOptions } from '../checks/checks.js';
 import { checkData, checkDataList, checkEncodingOr, checkView, checkViewList } from '../checks/data.js';
@@ -73,6 +81,9 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   }
 
   abstract flush(): Promise<void>;
+
+  /** Makes the blob at least so large, in bytes. Never makes it smaller, whatever other threads do meanwhile. */
+  protected abstract growTo(bytes: number): Promise<void>;
 
   /** The current size of the blob, in bytes. On a closed handle, the last known size. */
   get sizeBytes(): number {
@@ -177,18 +188,22 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
     });
   }
 
-  createReadStream(options?: ReadStreamOptions): Readable {
+  createReadStream(options?: ReadStreamOptions): BlobReadable {
     this.inFlight.requireOpen();
     const checked = checkReadStream(options, this.sizeBytes);
     return new BlobReadStream({ ...checked, read: (into, offset) => this.read(offset, into) });
   }
 
-  createWriteStream(options?: WriteStreamOptions): Writable {
+  createWriteStream(options?: WriteStreamOptions): BlobWritable {
     this.inFlight.requireOpen();
-    const { flush, ...checked } = checkWriteStream(options, this.sizeBytes);
+    const { flush, grow, ...checked } = checkWriteStream(options, this.sizeBytes);
     return new BlobWriteStream({
       ...checked,
-      writev: (data, offset) => this.writev(data, offset),
+      writev: async (data, offset) => {
+        const end = offset + totalBytes(data);
+        if (grow && end > this.sizeBytes) await this.growTo(end);
+        await this.writev(data, offset);
+      },
       finish: async () => {
         if (flush) await this.flush();
       },
