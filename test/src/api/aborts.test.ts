@@ -29,6 +29,7 @@ function calls(store: Store, blob: Blob): Record<string, Call> {
     create: (options) => store.create(options),
     open: (options) => store.open(blob.id, options),
     delete: (options) => store.delete({ name: 'other' }, options),
+    'snapshot of several': (options) => store.snapshot([blob], options),
     blobs: (options) => store.blobs(options),
     stats: (options) => store.stats(options),
     getSuperBlob: (options) => store.getSuperBlob(options),

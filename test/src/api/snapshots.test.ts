@@ -76,6 +76,40 @@ describe('the xattrs of snapshots and clones', () => {
   });
 });
 
+describe('a copy of a snapshot of a clone', () => {
+  test('reads as the snapshot does; with `own` it has only what the snapshot itself has', async () => {
+    const store = await testStore(memory(8 * MiB));
+    const golden = await store.create({ sizeBytes: 8 * CLUSTER, thin: true });
+    await golden.write(bytes(3 * CLUSTER, 1), 0);
+    const clone = await (await golden.snapshot()).clone();
+    await clone.write(bytes(CLUSTER, 2), CLUSTER);
+    await clone.write(bytes(100, 3), 6 * CLUSTER + 50);
+    const snapshot = await clone.snapshot();
+    const expected = await snapshot.read(0, 8 * CLUSTER);
+    const reads = async (target: BlockDevice) => {
+      const copied = new Uint8Array(9 * CLUSTER);
+      await target.openChannel().read(copied, 0, 0, copied.length / target.blockLengthBytes);
+      return copied;
+    };
+    const stale = async () => {
+      const target = memory(9 * CLUSTER);
+      await target.openChannel().write(new Uint8Array(9 * CLUSTER).fill(0xee), 0, 0, (9 * CLUSTER) / 512);
+      return target;
+    };
+    const whole = await stale();
+    expect(await snapshot.copyTo(usable(whole))).toBe(4 * CLUSTER);
+    expectSame((await reads(whole)).subarray(0, 8 * CLUSTER), expected);
+    expect((await reads(whole)).subarray(8 * CLUSTER).every((byte) => byte === 0xee)).toBe(true);
+    const own = await stale();
+    expect(await snapshot.copyTo(usable(own), { own: true })).toBe(2 * CLUSTER);
+    const copied = await reads(own);
+    expectSame(copied.subarray(CLUSTER, 2 * CLUSTER), expected.subarray(CLUSTER, 2 * CLUSTER));
+    expectSame(copied.subarray(6 * CLUSTER, 7 * CLUSTER), expected.subarray(6 * CLUSTER, 7 * CLUSTER));
+    for (const cluster of [0, 2, 3, 4, 5, 7, 8]) expect(copied[cluster * CLUSTER]).toBe(0xee);
+    await expectCode(snapshot.copyTo(usable(own), { own: 1 as never }), 'EINVAL', /own/);
+  });
+});
+
 describe('snapshots and clones', () => {
   test('keep their data while the blob is written', async () => {
     const store = await testStore();

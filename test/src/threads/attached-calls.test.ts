@@ -62,7 +62,7 @@ async function expectAllMethods(actor: Actor, form: (typeof FORMS)[number]): Pro
   await call('inflate', clone.handle, NOT_FOLLOWED);
   await call('decouple', made.handle, NOT_FOLLOWED);
   const copy = MemoryDevice.create({ sizeBytes: 1 << 20 });
-  expect(await call('copyTo', snapshot.handle, copy.spec, false, NOT_FOLLOWED)).toBe(0);
+  expect(await call('copyTo', snapshot.handle, copy.spec, {}, NOT_FOLLOWED)).toBe(0);
   await call('setSuperBlob', made.id);
   expect(await call('getSuperBlob')).toBe(made.id);
   await call('setSuperBlob', undefined);

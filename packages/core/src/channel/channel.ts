@@ -298,6 +298,12 @@ export class Channel {
     }
   }
 
+  /** Reads whole clusters of a blob into the start of a buffer. For copies. */
+  readClusters(blob: BlobRef, buffer: Uint8Array, first: BlobCluster, count: number): Steps<void> {
+    const { ioUnitsPerCluster } = this.#host.geometry;
+    return wait(this.#transfers.start(OP.READ, blob, buffer, 0, first * ioUnitsPerCluster, count * ioUnitsPerCluster));
+  }
+
   /** True while operations of this channel are inside blobs. */
   get isInside(): boolean {
     return this.#gate.isInside;

@@ -72,10 +72,22 @@ export class Transfers {
    */
   run(op: Op, blob: BlobRef, payload: Payload, bufferOffset: number, offset: number, count: number): Promise<void> {
     try {
-      return this.#run(this.#begin(op, blob, payload, bufferOffset, offset, count, false)) ?? Promise.resolve();
+      return this.start(op, blob, payload, bufferOffset, offset, count) ?? Promise.resolve();
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  /** As `run`, but without a promise where the request ends in this call. */
+  start(
+    op: Op,
+    blob: BlobRef,
+    payload: Payload,
+    bufferOffset: number,
+    offset: number,
+    count: number,
+  ): MaybePromise<void> {
+    return this.#run(this.#begin(op, blob, payload, bufferOffset, offset, count, false));
   }
 
   /** Runs the part of a transfer. The caller is outside the blob: this enters it, or is queued while it is frozen. */

@@ -15,6 +15,7 @@ import { Channel } from '../channel/channel.js';
 import type { BlockDevice } from '../device/block-device.js';
 import { bstypeToText } from '../format/super-block.js';
 import { createClone } from '../metadata/clone.js';
+import { copyBlob, shallowCopyBlob } from '../metadata/copy.js';
 import { createBlob } from '../metadata/create.js';
 import { deleteBlob } from '../metadata/delete.js';
 import { countReclaimable } from '../metadata/discard-cluster.js';
@@ -24,8 +25,7 @@ import { decoupleBlob, inflateBlob } from '../metadata/inflate.js';
 import { blobIds, visitBlobs } from '../metadata/iterate.js';
 import { closeBlob, dropReference, type OpenBlobOptions, openBlob } from '../metadata/open-close.js';
 import { resizeBlob } from '../metadata/resize.js';
-import { shallowCopyBlob } from '../metadata/shallow-copy.js';
-import { createSnapshot } from '../metadata/snapshot.js';
+import { createSnapshot, createSnapshots } from '../metadata/snapshot.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import type { DamagedBlob } from '../state/damage.js';
 import type { Durability, StoreState } from '../state/store-state.js';
@@ -344,6 +344,22 @@ export class Blobstore {
   }
 
   /**
+   * Creates snapshots of several blobs, all of the same moment. After a crash some of them may exist. If one cannot be
+   * created, those that exist are deleted again; one that cannot be deleted stays.
+   * @param inheritsAllBut - see `createSnapshot`
+   * @throws as `createSnapshot`; also EINVAL a blob is named twice
+   */
+  createSnapshots(
+    asked: readonly { readonly id: BlobId; readonly xattrs?: Xattrs; readonly inheritsAllBut?: readonly string[] }[],
+  ): Steps<BlobId[]> {
+    const checked = asked.map(({ id, xattrs, inheritsAllBut }) => ({
+      id: checkId(id),
+      xattrs: derivedXattrs(xattrs, inheritsAllBut),
+    }));
+    return createSnapshots(this.#state, checked);
+  }
+
+  /**
    * Creates a clone of a read-only blob.
    * @param inheritsAllBut - see `createSnapshot`
    * @throws EINVAL the blob can be written, EBUSY another operation is running on it, and what creating a blob throws
@@ -384,6 +400,18 @@ export class Blobstore {
    */
   shallowCopyBlob(id: BlobId, target: BlockDevice, watched?: Watched): Steps<number> {
     return shallowCopyBlob(this.#state, checkId(id), checkDevice(target), checkOptions('options of copying', watched));
+  }
+
+  /**
+   * Makes `target` read as a read-only blob does, up to the blob's end; the rest of `target` stays as it is.
+   * @param channel - reads the blob
+   * @param isZeroed - true: `target` reads as zeroes already
+   * @returns the number of clusters that were copied; those that read as zeroes are not
+   * @throws as `shallowCopyBlob`, and what reading the blob throws
+   */
+  copyBlob(channel: Channel, id: BlobId, target: BlockDevice, isZeroed: boolean, watched?: Watched): Steps<number> {
+    const options = checkOptions('options of copying', watched);
+    return copyBlob(this.#state, checkChannel(channel), checkId(id), checkDevice(target), isZeroed, options);
   }
 
   /**

@@ -11,6 +11,8 @@ import type { BlobCluster } from '../units/units.js';
 export interface DataPath {
   /** Allocates a cluster and gives it the content that it reads as. Does nothing if it is allocated already. */
   allocate(blob: Blob, index: BlobCluster): Steps<void>;
+  /** Reads whole clusters of a blob into the start of a buffer. */
+  readClusters(blob: Blob, buffer: Uint8Array, first: BlobCluster, count: number): Steps<void>;
   /** Runs the operations that were queued while a blob was frozen. */
   thaw(slot: number): void;
   /** Closes the channel to the device behind an external clone. It is opened again when needed. */

@@ -250,8 +250,9 @@ export interface Blob extends AsyncDisposable {
    */
   decouple(options?: LongWorkOptions): Promise<void>;
   /**
-   * Copies the clusters that this read-only blob itself has to the same offsets of another device, makes them durable,
-   * and returns the number of bytes copied. A device that is given by its spec is opened, and closed afterwards.
+   * Copies this read-only blob to another device, which then reads as the blob does, up to the blob's end. Clusters that
+   * read as zeroes are not copied: the device is made zeroes there. The copy is durable when the promise resolves, with
+   * the number of bytes that were copied. A device that is given by its spec is opened, and closed afterwards.
    * @throws EPERM the blob is writable; EINVAL the device does not fit; EEXIST the device holds a store, including one
    * that an earlier copy wrote there as the content of a blob. `overwrite: true` permits the copy in this case.
    */

@@ -19,6 +19,11 @@ export interface LongWorkOptions extends AbortableOptions {
 }
 
 export interface CopyOptions extends LongWorkOptions {
+  /**
+   * True: copies only the clusters that the blob itself has, without those that it reads from its parent, and leaves the
+   * rest of the device as it is (SPDK's shallow copy). Default: false.
+   */
+  readonly own?: boolean;
   /** True: also copies to a device that holds a store, which is lost. Default false: fails with EEXIST there. */
   readonly overwrite?: boolean;
 }

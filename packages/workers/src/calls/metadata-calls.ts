@@ -3,7 +3,7 @@
 import type { BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import { InfoObject } from '../api/info-object.js';
-import type { LongWorkOptions } from '../api/long-work.js';
+import type { CopyOptions, LongWorkOptions } from '../api/long-work.js';
 import { FlushRounds } from '../data/flush-rounds.js';
 import { isDevice } from '../devices/open-device.js';
 import { shareable } from '../devices/shareable-device.js';
@@ -27,6 +27,7 @@ const PLAIN = [
   'info',
   'clones',
   'snapshot',
+  'snapshotAll',
   'clone',
   'resize',
   'setReadOnly',
@@ -45,7 +46,12 @@ type PlainMethods = Pick<MetadataPort, (typeof PLAIN)[number]>;
 export interface MetadataCalls extends PlainMethods {
   inflate(handle: number, followed: Followed): Promise<void>;
   decouple(handle: number, followed: Followed): Promise<void>;
-  copyTo(handle: number, device: DeviceSpec, overwrite: boolean | undefined, followed: Followed): Promise<number>;
+  copyTo(
+    handle: number,
+    device: DeviceSpec,
+    how: Pick<CopyOptions, 'own' | 'overwrite'>,
+    followed: Followed,
+  ): Promise<number>;
 }
 
 /** How a client calls methods of the metadata thread. */
@@ -78,8 +84,8 @@ export function metadataCalls(port: () => MetadataPort, callbacks: ClientCallbac
     ),
     inflate: (handle, followed) => callbacks.follow(followed, (options) => port().inflate(handle, options)),
     decouple: (handle, followed) => callbacks.follow(followed, (options) => port().decouple(handle, options)),
-    copyTo: (handle, device, overwrite, followed) =>
-      callbacks.follow(followed, (options) => port().copyTo(handle, device, { ...options, overwrite })),
+    copyTo: (handle, device, how, followed) =>
+      callbacks.follow(followed, (options) => port().copyTo(handle, device, { ...options, ...how })),
   };
 }
 
@@ -115,7 +121,8 @@ export function metadataByCalls(caller: MetadataCaller): MetadataPort {
     copyTo: (handle, device, options) =>
       caller.follow(options, async (followed) => {
         const spec = await specOf(device);
-        return caller.call('copyTo', handle, spec, options.overwrite, followed);
+        const { own, overwrite } = options;
+        return caller.call('copyTo', handle, spec, { own, overwrite }, followed);
       }),
   };
 }

@@ -21,10 +21,11 @@ export type LongWork = 'inflate' | 'decouple' | 'copy';
 
 /** Returns the checked options of a long operation. Throws EINVAL if they are invalid. */
 export function checkLongWork(doing: LongWork, options: PacedCopyOptions | undefined): PacedCopyOptions {
-  const known = ['signal', 'onProgress', ...(doing === 'copy' ? (['overwrite'] as const) : [])] as const;
+  const known = ['signal', 'onProgress', ...(doing === 'copy' ? (['own', 'overwrite'] as const) : [])] as const;
   const checked = checkOptions(`options of ${doing}`, options, known);
   checkSignalOr(checked.signal);
   checkFunctionOr('onProgress', checked.onProgress);
+  checkBooleanOr('own', checked.own, false);
   checkBooleanOr('overwrite', checked.overwrite, false);
   return checked;
 }

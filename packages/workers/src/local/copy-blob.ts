@@ -1,4 +1,4 @@
-/** Copies a blob's own clusters (not those of its snapshots) to another device. */
+/** Copies a blob to another device. */
 
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
@@ -9,7 +9,7 @@ import { checkDevice, holdDevice } from '../devices/open-device.js';
 import type { StoreContext } from './store-context.js';
 
 /**
- * Copies the allocated clusters of a read-only blob to a device, flushes the device, and returns the number of bytes
+ * Copies a read-only blob to a device, flushes the device, and returns the number of bytes
  * copied. If the device is given by a spec its file is locked meanwhile, so that no open store is overwritten. Throws
  * as `Blob.copyTo`.
  */
@@ -25,15 +25,22 @@ export async function copyBlob(
       throw new BlobstoreError('EINVAL', `blob ${id} cannot be copied over its own store: name another device`);
     }
     if (!options.overwrite) await requireNoStore(held.device, `blob ${id} is not copied`);
-    const clusters = await context.run(
-      context.blobstore.shallowCopyBlob(id, held.device, context.watch(options)),
-      options[PAUSE],
-    );
+    const { blobstore, channel } = context;
+    const watched = context.watch(options);
+    const copy = options.own
+      ? blobstore.shallowCopyBlob(id, held.device, watched)
+      : blobstore.copyBlob(channel, id, held.device, isNew(target), watched);
+    const clusters = await context.run(copy, options[PAUSE]);
     await flush(held.device);
     return clusters * context.clusterBytes;
   } finally {
     await held.release();
   }
+}
+
+/** True for a device that is made by its spec, and so reads as zeroes. */
+function isNew(target: DeviceSpec | BlockDevice): boolean {
+  return 'kind' in target && target.kind === 'file' && target.create === true;
 }
 
 async function flush(device: BlockDevice): Promise<void> {
