@@ -54,7 +54,7 @@ import {
   checkOptions,
 } from './engine-checks.js';
 import { InlinePort, inlineHost } from './inline-port.js';
-import { derivedXattrs, type Xattrs } from './xattrs.js';
+import { derivedXattrs, type SnapshotOptions, snapshotsAsked, type Xattrs } from './xattrs.js';
 
 /**
  * An open store. Make it with `init`, `load` or `grow`, and end it with `unload`, `destroy` or `abandon`. Metadata
@@ -349,14 +349,8 @@ export class Blobstore {
    * @param inheritsAllBut - see `createSnapshot`
    * @throws as `createSnapshot`; also EINVAL a blob is named twice
    */
-  createSnapshots(
-    asked: readonly { readonly id: BlobId; readonly xattrs?: Xattrs; readonly inheritsAllBut?: readonly string[] }[],
-  ): Steps<BlobId[]> {
-    const checked = asked.map(({ id, xattrs, inheritsAllBut }) => ({
-      id: checkId(id),
-      xattrs: derivedXattrs(xattrs, inheritsAllBut),
-    }));
-    return createSnapshots(this.#state, checked);
+  createSnapshots(asked: readonly SnapshotOptions[]): Steps<BlobId[]> {
+    return createSnapshots(this.#state, snapshotsAsked(asked));
   }
 
   /**

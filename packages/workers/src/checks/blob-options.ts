@@ -61,8 +61,10 @@ export function checkOpenBlob(options: OpenBlobOptions | undefined): OpenBlobOpt
 
 /** Returns a copy of a list of blobs. Throws EINVAL unless it is an array; its elements are not checked. */
 export function checkBlobList<T>(blobs: readonly T[]): readonly T[] {
-  if (!Array.isArray(blobs)) throw invalid('the blobs', blobs, 'an array of open blobs');
-  return [...(blobs as readonly T[])];
+  return reading('the blobs', () => {
+    if (!Array.isArray(blobs)) throw invalid('the blobs', blobs, 'an array of open blobs');
+    return [...(blobs as readonly T[])];
+  });
 }
 
 /** Returns the checked id or name of a blob. Throws EINVAL if it is neither. */
