@@ -320,12 +320,22 @@ describe('an open store', () => {
     await expectCode(() => store.allocate(2 ** 52), 'ENOMEM');
   });
 
+  test('tells its units, and has a channel where this thread transfers itself', async () => {
+    const store = await testStore();
+    const blob = await store.create({ sizeBytes: CLUSTER });
+    expect(store).toMatchObject({ ioUnitBytes: 512, clusterSizeBytes: CLUSTER });
+    if (isPooled && !isAttached) return expectCode(() => store.channel, 'ENOTSUP', /attach/);
+    expect(store.channel).toBe(store.channel);
+    store.channel.writeSync(blob, bytes(512), 3, 1);
+    expectSame(await blob.read(3 * 512, 512), bytes(512));
+    if (isAttached) await expectCode(() => store.engine, 'ENOTSUP');
+  });
+
   test.runIf(!isPooled)('gives access to its engine', async () => {
     const store = await testStore();
     const blob = await store.create({ sizeBytes: CLUSTER });
-    const { channel, blobstore } = store.engine;
-    expect(store.engine.channel).toBe(channel);
-    channel.writeSync(blob.engine, bytes(512), 3, 1);
+    const { blobstore } = store.engine;
+    store.channel.writeSync(blob.engine, bytes(512), 3, 1);
     expectSame(await blob.read(3 * 512, 512), bytes(512));
     expect(blobstore.geometry.ioUnitBytes).toBe(512);
   });

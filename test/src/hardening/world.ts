@@ -4,7 +4,7 @@
  */
 
 import { inspect } from 'node:util';
-import { type AttachedBlob, type AttachedStore, attach, type Blob, MemoryDevice, type Store } from 'blobyard';
+import { attach, type Blob, MemoryDevice, type Store } from 'blobyard';
 import { bytes, CLUSTER, createStore, expectSame, isPooled, MiB, verify } from '../api/support.js';
 import type { Entry } from './calls.js';
 import { methodsOf } from './surface.js';
@@ -18,7 +18,6 @@ const AT_ONCE = new Set([
   'createWriteStream',
   'nextData',
   'nextHole',
-  'blob',
   'toJSON',
   'on',
   'once',
@@ -44,7 +43,7 @@ export class World {
   /** The blob that the calls of a run may change. */
   #victim!: Blob;
   #targets: Target[] = [];
-  #attached: AttachedStore[] = [];
+  #attached: Store[] = [];
 
   private constructor(store: Store, foreign: Store, witness: Blob) {
     this.store = store;
@@ -88,10 +87,10 @@ export class World {
   async #beginAttached(): Promise<void> {
     const [here, gone] = [await attach(this.store.share()), await attach(this.store.share())];
     const blob = await here.open(this.#victim.id);
-    const closed: AttachedBlob = await here.open(this.#victim.id);
+    const closed: Blob = await here.open(this.#victim.id);
     await closed.close();
     const left = await gone.open(this.#victim.id);
-    await gone.detach();
+    await gone.close();
     this.#attached = [here];
     this.#targets.push(['attached store', here], ['attached blob', blob], ['closed attached blob', closed]);
     this.#targets.push(['detached store', gone], ['blob of a detached store', left]);
@@ -106,7 +105,7 @@ export class World {
   async end(answers: readonly unknown[]): Promise<void> {
     for (const answer of answers) if (isClosable(answer)) await answer.close();
     if (this.store.isClosed) return;
-    for (const attached of this.#attached) await attached.detach();
+    for (const attached of this.#attached) await attached.close();
     await this.#victim.close();
     await this.#deleteAll();
     expectSame(await this.#witness.read(0, WITNESS_BYTES), bytes(WITNESS_BYTES, 77), 'the witness');
@@ -166,7 +165,6 @@ export class World {
       create: [{ sizeBytes: CLUSTER, name: 'created', xattrs: { a: 'b' } }],
       open: label === 'store' ? [{ name: 'victim' }, { clearMethod: 'none' }] : [this.#victim.id],
       openSync: [{ name: 'victim' }],
-      blob: [this.#victim.id],
       delete: [{ name: 'created' }, {}],
       info: [{}],
       stats: [{}],

@@ -1,5 +1,5 @@
 /**
- * Calls that can be aborted: all that return a promise, except those that let go of something (`close`, `detach`,
+ * Calls that can be aborted: all that return a promise, except those that let go of something (`close`,
  * `destroy`), because nobody else would.
  */
 

@@ -8,7 +8,7 @@
  */
 
 import type { Readable, Writable } from 'node:stream';
-import type { BlockDevice, ClearMethod, Blob as EngineBlob } from '@blobyard/core';
+import type { BlobRef, BlockDevice, ClearMethod, Blob as EngineBlob } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { AbortableOptions } from './abort.js';
 import type { CopyOptions, LongWorkOptions } from './long-work.js';
@@ -141,8 +141,16 @@ export interface Xattrs {
   list(options?: AbortableOptions): Promise<string[]>;
 }
 
-/** An open blob. Each `open` returns a handle of its own. */
-export interface Blob extends AsyncDisposable {
+/**
+ * An open blob. Each `open` returns a handle of its own.
+ *
+ * On an attached thread, writes to different bytes of one io unit are safe if the same thread makes them. Threads that
+ * write to the same io unit must coordinate between themselves. Changes that other threads make to the blob (resizes,
+ * snapshots, closing) take effect there at once. Only `name` may be out of date: it is the last name that the metadata
+ * thread has sent to that thread. If `close` fails there because of the device, the blob stays open on that thread:
+ * call it again, or close the store of that thread.
+ */
+export interface Blob extends AsyncDisposable, BlobRef {
   /** For JSON: ids are decimal text. */
   toJSON(): object;
   readonly id: bigint;

@@ -234,11 +234,6 @@ export interface Damage {
  */
 export interface Engine {
   readonly blobstore: Blobstore;
-  /**
-   * A channel of the calling thread, separate from the one of the API. Opened at its first use, and closed with the
-   * store.
-   */
-  readonly channel: Channel;
 }
 
 /** Options of snapshots of several blobs. */
@@ -250,11 +245,13 @@ export interface SnapshotsOptions extends AbortableOptions {
 }
 
 /**
- * An open store.
+ * An open store, on the thread that opened it or on one that has attached to it. The interface is the same; what an
+ * attached thread does not have is ENOTSUP there: `destroy`, `engine`, and listening for events.
  *
  * Metadata operations on the same blob run one after another; those on different blobs run concurrently. All methods
- * must be called on the thread that opened the store. They fail with EBADF if the store is closed, and with EIO if the
- * device fails.
+ * must be called on the thread that opened the store, or attached. They fail with EBADF if the store is closed, and with
+ * EIO if the device fails. On an attached thread, the `…Sync` forms fail with EBUSY if they would have to wait for
+ * promise-form operations of this same thread.
  *
  * A store is an `EventEmitter` of Node.js: use `store.on`, or `events.once(store, 'low-space')`. To listen for an
  * unknown event is EINVAL; to listen on an attached thread, which gets no events, is ENOTSUP.
@@ -270,8 +267,17 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    * them, and their clusters stay reserved.
    */
   readonly damaged: readonly Damage[];
-  /** Throws ENOTSUP in a store with `threads`, because its engine runs on another thread. */
+  /** Throws ENOTSUP in a store with `threads`, because its engine runs on another thread, and on an attached thread. */
   readonly engine: Engine;
+  /**
+   * A channel of the engine for this thread. Offsets and counts are io units. It takes any open blob of this thread.
+   * ENOTSUP on a thread that opened a store with `threads`: attach another thread.
+   */
+  readonly channel: Channel;
+  /** Bytes of an io unit. Reads and writes of whole io units are fastest. */
+  readonly ioUnitBytes: number;
+  /** Bytes of a cluster. */
+  readonly clusterSizeBytes: number;
 
   /**
    * Creates a blob and opens it. It is on disk when the promise resolves.
@@ -362,6 +368,12 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    * result.
    * @throws EBUSY blobs that were opened through `engine` are still open; then the store stays open. After any other
    * error the store is closed, and the next open recovers it.
+   *
+   * On an attached thread only this thread lets go: its handles are closed, and the store stays open. After a success,
+   * further calls do nothing. A thread that ends without calling `close` is detached after it has ended.
+   * @throws on an attached thread, the error of closing a blob (EIO, ENOSPC), or of closing the device. Before it
+   * throws, it tries to close all blobs. No new operation can begin then; call `close` again to close the rest. EIO if
+   * the store has failed while blobs were open; everything is released nevertheless.
    */
   close(): Promise<void>;
   /** Closes the store, and erases it from the device. Throws the same errors as `close`. */

@@ -3,7 +3,7 @@
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { inspect } from 'node:util';
-import { BlobstoreError } from '@blobyard/core';
+import { BlobstoreError, type Channel } from '@blobyard/core';
 import type { AbortableOptions } from '../api/abort.js';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo } from '../api/blob.js';
@@ -65,10 +65,25 @@ export class StoreFace extends StoreEmitter implements Store {
   }
 
   get engine(): Engine {
-    const { engine } = this.parts;
-    if (engine !== undefined) return engine.store();
     this.#inFlight.requireOpen();
-    throw noEngine('store');
+    const { engine } = this.parts;
+    if (engine === undefined) throw noEngine('store');
+    return engine.store();
+  }
+
+  get channel(): Channel {
+    this.#inFlight.requireOpen();
+    const { channel } = this.parts;
+    if (channel === undefined) throw noEngine('store');
+    return channel();
+  }
+
+  get clusterSizeBytes(): number {
+    return this.parts.geometry.clusterBytes;
+  }
+
+  get ioUnitBytes(): number {
+    return this.parts.geometry.ioUnitBytes;
   }
 
   /** Counts of what is under way on this thread. Each is 0 when the store is idle. For tests. */
@@ -209,10 +224,10 @@ export class StoreFace extends StoreEmitter implements Store {
   }
 
   toJSON(): object {
-    const { clusterBytes, ioUnitBytes } = this.parts.geometry;
+    const { isClosed, clusterSizeBytes, ioUnitBytes } = this;
     return {
-      isClosed: this.isClosed,
-      clusterSizeBytes: clusterBytes,
+      isClosed,
+      clusterSizeBytes,
       ioUnitBytes,
       openBlobs: this.#blobs.handles.size,
       damaged: this.damaged.map(({ id, error: { code, message } }) => ({ id: `${id}`, code, message })),
