@@ -1,7 +1,6 @@
 /** A Node.js stream that reads a blob. */
 
 import { Readable } from 'node:stream';
-import type { BlobReadable } from '../api/blob.js';
 
 /** The source of a read stream. Offsets are bytes; `end` is exclusive. */
 export interface ReadSource {
@@ -12,7 +11,7 @@ export interface ReadSource {
   read(into: Uint8Array, offset: number): Promise<unknown>;
 }
 
-export class BlobReadStream extends Readable implements BlobReadable {
+export class BlobReadStream extends Readable {
   readonly #source: ReadSource;
   #position: number;
   #reading: Promise<void> | undefined;

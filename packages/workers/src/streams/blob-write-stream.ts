@@ -1,7 +1,6 @@
 /** A Node.js stream that writes to a blob. */
 
 import { Writable } from 'node:stream';
-import type { BlobWritable } from '../api/blob.js';
 
 /** The target of a write stream. `start` is the offset of the first byte. */
 export interface WriteTarget {
@@ -19,7 +18,7 @@ type Done = (error?: Error | null) => void;
  * A chunk is complete only when it has been written. While the buffer is full, `write` returns false, so that the
  * source does not outrun the device.
  */
-export class BlobWriteStream extends Writable implements BlobWritable {
+export class BlobWriteStream extends Writable {
   readonly #target: WriteTarget;
   #bytesWritten = 0;
   #writing: Promise<void> | undefined;
