@@ -9,6 +9,7 @@ const { spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
 const { existsSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
+const { buildCommonJs } = require('./cjs-files.cjs');
 const { buildWorkerFiles } = require('./worker-files.cjs');
 
 const ROOT = path.join(__dirname, '..');
@@ -123,8 +124,9 @@ function build(folder) {
   run('The build', process.execPath, [tool('typescript', 'tsc'), '-b', folder], { stdio: ['ignore', 2, 2] });
   try {
     buildWorkerFiles();
+    buildCommonJs();
   } catch (error) {
-    throw new CommandFailed(`The build of the workers' files failed: ${error.message}`, 1);
+    throw new CommandFailed(`The build of the workers' files or of the CommonJS files failed: ${error.message}`, 1);
   }
 }
 
