@@ -27,6 +27,7 @@ import { bootId } from './cache-owner.js';
 import { AsyncFileChannel, MappedFileChannel, SyncFileChannel } from './file-channel.js';
 import { codeOf, openError, withoutPath } from './file-errors.js';
 import { identityOf, openSameFile, type SameFile } from './file-identity.js';
+import { requireSyncs } from './file-syncs.js';
 import { type FileSystem, nodeFileSystem } from './file-system.js';
 import { loadMmap, MappedFile } from './mapped-file.js';
 import { hasBlock } from './medium-size.js';
@@ -114,6 +115,7 @@ export class FileDevice implements ResizableDevice {
    */
   static open(options: FileDeviceOptions, fs: FileSystem = nodeFileSystem): FileDevice {
     const checked = checkOptions(checkAnyObject('a file device', options) as unknown as FileDeviceOptions);
+    if (!checked.readOnly) requireSyncs();
     const fd = openOrCreate(checked, fs);
     try {
       const { blockLengthBytes, direct, readOnly, mode, mmap } = checked;

@@ -91,7 +91,7 @@ test.each([
   ['io-worker', 'async function begin(', 'workers/src/io-pool/serve-io.ts'],
   ['metadata-worker', 'function serveMetadata(', 'workers/src/metadata-thread/serve-metadata.ts'],
   ['metadata-worker', 'super(`blobyard bug: ', 'core/src/units/error.ts'],
-  ['metadata-worker', 'file locks and hole punching are missing', 'io/src/file-system.ts'],
+  ['metadata-worker', 'file locks are missing: ', 'io/src/file-system.ts'],
 ])('the source map of %s maps "%s" to %s', (name, snippet, source) => {
   const file = new URL(`${name}.mjs`, BUILT);
   const lines = readFileSync(file, 'utf8').split('\n');
