@@ -1,7 +1,7 @@
 'use strict';
 /**
  * Builds the entry of each worker thread into one file, from the compiled packages: a thread then loads one module, not
- * some 180. Source maps lead back to the TypeScript sources. LICENSES.txt has the licenses of the packages of others
+ * some 180. Source maps lead back to the TypeScript sources. third-party.txt has the licenses of the packages of others
  * that became part of the files.
  */
 
@@ -47,9 +47,10 @@ function buildWorkerFiles() {
     logLevel: 'warning',
     metafile: true,
   });
-  writeFileSync(path.join(OUT, 'LICENSES.txt'), licensesOf(Object.keys(metafile.inputs)).join('\n\n'));
+  writeFileSync(path.join(OUT, 'third-party.txt'), licensesOf(Object.keys(metafile.inputs)).join('\n\n'));
   mkdirSync(COPIES, { recursive: true });
-  for (const file of [...built, path.join(OUT, 'LICENSES.txt')]) cpSync(file, path.join(COPIES, path.basename(file)));
+  for (const file of [...built, path.join(OUT, 'third-party.txt')])
+    cpSync(file, path.join(COPIES, path.basename(file)));
 }
 
 /** Returns the names, versions and licenses of the packages in node_modules to which the modules belong. */

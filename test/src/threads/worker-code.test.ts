@@ -105,7 +105,7 @@ test.each([
 });
 
 test('the built files come with the licenses of the packages in them', () => {
-  const licenses = readFileSync(new URL('LICENSES.txt', BUILT), 'utf8');
+  const licenses = readFileSync(new URL('third-party.txt', BUILT), 'utf8');
   const sources = ['io-worker', 'metadata-worker'].flatMap((name) => {
     return JSON.parse(readFileSync(new URL(`${name}.mjs.map`, BUILT), 'utf8')).sources as string[];
   });
