@@ -13,10 +13,10 @@ Random operations on a store whose device has a volatile write cache. The power 
 recovery. All that was synced and flushed must be there after the next load. The seed decides everything.
   --seeds N           the number of seeds to play; default ${SEEDS_DEFAULT}
   --start S           the first seed; default 1
-  --jobs J            the number of processes that play at once; default: one for each core
+  --jobs J            the number of threads that play at once; default: one for each core
   --without NAME      plays with a fault in the engine: a missing write barrier or step, or a wrong order; \`list\`
                       prints all names
-  --trace             prints every event, with one process
+  --trace             prints every event, on one thread
   --help              prints this`;
 
 type Command = PlayOptions | 'list';

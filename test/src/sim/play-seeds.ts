@@ -1,8 +1,8 @@
-/** Plays many seeds, in several processes at once. */
+/** Plays many seeds, on several threads at once. */
 
-import { fork } from 'node:child_process';
 import { register } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { Piscina } from 'piscina';
 import type { Mutation } from './mutations.js';
 import type { SeedResult } from './simulation.js';
 
@@ -24,24 +24,18 @@ export interface Outcome {
   readonly failure: SeedResult | undefined;
 }
 
-/** The task of a process. */
-interface Task extends SeedRange {
-  readonly mutation: Mutation | undefined;
-}
-type Answer = { readonly ended: Outcome };
-
-/** The greatest number of seeds that a process plays before it asks for more. */
+/** The greatest number of seeds that a thread plays before it gets more. */
 const CHUNK_MAX = 250;
 
 export async function playSeeds(options: PlayOptions): Promise<Outcome> {
   if (options.jobs === 1 || options.count === 1) {
     return await playHere(options, options.mutation, options.isTracing);
   }
-  return await playOnProcesses(options);
+  return await playOnThreads(options);
 }
 
-/** Plays seeds in this process, up to the first that fails. Loads the engine, with the fault if there is one. */
-async function playHere(range: SeedRange, mutation: Mutation | undefined, isTracing: boolean): Promise<Outcome> {
+/** Plays seeds on this thread, up to the first that fails. Loads the engine, with the fault if there is one. */
+export async function playHere(range: SeedRange, mutation: Mutation | undefined, isTracing: boolean): Promise<Outcome> {
   if (mutation) register('./mutation-loader.js', import.meta.url, { data: mutation });
   const { playSeed } = await import('./simulation.js');
   for (let played = 0; played < range.count; played++) {
@@ -52,53 +46,35 @@ async function playHere(range: SeedRange, mutation: Mutation | undefined, isTrac
 }
 
 /**
- * Plays seeds in several processes. If several fail, the lowest is reported, so all seeds below it are still played.
+ * Plays seeds on several threads. If several fail, the lowest is reported, so all seeds below it are still played.
  */
-async function playOnProcesses({ start, count, jobs, mutation }: PlayOptions): Promise<Outcome> {
+async function playOnThreads({ start, count, jobs, mutation }: PlayOptions): Promise<Outcome> {
   let next = start;
   let played = 0;
   let failure: SeedResult | undefined;
   const end = start + count;
   const chunk = Math.min(CHUNK_MAX, Math.ceil(count / jobs));
-  await Promise.all(
-    Array.from({ length: Math.min(jobs, Math.ceil(count / chunk)) }, async () => {
-      const child = fork(fileURLToPath(new URL('./seed-process.js', import.meta.url)));
-      try {
-        while (next < end && (failure === undefined || next < failure.seed)) {
-          const task: Task = { start: next, count: Math.min(chunk, end - next), mutation };
-          next += task.count;
-          const outcome = await ask(child, task);
-          played += outcome.played;
-          if (outcome.failure && outcome.failure.seed < (failure?.seed ?? end)) failure = outcome.failure;
-        }
-      } finally {
-        child.kill();
-      }
-    }),
-  );
+  const threads = Math.min(jobs, Math.ceil(count / chunk));
+  const filename = fileURLToPath(new URL('./seed-worker.js', import.meta.url));
+  const pool = new Piscina<SeedRange, Outcome>({
+    filename,
+    minThreads: threads,
+    maxThreads: threads,
+    workerData: mutation,
+  });
+  const work = async () => {
+    while (next < end && (failure === undefined || next < failure.seed)) {
+      const range: SeedRange = { start: next, count: Math.min(chunk, end - next) };
+      next += range.count;
+      const outcome = await pool.run(range, { name: 'play' });
+      played += outcome.played;
+      if (outcome.failure && outcome.failure.seed < (failure?.seed ?? end)) failure = outcome.failure;
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: threads }, work));
+  } finally {
+    await pool.destroy();
+  }
   return { played, failure };
-}
-
-function ask(child: ReturnType<typeof fork>, task: Task): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const onExit = (code: number | null) => {
-      reject(new Error(`a process that played seeds from ${task.start} on ended with ${code}`));
-    };
-    child.once('exit', onExit);
-    child.once('message', (answer: Answer) => {
-      child.off('exit', onExit);
-      resolve(answer.ended);
-    });
-    child.send(task);
-  });
-}
-
-/** Plays the seeds that the parent process sends: the other side of `playOnProcesses`. */
-export function serveSeeds(): void {
-  let isFirst = true;
-  process.on('message', async ({ mutation, ...range }: Task) => {
-    const ended = await playHere(range, isFirst ? mutation : undefined, false);
-    isFirst = false;
-    process.send?.({ ended });
-  });
 }

@@ -25,7 +25,7 @@ import { decoupleBlob, inflateBlob } from '../metadata/inflate.js';
 import { blobIds, visitBlobs } from '../metadata/iterate.js';
 import { closeBlob, dropReference, type OpenBlobOptions, openBlob } from '../metadata/open-close.js';
 import { resizeBlob } from '../metadata/resize.js';
-import { createSnapshot } from '../metadata/snapshot.js';
+import { createSnapshot, createSnapshots } from '../metadata/snapshot.js';
 import type { SharedStore } from '../shared/shared-store.js';
 import type { DamagedBlob } from '../state/damage.js';
 import type { Durability, StoreState } from '../state/store-state.js';
@@ -54,7 +54,7 @@ import {
   checkOptions,
 } from './engine-checks.js';
 import { InlinePort, inlineHost } from './inline-port.js';
-import { derivedXattrs, type Xattrs } from './xattrs.js';
+import { derivedXattrs, type SnapshotOptions, snapshotsAsked, type Xattrs } from './xattrs.js';
 
 /**
  * An open store. Make it with `init`, `load` or `grow`, and end it with `unload`, `destroy` or `abandon`. Metadata
@@ -341,6 +341,16 @@ export class Blobstore {
    */
   createSnapshot(id: BlobId, xattrs?: Xattrs, inheritsAllBut?: readonly string[]): Steps<BlobId> {
     return createSnapshot(this.#state, checkId(id), derivedXattrs(xattrs, inheritsAllBut));
+  }
+
+  /**
+   * Creates snapshots of several blobs, all of the same moment. After a crash some of them may exist. If one cannot be
+   * created, those that exist are deleted again; one that cannot be deleted stays.
+   * @param inheritsAllBut - see `createSnapshot`
+   * @throws as `createSnapshot`; also EINVAL a blob is named twice
+   */
+  createSnapshots(asked: readonly SnapshotOptions[]): Steps<BlobId[]> {
+    return createSnapshots(this.#state, snapshotsAsked(asked));
   }
 
   /**

@@ -46,6 +46,12 @@ export function checkName(name: unknown): string {
   throw invalid('the name of an xattr', name, 'text');
 }
 
+/** Returns a copy of an array. */
+export function checkList(what: string, list: unknown): readonly unknown[] {
+  if (Array.isArray(list)) return [...(list as unknown[])];
+  throw invalid(what, list, 'an array');
+}
+
 /** Returns a copy of options; an empty object for undefined. Does not look at their names. */
 export function checkOptions<T extends object>(what: string, options: T | undefined | unknown): T {
   if (options === undefined) return {} as T;

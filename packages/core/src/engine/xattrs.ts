@@ -2,8 +2,10 @@
 
 import { type DerivedXattrs, nameToBytes } from '../blob/xattr-list.js';
 import type { Xattr } from '../format/xattr.js';
+import type { SnapshotAsked } from '../metadata/snapshot.js';
 import { checkBytes } from '../units/argument-checks.js';
-import { checkOptions } from './engine-checks.js';
+import type { BlobId } from '../units/units.js';
+import { checkId, checkList, checkName, checkOptions } from './engine-checks.js';
 
 export type Xattrs = Readonly<Record<string, Uint8Array>>;
 
@@ -24,7 +26,24 @@ export function xattrList(xattrs: Xattrs | undefined): Xattr[] {
  * @throws EINVAL invalid names or values
  */
 export function derivedXattrs(xattrs: Xattrs | undefined, inheritsAllBut?: readonly string[]): DerivedXattrs {
-  return { given: xattrList(xattrs), inheritsAllBut: inheritsAllBut?.map(nameToBytes) };
+  if (inheritsAllBut === undefined) return { given: xattrList(xattrs), inheritsAllBut };
+  const names = checkList('the names of xattrs that are not inherited', inheritsAllBut);
+  return { given: xattrList(xattrs), inheritsAllBut: names.map((name) => nameToBytes(checkName(name))) };
+}
+
+/** A snapshot that is asked for together with others: see `Blobstore.createSnapshot`. */
+export interface SnapshotOptions {
+  readonly id: BlobId;
+  readonly xattrs?: Xattrs;
+  readonly inheritsAllBut?: readonly string[];
+}
+
+/** Returns the checked snapshots that are asked for. EINVAL unless they are valid. */
+export function snapshotsAsked(asked: readonly SnapshotOptions[]): SnapshotAsked[] {
+  return checkList('the snapshots', asked).map((each) => {
+    const { id, xattrs, inheritsAllBut } = checkOptions<SnapshotOptions>('a snapshot', each);
+    return { id: checkId(id), xattrs: derivedXattrs(xattrs, inheritsAllBut) };
+  });
 }
 
 function checkXattrs(xattrs: unknown): Xattrs {

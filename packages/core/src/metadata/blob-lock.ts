@@ -9,14 +9,26 @@ import type { Steps } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 
 /** Runs `body` with the blob locked. EBUSY when another operation holds the lock. */
-export function* withBlobLocked<T>(store: StoreState, blob: Blob, doing: string, body: () => Steps<T>): Steps<T> {
-  requireUnlocked(blob, doing);
-  blob.locked = true;
+export function withBlobLocked<T>(store: StoreState, blob: Blob, doing: string, body: () => Steps<T>): Steps<T> {
+  return withBlobsLocked(store, [blob], doing, body);
+}
+
+/** Runs `body` with several blobs locked, each named once. EBUSY, with none locked, when one of the locks is held. */
+export function* withBlobsLocked<T>(
+  store: StoreState,
+  blobs: readonly Blob[],
+  doing: string,
+  body: () => Steps<T>,
+): Steps<T> {
+  for (const blob of blobs) requireUnlocked(blob, doing);
+  for (const blob of blobs) blob.locked = true;
   try {
-    while (blob.releasing > 0) yield store.drained(); // wait for releases that began before: they change the map
+    for (const blob of blobs) {
+      while (blob.releasing > 0) yield store.drained(); // wait for releases that began before: they change the map
+    }
     return yield* body();
   } finally {
-    blob.locked = false;
+    for (const blob of blobs) blob.locked = false;
   }
 }
 

@@ -94,11 +94,23 @@ export function* drain(store: StoreState, blob: Blob): Steps<void> {
 }
 
 /** Runs `body` while the blob is frozen. */
-export function* frozen<T>(store: StoreState, blob: Blob, body: () => Steps<T>): Steps<T> {
-  yield* freeze(store, blob);
+export function frozen<T>(store: StoreState, blob: Blob, body: () => Steps<T>): Steps<T> {
+  return allFrozen(store, [blob], body);
+}
+
+/**
+ * Runs `body` while several blobs are frozen. They are frozen one after another. No deadlock: an operation inside a blob
+ * that is not frozen yet never waits for the thaw of another one while it is inside.
+ */
+export function* allFrozen<T>(store: StoreState, blobs: readonly Blob[], body: () => Steps<T>): Steps<T> {
+  const frozenBlobs: Blob[] = [];
   try {
+    for (const blob of blobs) {
+      yield* freeze(store, blob);
+      frozenBlobs.push(blob);
+    }
     return yield* body();
   } finally {
-    unfreeze(store, blob);
+    for (const blob of frozenBlobs) unfreeze(store, blob);
   }
 }

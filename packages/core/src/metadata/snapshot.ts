@@ -19,12 +19,12 @@ import type { StoreState } from '../state/store-state.js';
 import type { Steps } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
 import { type BlobId, EXTERNAL_SNAPSHOT_ID, INVALID_BLOB_ID } from '../units/units.js';
-import { withBlobLocked } from './blob-lock.js';
+import { withBlobLocked, withBlobsLocked } from './blob-lock.js';
 import { eraseNoted } from './clearing.js';
 import { createOpenBlob } from './create.js';
-import { discardOpen, finishDelete, hide, isHidden } from './delete.js';
+import { deleteBlob, discardOpen, finishDelete, hide, isHidden } from './delete.js';
 import { closeExternalChannels } from './external.js';
-import { frozen } from './freeze.js';
+import { allFrozen, frozen } from './freeze.js';
 import { dropReference, openBlob } from './open-close.js';
 import { persist, persistAlone, persistUnsettled, sync, syncAlone } from './persist.js';
 import { noteUnsettled, settle, trySettle } from './settle.js';
@@ -37,13 +37,66 @@ import { noteUnsettled, settle, trySettle } from './settle.js';
 export function* createSnapshot(store: StoreState, id: BlobId, xattrs: DerivedXattrs = NO_XATTRS): Steps<BlobId> {
   const original = yield* openBlob(store, id);
   try {
-    if (original.isReadOnly) {
-      throw new BlobstoreError('EINVAL', `blob ${id} is read-only: clone it instead, a snapshot would be no different`);
-    }
+    requireWritable(original);
     return yield* withBlobLocked(store, original, 'snapshot', () => snapshotLocked(store, original, xattrs));
   } finally {
     yield* dropReference(store, original);
   }
+}
+
+/** A blob of which a snapshot is asked for. */
+export interface SnapshotAsked {
+  readonly id: BlobId;
+  readonly xattrs: DerivedXattrs;
+}
+
+/**
+ * Creates snapshots of several blobs, all of the same moment: all blobs are frozen before the first snapshot is created.
+ * After a crash some of the snapshots may exist; each of them is whole. If one cannot be created, those that exist are
+ * deleted again; one that cannot be deleted stays.
+ * @throws as `createSnapshot`; also EINVAL a blob is named twice
+ */
+export function* createSnapshots(store: StoreState, asked: readonly SnapshotAsked[]): Steps<BlobId[]> {
+  const originals: Blob[] = [];
+  const made: BlobId[] = [];
+  try {
+    for (const { id } of asked) {
+      const original = yield* openBlob(store, id);
+      if (originals.includes(original)) {
+        yield* dropReference(store, original);
+        throw new BlobstoreError('EINVAL', `blob ${id} is named twice: name each blob once`);
+      }
+      originals.push(original);
+      requireWritable(original);
+    }
+    yield* withBlobsLocked(store, originals, 'snapshot', () =>
+      allFrozen(store, originals, function* () {
+        for (const [at, original] of originals.entries()) {
+          made.push(yield* snapshotLocked(store, original, asked[at].xattrs));
+        }
+      }),
+    );
+    return made;
+  } catch (error) {
+    for (const id of made.reverse()) yield* deleteQuietly(store, id);
+    throw error;
+  } finally {
+    for (const original of originals) yield* dropReference(store, original);
+  }
+}
+
+/** Deletes a snapshot that is of no use. Its error is left out: the caller throws the one that came before. */
+function* deleteQuietly(store: StoreState, id: BlobId): Steps<void> {
+  try {
+    yield* deleteBlob(store, id);
+  } catch {
+    // The snapshot stays. Its blob reads the same with it as without it.
+  }
+}
+
+function requireWritable({ id, isReadOnly }: Blob): void {
+  if (!isReadOnly) return;
+  throw new BlobstoreError('EINVAL', `blob ${id} is read-only: clone it instead, a snapshot would be no different`);
 }
 
 function* snapshotLocked(store: StoreState, original: Blob, asked: DerivedXattrs): Steps<BlobId> {

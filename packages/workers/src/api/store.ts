@@ -4,7 +4,7 @@ import type { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { Blobstore, BlobstoreError, BlockDevice, Channel, ClearMethod, Durability } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import type { Blob, BlobInfo, XattrValues } from './blob.js';
+import type { Blob, BlobInfo, DerivedBlobOptions, XattrValues } from './blob.js';
 import type { StoreHandle } from './store-handle.js';
 
 /** Names a blob by its id or by its name. */
@@ -252,6 +252,14 @@ export interface Engine {
   readonly channel: Channel;
 }
 
+/** Options of snapshots of several blobs. */
+export interface SnapshotsOptions {
+  /** Returns the name of the snapshot of a blob; undefined: none. Default: no names. */
+  readonly name?: (blob: Blob) => string | undefined;
+  /** The xattrs of all snapshots; see `DerivedBlobOptions.xattrs`. */
+  readonly xattrs?: DerivedBlobOptions['xattrs'];
+}
+
 /**
  * An open store.
  *
@@ -297,6 +305,15 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    * @throws ENOENT there is no such blob; EBUSY it has open handles, or more than one clone.
    */
   delete(blob: BlobAddress): Promise<void>;
+  /**
+   * Creates snapshots of several open blobs, all of one moment, and opens them: a write to one of the blobs that was
+   * made because of another one is in no snapshot without that one. The blobs are frozen together until all snapshots
+   * are made. If one cannot be made, those that were made are deleted again, and the error is thrown; a snapshot that
+   * cannot be deleted then stays, and so can some after a crash. Each that is there is whole.
+   * @returns the snapshots, in the order of the blobs
+   * @throws as `Blob.snapshot`; also EINVAL a blob is in the list twice, or is none of this store
+   */
+  snapshot(blobs: readonly Blob[], options?: SnapshotsOptions): Promise<Blob[]>;
   /**
    * Returns all blobs in the order of their ids. A blob that is created or deleted meanwhile may be included or not.
    * The infos are frozen: lists share them. The array is the caller's own.

@@ -42,6 +42,8 @@ export class AttachedMetadata {
       ...byCalls,
       create: (blob) => keep(byCalls.create(blob)),
       snapshot: (handle, xattrs) => keep(byCalls.snapshot(handle, xattrs)),
+      snapshotAll: async (handles, xattrs) =>
+        (await byCalls.snapshotAll(handles, xattrs)).map((each) => this.#keep(each)),
       clone: (handle, xattrs) => keep(byCalls.clone(handle, xattrs)),
       open: async (address, options) => this.#keep(await this.#open(address, options).promise()),
       flushBlob: (handle) => this.#flush(handle).promise(),

@@ -6,7 +6,7 @@ import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo, DerivedBlobOptions, Xattrs } from '../api/blob.js';
 import { coded } from '../api/failures.js';
 import type { CopyOptions, LongWorkOptions } from '../api/long-work.js';
-import { checkInteger } from '../checks/checks.js';
+import { checkInteger, invalid } from '../checks/checks.js';
 import { checkLongWork, type LongWork, type PacedCopyOptions } from '../checks/long-work.js';
 import { derivedXattrs } from '../checks/xattr-values.js';
 import { checkDevice } from '../devices/open-device.js';
@@ -71,6 +71,38 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
       const xattrs = derivedXattrs('snapshot', options);
       return new BlobHandle(this.context, await this.#metadata.snapshot(this.#handle, xattrs));
     });
+  }
+
+  /**
+   * Runs an operation on several handles of one store, as an operation of each of them.
+   * @param operation - gets the numbers of the handles on the metadata thread
+   * @throws EINVAL for anything but handles of this store, and for two handles of one blob; EBADF a handle is closed
+   */
+  static runOnAll<T>(
+    context: BlobContext,
+    given: readonly unknown[],
+    doing: string,
+    operation: (numbers: readonly number[]) => Promise<T>,
+  ): Promise<T> {
+    const ids = new Set<bigint>();
+    const handles = given.map((blob, at) => {
+      if (!(blob instanceof BlobHandle) || blob.context !== context) {
+        throw invalid(`blob ${at} of the list`, blob, 'a handle of this store');
+      }
+      if (ids.has(blob.id)) {
+        throw new BlobstoreError('EINVAL', `blob ${blob.id} is in the list twice: name each blob once`);
+      }
+      ids.add(blob.id);
+      return blob;
+    });
+    const numbers = handles.map((blob) => blob.#handle);
+    const run = () => operation(numbers);
+    return handles.reduceRight(
+      (next, { inFlight }) =>
+        () =>
+          inFlight.run(doing, next),
+      run,
+    )();
   }
 
   clone(options?: DerivedBlobOptions): Promise<BlobHandle> {

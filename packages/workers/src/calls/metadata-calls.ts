@@ -26,6 +26,7 @@ const PLAIN = [
   'info',
   'clones',
   'snapshot',
+  'snapshotAll',
   'clone',
   'resize',
   'setReadOnly',

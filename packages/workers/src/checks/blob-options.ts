@@ -55,6 +55,14 @@ export function checkOpenBlob(options: OpenBlobOptions | undefined): OpenBlobOpt
   return clearMethod === undefined ? {} : { clearMethod: checkChoiceOr('clearMethod', clearMethod, CLEAR_METHODS) };
 }
 
+/** Returns a copy of a list of blobs. Throws EINVAL unless it is an array; its elements are not checked. */
+export function checkBlobList<T>(blobs: readonly T[]): readonly T[] {
+  return reading('the blobs', () => {
+    if (!Array.isArray(blobs)) throw invalid('the blobs', blobs, 'an array of open blobs');
+    return [...(blobs as readonly T[])];
+  });
+}
+
 /** Returns the checked id or name of a blob. Throws EINVAL if it is neither. */
 export function checkAddress(address: unknown): BlobAddress {
   if (typeof address === 'bigint') return address;

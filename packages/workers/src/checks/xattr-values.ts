@@ -2,8 +2,9 @@
 
 import { types } from 'node:util';
 import { BlobstoreError, XATTR_BYTES_MAX } from '@blobyard/core';
-import type { DerivedBlobOptions, XattrValues } from '../api/blob.js';
-import { checkBytes, checkOptions, checkText, invalid, reading } from './checks.js';
+import type { Blob, DerivedBlobOptions, XattrValues } from '../api/blob.js';
+import type { SnapshotsOptions } from '../api/store.js';
+import { checkBytes, checkFunctionOr, checkOptions, checkText, invalid, reading } from './checks.js';
 
 const encoder = new TextEncoder();
 
@@ -85,4 +86,11 @@ export function derivedXattrs(doing: 'snapshot' | 'clone', given: DerivedBlobOpt
   if (typeof xattrs !== 'string') return { ...givenXattrs({ name, xattrs }), inherits: true };
   if (xattrs !== 'inherit' && xattrs !== 'none') throw invalid('xattrs', xattrs, "'inherit', 'none' or values by name");
   return { ...givenXattrs({ name }), inherits: xattrs === 'inherit' };
+}
+
+/** Returns the checked names and xattrs of new snapshots, one for each blob. */
+export function derivedXattrsOf(blobs: readonly Blob[], options: SnapshotsOptions | undefined): DerivedXattrs[] {
+  const { name, xattrs } = checkOptions('options of snapshots', options, ['name', 'xattrs']);
+  checkFunctionOr('name', name);
+  return blobs.map((blob) => derivedXattrs('snapshot', { name: name?.(blob), xattrs }));
 }

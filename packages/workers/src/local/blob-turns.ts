@@ -69,6 +69,18 @@ export class BlobTurns {
     return this.#runNow(this.#wanted(id, options), operation);
   }
 
+  /** Runs an operation that changes several blobs as a whole, none of which can be deleted meanwhile. */
+  withAll<T>(ids: readonly bigint[], operation: () => Promise<T>): Promise<T> {
+    const wanted = () => {
+      const locks = new Map<string, LockWanted>(); // blobs with one parent share its lock once
+      for (const id of ids) {
+        for (const lock of this.#wanted(id, { turn: true, state: true })) locks.set(`${lock.kind} ${lock.blob}`, lock);
+      }
+      return [...locks.values()];
+    };
+    return this.#run(wanted, undefined, operation);
+  }
+
   /** Runs an operation on the metadata of open blobs that does not affect other blobs. */
   async withState<T>(ids: readonly bigint[], operation: () => Promise<T>): Promise<T> {
     return this.#run(() => stateOf(ids), undefined, operation);

@@ -183,7 +183,7 @@ export class LocalBlob implements BlobReference {
 }
 
 /** The xattrs that a blob made of another one does not get; undefined: none. A new uuid replaces an inherited one. */
-function notInherited({ inherits }: DerivedXattrs): readonly string[] | undefined {
+export function notInherited({ inherits }: DerivedXattrs): readonly string[] | undefined {
   return inherits ? [NAME_XATTR] : undefined;
 }
 

@@ -15,6 +15,7 @@ import type { LocalBlob } from './local-blob.js';
 import type { LocalStore } from './local-store.js';
 import { changeXattrs, xattrOf } from './local-xattrs.js';
 import { OpenHandles } from './open-handles.js';
+import { snapshotAll } from './snapshot-all.js';
 
 export class MetadataService implements MetadataPort {
   /** The client's open handles. */
@@ -75,6 +76,11 @@ export class MetadataService implements MetadataPort {
 
   async snapshot(handle: number, xattrs: DerivedXattrs): Promise<OpenedBlob> {
     return this.#keep(await this.#blob(handle).snapshot(xattrs));
+  }
+
+  async snapshotAll(handles: readonly number[], xattrs: readonly DerivedXattrs[]): Promise<OpenedBlob[]> {
+    const blobs = handles.map((handle) => this.#blob(handle));
+    return (await snapshotAll(this.#opened.context, blobs, xattrs)).map(this.#keep);
   }
 
   async clone(handle: number, xattrs: DerivedXattrs): Promise<OpenedBlob> {

@@ -51,6 +51,8 @@ export interface MetadataPort {
   info(handle: number): Promise<BlobInfo>;
   clones(handle: number): Promise<readonly bigint[]>;
   snapshot(handle: number, xattrs: DerivedXattrs): Promise<OpenedBlob>;
+  /** Creates snapshots of several blobs, of one moment; `xattrs` are those of each snapshot. */
+  snapshotAll(handles: readonly number[], xattrs: readonly DerivedXattrs[]): Promise<OpenedBlob[]>;
   clone(handle: number, xattrs: DerivedXattrs): Promise<OpenedBlob>;
   inflate(handle: number, options: PacedWorkOptions): Promise<void>;
   decouple(handle: number, options: PacedWorkOptions): Promise<void>;

@@ -4,7 +4,7 @@ import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { BlobstoreError } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
-import type { BlobInfo } from '../api/blob.js';
+import type { Blob, BlobInfo } from '../api/blob.js';
 import { coded } from '../api/failures.js';
 import type {
   BlobAddress,
@@ -12,14 +12,16 @@ import type {
   Damage,
   Engine,
   OpenBlobOptions,
+  SnapshotsOptions,
   Store,
   StoreStats,
 } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 import { BlobContext } from '../blob/blob-context.js';
 import { BlobHandle, noEngine } from '../blob/blob-handle.js';
-import { checkAddress, checkCreateBlob, checkOpenBlob } from '../checks/blob-options.js';
+import { checkAddress, checkBlobList, checkCreateBlob, checkOpenBlob } from '../checks/blob-options.js';
 import { checkWritableOr } from '../checks/checks.js';
+import { derivedXattrsOf } from '../checks/xattr-values.js';
 import { InFlight } from '../data/in-flight.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
@@ -102,6 +104,16 @@ export class StoreFace extends StoreEmitter implements Store {
       const doomed = this.#blobs.commonsAt(checked);
       await this.parts.metadata.delete(checked);
       for (const commons of doomed) commons.name = undefined;
+    });
+  }
+
+  snapshot(blobs: readonly Blob[], options?: SnapshotsOptions): Promise<Blob[]> {
+    return this.#inFlight.run('snapshot several blobs', async () => {
+      const given = checkBlobList(blobs);
+      const xattrs = derivedXattrsOf(given, options);
+      const { metadata } = this.parts;
+      const snapshots = (handles: readonly number[]) => metadata.snapshotAll(handles, xattrs);
+      return (await BlobHandle.runOnAll(this.#blobs, given, 'snapshot several blobs', snapshots)).map(this.#toHandle);
     });
   }
 

@@ -1,5 +1,0 @@
-/** A process that plays the seeds which its parent sends. */
-
-import { serveSeeds } from './play-seeds.js';
-
-serveSeeds();
