@@ -2,6 +2,7 @@
 
 import { BlobstoreError } from '@blobyard/core';
 import type { AttachedStore } from '../api/store.js';
+import type { BlobHandle } from '../blob/blob-handle.js';
 import { StoreFace } from '../store/store-face.js';
 import type { AttachedParts } from './attached-parts.js';
 import type { RemoteHost } from './remote-host.js';
@@ -17,6 +18,11 @@ export class AttachedFace extends StoreFace implements AttachedStore {
   /** Does nothing if this thread has left the store already: then it resolves, even if the first call failed. */
   override close(): Promise<void> {
     return this.parts.state === 'ended' ? Promise.resolve() : super.close();
+  }
+
+  /** Same as `openSync`, by the id. */
+  blob(id: bigint): BlobHandle {
+    return this.openSync(id);
   }
 
   /** Same as `close`: an attached thread leaves the store, which stays open for the others. */
