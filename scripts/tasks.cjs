@@ -7,8 +7,11 @@
 
 const { spawnSync } = require('node:child_process');
 const { createHash } = require('node:crypto');
-const { existsSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const { tmpdir } = require('node:os');
 const path = require('node:path');
+const { buildCommonJs } = require('./cjs-files.cjs');
+const { faultsOfPack } = require('./pack-faults.cjs');
 const { buildWorkerFiles } = require('./worker-files.cjs');
 
 const ROOT = path.join(__dirname, '..');
@@ -46,6 +49,10 @@ const TASKS = {
     build('.');
     publint();
   },
+  'pack:check': () => {
+    build('.');
+    checkPacks();
+  },
   clean,
 };
 
@@ -79,7 +86,7 @@ function main([name, ...args]) {
  */
 function test(args) {
   build('.');
-  const checks = { lint: () => biome('ci', []), imports, publint, tests: () => vitest(args) };
+  const checks = { lint: () => biome('ci', []), imports, publint, packs: checkPacks, tests: () => vitest(args) };
   const failed = Object.keys(checks).filter((name) => !succeeds(checks[name]));
   if (failed.length > 0) throw new CommandFailed(`Failed: ${failed.join(', ')}.`, 1);
 }
@@ -123,8 +130,9 @@ function build(folder) {
   run('The build', process.execPath, [tool('typescript', 'tsc'), '-b', folder], { stdio: ['ignore', 2, 2] });
   try {
     buildWorkerFiles();
+    buildCommonJs();
   } catch (error) {
-    throw new CommandFailed(`The build of the workers' files failed: ${error.message}`, 1);
+    throw new CommandFailed(`The build of the workers' files or of the CommonJS files failed: ${error.message}`, 1);
   }
 }
 
@@ -153,6 +161,27 @@ function imports(args = []) {
 function publint() {
   for (const folder of PUBLISHED) {
     runQuietly(`publint of ${folder}`, process.execPath, [tool('publint'), 'run', '--strict', '--pack', 'npm', folder]);
+  }
+}
+
+/** Packs the packages as they are published, and checks what is in them. */
+function checkPacks() {
+  const folder = mkdtempSync(path.join(tmpdir(), 'blobyard-packs-'));
+  try {
+    for (const home of PUBLISHED) {
+      const file = path.join(folder, `${path.basename(home)}.tgz`);
+      runQuietly(`The packing of ${home}`, 'npx', ['-y', PNPM, '--dir', home, 'pack', '--out', file], {
+        shell: process.platform === 'win32',
+      });
+      const faults = faultsOfPack(file);
+      if (faults.length > 0) throw new CommandFailed(`The pack of ${home} ${faults.join(', and ')}.`, 1);
+    }
+    // These are files to be copied, and export nothing.
+    const types = ['--exclude-entrypoints', 'metadata-worker', 'io-worker'];
+    const attw = tool('@arethetypeswrong/cli', 'attw');
+    runQuietly('The check of types', process.execPath, [attw, path.join(folder, 'blobyard.tgz'), ...types]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 

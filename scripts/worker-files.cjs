@@ -1,16 +1,18 @@
 'use strict';
 /**
  * Builds the entry of each worker thread into one file, from the compiled packages: a thread then loads one module, not
- * some 180. Source maps lead back to the TypeScript sources. LICENSES.txt has the licenses of the packages of others
+ * some 180. Source maps lead back to the TypeScript sources. third-party.txt has the licenses of the packages of others
  * that became part of the files.
  */
 
-const { existsSync, readFileSync, rmSync, statSync, writeFileSync } = require('node:fs');
+const { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 
 const ROOT = path.join(__dirname, '..');
 const HOME = path.join(ROOT, 'packages/workers');
 const OUT = path.join(HOME, 'dist/built');
+/** The package that users depend on has copies of the files, for applications that are bundled. */
+const COPIES = path.join(ROOT, 'packages/blobyard/dist/workers');
 /** Entries in dist of packages/workers. */
 const ENTRIES = ['io-pool/io-worker.js', 'metadata-thread/metadata-worker.js'];
 /**
@@ -25,7 +27,7 @@ const SOURCES = [
 
 /** Does nothing when the built files are newer than their sources: another process may be loading them just now. */
 function buildWorkerFiles() {
-  const built = ENTRIES.map((entry) => path.join(OUT, path.basename(entry)));
+  const built = ENTRIES.map((entry) => path.join(OUT, `${path.basename(entry, '.js')}.mjs`));
   const newest = Math.max(...SOURCES.map((file) => statSync(file).mtimeMs));
   if (built.every((file) => existsSync(file) && statSync(file).mtimeMs > newest)) return;
   rmSync(OUT, { recursive: true, force: true });
@@ -34,6 +36,7 @@ function buildWorkerFiles() {
     entryPoints: ENTRIES.map((entry) => path.join(HOME, 'dist', entry)),
     entryNames: '[name]',
     outdir: OUT,
+    outExtension: { '.js': '.mjs' }, // an ES module wherever the file is copied to
     bundle: true,
     external: ['fs-native-extensions', 'koffi'], // these packages find their binaries by the path of their own files
     mainFields: ['module', 'main'],
@@ -44,7 +47,10 @@ function buildWorkerFiles() {
     logLevel: 'warning',
     metafile: true,
   });
-  writeFileSync(path.join(OUT, 'LICENSES.txt'), licensesOf(Object.keys(metafile.inputs)).join('\n\n'));
+  writeFileSync(path.join(OUT, 'third-party.txt'), licensesOf(Object.keys(metafile.inputs)).join('\n\n'));
+  mkdirSync(COPIES, { recursive: true });
+  for (const file of [...built, path.join(OUT, 'third-party.txt')])
+    cpSync(file, path.join(COPIES, path.basename(file)));
 }
 
 /** Returns the names, versions and licenses of the packages in node_modules to which the modules belong. */

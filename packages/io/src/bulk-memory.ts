@@ -4,13 +4,13 @@
  * On a SharedArrayBuffer, JavaScript's `set`, `copyWithin` and `fill` go word by word, because other threads may read
  * it at the same time. WebAssembly's bulk instructions need not. They work on a `WebAssembly.Memory`, and only
  * WebAssembly code can execute them, so the small module below exports one function for each. It was written as bytes;
- * it has no other source.
+ * it has no other source. Where there is no WebAssembly (`node --jitless`), JavaScript's ways are used.
  */
 
 import { BlobstoreError } from '@blobyard/core';
 import { checkInteger } from '@blobyard/core/internal/argument-checks';
 
-/** A shared `WebAssembly.Memory`: its buffer is a SharedArrayBuffer, and it can be posted to other threads. */
+/** A shared `WebAssembly.Memory` (or, without WebAssembly, an object with a SharedArrayBuffer): its buffer is a SharedArrayBuffer, and it can be posted to other threads. */
 export interface SharedWasmMemory {
   readonly buffer: ArrayBufferLike;
 }
@@ -80,15 +80,28 @@ interface WebAssemblyApi {
   Instance: new (module: object, imports: object) => { exports: unknown };
 }
 
-const { Memory, Module, Instance } = (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
+/** Undefined under `--jitless`. */
+const wasm = (globalThis as { WebAssembly?: WebAssemblyApi }).WebAssembly;
 
 /** The compiled module of this thread; compiled on first use. */
 let compiled: object | undefined;
 
 /** Returns the two functions for a memory. They are for the calling thread only; each thread calls this itself. */
 export function bulkMemory(memory: SharedWasmMemory): BulkMemory {
-  compiled ??= new Module(MODULE_BYTES);
-  return new Instance(compiled, { shared: { memory } }).exports as BulkMemory;
+  if (wasm === undefined) return plainMemory(new Uint8Array(memory.buffer));
+  compiled ??= new wasm.Module(MODULE_BYTES);
+  return new wasm.Instance(compiled, { shared: { memory } }).exports as BulkMemory;
+}
+
+function plainMemory(bytes: Uint8Array): BulkMemory {
+  return {
+    copy(targetByte, sourceByte, lengthBytes) {
+      bytes.copyWithin(targetByte >>> 0, sourceByte >>> 0, (sourceByte >>> 0) + (lengthBytes >>> 0));
+    },
+    fill(targetByte, value, lengthBytes) {
+      bytes.fill(value, targetByte >>> 0, (targetByte >>> 0) + (lengthBytes >>> 0));
+    },
+  };
 }
 
 /**
@@ -100,16 +113,19 @@ export function createSharedMemory(sizeBytes: number): SharedWasmMemory {
   checkInteger('the size of a shared memory', sizeBytes, 0, WASM_MEMORY_MAX_BYTES);
   const pages = Math.ceil(sizeBytes / WASM_PAGE_BYTES);
   try {
-    return new Memory({ initial: pages, maximum: pages, shared: true });
+    if (wasm !== undefined) return new wasm.Memory({ initial: pages, maximum: pages, shared: true });
+    const maxByteLength = pages * WASM_PAGE_BYTES;
+    return { buffer: new SharedArrayBuffer(maxByteLength, { maxByteLength }) }; // so that it begins at a page
   } catch (cause) {
     throw new BlobstoreError('ENOMEM', `cannot allocate ${sizeBytes} bytes of shared memory: ask for less`, { cause });
   }
 }
 
-/** True for a `WebAssembly.Memory` that is shared. */
+/** True for a `WebAssembly.Memory` that is shared; without WebAssembly, for what `createSharedMemory` returns. */
 export function isSharedMemory(value: unknown): value is SharedWasmMemory {
   try {
-    return value instanceof Memory && value.buffer instanceof SharedArrayBuffer;
+    const { buffer } = value as Partial<SharedWasmMemory>;
+    return (wasm === undefined || value instanceof wasm.Memory) && buffer instanceof SharedArrayBuffer;
   } catch {
     return false; // it inherits from Memory without being one, or is a proxy
   }

@@ -28,6 +28,7 @@ import { AsyncFileChannel, MappedFileChannel, SyncFileChannel } from './file-cha
 import { codeOf, openError, withoutPath } from './file-errors.js';
 import { identityOf, openSameFile, type SameFile } from './file-identity.js';
 import { checkPath, type FilePath } from './file-path.js';
+import { requireSyncs } from './file-syncs.js';
 import { type FileSystem, nodeFileSystem } from './file-system.js';
 import { loadMmap, MappedFile } from './mapped-file.js';
 import { hasBlock } from './medium-size.js';
@@ -115,6 +116,7 @@ export class FileDevice implements ResizableDevice {
    */
   static open(options: FileDeviceOptions, fs: FileSystem = nodeFileSystem): FileDevice {
     const checked = checkOptions(checkAnyObject('a file device', options) as unknown as FileDeviceOptions);
+    if (!checked.readOnly) requireSyncs();
     const fd = openOrCreate(checked, fs);
     try {
       const { blockLengthBytes, direct, readOnly, mode, mmap } = checked;

@@ -5,16 +5,17 @@
 
 import fs from 'node:fs';
 import { BlobstoreError } from '@blobyard/core';
+import { cFileCalls } from './c-file-calls.js';
+import { requireCLibrary } from './c-library.js';
+import { codeOf } from './file-errors.js';
+import { fileSyncs, type Syncs } from './file-syncs.js';
 import { loadOptionalPackage } from './optional-package.js';
 import { loadPread, type ReadSync, smallReadsBy } from './small-reads.js';
 
 type NodeCalls = Pick<
   typeof fs,
   | 'closeSync'
-  | 'fdatasync'
-  | 'fdatasyncSync'
   | 'fstatSync'
-  | 'fsyncSync'
   | 'ftruncateSync'
   | 'openSync'
   | 'read'
@@ -43,7 +44,7 @@ interface Reads {
   readonly readSync: ReadSync;
 }
 
-export type FileSystem = NodeCalls & Reads & NativeCalls;
+export type FileSystem = NodeCalls & Reads & Syncs & NativeCalls;
 
 /** The bytes that are locked; they may lie beyond the end of the file. */
 export interface LockRange {
@@ -87,8 +88,20 @@ function load(): NonNullable<typeof loaded> {
   try {
     return { calls: loadOptionalPackage('fs-native-extensions') as NativeCalls & NativeLocks };
   } catch (cause) {
-    const platform = `${process.platform}-${process.arch}`;
-    const message = `file locks and hole punching are missing, because fs-native-extensions did not load on ${platform}: install it`;
+    return loadInstead(cause);
+  }
+}
+
+/** fs-native-extensions did not load: the C library can do the same, where it can be called. */
+function loadInstead(cause: unknown): NonNullable<typeof loaded> {
+  try {
+    return { calls: cFileCalls(requireCLibrary()) };
+  } catch (error) {
+    const isForbidden = [cause, error].some((each) => codeOf(each) === 'ERR_DLOPEN_DISABLED');
+    const remedy = isForbidden
+      ? 'let Node load add-ons: no --no-addons; --allow-addons with --permission'
+      : `install fs-native-extensions or koffi for ${process.platform}-${process.arch}`;
+    const message = `file locks are missing: ${remedy}; or give lock: false, if nobody else opens the store`;
     return { failure: new BlobstoreError('ENOTSUP', message, { cause }) };
   }
 }
@@ -108,6 +121,7 @@ function binding(): NonNullable<typeof loaded> {
 /** The system calls of this machine. */
 export const nodeFileSystem: FileSystem = {
   ...fs,
+  ...fileSyncs,
   readSync: smallReadsBy(loadPread),
   trimSync: (fd, position, lengthBytes) => native().trimSync(fd, position, lengthBytes),
   trim: async (fd, position, lengthBytes) => native().trim(fd, position, lengthBytes),

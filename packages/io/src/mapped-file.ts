@@ -11,9 +11,9 @@
  */
 
 import { BlobstoreError } from '@blobyard/core';
+import { loadCLibrary } from './c-library.js';
 import { copyBytesAnywhere } from './copy-bytes.js';
 import type { OpenFile } from './open-file.js';
-import { loadOptionalPackage } from './optional-package.js';
 
 /** Bytes of a window, a multiple of any page size. V8 counts them as memory in use; much larger windows disturb its garbage collector. */
 const WINDOW_BYTES = 256 * 1024 * 1024;
@@ -22,12 +22,6 @@ const WINDOW_BYTES = 256 * 1024 * 1024;
 const PROT_READ = 1;
 const MAP_SHARED = 1;
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
-
-/** What this module uses of koffi. */
-interface Koffi {
-  load(library: null): { func(prototype: string): unknown };
-  view(address: bigint, lengthBytes: number): ArrayBuffer;
-}
 
 /** The system calls that map files. */
 export interface Mmap {
@@ -41,33 +35,25 @@ export interface Mapping {
   unmap(): void;
 }
 
-/**
- * The system calls by koffi; undefined where they cannot be called. Only Linux with 64-bit pointers was tried; there
- * `off_t` has 64 bits in glibc and in musl.
- */
+/** Returns the system calls, or undefined if they cannot be called. */
 export function loadMmap(): Mmap | undefined {
-  if (process.platform !== 'linux' || !['arm64', 'x64'].includes(process.arch)) return undefined;
-  try {
-    const koffi = loadOptionalPackage('koffi') as Koffi;
-    const library = koffi.load(null);
-    const mmap = library.func(
-      'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)',
-    ) as (address: null, length: number, protection: number, flags: number, fd: number, offset: number) => bigint;
-    const munmap = library.func('int munmap(void *address, size_t length)') as (
-      address: bigint,
-      length: number,
-    ) => number;
-    return {
-      map(fd, position, lengthBytes) {
-        const address = mmap(null, lengthBytes, PROT_READ, MAP_SHARED, fd, position);
-        if (address === MAP_FAILED) return undefined;
-        const bytes = new Uint8Array(koffi.view(address, lengthBytes));
-        return { bytes, unmap: () => void munmap(address, lengthBytes) };
-      },
-    };
-  } catch {
-    return undefined;
-  }
+  const library = loadCLibrary();
+  if (library === undefined) return undefined;
+  const mmap = library.func(
+    'void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)',
+  ) as (address: null, length: number, protection: number, flags: number, fd: number, offset: number) => bigint;
+  const munmap = library.func('int munmap(void *address, size_t length)') as (
+    address: bigint,
+    length: number,
+  ) => number;
+  return {
+    map(fd, position, lengthBytes) {
+      const address = mmap(null, lengthBytes, PROT_READ, MAP_SHARED, fd, position);
+      if (address === MAP_FAILED) return undefined;
+      const bytes = new Uint8Array(library.view(address, lengthBytes));
+      return { bytes, unmap: () => void munmap(address, lengthBytes) };
+    },
+  };
 }
 
 /** The mapping of an open file, as one thread has it. */
@@ -85,7 +71,7 @@ export class MappedFile {
     this.#file = file;
     const advice = 'open it without mmap';
     if (mmap === undefined) {
-      const needs = 'mmap: true needs Linux on x64 or arm64, and the optional package koffi';
+      const needs = 'mmap: true needs 64-bit Linux, and the optional package koffi';
       throw new BlobstoreError('ENOTSUP', `${needs}, which does not load here: ${advice}`);
     }
     this.#mmap = mmap;

@@ -7,7 +7,7 @@
  */
 
 import fs from 'node:fs';
-import { loadOptionalPackage } from './optional-package.js';
+import { loadCLibrary } from './c-library.js';
 
 /** Reads at a position in bytes, and returns how many bytes it read; 0 at the end of the file. Throws Node's errors. */
 export type ReadSync = (fd: number, buffer: Uint8Array, offset: number, length: number, position: number) => number;
@@ -21,23 +21,11 @@ export const SMALL_READ_BYTES_MAX = 16 * 1024;
 /** A thread loads koffi at this small read. By then the reads have taken some 30 ms, so that 8 ms more are not much. */
 const READS_BEFORE_LOADING = 16 * 1024;
 
-/** What this module uses of koffi. */
-interface Koffi {
-  load(library: null): { func(prototype: string): unknown };
-}
-
-/**
- * The C library's `pread`, or undefined where it cannot be called. Only Linux with 64-bit pointers was tried; there
- * `off_t` has 64 bits in glibc and in musl.
- */
+/** Returns the C library's `pread`, or undefined if it cannot be called. */
 export function loadPread(): Pread | undefined {
-  if (process.platform !== 'linux' || !['arm64', 'x64'].includes(process.arch)) return undefined;
-  try {
-    const koffi = loadOptionalPackage('koffi') as Koffi;
-    return koffi.load(null).func('int64_t pread(int fd, void *buffer, size_t length, int64_t position)') as Pread;
-  } catch {
-    return undefined;
-  }
+  return loadCLibrary()?.func('int64_t pread(int fd, void *buffer, size_t length, int64_t position)') as
+    | Pread
+    | undefined;
 }
 
 /**

@@ -6,7 +6,7 @@
 import { parentPort } from 'node:worker_threads';
 import { assert, BlobstoreError } from '@blobyard/core';
 import { attach, type Store } from '@blobyard/workers';
-import { begin, end } from '../../../packages/workers/dist/io-pool/io-worker.js';
+import { begin, end } from '../../../packages/workers/dist/io-pool/serve-io.js';
 import { perform, synchronous } from './data-operation.js';
 import type { Answer } from './trace.js';
 import type { ThreadAnswer, ThreadRequest } from './trace-threads.js';

@@ -6,7 +6,7 @@
 import { type MessagePort, Worker } from 'node:worker_threads';
 import type { BlobRef } from '@blobyard/core';
 import type { StoreHandle } from '@blobyard/workers';
-import type { IoWorkerTask } from '../../../packages/workers/dist/io-pool/io-worker.js';
+import type { IoWorkerTask } from '../../../packages/workers/dist/io-pool/serve-io.js';
 import type { DataOperation } from './data-operation.js';
 import type { Answer } from './trace.js';
 

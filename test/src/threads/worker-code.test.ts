@@ -20,7 +20,7 @@ const PACKAGES = new URL('../../../packages/', import.meta.url);
 const BUILT = new URL('workers/dist/built/', PACKAGES);
 const MAIN_THREAD = '0';
 
-/** The files of the packages and of piscina that each thread of a store loads, by the number of the thread. */
+/** The files of the packages that each thread of a store loads, by the number of the thread. */
 async function loadedBy(store: string): Promise<Map<string, string[]>> {
   const folder = await mkdtemp(path.join(tmpdir(), 'blobyard-loaded-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
@@ -33,20 +33,18 @@ async function loadedBy(store: string): Promise<Map<string, string[]>> {
   const threads = new Map<string, string[]>();
   for (const line of readFileSync(log, 'utf8').trimEnd().split('\n')) {
     const [thread, url] = line.split(' ');
-    const file = url.startsWith(PACKAGES.href) ? url.slice(PACKAGES.href.length) : url.match(/\/(piscina)\//)?.[1];
-    if (file === undefined) continue;
+    if (!url.startsWith(PACKAGES.href)) continue;
+    const file = url.slice(PACKAGES.href.length);
     threads.set(thread, [...(threads.get(thread) ?? []), file]);
   }
   return threads;
 }
 
-test('each worker of a store loads one file of the packages, and the I/O workers also those of piscina', async () => {
+test('each worker of a store loads one file of the packages', async () => {
   const threads = await loadedBy('memory');
   threads.delete(MAIN_THREAD);
-  const ours = [...threads.values()].map((files) => files.filter((file) => file !== 'piscina'));
-  const [io, metadata] = ['io', 'metadata'].map((name) => [`workers/dist/built/${name}-worker.js`]);
-  expect(ours.sort()).toEqual([io, io, metadata]);
-  for (const files of threads.values()) expect(files.length).toBeLessThan(10);
+  const [io, metadata] = ['io', 'metadata'].map((name) => [`workers/dist/built/${name}-worker.mjs`]);
+  expect([...threads.values()].sort()).toEqual([io, io, metadata]);
 });
 
 describe.each(['custom', 'external'])('threads that may load modules of the user (%s)', (store) => {
@@ -54,8 +52,7 @@ describe.each(['custom', 'external'])('threads that may load modules of the user
     const threads = await loadedBy(store);
     threads.delete(MAIN_THREAD);
     expect(threads.size).toBe(3);
-    for (const files of threads.values()) {
-      const ours = files.filter((file) => file !== 'piscina');
+    for (const ours of threads.values()) {
       expect(ours).toContain('core/dist/units/error.js');
       expect(ours.filter((file) => file.includes('/built/'))).toEqual([]);
       expect(new Set(ours).size).toBe(ours.length);
@@ -77,7 +74,7 @@ test('a metadata worker with the built file can copy to a custom device of a use
 });
 
 test('the main thread loads no built file, and no module twice', async () => {
-  const files = (await loadedBy('memory')).get(MAIN_THREAD)?.filter((file) => file !== 'piscina') ?? [];
+  const files = (await loadedBy('memory')).get(MAIN_THREAD) ?? [];
   expect(files).toContain('core/dist/units/error.js');
   expect(files.filter((file) => file.includes('/built/'))).toEqual([]);
   expect(new Set(files).size).toBe(files.length);
@@ -87,16 +84,16 @@ test('a program whose store has no threads loads no file of pool mode', async ()
   const threads = await loadedBy('inline');
   expect([...threads.keys()]).toEqual([MAIN_THREAD]);
   const files = threads.get(MAIN_THREAD) ?? [];
-  expect(files.filter((file) => /piscina|^workers\/dist\/(io-pool|metadata-thread)\//.test(file))).toEqual([]);
+  expect(files.filter((file) => /^workers\/dist\/(io-pool|metadata-thread)\//.test(file))).toEqual([]);
 });
 
 test.each([
-  ['io-worker', 'async function begin(', 'workers/src/io-pool/io-worker.ts'],
+  ['io-worker', 'async function begin(', 'workers/src/io-pool/serve-io.ts'],
   ['metadata-worker', 'function serveMetadata(', 'workers/src/metadata-thread/serve-metadata.ts'],
   ['metadata-worker', 'super(`blobyard bug: ', 'core/src/units/error.ts'],
-  ['metadata-worker', 'file locks and hole punching are missing', 'io/src/file-system.ts'],
+  ['metadata-worker', 'file locks are missing: ', 'io/src/file-system.ts'],
 ])('the source map of %s maps "%s" to %s', (name, snippet, source) => {
-  const file = new URL(`${name}.js`, BUILT);
+  const file = new URL(`${name}.mjs`, BUILT);
   const lines = readFileSync(file, 'utf8').split('\n');
   const line = lines.findIndex((each) => each.includes(snippet));
   const map = new SourceMap(JSON.parse(readFileSync(`${fileURLToPath(file)}.map`, 'utf8')));
@@ -108,9 +105,9 @@ test.each([
 });
 
 test('the built files come with the licenses of the packages in them', () => {
-  const licenses = readFileSync(new URL('LICENSES.txt', BUILT), 'utf8');
+  const licenses = readFileSync(new URL('third-party.txt', BUILT), 'utf8');
   const sources = ['io-worker', 'metadata-worker'].flatMap((name) => {
-    return JSON.parse(readFileSync(new URL(`${name}.js.map`, BUILT), 'utf8')).sources as string[];
+    return JSON.parse(readFileSync(new URL(`${name}.mjs.map`, BUILT), 'utf8')).sources as string[];
   });
   const packages = sources.flatMap((source) => source.match(/.*node_modules\/((?:@[^/]+\/)?[^/]+)/)?.[1] ?? []);
   expect(packages).toContain('comlink');
@@ -121,16 +118,18 @@ test('the built files come with the licenses of the packages in them', () => {
 test('a thread that failed to start before its store was opened is not used', async () => {
   const [ended, emitted] = [new Set<Worker>(), Worker.prototype.emit];
   const emit = vi.spyOn(Worker.prototype, 'emit').mockImplementation(function (this: Worker, event, ...given) {
-    if (event === 'message') void this.terminate(); // the first message of a thread says that its code is loaded
+    if (event === 'online') void this.terminate();
     if (event === 'exit') ended.add(this);
     return emitted.call(this, event, ...given);
   });
-  const threads = new IoThreads(1, 'built');
-  await until(() => ended.size === 2); // the second thread is piscina's only try to replace the first one
+  const threads = new IoThreads(1, new URL('io-worker.mjs', BUILT));
+  await until(() => ended.size === 1);
   emit.mockRestore();
-  const pool = threads.take();
-  expect(pool.threads.length).toBe(1);
-  await Promise.all([pool.destroy(), threads.end()]);
+  const thread = threads.take();
+  expect(thread.isAlive).toBe(true);
+  await thread.end(); // its code is loaded
+  await Promise.all([thread.terminate(), threads.end()]);
+  expect(thread.isAlive).toBe(false);
 });
 
 test('all threads are started before the store is open, and have ended when the opening rejects', async () => {

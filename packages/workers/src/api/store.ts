@@ -27,6 +27,12 @@ export type FindExternalSnapshot = (
   wanted: ExternalSnapshotWanted,
 ) => DeviceSpec | BlockDevice | null | Promise<DeviceSpec | BlockDevice | null>;
 
+/** Files of worker threads, each an absolute path or a file URL. */
+export interface WorkerFiles {
+  readonly metadata: string | URL;
+  readonly io: string | URL;
+}
+
 interface CommonOptions extends AbortableOptions {
   /** The device. One given by its spec is opened and closed by the store; an open one must be closed by the caller. */
   readonly device: DeviceSpec | BlockDevice;
@@ -36,6 +42,12 @@ interface CommonOptions extends AbortableOptions {
    * snapshots, must be specs, `MemoryDevice`s or `FileDevice`s (ENOTSUP).
    */
   readonly threads?: number;
+  /**
+   * The files of the worker threads, for an application that is bundled: copies of `blobyard/metadata-worker` and
+   * `blobyard/io-worker`, which need nothing else. A module of a custom device is loaded by them, and must not depend on
+   * the classes of `blobyard/devices`. Default: the files of the package.
+   */
+  readonly workers?: WorkerFiles;
   /**
    * The type of the store, up to 16 bytes. `createStore` writes it; default: empty. `openStore` fails with ENXIO if the
    * store has another type; default: any type.

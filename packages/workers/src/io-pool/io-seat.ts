@@ -1,17 +1,15 @@
 /**
- * The seat of one I/O worker: a piscina pool of one thread, which starts another thread when that one dies. The seat
- * has the thread serve a ring of the client. While that fails (the device cannot be opened, or no thread started) it
- * tries again, after pauses that become longer (`pauses.ts`). The pauses do not keep the process alive.
+ * The seat of one I/O worker: a thread that serves a ring of the client, and another thread when that one dies. While
+ * that fails (the device cannot be opened, or no thread started) the seat tries again, after pauses that become longer
+ * (`pauses.ts`). The pauses do not keep the process alive.
  */
 
 import { setTimeout } from 'node:timers/promises';
-import { MessageChannel, type MessagePort, type Worker } from 'node:worker_threads';
+import { MessageChannel } from 'node:worker_threads';
 import { BlobstoreError, coded, type InvariantError } from '@blobyard/core';
-import type { Piscina } from 'piscina';
 import type { StoreHandle } from '../api/store-handle.js';
-import { type Envelope, fromWire } from '../threads/wire-error.js';
+import type { IoThread } from './io-thread.js';
 import type { IoThreads } from './io-threads.js';
-import type { IoWorkerTask } from './io-worker.js';
 import { Pauses } from './pauses.js';
 import type { RingClient } from './rings/ring-client.js';
 import type { WorkerLane } from './rings/worker-lane.js';
@@ -42,9 +40,7 @@ export class IoSeat {
   /** Its signal is aborted once no more workers are to be started. */
   readonly #retired = new AbortController();
   readonly #pauses = new Pauses();
-  #pool: Piscina | undefined;
-  /** The pool's thread, and a promise of its end. */
-  #thread: { readonly worker: Worker; readonly exited: Promise<Error> } | undefined;
+  #thread: IoThread | undefined;
   #serving: Serving | undefined;
   #failure: BlobstoreError | InvariantError | undefined;
 
@@ -81,7 +77,7 @@ export class IoSeat {
   async stop(): Promise<void> {
     this.retire();
     const failure = this.#serving === undefined ? undefined : await this.#end(this.#serving);
-    await this.#pool?.destroy();
+    await this.#thread?.terminate();
     if (failure !== undefined) throw failure;
   }
 
@@ -115,18 +111,17 @@ export class IoSeat {
     return undefined;
   }
 
-  /** Makes the pool's thread serve a new ring. */
+  /** Makes the thread serve a new ring. */
   async #begin(): Promise<Serving> {
     const { client, handle } = this.#options;
-    const { pool, exited } = this.#living();
+    const thread = this.#living();
     const { port1, port2 } = new MessageChannel();
     try {
       const ring = client.createRing();
-      const task: IoWorkerTask = { handle, ring, port: port2 };
-      const row = await Promise.race([begin(pool, task, port2), exited.then(raise)]);
+      const row = await thread.begin({ handle, ring, port: port2 });
       this.#retired.signal.throwIfAborted();
       port1.unref();
-      this.#serving = { lane: client.addWorker(ring, port1), row, exited };
+      this.#serving = { lane: client.addWorker(ring, port1), row, exited: thread.exited };
       this.#failure = undefined;
       return this.#serving;
     } catch (error) {
@@ -135,48 +130,23 @@ export class IoSeat {
     }
   }
 
-  /**
-   * Returns the pool, with a thread that has not ended as far as is known. A pool without a thread is replaced by a new
-   * pool: piscina starts no other thread after one that failed to start.
-   */
-  #living(): { pool: Piscina; exited: Promise<Error> } {
-    if (this.#pool === undefined || this.#pool.threads.length === 0) {
-      void this.#pool?.destroy();
-      this.#pool = this.#options.threads.take();
-    }
-    const [worker] = this.#pool.threads;
-    if (this.#thread?.worker !== worker) this.#thread = { worker, exited: exitOf(worker) };
-    return { pool: this.#pool, exited: this.#thread.exited };
+  /** Returns the seat's thread, if it has not ended as far as is known; otherwise another one. */
+  #living(): IoThread {
+    if (!this.#thread?.isAlive) this.#thread = this.#options.threads.take();
+    return this.#thread;
   }
 
   /**
    * Ends a worker. Returns the error of closing its device; undefined if there was none, or the worker died meanwhile.
    */
-  async #end({ lane, exited }: Serving): Promise<Error | undefined> {
+  async #end({ lane }: Serving): Promise<unknown> {
     await this.#options.client.removeWorker(lane);
-    const died = exited.then(() => undefined);
-    const ended: Promise<Envelope<void>> | undefined = this.#pool?.run(undefined, { name: 'end' });
-    const answer = await Promise.race([ended?.catch(() => undefined), died]);
-    return answer !== undefined && 'error' in answer ? fromWire(answer.error) : undefined;
+    const thread = this.#thread;
+    try {
+      await thread?.end();
+      return undefined;
+    } catch (error) {
+      return thread?.isAlive ? error : undefined;
+    }
   }
-}
-
-async function begin(pool: Piscina, task: IoWorkerTask, port: MessagePort): Promise<number> {
-  const answer: Envelope<number> = await pool.run(task, { name: 'begin', transferList: [port] });
-  if ('error' in answer) throw fromWire(answer.error);
-  return answer.ok;
-}
-
-function exitOf(worker: Worker): Promise<Error> {
-  let cause: Error | undefined;
-  worker.once('error', (error) => {
-    cause = error;
-  });
-  return new Promise((resolve) => {
-    worker.once('exit', (code) => resolve(cause ?? new Error(`it exited with code ${code}`)));
-  });
-}
-
-function raise(error: Error): never {
-  throw error;
 }

@@ -1,38 +1,29 @@
-/** The threads of I/O workers: each is a piscina pool of one thread. */
+/** The threads of I/O workers that were started before there is a store for them to serve. */
 
-import { Piscina } from 'piscina';
-import type { WorkerCode } from '../threads/worker-code.js';
-import { execArgvForFiles } from '../threads/worker-options.js';
-
-const ENTRIES: Readonly<Record<WorkerCode, URL>> = {
-  built: new URL('../built/io-worker.js', import.meta.url),
-  modules: new URL('./io-worker.js', import.meta.url),
-};
+import { IoThread } from './io-thread.js';
 
 /**
- * Threads that are started before there is a store for them to serve, so that they load their code while the metadata
- * worker opens the store. Only the client's thread uses it.
+ * Threads that load their code while the metadata worker opens the store. Only the client's thread uses it.
  */
 export class IoThreads {
-  readonly #code: WorkerCode;
-  #ready: Piscina[];
+  readonly #entry: URL;
+  #ready: IoThread[];
 
-  /** Starts `count` threads. */
-  constructor(count: number, code: WorkerCode) {
-    this.#code = code;
-    this.#ready = Array.from({ length: count }, () => startPool(code));
+  /** Starts `count` threads. @param entry - the file that they load */
+  constructor(count: number, entry: URL) {
+    this.#entry = entry;
+    this.#ready = Array.from({ length: count }, () => new IoThread(entry));
   }
 
   /**
-   * Returns a thread that was started before and has not ended as far as is known; otherwise a new one. The caller must
-   * end it.
+   * Returns a thread that was started before, if there is one that is alive as far as is known; otherwise starts one.
+   * The caller must end it.
    */
-  take(): Piscina {
-    for (let pool = this.#ready.pop(); pool !== undefined; pool = this.#ready.pop()) {
-      if (pool.threads.length > 0) return pool;
-      void pool.destroy(); // its thread has failed to start
+  take(): IoThread {
+    for (let thread = this.#ready.pop(); thread !== undefined; thread = this.#ready.pop()) {
+      if (thread.isAlive) return thread;
     }
-    return startPool(this.#code);
+    return new IoThread(this.#entry);
   }
 
   /** Ends the threads that nobody has taken, once they have loaded their code. */
@@ -44,26 +35,10 @@ export class IoThreads {
 }
 
 /**
- * Ends a thread that may still be loading its code. It waits for that: Node.js can abort the process when a thread is
- * terminated while it loads modules.
+ * Ends a thread that may still be loading its code. It waits until the code is loaded: Node can abort the process if a
+ * thread is terminated while it loads modules.
  */
-async function endOnceLoaded(pool: Piscina): Promise<void> {
-  const [thread] = pool.threads;
-  const exit = thread && new Promise((resolve) => thread.once('exit', resolve));
-  if (exit) await Promise.race([exit, pool.run(undefined, { name: 'end' })]).catch(() => undefined);
-  await pool.destroy();
-}
-
-/** Starts a pool of one thread. The thread begins to load its code at once. */
-function startPool(code: WorkerCode): Piscina {
-  const pool = new Piscina({
-    filename: ENTRIES[code].href,
-    name: 'begin', // piscina looks this export up when it loads the file, and keeps it
-    minThreads: 1,
-    maxThreads: 1,
-    execArgv: execArgvForFiles(),
-    atomics: 'disabled', // else an idle thread would block in Atomics.wait, and its event loop would not serve the ring
-  });
-  pool.on('error', () => undefined); // the seat learns of the end by the thread's `exit` event
-  return pool;
+async function endOnceLoaded(thread: IoThread): Promise<void> {
+  await thread.end().catch(() => undefined);
+  await thread.terminate();
 }

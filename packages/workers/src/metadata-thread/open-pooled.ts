@@ -4,27 +4,26 @@ import type { BlockDevice, InitOptions, LoadOptions } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import { callUser, throwIfAborted } from '../api/failures.js';
 import type { FindExternalSnapshot, FoundBlob, Store } from '../api/store.js';
+import type { WorkerEntries } from '../checks/worker-files.js';
 import type { HeldDevice } from '../devices/open-device.js';
 import { specForThreads } from '../devices/shareable-device.js';
 import { IoThreads } from '../io-pool/io-threads.js';
 import { StoreFace } from '../store/store-face.js';
-import { codeFor, type WorkerCode } from '../threads/worker-code.js';
 import { type StartDataPlane, startDataPlane } from './data-plane.js';
 import type { StorePlan } from './metadata-protocol.js';
 import { PoolParts } from './pool-parts.js';
 import { ServiceClient } from './service-client.js';
+import { entriesFor } from './worker-entries.js';
 
 /** The replaceable parts of pool mode; tests use others. */
 export interface PooledParts {
   /** The entry of the metadata worker. */
-  metadataWorker(code: WorkerCode): URL;
+  metadataWorker(entries: WorkerEntries): URL;
   readonly startDataPlane: StartDataPlane;
 }
 
 const PARTS: PooledParts = {
-  metadataWorker: (code) => {
-    return new URL(code === 'built' ? '../built/metadata-worker.js' : './metadata-worker.js', import.meta.url);
-  },
+  metadataWorker: ({ metadata }) => metadata,
   startDataPlane,
 };
 
@@ -36,6 +35,8 @@ export interface OpenPooledOptions {
   /** The device as the user gave it. */
   readonly device: DeviceSpec | BlockDevice;
   readonly threads: number;
+  /** The files of the worker threads, if the user names them. */
+  readonly files: WorkerEntries | undefined;
   readonly lowSpaceBytes: number | undefined;
   readonly syncIntervalMs: number | undefined;
   readonly findExternal: FindExternalSnapshot | undefined;
@@ -54,11 +55,11 @@ export async function openPooled(
 ): Promise<Store> {
   const { threads: workers, signal, findExternal, onBlob } = options;
   const plan = planOf(held, options);
-  const code = codeFor(plan.device, plan.findsExternal);
-  const metadata = new ServiceClient(parts.metadataWorker(code), findExternal);
+  const entries = entriesFor(plan.device, plan.findsExternal, options.files);
+  const metadata = new ServiceClient(parts.metadataWorker(entries), findExternal);
   let threads: IoThreads | undefined;
   try {
-    threads = new IoThreads(workers, code);
+    threads = new IoThreads(workers, entries.io);
     const opened = await metadata.follow({ signal }, (followed) => metadata.call('openStore', plan, followed));
     try {
       for (const blob of opened.found) if (onBlob) callUser('onBlob', onBlob, blob);

@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import { checkPath } from '@blobyard/io';
 import { coded, throwIfAborted } from '../api/failures.js';
 import type { CreateStoreOptions, OpenStoreOptions, Store } from '../api/store.js';
+import { checkWorkerFiles } from '../checks/worker-files.js';
 import { requireNoStore } from '../devices/existing-store.js';
 import { type HeldDevice, holdDevice } from '../devices/open-device.js';
 import { localParts } from '../local/local-parts.js';
@@ -82,7 +83,7 @@ export async function openStoreOf(given: OpenStoreOptions, parts?: PooledParts):
   }
 }
 
-/** Loads pool mode, with comlink and piscina. A program whose stores have no threads never loads them. */
+/** Loads pool mode, with comlink. A program whose stores have no threads never loads them. */
 function poolMode(): Promise<typeof import('../metadata-thread/open-pooled.js')> {
   return import('../metadata-thread/open-pooled.js');
 }
@@ -102,6 +103,7 @@ function pooledOptions(options: CreateStoreOptions | OpenStoreOptions): Omit<Ope
   return {
     device: options.device,
     threads: threadsOf(options),
+    files: checkWorkerFiles(options.workers),
     ...commonOf(options),
     findExternal: options.openExternalSnapshot,
     signal: options.signal,

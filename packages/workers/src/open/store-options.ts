@@ -13,6 +13,7 @@ import {
   checkSignalOr,
   invalid,
 } from '../checks/checks.js';
+import { checkWorkerFiles } from '../checks/worker-files.js';
 import { checkDevice, openIfSpec } from '../devices/open-device.js';
 import { asItsStoreSays } from '../devices/store-blocks.js';
 
@@ -25,6 +26,7 @@ const SYNC_INTERVAL_MS_MAX = 2 ** 31 - 1;
 const COMMON = [
   'device',
   'threads',
+  'workers',
   'bstype',
   'durability',
   'openExternalSnapshot',
@@ -116,6 +118,7 @@ function withDevice<T extends CreateStoreOptions | OpenStoreOptions>(options: T)
 
 function checkCommon(options: CreateStoreOptions | OpenStoreOptions) {
   threadsOf(options);
+  checkWorkerFiles(options.workers);
   lowSpaceBytesOf(options);
   syncIntervalMsOf(options);
   checkBooleanOr('lock', options.lock, true);
