@@ -189,20 +189,11 @@ describe('refused are', () => {
     await expectCode(blob.resize(2 ** 40), 'ENOSPC');
   });
 
-  test('data that is no Uint8Array, or whose memory was transferred', async () => {
+  test('data that is no memory, or whose memory was transferred', async () => {
     const { blob } = await filled(memory());
     const gone = new Uint8Array(10);
     structuredClone(gone.buffer, { transfer: [gone.buffer] });
-    for (const value of [
-      'text',
-      [1, 2],
-      new ArrayBuffer(4),
-      new Uint16Array(4),
-      null,
-      undefined,
-      gone,
-      new DataView(new ArrayBuffer(1)),
-    ]) {
+    for (const value of [[1, 2], null, undefined, gone, new Map()]) {
       await expectCode(blob.write(value as never, 0), 'EINVAL');
       await expectCode(blob.writev([value as never], 0), 'EINVAL');
       await expectCode(blob.readv(0, [value as never]), 'EINVAL');
