@@ -24,6 +24,7 @@ export {
   FileDevice,
   type FileDeviceOptions,
   type FileDeviceSpec,
+  type FilePath,
   type FileSystem,
   type Gate,
   isAligned,

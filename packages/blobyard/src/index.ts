@@ -15,8 +15,6 @@ export {
 } from '@blobyard/core';
 export { type DeviceSpec, FileDevice, MemoryDevice, SparseMemoryDevice } from '@blobyard/io';
 export {
-  type AttachedBlob,
-  type AttachedStore,
   attach,
   type Blob,
   type BlobInfo,

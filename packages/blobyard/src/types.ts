@@ -15,6 +15,7 @@ export type {
   DeviceSpec,
   FileDeviceOptions,
   FileDeviceSpec,
+  FilePath,
   MemoryDeviceOptions,
   MemoryDeviceSpec,
   SharedMemoryDeviceOptions,

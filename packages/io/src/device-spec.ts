@@ -6,10 +6,11 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { BlobstoreError, type BlockDevice, type MaybePromise, toBlobstoreError } from '@blobyard/core';
-import { checkAnyObject, checkObject, checkText, invalid } from '@blobyard/core/internal/argument-checks';
+import { checkAnyObject, checkObject, invalid } from '@blobyard/core/internal/argument-checks';
 import { describeValue } from '@blobyard/core/internal/describe-value';
 import { checkBlockDevice, isBlockDevice } from './block-device-check.js';
 import { FileDevice, type FileDeviceOptions } from './file-device.js';
+import { checkPath, type FilePath } from './file-path.js';
 import { MemoryDevice, type MemoryDeviceOptions, type SharedMemoryDeviceOptions } from './memory-device.js';
 import { SparseMemoryDevice, type SparseMemoryDeviceOptions } from './sparse-memory-device.js';
 
@@ -25,8 +26,11 @@ export type FileDeviceSpec = { readonly kind: 'file' } & FileDeviceOptions;
 /** A device that the user's own module implements. */
 export interface CustomDeviceSpec {
   readonly kind: 'custom';
-  /** The ES module that exports `openDevice`: an absolute path or a URL, as from `import.meta.resolve('a-package')`. */
-  readonly module: string;
+  /**
+   * The ES module that exports `openDevice`: an absolute path, a URL, or the text of a URL, as from
+   * `import.meta.resolve('a-package')`.
+   */
+  readonly module: FilePath;
   /** The argument for the module's `openDevice`: any value that can be posted to a thread. */
   readonly options?: unknown;
 }
@@ -111,22 +115,23 @@ function openMemory(spec: MemoryDeviceSpec): MemoryDevice {
 
 async function openCustom(spec: CustomDeviceSpec): Promise<BlockDevice> {
   checkObject('a device of kind custom', spec, ['kind', 'module', 'options']);
-  const address = moduleUrl(checkText('module', spec.module));
+  const name = moduleName(spec.module);
+  const address = moduleUrl(name);
   let device: unknown;
   try {
-    const module = await importModule(spec.module, address);
+    const module = await importModule(name, address);
     if (typeof module.openDevice !== 'function') {
       throw new BlobstoreError(
         'EINVAL',
-        `${spec.module} exports no function openDevice: export one that returns a BlockDevice`,
+        `${name} exports no function openDevice: export one that returns a BlockDevice`,
       );
     }
     device = await module.openDevice(spec.options);
   } catch (cause) {
-    throw toBlobstoreError(cause, `open the custom device of ${spec.module}`);
+    throw toBlobstoreError(cause, `open the custom device of ${name}`);
   }
   if (isBlockDevice(device)) return device;
-  throw invalid(`the result of openDevice of ${spec.module}`, device, 'a BlockDevice');
+  throw invalid(`the result of openDevice of ${name}`, device, 'a BlockDevice');
 }
 
 /** Replaces Node's error for a module that cannot be loaded: it names this package's own files, which does not help. */
@@ -142,6 +147,21 @@ async function importModule(given: string, address: string): Promise<Partial<Cus
       `the module ${given}, or one that it imports, cannot be loaded (${code}): ${advice}`,
     );
   }
+}
+
+/** Returns the path of a module, or the text of its URL. Throws EINVAL if it is neither. */
+function moduleName(module: unknown): string {
+  return module instanceof URL ? module.href : checkPath('module', module);
+}
+
+/**
+ * Returns a copy of a spec that can be posted to other threads: paths are text. Throws EINVAL for an invalid path;
+ * anything else is checked when the device is opened.
+ */
+export function postableSpec<T extends DeviceSpec>(spec: T): T {
+  if (spec.kind === 'file') return { ...spec, path: checkPath('path', spec.path) };
+  if (spec.kind === 'custom') return { ...spec, module: moduleName(spec.module) };
+  return { ...spec };
 }
 
 function moduleUrl(module: string): string {

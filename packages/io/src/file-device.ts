@@ -27,6 +27,7 @@ import { bootId } from './cache-owner.js';
 import { AsyncFileChannel, MappedFileChannel, SyncFileChannel } from './file-channel.js';
 import { codeOf, openError, withoutPath } from './file-errors.js';
 import { identityOf, openSameFile, type SameFile } from './file-identity.js';
+import { checkPath, type FilePath } from './file-path.js';
 import { requireSyncs } from './file-syncs.js';
 import { type FileSystem, nodeFileSystem } from './file-system.js';
 import { loadMmap, MappedFile } from './mapped-file.js';
@@ -37,7 +38,7 @@ import type { ResizableDevice } from './resizable-device.js';
 /** Options for opening or creating a file as a device. */
 export interface FileDeviceOptions {
   /** A regular file or a block device. A relative path starts at the working directory of the process. */
-  readonly path: string;
+  readonly path: FilePath;
   /** Creates the file, sparse, `sizeBytes` long; EEXIST if it exists. Default: false. */
   readonly create?: boolean;
   /** The size of the new file in bytes, a multiple of the block length. Only with `create`. */
@@ -90,7 +91,7 @@ export class FileDevice implements ResizableDevice {
    * The spec that opens this same file again, and never another one, in any thread of this process. It does not create
    * the file.
    */
-  readonly spec: { readonly kind: 'file' } & FileDeviceOptions;
+  readonly spec: { readonly kind: 'file'; readonly path: string } & FileDeviceOptions;
   readonly #file: OpenFile;
   readonly #identity: string;
   readonly #mapped: MappedFile | undefined;
@@ -231,7 +232,8 @@ export class FileDevice implements ResizableDevice {
   }
 }
 
-type CheckedOptions = Required<Omit<FileDeviceOptions, 'sameAs'>> & Pick<FileDeviceOptions, 'sameAs'>;
+type CheckedOptions = Required<Omit<FileDeviceOptions, 'sameAs' | 'path'>> &
+  Pick<FileDeviceOptions, 'sameAs'> & { readonly path: string };
 
 function checkOptions(options: FileDeviceOptions): CheckedOptions {
   const { blockLengthBytes = DEFAULT_BLOCK_LENGTH_BYTES } = options;
@@ -250,7 +252,7 @@ function checkOptions(options: FileDeviceOptions): CheckedOptions {
   const mode = checkChoice('mode', options.mode, ['sync', 'async']);
   const mmap = checkBoolean('mmap', options.mmap, false);
   if (mmap && (direct || mode === 'async')) throw invalid('mmap', mmap, "false with direct: true or mode 'async'");
-  const given = checkText('path', options.path);
+  const given = checkPath('path', options.path);
   return {
     path: path.resolve(given),
     label: options.label === undefined ? given : checkText('label', options.label),

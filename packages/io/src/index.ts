@@ -9,6 +9,7 @@ export {
   type FileDeviceSpec,
   type MemoryDeviceSpec,
   openDevice,
+  postableSpec,
   type SparseMemoryDeviceSpec,
   sharedSpec,
 } from './device-spec.js';
@@ -16,6 +17,7 @@ export { deviceSuite } from './device-suite.js';
 export { type Gate, OPERATION_KINDS, type OperationKind, type PowerlessWrites } from './fault-plan.js';
 export { FaultyDevice, type FaultyDeviceOptions } from './faulty-device.js';
 export { FileDevice, type FileDeviceOptions } from './file-device.js';
+export { checkPath, type FilePath } from './file-path.js';
 export { type FileSystem, nodeFileSystem } from './file-system.js';
 export { MemoryDevice, type MemoryDeviceOptions, type SharedMemoryDeviceOptions } from './memory-device.js';
 export { OverlayDevice } from './overlay-device.js';

@@ -1,6 +1,6 @@
 /** The promise API of a store. */
 
-export type { AttachedBlob, AttachedStore } from './api/attached-store.js';
+export type { AbortableOptions } from './api/abort.js';
 export type * from './api/blob.js';
 export type { CopyOptions, LongWorkOptions, Progress } from './api/long-work.js';
 export type * from './api/store.js';

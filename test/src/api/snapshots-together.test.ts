@@ -110,5 +110,5 @@ test('it meets other operations on the same blobs without a deadlock', async () 
   for (const snapshot of made.flat()) await snapshot.close();
   expect(made.flat()).toHaveLength(9);
   verify(store);
-  if (!isPooled) expect(store.engine.channel.frozenDepth).toBe(0);
+  if (!isPooled) expect(store.channel.frozenDepth).toBe(0);
 });

@@ -7,6 +7,7 @@ import {
   bytes,
   CLUSTER,
   createStore,
+  expectAbort,
   expectCode,
   expectSame,
   isAttached,
@@ -239,12 +240,9 @@ describe('long work', () => {
     const onProgress = ({ doneBytes }: Progress) => {
       if (doneBytes === 10 * CLUSTER) controller.abort(reason);
     };
-    await expect(clone.inflate({ signal: controller.signal, onProgress })).rejects.toMatchObject({
-      code: 'ECANCELED',
-      cause: reason,
-    });
+    await expectAbort(clone.inflate({ signal: controller.signal, onProgress }), reason);
     expect((await clone.info()).allocatedBytes).toBe(10 * CLUSTER);
-    await expectCode(clone.inflate({ signal: controller.signal }), 'ECANCELED');
+    await expectAbort(clone.inflate({ signal: controller.signal }), reason);
     expectSame(await clone.read(0, content.length), content);
     await clone.inflate();
     expect((await clone.info()).thin).toBe(false);
@@ -274,7 +272,7 @@ describe('long work', () => {
     await expectCode(snapshot.copyTo(usable(memory(CLUSTER))), 'EINVAL');
     await expectCode(snapshot.copyTo({ kind: 'sparse-memory', sizeBytes: CLUSTER }), 'EINVAL');
     await expectCode(snapshot.copyTo(undefined as never), 'EINVAL');
-    await expectCode(snapshot.copyTo(usable(target), { signal: AbortSignal.abort() }), 'ECANCELED');
+    await expectAbort(snapshot.copyTo(usable(target), { signal: AbortSignal.abort() }));
   });
 
   // An attached thread has another device object for the same medium. There the error is that it has a store (EEXIST).
@@ -366,7 +364,7 @@ describe('operations on metadata', () => {
     const controller = new AbortController();
     const inflating = blob.inflate({ signal: controller.signal });
     controller.abort();
-    await expectCode(inflating, 'ECANCELED');
+    await expectAbort(inflating);
     gate.release();
     await snapshot;
     await blob.inflate(); // the aborted operation does not block the next one

@@ -54,7 +54,8 @@ describe('the end of a store', () => {
       (closed) => closed.dump(),
       (closed) => closed.allocate(1),
       (closed) => closed.release(new Uint8Array(1)),
-      (closed) => closed.engine.channel,
+      (closed) => closed.engine,
+      (closed) => closed.channel,
     ];
     for (const call of calls) await expectCode(() => call(store), 'EBADF', /closed/);
     await store.close();

@@ -6,6 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { asyncDevice, FaultyDevice } from 'blobyard/devices';
 import { describe, expect, test } from 'vitest';
 import { shuffled } from '../random.js';
@@ -152,6 +153,99 @@ describe('streams', () => {
     expect(stream.destroyed).toBe(true);
     await blob.close();
   });
+});
+
+describe('a stream that grows its blob', () => {
+  const chunks = Array.from({ length: 20 }, (_, k) => bytes(5000, k + 1));
+  const content = Buffer.concat(chunks);
+
+  test.each([true, false])('takes a source of unknown length; thin: %s', async (thin) => {
+    const store = await testStore();
+    const blob = await store.create({ sizeBytes: CLUSTER, thin });
+    const stream = blob.createWriteStream({ start: 100, grow: true, flush: true });
+    await pipeline(Readable.from(chunks), stream);
+    expect(stream.bytesWritten).toBe(content.length);
+    expect(blob.sizeBytes).toBe(Math.ceil((100 + content.length) / CLUSTER) * CLUSTER);
+    expect((await blob.info()).sizeBytes).toBe(blob.sizeBytes);
+    const rest = blob.sizeBytes - 100 - content.length;
+    expectSame(await blob.read(0, blob.sizeBytes), Buffer.concat([new Uint8Array(100), content, new Uint8Array(rest)]));
+  });
+
+  test('never makes it smaller, whoever else grows it', async () => {
+    const store = await testStore();
+    const blob = await store.create({ thin: true });
+    const other = await store.open(blob.id);
+    await Promise.all([
+      pipeline(Readable.from(chunks), blob.createWriteStream({ grow: true, highWaterMark: 7000 })),
+      pipeline(Readable.from(chunks), other.createWriteStream({ grow: true, highWaterMark: 20_000 })),
+      other.resize(4 * content.length),
+    ]);
+    expect(blob.sizeBytes).toBe(Math.ceil((4 * content.length) / CLUSTER) * CLUSTER);
+    expectSame(await blob.read(0, content.length), content);
+    await other.close();
+  });
+
+  test('fails where the store is full, with all before it written; also where the device fails', async () => {
+    const device = new FaultyDevice(memory(MiB));
+    const store = await testStore(device);
+    const blob = await store.create({ thin: true });
+    const endless = function* () {
+      for (let k = 0; ; k++) yield bytes(5000, 1 + (k % 20));
+    };
+    const stream = blob.createWriteStream({ grow: true, highWaterMark: 5000 });
+    await expectCode(pipeline(Readable.from(endless()), stream), 'ENOSPC');
+    const whole = Math.min(stream.bytesWritten, content.length);
+    expect(whole).toBe(content.length);
+    expectSame(await blob.read(0, whole), content);
+    const next = await store.open(blob.id);
+    await next.resize(CLUSTER);
+    device.failAt(1, { kind: 'write' });
+    const failing = next.createWriteStream({ start: CLUSTER, grow: true });
+    await expectCode(pipeline(Readable.from([bytes(5000)]), failing), 'EIO');
+    expect(failing.bytesWritten).toBe(0);
+    expectSame(await next.read(0, CLUSTER), content.subarray(0, CLUSTER));
+    await pipeline(Readable.from([bytes(5000)]), next.createWriteStream({ start: CLUSTER, grow: true }));
+    expectSame(await next.read(CLUSTER, 5000), bytes(5000));
+    await next.close();
+  });
+});
+
+test('streams count their bytes', async () => {
+  const store = await testStore();
+  const blob = await store.create({ sizeBytes: 4 * CLUSTER });
+  const writing = blob.createWriteStream({ start: 10 });
+  expect(writing.bytesWritten).toBe(0);
+  await pipeline(Readable.from([bytes(1000), bytes(2000)]), writing);
+  expect(writing.bytesWritten).toBe(3000);
+  const reading = blob.createReadStream({ start: 10, end: 3009, highWaterMark: 1000 });
+  expect(reading.bytesRead).toBe(0);
+  for await (const _ of reading) expect(reading.bytesRead % 1000).toBe(0);
+  expect(reading.bytesRead).toBe(3000);
+});
+
+test('a stream closes after its last request, also when it is destroyed', async () => {
+  const device = new FaultyDevice(memory(), { asynchronous: true });
+  const store = await testStore(device);
+  const blob = await store.create({ sizeBytes: 4 * CLUSTER });
+  for (const kind of ['read', 'write'] as const) {
+    const gate = device.gate(kind, 1);
+    const stream = kind === 'read' ? blob.createReadStream() : blob.createWriteStream();
+    if (stream instanceof Readable) stream.resume();
+    else stream.write(bytes(CLUSTER));
+    await gate.reached;
+    let isClosed = false;
+    const closed = new Promise<void>((resolve) => {
+      stream.once('close', () => {
+        isClosed = true;
+        resolve();
+      });
+    });
+    stream.destroy();
+    for (let k = 0; k < 20; k++) await turn();
+    expect(isClosed).toBe(false);
+    gate.release();
+    await closed;
+  }
 });
 
 async function collect(stream: Readable): Promise<Uint8Array> {

@@ -184,6 +184,17 @@ export async function expectCode(
   if (message) expect((error as Error).message).toMatch(message);
 }
 
+/** Expects the error of a call that its signal has aborted. */
+export async function expectAbort(work: Promise<unknown>, cause?: unknown): Promise<void> {
+  const error: unknown = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(Error);
+  expect(error).toMatchObject({ name: 'AbortError', code: 'ABORT_ERR' });
+  if (cause !== undefined) expect((error as Error).cause).toBe(cause);
+}
+
 /** The seed of a random test: the environment variable SEED, otherwise one from the clock. It is printed. */
 export function printedSeed(what: string): number {
   const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);

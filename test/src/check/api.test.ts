@@ -103,7 +103,7 @@ describe('check', () => {
     expect(await codeOf(check(spec, { fix: true } as never))).toBe('EINVAL');
     expect(await codeOf(check(undefined as never))).toBe('EINVAL');
     expect(await codeOf(check({ kind: 'file', path: `${spec.path}.not` }))).toBe('ENOENT');
-    expect(await codeOf(check(spec, { signal: AbortSignal.abort() }))).toBe('ECANCELED');
+    expect(await codeOf(check(spec, { signal: AbortSignal.abort() }))).toBe('ABORT_ERR');
     expect(await codeOf(check({ kind: 'memory', sizeBytes: MiB, blockLengthBytes: 3000 }))).toBe('EINVAL');
     expect(await check({ kind: 'memory', sizeBytes: MiB })).toMatchObject({
       outcome: 'unchecked',

@@ -5,13 +5,13 @@
 
 import { parentPort } from 'node:worker_threads';
 import { assert, BlobstoreError } from '@blobyard/core';
-import { type AttachedStore, attach } from '@blobyard/workers';
+import { attach, type Store } from '@blobyard/workers';
 import { begin, end } from '../../../packages/workers/dist/io-pool/serve-io.js';
 import { perform, synchronous } from './data-operation.js';
 import type { Answer } from './trace.js';
 import type { ThreadAnswer, ThreadRequest } from './trace-threads.js';
 
-let attached: AttachedStore | undefined;
+let attached: Store | undefined;
 
 async function answer(request: ThreadRequest): Promise<ThreadAnswer> {
   try {
@@ -35,7 +35,7 @@ async function execute(request: ThreadRequest): Promise<Partial<Answer>> {
       return perform(port, request.blob, ioUnitBytes, request.operation);
     }
     case 'detach':
-      await attached?.detach();
+      await attached?.close();
       attached = undefined;
       return {};
     case 'serve':

@@ -52,7 +52,7 @@ describe.each(WAYS)('%s', (_, threads, isLater) => {
     device.fail(RAW.TRANSFERS);
     await expectWrapped(promiseCalls(blob));
     if (!isLater) await expectWrapped(syncCalls(blob));
-    if (threads === 0) await expectWrapped(channelCalls(store.engine.channel, blob.engine, !isLater));
+    if (threads === 0) await expectWrapped(channelCalls(store.channel, blob.engine, !isLater));
     await expectWrapped({
       'blob.sync': () => changed.sync(),
       'blob.resize': () => blob.resize(20 * CLUSTER),

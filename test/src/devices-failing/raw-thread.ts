@@ -29,10 +29,10 @@ const transfers = {
   ...(hasSync ? await endsOf(syncCalls(blob)) : {}),
   ...(await endsOf(promiseCalls(blob))),
   ...(await endsOf(channelCalls(yard.channel, blob, hasSync))),
-  ...(await endsOf({ 'blob.close': () => changed.close(), detach: () => yard.detach() })),
+  ...(await endsOf({ 'blob.close': () => changed.close(), detach: () => yard.close() })),
 };
 fail(RAW.CLOSING);
-const closing = await endsOf({ 'detach, where closing fails': () => yard.detach() });
+const closing = await endsOf({ 'detach, where closing fails': () => yard.close() });
 fail(RAW.NOTHING);
-await yard.detach();
+await yard.close();
 parentPort?.postMessage({ ...opening, ...channels, ...transfers, ...closing });

@@ -74,7 +74,7 @@ describe.skipIf(isPooled)('attached threads', () => {
       JSON.parse(JSON.stringify(handle)),
     ];
     for (const each of forged) await expect(attach(each as never)).rejects.toMatchObject({ code: 'EINVAL' });
-    await (await attach(handle)).detach();
+    await (await attach(handle)).close();
     await store.close();
   });
 });

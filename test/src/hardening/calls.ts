@@ -51,6 +51,7 @@ export async function callWith(entry: Entry, names: readonly string[]): Promise<
 
 function requireCoded(entry: Entry, where: string, error: unknown): void {
   if (entry.letsTrapsThrough && isOfTheCaller(error)) return;
+  if (error instanceof Error && error.name === 'AbortError' && 'code' in error && error.code === 'ABORT_ERR') return;
   const isCoded = error instanceof BlobstoreError && error.code in ERRNO && error.message.length > 10;
   if (!isCoded) expect.fail(`${where} failed without a code: ${describe(error)}`);
   if (entry.notCodes?.includes(error.code)) expect.fail(`${where} failed with the wrong code: ${describe(error)}`);

@@ -163,7 +163,7 @@ describe.skipIf(!isPooled)('a channel of an attached thread', () => {
     const blob = await store.create({ sizeBytes: 4 * CLUSTER, thin: true });
     await blob.write(bytes(4 * CLUSTER), 0);
     const attached = await attach(store.share());
-    onTestFinished(() => attached.detach());
+    onTestFinished(() => attached.close());
     const opened = await attached.open(blob.id);
     expect(await sweep(entriesOf(attached.channel, channelArguments(opened)))).toEqual([]);
     await (await blob.snapshot()).close(); // it would wait if an operation had never left the blob

@@ -126,7 +126,7 @@ describe('messages', () => {
       await expectDiscreet([], () => blob.snapshot({ xattrs: { token: value as never } }), 'EINVAL');
     }
     const text = new TextEncoder().encode(SECRET.padEnd(16));
-    for (const data of [new Uint16Array(text.buffer), new DataView(text.buffer), text.buffer, [...text], { 0: text }]) {
+    for (const data of [[...text], { 0: text }, new Map([[SECRET, text]]), new Set([SECRET])]) {
       await expectDiscreet([], () => blob.write(data as never, 0), 'EINVAL');
       await expectDiscreet([], () => blob.writev([data] as never, 0), 'EINVAL');
     }

@@ -3,7 +3,8 @@
  * change.
  */
 
-import { type AttachedBlob, type AttachedStore, attach, type Blob, MemoryDevice, type Store } from 'blobyard';
+import { inspect } from 'node:util';
+import { attach, type Blob, MemoryDevice, type Store } from 'blobyard';
 import { bytes, CLUSTER, createStore, expectSame, isPooled, MiB, verify } from '../api/support.js';
 import type { Entry } from './calls.js';
 import { methodsOf } from './surface.js';
@@ -17,7 +18,7 @@ const AT_ONCE = new Set([
   'createWriteStream',
   'nextData',
   'nextHole',
-  'blob',
+  'toJSON',
   'on',
   'once',
   'off',
@@ -26,8 +27,8 @@ const AT_ONCE = new Set([
   'prependListener',
   'prependOnceListener',
 ]);
-/** Methods that are only for this project's own packages. */
-const INTERNAL = new Set(['fail']);
+/** Methods that are only for this project's own packages, or for Node. */
+const INTERNAL = new Set<string | symbol>(['fail', inspect.custom]);
 const WITNESS_BYTES = 3 * CLUSTER;
 /** The size of the device in bytes, for the blobs of a few hundred calls. */
 const DEVICE_BYTES = 16 * MiB;
@@ -42,7 +43,7 @@ export class World {
   /** The blob that the calls of a run may change. */
   #victim!: Blob;
   #targets: Target[] = [];
-  #attached: AttachedStore[] = [];
+  #attached: Store[] = [];
 
   private constructor(store: Store, foreign: Store, witness: Blob) {
     this.store = store;
@@ -86,10 +87,10 @@ export class World {
   async #beginAttached(): Promise<void> {
     const [here, gone] = [await attach(this.store.share()), await attach(this.store.share())];
     const blob = await here.open(this.#victim.id);
-    const closed: AttachedBlob = await here.open(this.#victim.id);
+    const closed: Blob = await here.open(this.#victim.id);
     await closed.close();
     const left = await gone.open(this.#victim.id);
-    await gone.detach();
+    await gone.close();
     this.#attached = [here];
     this.#targets.push(['attached store', here], ['attached blob', blob], ['closed attached blob', closed]);
     this.#targets.push(['detached store', gone], ['blob of a detached store', left]);
@@ -104,7 +105,7 @@ export class World {
   async end(answers: readonly unknown[]): Promise<void> {
     for (const answer of answers) if (isClosable(answer)) await answer.close();
     if (this.store.isClosed) return;
-    for (const attached of this.#attached) await attached.detach();
+    for (const attached of this.#attached) await attached.close();
     await this.#victim.close();
     await this.#deleteAll();
     expectSame(await this.#witness.read(0, WITNESS_BYTES), bytes(WITNESS_BYTES, 77), 'the witness');
@@ -118,7 +119,7 @@ export class World {
 
   #entriesOf(label: string, object: object): Entry[] {
     return methodsOf(object)
-      .filter((name) => !(typeof name === 'string' && INTERNAL.has(name)))
+      .filter((name) => !INTERNAL.has(name))
       .map((name) => {
         const text = String(name);
         return {
@@ -141,15 +142,15 @@ export class World {
     const table: Record<string, unknown[]> = {
       read: [100, memory],
       readSync: [100, memory],
-      readv: [512, [memory, memory]],
+      readv: [512, [memory, memory], {}],
       readvSync: [512, [memory, memory]],
       write: [memory, 1000],
-      writeSync: [memory, 1000],
-      writev: [[memory, memory], 0],
+      writeSync: [memory, 1000, {}],
+      writev: [[memory, memory], 0, {}],
       writevSync: [[memory, memory], 0],
-      writeZeroes: [100, 700],
+      writeZeroes: [100, 700, {}],
       writeZeroesSync: [100, 700],
-      trim: [0, CLUSTER + 5],
+      trim: [0, CLUSTER + 5, {}],
       trimSync: [0, CLUSTER + 5],
       createReadStream: [{ start: 5, end: 900 }],
       createWriteStream: [{ start: 5, flush: true }],
@@ -164,8 +165,9 @@ export class World {
       create: [{ sizeBytes: CLUSTER, name: 'created', xattrs: { a: 'b' } }],
       open: label === 'store' ? [{ name: 'victim' }, { clearMethod: 'none' }] : [this.#victim.id],
       openSync: [{ name: 'victim' }],
-      blob: [this.#victim.id],
-      delete: [{ name: 'created' }],
+      delete: [{ name: 'created' }, {}],
+      info: [{}],
+      stats: [{}],
       setSuperBlob: [this.#victim.id],
       allocate: [4096],
       release: [memory],

@@ -33,7 +33,7 @@ async function useAttached(handle: StoreHandle): Promise<void> {
   blob.writeSync(new Uint8Array(9000).fill(7), 1);
   blob.flushSync();
   blob.closeSync();
-  await store.detach();
+  await store.close();
 }
 
 try {

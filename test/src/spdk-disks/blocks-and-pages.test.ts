@@ -33,10 +33,10 @@ const ATTACHED = `
 import { workerData, parentPort } from 'node:worker_threads';
 const { attach } = await import(workerData.blobyard);
 const yard = await attach(workerData.yard);
-const blob = yard.blob(workerData.id);
+const blob = yard.openSync(workerData.id);
 const bytes = blob.readSync(512, new Uint8Array(512));
 blob.writeSync(bytes.fill(9), 512);
-await yard.detach();
+await yard.close();
 parentPort.postMessage(yard !== undefined);
 `;
 

@@ -45,7 +45,7 @@ async function work(): Promise<ActorReport> {
     writer,
     schedule: dataSchedule(seed, name, weights),
     open: (id) => store.open(id),
-    openSync: (id) => store.blob(id),
+    openSync: (id) => store.openSync(id),
     allocate: (bytes) => {
       if (!hasDeviceMemory) return new Uint8Array(bytes);
       const buffer = store.allocate(bytes);
@@ -62,7 +62,7 @@ async function work(): Promise<ActorReport> {
   for (const [what, count] of Object.entries(underWayOf(store))) {
     if (count !== 0) report.findings.push(`writer ${writer} has left over: ${what} ${count}`);
   }
-  if (!leavesAbruptly) await store.detach();
+  if (!leavesAbruptly) await store.close();
   return report;
 }
 

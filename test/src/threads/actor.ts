@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { parentPort } from 'node:worker_threads';
-import { type AttachedBlob, type AttachedStore, attach, type StoreHandle } from '@blobyard/workers';
+import { attach, type Blob, type Store, type StoreHandle } from '@blobyard/workers';
 import type { CallClient } from '../../../packages/workers/dist/mailbox/call-client.js';
 import { HEAD, Mailbox } from '../../../packages/workers/dist/mailbox/mailbox.js';
 import { hostOf } from '../../../packages/workers/dist/open/internal.js';
@@ -27,10 +27,10 @@ export interface OpenedBlob {
 }
 
 const handles: StoreHandle[] = [];
-const stores: AttachedStore[] = [];
-const blobs: AttachedBlob[] = [];
+const stores: Store[] = [];
+const blobs: Blob[] = [];
 
-function opened(blob: AttachedBlob): OpenedBlob {
+function opened(blob: Blob): OpenedBlob {
   return { blob: blobs.push(blob) - 1, slot: blob.slot };
 }
 
@@ -116,9 +116,9 @@ const commands = {
     handles.push(handle);
     return { store: stores.push(store) - 1, row: hostOf(store).shared.threadId - 1 };
   },
-  detach: (store = 0): Promise<void> => stores[store].detach(),
+  detach: (store = 0): Promise<void> => stores[store].close(),
   open: async (id: bigint, store = 0): Promise<OpenedBlob> => opened(await stores[store].open(id)),
-  openSync: (id: bigint, store = 0): OpenedBlob => opened(stores[store].blob(id)),
+  openSync: (id: bigint, store = 0): OpenedBlob => opened(stores[store].openSync(id)),
   close: (blob: number): Promise<void> => blobs[blob].close(),
   closeSync: (blob: number): void => {
     blobs[blob].closeSync();

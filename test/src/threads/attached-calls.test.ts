@@ -152,7 +152,7 @@ test('a thread can follow a long operation; a synchronous call in the middle of 
 
 test('a long operation ends before its next cluster by its signal, or by a callback that throws', async () => {
   const aborted = await inflating({ abortAfter: 3 });
-  expect(await aborted.outcome).toMatchObject({ progress: 3, code: 'ECANCELED', cause: 'the test aborts' });
+  expect(await aborted.outcome).toMatchObject({ progress: 3, code: 'ABORT_ERR', cause: 'the test aborts' });
   const thrown = await inflating({ throwAfter: 2 });
   expect(await thrown.outcome).toMatchObject({
     progress: 2,

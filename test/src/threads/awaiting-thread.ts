@@ -13,7 +13,7 @@ const {
   count,
 } = workerData as { yard: StoreHandle; id: bigint; first: number; count: number };
 const yard = await attach(handle);
-const blob = yard.blob(id);
+const blob = yard.openSync(id);
 const page = new Uint8Array(4096).fill(2);
 for (let at = 0; at < count; at++) blob.writeSync(page, (first + at) * yard.clusterSizeBytes);
 let hasTurned = false;
@@ -22,5 +22,5 @@ setImmediate(() => {
 });
 let written = 0;
 for (; !hasTurned && written < WRITES_MAX; written++) await blob.write(page, first * yard.clusterSizeBytes);
-await yard.detach();
+await yard.close();
 parentPort?.postMessage(hasTurned);

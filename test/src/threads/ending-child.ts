@@ -23,7 +23,7 @@ const ATTACHED = `
   const { parentPort, workerData } = require('node:worker_threads');
   import(workerData.module).then(async ({ attach }) => {
     const yard = await attach(workerData.yard);
-    const blob = yard.blob(workerData.id);
+    const blob = yard.openSync(workerData.id);
     for (const [index, value] of workerData.writes) blob.writeSync(new Uint8Array(4096).fill(value), index * workerData.clusterBytes);
     parentPort.postMessage('written');
     if (workerData.stays) setInterval(() => undefined, 1000);

@@ -33,6 +33,6 @@ async function main(): Promise<void> {
 }
 
 async function hoard({ yard, id }: Hoarder): Promise<void> {
-  const blob = (await attach(yard)).blob(id);
+  const blob = (await attach(yard)).openSync(id);
   blob.writeSync(poison('memory'), 2 * 65536);
 }

@@ -4,7 +4,7 @@
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { type AttachedBlob, attach, type StoreHandle } from '@blobyard/workers';
+import { attach, type Blob, type StoreHandle } from '@blobyard/workers';
 import { numbers } from '../api/numbers.js';
 
 export interface MailboxFuzzData {
@@ -38,11 +38,11 @@ const unit = store.ioUnitBytes;
 
 class Player {
   readonly model: Uint8Array;
-  readonly #blob: AttachedBlob;
+  readonly #blob: Blob;
   readonly #units: number[];
   readonly #ownsClusters: boolean;
 
-  constructor(blob: AttachedBlob, units: number[], ownsClusters: boolean) {
+  constructor(blob: Blob, units: number[], ownsClusters: boolean) {
     this.#blob = blob;
     this.#units = units;
     this.#ownsClusters = ownsClusters;
@@ -119,7 +119,7 @@ function every(first: number, step: number): number[] {
 }
 
 const sharedBlob = await store.open(data.sharedId);
-const ownBlob = store.blob(data.ownId);
+const ownBlob = store.openSync(data.ownId);
 const players = [
   new Player(sharedBlob, every(data.thread, data.threads), false),
   new Player(ownBlob, every(0, 1), true),
@@ -129,5 +129,5 @@ for (let round = 0; round < data.rounds; round++) {
   if (random(4) === 0) await player.many();
   else await player.once();
 }
-await store.detach();
+await store.close();
 parentPort?.postMessage({ shared: players[0].model, own: players[1].model } satisfies MailboxFuzzResult);

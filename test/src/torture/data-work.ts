@@ -1,6 +1,6 @@
 /** Changes of a blob's bytes, on any thread: each is drawn from a random sequence, reported, and executed. */
 
-import type { AttachedBlob, Blob } from 'blobyard';
+import type { Blob } from 'blobyard';
 import { BlobstoreError } from 'blobyard';
 import type { Random } from '../random.js';
 import { putPattern } from './pattern.js';
@@ -13,7 +13,7 @@ const CLUSTERS_MAX = 3;
 
 export interface DataWork {
   readonly key: string;
-  readonly blob: Blob | AttachedBlob;
+  readonly blob: Blob;
   readonly clusterBytes: number;
   readonly random: Random;
   readonly reporter: Reporter;
@@ -38,7 +38,7 @@ export async function changeAtOnce(work: DataWork, count: number): Promise<void>
 }
 
 /** For each cluster, whether the blob has it itself. */
-export function clusterMapOf(blob: Blob | AttachedBlob, clusterBytes: number): ClusterMap {
+export function clusterMapOf(blob: Blob, clusterBytes: number): ClusterMap {
   let map = '';
   for (let at = 0; at < blob.sizeBytes; at += clusterBytes) map += blob.nextData(at) === at ? '1' : '0';
   return map;

@@ -6,7 +6,7 @@ import { TransferPlan, type TransferWork, wordsOf } from '../transfer-plan.js';
 
 export async function attachedJob(handle: StoreHandle, blobId: bigint, work: TransferWork): Promise<Job> {
   const store = await attach(handle);
-  const blob = store.blob(blobId);
+  const blob = store.openSync(blobId);
   const plan = new TransferPlan(work);
   const buffer = store.allocate(work.transferBytes);
   const words = wordsOf(buffer);
@@ -37,5 +37,5 @@ export async function attachedJob(handle: StoreHandle, blobId: bigint, work: Tra
     });
     return sum;
   };
-  return { begin, run, end: () => (isWatched ? { longestMs: longest } : undefined), close: () => store.detach() };
+  return { begin, run, end: () => (isWatched ? { longestMs: longest } : undefined), close: () => store.close() };
 }

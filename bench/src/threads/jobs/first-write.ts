@@ -1,15 +1,15 @@
 /** First writes to the clusters of a thin blob by an attached thread, one at a time. */
 
-import { type AttachedBlob, attach, type StoreHandle } from '@blobyard/workers';
+import { attach, type Blob, type StoreHandle } from '@blobyard/workers';
 import { forEachOperation, type Job } from '../job.js';
 import { BLOCK_BYTES, stampBlocks } from '../transfer-plan.js';
 
 export async function firstWriteJob(handle: StoreHandle, clusterBytes: number): Promise<Job> {
   const store = await attach(handle);
   const buffer = store.allocate(BLOCK_BYTES);
-  let blob: AttachedBlob | undefined;
+  let blob: Blob | undefined;
   const begin = (blobId: bigint) => {
-    blob = store.blob(blobId);
+    blob = store.openSync(blobId);
   };
   const run: Job['run'] = (share) => {
     let sum = 0;
@@ -25,5 +25,5 @@ export async function firstWriteJob(handle: StoreHandle, clusterBytes: number): 
     await blob?.close();
     return undefined;
   };
-  return { begin, run, end, close: () => store.detach() };
+  return { begin, run, end, close: () => store.close() };
 }

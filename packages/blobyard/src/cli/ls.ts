@@ -74,13 +74,7 @@ function originText({ parentId, externalSnapshotId }: BlobInfo): string {
 
 function jsonOf({ blobs, damaged }: Listing): unknown {
   return {
-    blobs: blobs.map(({ id, name, parentId, externalSnapshotId, ...rest }) => ({
-      id,
-      name: name ?? null,
-      ...rest,
-      parentId: parentId ?? null,
-      externalSnapshotId: externalSnapshotId === undefined ? null : Buffer.from(externalSnapshotId).toString('hex'),
-    })),
+    blobs,
     damaged: damaged.map(damageFacts),
   };
 }

@@ -1,15 +1,34 @@
-/** Errors of the API. Users get only `BlobstoreError`s; any other error is a bug of this project. */
+/** Errors of the API. Users get only `BlobstoreError`s, and the error of an abort. Any other error is a bug of this project. */
 
-import { BlobstoreError } from '@blobyard/core';
+import { BlobstoreError, coded as codedByEngine, type InvariantError } from '@blobyard/core';
 
-export { coded } from '@blobyard/core';
+/** The error of a call that its signal has aborted. It has the name, the code and the cause of Node's own. */
+class AbortError extends Error {
+  readonly code = 'ABORT_ERR';
 
-/** Returns the error of an operation that its signal has aborted: ECANCELED, with the reason as its cause. */
-export function aborted(reason: unknown): BlobstoreError {
-  return new BlobstoreError('ECANCELED', 'the operation was aborted by its signal', { cause: reason });
+  constructor(reason: unknown) {
+    super('the operation was aborted by its signal', { cause: reason });
+    this.name = 'AbortError';
+  }
 }
 
-/** Throws ECANCELED if the signal is aborted already. */
+/** As `coded` of the engine. The error of an abort is returned as it is. */
+export function coded(error: unknown, doing: string): BlobstoreError | InvariantError | AbortError {
+  return error instanceof AbortError ? error : codedByEngine(error, doing);
+}
+
+/** Returns the error of an operation that its signal has aborted: see `AbortableOptions`. */
+export function aborted(reason: unknown): Error {
+  return new AbortError(reason);
+}
+
+/** Returns the API's error if this is the engine's error of an abort by this signal; otherwise the error itself. */
+export function abortedIfBy(signal: AbortSignal | undefined, error: unknown): unknown {
+  const isAbort = error instanceof BlobstoreError && error.code === 'ECANCELED' && signal?.aborted;
+  return isAbort && error.cause === signal.reason ? aborted(signal.reason) : error;
+}
+
+/** Throws the error of an abort if the signal is aborted already. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw aborted(signal.reason);
 }

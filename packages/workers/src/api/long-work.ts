@@ -1,16 +1,15 @@
 /** Options to follow and to abort long operations. */
 
+import type { AbortableOptions } from './abort.js';
+
 /** The progress of a long operation, in bytes of data. */
 export interface Progress {
   readonly doneBytes: number;
   readonly totalBytes: number;
 }
 
-export interface LongWorkOptions {
-  /**
-   * Aborts the operation: it fails with ECANCELED before its next cluster, or at once if it has not started yet because
-   * it waits for other operations. What was done until then stays, and the blob remains usable.
-   */
+export interface LongWorkOptions extends AbortableOptions {
+  /** Aborts the operation before its next cluster. What was done until then stays, and the blob remains usable. */
   readonly signal?: AbortSignal;
   /**
    * Called on the calling thread after each cluster. If it throws, the operation fails with ECANCELED and that error as

@@ -4,6 +4,7 @@ import type { EventEmitter } from 'node:events';
 import type { Writable } from 'node:stream';
 import type { Blobstore, BlobstoreError, BlockDevice, Channel, ClearMethod, Durability } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import type { AbortableOptions } from './abort.js';
 import type { Blob, BlobInfo, DerivedBlobOptions, XattrValues } from './blob.js';
 import type { StoreHandle } from './store-handle.js';
 
@@ -32,7 +33,7 @@ export interface WorkerFiles {
   readonly io: string | URL;
 }
 
-interface CommonOptions {
+interface CommonOptions extends AbortableOptions {
   /** The device. One given by its spec is opened and closed by the store; an open one must be closed by the caller. */
   readonly device: DeviceSpec | BlockDevice;
   /**
@@ -76,7 +77,7 @@ interface CommonOptions {
   readonly syncIntervalMs?: number;
   /** True: the open store keeps the process alive. Default false: only operations under way do. */
   readonly keepAlive?: boolean;
-  /** Aborts the call with ECANCELED. If it opened the device, the device is closed again. */
+  /** Aborts the call. If it opened the device, the device is closed again. */
   readonly signal?: AbortSignal;
 }
 
@@ -124,7 +125,7 @@ export interface OpenStoreOptions extends CommonOptions {
   readonly onBlob?: (blob: FoundBlob) => void;
 }
 
-export interface CreateBlobOptions {
+export interface CreateBlobOptions extends AbortableOptions {
   /** The size in bytes, rounded up to whole clusters. Default: 0. */
   readonly sizeBytes?: number;
   /** True: a cluster is allocated only when it is first written. Default: false. */
@@ -150,7 +151,7 @@ export interface CreateBlobOptions {
   readonly externalSnapshotId?: string | Uint8Array;
 }
 
-export interface OpenBlobOptions {
+export interface OpenBlobOptions extends AbortableOptions {
   /** How clusters that the blob frees are cleared. Default: the method with which the blob was created. */
   readonly clearMethod?: ClearMethod;
 }
@@ -245,15 +246,10 @@ export interface Damage {
  */
 export interface Engine {
   readonly blobstore: Blobstore;
-  /**
-   * A channel of the calling thread, separate from the one of the API. Opened at its first use, and closed with the
-   * store.
-   */
-  readonly channel: Channel;
 }
 
 /** Options of snapshots of several blobs. */
-export interface SnapshotsOptions {
+export interface SnapshotsOptions extends AbortableOptions {
   /** Returns the name of the snapshot of a blob; undefined: none. Default: no names. */
   readonly name?: (blob: Blob) => string | undefined;
   /** The xattrs of all snapshots; see `DerivedBlobOptions.xattrs`. */
@@ -261,16 +257,20 @@ export interface SnapshotsOptions {
 }
 
 /**
- * An open store.
+ * An open store, on the thread that opened it or on one that has attached to it. The interface is the same; what an
+ * attached thread does not have is ENOTSUP there: `destroy`, `engine`, and listening for events.
  *
  * Metadata operations on the same blob run one after another; those on different blobs run concurrently. All methods
- * must be called on the thread that opened the store. They fail with EBADF if the store is closed, and with EIO if the
- * device fails.
+ * must be called on the thread that opened the store, or attached. They fail with EBADF if the store is closed, and with
+ * EIO if the device fails. On an attached thread, the `…Sync` forms fail with EBUSY if they would have to wait for
+ * promise-form operations of this same thread.
  *
  * A store is an `EventEmitter` of Node.js: use `store.on`, or `events.once(store, 'low-space')`. To listen for an
  * unknown event is EINVAL; to listen on an attached thread, which gets no events, is ENOTSUP.
  */
 export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
+  /** For JSON: what is known without asking the metadata thread; ids are decimal text. */
+  toJSON(): object;
   /** True from the call of `close` or `destroy` on. False again if that fails with EBUSY. */
   readonly isClosed: boolean;
   /**
@@ -279,8 +279,17 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    * them, and their clusters stay reserved.
    */
   readonly damaged: readonly Damage[];
-  /** Throws ENOTSUP in a store with `threads`, because its engine runs on another thread. */
+  /** Throws ENOTSUP in a store with `threads`, because its engine runs on another thread, and on an attached thread. */
   readonly engine: Engine;
+  /**
+   * A channel of the engine for this thread. Offsets and counts are io units. It takes any open blob of this thread.
+   * ENOTSUP on a thread that opened a store with `threads`: attach another thread.
+   */
+  readonly channel: Channel;
+  /** Bytes of an io unit. Reads and writes of whole io units are fastest. */
+  readonly ioUnitBytes: number;
+  /** Bytes of a cluster. */
+  readonly clusterSizeBytes: number;
 
   /**
    * Creates a blob and opens it. It is on disk when the promise resolves.
@@ -304,7 +313,7 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    * it again to continue the deletion.
    * @throws ENOENT there is no such blob; EBUSY it has open handles, or more than one clone.
    */
-  delete(blob: BlobAddress): Promise<void>;
+  delete(blob: BlobAddress, options?: AbortableOptions): Promise<void>;
   /**
    * Creates snapshots of several open blobs, all of one moment, and opens them: a write to one of the blobs that was
    * made because of another one is in no snapshot without that one. The blobs are frozen together until all snapshots
@@ -318,34 +327,34 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    * Returns all blobs in the order of their ids. A blob that is created or deleted meanwhile may be included or not.
    * The infos are frozen: lists share them. The array is the caller's own.
    */
-  blobs(): Promise<BlobInfo[]>;
+  blobs(options?: AbortableOptions): Promise<BlobInfo[]>;
 
   /** Returns the sizes of the store, and how much is free. */
-  stats(): Promise<StoreStats>;
+  stats(options?: AbortableOptions): Promise<StoreStats>;
   /** Returns the id of the super blob, the one that users of the store look at first. Undefined if none is set. */
-  getSuperBlob(): Promise<bigint | undefined>;
+  getSuperBlob(options?: AbortableOptions): Promise<bigint | undefined>;
   /**
    * Sets the super blob; undefined: none. The change is on disk when the promise resolves. Throws ENOENT if there is no
    * such blob.
    */
-  setSuperBlob(blob: BlobAddress | undefined): Promise<void>;
+  setSuperBlob(blob: BlobAddress | undefined, options?: AbortableOptions): Promise<void>;
   /**
    * Grows the store to the size of its device, after the device has become larger.
    * @throws ENOSPC the store cannot grow so far; EILSEQ the device is smaller than the store.
    */
-  grow(): Promise<void>;
+  grow(options?: AbortableOptions): Promise<void>;
   /**
    * Makes all acknowledged changes durable. This includes blobs of a thread that has ended, if their metadata could not
    * be written at that time. Tries all blobs, then throws the first error (EIO, ENOSPC).
    */
-  flush(): Promise<void>;
+  flush(options?: AbortableOptions): Promise<void>;
   /** Same as `flush`, but blocks the calling thread. */
   flushSync(): void;
   /**
    * Returns the metadata on disk as text. If a stream is given, the text is written there, and the stream is not ended.
    */
-  dump(): Promise<string>;
-  dump(to: Writable): Promise<void>;
+  dump(to?: undefined, options?: AbortableOptions): Promise<string>;
+  dump(to: Writable, options?: AbortableOptions): Promise<void>;
 
   /**
    * Returns a handle by which other threads can `attach` to the store. It is small, and can be passed by `workerData`
@@ -371,6 +380,12 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    * result.
    * @throws EBUSY blobs that were opened through `engine` are still open; then the store stays open. After any other
    * error the store is closed, and the next open recovers it.
+   *
+   * On an attached thread only this thread lets go: its handles are closed, and the store stays open. After a success,
+   * further calls do nothing. A thread that ends without calling `close` is detached after it has ended.
+   * @throws on an attached thread, the error of closing a blob (EIO, ENOSPC), or of closing the device. Before it
+   * throws, it tries to close all blobs. No new operation can begin then; call `close` again to close the rest. EIO if
+   * the store has failed while blobs were open; everything is released nevertheless.
    */
   close(): Promise<void>;
   /** Closes the store, and erases it from the device. Throws the same errors as `close`. */

@@ -4,8 +4,8 @@
  * receive without its event loop. So `…Sync` calls also work on a thread that never returns to its event loop.
  */
 
-import type { AttachedStore } from '../api/attached-store.js';
 import { coded } from '../api/failures.js';
+import type { Store } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 import { checkStoreHandle } from '../mailbox/store-handle.js';
 import { AttachedFace } from './attached-face.js';
@@ -19,7 +19,7 @@ import { attachChannel } from './remote-channel.js';
  * has failed, or its metadata thread is dead; ENOMEM all `CHANNELS_MAX` (256) channels of the store are in use; and the
  * errors of opening the device.
  */
-export async function attach(given: StoreHandle): Promise<AttachedStore> {
+export async function attach(given: StoreHandle): Promise<Store> {
   try {
     const handle = checkStoreHandle(given);
     return new AttachedFace(new AttachedParts(handle, await attachChannel(handle)));

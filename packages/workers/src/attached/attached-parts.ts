@@ -25,6 +25,7 @@ export class AttachedParts implements StoreParts {
   readonly device: StoreParts['device'];
   readonly damaged: readonly Damage[];
   readonly engine = undefined;
+  readonly channel = () => this.remote.channel;
   readonly noEvents = 'an attached thread gets no events: listen on the thread that opened the store';
   readonly busy = new KeepAlive();
   readonly turns = operationTurns;

@@ -1,12 +1,15 @@
 /** A handle of an open blob: the one implementation of `Blob`, in all modes. */
 
+import { inspect } from 'node:util';
 import { BlobstoreError, type BlockDevice, type Blob as EngineBlob } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import type { AbortableOptions } from '../api/abort.js';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo, DerivedBlobOptions, Xattrs } from '../api/blob.js';
-import { coded } from '../api/failures.js';
+import { abortedIfBy, coded } from '../api/failures.js';
+import { inspected } from '../api/inspected.js';
 import type { CopyOptions, LongWorkOptions } from '../api/long-work.js';
-import { checkInteger, invalid } from '../checks/checks.js';
+import { checkAbortable, checkInteger, invalid } from '../checks/checks.js';
 import { checkLongWork, type LongWork, type PacedCopyOptions } from '../checks/long-work.js';
 import { derivedXattrs } from '../checks/xattr-values.js';
 import { checkDevice } from '../devices/open-device.js';
@@ -58,12 +61,18 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
     return engine.blob(this.#handle);
   }
 
-  info(): Promise<BlobInfo> {
-    return this.inFlight.run('describe a blob', () => this.#metadata.info(this.#handle));
+  info(options?: AbortableOptions): Promise<BlobInfo> {
+    return this.inFlight.run('describe a blob', async () => {
+      checkAbortable('info', options);
+      return this.#metadata.info(this.#handle);
+    });
   }
 
-  clones(): Promise<readonly bigint[]> {
-    return this.inFlight.run('list clones', () => this.#metadata.clones(this.#handle));
+  clones(options?: AbortableOptions): Promise<readonly bigint[]> {
+    return this.inFlight.run('list clones', async () => {
+      checkAbortable('clones', options);
+      return this.#metadata.clones(this.#handle);
+    });
   }
 
   snapshot(options?: DerivedBlobOptions): Promise<BlobHandle> {
@@ -131,8 +140,9 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
     });
   }
 
-  resize(bytes: number): Promise<void> {
+  resize(bytes: number, options?: AbortableOptions): Promise<void> {
     return this.inFlight.run(`resize blob ${this.id}`, async () => {
+      checkAbortable('resize', options);
       const { clusterBytes, ioUnitsPerCluster } = this.context.parts.geometry;
       const clusterCount = Math.ceil(
         checkInteger('the size of a blob', bytes, 0, Number.MAX_SAFE_INTEGER) / clusterBytes,
@@ -151,16 +161,32 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
     });
   }
 
-  setReadOnly(): Promise<void> {
-    return this.inFlight.run(`make blob ${this.id} read-only`, () => this.#metadata.setReadOnly(this.#handle));
+  protected growTo(bytes: number): Promise<void> {
+    return this.inFlight.run(`grow blob ${this.id}`, () => {
+      const clusterCount = Math.ceil(bytes / this.context.parts.geometry.clusterBytes);
+      return this.#metadata.resize(this.#handle, clusterCount, 'grow');
+    });
   }
 
-  sync(): Promise<void> {
-    return this.inFlight.run(`sync blob ${this.id}`, () => this.#metadata.syncBlob(this.#handle));
+  setReadOnly(options?: AbortableOptions): Promise<void> {
+    return this.inFlight.run(`make blob ${this.id} read-only`, () => {
+      checkAbortable('setReadOnly', options);
+      return this.#metadata.setReadOnly(this.#handle);
+    });
   }
 
-  flush(): Promise<void> {
-    return this.inFlight.run(`flush blob ${this.id}`, () => this.#metadata.flushBlob(this.#handle));
+  sync(options?: AbortableOptions): Promise<void> {
+    return this.inFlight.run(`sync blob ${this.id}`, () => {
+      checkAbortable('sync', options);
+      return this.#metadata.syncBlob(this.#handle);
+    });
+  }
+
+  flush(options?: AbortableOptions): Promise<void> {
+    return this.inFlight.run(`flush blob ${this.id}`, () => {
+      checkAbortable('flush', options);
+      return this.#metadata.flushBlob(this.#handle);
+    });
   }
 
   syncSync(): void {
@@ -207,6 +233,22 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
     return this.close();
   }
 
+  toJSON(): object {
+    const { id, name, sizeBytes, parent, isReadOnly, isClosed } = this;
+    return {
+      id: `${id}`,
+      name: name ?? null,
+      sizeBytes,
+      parent: parent === undefined ? null : `${parent}`,
+      isReadOnly,
+      isClosed,
+    };
+  }
+
+  [inspect.custom](depth: number, options: object): string {
+    return inspected('Blob', this, depth, options);
+  }
+
   /** Called by the store when it has failed: from now on every call fails with this error. */
   fail(error: BlobstoreError): void {
     this.inFlight.fail(error);
@@ -243,7 +285,14 @@ export class BlobHandle extends ByteHandle implements Blob, OpenHandle {
     options: PacedCopyOptions | undefined,
     work: (checked: PacedCopyOptions) => Promise<T>,
   ): Promise<T> {
-    return this.inFlight.run(`${doing} blob ${this.id}`, async () => work(checkLongWork(doing, options)));
+    return this.inFlight.run(`${doing} blob ${this.id}`, async () => {
+      const checked = checkLongWork(doing, options);
+      try {
+        return await work(checked);
+      } catch (error) {
+        throw abortedIfBy(checked.signal, error);
+      }
+    });
   }
 }
 

@@ -1,10 +1,21 @@
 /** The part of a blob's handle that moves bytes: the same in all modes. */
 
-import type { Readable, Writable } from 'node:stream';
 import { types } from 'node:util';
 import type { BlobRef } from '@blobyard/core';
-import type { Blob, ReadStreamOptions, WriteStreamOptions } from '../api/blob.js';
-import { checkBytes, checkBytesList } from '../checks/checks.js';
+import type { AbortableOptions } from '../api/abort.js';
+import type {
+  Blob,
+  BlobData,
+  BlobReadable,
+  BlobWritable,
+  EncodingOptions,
+  NewBytes,
+  ReadStreamOptions,
+  WriteStreamOptions,
+} from '../api/blob.js';
+import { throwIfAborted } from '../api/failures.js';
+import { checkAbortable, checkNotAborted, checkOptions } from '../checks/checks.js';
+import { checkData, checkDataList, checkEncodingOr, checkView, checkViewList } from '../checks/data.js';
 import { checkReadStream, checkWriteStream } from '../checks/stream-options.js';
 import { BlobView } from '../data/blob-view.js';
 import { type BytePort, readBytes, type SyncPort, trimBytes, writeBytes, zeroBytes } from '../data/byte-io.js';
@@ -12,12 +23,18 @@ import { readBytesSync, trimBytesSync, writeBytesSync, zeroBytesSync } from '../
 import { checkRange, newArray, totalBytes } from '../data/byte-ranges.js';
 import type { DataPort, ShortWay } from '../data/data-port.js';
 import { InFlight } from '../data/in-flight.js';
+import { partSizes } from '../data/parts.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
 import { BlobReadStream } from '../streams/blob-read-stream.js';
 import { BlobWriteStream } from '../streams/blob-write-stream.js';
 import type { BlobCommons, BlobContext } from './blob-context.js';
 
 const { isUint8Array } = types;
+
+type WriteOptions = AbortableOptions & EncodingOptions;
+type LengthOrInto = number | NodeJS.ArrayBufferView;
+/** Returns the bytes to write. Throws EINVAL. */
+type ReadData = (encoding: BufferEncoding | undefined) => readonly Uint8Array[];
 
 type ByteMethods =
   | 'read'
@@ -65,107 +82,96 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   abstract flush(): Promise<void>;
 
+  /** Makes the blob at least so large, in bytes. Never makes it smaller, whatever other threads do meanwhile. */
+  protected abstract growTo(bytes: number): Promise<void>;
+
   /** The current size of the blob, in bytes. On a closed handle, the last known size. */
   get sizeBytes(): number {
     return this.view.clusterCount * this.context.parts.geometry.clusterBytes;
   }
 
-  read(offset: number, length: number): Promise<Uint8Array>;
-  read(offset: number, into: Uint8Array): Promise<Uint8Array>;
-  read(offset: number, lengthOrInto: number | Uint8Array): Promise<Uint8Array> {
-    if (isUint8Array(lengthOrInto) && typeof offset === 'number' && this.inFlight.isUsable) {
+  read(offset: number, length: number, options?: AbortableOptions): Promise<NewBytes>;
+  read<T extends NodeJS.ArrayBufferView>(offset: number, into: T, options?: AbortableOptions): Promise<T>;
+  read(offset: number, lengthOrInto: LengthOrInto, options?: AbortableOptions): Promise<NodeJS.ArrayBufferView> {
+    if (isUint8Array(lengthOrInto) && options === undefined && typeof offset === 'number' && this.inFlight.isUsable) {
       const reading = this.#way?.read(this.view, lengthOrInto, offset, this.inFlight);
       if (reading !== undefined) return reading;
     }
-    return this.#read(offset, lengthOrInto);
+    return this.#read(offset, lengthOrInto, options);
   }
 
-  readv(offset: number, into: readonly Uint8Array[]): Promise<void> {
+  readv(offset: number, into: readonly NodeJS.ArrayBufferView[], options?: AbortableOptions): Promise<void> {
     return this.inFlight.run('read', () => {
-      const list = checkBytesList('into', into);
-      return readBytes(this.#port, list, offset, this.#checkList('read', list, offset));
+      const signal = checkAbortable('readv', options);
+      const list = checkViewList('into', into);
+      return readBytes(this.#portFor(signal), list, offset, this.#checkList('read', list, offset));
     });
   }
 
-  write(data: Uint8Array, offset: number): Promise<void> {
-    if (isUint8Array(data) && typeof offset === 'number' && this.inFlight.isUsable) {
+  write(data: BlobData, offset: number, options?: WriteOptions): Promise<void> {
+    if (isUint8Array(data) && options === undefined && typeof offset === 'number' && this.inFlight.isUsable) {
       const writing = this.#way?.write(this.view, data, offset, this.inFlight, this.commons.order);
       if (writing !== undefined) return writing;
     }
-    return this.#write(data, offset);
+    return this.#write('write', offset, options, (encoding) => [checkData('data', data, encoding)]);
   }
 
-  #write(data: Uint8Array, offset: number): Promise<void> {
-    return this.inFlight.run('write', () => {
-      const list = [checkBytes('data', data)];
-      return writeBytes(this.#port, list, offset, this.#checkList('write', list, offset));
-    });
+  writev(data: readonly BlobData[], offset: number, options?: WriteOptions): Promise<void> {
+    return this.#write('writev', offset, options, (encoding) => checkDataList('data', data, encoding));
   }
 
-  writev(data: readonly Uint8Array[], offset: number): Promise<void> {
-    return this.inFlight.run('write', () => {
-      const list = checkBytesList('data', data);
-      return writeBytes(this.#port, list, offset, this.#checkList('write', list, offset));
-    });
-  }
-
-  writeZeroes(offset: number, length: number): Promise<void> {
+  writeZeroes(offset: number, length: number, options?: AbortableOptions): Promise<void> {
     return this.inFlight.run('write zeroes', () => {
+      const signal = checkAbortable('writeZeroes', options);
       checkRange('write zeroes', offset, length, this.sizeBytes);
-      return zeroBytes(this.#port, offset, length);
+      return zeroBytes(this.#portFor(signal), offset, length);
     });
   }
 
-  trim(offset: number, length: number): Promise<void> {
+  trim(offset: number, length: number, options?: AbortableOptions): Promise<void> {
     return this.inFlight.run('trim', () => {
+      const signal = checkAbortable('trim', options);
       checkRange('trim', offset, length, this.sizeBytes);
-      return trimBytes(this.#port, offset, length);
+      return trimBytes(this.#portFor(signal), offset, length);
     });
   }
 
-  readSync(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
+  readSync(offset: number, length: number): NewBytes;
+  readSync<T extends NodeJS.ArrayBufferView>(offset: number, into: T): T;
+  readSync(offset: number, lengthOrInto: LengthOrInto): NodeJS.ArrayBufferView {
     if (isUint8Array(lengthOrInto) && typeof offset === 'number' && this.inFlight.isUsable) {
       if (this.#way?.readSync(this.view, lengthOrInto, offset)) return lengthOrInto;
     }
     return this.#readSync(offset, lengthOrInto);
   }
 
-  #readSync(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
+  #readSync(offset: number, lengthOrInto: LengthOrInto): NodeJS.ArrayBufferView {
     return this.inFlight.runSync('read', () => {
       const into = this.#target(offset, lengthOrInto);
-      const isNew = into !== lengthOrInto; // for a given array, the fast path has been tried
-      if (isNew && this.#way?.readSync(this.view, into, offset)) return into;
-      readBytesSync(this.#sync(), [into], offset, into.length);
-      return into;
+      const isTried = into === lengthOrInto; // on the fast path
+      if (isTried || !this.#way?.readSync(this.view, into, offset)) {
+        readBytesSync(this.#sync(), [into], offset, into.length);
+      }
+      return typeof lengthOrInto === 'number' ? into : lengthOrInto;
     });
   }
 
-  readvSync(offset: number, into: readonly Uint8Array[]): void {
+  readvSync(offset: number, into: readonly NodeJS.ArrayBufferView[]): void {
     this.inFlight.runSync('read', () => {
-      const list = checkBytesList('into', into);
+      const list = checkViewList('into', into);
       readBytesSync(this.#sync(), list, offset, this.#checkList('read', list, offset));
     });
   }
 
-  writeSync(data: Uint8Array, offset: number): void {
-    if (isUint8Array(data) && typeof offset === 'number' && this.inFlight.isUsable) {
+  writeSync(data: BlobData, offset: number, options?: EncodingOptions): void {
+    if (isUint8Array(data) && options === undefined && typeof offset === 'number' && this.inFlight.isUsable) {
       if (this.#way?.writeSync(this.view, data, offset, this.commons.order)) return;
     }
-    this.#writeSync(data, offset);
+    this.#writeSync('writeSync', offset, options, (encoding) => [checkData('data', data, encoding)]);
   }
 
-  #writeSync(data: Uint8Array, offset: number): void {
-    this.inFlight.runSync('write', () => {
-      const list = [checkBytes('data', data)];
-      writeBytesSync(this.#sync(), list, offset, this.#checkList('write', list, offset));
-    });
-  }
-
-  writevSync(data: readonly Uint8Array[], offset: number): void {
-    this.inFlight.runSync('write', () => {
-      const list = checkBytesList('data', data);
-      writeBytesSync(this.#sync(), list, offset, this.#checkList('write', list, offset));
-    });
+  writevSync(data: readonly BlobData[], offset: number, options?: EncodingOptions): void {
+    this.#writeSync('writevSync', offset, options, (encoding) => checkDataList('data', data, encoding));
   }
 
   writeZeroesSync(offset: number, length: number): void {
@@ -182,18 +188,22 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
     });
   }
 
-  createReadStream(options?: ReadStreamOptions): Readable {
+  createReadStream(options?: ReadStreamOptions): BlobReadable {
     this.inFlight.requireOpen();
     const checked = checkReadStream(options, this.sizeBytes);
     return new BlobReadStream({ ...checked, read: (into, offset) => this.read(offset, into) });
   }
 
-  createWriteStream(options?: WriteStreamOptions): Writable {
+  createWriteStream(options?: WriteStreamOptions): BlobWritable {
     this.inFlight.requireOpen();
-    const { flush, ...checked } = checkWriteStream(options, this.sizeBytes);
+    const { flush, grow, ...checked } = checkWriteStream(options, this.sizeBytes);
     return new BlobWriteStream({
       ...checked,
-      writev: (data, offset) => this.writev(data, offset),
+      writev: async (data, offset) => {
+        const end = offset + totalBytes(data);
+        if (grow && end > this.sizeBytes) await this.growTo(end);
+        await this.writev(data, offset);
+      },
       finish: async () => {
         if (flush) await this.flush();
       },
@@ -208,14 +218,31 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
     return this.#nextFrom(offset, false);
   }
 
-  #read(offset: number, lengthOrInto: number | Uint8Array): Promise<Uint8Array> {
+  #read(offset: number, lengthOrInto: LengthOrInto, options?: AbortableOptions): Promise<NodeJS.ArrayBufferView> {
     return this.inFlight.run('read', async () => {
+      const signal = checkAbortable('read', options);
       const into = this.#target(offset, lengthOrInto);
-      const isNew = into !== lengthOrInto && into.length > 0; // for a given array, the fast path has been tried
-      const reading = isNew ? this.#way?.read(this.view, into, offset, this.inFlight) : undefined;
-      if (reading !== undefined) return reading;
-      await readBytes(this.#port, [into], offset, into.length);
-      return into;
+      const isTried = into === lengthOrInto || into.length === 0; // on the fast path
+      const mayBeShort = !isTried && signal === undefined;
+      const reading = mayBeShort ? this.#way?.read(this.view, into, offset, this.inFlight) : undefined;
+      await (reading ?? readBytes(this.#portFor(signal), [into], offset, into.length));
+      return typeof lengthOrInto === 'number' ? into : lengthOrInto;
+    });
+  }
+
+  #write(doing: string, offset: number, options: WriteOptions | undefined, read: ReadData): Promise<void> {
+    return this.inFlight.run('write', () => {
+      const { encoding, signal } = checkWriteOptions(doing, options);
+      const list = read(encoding);
+      return writeBytes(this.#portFor(signal), list, offset, this.#checkList('write', list, offset));
+    });
+  }
+
+  #writeSync(doing: string, offset: number, options: EncodingOptions | undefined, read: ReadData): void {
+    this.inFlight.runSync('write', () => {
+      const { encoding } = checkOptions(`options of ${doing}`, options, ['encoding']);
+      const list = read(checkEncodingOr(encoding));
+      writeBytesSync(this.#sync(), list, offset, this.#checkList('write', list, offset));
     });
   }
 
@@ -223,6 +250,22 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   get #port(): BytePort {
     this.#bytePort ??= this.#makePort();
     return this.#bytePort;
+  }
+
+  /**
+   * The same path for one call that can be aborted. Each request asks for the blob just before it begins, so no request
+   * begins after the abort. Long transfers are made in parts, also where other threads make them.
+   */
+  #portFor(signal: AbortSignal | undefined): BytePort {
+    const port = this.#port;
+    if (signal === undefined) return port;
+    const { clusterBytes, ioUnitBytes } = this.context.parts.geometry;
+    const blob = () => {
+      throwIfAborted(signal);
+      return this.view;
+    };
+    const parts = port.parts ?? partSizes(clusterBytes, ioUnitBytes);
+    return { ...port, blob, parts, atOnce: port.atOnce && { ...port.atOnce, blob } };
   }
 
   #makePort(): BytePort {
@@ -247,9 +290,9 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
   }
 
   /** The array to read into. */
-  #target(offset: number, lengthOrInto: number | Uint8Array): Uint8Array {
+  #target(offset: number, lengthOrInto: LengthOrInto): Uint8Array {
     if (typeof lengthOrInto !== 'number') {
-      const into = checkBytes('the array to read into, or the length', lengthOrInto);
+      const into = checkView('the array to read into, or the length', lengthOrInto);
       checkRange('read', offset, into.length, this.sizeBytes);
       return into;
     }
@@ -272,6 +315,12 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
       return cluster === undefined ? undefined : Math.max(offset, cluster * clusterBytes);
     });
   }
+}
+
+function checkWriteOptions(doing: string, options: WriteOptions | undefined): WriteOptions {
+  if (options === undefined) return {};
+  const { encoding, signal } = checkOptions(`options of ${doing}`, options, ['encoding', 'signal']);
+  return { encoding: checkEncodingOr(encoding), signal: checkNotAborted(signal) };
 }
 
 /** Returns the path to the data for synchronous calls. The first argument is what it shares with the promise path. */

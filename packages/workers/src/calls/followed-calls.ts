@@ -3,7 +3,7 @@
  * and passes on the abort signal. The other side is `ClientCallbacks`.
  */
 
-import { throwIfAborted } from '../api/failures.js';
+import { aborted, throwIfAborted } from '../api/failures.js';
 import type { LongWorkOptions, Progress } from '../api/long-work.js';
 import { CauseElsewhere } from '../threads/wire-error.js';
 import type { Followed } from './service-events.js';
@@ -37,7 +37,7 @@ export class FollowedCalls {
 
   /**
    * Runs a call of long work. `begin` gets what the metadata thread needs to report progress and to be aborted.
-   * Throws ECANCELED if the signal is aborted already, and the errors of `begin`.
+   * Throws the error of an abort, and the errors of `begin`.
    */
   async follow<T>({ signal, onProgress }: LongWorkOptions, begin: (followed: Followed) => Promise<T>): Promise<T> {
     throwIfAborted(signal);
@@ -50,9 +50,9 @@ export class FollowedCalls {
       return await begin({ call, hasProgress: onProgress !== undefined });
     } catch (error) {
       const cause = error instanceof Error ? error.cause : undefined;
-      if (cause instanceof CauseElsewhere) {
-        (error as Error).cause = cause.which === 'signal' ? signal?.reason : followed.thrown;
-      }
+      if (!(cause instanceof CauseElsewhere)) throw error;
+      if (cause.which === 'signal') throw aborted(signal?.reason);
+      (error as Error).cause = followed.thrown;
       throw error;
     } finally {
       signal?.removeEventListener('abort', onAbort);

@@ -2,6 +2,7 @@
 
 import type { BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import { InfoObject } from '../api/info-object.js';
 import type { CopyOptions, LongWorkOptions } from '../api/long-work.js';
 import { FlushRounds } from '../data/flush-rounds.js';
 import { isDevice } from '../devices/open-device.js';
@@ -107,6 +108,12 @@ export function metadataByCalls(caller: MetadataCaller): MetadataPort {
         (...given) =>
           call(name, ...given),
     ),
+    blobs: async () => {
+      const infos = await caller.call('blobs');
+      for (let at = 0; at < infos.length; at++) infos[at] = new InfoObject(infos[at]); // in place: lists can be long
+      return infos;
+    },
+    info: async (handle) => new InfoObject(await caller.call('info', handle)),
     flush: () => flush('store', () => caller.call('flush')),
     flushBlob: (handle) => flush(handle, () => caller.call('flushBlob', handle)),
     inflate: (handle, options) => caller.follow(options, (followed) => caller.call('inflate', handle, followed)),

@@ -7,6 +7,7 @@ import {
   checkBytes,
   checkChoiceOr,
   checkIntegerOr,
+  checkNotAborted,
   checkOptions,
   checkText,
   invalid,
@@ -23,6 +24,7 @@ const CREATE_OPTIONS = [
   'clearMethod',
   'useExtentTable',
   'externalSnapshotId',
+  'signal',
 ] as const;
 
 /** The checked options of a new blob. */
@@ -35,9 +37,10 @@ export interface NewBlob {
   readonly xattrs: GivenXattrs;
 }
 
-/** Returns the checked options of a new blob. Throws EINVAL if they are invalid. */
+/** Returns the checked options of a new blob. Throws EINVAL if they are invalid, and the error of an abort. */
 export function checkCreateBlob(options: CreateBlobOptions | undefined, clusterBytes: number): NewBlob {
   const given = checkOptions('options of a blob', options, CREATE_OPTIONS);
+  checkNotAborted(given.signal);
   const sizeBytes = checkIntegerOr('sizeBytes', given.sizeBytes, 0, 0, Number.MAX_SAFE_INTEGER);
   return {
     clusterCount: Math.ceil(sizeBytes / clusterBytes),
@@ -49,9 +52,10 @@ export function checkCreateBlob(options: CreateBlobOptions | undefined, clusterB
   };
 }
 
-/** Returns the checked options to open a blob. Throws EINVAL if they are invalid. */
+/** Returns the checked options to open a blob. Throws EINVAL if they are invalid, and the error of an abort. */
 export function checkOpenBlob(options: OpenBlobOptions | undefined): OpenBlobOptions {
-  const { clearMethod } = checkOptions('options of opening a blob', options, ['clearMethod']);
+  const { clearMethod, signal } = checkOptions('options of opening a blob', options, ['clearMethod', 'signal']);
+  checkNotAborted(signal);
   return clearMethod === undefined ? {} : { clearMethod: checkChoiceOr('clearMethod', clearMethod, CLEAR_METHODS) };
 }
 

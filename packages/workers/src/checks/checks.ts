@@ -4,7 +4,9 @@
  */
 
 import { BlobstoreError } from '@blobyard/core';
-import { checkBytes, checkFunction, checkInteger, invalid, isBytes } from '@blobyard/core/internal/argument-checks';
+import { checkFunction, checkInteger, invalid } from '@blobyard/core/internal/argument-checks';
+import type { AbortableOptions } from '../api/abort.js';
+import { throwIfAborted } from '../api/failures.js';
 
 export {
   checkBoolean as checkBooleanOr,
@@ -13,6 +15,7 @@ export {
   checkFunction,
   checkInteger,
   invalid,
+  isBytes,
 } from '@blobyard/core/internal/argument-checks';
 
 /** `checkInteger` with a default. */
@@ -29,6 +32,19 @@ export function checkSignalOr(value: AbortSignal | undefined): AbortSignal | und
   // An object that only has the prototype of AbortSignal throws when `aborted` is read.
   if (reading('signal', () => value instanceof AbortSignal && typeof value.aborted === 'boolean')) return value;
   throw invalid('signal', value, 'an AbortSignal');
+}
+
+/** Checks the options of a call that has no others than `signal`. Throws the error of an abort if it is aborted. */
+export function checkAbortable(doing: string, options: AbortableOptions | undefined): AbortSignal | undefined {
+  if (options === undefined) return undefined;
+  return checkNotAborted(checkOptions(`options of ${doing}`, options, ['signal']).signal);
+}
+
+/** `checkSignalOr`; throws the error of an abort if the signal is aborted. */
+export function checkNotAborted(value: AbortSignal | undefined): AbortSignal | undefined {
+  const signal = checkSignalOr(value);
+  throwIfAborted(signal);
+  return signal;
 }
 
 /** Requires a writable stream, of any class, or undefined. */
@@ -62,19 +78,6 @@ export function checkOptions<T extends object>(what: string, value: T | undefine
     const symbols = Object.getOwnPropertySymbols(value) as (keyof T)[]; // internal options have symbols as keys
     const given = [...known, ...symbols].map((name) => [name, value[name]] as const);
     return Object.fromEntries(given.filter(([, option]) => option !== undefined)) as T;
-  });
-}
-
-export function checkBytesList(what: string, value: unknown): readonly Uint8Array[] {
-  return reading(what, () => {
-    if (!Array.isArray(value)) throw invalid(what, value, 'an array of Uint8Arrays');
-    const list: Uint8Array[] = [];
-    for (let index = 0; index < value.length; index++) {
-      const each: unknown = value[index];
-      // The name of an element is made only for its error.
-      list.push(isBytes(each) && each.byteLength > 0 ? each : checkBytes(`${what}[${index}]`, each));
-    }
-    return list;
   });
 }
 

@@ -3,7 +3,7 @@
 import type { ReadStreamOptions, WriteStreamOptions } from '../api/blob.js';
 import { checkBooleanOr, checkIntegerOr, checkOptions, checkSignalOr } from './checks.js';
 
-const HIGH_WATER_MARK_DEFAULT = 256 * 1024;
+const HIGH_WATER_MARK_DEFAULT = 2 << 20;
 const HIGH_WATER_MARK_MAX = 1 << 30;
 
 /** Returns the checked options of a read stream; here `end` is exclusive. Throws EINVAL if they are invalid. */
@@ -21,10 +21,17 @@ export function checkReadStream(options: ReadStreamOptions | undefined, sizeByte
 
 /** Returns the checked options of a write stream. Throws EINVAL if they are invalid. */
 export function checkWriteStream(options: WriteStreamOptions | undefined, sizeBytes: number) {
-  const given = checkOptions('options of a write stream', options, ['start', 'highWaterMark', 'flush', 'signal']);
+  const given = checkOptions('options of a write stream', options, [
+    'start',
+    'highWaterMark',
+    'grow',
+    'flush',
+    'signal',
+  ]);
   return {
     start: checkIntegerOr('start', given.start, 0, 0, sizeBytes),
     highWaterMark: checkHighWaterMark(given.highWaterMark),
+    grow: checkBooleanOr('grow', given.grow, false),
     flush: checkBooleanOr('flush', given.flush, false),
     signal: checkSignalOr(given.signal),
   };

@@ -4,7 +4,7 @@ import { types } from 'node:util';
 import { BlobstoreError, XATTR_BYTES_MAX } from '@blobyard/core';
 import type { Blob, DerivedBlobOptions, XattrValues } from '../api/blob.js';
 import type { SnapshotsOptions } from '../api/store.js';
-import { checkBytes, checkFunctionOr, checkOptions, checkText, invalid, reading } from './checks.js';
+import { checkBytes, checkFunctionOr, checkNotAborted, checkOptions, checkText, invalid, reading } from './checks.js';
 
 const encoder = new TextEncoder();
 
@@ -80,17 +80,20 @@ export function givenXattrs(options: { readonly name?: string; readonly xattrs?:
   return { name, values };
 }
 
-/** Returns the checked name and xattrs of a new snapshot or clone. */
+/** Returns the checked name and xattrs of a new snapshot or clone. Throws the error of an abort. */
 export function derivedXattrs(doing: 'snapshot' | 'clone', given: DerivedBlobOptions | undefined): DerivedXattrs {
-  const { name, xattrs = 'inherit' } = checkOptions(`options of a ${doing}`, given, ['name', 'xattrs']);
+  const options = checkOptions(`options of a ${doing}`, given, ['name', 'xattrs', 'signal']);
+  checkNotAborted(options.signal);
+  const { name, xattrs = 'inherit' } = options;
   if (typeof xattrs !== 'string') return { ...givenXattrs({ name, xattrs }), inherits: true };
   if (xattrs !== 'inherit' && xattrs !== 'none') throw invalid('xattrs', xattrs, "'inherit', 'none' or values by name");
   return { ...givenXattrs({ name }), inherits: xattrs === 'inherit' };
 }
 
-/** Returns the checked names and xattrs of new snapshots, one for each blob. */
+/** Returns the checked names and xattrs of new snapshots, one for each blob. Throws the error of an abort. */
 export function derivedXattrsOf(blobs: readonly Blob[], options: SnapshotsOptions | undefined): DerivedXattrs[] {
-  const { name, xattrs } = checkOptions('options of snapshots', options, ['name', 'xattrs']);
+  const { name, xattrs, signal } = checkOptions('options of snapshots', options, ['name', 'xattrs', 'signal']);
+  checkNotAborted(signal);
   checkFunctionOr('name', name);
   return blobs.map((blob) => derivedXattrs('snapshot', { name: name?.(blob), xattrs }));
 }

@@ -1,6 +1,7 @@
 /** Checks byte ranges, and allocates arrays for them. */
 
 import { BlobstoreError } from '@blobyard/core';
+import type { NewBytes } from '../api/blob.js';
 import { checkInteger } from '../checks/checks.js';
 
 /** Throws EINVAL unless the range lies in a blob of `sizeBytes` bytes. An empty range may lie at its end. */
@@ -13,7 +14,7 @@ export function checkRange(doing: string, offset: number, length: number, sizeBy
 }
 
 /** Returns a new array. Throws ENOMEM if it cannot be allocated. */
-export function newArray(length: number): Uint8Array {
+export function newArray(length: number): NewBytes {
   try {
     return new Uint8Array(length);
   } catch (cause) {

@@ -3,11 +3,13 @@
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import {
   acquireStoreLock,
+  checkPath,
   type DeviceSpec,
   FileDevice,
   type FileDeviceSpec,
   MemoryDevice,
   openDevice,
+  postableSpec,
   type StoreLock,
 } from '@blobyard/io';
 import { isBlockDevice } from '@blobyard/io/internal/block-device-check';
@@ -75,11 +77,12 @@ export async function holdShared(spec: DeviceSpec, shareWindow: number | undefin
 }
 
 async function holdFile(spec: FileDeviceSpec): Promise<HeldDevice> {
-  let lock = spec.create ? undefined : acquireStoreLock(spec.path);
+  const path = checkPath('path', spec.path);
+  let lock = spec.create ? undefined : acquireStoreLock(path);
   let device: BlockDevice | undefined;
   try {
     device = await openDevice(spec);
-    lock ??= acquireStoreLock(spec.path);
+    lock ??= acquireStoreLock(path);
     requireSame(device, lock, spec);
     return new HeldDevice(device, true, lock);
   } catch (error) {
@@ -106,7 +109,7 @@ export function checkDevice(what: string, device: unknown): DeviceSpec | BlockDe
       throw invalid(what, device, 'a device spec, or an open BlockDevice');
     }
     if (isBlockDevice(device)) return device;
-    if ('kind' in device) return { ...device } as DeviceSpec;
+    if ('kind' in device) return postableSpec(device as DeviceSpec);
     throw invalid(
       what,
       device,

@@ -44,7 +44,7 @@ export class BlobTurns {
     this.#locks = locks;
   }
 
-  /** Runs an operation on an existing blob, which cannot be deleted meanwhile. ECANCELED: the signal is aborted. */
+  /** Runs an operation on an existing blob, which cannot be deleted meanwhile. Its signal can abort the wait. */
   with<T>(id: bigint, options: TurnOptions, operation: () => Promise<T>): Promise<T> {
     return this.#run(() => this.#wanted(id, options), options.signal, operation);
   }

@@ -62,9 +62,10 @@ export class LocalBlob implements BlobReference {
     return this.#context.turns.with(this.id, { turn: true, signal: options.signal }, copy);
   }
 
-  resize(clusterCount: number): Promise<void> {
+  resize(clusterCount: number, how?: 'grow'): Promise<void> {
     const { blobstore, turns } = this.#context;
     return turns.with(this.id, { turn: true, state: true }, async () => {
+      if (how === 'grow' && clusterCount <= this.engine.clusterCount) return;
       await this.#context.run(blobstore.resizeBlob(this.engine, clusterCount));
       await this.#context.run(blobstore.syncBlob(this.engine));
     });

@@ -1,7 +1,7 @@
 /** The parts of a store in inline mode: metadata and data are on the calling thread. */
 
 import type { Channel } from '@blobyard/core';
-import type { Engine, StoreEvents } from '../api/store.js';
+import type { StoreEvents } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 import { operationTurns } from '../data/loop-turns.js';
 import { ownChannelPort } from '../data/own-channel.js';
@@ -43,7 +43,10 @@ class LocalParts implements StoreParts {
     this.device = device;
     this.damaged = store.damaged;
     this.nameOf = (id) => catalogue.nameOf(id);
-    this.engine = { store: () => this.#engine(), blob: (handle) => this.metadata.engineBlob(handle) };
+    this.engine = {
+      store: () => ({ blobstore: this.#store.context.blobstore }),
+      blob: (handle) => this.metadata.engineBlob(handle),
+    };
   }
 
   get underWay(): Readonly<Record<'operations' | 'frozen', number>> {
@@ -71,17 +74,9 @@ class LocalParts implements StoreParts {
     return this.#store.end(ending, failure);
   }
 
-  #engine(): Engine {
-    const { blobstore } = this.#store.context;
-    const openChannel = () => {
-      this.#engineChannel ??= blobstore.openChannel();
-      return this.#engineChannel;
-    };
-    return {
-      blobstore,
-      get channel() {
-        return openChannel();
-      },
-    };
-  }
+  /** Separate from the channel of the API. Opened at its first use, and closed with the store. */
+  readonly channel = (): Channel => {
+    this.#engineChannel ??= this.#store.context.blobstore.openChannel();
+    return this.#engineChannel;
+  };
 }

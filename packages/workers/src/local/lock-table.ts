@@ -42,8 +42,8 @@ export class LockTable {
   }
 
   /**
-   * Takes all locks, in the order of the calls. Returns a function that releases them. Throws ECANCELED if the signal
-   * is aborted.
+   * Takes all locks, in the order of the calls. Returns a function that releases them. Throws the error of an
+   * abort if the signal is aborted.
    */
   async acquire(wanted: readonly LockWanted[], signal?: AbortSignal): Promise<() => void> {
     throwIfAborted(signal);
@@ -98,7 +98,7 @@ async function allOf<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   return all;
 }
 
-/** Waits for locks, or until the signal is aborted (ECANCELED). */
+/** Waits for locks, or until the signal is aborted (which fails). */
 async function unlessAborted<T>(locks: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return locks;
   let onAbort: () => void = () => undefined;

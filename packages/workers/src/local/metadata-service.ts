@@ -99,8 +99,8 @@ export class MetadataService implements MetadataPort {
     return this.#blob(handle).copyTo(device, options);
   }
 
-  async resize(handle: number, clusterCount: number): Promise<void> {
-    await this.#blob(handle).resize(clusterCount);
+  async resize(handle: number, clusterCount: number, how?: 'grow'): Promise<void> {
+    await this.#blob(handle).resize(clusterCount, how);
   }
 
   async setReadOnly(handle: number): Promise<void> {

@@ -17,6 +17,7 @@ import {
 } from '@blobyard/core';
 import type { BlobInfo } from '../api/blob.js';
 import { callUser } from '../api/failures.js';
+import { InfoObject } from '../api/info-object.js';
 import type { LongWorkOptions } from '../api/long-work.js';
 import { FlushRounds } from '../data/flush-rounds.js';
 import { longWorkTurns, operationTurns } from '../data/loop-turns.js';
@@ -107,7 +108,7 @@ export class StoreContext {
     const isClone = parentId !== INVALID_BLOB_ID;
     const isExternal = isClone && parentId === EXTERNAL_SNAPSHOT_ID;
     const clones = blobstore.clonesIfSnapshot(id);
-    return Object.freeze({
+    return new InfoObject({
       id,
       name,
       sizeBytes: summary.clusterCount * clusterBytes,

@@ -43,6 +43,7 @@ export class PoolParts implements StoreParts {
   readonly device: StoreParts['device'];
   readonly damaged: readonly Damage[];
   readonly engine = undefined;
+  readonly channel = undefined;
   readonly busy: StoreParts['busy'];
   readonly turns = undefined; // each operation waits for another thread, so the event loop turns anyway
   readonly nameOf = undefined;

@@ -2,13 +2,14 @@
 
 import { type BlockDevice, type CheckReport, checkStore, run } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import type { AbortableOptions } from '../api/abort.js';
 import { coded, throwIfAborted } from '../api/failures.js';
 import { checkBooleanOr, checkOptions, checkSignalOr } from '../checks/checks.js';
 import { pauseUnlessAborted } from '../data/pause.js';
 import { checkDevice, holdDevice } from '../devices/open-device.js';
 import { asItsStoreSays } from '../devices/store-blocks.js';
 
-export interface CheckStoreOptions {
+export interface CheckStoreOptions extends AbortableOptions {
   /**
    * True: repairs the store. It rebuilds the masks, frees leaked clusters and pages, and completes or undoes
    * interrupted snapshots. Every blob that was readable before is readable afterwards, and no blob is listed that was
@@ -25,7 +26,7 @@ export interface CheckStoreOptions {
   readonly full?: boolean;
   /** Locks a file that is given by its spec during the check, so that nobody can open the store. Default: true. */
   readonly lock?: boolean;
-  /** Aborts the check with ECANCELED, between two blobs. After an aborted repair, the store must be repaired again. */
+  /** Aborts the check between two blobs. After an aborted repair, the store must be repaired again. */
   readonly signal?: AbortSignal;
 }
 
@@ -34,8 +35,7 @@ export interface CheckStoreOptions {
  * owners, parents, sizes, flags. Then compares the masks with what the pages say. The report lists everything that is
  * wrong with the store. If there is no store, or one that this version cannot read, its `outcome` is 'unchecked'. Can
  * be called on any thread.
- * @throws EBUSY the store is open, and the message names by whom; EINVAL invalid options or block length; ECANCELED
- * aborted; EIO the device fails; and the errors of opening the device.
+ * @throws EBUSY the store is open, and the message names by whom; EINVAL invalid options or block length; EIO the device fails; and the errors of opening the device.
  */
 export async function check(device: DeviceSpec | BlockDevice, options: CheckStoreOptions = {}): Promise<CheckReport> {
   try {

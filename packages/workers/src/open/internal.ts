@@ -1,6 +1,5 @@
 /** Access to the internals of a store, for the tests of this project. Not exported by the package. */
 
-import type { AttachedStore } from '../api/attached-store.js';
 import type { Store } from '../api/store.js';
 import { AttachedFace } from '../attached/attached-face.js';
 import type { RemoteHost } from '../attached/remote-host.js';
@@ -13,7 +12,7 @@ export function underWayOf(store: Store): Readonly<Record<string, number>> {
 }
 
 /** Returns the host of the channel of an attached thread. */
-export function hostOf(store: AttachedStore): RemoteHost {
+export function hostOf(store: Store): RemoteHost {
   if (!(store instanceof AttachedFace)) throw new TypeError('this is no attached store of this package');
   return store.host;
 }

@@ -1,6 +1,7 @@
 /** Creates and opens stores. */
 
 import { rm } from 'node:fs/promises';
+import { checkPath } from '@blobyard/io';
 import { coded, throwIfAborted } from '../api/failures.js';
 import type { CreateStoreOptions, OpenStoreOptions, Store } from '../api/store.js';
 import { checkWorkerFiles } from '../checks/worker-files.js';
@@ -28,7 +29,7 @@ import {
  * @throws EINVAL invalid options or block length; ENOSPC the device is smaller than a cluster; ENOMEM its clusters
  * cannot hold the metadata; EBUSY a store in the file is open; EEXIST the device holds a store, which the message
  * describes, or the file exists already (device spec with `create: true`); ENOTSUP the device cannot be shared by
- * `threads`; ECANCELED aborted; EIO the device fails; and the errors of opening the device.
+ * `threads`; EIO the device fails; and the errors of opening the device.
  */
 export function createStore(options: CreateStoreOptions): Promise<Store> {
   return createStoreOf(options);
@@ -38,7 +39,7 @@ export function createStore(options: CreateStoreOptions): Promise<Store> {
  * Opens the store on a device, and recovers it if it was not closed. Can be called on any thread.
  * @throws EILSEQ there is no store, or it is damaged; ENXIO the store has another type; EBUSY the store is open, and
  * the message names by whom; EINVAL invalid options; ENOSPC the store cannot `grow`; ENOTSUP the device cannot be
- * shared by `threads`, or a newer SPDK made the store with larger metadata pages; ECANCELED aborted; EIO the device
+ * shared by `threads`, or a newer SPDK made the store with larger metadata pages; EIO the device
  * fails; and the errors of opening the device, such as ENOENT.
  */
 export function openStore(options: OpenStoreOptions): Promise<Store> {
@@ -131,5 +132,5 @@ async function holding(
 }
 
 function madeFile(device: CreateStoreOptions['device']): string | undefined {
-  return 'kind' in device && device.kind === 'file' && device.create ? device.path : undefined;
+  return 'kind' in device && device.kind === 'file' && device.create ? checkPath('path', device.path) : undefined;
 }

@@ -57,7 +57,8 @@ export interface MetadataPort {
   inflate(handle: number, options: PacedWorkOptions): Promise<void>;
   decouple(handle: number, options: PacedWorkOptions): Promise<void>;
   copyTo(handle: number, device: DeviceSpec | BlockDevice, options: PacedCopyOptions): Promise<number>;
-  resize(handle: number, clusterCount: number): Promise<void>;
+  /** @param how - 'grow': does nothing if the blob has as many clusters already */
+  resize(handle: number, clusterCount: number, how?: 'grow'): Promise<void>;
   setReadOnly(handle: number): Promise<void>;
   syncBlob(handle: number): Promise<void>;
   flushBlob(handle: number): Promise<void>;

@@ -1,6 +1,6 @@
 /** The parts of a store. Each mode (local, pool, attached) has its own parts; the store that uses them is the same. */
 
-import type { BlobstoreError, BlockDevice, Blob as EngineBlob, Geometry, SharedStore } from '@blobyard/core';
+import type { BlobstoreError, BlockDevice, Channel, Blob as EngineBlob, Geometry, SharedStore } from '@blobyard/core';
 import type { Damage, Engine, StoreEvents } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 import type { DataPort } from '../data/data-port.js';
@@ -37,6 +37,8 @@ export interface StoreParts {
   readonly damaged: readonly Damage[];
   /** Undefined if the engine runs on another thread. */
   readonly engine: EngineAccess | undefined;
+  /** Returns the channel of this thread for users: always the same. Undefined if other threads transfer the data. */
+  readonly channel: (() => Channel) | undefined;
   /** Keeps the process alive while something is under way. Undefined if pending operations do so by themselves. */
   readonly busy: Busy | undefined;
   /** Through this, operations let the event loop run. Undefined if all operations wait for other threads anyway. */

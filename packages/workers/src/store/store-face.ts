@@ -2,10 +2,13 @@
 
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { BlobstoreError } from '@blobyard/core';
+import { inspect } from 'node:util';
+import { BlobstoreError, type Channel } from '@blobyard/core';
+import type { AbortableOptions } from '../api/abort.js';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo } from '../api/blob.js';
-import { coded } from '../api/failures.js';
+import { coded, throwIfAborted } from '../api/failures.js';
+import { inspected } from '../api/inspected.js';
 import type {
   BlobAddress,
   CreateBlobOptions,
@@ -20,7 +23,7 @@ import type { StoreHandle } from '../api/store-handle.js';
 import { BlobContext } from '../blob/blob-context.js';
 import { BlobHandle, noEngine } from '../blob/blob-handle.js';
 import { checkAddress, checkBlobList, checkCreateBlob, checkOpenBlob } from '../checks/blob-options.js';
-import { checkWritableOr } from '../checks/checks.js';
+import { checkAbortable, checkWritableOr } from '../checks/checks.js';
 import { derivedXattrsOf } from '../checks/xattr-values.js';
 import { InFlight } from '../data/in-flight.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
@@ -62,10 +65,25 @@ export class StoreFace extends StoreEmitter implements Store {
   }
 
   get engine(): Engine {
-    const { engine } = this.parts;
-    if (engine !== undefined) return engine.store();
     this.#inFlight.requireOpen();
-    throw noEngine('store');
+    const { engine } = this.parts;
+    if (engine === undefined) throw noEngine('store');
+    return engine.store();
+  }
+
+  get channel(): Channel {
+    this.#inFlight.requireOpen();
+    const { channel } = this.parts;
+    if (channel === undefined) throw noEngine('store');
+    return channel();
+  }
+
+  get clusterSizeBytes(): number {
+    return this.parts.geometry.clusterBytes;
+  }
+
+  get ioUnitBytes(): number {
+    return this.parts.geometry.ioUnitBytes;
   }
 
   /** Counts of what is under way on this thread. Each is 0 when the store is idle. For tests. */
@@ -94,8 +112,9 @@ export class StoreFace extends StoreEmitter implements Store {
     });
   }
 
-  delete(address: BlobAddress): Promise<void> {
+  delete(address: BlobAddress, options?: AbortableOptions): Promise<void> {
     return this.#inFlight.run('delete a blob', async () => {
+      checkAbortable('delete', options);
       const checked = checkAddress(address);
       const closing = [...this.#blobs.closing].filter(({ id, name }) =>
         typeof checked === 'bigint' ? id === checked : name === checked.name,
@@ -117,43 +136,66 @@ export class StoreFace extends StoreEmitter implements Store {
     });
   }
 
-  blobs(): Promise<BlobInfo[]> {
-    return this.#inFlight.run('list blobs', () => this.parts.metadata.blobs());
+  blobs(options?: AbortableOptions): Promise<BlobInfo[]> {
+    return this.#inFlight.run('list blobs', () => {
+      checkAbortable('blobs', options);
+      return this.parts.metadata.blobs();
+    });
   }
 
-  stats(): Promise<StoreStats> {
-    return this.#inFlight.run('read the statistics', () => this.parts.metadata.stats());
+  stats(options?: AbortableOptions): Promise<StoreStats> {
+    return this.#inFlight.run('read the statistics', () => {
+      checkAbortable('stats', options);
+      return this.parts.metadata.stats();
+    });
   }
 
-  getSuperBlob(): Promise<bigint | undefined> {
-    return this.#inFlight.run('get the super blob', () => this.parts.metadata.getSuperBlob());
+  getSuperBlob(options?: AbortableOptions): Promise<bigint | undefined> {
+    return this.#inFlight.run('get the super blob', () => {
+      checkAbortable('getSuperBlob', options);
+      return this.parts.metadata.getSuperBlob();
+    });
   }
 
-  setSuperBlob(address: BlobAddress | undefined): Promise<void> {
+  setSuperBlob(address: BlobAddress | undefined, options?: AbortableOptions): Promise<void> {
     return this.#inFlight.run('set the super blob', async () => {
+      checkAbortable('setSuperBlob', options);
       await this.parts.metadata.setSuperBlob(address === undefined ? undefined : checkAddress(address));
     });
   }
 
-  grow(): Promise<void> {
-    return this.#inFlight.run('grow the store', () => this.parts.metadata.grow());
+  grow(options?: AbortableOptions): Promise<void> {
+    return this.#inFlight.run('grow the store', () => {
+      checkAbortable('grow', options);
+      return this.parts.metadata.grow();
+    });
   }
 
-  flush(): Promise<void> {
-    return this.#inFlight.run('flush the store', () => this.parts.metadata.flush());
+  flush(options?: AbortableOptions): Promise<void> {
+    return this.#inFlight.run('flush the store', () => {
+      checkAbortable('flush', options);
+      return this.parts.metadata.flush();
+    });
   }
 
   flushSync(): void {
     this.#inFlight.runSync('flush the store', () => this.parts.sync.flush());
   }
 
-  dump(): Promise<string>;
-  dump(to: Writable): Promise<void>;
-  dump(to?: Writable): Promise<unknown> {
+  dump(to?: undefined, options?: AbortableOptions): Promise<string>;
+  dump(to: Writable, options?: AbortableOptions): Promise<void>;
+  dump(to?: Writable, options?: AbortableOptions): Promise<unknown> {
     return this.#inFlight.run('dump the store', async () => {
       checkWritableOr('what to dump to', to);
+      const signal = checkAbortable('dump', options);
       const bytes = Buffer.from((await this.parts.metadata.dump()).buffer);
-      return to === undefined ? bytes.toString() : pipeline(Readable.from(chunksOf(bytes)), to, { end: false });
+      if (to === undefined) return bytes.toString();
+      try {
+        return await pipeline(Readable.from(chunksOf(bytes)), to, { end: false, signal });
+      } catch (error) {
+        throwIfAborted(signal);
+        throw error;
+      }
     });
   }
 
@@ -179,6 +221,21 @@ export class StoreFace extends StoreEmitter implements Store {
 
   [asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  toJSON(): object {
+    const { isClosed, clusterSizeBytes, ioUnitBytes } = this;
+    return {
+      isClosed,
+      clusterSizeBytes,
+      ioUnitBytes,
+      openBlobs: this.#blobs.handles.size,
+      damaged: this.damaged.map(({ id, error: { code, message } }) => ({ id: `${id}`, code, message })),
+    };
+  }
+
+  [inspect.custom](depth: number, options: object): string {
+    return inspected('Store', this, depth, options);
   }
 
   readonly #toHandle = (opened: OpenedBlob) => new BlobHandle(this.#blobs, opened);
