@@ -391,3 +391,11 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
   /** Closes the store, and erases it from the device. Throws the same errors as `close`. */
   destroy(): Promise<void>;
 }
+
+/** A store as an attached thread sees it: the same interface. `destroy` and `engine` are ENOTSUP there. */
+export interface AttachedStore extends Store {
+  /** Same as `openSync`, by the id. */
+  blob(id: bigint): Blob;
+  /** Same as `close`: the thread leaves the store, which stays open for the others. */
+  detach(): Promise<void>;
+}

@@ -5,7 +5,7 @@
  */
 
 import { coded } from '../api/failures.js';
-import type { Store } from '../api/store.js';
+import type { AttachedStore } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 import { checkStoreHandle } from '../mailbox/store-handle.js';
 import { AttachedFace } from './attached-face.js';
@@ -19,7 +19,7 @@ import { attachChannel } from './remote-channel.js';
  * has failed, or its metadata thread is dead; ENOMEM all `CHANNELS_MAX` (256) channels of the store are in use; and the
  * errors of opening the device.
  */
-export async function attach(given: StoreHandle): Promise<Store> {
+export async function attach(given: StoreHandle): Promise<AttachedStore> {
   try {
     const handle = checkStoreHandle(given);
     return new AttachedFace(new AttachedParts(handle, await attachChannel(handle)));
