@@ -106,8 +106,9 @@ async function closingInAWrite() {
   gate.shut();
   const writing = watched(actor.do('writeSync', its, 2 * CLUSTER, UNIT, 9));
   await gate.held();
+  const { blobstore } = store.engine;
   const closing = watched(store.close());
-  await until(() => store.engine.blobstore.isClosed);
+  await until(() => blobstore.isClosed);
   return { path, actor, its, gate, writing, closing };
 }
 
