@@ -175,6 +175,14 @@ export class Blobstore {
     return this.#state.channelOpsMax;
   }
 
+  /**
+   * No channel, on any thread, can write a blob that is opened from now on (EPERM). For a store on a view of its device
+   * that only the metadata thread has. Its other methods still change what the view shows.
+   */
+  refuseWrites(): void {
+    this.#state.shared.refusesWrites = true;
+  }
+
   /** Opens a channel for the metadata thread. ENOMEM when the store has no free row for another channel. */
   openChannel(): Channel {
     this.#state.requireOpen();

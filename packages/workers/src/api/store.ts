@@ -26,6 +26,9 @@ export type FindExternalSnapshot = (
   wanted: ExternalSnapshotWanted,
 ) => DeviceSpec | BlockDevice | null | Promise<DeviceSpec | BlockDevice | null>;
 
+/** How the file of a store is locked. */
+export type StoreLocking = 'exclusive' | 'shared' | 'none';
+
 interface CommonOptions {
   /** The device. One given by its spec is opened and closed by the store; an open one must be closed by the caller. */
   readonly device: DeviceSpec | BlockDevice;
@@ -44,8 +47,14 @@ interface CommonOptions {
   readonly durability?: Durability;
   /** Finds the devices of external snapshots. Without it, clones of external snapshots cannot be opened (ENOTSUP). */
   readonly openExternalSnapshot?: FindExternalSnapshot;
-  /** Locks a file that is given by its spec, so that nobody else can open the store. Default: true. */
-  readonly lock?: boolean;
+  /**
+   * How a file that is given by its spec is locked, against all programs that lock it.
+   * - 'exclusive': nobody else can open the store. The default, unless `readOnly`.
+   * - 'shared': any number of readers, in any number of processes, can open the store, and nobody can write to it. Only
+   *   with `readOnly`, and the default there.
+   * - 'none': the file is not locked. The caller must see to it that nobody writes to the store meanwhile.
+   */
+  readonly lock?: StoreLocking;
   /** The most requests that the device gets at once, from 1 to 65536; further requests wait. Default: 512. */
   readonly requestsMax?: number;
   /**
@@ -90,6 +99,13 @@ export interface FoundBlob {
 }
 
 export interface OpenStoreOptions extends CommonOptions {
+  /**
+   * True: nothing is written, so permission to read the file is enough. Every call that would change the store fails
+   * with EPERM. If the store was not closed, it is recovered in memory: what recovery would write takes memory of the
+   * metadata thread, a few metadata pages mostly, and is done again at the next opening. Not with `grow`. Default:
+   * false; true on a file device with `readOnly`.
+   */
+  readonly readOnly?: boolean;
   /** True: if the device has become larger, the store grows to its size. Default: false. */
   readonly grow?: boolean;
   /** 'force': rebuilds the masks from the metadata of the blobs, even if the store was closed cleanly. */
@@ -253,6 +269,8 @@ export interface Engine {
 export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
   /** True from the call of `close` or `destroy` on. False again if that fails with EBUSY. */
   readonly isClosed: boolean;
+  /** True if the store was opened with `readOnly`. */
+  readonly isReadOnly: boolean;
   /**
    * Blobs that were damaged when the store was opened, and were set aside. Also blobs that could not be opened for
    * another reason: the device of an external snapshot is missing, or they need a newer version. `blobs` does not list

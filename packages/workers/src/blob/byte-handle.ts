@@ -4,6 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { types } from 'node:util';
 import type { BlobRef } from '@blobyard/core';
 import type { Blob, ReadStreamOptions, WriteStreamOptions } from '../api/blob.js';
+import { openedReadOnly } from '../api/failures.js';
 import { checkBytes, checkBytesList } from '../checks/checks.js';
 import { checkReadStream, checkWriteStream } from '../checks/stream-options.js';
 import { BlobView } from '../data/blob-view.js';
@@ -97,6 +98,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   #write(data: Uint8Array, offset: number): Promise<void> {
     return this.inFlight.run('write', () => {
+      this.#requireWritable();
       const list = [checkBytes('data', data)];
       return writeBytes(this.#port, list, offset, this.#checkList('write', list, offset));
     });
@@ -104,6 +106,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   writev(data: readonly Uint8Array[], offset: number): Promise<void> {
     return this.inFlight.run('write', () => {
+      this.#requireWritable();
       const list = checkBytesList('data', data);
       return writeBytes(this.#port, list, offset, this.#checkList('write', list, offset));
     });
@@ -111,6 +114,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   writeZeroes(offset: number, length: number): Promise<void> {
     return this.inFlight.run('write zeroes', () => {
+      this.#requireWritable();
       checkRange('write zeroes', offset, length, this.sizeBytes);
       return zeroBytes(this.#port, offset, length);
     });
@@ -118,6 +122,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   trim(offset: number, length: number): Promise<void> {
     return this.inFlight.run('trim', () => {
+      this.#requireWritable();
       checkRange('trim', offset, length, this.sizeBytes);
       return trimBytes(this.#port, offset, length);
     });
@@ -156,6 +161,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   #writeSync(data: Uint8Array, offset: number): void {
     this.inFlight.runSync('write', () => {
+      this.#requireWritable();
       const list = [checkBytes('data', data)];
       writeBytesSync(this.#sync(), list, offset, this.#checkList('write', list, offset));
     });
@@ -163,6 +169,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   writevSync(data: readonly Uint8Array[], offset: number): void {
     this.inFlight.runSync('write', () => {
+      this.#requireWritable();
       const list = checkBytesList('data', data);
       writeBytesSync(this.#sync(), list, offset, this.#checkList('write', list, offset));
     });
@@ -170,6 +177,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   writeZeroesSync(offset: number, length: number): void {
     this.inFlight.runSync('write zeroes', () => {
+      this.#requireWritable();
       checkRange('write zeroes', offset, length, this.sizeBytes);
       zeroBytesSync(this.#sync(), offset, length);
     });
@@ -177,6 +185,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   trimSync(offset: number, length: number): void {
     this.inFlight.runSync('trim', () => {
+      this.#requireWritable();
       checkRange('trim', offset, length, this.sizeBytes);
       trimBytesSync(this.#sync(), offset, length);
     });
@@ -190,6 +199,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   createWriteStream(options?: WriteStreamOptions): Writable {
     this.inFlight.requireOpen();
+    this.#requireWritable();
     const { flush, ...checked } = checkWriteStream(options, this.sizeBytes);
     return new BlobWriteStream({
       ...checked,
@@ -217,6 +227,10 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
       await readBytes(this.#port, [into], offset, into.length);
       return into;
     });
+  }
+
+  #requireWritable(): void {
+    if (this.context.parts.isReadOnly) throw openedReadOnly();
   }
 
   /** The general path to the data, created on first use. */

@@ -7,10 +7,12 @@ import {
   FileDevice,
   type FileDeviceSpec,
   MemoryDevice,
+  OverlayDevice,
   openDevice,
   type StoreLock,
 } from '@blobyard/io';
 import { isBlockDevice } from '@blobyard/io/internal/block-device-check';
+import type { StoreLocking } from '../api/store.js';
 import { invalid, reading } from '../checks/checks.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { openShared } from './shared-device.js';
@@ -54,14 +56,15 @@ export class HeldDevice {
 }
 
 /**
- * Opens a device by its spec, or takes an open one. If `withLock`, a file is locked before it is opened, so that nobody
- * else has a store open in it. A new file is created first and then locked, because nobody can have a store in it yet.
+ * Opens a device by its spec, or takes an open one. A file is locked before it is opened, so that nobody else has a store
+ * open in it, or nobody can write to it ('shared'). A new file is created first and then locked, because nobody can have
+ * a store in it yet.
  * @throws EBUSY another user holds the lock, whom the message names; and the errors of opening the device.
  */
-export async function holdDevice(device: DeviceSpec | BlockDevice, withLock: boolean): Promise<HeldDevice> {
+export async function holdDevice(device: DeviceSpec | BlockDevice, lock: StoreLocking): Promise<HeldDevice> {
   if (isDevice(device)) return new HeldDevice(device, false);
-  if (device.kind !== 'file' || !withLock) return new HeldDevice(await openKnown(device), true);
-  return holdFile(device);
+  if (device.kind !== 'file' || lock === 'none') return new HeldDevice(await openKnown(device), true);
+  return holdFile(device, lock === 'shared');
 }
 
 /**
@@ -74,12 +77,12 @@ export async function holdShared(spec: DeviceSpec, shareWindow: number | undefin
   return new HeldDevice(device, true, undefined, shareWindow);
 }
 
-async function holdFile(spec: FileDeviceSpec): Promise<HeldDevice> {
-  let lock = spec.create ? undefined : acquireStoreLock(spec.path);
+async function holdFile(spec: FileDeviceSpec, shared: boolean): Promise<HeldDevice> {
+  let lock = spec.create ? undefined : acquireStoreLock(spec.path, { shared });
   let device: BlockDevice | undefined;
   try {
     device = await openDevice(spec);
-    lock ??= acquireStoreLock(spec.path);
+    lock ??= acquireStoreLock(spec.path, { shared });
     requireSame(device, lock, spec);
     return new HeldDevice(device, true, lock);
   } catch (error) {
@@ -133,8 +136,31 @@ export async function openKnown(spec: DeviceSpec): Promise<BlockDevice> {
 /** Returns the spec by which another thread can open this thread's device. Undefined if it cannot. */
 export function specOfDevice(device: BlockDevice): DeviceSpec | undefined {
   const spec = specs.get(device);
-  if (spec?.kind === 'custom') return spec;
+  if (spec?.kind === 'custom' || device instanceof OverlayDevice) return spec;
   return device instanceof MemoryDevice || device instanceof FileDevice ? device.spec : undefined;
+}
+
+/**
+ * A view of a device for the metadata thread of a store that is opened for reading only: what recovery writes stays in
+ * memory. The other threads of the store read the device itself. They read only clusters of blobs, and recovery writes
+ * to none of these: only to metadata, and to free clusters, which it clears.
+ */
+export function viewOf(device: BlockDevice): BlockDevice {
+  const view = new OverlayDevice(device);
+  const spec = specOfDevice(device);
+  if (spec !== undefined) specs.set(view, spec);
+  return view;
+}
+
+/** The spec of a file for reading only; any other device as it is. */
+export function forReading(device: DeviceSpec | BlockDevice): DeviceSpec | BlockDevice {
+  return isDevice(device) || device.kind !== 'file' ? device : { ...device, readOnly: true };
+}
+
+/** True for a file that can only be read, as it is given or open. */
+export function isReadOnlyFile(device: DeviceSpec | BlockDevice): boolean {
+  const spec = isDevice(device) ? specOfDevice(device) : device;
+  return spec?.kind === 'file' && spec.readOnly === true;
 }
 
 /** Returns true for an open device, false for a spec. */

@@ -23,6 +23,7 @@ class LocalParts implements StoreParts {
   readonly geometry: StoreParts['geometry'];
   readonly device: StoreParts['device'];
   readonly damaged: StoreParts['damaged'];
+  readonly isReadOnly: boolean;
   readonly engine: EngineAccess;
   readonly busy = undefined; // work on this thread keeps the event loop alive by itself
   readonly turns = operationTurns;
@@ -42,6 +43,7 @@ class LocalParts implements StoreParts {
     this.geometry = geometry;
     this.device = device;
     this.damaged = store.damaged;
+    this.isReadOnly = store.isReadOnly;
     this.nameOf = (id) => catalogue.nameOf(id);
     this.engine = { store: () => this.#engine(), blob: (handle) => this.metadata.engineBlob(handle) };
   }

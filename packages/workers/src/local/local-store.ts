@@ -2,6 +2,7 @@
 
 import { type Blobstore, BlobstoreError, dumpStore, INVALID_BLOB_ID, type Steps } from '@blobyard/core';
 import type { BlobInfo } from '../api/blob.js';
+import { openedReadOnly } from '../api/failures.js';
 import type { BlobAddress, Damage, LowSpace, OpenBlobOptions, StoreStats } from '../api/store.js';
 import type { ClientCallbacks } from '../calls/client-callbacks.js';
 import type { NewBlob } from '../checks/blob-options.js';
@@ -28,7 +29,7 @@ export class LocalStore {
   readonly held: HeldDevice;
   readonly damaged: readonly Damage[];
   readonly sharing: Sharing;
-  readonly #selfSync: SelfSync;
+  readonly #selfSync: SelfSync | undefined;
   readonly #lister: BlobLister;
   /** Called when the store is nearly full. */
   #onLowSpace: ((lowSpace: LowSpace) => void) | undefined;
@@ -49,6 +50,7 @@ export class LocalStore {
     this.sharing = new Sharing(context, (callbacks) => serve(this, callbacks), held.shareWindow);
     this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
     this.#lister = new BlobLister(context);
+    if (this.isReadOnly) return; // its space does not change, and there is nothing to sync
     this.#watchSpace(lowSpaceBytes);
     this.#selfSync = new SelfSync(context.blobstore, () => this.flush(), syncIntervalMs);
   }
@@ -56,6 +58,10 @@ export class LocalStore {
   /** 'open' again after an `end` that failed with EBUSY. */
   get state(): 'open' | 'ending' | 'ended' {
     return this.#state;
+  }
+
+  get isReadOnly(): boolean {
+    return this.context.blobstore.shared.refusesWrites;
   }
 
   onLowSpace(callback: (lowSpace: LowSpace) => void): void {
@@ -160,6 +166,12 @@ export class LocalStore {
     if (this.#state !== 'open') throw new BlobstoreError('EBADF', 'the store is closed: open it again first');
   }
 
+  /** EPERM in a store that was opened for reading only. */
+  requireWritable(): void {
+    this.requireOpen();
+    if (this.isReadOnly) throw openedReadOnly();
+  }
+
   /**
    * Ends the store.
    * @param failure - if given, nothing more is written, and its error is thrown when everything has been released
@@ -168,10 +180,10 @@ export class LocalStore {
     const { blobstore } = this.context;
     this.#state = 'ending';
     try {
-      await this.#selfSync.idle();
+      await this.#selfSync?.idle();
       await this.sharing.evict();
       if (failure) throw failure.error;
-      if (!blobstore.isClosed) await this.context.run(stepsOf(ending, blobstore));
+      if (!blobstore.isClosed && !this.isReadOnly) await this.context.run(stepsOf(ending, blobstore));
     } catch (error) {
       if (isCoded(error, 'EBUSY') && !blobstore.isClosed) {
         this.#state = 'open';
@@ -189,7 +201,7 @@ export class LocalStore {
    */
   async abandon(): Promise<void> {
     this.#state = 'ending';
-    this.#selfSync.stop();
+    this.#selfSync?.stop();
     this.sharing.stop();
     try {
       await this.context.run(this.context.blobstore.abandon());

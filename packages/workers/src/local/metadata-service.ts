@@ -6,6 +6,7 @@
 import type { BlockDevice, Blob as EngineBlob } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { BlobInfo } from '../api/blob.js';
+import { openedReadOnly } from '../api/failures.js';
 import type { BlobAddress, OpenBlobOptions, StoreStats } from '../api/store.js';
 import type { NewBlob } from '../checks/blob-options.js';
 import type { PacedCopyOptions, PacedWorkOptions } from '../checks/long-work.js';
@@ -25,8 +26,8 @@ export class MetadataService implements MetadataPort {
     this.#store = store;
   }
 
-  create(blob: NewBlob): Promise<OpenedBlob> {
-    return this.#opened.create(blob, this.#keep);
+  async create(blob: NewBlob): Promise<OpenedBlob> {
+    return this.#writable.create(blob, this.#keep);
   }
 
   open(address: BlobAddress, options: OpenBlobOptions): Promise<OpenedBlob> {
@@ -34,7 +35,7 @@ export class MetadataService implements MetadataPort {
   }
 
   async delete(address: BlobAddress): Promise<void> {
-    await this.#opened.delete(address);
+    await this.#writable.delete(address);
   }
 
   async blobs(): Promise<BlobInfo[]> {
@@ -50,11 +51,11 @@ export class MetadataService implements MetadataPort {
   }
 
   async setSuperBlob(address: BlobAddress | undefined): Promise<void> {
-    await this.#opened.setSuperBlob(address);
+    await this.#writable.setSuperBlob(address);
   }
 
   async grow(): Promise<void> {
-    await this.#opened.grow();
+    await this.#writable.grow();
   }
 
   async flush(): Promise<void> {
@@ -74,19 +75,19 @@ export class MetadataService implements MetadataPort {
   }
 
   async snapshot(handle: number, xattrs: DerivedXattrs): Promise<OpenedBlob> {
-    return this.#keep(await this.#blob(handle).snapshot(xattrs));
+    return this.#keep(await this.#toChange(handle).snapshot(xattrs));
   }
 
   async clone(handle: number, xattrs: DerivedXattrs): Promise<OpenedBlob> {
-    return this.#keep(await this.#blob(handle).clone(xattrs));
+    return this.#keep(await this.#toChange(handle).clone(xattrs));
   }
 
   async inflate(handle: number, options: PacedWorkOptions): Promise<void> {
-    await this.#blob(handle).inflate(options);
+    await this.#toChange(handle).inflate(options);
   }
 
   async decouple(handle: number, options: PacedWorkOptions): Promise<void> {
-    await this.#blob(handle).decouple(options);
+    await this.#toChange(handle).decouple(options);
   }
 
   async copyTo(handle: number, device: DeviceSpec | BlockDevice, options: PacedCopyOptions): Promise<number> {
@@ -94,11 +95,11 @@ export class MetadataService implements MetadataPort {
   }
 
   async resize(handle: number, clusterCount: number): Promise<void> {
-    await this.#blob(handle).resize(clusterCount);
+    await this.#toChange(handle).resize(clusterCount);
   }
 
   async setReadOnly(handle: number): Promise<void> {
-    await this.#blob(handle).setReadOnly();
+    await this.#toChange(handle).setReadOnly();
   }
 
   async syncBlob(handle: number): Promise<void> {
@@ -125,7 +126,7 @@ export class MetadataService implements MetadataPort {
 
   async changeXattrs(handle: number, changes: XattrChanges): Promise<XattrsChanged> {
     const { context } = this.#store;
-    const blob = this.engineBlob(handle);
+    const blob = this.#toChange(handle).engine;
     const isChanged = await changeXattrs(context, blob, changes);
     return { isChanged, name: context.catalogue.nameOf(blob.id) };
   }
@@ -157,11 +158,24 @@ export class MetadataService implements MetadataPort {
     return this.#store;
   }
 
+  /** The store, for a call that changes it. */
+  get #writable(): LocalStore {
+    this.#store.requireWritable();
+    return this.#store;
+  }
+
   readonly #keep = (blob: LocalBlob): OpenedBlob => {
     const { slot, generation } = blob.engine;
     const name = this.#store.context.catalogue.nameOf(blob.id);
     return { handle: this.handles.add(blob), id: blob.id, name, slot, generation };
   };
+
+  /** The blob of a handle, for a call that changes the store. */
+  #toChange(handle: number): LocalBlob {
+    const blob = this.#blob(handle);
+    if (this.#store.isReadOnly) throw openedReadOnly();
+    return blob;
+  }
 
   #blob(handle: number): LocalBlob {
     return this.handles.get(handle);

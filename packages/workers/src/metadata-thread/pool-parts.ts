@@ -42,6 +42,7 @@ export class PoolParts implements StoreParts {
   readonly geometry: Geometry;
   readonly device: StoreParts['device'];
   readonly damaged: readonly Damage[];
+  readonly isReadOnly: boolean;
   readonly engine = undefined;
   readonly busy: StoreParts['busy'];
   readonly turns = undefined; // each operation waits for another thread, so the event loop turns anyway
@@ -62,6 +63,7 @@ export class PoolParts implements StoreParts {
     this.geometry = new Geometry(handle.geometry);
     this.device = held.device;
     this.damaged = damagedIn(handle);
+    this.isReadOnly = handle.isReadOnly;
     this.busy = client.busy;
     this.metadata = {
       ...calls,
@@ -72,7 +74,7 @@ export class PoolParts implements StoreParts {
     const bytes = held.device.takesBytes === true ? plane.channel : undefined;
     this.data = {
       channel: plane.channel,
-      way: new RequestWay(plane.channel, bytes, this.geometry),
+      way: new RequestWay(plane.channel, bytes, this.geometry, this.isReadOnly),
       bytes,
       slots: undefined,
       parts: undefined,

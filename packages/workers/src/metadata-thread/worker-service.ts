@@ -70,7 +70,8 @@ async function openPlanned(
       return await createLocal(held, { init, lowSpaceBytes, syncIntervalMs });
     }
     const load = { ...plan.load, openExternalSnapshot };
-    return await openLocal(held, { load, lowSpaceBytes, syncIntervalMs, grow: plan.grow, signal, onBlob });
+    const { readOnly, grow } = plan;
+    return await openLocal(held, { load, lowSpaceBytes, syncIntervalMs, readOnly, grow, signal, onBlob });
   } catch (error) {
     await held.release();
     throw error;

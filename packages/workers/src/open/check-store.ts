@@ -3,10 +3,12 @@
 import { type BlockDevice, type CheckReport, checkStore, run } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import { coded, throwIfAborted } from '../api/failures.js';
+import type { StoreLocking } from '../api/store.js';
 import { checkBooleanOr, checkOptions, checkSignalOr } from '../checks/checks.js';
 import { pauseUnlessAborted } from '../data/pause.js';
-import { checkDevice, holdDevice } from '../devices/open-device.js';
+import { checkDevice, forReading, holdDevice } from '../devices/open-device.js';
 import { asItsStoreSays } from '../devices/store-blocks.js';
+import { checkLock } from './store-options.js';
 
 export interface CheckStoreOptions {
   /**
@@ -23,8 +25,11 @@ export interface CheckStoreOptions {
    * the first 1024. Opening the store does not read more pages than that.
    */
   readonly full?: boolean;
-  /** Locks a file that is given by its spec during the check, so that nobody can open the store. Default: true. */
-  readonly lock?: boolean;
+  /**
+   * How a file that is given by its spec is locked during the check: see `OpenStoreOptions.lock`. Default: 'exclusive'
+   * with `repair`, otherwise 'shared'.
+   */
+  readonly lock?: StoreLocking;
   /** Aborts the check with ECANCELED, between two blobs. After an aborted repair, the store must be repaired again. */
   readonly signal?: AbortSignal;
 }
@@ -43,8 +48,9 @@ export async function check(device: DeviceSpec | BlockDevice, options: CheckStor
     const { repair, full, lock, signal } = checkOptions('options of check', options, known);
     const steps = { repair: checkBooleanOr('repair', repair, false), full: checkBooleanOr('full', full, false) };
     throwIfAborted(checkSignalOr(signal));
+    const locking = checkLock(lock, !steps.repair);
     const given = asItsStoreSays(checkDevice('device', device));
-    const held = await holdDevice(given, checkBooleanOr('lock', lock, true));
+    const held = await holdDevice(steps.repair ? given : forReading(given), locking);
     try {
       return await run(checkStore(held.device, steps), pauseUnlessAborted(signal));
     } finally {

@@ -68,13 +68,17 @@ export async function openStoreOf(given: OpenStoreOptions, parts?: PooledParts):
     const options = readOpenStore(given);
     const load = checkOpenStore(options);
     const threads = threadsOf(options);
-    const { grow = false, signal, onBlob } = options;
+    const { readOnly = false, grow = false, signal, onBlob } = options;
     throwIfAborted(signal);
     return await holding(options, async (held) => {
-      const local = { load, grow, signal, onBlob, ...commonOf(options) };
+      const local = { load, readOnly, grow, signal, onBlob, ...commonOf(options) };
       if (threads === 0) return localFace(await openLocal(held, local), options);
       const { openPooled } = await poolMode();
-      return openPooled(held, { ...pooledOptions(options), work: { kind: 'open', load, grow }, onBlob }, parts);
+      return openPooled(
+        held,
+        { ...pooledOptions(options), work: { kind: 'open', load, readOnly, grow }, onBlob },
+        parts,
+      );
     });
   } catch (error) {
     throw coded(error, 'open a store');
@@ -115,7 +119,7 @@ async function holding(
   options: CreateStoreOptions | OpenStoreOptions,
   proceed: (held: HeldDevice) => Promise<Store>,
 ): Promise<Store> {
-  const held = await holdDevice(options.device, options.lock ?? true);
+  const held = await holdDevice(options.device, options.lock ?? 'exclusive');
   try {
     const store = await proceed(held);
     if (options.keepAlive) held.stayAlive();

@@ -1,7 +1,7 @@
 /** Checks the options to create and to open a store, and converts them to those of the engine. */
 
 import { bstypeFromText, type InitOptions, type LoadOptions, PAGE_BYTES } from '@blobyard/core';
-import type { CreateStoreOptions, OpenStoreOptions } from '../api/store.js';
+import type { CreateStoreOptions, OpenStoreOptions, StoreLocking } from '../api/store.js';
 import {
   checkBooleanOr,
   checkBytes,
@@ -13,7 +13,7 @@ import {
   checkSignalOr,
   invalid,
 } from '../checks/checks.js';
-import { checkDevice, openIfSpec } from '../devices/open-device.js';
+import { checkDevice, forReading, isReadOnlyFile, openIfSpec } from '../devices/open-device.js';
 import { asItsStoreSays } from '../devices/store-blocks.js';
 
 const BSTYPE_BYTES = 16;
@@ -36,19 +36,22 @@ const COMMON = [
   'signal',
 ] as const;
 const CREATE = [...COMMON, 'clusterSizeBytes', 'mdPageCount', 'clearMethod', 'overwrite'] as const;
-const OPEN = [...COMMON, 'grow', 'recover', 'onDamage', 'onBlob'] as const;
+const OPEN = [...COMMON, 'readOnly', 'grow', 'recover', 'onDamage', 'onBlob'] as const;
 
 /** Returns a copy of the options to create a store, each read once. Throws EINVAL if they are invalid. */
 export function readCreateStore(options: CreateStoreOptions): CreateStoreOptions {
   requireGiven(options);
-  return withDevice(checkOptions('options of createStore', options, CREATE));
+  const read = withDevice(checkOptions('options of createStore', options, CREATE));
+  return { ...read, lock: checkLock(read.lock, false) };
 }
 
 /** Returns a copy of the options to open a store, each read once. Throws EINVAL if they are invalid. */
 export function readOpenStore(options: OpenStoreOptions): OpenStoreOptions {
   requireGiven(options);
   const read = withDevice(checkOptions('options of openStore', options, OPEN));
-  return { ...read, device: asItsStoreSays(read.device) };
+  const readOnly = checkReadOnly(read);
+  const device = asItsStoreSays(readOnly ? forReading(read.device) : read.device);
+  return { ...read, device, readOnly, lock: checkLock(read.lock, readOnly) };
 }
 
 /** Returns the engine's options to create a store. Throws EINVAL if they are invalid. */
@@ -76,8 +79,23 @@ export function checkOpenStore(options: OpenStoreOptions): LoadOptions {
     ...checkCommon(options),
     clusterBytes: PAGE_BYTES, // the least size of a device: a store with small clusters may have less than 1 MiB
     forceRecover: options.recover === 'force',
+    // In a store that is only read, recovery writes to memory: barriers have no effect.
+    ...(options.readOnly ? { durability: 'process-crash' } : {}),
     onDamage: checkChoiceOr('onDamage', options.onDamage, ['refuse', 'set-aside']) ?? 'refuse',
   };
+}
+
+/** Returns how a file is locked. Throws EINVAL for an invalid choice, or if a writer would share the file. */
+export function checkLock(lock: StoreLocking | undefined, readOnly: boolean): StoreLocking {
+  return checkChoiceOr('lock', lock, readOnly ? ['shared', 'exclusive', 'none'] : ['exclusive', 'none']);
+}
+
+function checkReadOnly({ readOnly, device, grow }: OpenStoreOptions): boolean {
+  const isFileReadOnly = isReadOnlyFile(device);
+  const isReadOnly = checkBooleanOr('readOnly', readOnly, isFileReadOnly);
+  if (isFileReadOnly && !isReadOnly) throw invalid('readOnly', readOnly, 'true: the device can only be read');
+  if (isReadOnly && grow) throw invalid('grow', grow, 'false in a store that is opened for reading only');
+  return isReadOnly;
 }
 
 /** Returns the most requests that the channel takes at once. Throws EINVAL if it is invalid, as those below do. */
@@ -118,7 +136,6 @@ function checkCommon(options: CreateStoreOptions | OpenStoreOptions) {
   threadsOf(options);
   lowSpaceBytesOf(options);
   syncIntervalMsOf(options);
-  checkBooleanOr('lock', options.lock, true);
   checkBooleanOr('keepAlive', options.keepAlive, false);
   checkSignalOr(options.signal);
   const find = checkFunctionOr('openExternalSnapshot', options.openExternalSnapshot);

@@ -35,6 +35,8 @@ export interface StoreParts {
   /** The device, as opened on the calling thread. */
   readonly device: BlockDevice;
   readonly damaged: readonly Damage[];
+  /** The store was opened with `readOnly`. */
+  readonly isReadOnly: boolean;
   /** Undefined if the engine runs on another thread. */
   readonly engine: EngineAccess | undefined;
   /** Keeps the process alive while something is under way. Undefined if pending operations do so by themselves. */

@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { BlobstoreError } from '@blobyard/core';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { BlobInfo } from '../api/blob.js';
-import { coded } from '../api/failures.js';
+import { coded, openedReadOnly } from '../api/failures.js';
 import type {
   BlobAddress,
   CreateBlobOptions,
@@ -57,6 +57,10 @@ export class StoreFace extends StoreEmitter implements Store {
 
   get isClosed(): boolean {
     return this.#inFlight.isClosed;
+  }
+
+  get isReadOnly(): boolean {
+    return this.parts.isReadOnly;
   }
 
   get engine(): Engine {
@@ -162,6 +166,7 @@ export class StoreFace extends StoreEmitter implements Store {
   }
 
   destroy(): Promise<void> {
+    if (this.isReadOnly) return Promise.reject(openedReadOnly());
     return this.#end('destroy');
   }
 
