@@ -22,6 +22,7 @@ export type { InlinePort } from './engine/inline-port.js';
 export type { Xattrs } from './engine/xattrs.js';
 export { crc32c } from './format/crc32c.js';
 export { type ClearMethod, isClearMethod } from './format/flags.js';
+export { isMarksPage } from './format/marks-page.js';
 export { bstypeFromText, bstypeToText, SuperBlock } from './format/super-block.js';
 export { XATTR_BYTES_MAX } from './format/xattr.js';
 export type { InsertionOutcome } from './metadata/insert-cluster.js';

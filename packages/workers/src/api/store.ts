@@ -77,13 +77,17 @@ interface CommonOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface CreateStoreOptions extends CommonOptions {
+/** The options of a new store. */
+interface NewStoreOptions {
   /** Bytes of a cluster, a multiple of 4096 below 4 GiB. Default: 1 MiB. */
   readonly clusterSizeBytes?: number;
   /** The number of metadata pages, from 1. Each blob needs at least one. Default: one for each cluster. */
   readonly mdPageCount?: number;
   /** How the device is cleared. Default: 'unmap'. */
   readonly clearMethod?: 'unmap' | 'write_zeroes' | 'none';
+}
+
+export interface CreateStoreOptions extends CommonOptions, NewStoreOptions {
   /**
    * True: creates the store even if the device holds one already, damaged or not; the old store is lost. Default false:
    * fails with EEXIST on such a device.
@@ -98,7 +102,14 @@ export interface FoundBlob {
   readonly sizeBytes: number;
 }
 
-export interface OpenStoreOptions extends CommonOptions {
+/** The options of a new store (`clusterSizeBytes` and so on) need `create`, and apply only if a store is created. */
+export interface OpenStoreOptions extends CommonOptions, NewStoreOptions {
+  /**
+   * True: creates the store if there is none: in a file that does not exist (`sizeBytes` of the device is its size then)
+   * or is empty, or on a device whose first MiB is zeroes. Of two processes at the same time, one creates it; the other
+   * one opens it, or gets EBUSY. A device with other data is EILSEQ. Default: false.
+   */
+  readonly create?: boolean;
   /**
    * True: nothing is written, so permission to read the file is enough. Every call that would change the store fails
    * with EPERM. If the store was not closed, it is recovered in memory: what recovery would write takes memory of the

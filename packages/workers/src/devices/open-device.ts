@@ -1,6 +1,8 @@
 /** The device of a store: opened by its spec and locked, or passed in as an open device. */
 
+import { fstatSync, rmSync } from 'node:fs';
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
+import { checkMultiple } from '@blobyard/core/internal/argument-checks';
 import {
   acquireStoreLock,
   type DeviceSpec,
@@ -12,10 +14,12 @@ import {
   type StoreLock,
 } from '@blobyard/io';
 import { isBlockDevice } from '@blobyard/io/internal/block-device-check';
+import { makeEmptyFile } from '@blobyard/io/internal/new-file';
 import type { StoreLocking } from '../api/store.js';
 import { invalid, reading } from '../checks/checks.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { openShared } from './shared-device.js';
+import { asItsStoreSays } from './store-blocks.js';
 
 /** A device, with what must be released after its use. */
 export class HeldDevice {
@@ -26,22 +30,40 @@ export class HeldDevice {
   readonly shareWindow: number | undefined;
   readonly #isOurs: boolean;
   readonly #lock: StoreLock | undefined;
+  readonly #madeFile: string | undefined;
   readonly #keepAlive = new KeepAlive();
 
   /**
    * @param isOurs - the device was opened here, and `release` closes it
    * @param shareWindow - that of the store's lock. To be given if another thread has the lock
+   * @param madeFile - the path of the file, if it was made for the store
    */
-  constructor(device: BlockDevice, isOurs: boolean, lock?: StoreLock, shareWindow = lock?.shareWindow) {
+  constructor(
+    device: BlockDevice,
+    isOurs: boolean,
+    lock?: StoreLock,
+    shareWindow = lock?.shareWindow,
+    madeFile?: string,
+  ) {
     this.device = device;
     this.shareWindow = shareWindow;
     this.#isOurs = isOurs;
     this.#lock = lock;
+    this.#madeFile = madeFile;
   }
 
   /** Keeps the process alive until `release`. */
   stayAlive(): void {
     this.#keepAlive.begin();
+  }
+
+  /**
+   * Releases the device of a store that could not be opened. Removes a file that was made for it, while it is locked:
+   * later somebody else could have a store in it.
+   */
+  async giveUp(): Promise<void> {
+    if (this.#madeFile !== undefined) rmSync(this.#madeFile, { force: true });
+    await this.release();
   }
 
   /** Closes the device if it was opened here, then releases its lock, even if closing fails. */
@@ -56,15 +78,25 @@ export class HeldDevice {
 }
 
 /**
+ * What a device is opened for: a store that is there ('store'), a new one ('new'), or the one that is there, otherwise a
+ * new one ('either').
+ */
+export type DeviceUse = 'store' | 'new' | 'either';
+
+/**
  * Opens a device by its spec, or takes an open one. A file is locked before it is opened, so that nobody else has a store
  * open in it, or nobody can write to it ('shared'). A new file is created first and then locked, because nobody can have
  * a store in it yet.
  * @throws EBUSY another user holds the lock, whom the message names; and the errors of opening the device.
  */
-export async function holdDevice(device: DeviceSpec | BlockDevice, lock: StoreLocking): Promise<HeldDevice> {
+export async function holdDevice(
+  device: DeviceSpec | BlockDevice,
+  lock: StoreLocking,
+  use: DeviceUse,
+): Promise<HeldDevice> {
   if (isDevice(device)) return new HeldDevice(device, false);
-  if (device.kind !== 'file' || lock === 'none') return new HeldDevice(await openKnown(device), true);
-  return holdFile(device, lock === 'shared');
+  if (device.kind !== 'file') return new HeldDevice(await openKnown(device), true);
+  return use === 'either' ? holdMade(device, lock) : holdFile(device, lock, use);
 }
 
 /**
@@ -77,14 +109,49 @@ export async function holdShared(spec: DeviceSpec, shareWindow: number | undefin
   return new HeldDevice(device, true, undefined, shareWindow);
 }
 
-async function holdFile(spec: FileDeviceSpec, shared: boolean): Promise<HeldDevice> {
-  let lock = spec.create ? undefined : acquireStoreLock(spec.path, { shared });
+/**
+ * Opens a file for the store in it, or for a new store. A file that does not exist is created. An empty one, from here or
+ * left by a process that was killed here, gets its size under the lock. So of two processes one makes the store, and the
+ * other finds it locked, or finds the store.
+ */
+async function holdMade(spec: FileDeviceSpec, locking: StoreLocking): Promise<HeldDevice> {
+  const { sizeBytes, ...existing } = spec;
+  const isMade = sizeBytes !== undefined && makeEmptyFile(spec.path);
+  const held = await holdFile(existing, locking, 'store', isMade);
+  try {
+    requireLength(held.device, sizeBytes);
+    return held;
+  } catch (error) {
+    await held.giveUp();
+    throw error;
+  }
+}
+
+/** Gives an empty file its size. */
+function requireLength(device: BlockDevice, sizeBytes: number | undefined): void {
+  if (!(device instanceof FileDevice)) return;
+  const stats = fstatSync(device.descriptor);
+  if (!stats.isFile() || stats.size > 0) return;
+  const bytes = checkMultiple('sizeBytes', sizeBytes, device.blockLengthBytes, Number.MAX_SAFE_INTEGER);
+  device.resize(bytes / device.blockLengthBytes);
+}
+
+/** @param isMade - the file was created just now, for this caller or whoever locks it first */
+async function holdFile(
+  spec: FileDeviceSpec,
+  locking: StoreLocking,
+  use: DeviceUse,
+  isMade = spec.create === true,
+): Promise<HeldDevice> {
+  const acquire = () =>
+    locking === 'none' ? undefined : acquireStoreLock(spec.path, { shared: locking === 'shared' });
+  let lock = spec.create ? undefined : acquire();
   let device: BlockDevice | undefined;
   try {
-    device = await openDevice(spec);
-    lock ??= acquireStoreLock(spec.path, { shared });
-    requireSame(device, lock, spec);
-    return new HeldDevice(device, true, lock);
+    device = await openKnown(use === 'new' ? spec : asItsStoreSays(spec));
+    if (spec.create) lock = acquire();
+    if (lock !== undefined) requireSame(device, lock, spec);
+    return new HeldDevice(device, true, lock, lock?.shareWindow, isMade ? spec.path : undefined);
   } catch (error) {
     await device?.close();
     lock?.release();

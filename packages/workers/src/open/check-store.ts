@@ -7,7 +7,6 @@ import type { StoreLocking } from '../api/store.js';
 import { checkBooleanOr, checkOptions, checkSignalOr } from '../checks/checks.js';
 import { pauseUnlessAborted } from '../data/pause.js';
 import { checkDevice, forReading, holdDevice } from '../devices/open-device.js';
-import { asItsStoreSays } from '../devices/store-blocks.js';
 import { checkLock } from './store-options.js';
 
 export interface CheckStoreOptions {
@@ -49,8 +48,8 @@ export async function check(device: DeviceSpec | BlockDevice, options: CheckStor
     const steps = { repair: checkBooleanOr('repair', repair, false), full: checkBooleanOr('full', full, false) };
     throwIfAborted(checkSignalOr(signal));
     const locking = checkLock(lock, !steps.repair);
-    const given = asItsStoreSays(checkDevice('device', device));
-    const held = await holdDevice(steps.repair ? given : forReading(given), locking);
+    const given = checkDevice('device', device);
+    const held = await holdDevice(steps.repair ? given : forReading(given), locking, 'store');
     try {
       return await run(checkStore(held.device, steps), pauseUnlessAborted(signal));
     } finally {

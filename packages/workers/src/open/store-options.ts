@@ -14,7 +14,6 @@ import {
   invalid,
 } from '../checks/checks.js';
 import { checkDevice, forReading, isReadOnlyFile, openIfSpec } from '../devices/open-device.js';
-import { asItsStoreSays } from '../devices/store-blocks.js';
 
 const BSTYPE_BYTES = 16;
 const REQUESTS_DEFAULT = 512;
@@ -35,8 +34,9 @@ const COMMON = [
   'syncIntervalMs',
   'signal',
 ] as const;
-const CREATE = [...COMMON, 'clusterSizeBytes', 'mdPageCount', 'clearMethod', 'overwrite'] as const;
-const OPEN = [...COMMON, 'readOnly', 'grow', 'recover', 'onDamage', 'onBlob'] as const;
+const NEW = ['clusterSizeBytes', 'mdPageCount', 'clearMethod'] as const;
+const CREATE = [...COMMON, ...NEW, 'overwrite'] as const;
+const OPEN = [...COMMON, ...NEW, 'create', 'readOnly', 'grow', 'recover', 'onDamage', 'onBlob'] as const;
 
 /** Returns a copy of the options to create a store, each read once. Throws EINVAL if they are invalid. */
 export function readCreateStore(options: CreateStoreOptions): CreateStoreOptions {
@@ -50,14 +50,30 @@ export function readOpenStore(options: OpenStoreOptions): OpenStoreOptions {
   requireGiven(options);
   const read = withDevice(checkOptions('options of openStore', options, OPEN));
   const readOnly = checkReadOnly(read);
-  const device = asItsStoreSays(readOnly ? forReading(read.device) : read.device);
+  requireNoNew(read, checkBooleanOr('create', read.create, false), readOnly);
+  const device = readOnly ? forReading(read.device) : read.device;
   return { ...read, device, readOnly, lock: checkLock(read.lock, readOnly) };
 }
 
+/** Options and devices for a new store have no place where only an existing store is opened. */
+function requireNoNew(options: OpenStoreOptions, create: boolean, readOnly: boolean): void {
+  if (create && readOnly) throw invalid('create', create, 'false in a store that is opened for reading only');
+  const { device } = options;
+  if ('kind' in device && device.kind === 'file' && device.create) {
+    throw invalid(
+      'create of the device',
+      true,
+      'false: with `create: true`, openStore creates a file that is not there',
+    );
+  }
+  const given = NEW.find((name) => options[name] !== undefined);
+  if (!create && given !== undefined) throw invalid(given, options[given], 'left out, or given with create: true');
+}
+
 /** Returns the engine's options to create a store. Throws EINVAL if they are invalid. */
-export function checkCreateStore(options: CreateStoreOptions): InitOptions {
-  const { clusterSizeBytes, mdPageCount, clearMethod, overwrite } = options;
-  checkBooleanOr('overwrite', overwrite, false);
+export function checkCreateStore(options: CreateStoreOptions | OpenStoreOptions): InitOptions {
+  const { clusterSizeBytes, mdPageCount, clearMethod } = options;
+  if ('overwrite' in options) checkBooleanOr('overwrite', options.overwrite, false);
   const clusterBytes = checkIntegerOr('clusterSizeBytes', clusterSizeBytes, 1 << 20, PAGE_BYTES, 0xffff_ffff);
   if (clusterBytes % PAGE_BYTES !== 0) throw invalid('clusterSizeBytes', clusterBytes, `a multiple of ${PAGE_BYTES}`);
   if (mdPageCount !== undefined) checkInteger('mdPageCount', mdPageCount, 1, 0xffff_fffe);
