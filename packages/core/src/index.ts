@@ -44,6 +44,7 @@ export { type Pause, run, runNowOrLater, runSync } from './steps/run.js';
 export { type MaybePromise, type Steps, type Waitable, wait, waitFor } from './steps/steps.js';
 export type { AbortSignalLike, Watched } from './steps/watched.js';
 export type { PrintText, PrintXattr } from './store/dump.js';
+export { noRoomToGrow } from './store/grow.js';
 export type { InitOptions, LoadedBlob, LoadOptions } from './store/options.js';
 export { blockLengthOfStore } from './store/super-geometry.js';
 export {

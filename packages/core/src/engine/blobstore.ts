@@ -132,6 +132,11 @@ export class Blobstore {
     return this.#state.shared.clusters.capacity - this.#state.geometry.metadataClusterCount();
   }
 
+  /** The size to which the store can grow, in bytes: that for which its cluster mask has room. */
+  get growLimitBytes(): number {
+    return this.#state.growLimitBytes;
+  }
+
   /**
    * Sets a function that is called after clusters were allocated or released by any thread. It replaces the previous
    * one, runs on the metadata thread, and must not throw.

@@ -83,6 +83,13 @@ interface NewStoreOptions {
   readonly clusterSizeBytes?: number;
   /** The number of metadata pages, from 1. Each blob needs at least one. Default: one for each cluster. */
   readonly mdPageCount?: number;
+  /**
+   * The size in bytes to which the store will be able to `grow`. Reserved for it: a bit for each cluster in the mask of
+   * used clusters, which is 128 KiB for each TiB with clusters of 1 MiB; and, unless `mdPageCount` is given, a metadata
+   * page of 4 KiB for each cluster, 4 GiB for each TiB, but at most a quarter of the device as it is now. Pages that are
+   * not used take no space in a sparse file. Default: as many clusters as there are metadata pages, rounded up to 32,728.
+   */
+  readonly growTo?: number;
   /** How the device is cleared. Default: 'unmap'. */
   readonly clearMethod?: 'unmap' | 'write_zeroes' | 'none';
 }
@@ -165,6 +172,11 @@ export interface CreateBlobOptions {
   readonly externalSnapshotId?: string | Uint8Array;
 }
 
+export interface GrowOptions {
+  /** The size of the device in bytes, rounded up to whole blocks. Default: the size that the device has. */
+  readonly sizeBytes?: number;
+}
+
 export interface OpenBlobOptions {
   /** How clusters that the blob frees are cleared. Default: the method with which the blob was created. */
   readonly clearMethod?: ClearMethod;
@@ -181,6 +193,8 @@ export interface StoreStats {
   readonly ioUnitBytes: number;
   /** The number of pages of the metadata region. */
   readonly mdPageCount: number;
+  /** The size in bytes to which the store can `grow`; fixed when it was created (`growTo`). */
+  readonly growLimitBytes: number;
   readonly blobCount: number;
   /** The type of the store as text, up to its first zero byte. */
   readonly bstype: string;
@@ -330,10 +344,12 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    */
   setSuperBlob(blob: BlobAddress | undefined): Promise<void>;
   /**
-   * Grows the store to the size of its device, after the device has become larger.
-   * @throws ENOSPC the store cannot grow so far; EILSEQ the device is smaller than the store.
+   * Grows the store to the size of its device. With `sizeBytes`, first makes the device that long, if it is shorter. If
+   * the store then cannot be extended (EIO), the device stays longer, and a second call continues.
+   * @throws ENOSPC the store cannot grow so far (`StoreStats.growLimitBytes`), or the file system is full; EILSEQ the
+   * device is smaller than the store; ENOTSUP the device has a fixed size; EINVAL it cannot have that size.
    */
-  grow(): Promise<void>;
+  grow(options?: GrowOptions): Promise<void>;
   /**
    * Makes all acknowledged changes durable. This includes blobs of a thread that has ended, if their metadata could not
    * be written at that time. Tries all blobs, then throws the first error (EIO, ENOSPC).

@@ -1,6 +1,7 @@
 /** A store whose metadata is on this thread, with the operations for its users on any thread. */
 
 import { type Blobstore, BlobstoreError, dumpStore, INVALID_BLOB_ID, type Steps } from '@blobyard/core';
+import { Mutex } from 'async-mutex';
 import type { BlobInfo } from '../api/blob.js';
 import { openedReadOnly } from '../api/failures.js';
 import type { BlobAddress, Damage, LowSpace, OpenBlobOptions, StoreStats } from '../api/store.js';
@@ -10,6 +11,7 @@ import type { HeldDevice } from '../devices/open-device.js';
 import type { RowService } from '../mailbox/row-client.js';
 import type { StoreEnding } from '../ports/store-parts.js';
 import { BlobLister } from './blob-list.js';
+import { lengthen } from './lengthen.js';
 import { LocalBlob, requireNoReferences } from './local-blob.js';
 import { freeBytesOf, LowSpaceWatch } from './low-space.js';
 import { SelfSync } from './self-sync.js';
@@ -31,6 +33,8 @@ export class LocalStore {
   readonly sharing: Sharing;
   readonly #selfSync: SelfSync | undefined;
   readonly #lister: BlobLister;
+  /** Held while the store grows. */
+  readonly #growing = new Mutex();
   /** Called when the store is nearly full. */
   #onLowSpace: ((lowSpace: LowSpace) => void) | undefined;
   #state: 'open' | 'ending' | 'ended' = 'open';
@@ -126,6 +130,7 @@ export class LocalStore {
       clusterSizeBytes: clusterBytes,
       ioUnitBytes: geometry.ioUnitBytes,
       mdPageCount: geometry.mdPageCount,
+      growLimitBytes: blobstore.growLimitBytes,
       blobCount: catalogue.size,
       bstype: blobstore.bstype,
     };
@@ -140,8 +145,12 @@ export class LocalStore {
     await this.context.run(this.context.blobstore.setSuper(id));
   }
 
-  grow(): Promise<void> {
-    return this.context.run(this.context.blobstore.growLive());
+  /** @param sizeBytes - the device is made this long first, if it is shorter */
+  grow(sizeBytes: number | undefined): Promise<void> {
+    return this.#growing.runExclusive(async () => {
+      if (sizeBytes !== undefined) await lengthen(this.context.blobstore, sizeBytes);
+      await this.context.run(this.context.blobstore.growLive());
+    });
   }
 
   flush(): Promise<void> {

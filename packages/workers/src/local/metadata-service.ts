@@ -54,8 +54,8 @@ export class MetadataService implements MetadataPort {
     await this.#writable.setSuperBlob(address);
   }
 
-  async grow(): Promise<void> {
-    await this.#writable.grow();
+  async grow(sizeBytes: number | undefined): Promise<void> {
+    await this.#writable.grow(sizeBytes);
   }
 
   async flush(): Promise<void> {

@@ -34,7 +34,7 @@ const COMMON = [
   'syncIntervalMs',
   'signal',
 ] as const;
-const NEW = ['clusterSizeBytes', 'mdPageCount', 'clearMethod'] as const;
+const NEW = ['clusterSizeBytes', 'mdPageCount', 'growTo', 'clearMethod'] as const;
 const CREATE = [...COMMON, ...NEW, 'overwrite'] as const;
 const OPEN = [...COMMON, ...NEW, 'create', 'readOnly', 'grow', 'recover', 'onDamage', 'onBlob'] as const;
 
@@ -72,15 +72,17 @@ function requireNoNew(options: OpenStoreOptions, create: boolean, readOnly: bool
 
 /** Returns the engine's options to create a store. Throws EINVAL if they are invalid. */
 export function checkCreateStore(options: CreateStoreOptions | OpenStoreOptions): InitOptions {
-  const { clusterSizeBytes, mdPageCount, clearMethod } = options;
+  const { clusterSizeBytes, mdPageCount, growTo, clearMethod } = options;
   if ('overwrite' in options) checkBooleanOr('overwrite', options.overwrite, false);
   const clusterBytes = checkIntegerOr('clusterSizeBytes', clusterSizeBytes, 1 << 20, PAGE_BYTES, 0xffff_ffff);
   if (clusterBytes % PAGE_BYTES !== 0) throw invalid('clusterSizeBytes', clusterBytes, `a multiple of ${PAGE_BYTES}`);
+  if (growTo !== undefined) checkInteger('growTo', growTo, 1, clusterBytes * 0xffff_fffe);
   if (mdPageCount !== undefined) checkInteger('mdPageCount', mdPageCount, 1, 0xffff_fffe);
   return {
     ...checkCommon(options),
     clusterBytes,
     mdPageCount,
+    growToBytes: growTo,
     clearMethod: checkChoiceOr('clearMethod', clearMethod, ['unmap', 'write_zeroes', 'none']),
   };
 }

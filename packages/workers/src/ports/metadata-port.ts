@@ -43,7 +43,8 @@ export interface MetadataPort {
   stats(): Promise<StoreStats>;
   getSuperBlob(): Promise<bigint | undefined>;
   setSuperBlob(address: BlobAddress | undefined): Promise<void>;
-  grow(): Promise<void>;
+  /** @param sizeBytes - undefined: the size of the device stays as it is */
+  grow(sizeBytes: number | undefined): Promise<void>;
   flush(): Promise<void>;
   /** Returns the metadata of the store as text, encoded as UTF-8. */
   dump(): Promise<Uint8Array>;

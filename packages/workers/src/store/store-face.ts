@@ -11,6 +11,7 @@ import type {
   CreateBlobOptions,
   Damage,
   Engine,
+  GrowOptions,
   OpenBlobOptions,
   Store,
   StoreStats,
@@ -19,7 +20,7 @@ import type { StoreHandle } from '../api/store-handle.js';
 import { BlobContext } from '../blob/blob-context.js';
 import { BlobHandle, noEngine } from '../blob/blob-handle.js';
 import { checkAddress, checkCreateBlob, checkOpenBlob } from '../checks/blob-options.js';
-import { checkWritableOr } from '../checks/checks.js';
+import { checkInteger, checkOptions, checkWritableOr } from '../checks/checks.js';
 import { InFlight } from '../data/in-flight.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
@@ -127,8 +128,12 @@ export class StoreFace extends StoreEmitter implements Store {
     });
   }
 
-  grow(): Promise<void> {
-    return this.#inFlight.run('grow the store', () => this.parts.metadata.grow());
+  grow(options?: GrowOptions): Promise<void> {
+    return this.#inFlight.run('grow the store', () => {
+      const { sizeBytes } = checkOptions('options of grow', options, ['sizeBytes']);
+      if (sizeBytes !== undefined) checkInteger('sizeBytes', sizeBytes, 1, Number.MAX_SAFE_INTEGER);
+      return this.parts.metadata.grow(sizeBytes);
+    });
   }
 
   flush(): Promise<void> {
