@@ -182,6 +182,18 @@ export interface OpenBlobOptions {
   readonly clearMethod?: ClearMethod;
 }
 
+/** Which blobs are listed: those that pass all that is given. */
+export interface BlobFilter {
+  /** The beginning of the name; blobs without a name do not pass. */
+  readonly prefix?: string;
+  /** True: only snapshots. False: all but snapshots. */
+  readonly snapshots?: boolean;
+  /** True: only clones, also those of external snapshots. False: all but clones. */
+  readonly clones?: boolean;
+  /** Only the clones of this snapshot. ENOENT if there is no such blob. */
+  readonly parent?: BlobAddress;
+}
+
 export interface StoreStats {
   /** Bytes of free clusters. Trimmed clusters count at once, although they are reclaimed only when they are needed. */
   readonly freeBytes: number;
@@ -328,11 +340,31 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    * @throws ENOENT there is no such blob; EBUSY it has open handles, or more than one clone.
    */
   delete(blob: BlobAddress): Promise<void>;
+  /** Returns true if there is a blob with this id or name. False for a damaged one, which is in `damaged`. */
+  has(blob: BlobAddress): Promise<boolean>;
   /**
-   * Returns all blobs in the order of their ids. A blob that is created or deleted meanwhile may be included or not.
+   * Returns what `Blob.info` of a blob returns, without opening it.
+   * @throws ENOENT there is no such blob; if the blob is damaged, the error in `damaged`.
+   */
+  stat(blob: BlobAddress): Promise<BlobInfo>;
+  /**
+   * Gives a blob another name, which is on disk when the promise resolves. Same as setting the xattr `name` of the open
+   * blob.
+   * @throws ENOENT there is no such blob; EEXIST another blob has the name; EPERM the blob is read-only, as snapshots
+   * are; EINVAL it is no name.
+   */
+  rename(blob: BlobAddress, name: string): Promise<void>;
+  /**
+   * Returns all blobs in the order of their ids, or those that pass the filter. A blob that is created or deleted meanwhile may be included or not.
    * The infos are frozen: lists share them. The array is the caller's own.
    */
-  blobs(): Promise<BlobInfo[]>;
+  blobs(filter?: BlobFilter): Promise<BlobInfo[]>;
+  /**
+   * Same as `blobs`, for stores with so many blobs that they should not all be in memory: fetches up to 1024 at a time,
+   * when the loop gets to them. Blobs that are created, deleted or changed meanwhile may be seen as they were before or
+   * as they are after.
+   */
+  eachBlob(filter?: BlobFilter): AsyncIterableIterator<BlobInfo>;
 
   /** Returns the sizes of the store, and how much is free. */
   stats(): Promise<StoreStats>;

@@ -1,7 +1,7 @@
 /** Checks the options to create and to open a blob, and converts them to those of the engine. */
 
 import type { ClearMethod } from '@blobyard/core';
-import type { BlobAddress, CreateBlobOptions, OpenBlobOptions } from '../api/store.js';
+import type { BlobAddress, BlobFilter, CreateBlobOptions, OpenBlobOptions } from '../api/store.js';
 import {
   checkBooleanOr,
   checkBytes,
@@ -53,6 +53,16 @@ export function checkCreateBlob(options: CreateBlobOptions | undefined, clusterB
 export function checkOpenBlob(options: OpenBlobOptions | undefined): OpenBlobOptions {
   const { clearMethod } = checkOptions('options of opening a blob', options, ['clearMethod']);
   return clearMethod === undefined ? {} : { clearMethod: checkChoiceOr('clearMethod', clearMethod, CLEAR_METHODS) };
+}
+
+/** Returns the checked filter of a list of blobs. Throws EINVAL if it is invalid. */
+export function checkBlobFilter(filter: BlobFilter | undefined): BlobFilter {
+  const given = checkOptions('filter of blobs', filter, ['prefix', 'snapshots', 'clones', 'parent']);
+  const { prefix, snapshots, clones, parent } = given;
+  if (prefix !== undefined && typeof prefix !== 'string') throw invalid('prefix', prefix, 'text');
+  checkBooleanOr('snapshots', snapshots, false);
+  checkBooleanOr('clones', clones, false);
+  return parent === undefined ? given : { ...given, parent: checkAddress(parent) };
 }
 
 /** Returns the checked id or name of a blob. Throws EINVAL if it is neither. */

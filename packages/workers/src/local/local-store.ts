@@ -4,15 +4,18 @@ import { type Blobstore, BlobstoreError, dumpStore, INVALID_BLOB_ID, type Steps 
 import { Mutex } from 'async-mutex';
 import type { BlobInfo } from '../api/blob.js';
 import { openedReadOnly } from '../api/failures.js';
-import type { BlobAddress, Damage, LowSpace, OpenBlobOptions, StoreStats } from '../api/store.js';
+import type { BlobAddress, BlobFilter, Damage, LowSpace, OpenBlobOptions, StoreStats } from '../api/store.js';
 import type { ClientCallbacks } from '../calls/client-callbacks.js';
 import type { NewBlob } from '../checks/blob-options.js';
+import { NAME_XATTR } from '../checks/xattr-values.js';
 import type { HeldDevice } from '../devices/open-device.js';
 import type { RowService } from '../mailbox/row-client.js';
+import type { BlobsPart } from '../ports/metadata-port.js';
 import type { StoreEnding } from '../ports/store-parts.js';
 import { BlobLister } from './blob-list.js';
 import { lengthen } from './lengthen.js';
 import { LocalBlob, requireNoReferences } from './local-blob.js';
+import { changeXattrs } from './local-xattrs.js';
 import { freeBytesOf, LowSpaceWatch } from './low-space.js';
 import { SelfSync } from './self-sync.js';
 import { Sharing } from './sharing.js';
@@ -117,8 +120,39 @@ export class LocalStore {
     return id;
   }
 
-  blobs(): Promise<BlobInfo[]> {
-    return this.#lister.list();
+  has(address: BlobAddress): boolean {
+    const { catalogue } = this.context;
+    return typeof address === 'bigint' ? catalogue.has(address) : catalogue.find(address.name) !== undefined;
+  }
+
+  async stat(address: BlobAddress): Promise<BlobInfo> {
+    const id = this.#find(address);
+    const info = await this.#lister.one(id);
+    if (info === undefined) throw noBlob(id);
+    return info;
+  }
+
+  /** Returns the id of the blob. */
+  async rename(address: BlobAddress, name: string): Promise<bigint> {
+    const blob = await this.open(address, {}, (opened) => opened);
+    try {
+      await changeXattrs(this.context, blob.engine, new Map([[NAME_XATTR, name]]));
+      return blob.id;
+    } finally {
+      await blob.drop();
+    }
+  }
+
+  async blobs(filter: BlobFilter): Promise<BlobInfo[]> {
+    const passes = this.#passes(filter);
+    const infos = await this.#lister.list();
+    return Object.keys(filter).length === 0 ? infos : infos.filter(passes);
+  }
+
+  async someBlobs(from: number, filter: BlobFilter): Promise<BlobsPart> {
+    const passes = this.#passes(filter);
+    const { infos, next } = await this.#lister.part(from);
+    return { infos: infos.filter(passes), next };
   }
 
   stats(): StoreStats {
@@ -231,6 +265,15 @@ export class LocalStore {
     setImmediate(() => watch.look()); // once there are listeners
   }
 
+  #passes({ prefix, snapshots, clones, parent }: BlobFilter): (info: BlobInfo) => boolean {
+    const parentId = parent === undefined ? undefined : this.#find(parent);
+    return (info) =>
+      (prefix === undefined || info.name?.startsWith(prefix) === true) &&
+      (snapshots === undefined || info.snapshot === snapshots) &&
+      (clones === undefined || info.clone === clones) &&
+      (parentId === undefined || info.parentId === parentId);
+  }
+
   /**
    * Returns the id of an existing blob. Throws ENOENT if there is none, and the code of its damage if it is damaged.
    */
@@ -255,7 +298,7 @@ export class LocalStore {
       throw new BlobstoreError(damage.error.code, `blob ${id} is damaged: ${damage.error.message}`, {
         cause: damage.error,
       });
-    throw new BlobstoreError('ENOENT', `there is no blob ${id}; blobs() lists those that are there`);
+    throw noBlob(id);
   }
 
   /**
@@ -273,6 +316,10 @@ export class LocalStore {
       throw error;
     }
   }
+}
+
+function noBlob(id: bigint): BlobstoreError {
+  return new BlobstoreError('ENOENT', `there is no blob ${id}; blobs() lists those that are there`);
 }
 
 function stepsOf(ending: StoreEnding, blobstore: Blobstore): Steps<void> {

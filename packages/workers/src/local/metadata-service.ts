@@ -7,11 +7,18 @@ import type { BlockDevice, Blob as EngineBlob } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { BlobInfo } from '../api/blob.js';
 import { openedReadOnly } from '../api/failures.js';
-import type { BlobAddress, OpenBlobOptions, StoreStats } from '../api/store.js';
+import type { BlobAddress, BlobFilter, OpenBlobOptions, StoreStats } from '../api/store.js';
 import type { NewBlob } from '../checks/blob-options.js';
 import type { PacedCopyOptions, PacedWorkOptions } from '../checks/long-work.js';
 import type { DerivedXattrs } from '../checks/xattr-values.js';
-import type { MetadataPort, OpenedBlob, SyncMetadata, XattrChanges, XattrsChanged } from '../ports/metadata-port.js';
+import type {
+  BlobsPart,
+  MetadataPort,
+  OpenedBlob,
+  SyncMetadata,
+  XattrChanges,
+  XattrsChanged,
+} from '../ports/metadata-port.js';
 import type { LocalBlob } from './local-blob.js';
 import type { LocalStore } from './local-store.js';
 import { changeXattrs, xattrOf } from './local-xattrs.js';
@@ -38,8 +45,24 @@ export class MetadataService implements MetadataPort {
     await this.#writable.delete(address);
   }
 
-  async blobs(): Promise<BlobInfo[]> {
-    return this.#opened.blobs();
+  async has(address: BlobAddress): Promise<boolean> {
+    return this.#opened.has(address);
+  }
+
+  async stat(address: BlobAddress): Promise<BlobInfo> {
+    return this.#opened.stat(address);
+  }
+
+  async rename(address: BlobAddress, name: string): Promise<bigint> {
+    return this.#writable.rename(address, name);
+  }
+
+  async blobs(filter: BlobFilter): Promise<BlobInfo[]> {
+    return this.#opened.blobs(filter);
+  }
+
+  async someBlobs(from: number, filter: BlobFilter): Promise<BlobsPart> {
+    return this.#opened.someBlobs(from, filter);
   }
 
   async stats(): Promise<StoreStats> {

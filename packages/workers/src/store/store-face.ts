@@ -8,6 +8,7 @@ import type { BlobInfo } from '../api/blob.js';
 import { coded, openedReadOnly } from '../api/failures.js';
 import type {
   BlobAddress,
+  BlobFilter,
   CreateBlobOptions,
   Damage,
   Engine,
@@ -19,8 +20,8 @@ import type {
 import type { StoreHandle } from '../api/store-handle.js';
 import { BlobContext } from '../blob/blob-context.js';
 import { BlobHandle, noEngine } from '../blob/blob-handle.js';
-import { checkAddress, checkCreateBlob, checkOpenBlob } from '../checks/blob-options.js';
-import { checkInteger, checkOptions, checkWritableOr } from '../checks/checks.js';
+import { checkAddress, checkBlobFilter, checkCreateBlob, checkOpenBlob } from '../checks/blob-options.js';
+import { checkInteger, checkOptions, checkText, checkWritableOr } from '../checks/checks.js';
 import { InFlight } from '../data/in-flight.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
 import type { OpenedBlob } from '../ports/metadata-port.js';
@@ -110,8 +111,37 @@ export class StoreFace extends StoreEmitter implements Store {
     });
   }
 
-  blobs(): Promise<BlobInfo[]> {
-    return this.#inFlight.run('list blobs', () => this.parts.metadata.blobs());
+  has(address: BlobAddress): Promise<boolean> {
+    return this.#inFlight.run('look for a blob', () => this.parts.metadata.has(checkAddress(address)));
+  }
+
+  stat(address: BlobAddress): Promise<BlobInfo> {
+    return this.#inFlight.run('describe a blob', () => this.parts.metadata.stat(checkAddress(address)));
+  }
+
+  rename(address: BlobAddress, name: string): Promise<void> {
+    return this.#inFlight.run('rename a blob', async () => {
+      const checked = checkAddress(address);
+      const id = await this.parts.metadata.rename(checked, checkText('the name of a blob', name));
+      for (const commons of this.#blobs.commonsAt(id)) commons.name = name;
+    });
+  }
+
+  blobs(filter?: BlobFilter): Promise<BlobInfo[]> {
+    return this.#inFlight.run('list blobs', () => this.parts.metadata.blobs(checkBlobFilter(filter)));
+  }
+
+  eachBlob(filter?: BlobFilter): AsyncIterableIterator<BlobInfo> {
+    return this.#inFlight.runSync('list blobs', () => this.#eachBlob(checkBlobFilter(filter)));
+  }
+
+  async *#eachBlob(filter: BlobFilter): AsyncGenerator<BlobInfo, void, undefined> {
+    for (let from: number | undefined = 0; from !== undefined; ) {
+      const start: number = from;
+      const part = await this.#inFlight.run('list blobs', () => this.parts.metadata.someBlobs(start, filter));
+      yield* part.infos;
+      from = part.next;
+    }
   }
 
   stats(): Promise<StoreStats> {
