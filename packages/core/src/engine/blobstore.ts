@@ -132,6 +132,11 @@ export class Blobstore {
     return this.#state.shared.clusters.capacity - this.#state.geometry.metadataClusterCount();
   }
 
+  /** True if the store was recovered when it was opened: it was not unloaded, or recovery was forced. */
+  get wasRecovered(): boolean {
+    return this.#state.wasRecovered;
+  }
+
   /** The size to which the store can grow, in bytes: that for which its cluster mask has room. */
   get growLimitBytes(): number {
     return this.#state.growLimitBytes;

@@ -128,6 +128,8 @@ export class StoreState {
   readonly durability: Durability;
   readonly keepsHighWater: boolean;
   readonly growLimitBytes: number;
+  /** The store was recovered when it was opened. */
+  wasRecovered = false;
   /** The most requests of a channel at one time. */
   readonly channelOpsMax: number;
   readonly openExternal: OpenExternalSnapshot | undefined;

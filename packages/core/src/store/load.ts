@@ -66,6 +66,7 @@ function* open(device: BlockDevice, options: LoadOptions, grow: boolean): Steps<
     if (block.sizeBytes === 0) block.sizeBytes = deviceBytes;
     const geometry = parseGeometry(block, device);
     if (grow) requireClean(block);
+    const wasRecovered = mustRecover(block, options);
     const reset = () => {
       store = newStore(channel, device, block, geometry, options);
       return store;
@@ -74,6 +75,7 @@ function* open(device: BlockDevice, options: LoadOptions, grow: boolean): Steps<
     else yield* openWhole(reset, block, options, options.onDamage);
     store = requireMade(store);
     store.isRecovering = false;
+    store.wasRecovered = wasRecovered;
     store.sharedByBlobs = undefined;
     return store;
   } catch (error) {

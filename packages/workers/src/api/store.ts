@@ -237,6 +237,21 @@ export interface WorkerReplaced {
   readonly tries: number;
 }
 
+/** A store was recovered when it was opened. */
+export interface Recovered {
+  /** How long opening the store took, in milliseconds. */
+  readonly tookMs: number;
+  /** The number of blobs that were found; those in `Store.damaged` do not count. */
+  readonly blobCount: number;
+}
+
+/** A store has grown. */
+export interface Grown {
+  /** `StoreStats.totalBytes` now. */
+  readonly totalBytes: number;
+  readonly addedBytes: number;
+}
+
 /**
  * The events of a store, and the arguments of their listeners. If a listener throws or rejects, the store is not
  * affected: the process emits a warning.
@@ -266,6 +281,18 @@ export interface StoreEvents {
   readonly 'worker-lost': [lost: WorkerLost];
   /** A new I/O worker has replaced one that died. */
   readonly 'worker-replaced': [replaced: WorkerReplaced];
+  /**
+   * The store was not closed the last time, or recovery was forced, so it was recovered when it was opened. Emitted in
+   * the turn of the event loop after the opening.
+   */
+  readonly recovered: [recovered: Recovered];
+  /** The store has grown; also when an attached thread has called `grow`. Not emitted for `grow` as an option. */
+  readonly grown: [grown: Grown];
+  /**
+   * The metadata worker of a store with `threads` has died. From now on every call fails with this error (EIO). Close
+   * the store and open it again, which recovers it.
+   */
+  readonly failed: [error: BlobstoreError];
 }
 
 /**

@@ -1,11 +1,17 @@
 /** The parts of a store in inline mode: metadata and data are on the calling thread. */
 
 import type { Channel } from '@blobyard/core';
-import type { Engine, StoreEvents } from '../api/store.js';
+import type { Engine } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 import { operationTurns } from '../data/loop-turns.js';
 import { ownChannelPort } from '../data/own-channel.js';
-import type { EngineAccess, StoreEnding, StoreListener, StoreParts } from '../ports/store-parts.js';
+import {
+  type EngineAccess,
+  type StoreEnding,
+  type StoreListener,
+  type StoreParts,
+  tellOf,
+} from '../ports/store-parts.js';
 import type { LocalStore } from './local-store.js';
 import { MetadataService } from './metadata-service.js';
 
@@ -58,7 +64,7 @@ class LocalParts implements StoreParts {
   }
 
   listen(listener: StoreListener): void {
-    this.#store.onLowSpace((...given: StoreEvents['low-space']) => listener.event('low-space', ...given));
+    this.#store.onEvent((event) => tellOf(event, listener));
   }
 
   share(): StoreHandle {

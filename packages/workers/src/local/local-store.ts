@@ -4,14 +4,22 @@ import { type Blobstore, BlobstoreError, dumpStore, INVALID_BLOB_ID, type Steps 
 import { Mutex } from 'async-mutex';
 import type { BlobInfo } from '../api/blob.js';
 import { openedReadOnly } from '../api/failures.js';
-import type { BlobAddress, BlobFilter, Damage, LowSpace, OpenBlobOptions, StoreStats } from '../api/store.js';
+import type {
+  BlobAddress,
+  BlobFilter,
+  Damage,
+  LowSpace,
+  OpenBlobOptions,
+  Recovered,
+  StoreStats,
+} from '../api/store.js';
 import type { ClientCallbacks } from '../calls/client-callbacks.js';
 import type { NewBlob } from '../checks/blob-options.js';
 import { NAME_XATTR } from '../checks/xattr-values.js';
 import type { HeldDevice } from '../devices/open-device.js';
 import type { RowService } from '../mailbox/row-client.js';
 import type { BlobsPart } from '../ports/metadata-port.js';
-import type { StoreEnding } from '../ports/store-parts.js';
+import type { MetadataEvent, StoreEnding } from '../ports/store-parts.js';
 import { BlobLister } from './blob-list.js';
 import { lengthen } from './lengthen.js';
 import { LocalBlob, requireNoReferences } from './local-blob.js';
@@ -26,6 +34,8 @@ export interface LocalStoreOptions {
   readonly lowSpaceBytes?: number | undefined;
   /** Milliseconds between automatic syncs. 0: none; undefined: as the device needs them. */
   readonly syncIntervalMs?: number | undefined;
+  /** The store was recovered. Undefined: it was not. */
+  readonly recovered?: Recovered | undefined;
 }
 
 /** Metadata thread. */
@@ -38,8 +48,8 @@ export class LocalStore {
   readonly #lister: BlobLister;
   /** Held while the store grows. */
   readonly #growing = new Mutex();
-  /** Called when the store is nearly full. */
-  #onLowSpace: ((lowSpace: LowSpace) => void) | undefined;
+  #onEvent: ((event: MetadataEvent) => void) | undefined;
+  readonly #recovered: Recovered | undefined;
   #state: 'open' | 'ending' | 'ended' = 'open';
 
   /**
@@ -50,13 +60,14 @@ export class LocalStore {
     context: StoreContext,
     held: HeldDevice,
     serve: (store: LocalStore, callbacks: ClientCallbacks) => RowService,
-    { lowSpaceBytes, syncIntervalMs }: LocalStoreOptions = {},
+    { lowSpaceBytes, syncIntervalMs, recovered }: LocalStoreOptions = {},
   ) {
     this.context = context;
     this.held = held;
     this.sharing = new Sharing(context, (callbacks) => serve(this, callbacks), held.shareWindow);
     this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
     this.#lister = new BlobLister(context);
+    this.#recovered = recovered;
     if (this.isReadOnly) return; // its space does not change, and there is nothing to sync
     this.#watchSpace(lowSpaceBytes);
     this.#selfSync = new SelfSync(context.blobstore, () => this.flush(), syncIntervalMs);
@@ -71,8 +82,11 @@ export class LocalStore {
     return this.context.blobstore.shared.refusesWrites;
   }
 
-  onLowSpace(callback: (lowSpace: LowSpace) => void): void {
-    this.#onLowSpace = callback;
+  /** Sets the callback for events. One from the opening comes in a later turn of the event loop. */
+  onEvent(callback: (event: MetadataEvent) => void): void {
+    this.#onEvent = callback;
+    const about = this.#recovered;
+    if (about !== undefined) setImmediate(() => callback({ name: 'recovered', about }));
   }
 
   /** @param keep - called with the blob's reference */
@@ -183,7 +197,13 @@ export class LocalStore {
   grow(sizeBytes: number | undefined): Promise<void> {
     return this.#growing.runExclusive(async () => {
       if (sizeBytes !== undefined) await lengthen(this.context.blobstore, sizeBytes);
-      await this.context.run(this.context.blobstore.growLive());
+      const { blobstore, clusterBytes } = this.context;
+      const before = blobstore.dataClusterCount;
+      await this.context.run(blobstore.growLive());
+      const { dataClusterCount } = blobstore;
+      if (dataClusterCount === before) return;
+      const addedBytes = (dataClusterCount - before) * clusterBytes;
+      this.#tell({ name: 'grown', about: { totalBytes: dataClusterCount * clusterBytes, addedBytes } });
     });
   }
 
@@ -258,11 +278,15 @@ export class LocalStore {
     }
   }
 
-  /** Listeners are called after the current operation's step, so that what they do cannot interfere with it. */
   #watchSpace(lowSpaceBytes: number | undefined): void {
-    const tell = (lowSpace: LowSpace) => process.nextTick(() => this.#onLowSpace?.(lowSpace));
+    const tell = (about: LowSpace) => this.#tell({ name: 'low-space', about });
     const watch = new LowSpaceWatch(this.context.blobstore, lowSpaceBytes, tell);
     setImmediate(() => watch.look()); // once there are listeners
+  }
+
+  /** Listeners are called after the current operation's step, so that what they do cannot interfere with it. */
+  #tell(event: MetadataEvent): void {
+    process.nextTick(() => this.#onEvent?.(event));
   }
 
   #passes({ prefix, snapshots, clones, parent }: BlobFilter): (info: BlobInfo) => boolean {

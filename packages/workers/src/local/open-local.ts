@@ -53,6 +53,7 @@ export async function openLocal(held: HeldDevice, options: OpenLocalOptions): Pr
     found.length = 0;
   };
   const load = { ...options.load, onBlob, onRestart };
+  const begun = performance.now();
   const device = options.readOnly ? viewOf(held.device) : held.device;
   const blobstore = await run(Blobstore.load(device, load), pauseUnlessAborted(options.signal));
   try {
@@ -68,7 +69,10 @@ export async function openLocal(held: HeldDevice, options: OpenLocalOptions): Pr
       if (options.onBlob) callUser('onBlob', options.onBlob, { id, name, sizeBytes });
     }
     throwIfAborted(options.signal); // no pause came after the abort
-    return new LocalStore(new StoreContext(blobstore, catalogue), held, rowService, options);
+    const recovered = blobstore.wasRecovered
+      ? { tookMs: performance.now() - begun, blobCount: catalogue.size }
+      : undefined;
+    return new LocalStore(new StoreContext(blobstore, catalogue), held, rowService, { ...options, recovered });
   } catch (error) {
     await run(blobstore.abandon());
     throw error;

@@ -10,7 +10,7 @@ import type { HeldDevice } from '../devices/open-device.js';
 import type { IoThreads } from '../io-pool/io-threads.js';
 import { damagedIn } from '../mailbox/store-handle.js';
 import { type MetadataPort, noSyncMetadata } from '../ports/metadata-port.js';
-import type { StoreEnding, StoreListener, StoreParts } from '../ports/store-parts.js';
+import { type StoreEnding, type StoreListener, type StoreParts, tellOf } from '../ports/store-parts.js';
 import { atProcessEnd } from '../threads/process-end.js';
 import { shutOut } from '../threads/shut-out.js';
 import type { DataPlane, StartDataPlane } from './data-plane.js';
@@ -113,7 +113,7 @@ export class PoolParts implements StoreParts {
   listen(listener: StoreListener): void {
     const { client } = this.#beginnings;
     this.#events.listen(listener);
-    client.onLowSpace((lowSpace) => listener.event('low-space', lowSpace));
+    client.onStoreEvent((event) => tellOf(event, listener));
     client.onDeath((error) => {
       this.#plane.onMetadataDeath(error);
       listener.failed(error);

@@ -41,7 +41,7 @@ export function workerService(callbacks: ClientCallbacks, onOpened?: (store: Loc
         const found: FoundBlob[] = [];
         store = await openPlanned(plan, callbacks, signal, (blob) => found.push(blob));
         client = new MetadataService(store);
-        store.onLowSpace((lowSpace) => callbacks.lowSpace(lowSpace));
+        store.onEvent((event) => callbacks.storeEvent(event));
         onOpened?.(store);
         return { handle: store.sharing.handle, found };
       }),

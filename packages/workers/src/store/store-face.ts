@@ -53,6 +53,7 @@ export class StoreFace extends StoreEmitter implements Store {
         this.#inFlight.fail(error);
         this.#blobs.failure = error;
         for (const handle of this.#blobs.handles) handle.fail(error);
+        if (!this.isClosed) tellListeners(this, 'failed', error);
       },
     });
   }
