@@ -22,6 +22,7 @@ export type { InlinePort } from './engine/inline-port.js';
 export type { Xattrs } from './engine/xattrs.js';
 export { crc32c } from './format/crc32c.js';
 export { type ClearMethod, isClearMethod } from './format/flags.js';
+export { isMarksPage } from './format/marks-page.js';
 export { bstypeFromText, bstypeToText, SuperBlock } from './format/super-block.js';
 export { XATTR_BYTES_MAX } from './format/xattr.js';
 export type { InsertionOutcome } from './metadata/insert-cluster.js';
@@ -43,6 +44,7 @@ export { type Pause, run, runNowOrLater, runSync } from './steps/run.js';
 export { type MaybePromise, type Steps, type Waitable, wait, waitFor } from './steps/steps.js';
 export type { AbortSignalLike, Watched } from './steps/watched.js';
 export type { PrintText, PrintXattr } from './store/dump.js';
+export { noRoomToGrow } from './store/grow.js';
 export type { InitOptions, LoadedBlob, LoadOptions } from './store/options.js';
 export { blockLengthOfStore } from './store/super-geometry.js';
 export {

@@ -32,6 +32,7 @@ import { requireSyncs } from './file-syncs.js';
 import { type FileSystem, nodeFileSystem } from './file-system.js';
 import { loadMmap, MappedFile } from './mapped-file.js';
 import { hasBlock } from './medium-size.js';
+import { openNewFile, syncFolder } from './new-file.js';
 import { OpenFile } from './open-file.js';
 import type { ResizableDevice } from './resizable-device.js';
 
@@ -41,7 +42,10 @@ export interface FileDeviceOptions {
   readonly path: FilePath;
   /** Creates the file, sparse, `sizeBytes` long; EEXIST if it exists. Default: false. */
   readonly create?: boolean;
-  /** The size of the new file in bytes, a multiple of the block length. Only with `create`. */
+  /**
+   * The size of the new file in bytes, a multiple of the block length. Only with `create`, or if `openStore` is to create
+   * the file.
+   */
   readonly sizeBytes?: number;
   /**
    * Bytes in a block: a power of two from 512 to 65536; a store accepts up to 4096. Default: 4096; where an existing
@@ -76,8 +80,6 @@ const DEFAULT_BLOCK_LENGTH_BYTES = 4096;
 const BLOCK_LENGTH_BYTES_MIN = 512;
 const BLOCK_LENGTH_BYTES_MAX = 65536;
 const DESCRIPTOR_MAX = 2 ** 31 - 1;
-/** Permissions of a new file: owner and group may read it, the owner may write it. */
-const FILE_MODE = 0o640;
 
 /**
  * A device on a file or block device. Only the thread that opened it can use it; other threads open its `spec`. Make it
@@ -314,7 +316,7 @@ function createFile(options: CheckedOptions, fs: FileSystem): number {
   const doing = `create ${options.label} of ${options.sizeBytes} bytes`;
   let made: number;
   try {
-    made = fs.openSync(options.path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, FILE_MODE);
+    made = openNewFile(fs, options.path);
   } catch (cause) {
     throw openError(cause, doing);
   }
@@ -330,18 +332,5 @@ function createFile(options: CheckedOptions, fs: FileSystem): number {
     throw openError(cause, doing);
   } finally {
     fs.closeSync(made);
-  }
-}
-
-/** Makes the new directory entry durable, where the system can flush a folder. */
-function syncFolder(folder: string, fs: FileSystem): void {
-  let fd: number | undefined;
-  try {
-    fd = fs.openSync(folder, constants.O_RDONLY);
-    fs.fsyncSync(fd);
-  } catch (cause) {
-    if (codeOf(cause) === 'EIO') throw cause;
-  } finally {
-    if (fd !== undefined) fs.closeSync(fd);
   }
 }

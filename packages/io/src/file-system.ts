@@ -101,7 +101,7 @@ function loadInstead(cause: unknown): NonNullable<typeof loaded> {
     const remedy = isForbidden
       ? 'let Node load add-ons: no --no-addons; --allow-addons with --permission'
       : `install fs-native-extensions or koffi for ${process.platform}-${process.arch}`;
-    const message = `file locks are missing: ${remedy}; or give lock: false, if nobody else opens the store`;
+    const message = `file locks are missing: ${remedy}; or give lock: 'none' (lock: false), if nobody else opens the store`;
     return { failure: new BlobstoreError('ENOTSUP', message, { cause }) };
   }
 }

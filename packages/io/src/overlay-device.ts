@@ -5,7 +5,7 @@
  */
 
 import type { BlockDevice, DeviceChannel, MaybePromise } from '@blobyard/core';
-import { checkBuffer, checkList, checkOpen, checkRange } from './bounds.js';
+import { checkBuffer, checkByteRange, checkList, checkOpen, checkRange } from './bounds.js';
 import { RangeSet } from './range-set.js';
 import { scatter } from './scatter-list.js';
 import { SparseMemoryDevice } from './sparse-memory-device.js';
@@ -17,7 +17,10 @@ export class OverlayDevice implements BlockDevice {
   readonly blockCount: number;
   readonly synchronous: boolean;
   readonly canCopy = false;
-  readonly #base: BlockDevice;
+  /** True if the device below takes any bytes and is synchronous: then a write of bytes needs no lock of its blocks. */
+  readonly takesBytes: boolean;
+  /** The device below. */
+  readonly base: BlockDevice;
   readonly #written: Written;
   readonly #channels = new Set<OverlayChannel>();
   #isOpen = true;
@@ -25,10 +28,11 @@ export class OverlayDevice implements BlockDevice {
   /** @param base - the device below; this device only reads it, and closes it in `close` */
   constructor(base: BlockDevice) {
     const { blockLengthBytes, blockCount } = base;
-    this.#base = base;
+    this.base = base;
     this.blockLengthBytes = blockLengthBytes;
     this.blockCount = blockCount;
     this.synchronous = base.synchronous;
+    this.takesBytes = base.synchronous && base.takesBytes === true;
     const memory = new SparseMemoryDevice({ blockLengthBytes, sizeBytes: blockLengthBytes * blockCount });
     this.#written = { memory, blocks: new RangeSet() };
   }
@@ -39,26 +43,26 @@ export class OverlayDevice implements BlockDevice {
   }
 
   get cacheOwner(): BlockDevice['cacheOwner'] {
-    return this.#base.cacheOwner;
+    return this.base.cacheOwner;
   }
 
   openChannel(): DeviceChannel {
     checkOpen('openChannel', this.#isOpen);
     const forget = () => this.#channels.delete(channel);
-    const channel = new OverlayChannel(this, this.#base.openChannel(), this.#written, forget);
+    const channel = new OverlayChannel(this, this.base.openChannel(), this.#written, forget);
     this.#channels.add(channel);
     return channel;
   }
 
   isDegraded(): boolean {
-    return this.#base.isDegraded?.() ?? false;
+    return this.base.isDegraded?.() ?? false;
   }
 
   close(): MaybePromise<void> {
     this.#isOpen = false;
     for (const channel of this.#channels) channel.close();
     this.#written.memory.close();
-    return this.#base.close();
+    return this.base.close();
   }
 }
 
@@ -69,6 +73,8 @@ interface Written {
 }
 
 class OverlayChannel implements DeviceChannel {
+  readonly readBytes?: DeviceChannel['readBytes'];
+  readonly writeBytes?: DeviceChannel['writeBytes'];
   readonly #device: OverlayDevice;
   readonly #below: DeviceChannel;
   readonly #blocks: RangeSet;
@@ -82,6 +88,13 @@ class OverlayChannel implements DeviceChannel {
     this.#blocks = written.blocks;
     this.#above = written.memory.openChannel();
     this.#onClose = onClose;
+    if (!device.takesBytes) return;
+    this.readBytes = (buffer, bufferOffset, position, length) => {
+      this.#bytes('readBytes', buffer, bufferOffset, position, length);
+    };
+    this.writeBytes = (buffer, bufferOffset, position, length) => {
+      this.#bytes('writeBytes', buffer, bufferOffset, position, length);
+    };
   }
 
   read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): MaybePromise<void> {
@@ -141,6 +154,7 @@ class OverlayChannel implements DeviceChannel {
   /** Reads each part from where its current contents are: memory, or the device below. */
   #read(buffer: Uint8Array, bufferOffset: number, lba: number, blockCount: number): MaybePromise<void> {
     const { blockLengthBytes } = this.#device;
+    if (this.#blocks.isDisjoint(lba, blockCount)) return this.#below.read(buffer, bufferOffset, lba, blockCount);
     const readings: Promise<void>[] = [];
     for (const { start, count, isInside } of this.#blocks.partsOf(lba, blockCount)) {
       const channel = isInside ? this.#above : this.#below;
@@ -148,6 +162,37 @@ class OverlayChannel implements DeviceChannel {
       if (reading instanceof Promise) readings.push(reading);
     }
     return readings.length === 0 ? undefined : Promise.all(readings).then(() => undefined);
+  }
+
+  /** Moves bytes in the blocks around them; bytes of blocks that were not written come straight from below. */
+  #bytes(
+    operation: 'readBytes' | 'writeBytes',
+    buffer: Uint8Array,
+    bufferOffset: number,
+    position: number,
+    length: number,
+  ): void {
+    const { blockLengthBytes, blockCount } = this.#device;
+    checkOpen(operation, this.#isOpen);
+    checkByteRange(operation, position, length, blockCount * blockLengthBytes);
+    checkBuffer(operation, buffer, bufferOffset, length);
+    const first = Math.floor(position / blockLengthBytes);
+    const count = Math.ceil((position + length) / blockLengthBytes) - first;
+    if (count === 0) return;
+    if (operation === 'readBytes' && this.#blocks.isDisjoint(first, count)) {
+      void this.#below.readBytes?.(buffer, bufferOffset, position, length);
+      return;
+    }
+    const whole = new Uint8Array(count * blockLengthBytes);
+    const within = position - first * blockLengthBytes;
+    const given = buffer.subarray(bufferOffset, bufferOffset + length);
+    void this.#read(whole, 0, first, count); // ended already: the device is synchronous
+    if (operation === 'readBytes') {
+      given.set(whole.subarray(within, within + length));
+    } else {
+      whole.set(given, within);
+      void this.write(whole, 0, first, count);
+    }
   }
 
   #zero(operation: string, lba: number, blockCount: number): MaybePromise<void> {

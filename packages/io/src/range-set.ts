@@ -29,6 +29,12 @@ export class RangeSet {
     this.#ranges.splice(from, to - from, { start: first, end });
   }
 
+  /** True if the set has none of the `count` numbers from `start` on. */
+  isDisjoint(start: number, count: number): boolean {
+    const next = this.#ranges[this.#firstEndingFrom(start + 1)];
+    return next === undefined || next.start >= start + count;
+  }
+
   /** The parts of a range, in order; none when it is empty. */
   *partsOf(start: number, count: number): Generator<RangePart, void, undefined> {
     const end = start + count;

@@ -3,6 +3,7 @@
 import type { BlockDevice } from '@blobyard/core';
 import { FileDevice } from './file-device.js';
 import { MemoryDevice } from './memory-device.js';
+import { OverlayDevice } from './overlay-device.js';
 import { WrappedDevice } from './wrapped-device.js';
 
 /**
@@ -15,5 +16,6 @@ export function isSameMedium(a: BlockDevice, b: BlockDevice): boolean {
 
 function mediumOf(device: BlockDevice): unknown {
   if (device instanceof WrappedDevice) return mediumOf(device.inner);
+  if (device instanceof OverlayDevice) return mediumOf(device.base);
   return device instanceof FileDevice || device instanceof MemoryDevice ? device.identity : device;
 }

@@ -5,7 +5,7 @@
  * *What is locked:* the file of the store itself. A separate lock file could be deleted, and would not protect the
  * store under another name. The lock belongs to the open file (on Linux it is an "open file description lock" over all
  * of it). So a second descriptor is refused, even in the same process. The lock is advisory: it stops only programs
- * that lock too, among them qemu's tools. A block device is also opened exclusively (O_EXCL), which the kernel enforces
+ * that lock too, among them qemu's tools. A writer also opens a block device exclusively (O_EXCL), which the kernel enforces
  * under all names of the device, and refuses while it is mounted.
  *
  * *Who holds it:* the holder writes its process, host and time into a note, for the error message of the next opener.
@@ -86,7 +86,7 @@ const CAUTIOUS = (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
  */
 export function acquireStoreLock(devicePath: string, { shared = false }: StoreLockOptions = {}): StoreLock {
   const target = lockTarget(devicePath);
-  const fd = openTarget(target, shared ? constants.O_RDONLY : constants.O_RDWR);
+  const fd = openTarget(target, shared);
   let locked: Pick<StoreLock, 'identity' | 'shareWindow'>;
   try {
     locked = { identity: identityOf(fs, fd), shareWindow: lockAll(target, fd, shared) };
@@ -109,8 +109,8 @@ export function acquireStoreLock(devicePath: string, { shared = false }: StoreLo
 }
 
 /**
- * Locks the file. Returns the window for the shares of an exclusive lock, or undefined where there are no shares.
- * Throws EBUSY.
+ * Locks the file. Returns the window for the shares of threads, or undefined where there are no shares. Throws
+ * EBUSY.
  */
 function lockAll(target: LockTarget, fd: number, shared: boolean): number | undefined {
   if (!hasByteLocks) {
@@ -120,9 +120,8 @@ function lockAll(target: LockTarget, fd: number, shared: boolean): number | unde
   const isFirst = fileLocks.tryLock(fd, { shared, range: { start: 0, lengthBytes: SHARES_FROM } });
   if (!isFirst) throw busyError(target);
   if (!fileLocks.tryLock(fd, { shared, range: { start: SHARES_FROM, lengthBytes: 0 } })) throw orphanedError(target);
-  if (shared) return undefined;
   const window = chooseShareWindow();
-  fileLocks.unlock(fd, windowRange(window));
+  if (!shared) fileLocks.unlock(fd, windowRange(window)); // shared locks do not exclude each other
   return window;
 }
 
@@ -162,9 +161,10 @@ function lockTarget(devicePath: string): LockTarget {
   }
 }
 
-function openTarget(target: LockTarget, access: number): number {
+function openTarget(target: LockTarget, shared: boolean): number {
   try {
-    return fs.openSync(target.path, access | (target.isBlockDevice ? constants.O_EXCL : 0));
+    if (shared) return fs.openSync(target.path, constants.O_RDONLY); // O_EXCL would keep other readers out
+    return fs.openSync(target.path, constants.O_RDWR | (target.isBlockDevice ? constants.O_EXCL : 0));
   } catch (cause) {
     throw codeOf(cause) === 'EBUSY' ? busyError(target, cause) : openError(cause, `lock ${target.given}`);
   }

@@ -11,8 +11,12 @@
  *     byte       0 …         SHARES_FROM …    window … window + 1024    … to the end
  *     opener     exclusive   exclusive        not locked                exclusive
  *     thread     –           –                one byte, exclusive       –
+ *     reader     shared      shared           shared                    shared
+ *     its thread –           –                one byte, shared          –
  *
  * A new opener locks all bytes, in this order, and fails while any thread holds a share. A reader locks them shared.
+ * A thread of a reader need not find out whether its reader has ended (t2 below): it cannot write, and its share keeps
+ * writers out until it has noticed the end.
  * Each opener chooses its window at random, so that the windows of two openers differ. A thread that comes too late,
  * when a new opener has the file, finds the old window locked, and so cannot take a share.
  *
@@ -72,7 +76,7 @@ export function takeStoreShare(device: FileDevice, window: number, locks: FileLo
       (start) => locks.tryLock(descriptor, { shared: readOnly, range: { start, lengthBytes: 1 } }),
       window,
     );
-    const isOrphan = isTaken && locks.tryLock(descriptor, { shared: true, range: OPENERS_BYTE });
+    const isOrphan = isTaken && !readOnly && locks.tryLock(descriptor, { shared: true, range: OPENERS_BYTE });
     if (isTaken && !isOrphan) return;
     if (isOrphan) locks.unlock(descriptor, OPENERS_BYTE);
     dropStoreShare(descriptor, window, locks);

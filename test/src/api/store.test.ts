@@ -58,7 +58,7 @@ describe('making and opening', () => {
     const store = await createStore({ device: { kind: 'file', path: file, create: true, sizeBytes: 4 * MiB } });
     await expectCode(openStore({ device: { kind: 'file', path: file } }), 'EBUSY', new RegExp(`pid ${process.pid}`));
     await expectCode(createStore({ device: { kind: 'file', path: file } }), 'EBUSY');
-    const unlocked = await openInline({ device: { kind: 'file', path: file }, lock: false });
+    const unlocked = await openInline({ device: { kind: 'file', path: file }, lock: 'none' });
     await run(unlocked.engine.blobstore.abandon());
     await unlocked.close();
     await store.close();
@@ -107,7 +107,7 @@ describe('making and opening', () => {
       [{ device, durability: 'none' }, /'power-loss' or 'process-crash'/],
       [{ device, clearMethod: 'shred' }, /'unmap'/],
       [{ device, cluster: 4096 }, /no option 'cluster'/],
-      [{ device, lock: 'yes' }, /true or false/],
+      [{ device, lock: 'yes' }, /'exclusive' or 'none'/],
       [{ device, signal: {} }, /AbortSignal/],
       [{ device, openExternalSnapshot: 'no' }, /function/],
       [{ device, requestsMax: 0 }, /requestsMax/],

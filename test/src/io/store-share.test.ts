@@ -67,6 +67,32 @@ describe('a share of a lock', () => {
     acquireStoreLock(path).release();
   });
 
+  it('of a reader keeps writers out, and no reader, after the reader has ended', async () => {
+    const { path, opener } = lockedFile();
+    opener.release();
+    const readers = [acquireStoreLock(path, { shared: true }), acquireStoreLock(path, { shared: true })];
+    const window = readers[0].shareWindow ?? 0;
+    const devices = [anotherDevice(path, true), anotherDevice(path, true)];
+    for (const device of devices) takeStoreShare(device, window);
+    for (const reader of readers) reader.release();
+    const { message } = await failure('EBUSY', () => acquireStoreLock(path));
+    expect(message).toContain('threads that were attached to it when the thread that had opened it ended');
+    acquireStoreLock(path, { shared: true }).release();
+    for (const device of devices) await device.close();
+    acquireStoreLock(path).release();
+  });
+
+  it('of a reader is not to be had once a writer has the file', async () => {
+    const { path, opener } = lockedFile();
+    opener.release();
+    const reader = acquireStoreLock(path, { shared: true });
+    reader.release();
+    const writer = acquireStoreLock(path);
+    const device = anotherDevice(path, true);
+    await failure('EIO', () => takeStoreShare(device, reader.shareWindow ?? 0));
+    writer.release();
+  });
+
   it('does not change the lock, which still excludes all other openers', async () => {
     const { path, opener, window } = lockedFile();
     const device = anotherDevice(path);

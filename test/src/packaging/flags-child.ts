@@ -9,7 +9,7 @@ async function useStore(): Promise<void> {
   const store = await createStore({
     device: { kind: 'file', path: file, create: true, sizeBytes: 2 ** 26 },
     threads: mode === 'pooled' ? 1 : 0,
-    lock: lock === 'true',
+    lock: lock === 'true' ? 'exclusive' : 'none',
   });
   const blob = await store.create({ name: 'a', sizeBytes: 2 ** 21, thin: true });
   if (mode === 'attached') {

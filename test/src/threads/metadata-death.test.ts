@@ -26,6 +26,8 @@ describe.each(DEATHS)('a metadata worker that %s', (_, how, why) => {
     const blob = await store.create({ sizeBytes: 8 * CLUSTER, thin: true, name: 'kept' });
     await blob.write(bytes(5000), 100);
     await blob.flush();
+    const told: string[] = [];
+    store.on('failed', ({ code, message }) => told.push(`${code}: ${message}`));
     parts.kill(how);
     const underWay = [
       ...Array.from({ length: 20 }, () => store.stats()),
@@ -38,6 +40,7 @@ describe.each(DEATHS)('a metadata worker that %s', (_, how, why) => {
       expect(reason).toMatchObject({ name: 'BlobstoreError', code: 'EIO' });
       expect((reason as Error).message).toMatch(/open it again/);
     }
+    expect(told).toEqual([expect.stringMatching(why)]);
     await expectCode(store.create(), 'EIO', why);
     await expectCode(blob.read(0, 512), 'EIO', why);
     await expectCode(blob.write(new Uint8Array(4096), 0), 'EIO', why);

@@ -1,9 +1,8 @@
-/** Opens the store in an image for reading, on a view that keeps all writes in memory. */
+/** Opens the store in an image for reading. */
 
-import { BlobstoreError, run } from '@blobyard/core';
-import type { OverlayDevice } from '@blobyard/io';
+import { BlobstoreError } from '@blobyard/core';
 import { type OpenStoreOptions, openStore, type Store } from '@blobyard/workers';
-import { type Image, withView } from './image.js';
+import { BLOCK_BYTES, type Image } from './image.js';
 
 export interface OpenedStore {
   readonly store: Store;
@@ -22,23 +21,21 @@ export function wasClosed({ superBlock }: Image): boolean {
   return superBlock.clean !== 0 && superBlock.blobIdMask.count > 0;
 }
 
-/** Opens the store in an image, sets damaged blobs aside, and closes it after `look`. Throws as `openStore`. */
-export function withStore<T>(image: Image, look: (opened: OpenedStore) => Promise<T>): Promise<T> {
-  return withView(image.path, async (view) => {
-    const opened = await openSomehow(image, view);
-    try {
-      return await look(opened);
-    } finally {
-      await run(opened.store.engine.blobstore.abandon());
-      await opened.store.close();
-    }
-  });
+/** Opens the store in a locked image, sets damaged blobs aside, and closes it after `look`. Throws as `openStore`. */
+export async function withStore<T>(image: Image, look: (opened: OpenedStore) => Promise<T>): Promise<T> {
+  const opened = await openSomehow(image);
+  try {
+    return await look(opened);
+  } finally {
+    await opened.store.close();
+  }
 }
 
-async function openSomehow(image: Image, device: OverlayDevice): Promise<OpenedStore> {
+async function openSomehow(image: Image): Promise<OpenedStore> {
   const options: OpenStoreOptions = {
-    device,
-    durability: 'process-crash', // all writes stay in memory, so write barriers are of no use
+    device: { kind: 'file', path: image.path, blockLengthBytes: BLOCK_BYTES },
+    readOnly: true,
+    lock: 'none', // the image is locked already
     openExternalSnapshot: () => null,
   };
   try {

@@ -400,7 +400,7 @@ export class Blob {
     const { blobs } = this.#shared;
     const flags =
       BLOB_FLAG.OPEN |
-      (this.dataRo ? BLOB_FLAG.DATA_RO : 0) |
+      (this.dataRo || this.#shared.refusesWrites ? BLOB_FLAG.DATA_RO : 0) |
       (this.isThin ? BLOB_FLAG.THIN : 0) |
       (this.usesExtentTable ? BLOB_FLAG.EXTENT_TABLE : 0);
     blobs.store(this.#slot, BLOB.MAP_OFFSET, this.map.clusters.offset);

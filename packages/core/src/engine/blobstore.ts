@@ -132,6 +132,16 @@ export class Blobstore {
     return this.#state.shared.clusters.capacity - this.#state.geometry.metadataClusterCount();
   }
 
+  /** True if the store was recovered when it was opened: it was not unloaded, or recovery was forced. */
+  get wasRecovered(): boolean {
+    return this.#state.wasRecovered;
+  }
+
+  /** The size to which the store can grow, in bytes: that for which its cluster mask has room. */
+  get growLimitBytes(): number {
+    return this.#state.growLimitBytes;
+  }
+
   /**
    * Sets a function that is called after clusters were allocated or released by any thread. It replaces the previous
    * one, runs on the metadata thread, and must not throw.
@@ -173,6 +183,14 @@ export class Blobstore {
   /** How many requests in promise form a channel accepts at the same time. */
   get channelOpsMax(): number {
     return this.#state.channelOpsMax;
+  }
+
+  /**
+   * No channel, on any thread, can write a blob that is opened from now on (EPERM). For a store on a view of its device
+   * that only the metadata thread has. Its other methods still change what the view shows.
+   */
+  refuseWrites(): void {
+    this.#state.shared.refusesWrites = true;
   }
 
   /** Opens a channel for the metadata thread. ENOMEM when the store has no free row for another channel. */

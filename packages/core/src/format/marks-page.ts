@@ -50,12 +50,18 @@ export function encodeMarks({ clusters, mdPages }: Marks, region: Region, cluste
   return bytes;
 }
 
+/** True for a page of marks, of any store, that is not damaged. */
+export function isMarksPage(bytes: Uint8Array): boolean {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (bytes.length !== PAGE_BYTES || bytes[0] !== MASK.MARKS) return false;
+  for (let at = 0; at < MAGIC.length; at++) if (bytes[MAGIC_AT + at] !== MAGIC.charCodeAt(at)) return false;
+  return view.getUint32(CRC_AT, true) === crc32c(bytes, MAGIC_AT, CRC_AT - MAGIC_AT);
+}
+
 /** The marks of a page. Undefined when it is damaged, is of another store, or holds something else. */
 export function decodeMarks(bytes: Uint8Array, region: Region, clusterCount: number): Marks | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, PAGE_BYTES);
-  if (bytes[0] !== MASK.MARKS) return undefined;
-  for (let at = 0; at < MAGIC.length; at++) if (bytes[MAGIC_AT + at] !== MAGIC.charCodeAt(at)) return undefined;
-  if (view.getUint32(CRC_AT, true) !== crc32c(bytes, MAGIC_AT, CRC_AT - MAGIC_AT)) return undefined;
+  if (!isMarksPage(bytes)) return undefined;
   if (view.getUint32(MD_START_AT, true) !== region.mdStartPage) return undefined;
   if (view.getUint32(MD_COUNT_AT, true) !== region.mdPageCount) return undefined;
   const marks = { clusters: view.getUint32(CLUSTERS_AT, true), mdPages: view.getUint32(MD_PAGES_AT, true) };

@@ -56,6 +56,8 @@ export class SharedStore {
    * Checks whether the metadata thread lives, on other threads with a channel; undefined on the metadata thread itself.
    */
   life: StoreLife | undefined;
+  /** Blobs are opened so that channels cannot write them. On the metadata thread; other threads see the blobs' flags. */
+  refusesWrites = false;
   readonly #words: Int32Array;
 
   /** @param threadId - the number of this thread, from 0; unique among the threads that use the store */

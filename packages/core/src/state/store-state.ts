@@ -80,6 +80,8 @@ export interface StoreStateFields {
   keepsHighWater: boolean;
   /** The high-water mark of metadata pages that is on disk. */
   mdPageMark: number;
+  /** The size to which the store can grow, in bytes. */
+  growLimitBytes: number;
   channelOpsMax: number;
   openExternal: OpenExternalSnapshot | undefined;
   externalContext: unknown;
@@ -125,6 +127,9 @@ export class StoreState {
   mdPageMarkMin = 0;
   readonly durability: Durability;
   readonly keepsHighWater: boolean;
+  readonly growLimitBytes: number;
+  /** The store was recovered when it was opened. */
+  wasRecovered = false;
   /** The most requests of a channel at one time. */
   readonly channelOpsMax: number;
   readonly openExternal: OpenExternalSnapshot | undefined;
@@ -211,6 +216,7 @@ export class StoreState {
     this.durability = fields.durability;
     this.keepsHighWater = fields.keepsHighWater;
     this.mdPageMark = fields.mdPageMark;
+    this.growLimitBytes = fields.growLimitBytes;
     this.channelOpsMax = fields.channelOpsMax;
     this.openExternal = fields.openExternal;
     this.externalContext = fields.externalContext;

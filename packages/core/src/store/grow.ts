@@ -9,12 +9,12 @@ import { maskPages, setMaskLength } from '../format/mask.js';
 import { SuperBlock } from '../format/super-block.js';
 import { beginMarks } from '../state/high-water.js';
 import type { StoreState } from '../state/store-state.js';
-import { updateSuper } from '../state/super-block-io.js';
+import { readSuper, writeSuper } from '../state/super-block-io.js';
 import { type Steps, wait } from '../steps/steps.js';
 import { BlobstoreError } from '../units/error.js';
-import { NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { PAGE_BYTES } from '../units/units.js';
 import type { LoadOptions } from './options.js';
-import { clusterMaskRoom, parseGeometry } from './super-geometry.js';
+import { clusterCountMax, clusterMaskRoom, growLimitBytes, parseGeometry } from './super-geometry.js';
 
 /**
  * Extends an unloaded store to the size of its device, if its cluster mask has room for that. EILSEQ when the super
@@ -55,32 +55,41 @@ export function* growSuper(
  */
 export function* growLive(store: StoreState): Steps<void> {
   const { shared } = store;
-  if (store.device.refresh) yield* wait(store.device.refresh());
   let clusterCount = shared.clusters.capacity;
   let isLarger = false;
-  yield* updateSuper(store, (block) => {
+  yield* store.superUpdates.alone(function* () {
+    if (store.device.refresh) yield* wait(store.device.refresh());
     const { deviceBytes } = store;
+    const block = yield* readSuper(store);
     clusterCount = Math.floor(deviceBytes / block.clusterBytes);
     // Comparing with the super block is not enough: a failed write of it may have reached the disk.
     isLarger = deviceBytes !== block.sizeBytes || clusterCount !== shared.clusters.capacity;
-    if (!isLarger) return false;
-    const pages = maskPages(clusterCount);
-    const room = clusterMaskRoom(block);
-    const hasRoom = pages <= room && clusterCount < NONE_U32;
-    if (deviceBytes < block.sizeBytes || clusterCount < shared.clusters.capacity || !hasRoom) {
-      const reason = hasRoom
-        ? 'the device is smaller than the store'
-        : `its cluster mask has room for ${room} pages and would need ${pages}, for ${clusterCount} clusters`;
-      throw new BlobstoreError('ENOSPC', `the store cannot grow to ${deviceBytes} bytes: ${reason}`);
-    }
+    if (!isLarger) return;
+    requireRoom(store, block, clusterCount);
+    // A file must not be shorter after a power cut than its super block says.
+    yield* store.barrierAtOnce();
     block.clean = 0;
     block.sizeBytes = deviceBytes;
-    block.clusterMask = { start: block.clusterMask.start, count: pages };
-    return true;
+    block.clusterMask = { start: block.clusterMask.start, count: maskPages(clusterCount) };
+    yield* writeSuper(store, block);
   });
   if (!isLarger) return;
   store.clean = false;
   yield* beginMarks(store);
   shared.locked(() => shared.clusters.grow(clusterCount));
   store.onFreeChange?.();
+}
+
+function requireRoom({ deviceBytes, shared }: StoreState, block: SuperBlock, clusterCount: number): void {
+  if (deviceBytes < block.sizeBytes || clusterCount < shared.clusters.capacity) {
+    throw new BlobstoreError('ENOSPC', `the store cannot grow to ${deviceBytes} bytes: the device is smaller`);
+  }
+  if (clusterCount > clusterCountMax(block)) throw noRoomToGrow(deviceBytes, growLimitBytes(block));
+}
+
+/** The error of growing to a size for which no metadata was reserved: ENOSPC. Both sizes are in bytes. */
+export function noRoomToGrow(sizeBytes: number, limitBytes: number): BlobstoreError {
+  const found = `the store cannot grow to ${sizeBytes} bytes: when it was made, metadata was reserved for ${limitBytes}`;
+  const advice = 'grow it to less, or copy its blobs to a store that createStore makes with a larger growTo';
+  return new BlobstoreError('ENOSPC', `${found}; ${advice}`);
 }

@@ -2,7 +2,7 @@
 
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
 import type { Marks } from '../format/marks-page.js';
-import { maskBitsMax, maskPages } from '../format/mask.js';
+import { maskPages } from '../format/mask.js';
 import { SuperBlock } from '../format/super-block.js';
 import { BitArray } from '../shared/bit-array.js';
 import { SharedStore } from '../shared/shared-store.js';
@@ -22,6 +22,7 @@ import {
   keepsHighWater,
   requireBlockLength,
 } from './options.js';
+import { clusterCountMax, growLimitBytes } from './super-geometry.js';
 
 /**
  * Clears the device and writes a new, empty store on it. The former content is lost.
@@ -72,14 +73,15 @@ export function* initStore(device: BlockDevice, options: InitOptions): Steps<Sto
 
 /** Decides the layout of the store, and describes it in a new super block. */
 function layOut(device: BlockDevice, options: InitOptions, clusterBytes: number, clusterCount: number): SuperBlock {
-  const mdPageCount = options.mdPageCount ?? clusterCount;
+  const growCount = Math.max(clusterCount, Math.floor((options.growToBytes ?? 0) / clusterBytes));
+  const mdPageCount = options.mdPageCount ?? mdPagesFor(clusterCount, growCount, clusterBytes);
   const block = SuperBlock.fresh();
   const mdMaskPages = maskPages(mdPageCount);
   const clusterMaskPages = maskPages(clusterCount);
   block.pageMask = { start: 1, count: mdMaskPages };
   block.clusterMask = { start: 1 + mdMaskPages, count: clusterMaskPages };
-  // The store can grow: the mask's region has room for as many clusters as there are metadata pages.
-  const clusterMaskEnd = block.clusterMask.start + Math.max(mdMaskPages, clusterMaskPages);
+  // The store can grow: the mask's region has room for as many clusters as there are metadata pages, or as are wanted.
+  const clusterMaskEnd = block.clusterMask.start + Math.max(mdMaskPages, maskPages(growCount));
   block.blobIdMask = { start: clusterMaskEnd, count: mdMaskPages };
   block.metadata = { start: clusterMaskEnd + mdMaskPages, count: mdPageCount };
   block.clean = 0;
@@ -89,6 +91,15 @@ function layOut(device: BlockDevice, options: InitOptions, clusterBytes: number,
   if (options.bstype) block.bstype = options.bstype;
   if (options.recordMdPageSize ?? true) block.mdPageBytes = PAGE_BYTES;
   return block;
+}
+
+/**
+ * One metadata page for each cluster that the store is to grow to. But not more than fit into a quarter of the clusters
+ * that it has now, unless it has more clusters.
+ */
+function mdPagesFor(clusterCount: number, growCount: number, clusterBytes: number): number {
+  const quarter = Math.floor((clusterCount * clusterBytes) / PAGE_BYTES / 4);
+  return Math.max(clusterCount, Math.min(growCount, quarter));
 }
 
 function* clearDevice(
@@ -119,8 +130,8 @@ function makeState(
   marks: Marks | undefined,
 ): StoreState {
   const mdPageCount = geometry.mdPageCount;
-  const clusterCountMax = maskBitsMax(block.blobIdMask.start - block.clusterMask.start);
-  const shared = SharedStore.create({ clusterCount, clusterCountMax, mdPageCount }, options.threadId ?? 0);
+  const sizes = { clusterCount, clusterCountMax: clusterCountMax(block), mdPageCount };
+  const shared = SharedStore.create(sizes, options.threadId ?? 0);
   const used = BitArray.private(clusterCount);
   for (let cluster = 0; cluster < geometry.metadataClusterCount(); cluster++) used.set(cluster);
   shared.locked(() => shared.clusters.load(used));
@@ -139,6 +150,7 @@ function makeState(
     durability: options.durability ?? 'power-loss',
     keepsHighWater: keepsHighWater(options),
     mdPageMark: marks?.mdPages ?? NO_HIGH_WATER,
+    growLimitBytes: growLimitBytes(block),
     channelOpsMax: options.channelOpsMax ?? CHANNEL_OPS_DEFAULT,
     openExternal: options.openExternalSnapshot,
     externalContext: options.externalContext,

@@ -2,7 +2,6 @@
 
 import { Blob } from '../blob/blob.js';
 import type { BlockDevice, DeviceChannel } from '../device/block-device.js';
-import { maskBitsMax } from '../format/mask.js';
 import { BSTYPE_BYTES, SuperBlock } from '../format/super-block.js';
 import { zeroPages } from '../metadata/clearing.js';
 import { readMetadata } from '../metadata/load-blob.js';
@@ -19,7 +18,7 @@ import { surveyStore } from '../survey/survey.js';
 import type { Survey } from '../survey/verdict.js';
 import { assert, BlobstoreError } from '../units/error.js';
 import type { Geometry } from '../units/geometry.js';
-import { blobIdOfPage, NONE_U32, PAGE_BYTES } from '../units/units.js';
+import { blobIdOfPage, PAGE_BYTES } from '../units/units.js';
 import { endRecovery } from './end-recovery.js';
 import { growSuper } from './grow.js';
 import { Census } from './load-census.js';
@@ -34,7 +33,7 @@ import {
   requireDeviceSize,
 } from './options.js';
 import { recover } from './recover.js';
-import { clusterMaskRoom, parseGeometry } from './super-geometry.js';
+import { clusterCountMax, growLimitBytes, parseGeometry } from './super-geometry.js';
 import { abandonStore } from './unload.js';
 
 /**
@@ -67,6 +66,7 @@ function* open(device: BlockDevice, options: LoadOptions, grow: boolean): Steps<
     if (block.sizeBytes === 0) block.sizeBytes = deviceBytes;
     const geometry = parseGeometry(block, device);
     if (grow) requireClean(block);
+    const wasRecovered = mustRecover(block, options);
     const reset = () => {
       store = newStore(channel, device, block, geometry, options);
       return store;
@@ -75,6 +75,7 @@ function* open(device: BlockDevice, options: LoadOptions, grow: boolean): Steps<
     else yield* openWhole(reset, block, options, options.onDamage);
     store = requireMade(store);
     store.isRecovering = false;
+    store.wasRecovered = wasRecovered;
     store.sharedByBlobs = undefined;
     return store;
   } catch (error) {
@@ -262,8 +263,7 @@ function newStore(
   options: LoadOptions,
 ): StoreState {
   const clusterCount = Math.floor(block.sizeBytes / block.clusterBytes);
-  const clusterCountMax = Math.min(NONE_U32, maskBitsMax(clusterMaskRoom(block)));
-  const sizes = { clusterCount, clusterCountMax, mdPageCount: geometry.mdPageCount };
+  const sizes = { clusterCount, clusterCountMax: clusterCountMax(block), mdPageCount: geometry.mdPageCount };
   return new StoreState({
     device,
     deviceChannel: channel,
@@ -278,6 +278,7 @@ function newStore(
     durability: options.durability ?? 'power-loss',
     keepsHighWater: keepsHighWater(options),
     mdPageMark: keepsHighWater(options) ? 0 : NO_HIGH_WATER,
+    growLimitBytes: growLimitBytes(block),
     channelOpsMax: options.channelOpsMax ?? CHANNEL_OPS_DEFAULT,
     openExternal: options.openExternalSnapshot,
     externalContext: options.externalContext,

@@ -3,7 +3,7 @@
 import { BSTYPE_BYTES } from '../format/super-block.js';
 import type { Durability, OpenExternalSnapshot } from '../state/store-state.js';
 import { BlobstoreError } from '../units/error.js';
-import { PAGE_BYTES } from '../units/units.js';
+import { NONE_U32, PAGE_BYTES } from '../units/units.js';
 
 /** The default cluster size, in bytes. */
 export const CLUSTER_BYTES_DEFAULT = 1 << 20;
@@ -36,7 +36,15 @@ export interface StoreOptions {
 export interface InitOptions extends StoreOptions {
   /** Bytes in a cluster, a multiple of 4096 below 4 GiB. Default: 1 MiB. */
   clusterBytes?: number;
-  /** Pages for metadata, 1 or more; each blob needs at least one. Default: one per cluster. */
+  /**
+   * Reserves metadata for a store of this size, in bytes, to which it can grow. Default: room in the cluster mask for as
+   * many clusters as there are metadata pages.
+   */
+  growToBytes?: number;
+  /**
+   * Pages for metadata, 1 or more; each blob needs at least one. Default: one per cluster, of the size to grow to, but not
+   * more than fit into a quarter of the device for that.
+   */
   mdPageCount?: number;
   /** How the data clusters are cleared initially. Default: 'unmap'. */
   clearMethod?: 'unmap' | 'write_zeroes' | 'none';
@@ -86,6 +94,10 @@ export function checkInitOptions(options: InitOptions, deviceBytes: number): voi
   const { clusterBytes = CLUSTER_BYTES_DEFAULT, mdPageCount = 1 } = options;
   requireCount('the cluster size in bytes', clusterBytes);
   requireCount('the number of metadata pages', mdPageCount);
+  requireCount('the size to grow to, in bytes,', options.growToBytes ?? 1);
+  if ((options.growToBytes ?? 0) / clusterBytes >= NONE_U32) {
+    throw new BlobstoreError('EINVAL', `a store has less than ${NONE_U32} clusters: grow to less, or use larger ones`);
+  }
   checkStoreOptions(options);
   requireDeviceSize(clusterBytes, deviceBytes);
   if (clusterBytes % PAGE_BYTES !== 0 || clusterBytes > 0xffff_ffff) {

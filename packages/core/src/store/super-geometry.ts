@@ -1,7 +1,7 @@
 /** Reads the store's layout from a super block, and checks that it is possible. */
 
 import type { BlockDevice } from '../device/block-device.js';
-import { maskPages } from '../format/mask.js';
+import { maskBitsMax, maskPages } from '../format/mask.js';
 import type { PageRange, SuperBlock } from '../format/super-block.js';
 import { BlobstoreError } from '../units/error.js';
 import { Geometry } from '../units/geometry.js';
@@ -17,6 +17,16 @@ export function clusterMaskRoom(block: SuperBlock): number {
   const others = [block.blobIdMask, block.pageMask, block.metadata].map((range) => range.start);
   const nextStart = Math.min(...others.filter((other) => other > start));
   return Math.max(count, Math.min(nextStart, block.blobIdMask.start) - start);
+}
+
+/** The most clusters that the store can have: as many as fit into the pages that its cluster mask can have. */
+export function clusterCountMax(block: SuperBlock): number {
+  return Math.min(NONE_U32 - 1, maskBitsMax(clusterMaskRoom(block)));
+}
+
+/** The size to which the store can grow, in bytes. */
+export function growLimitBytes(block: SuperBlock): number {
+  return clusterCountMax(block) * block.clusterBytes;
 }
 
 /**

@@ -33,6 +33,11 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw aborted(signal.reason);
 }
 
+/** Returns the error of a call that would write to a store which was opened with `readOnly`: EPERM. */
+export function openedReadOnly(): BlobstoreError {
+  return new BlobstoreError('EPERM', 'the store was opened for reading only: open it without readOnly to change it');
+}
+
 /** Calls a user's callback. If it throws, throws ECANCELED with that error as the cause. */
 export function callUser<T extends unknown[]>(name: string, callback: (...given: T) => void, ...given: T): void {
   try {

@@ -9,7 +9,7 @@ import type { DeviceSpec } from '@blobyard/io';
  */
 export interface StoreHandle {
   /** The version of the handle. `attach` refuses any other (EINVAL). */
-  readonly blobyard: 2;
+  readonly blobyard: 3;
   /** Distinguishes the stores of one process. */
   readonly name: string;
   /** The spec by which each thread opens the device. */
@@ -18,6 +18,8 @@ export interface StoreHandle {
    * The range from which each thread takes its share of the lock on the device's file. Undefined if there is no lock.
    */
   readonly shareWindow: number | undefined;
+  /** Same as `Store.isReadOnly`. */
+  readonly isReadOnly: boolean;
   /** The thread that serves the mailboxes, as the operating system identifies it. */
   readonly metadataThread: ThreadIdentity;
   readonly geometry: GeometryFields;

@@ -33,6 +33,9 @@ export interface WorkerFiles {
   readonly io: string | URL;
 }
 
+/** How the file of a store is locked. */
+export type StoreLocking = 'exclusive' | 'shared' | 'none';
+
 interface CommonOptions extends AbortableOptions {
   /** The device. One given by its spec is opened and closed by the store; an open one must be closed by the caller. */
   readonly device: DeviceSpec | BlockDevice;
@@ -57,8 +60,14 @@ interface CommonOptions extends AbortableOptions {
   readonly durability?: Durability;
   /** Finds the devices of external snapshots. Without it, clones of external snapshots cannot be opened (ENOTSUP). */
   readonly openExternalSnapshot?: FindExternalSnapshot;
-  /** Locks a file that is given by its spec, so that nobody else can open the store. Default: true. */
-  readonly lock?: boolean;
+  /**
+   * How a file that is given by its spec is locked, against all programs that lock it.
+   * - 'exclusive': nobody else can open the store. The default, unless `readOnly`.
+   * - 'shared': any number of readers, in any number of processes, can open the store, and nobody can write to it. Only
+   *   with `readOnly`, and the default there.
+   * - 'none', or false: the file is not locked. The caller must see to it that nobody writes to the store meanwhile.
+   */
+  readonly lock?: StoreLocking | false;
   /** The most requests that the device gets at once, from 1 to 65536; further requests wait. Default: 512. */
   readonly requestsMax?: number;
   /**
@@ -81,13 +90,24 @@ interface CommonOptions extends AbortableOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface CreateStoreOptions extends CommonOptions {
+/** The options of a new store. */
+interface NewStoreOptions {
   /** Bytes of a cluster, a multiple of 4096 below 4 GiB. Default: 1 MiB. */
   readonly clusterSizeBytes?: number;
   /** The number of metadata pages, from 1. Each blob needs at least one. Default: one for each cluster. */
   readonly mdPageCount?: number;
+  /**
+   * The size in bytes to which the store will be able to `grow`. Reserved for it: a bit for each cluster in the mask of
+   * used clusters, which is 128 KiB for each TiB with clusters of 1 MiB; and, unless `mdPageCount` is given, a metadata
+   * page of 4 KiB for each cluster, 4 GiB for each TiB, but at most a quarter of the device as it is now. Pages that are
+   * not used take no space in a sparse file. Default: as many clusters as there are metadata pages, rounded up to 32,728.
+   */
+  readonly growTo?: number;
   /** How the device is cleared. Default: 'unmap'. */
   readonly clearMethod?: 'unmap' | 'write_zeroes' | 'none';
+}
+
+export interface CreateStoreOptions extends CommonOptions, NewStoreOptions {
   /**
    * True: creates the store even if the device holds one already, damaged or not; the old store is lost. Default false:
    * fails with EEXIST on such a device.
@@ -102,7 +122,21 @@ export interface FoundBlob {
   readonly sizeBytes: number;
 }
 
-export interface OpenStoreOptions extends CommonOptions {
+/** The options of a new store (`clusterSizeBytes` and so on) need `create`, and apply only if a store is created. */
+export interface OpenStoreOptions extends CommonOptions, NewStoreOptions {
+  /**
+   * True: creates the store if there is none: in a file that does not exist (`sizeBytes` of the device is its size then)
+   * or is empty, or on a device whose first MiB is zeroes. Of two processes at the same time, one creates it; the other
+   * one opens it, or gets EBUSY. A device with other data is EILSEQ. Default: false.
+   */
+  readonly create?: boolean;
+  /**
+   * True: nothing is written, so permission to read the file is enough. Every call that would change the store fails
+   * with EPERM. If the store was not closed, it is recovered in memory: what recovery would write takes memory of the
+   * metadata thread, a few metadata pages mostly, and is done again at the next opening. Not with `grow`. Default:
+   * false; true on a file device with `readOnly`.
+   */
+  readonly readOnly?: boolean;
   /** True: if the device has become larger, the store grows to its size. Default: false. */
   readonly grow?: boolean;
   /** 'force': rebuilds the masks from the metadata of the blobs, even if the store was closed cleanly. */
@@ -151,9 +185,26 @@ export interface CreateBlobOptions extends AbortableOptions {
   readonly externalSnapshotId?: string | Uint8Array;
 }
 
+export interface GrowOptions extends AbortableOptions {
+  /** The size of the device in bytes, rounded up to whole blocks. Default: the size that the device has. */
+  readonly sizeBytes?: number;
+}
+
 export interface OpenBlobOptions extends AbortableOptions {
   /** How clusters that the blob frees are cleared. Default: the method with which the blob was created. */
   readonly clearMethod?: ClearMethod;
+}
+
+/** Which blobs are listed: those that pass all that is given. */
+export interface BlobFilter extends AbortableOptions {
+  /** The beginning of the name; blobs without a name do not pass. */
+  readonly prefix?: string;
+  /** True: only snapshots. False: all but snapshots. */
+  readonly snapshots?: boolean;
+  /** True: only clones, also those of external snapshots. False: all but clones. */
+  readonly clones?: boolean;
+  /** Only the clones of this snapshot. ENOENT if there is no such blob. */
+  readonly parent?: BlobAddress;
 }
 
 export interface StoreStats {
@@ -167,6 +218,8 @@ export interface StoreStats {
   readonly ioUnitBytes: number;
   /** The number of pages of the metadata region. */
   readonly mdPageCount: number;
+  /** The size in bytes to which the store can `grow`; fixed when it was created (`growTo`). */
+  readonly growLimitBytes: number;
   readonly blobCount: number;
   /** The type of the store as text, up to its first zero byte. */
   readonly bstype: string;
@@ -195,6 +248,21 @@ export interface WorkerReplaced {
   readonly workers: number;
   /** The number of attempts, including the successful one. */
   readonly tries: number;
+}
+
+/** A store was recovered when it was opened. */
+export interface Recovered {
+  /** How long opening the store took, in milliseconds. */
+  readonly tookMs: number;
+  /** The number of blobs that were found; those in `Store.damaged` do not count. */
+  readonly blobCount: number;
+}
+
+/** A store has grown. */
+export interface Grown {
+  /** `StoreStats.totalBytes` now. */
+  readonly totalBytes: number;
+  readonly addedBytes: number;
 }
 
 /**
@@ -226,6 +294,18 @@ export interface StoreEvents {
   readonly 'worker-lost': [lost: WorkerLost];
   /** A new I/O worker has replaced one that died. */
   readonly 'worker-replaced': [replaced: WorkerReplaced];
+  /**
+   * The store was not closed the last time, or recovery was forced, so it was recovered when it was opened. Emitted in
+   * the turn of the event loop after the opening.
+   */
+  readonly recovered: [recovered: Recovered];
+  /** The store has grown; also when an attached thread has called `grow`. Not emitted for `grow` as an option. */
+  readonly grown: [grown: Grown];
+  /**
+   * The metadata worker of a store with `threads` has died. From now on every call fails with this error (EIO). Close
+   * the store and open it again, which recovers it.
+   */
+  readonly failed: [error: BlobstoreError];
 }
 
 /**
@@ -273,6 +353,8 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
   toJSON(): object;
   /** True from the call of `close` or `destroy` on. False again if that fails with EBUSY. */
   readonly isClosed: boolean;
+  /** True if the store was opened with `readOnly`. */
+  readonly isReadOnly: boolean;
   /**
    * Blobs that were damaged when the store was opened, and were set aside. Also blobs that could not be opened for
    * another reason: the device of an external snapshot is missing, or they need a newer version. `blobs` does not list
@@ -323,11 +405,32 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    * @throws as `Blob.snapshot`; also EINVAL a blob is in the list twice, or is none of this store
    */
   snapshot(blobs: readonly Blob[], options?: SnapshotsOptions): Promise<Blob[]>;
+  /** Returns true if there is a blob with this id or name. False for a damaged one, which is in `damaged`. */
+  has(blob: BlobAddress, options?: AbortableOptions): Promise<boolean>;
   /**
-   * Returns all blobs in the order of their ids. A blob that is created or deleted meanwhile may be included or not.
+   * Returns what `Blob.info` of a blob returns, without opening it.
+   * @throws ENOENT there is no such blob; if the blob is damaged, the error in `damaged`.
+   */
+  stat(blob: BlobAddress, options?: AbortableOptions): Promise<BlobInfo>;
+  /**
+   * Gives a blob another name, which is on disk when the promise resolves. Same as setting the xattr `name` of the open
+   * blob.
+   * @throws ENOENT there is no such blob; EEXIST another blob has the name; EPERM the blob is read-only, as snapshots
+   * are; EINVAL it is no name.
+   */
+  rename(blob: BlobAddress, name: string, options?: AbortableOptions): Promise<void>;
+  /**
+   * Returns all blobs in the order of their ids, or those that pass the filter. A blob that is created or deleted
+   * meanwhile may be included or not.
    * The infos are frozen: lists share them. The array is the caller's own.
    */
-  blobs(options?: AbortableOptions): Promise<BlobInfo[]>;
+  blobs(filter?: BlobFilter): Promise<BlobInfo[]>;
+  /**
+   * Same as `blobs`, for stores with so many blobs that they should not all be in memory: fetches up to 1024 at a time,
+   * when the loop gets to them. Blobs that are created, deleted or changed meanwhile may be seen as they were before or
+   * as they are after.
+   */
+  eachBlob(filter?: BlobFilter): AsyncIterableIterator<BlobInfo>;
 
   /** Returns the sizes of the store, and how much is free. */
   stats(options?: AbortableOptions): Promise<StoreStats>;
@@ -339,10 +442,12 @@ export interface Store extends EventEmitter<StoreEvents>, AsyncDisposable {
    */
   setSuperBlob(blob: BlobAddress | undefined, options?: AbortableOptions): Promise<void>;
   /**
-   * Grows the store to the size of its device, after the device has become larger.
-   * @throws ENOSPC the store cannot grow so far; EILSEQ the device is smaller than the store.
+   * Grows the store to the size of its device. With `sizeBytes`, first makes the device that long, if it is shorter. If
+   * the store then cannot be extended (EIO), the device stays longer, and a second call continues.
+   * @throws ENOSPC the store cannot grow so far (`StoreStats.growLimitBytes`), or the file system is full; EILSEQ the
+   * device is smaller than the store; ENOTSUP the device has a fixed size; EINVAL it cannot have that size.
    */
-  grow(options?: AbortableOptions): Promise<void>;
+  grow(options?: GrowOptions): Promise<void>;
   /**
    * Makes all acknowledged changes durable. This includes blobs of a thread that has ended, if their metadata could not
    * be written at that time. Tries all blobs, then throws the first error (EIO, ENOSPC).

@@ -24,6 +24,7 @@ export class AttachedParts implements StoreParts {
   readonly geometry: StoreParts['geometry'];
   readonly device: StoreParts['device'];
   readonly damaged: readonly Damage[];
+  readonly isReadOnly: boolean;
   readonly engine = undefined;
   readonly channel = () => this.remote.channel;
   readonly noEvents = 'an attached thread gets no events: listen on the thread that opened the store';
@@ -48,6 +49,7 @@ export class AttachedParts implements StoreParts {
     this.geometry = geometry;
     this.device = device;
     this.damaged = damagedIn(handle);
+    this.isReadOnly = handle.isReadOnly;
     this.sync = metadata.sync;
     this.metadata = {
       ...port,

@@ -13,7 +13,7 @@ import type {
   ReadStreamOptions,
   WriteStreamOptions,
 } from '../api/blob.js';
-import { throwIfAborted } from '../api/failures.js';
+import { openedReadOnly, throwIfAborted } from '../api/failures.js';
 import { checkAbortable, checkNotAborted, checkOptions } from '../checks/checks.js';
 import { checkData, checkDataList, checkEncodingOr, checkView, checkViewList } from '../checks/data.js';
 import { checkReadStream, checkWriteStream } from '../checks/stream-options.js';
@@ -122,6 +122,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   writeZeroes(offset: number, length: number, options?: AbortableOptions): Promise<void> {
     return this.inFlight.run('write zeroes', () => {
+      this.#requireWritable();
       const signal = checkAbortable('writeZeroes', options);
       checkRange('write zeroes', offset, length, this.sizeBytes);
       return zeroBytes(this.#portFor(signal), offset, length);
@@ -130,6 +131,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   trim(offset: number, length: number, options?: AbortableOptions): Promise<void> {
     return this.inFlight.run('trim', () => {
+      this.#requireWritable();
       const signal = checkAbortable('trim', options);
       checkRange('trim', offset, length, this.sizeBytes);
       return trimBytes(this.#portFor(signal), offset, length);
@@ -176,6 +178,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   writeZeroesSync(offset: number, length: number): void {
     this.inFlight.runSync('write zeroes', () => {
+      this.#requireWritable();
       checkRange('write zeroes', offset, length, this.sizeBytes);
       zeroBytesSync(this.#sync(), offset, length);
     });
@@ -183,6 +186,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   trimSync(offset: number, length: number): void {
     this.inFlight.runSync('trim', () => {
+      this.#requireWritable();
       checkRange('trim', offset, length, this.sizeBytes);
       trimBytesSync(this.#sync(), offset, length);
     });
@@ -196,6 +200,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   createWriteStream(options?: WriteStreamOptions): BlobWritable {
     this.inFlight.requireOpen();
+    this.#requireWritable();
     const { flush, grow, ...checked } = checkWriteStream(options, this.sizeBytes);
     return new BlobWriteStream({
       ...checked,
@@ -232,6 +237,7 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   #write(doing: string, offset: number, options: WriteOptions | undefined, read: ReadData): Promise<void> {
     return this.inFlight.run('write', () => {
+      this.#requireWritable();
       const { encoding, signal } = checkWriteOptions(doing, options);
       const list = read(encoding);
       return writeBytes(this.#portFor(signal), list, offset, this.#checkList('write', list, offset));
@@ -240,10 +246,15 @@ export abstract class ByteHandle implements Pick<Blob, ByteMethods>, BlobRef {
 
   #writeSync(doing: string, offset: number, options: EncodingOptions | undefined, read: ReadData): void {
     this.inFlight.runSync('write', () => {
+      this.#requireWritable();
       const { encoding } = checkOptions(`options of ${doing}`, options, ['encoding']);
       const list = read(checkEncodingOr(encoding));
       writeBytesSync(this.#sync(), list, offset, this.#checkList('write', list, offset));
     });
+  }
+
+  #requireWritable(): void {
+    if (this.context.parts.isReadOnly) throw openedReadOnly();
   }
 
   /** The general path to the data, created on first use. */

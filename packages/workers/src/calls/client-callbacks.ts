@@ -3,9 +3,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import { BlobstoreError, type BlockDevice, type MaybePromise } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
-import type { LowSpace } from '../api/store.js';
 import { PAUSE, type PacedWorkOptions } from '../checks/long-work.js';
 import { openKnown } from '../devices/open-device.js';
+import type { MetadataEvent } from '../ports/store-parts.js';
 import { CauseElsewhere, fromWire } from '../threads/wire-error.js';
 import type { ExternalAnswer, Followed, ServiceEvent } from './service-events.js';
 
@@ -114,9 +114,9 @@ export class ClientCallbacks {
     }
   }
 
-  /** Reports to the client that the store is nearly full. */
-  lowSpace(lowSpace: LowSpace): void {
-    this.#post({ kind: 'low-space', lowSpace });
+  /** Reports an event of the store to the client. */
+  storeEvent(event: MetadataEvent): void {
+    this.#post({ kind: 'store', event });
   }
 
   /** The client's answer to a request of `findExternal`. */

@@ -2,6 +2,7 @@
 
 import type { BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
+import type { BlobInfo } from '../api/blob.js';
 import { InfoObject } from '../api/info-object.js';
 import type { CopyOptions, LongWorkOptions } from '../api/long-work.js';
 import { FlushRounds } from '../data/flush-rounds.js';
@@ -17,7 +18,11 @@ const PLAIN = [
   'create',
   'open',
   'delete',
+  'has',
+  'stat',
+  'rename',
   'blobs',
+  'someBlobs',
   'stats',
   'getSuperBlob',
   'setSuperBlob',
@@ -108,11 +113,12 @@ export function metadataByCalls(caller: MetadataCaller): MetadataPort {
         (...given) =>
           call(name, ...given),
     ),
-    blobs: async () => {
-      const infos = await caller.call('blobs');
-      for (let at = 0; at < infos.length; at++) infos[at] = new InfoObject(infos[at]); // in place: lists can be long
-      return infos;
+    blobs: async (filter) => asInfoObjects(await caller.call('blobs', filter)),
+    someBlobs: async (from, filter) => {
+      const { infos, next } = await caller.call('someBlobs', from, filter);
+      return { infos: asInfoObjects(infos), next };
     },
+    stat: async (address) => new InfoObject(await caller.call('stat', address)),
     info: async (handle) => new InfoObject(await caller.call('info', handle)),
     flush: () => flush('store', () => caller.call('flush')),
     flushBlob: (handle) => flush(handle, () => caller.call('flushBlob', handle)),
@@ -125,6 +131,12 @@ export function metadataByCalls(caller: MetadataCaller): MetadataPort {
         return caller.call('copyTo', handle, spec, { own, overwrite }, followed);
       }),
   };
+}
+
+/** Replaces infos in place, because lists can be long. */
+function asInfoObjects(infos: BlobInfo[]): BlobInfo[] {
+  for (let at = 0; at < infos.length; at++) infos[at] = new InfoObject(infos[at]);
+  return infos;
 }
 
 /** Resolves when the code that awaits promises that are settled already has run. */

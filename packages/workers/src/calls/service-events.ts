@@ -2,7 +2,7 @@
 
 import type { DeviceSpec } from '@blobyard/io';
 import type { Progress } from '../api/long-work.js';
-import type { LowSpace } from '../api/store.js';
+import type { MetadataEvent } from '../ports/store-parts.js';
 import type { WireError } from '../threads/wire-error.js';
 
 /** Describes long work whose client receives its progress, and can abort it. */
@@ -21,7 +21,7 @@ export type ServiceEvent =
       readonly blobId: bigint;
       readonly snapshotId: Uint8Array;
     }
-  | { readonly kind: 'low-space'; readonly lowSpace: LowSpace }
+  | { readonly kind: 'store'; readonly event: MetadataEvent }
   /** The device of an answered request is no longer in use. */
   | { readonly kind: 'external-closed'; readonly request: number };
 

@@ -1,7 +1,7 @@
 /** Checks the options to create and to open a blob, and converts them to those of the engine. */
 
 import type { ClearMethod } from '@blobyard/core';
-import type { BlobAddress, CreateBlobOptions, OpenBlobOptions } from '../api/store.js';
+import type { BlobAddress, BlobFilter, CreateBlobOptions, OpenBlobOptions } from '../api/store.js';
 import {
   checkBooleanOr,
   checkBytes,
@@ -65,6 +65,23 @@ export function checkBlobList<T>(blobs: readonly T[]): readonly T[] {
     if (!Array.isArray(blobs)) throw invalid('the blobs', blobs, 'an array of open blobs');
     return [...(blobs as readonly T[])];
   });
+}
+
+export interface CheckedFilter {
+  readonly filter: Omit<BlobFilter, 'signal'>;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Returns the checked filter of a list of blobs. Throws EINVAL if it is invalid, and the error of an abort. */
+export function checkBlobFilter(filter: BlobFilter | undefined): CheckedFilter {
+  const known = ['prefix', 'snapshots', 'clones', 'parent', 'signal'] as const;
+  const { signal, ...given } = checkOptions('filter of blobs', filter, known);
+  checkNotAborted(signal);
+  const { prefix, snapshots, clones, parent } = given;
+  if (prefix !== undefined && typeof prefix !== 'string') throw invalid('prefix', prefix, 'text');
+  checkBooleanOr('snapshots', snapshots, false);
+  checkBooleanOr('clones', clones, false);
+  return { filter: parent === undefined ? given : { ...given, parent: checkAddress(parent) }, signal };
 }
 
 /** Returns the checked id or name of a blob. Throws EINVAL if it is neither. */

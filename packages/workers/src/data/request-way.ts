@@ -16,13 +16,23 @@ export class RequestWay implements ShortWay {
   readonly #bytes: ByteChannel | undefined;
   readonly #unitBytes: number;
   readonly #clusterBytes: number;
+  readonly #isReadOnly: boolean;
 
-  /** @param bytes - for byte ranges; undefined if the device takes only blocks */
-  constructor(channel: PromiseChannel, bytes: ByteChannel | undefined, { ioUnitBytes, clusterBytes }: Geometry) {
+  /**
+   * @param bytes - for byte ranges; undefined if the device takes only blocks
+   * @param isReadOnly - writes are left to the general path, which refuses them
+   */
+  constructor(
+    channel: PromiseChannel,
+    bytes: ByteChannel | undefined,
+    { ioUnitBytes, clusterBytes }: Geometry,
+    isReadOnly: boolean,
+  ) {
     this.#channel = channel;
     this.#bytes = bytes;
     this.#unitBytes = ioUnitBytes;
     this.#clusterBytes = clusterBytes;
+    this.#isReadOnly = isReadOnly;
   }
 
   read(blob: BlobView, into: Uint8Array, offset: number, use: InFlight): Promise<Uint8Array> | undefined {
@@ -50,7 +60,7 @@ export class RequestWay implements ShortWay {
 
   write(blob: BlobView, data: Uint8Array, offset: number, use: InFlight, order: WriteOrder): Promise<void> | undefined {
     const { length } = data;
-    if (!this.#isInside(blob, offset, length)) return undefined;
+    if (this.#isReadOnly || !this.#isInside(blob, offset, length)) return undefined;
     const unitBytes = this.#unitBytes;
     const isWhole = this.#isWhole(offset, length);
     if (!isWhole && this.#bytes === undefined) return undefined;

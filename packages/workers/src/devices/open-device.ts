@@ -1,6 +1,8 @@
 /** The device of a store: opened by its spec and locked, or passed in as an open device. */
 
+import { fstatSync, rmSync } from 'node:fs';
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
+import { checkMultiple } from '@blobyard/core/internal/argument-checks';
 import {
   acquireStoreLock,
   checkPath,
@@ -8,14 +10,18 @@ import {
   FileDevice,
   type FileDeviceSpec,
   MemoryDevice,
+  OverlayDevice,
   openDevice,
   postableSpec,
   type StoreLock,
 } from '@blobyard/io';
 import { isBlockDevice } from '@blobyard/io/internal/block-device-check';
+import { makeEmptyFile } from '@blobyard/io/internal/new-file';
+import type { StoreLocking } from '../api/store.js';
 import { invalid, reading } from '../checks/checks.js';
 import { KeepAlive } from '../threads/keep-alive.js';
 import { openShared } from './shared-device.js';
+import { asItsStoreSays } from './store-blocks.js';
 
 /** A device, with what must be released after its use. */
 export class HeldDevice {
@@ -26,22 +32,40 @@ export class HeldDevice {
   readonly shareWindow: number | undefined;
   readonly #isOurs: boolean;
   readonly #lock: StoreLock | undefined;
+  readonly #madeFile: string | undefined;
   readonly #keepAlive = new KeepAlive();
 
   /**
    * @param isOurs - the device was opened here, and `release` closes it
    * @param shareWindow - that of the store's lock. To be given if another thread has the lock
+   * @param madeFile - the path of the file, if it was made for the store
    */
-  constructor(device: BlockDevice, isOurs: boolean, lock?: StoreLock, shareWindow = lock?.shareWindow) {
+  constructor(
+    device: BlockDevice,
+    isOurs: boolean,
+    lock?: StoreLock,
+    shareWindow = lock?.shareWindow,
+    madeFile?: string,
+  ) {
     this.device = device;
     this.shareWindow = shareWindow;
     this.#isOurs = isOurs;
     this.#lock = lock;
+    this.#madeFile = madeFile;
   }
 
   /** Keeps the process alive until `release`. */
   stayAlive(): void {
     this.#keepAlive.begin();
+  }
+
+  /**
+   * Releases the device of a store that could not be opened. Removes a file that was made for it, while it is locked:
+   * later somebody else could have a store in it.
+   */
+  async giveUp(): Promise<void> {
+    if (this.#madeFile !== undefined) rmSync(this.#madeFile, { force: true });
+    await this.release();
   }
 
   /** Closes the device if it was opened here, then releases its lock, even if closing fails. */
@@ -56,14 +80,25 @@ export class HeldDevice {
 }
 
 /**
- * Opens a device by its spec, or takes an open one. If `withLock`, a file is locked before it is opened, so that nobody
- * else has a store open in it. A new file is created first and then locked, because nobody can have a store in it yet.
+ * What a device is opened for: a store that is there ('store'), a new one ('new'), or the one that is there, otherwise a
+ * new one ('either').
+ */
+export type DeviceUse = 'store' | 'new' | 'either';
+
+/**
+ * Opens a device by its spec, or takes an open one. A file is locked before it is opened, so that nobody else has a store
+ * open in it, or nobody can write to it ('shared'). A new file is created first and then locked, because nobody can have
+ * a store in it yet.
  * @throws EBUSY another user holds the lock, whom the message names; and the errors of opening the device.
  */
-export async function holdDevice(device: DeviceSpec | BlockDevice, withLock: boolean): Promise<HeldDevice> {
+export async function holdDevice(
+  device: DeviceSpec | BlockDevice,
+  lock: StoreLocking,
+  use: DeviceUse,
+): Promise<HeldDevice> {
   if (isDevice(device)) return new HeldDevice(device, false);
-  if (device.kind !== 'file' || !withLock) return new HeldDevice(await openKnown(device), true);
-  return holdFile(device);
+  if (device.kind !== 'file') return new HeldDevice(await openKnown(device), true);
+  return use === 'either' ? holdMade(device, lock) : holdFile(device, lock, use);
 }
 
 /**
@@ -76,15 +111,49 @@ export async function holdShared(spec: DeviceSpec, shareWindow: number | undefin
   return new HeldDevice(device, true, undefined, shareWindow);
 }
 
-async function holdFile(spec: FileDeviceSpec): Promise<HeldDevice> {
+/**
+ * Opens a file for the store in it, or for a new store. A file that does not exist is created. An empty one, from here or
+ * left by a process that was killed here, gets its size under the lock. So of two processes one makes the store, and the
+ * other finds it locked, or finds the store.
+ */
+async function holdMade(spec: FileDeviceSpec, locking: StoreLocking): Promise<HeldDevice> {
+  const { sizeBytes, ...existing } = spec;
+  const isMade = sizeBytes !== undefined && makeEmptyFile(checkPath('path', spec.path));
+  const held = await holdFile(existing, locking, 'store', isMade);
+  try {
+    requireLength(held.device, sizeBytes);
+    return held;
+  } catch (error) {
+    await held.giveUp();
+    throw error;
+  }
+}
+
+/** Gives an empty file its size. */
+function requireLength(device: BlockDevice, sizeBytes: number | undefined): void {
+  if (!(device instanceof FileDevice)) return;
+  const stats = fstatSync(device.descriptor);
+  if (!stats.isFile() || stats.size > 0) return;
+  const bytes = checkMultiple('sizeBytes', sizeBytes, device.blockLengthBytes, Number.MAX_SAFE_INTEGER);
+  device.resize(bytes / device.blockLengthBytes);
+}
+
+/** @param isMade - the file was created just now, for this caller or whoever locks it first */
+async function holdFile(
+  spec: FileDeviceSpec,
+  locking: StoreLocking,
+  use: DeviceUse,
+  isMade = spec.create === true,
+): Promise<HeldDevice> {
   const path = checkPath('path', spec.path);
-  let lock = spec.create ? undefined : acquireStoreLock(path);
+  const acquire = () => (locking === 'none' ? undefined : acquireStoreLock(path, { shared: locking === 'shared' }));
+  let lock = spec.create ? undefined : acquire();
   let device: BlockDevice | undefined;
   try {
-    device = await openDevice(spec);
-    lock ??= acquireStoreLock(path);
-    requireSame(device, lock, spec);
-    return new HeldDevice(device, true, lock);
+    device = await openKnown(use === 'new' ? spec : asItsStoreSays(spec));
+    if (spec.create) lock = acquire();
+    if (lock !== undefined) requireSame(device, lock, spec);
+    return new HeldDevice(device, true, lock, lock?.shareWindow, isMade ? path : undefined);
   } catch (error) {
     await device?.close();
     lock?.release();
@@ -136,8 +205,31 @@ export async function openKnown(spec: DeviceSpec): Promise<BlockDevice> {
 /** Returns the spec by which another thread can open this thread's device. Undefined if it cannot. */
 export function specOfDevice(device: BlockDevice): DeviceSpec | undefined {
   const spec = specs.get(device);
-  if (spec?.kind === 'custom') return spec;
+  if (spec?.kind === 'custom' || device instanceof OverlayDevice) return spec;
   return device instanceof MemoryDevice || device instanceof FileDevice ? device.spec : undefined;
+}
+
+/**
+ * A view of a device for the metadata thread of a store that is opened for reading only: what recovery writes stays in
+ * memory. The other threads of the store read the device itself. They read only clusters of blobs, and recovery writes
+ * to none of these: only to metadata, and to free clusters, which it clears.
+ */
+export function viewOf(device: BlockDevice): BlockDevice {
+  const view = new OverlayDevice(device);
+  const spec = specOfDevice(device);
+  if (spec !== undefined) specs.set(view, spec);
+  return view;
+}
+
+/** The spec of a file for reading only; any other device as it is. */
+export function forReading(device: DeviceSpec | BlockDevice): DeviceSpec | BlockDevice {
+  return isDevice(device) || device.kind !== 'file' ? device : { ...device, readOnly: true };
+}
+
+/** True for a file that can only be read, as it is given or open. */
+export function isReadOnlyFile(device: DeviceSpec | BlockDevice): boolean {
+  const spec = isDevice(device) ? specOfDevice(device) : device;
+  return spec?.kind === 'file' && spec.readOnly === true;
 }
 
 /** Returns true for an open device, false for a spec. */

@@ -1,22 +1,19 @@
 /** Finds the block length of a file that holds a store: it is in the super block. */
 
-import { type BlockDevice, blockLengthOfStore, PAGE_BYTES, SuperBlock } from '@blobyard/core';
-import { type DeviceSpec, FileDevice, type FileDeviceSpec } from '@blobyard/io';
-import { isDevice } from './open-device.js';
+import { blockLengthOfStore, PAGE_BYTES, SuperBlock } from '@blobyard/core';
+import { FileDevice, type FileDeviceSpec } from '@blobyard/io';
 
 /** With this block length the super block of any store can be read. */
 const BLOCK_BYTES = 512;
 
 /**
- * Returns the device of an existing store. If the spec of a file has no block length, it gets the one of the store in
- * the file, so that all threads open the file with the same block length. Does not throw: if the file is not usable,
- * opening it throws later.
+ * Returns the spec of a file that may hold a store. If it has no block length, it gets the one of the store in the file.
+ * Does not throw: if the file is not usable, opening it throws later.
  */
-export function asItsStoreSays(device: DeviceSpec | BlockDevice): DeviceSpec | BlockDevice {
-  if (isDevice(device) || device.kind !== 'file' || device.create || device.blockLengthBytes !== undefined)
-    return device;
-  const blockLengthBytes = lookUp(device);
-  return blockLengthBytes === undefined ? device : { ...device, blockLengthBytes };
+export function asItsStoreSays(spec: FileDeviceSpec): FileDeviceSpec {
+  if (spec.blockLengthBytes !== undefined) return spec;
+  const blockLengthBytes = lookUp(spec);
+  return blockLengthBytes === undefined ? spec : { ...spec, blockLengthBytes };
 }
 
 /** Opens the file as `FileDevice` does, which refuses a pipe, for example. Another open could block on it. */

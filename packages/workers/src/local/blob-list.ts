@@ -4,8 +4,9 @@
  * change are looked at again: the open ones that are not read-only.
  */
 
-import { type Blob as EngineBlob, EXTERNAL_SNAPSHOT_ID, type MdPage } from '@blobyard/core';
+import { type Blob as EngineBlob, EXTERNAL_SNAPSHOT_ID, type MdPage, pageOfBlobId } from '@blobyard/core';
 import type { BlobInfo } from '../api/blob.js';
+import type { BlobsPart } from '../ports/metadata-port.js';
 import { isCoded, pauseForOthers, type StoreContext } from './store-context.js';
 
 /** The locks for listing a blob. */
@@ -70,19 +71,43 @@ export class BlobLister {
 
   async #listAll(): Promise<BlobList> {
     const list: BlobList = { infos: [], unsteady: [] };
-    const { catalogue, turns } = this.#context;
-    const pages = catalogue.pages();
-    for (let at = 0; at < pages.length; ) {
+    const pages = this.#context.catalogue.pages();
+    for (let at = 0; at < pages.length; at += GLANCES) {
       if (at > 0) await pauseForOthers();
-      const end = Math.min(at + GLANCES, pages.length);
-      at = this.#glanceFrom(pages, at, end, list);
-      if (at === end) continue;
-      const id = catalogue.at(pages[at])?.id;
-      const info = id === undefined ? undefined : await turns.with(id, LISTING, () => this.#look(id));
-      if (info !== undefined) list.infos.push(info);
-      at++;
+      await this.#listPart(pages, at, Math.min(at + GLANCES, pages.length), list);
     }
     return list;
+  }
+
+  /** The info of a blob; undefined if it was deleted meanwhile, or is partly deleted. */
+  async one(id: bigint): Promise<BlobInfo | undefined> {
+    const list: BlobList = { infos: [], unsteady: [] };
+    await this.#listPart([pageOfBlobId(id)], 0, 1, list);
+    return list.infos.find((info) => info.id === id);
+  }
+
+  /** The infos of up to 1024 blobs, from the one whose first page is `from` on. Lets others run before each part. */
+  async part(from: number): Promise<BlobsPart> {
+    await pauseForOthers();
+    const list: BlobList = { infos: [], unsteady: [] };
+    const pages = this.#context.catalogue.pages();
+    const start = firstFrom(pages, from);
+    const end = Math.min(start + GLANCES, pages.length);
+    const next = end < pages.length ? pages[end] : undefined;
+    await this.#listPart(pages.slice(start, end), 0, end - start, list);
+    return { infos: list.infos, next };
+  }
+
+  /** Adds the infos of the blobs with the first pages from `start` to `end`. */
+  async #listPart(pages: readonly MdPage[], start: number, end: number, list: BlobList): Promise<void> {
+    const { catalogue, turns } = this.#context;
+    for (let at = start; at < end; at++) {
+      if (at > start) await pauseForOthers();
+      at = this.#glanceFrom(pages, at, end, list);
+      const id = at === end ? undefined : catalogue.at(pages[at])?.id;
+      const info = id === undefined ? undefined : await turns.with(id, LISTING, () => this.#look(id));
+      if (info !== undefined) list.infos.push(info);
+    }
   }
 
   /**
@@ -123,4 +148,16 @@ export class BlobLister {
       await this.#context.run(blobstore.dropBlob(blob)); // unlike `closeBlob`, does not fail if it cannot be written
     }
   }
+}
+
+/** The index of the first page that is not below `from`. */
+function firstFrom(pages: readonly MdPage[], from: number): number {
+  let low = 0;
+  let high = pages.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (pages[middle] < from) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

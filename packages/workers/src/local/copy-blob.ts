@@ -19,7 +19,7 @@ export async function copyBlob(
   target: DeviceSpec | BlockDevice,
   options: PacedCopyOptions,
 ): Promise<number> {
-  const held = await holdDevice(checkDevice('device', target), true);
+  const held = await holdDevice(checkDevice('device', target), 'exclusive', 'new');
   try {
     if (isSameMedium(held.device, context.device)) {
       throw new BlobstoreError('EINVAL', `blob ${id} cannot be copied over its own store: name another device`);

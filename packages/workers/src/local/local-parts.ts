@@ -1,11 +1,16 @@
 /** The parts of a store in inline mode: metadata and data are on the calling thread. */
 
 import type { Channel } from '@blobyard/core';
-import type { StoreEvents } from '../api/store.js';
 import type { StoreHandle } from '../api/store-handle.js';
 import { operationTurns } from '../data/loop-turns.js';
 import { ownChannelPort } from '../data/own-channel.js';
-import type { EngineAccess, StoreEnding, StoreListener, StoreParts } from '../ports/store-parts.js';
+import {
+  type EngineAccess,
+  type StoreEnding,
+  type StoreListener,
+  type StoreParts,
+  tellOf,
+} from '../ports/store-parts.js';
 import type { LocalStore } from './local-store.js';
 import { MetadataService } from './metadata-service.js';
 
@@ -23,6 +28,7 @@ class LocalParts implements StoreParts {
   readonly geometry: StoreParts['geometry'];
   readonly device: StoreParts['device'];
   readonly damaged: StoreParts['damaged'];
+  readonly isReadOnly: boolean;
   readonly engine: EngineAccess;
   readonly busy = undefined; // work on this thread keeps the event loop alive by itself
   readonly turns = operationTurns;
@@ -42,6 +48,7 @@ class LocalParts implements StoreParts {
     this.geometry = geometry;
     this.device = device;
     this.damaged = store.damaged;
+    this.isReadOnly = store.isReadOnly;
     this.nameOf = (id) => catalogue.nameOf(id);
     this.engine = {
       store: () => ({ blobstore: this.#store.context.blobstore }),
@@ -59,7 +66,7 @@ class LocalParts implements StoreParts {
   }
 
   listen(listener: StoreListener): void {
-    this.#store.onLowSpace((...given: StoreEvents['low-space']) => listener.event('low-space', ...given));
+    this.#store.onEvent((event) => tellOf(event, listener));
   }
 
   share(): StoreHandle {

@@ -1,15 +1,29 @@
 /** A store whose metadata is on this thread, with the operations for its users on any thread. */
 
 import { type Blobstore, BlobstoreError, dumpStore, INVALID_BLOB_ID, type Steps } from '@blobyard/core';
+import { Mutex } from 'async-mutex';
 import type { BlobInfo } from '../api/blob.js';
-import type { BlobAddress, Damage, LowSpace, OpenBlobOptions, StoreStats } from '../api/store.js';
+import { openedReadOnly } from '../api/failures.js';
+import type {
+  BlobAddress,
+  BlobFilter,
+  Damage,
+  LowSpace,
+  OpenBlobOptions,
+  Recovered,
+  StoreStats,
+} from '../api/store.js';
 import type { ClientCallbacks } from '../calls/client-callbacks.js';
 import type { NewBlob } from '../checks/blob-options.js';
+import { NAME_XATTR } from '../checks/xattr-values.js';
 import type { HeldDevice } from '../devices/open-device.js';
 import type { RowService } from '../mailbox/row-client.js';
-import type { StoreEnding } from '../ports/store-parts.js';
+import type { BlobsPart } from '../ports/metadata-port.js';
+import type { MetadataEvent, StoreEnding } from '../ports/store-parts.js';
 import { BlobLister } from './blob-list.js';
+import { lengthen } from './lengthen.js';
 import { LocalBlob, requireNoReferences } from './local-blob.js';
+import { changeXattrs } from './local-xattrs.js';
 import { freeBytesOf, LowSpaceWatch } from './low-space.js';
 import { SelfSync } from './self-sync.js';
 import { Sharing } from './sharing.js';
@@ -20,6 +34,8 @@ export interface LocalStoreOptions {
   readonly lowSpaceBytes?: number | undefined;
   /** Milliseconds between automatic syncs. 0: none; undefined: as the device needs them. */
   readonly syncIntervalMs?: number | undefined;
+  /** The store was recovered. Undefined: it was not. */
+  readonly recovered?: Recovered | undefined;
 }
 
 /** Metadata thread. */
@@ -28,10 +44,12 @@ export class LocalStore {
   readonly held: HeldDevice;
   readonly damaged: readonly Damage[];
   readonly sharing: Sharing;
-  readonly #selfSync: SelfSync;
+  readonly #selfSync: SelfSync | undefined;
   readonly #lister: BlobLister;
-  /** Called when the store is nearly full. */
-  #onLowSpace: ((lowSpace: LowSpace) => void) | undefined;
+  /** Held while the store grows. */
+  readonly #growing = new Mutex();
+  #onEvent: ((event: MetadataEvent) => void) | undefined;
+  readonly #recovered: Recovered | undefined;
   #state: 'open' | 'ending' | 'ended' = 'open';
 
   /**
@@ -42,13 +60,15 @@ export class LocalStore {
     context: StoreContext,
     held: HeldDevice,
     serve: (store: LocalStore, callbacks: ClientCallbacks) => RowService,
-    { lowSpaceBytes, syncIntervalMs }: LocalStoreOptions = {},
+    { lowSpaceBytes, syncIntervalMs, recovered }: LocalStoreOptions = {},
   ) {
     this.context = context;
     this.held = held;
     this.sharing = new Sharing(context, (callbacks) => serve(this, callbacks), held.shareWindow);
     this.damaged = context.blobstore.damaged.map(({ id, error }) => ({ id, error }));
     this.#lister = new BlobLister(context);
+    this.#recovered = recovered;
+    if (this.isReadOnly) return; // its space does not change, and there is nothing to sync
     this.#watchSpace(lowSpaceBytes);
     this.#selfSync = new SelfSync(context.blobstore, () => this.flush(), syncIntervalMs);
   }
@@ -58,8 +78,15 @@ export class LocalStore {
     return this.#state;
   }
 
-  onLowSpace(callback: (lowSpace: LowSpace) => void): void {
-    this.#onLowSpace = callback;
+  get isReadOnly(): boolean {
+    return this.context.blobstore.shared.refusesWrites;
+  }
+
+  /** Sets the callback for events. One from the opening comes in a later turn of the event loop. */
+  onEvent(callback: (event: MetadataEvent) => void): void {
+    this.#onEvent = callback;
+    const about = this.#recovered;
+    if (about !== undefined) setImmediate(() => callback({ name: 'recovered', about }));
   }
 
   /** @param keep - called with the blob's reference */
@@ -107,8 +134,39 @@ export class LocalStore {
     return id;
   }
 
-  blobs(): Promise<BlobInfo[]> {
-    return this.#lister.list();
+  has(address: BlobAddress): boolean {
+    const { catalogue } = this.context;
+    return typeof address === 'bigint' ? catalogue.has(address) : catalogue.find(address.name) !== undefined;
+  }
+
+  async stat(address: BlobAddress): Promise<BlobInfo> {
+    const id = this.#find(address);
+    const info = await this.#lister.one(id);
+    if (info === undefined) throw noBlob(id);
+    return info;
+  }
+
+  /** Returns the id of the blob. */
+  async rename(address: BlobAddress, name: string): Promise<bigint> {
+    const blob = await this.open(address, {}, (opened) => opened);
+    try {
+      await changeXattrs(this.context, blob.engine, new Map([[NAME_XATTR, name]]));
+      return blob.id;
+    } finally {
+      await blob.drop();
+    }
+  }
+
+  async blobs(filter: BlobFilter): Promise<BlobInfo[]> {
+    const passes = this.#passes(filter);
+    const infos = await this.#lister.list();
+    return Object.keys(filter).length === 0 ? infos : infos.filter(passes);
+  }
+
+  async someBlobs(from: number, filter: BlobFilter): Promise<BlobsPart> {
+    const passes = this.#passes(filter);
+    const { infos, next } = await this.#lister.part(from);
+    return { infos: infos.filter(passes), next };
   }
 
   stats(): StoreStats {
@@ -120,6 +178,7 @@ export class LocalStore {
       clusterSizeBytes: clusterBytes,
       ioUnitBytes: geometry.ioUnitBytes,
       mdPageCount: geometry.mdPageCount,
+      growLimitBytes: blobstore.growLimitBytes,
       blobCount: catalogue.size,
       bstype: blobstore.bstype,
     };
@@ -134,8 +193,18 @@ export class LocalStore {
     await this.context.run(this.context.blobstore.setSuper(id));
   }
 
-  grow(): Promise<void> {
-    return this.context.run(this.context.blobstore.growLive());
+  /** @param sizeBytes - the device is made this long first, if it is shorter */
+  grow(sizeBytes: number | undefined): Promise<void> {
+    return this.#growing.runExclusive(async () => {
+      if (sizeBytes !== undefined) await lengthen(this.context.blobstore, sizeBytes);
+      const { blobstore, clusterBytes } = this.context;
+      const before = blobstore.dataClusterCount;
+      await this.context.run(blobstore.growLive());
+      const { dataClusterCount } = blobstore;
+      if (dataClusterCount === before) return;
+      const addedBytes = (dataClusterCount - before) * clusterBytes;
+      this.#tell({ name: 'grown', about: { totalBytes: dataClusterCount * clusterBytes, addedBytes } });
+    });
   }
 
   flush(): Promise<void> {
@@ -160,6 +229,12 @@ export class LocalStore {
     if (this.#state !== 'open') throw new BlobstoreError('EBADF', 'the store is closed: open it again first');
   }
 
+  /** EPERM in a store that was opened for reading only. */
+  requireWritable(): void {
+    this.requireOpen();
+    if (this.isReadOnly) throw openedReadOnly();
+  }
+
   /**
    * Ends the store.
    * @param failure - if given, nothing more is written, and its error is thrown when everything has been released
@@ -168,10 +243,10 @@ export class LocalStore {
     const { blobstore } = this.context;
     this.#state = 'ending';
     try {
-      await this.#selfSync.idle();
+      await this.#selfSync?.idle();
       await this.sharing.evict();
       if (failure) throw failure.error;
-      if (!blobstore.isClosed) await this.context.run(stepsOf(ending, blobstore));
+      if (!blobstore.isClosed && !this.isReadOnly) await this.context.run(stepsOf(ending, blobstore));
     } catch (error) {
       if (isCoded(error, 'EBUSY') && !blobstore.isClosed) {
         this.#state = 'open';
@@ -189,7 +264,7 @@ export class LocalStore {
    */
   async abandon(): Promise<void> {
     this.#state = 'ending';
-    this.#selfSync.stop();
+    this.#selfSync?.stop();
     this.sharing.stop();
     try {
       await this.context.run(this.context.blobstore.abandon());
@@ -203,11 +278,24 @@ export class LocalStore {
     }
   }
 
-  /** Listeners are called after the current operation's step, so that what they do cannot interfere with it. */
   #watchSpace(lowSpaceBytes: number | undefined): void {
-    const tell = (lowSpace: LowSpace) => process.nextTick(() => this.#onLowSpace?.(lowSpace));
+    const tell = (about: LowSpace) => this.#tell({ name: 'low-space', about });
     const watch = new LowSpaceWatch(this.context.blobstore, lowSpaceBytes, tell);
     setImmediate(() => watch.look()); // once there are listeners
+  }
+
+  /** Listeners are called after the current operation's step, so that what they do cannot interfere with it. */
+  #tell(event: MetadataEvent): void {
+    process.nextTick(() => this.#onEvent?.(event));
+  }
+
+  #passes({ prefix, snapshots, clones, parent }: BlobFilter): (info: BlobInfo) => boolean {
+    const parentId = parent === undefined ? undefined : this.#find(parent);
+    return (info) =>
+      (prefix === undefined || info.name?.startsWith(prefix) === true) &&
+      (snapshots === undefined || info.snapshot === snapshots) &&
+      (clones === undefined || info.clone === clones) &&
+      (parentId === undefined || info.parentId === parentId);
   }
 
   /**
@@ -234,7 +322,7 @@ export class LocalStore {
       throw new BlobstoreError(damage.error.code, `blob ${id} is damaged: ${damage.error.message}`, {
         cause: damage.error,
       });
-    throw new BlobstoreError('ENOENT', `there is no blob ${id}; blobs() lists those that are there`);
+    throw noBlob(id);
   }
 
   /**
@@ -252,6 +340,10 @@ export class LocalStore {
       throw error;
     }
   }
+}
+
+function noBlob(id: bigint): BlobstoreError {
+  return new BlobstoreError('ENOENT', `there is no blob ${id}; blobs() lists those that are there`);
 }
 
 function stepsOf(ending: StoreEnding, blobstore: Blobstore): Steps<void> {

@@ -6,11 +6,19 @@
 import type { BlockDevice, Blob as EngineBlob } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { BlobInfo } from '../api/blob.js';
-import type { BlobAddress, OpenBlobOptions, StoreStats } from '../api/store.js';
+import { openedReadOnly } from '../api/failures.js';
+import type { BlobAddress, BlobFilter, OpenBlobOptions, StoreStats } from '../api/store.js';
 import type { NewBlob } from '../checks/blob-options.js';
 import type { PacedCopyOptions, PacedWorkOptions } from '../checks/long-work.js';
 import type { DerivedXattrs } from '../checks/xattr-values.js';
-import type { MetadataPort, OpenedBlob, SyncMetadata, XattrChanges, XattrsChanged } from '../ports/metadata-port.js';
+import type {
+  BlobsPart,
+  MetadataPort,
+  OpenedBlob,
+  SyncMetadata,
+  XattrChanges,
+  XattrsChanged,
+} from '../ports/metadata-port.js';
 import type { LocalBlob } from './local-blob.js';
 import type { LocalStore } from './local-store.js';
 import { changeXattrs, xattrOf } from './local-xattrs.js';
@@ -26,8 +34,8 @@ export class MetadataService implements MetadataPort {
     this.#store = store;
   }
 
-  create(blob: NewBlob): Promise<OpenedBlob> {
-    return this.#opened.create(blob, this.#keep);
+  async create(blob: NewBlob): Promise<OpenedBlob> {
+    return this.#writable.create(blob, this.#keep);
   }
 
   open(address: BlobAddress, options: OpenBlobOptions): Promise<OpenedBlob> {
@@ -35,11 +43,27 @@ export class MetadataService implements MetadataPort {
   }
 
   async delete(address: BlobAddress): Promise<void> {
-    await this.#opened.delete(address);
+    await this.#writable.delete(address);
   }
 
-  async blobs(): Promise<BlobInfo[]> {
-    return this.#opened.blobs();
+  async has(address: BlobAddress): Promise<boolean> {
+    return this.#opened.has(address);
+  }
+
+  async stat(address: BlobAddress): Promise<BlobInfo> {
+    return this.#opened.stat(address);
+  }
+
+  async rename(address: BlobAddress, name: string): Promise<bigint> {
+    return this.#writable.rename(address, name);
+  }
+
+  async blobs(filter: BlobFilter): Promise<BlobInfo[]> {
+    return this.#opened.blobs(filter);
+  }
+
+  async someBlobs(from: number, filter: BlobFilter): Promise<BlobsPart> {
+    return this.#opened.someBlobs(from, filter);
   }
 
   async stats(): Promise<StoreStats> {
@@ -51,11 +75,11 @@ export class MetadataService implements MetadataPort {
   }
 
   async setSuperBlob(address: BlobAddress | undefined): Promise<void> {
-    await this.#opened.setSuperBlob(address);
+    await this.#writable.setSuperBlob(address);
   }
 
-  async grow(): Promise<void> {
-    await this.#opened.grow();
+  async grow(sizeBytes: number | undefined): Promise<void> {
+    await this.#writable.grow(sizeBytes);
   }
 
   async flush(): Promise<void> {
@@ -75,24 +99,24 @@ export class MetadataService implements MetadataPort {
   }
 
   async snapshot(handle: number, xattrs: DerivedXattrs): Promise<OpenedBlob> {
-    return this.#keep(await this.#blob(handle).snapshot(xattrs));
+    return this.#keep(await this.#toChange(handle).snapshot(xattrs));
   }
 
   async snapshotAll(handles: readonly number[], xattrs: readonly DerivedXattrs[]): Promise<OpenedBlob[]> {
-    const blobs = handles.map((handle) => this.#blob(handle));
+    const blobs = handles.map((handle) => this.#toChange(handle));
     return (await snapshotAll(this.#opened.context, blobs, xattrs)).map(this.#keep);
   }
 
   async clone(handle: number, xattrs: DerivedXattrs): Promise<OpenedBlob> {
-    return this.#keep(await this.#blob(handle).clone(xattrs));
+    return this.#keep(await this.#toChange(handle).clone(xattrs));
   }
 
   async inflate(handle: number, options: PacedWorkOptions): Promise<void> {
-    await this.#blob(handle).inflate(options);
+    await this.#toChange(handle).inflate(options);
   }
 
   async decouple(handle: number, options: PacedWorkOptions): Promise<void> {
-    await this.#blob(handle).decouple(options);
+    await this.#toChange(handle).decouple(options);
   }
 
   async copyTo(handle: number, device: DeviceSpec | BlockDevice, options: PacedCopyOptions): Promise<number> {
@@ -100,11 +124,11 @@ export class MetadataService implements MetadataPort {
   }
 
   async resize(handle: number, clusterCount: number, how?: 'grow'): Promise<void> {
-    await this.#blob(handle).resize(clusterCount, how);
+    await this.#toChange(handle).resize(clusterCount, how);
   }
 
   async setReadOnly(handle: number): Promise<void> {
-    await this.#blob(handle).setReadOnly();
+    await this.#toChange(handle).setReadOnly();
   }
 
   async syncBlob(handle: number): Promise<void> {
@@ -131,7 +155,7 @@ export class MetadataService implements MetadataPort {
 
   async changeXattrs(handle: number, changes: XattrChanges): Promise<XattrsChanged> {
     const { context } = this.#store;
-    const blob = this.engineBlob(handle);
+    const blob = this.#toChange(handle).engine;
     const isChanged = await changeXattrs(context, blob, changes);
     return { isChanged, name: context.catalogue.nameOf(blob.id) };
   }
@@ -163,11 +187,24 @@ export class MetadataService implements MetadataPort {
     return this.#store;
   }
 
+  /** The store, for a call that changes it. */
+  get #writable(): LocalStore {
+    this.#store.requireWritable();
+    return this.#store;
+  }
+
   readonly #keep = (blob: LocalBlob): OpenedBlob => {
     const { slot, generation } = blob.engine;
     const name = this.#store.context.catalogue.nameOf(blob.id);
     return { handle: this.handles.add(blob), id: blob.id, name, slot, generation };
   };
+
+  /** The blob of a handle, for a call that changes the store. */
+  #toChange(handle: number): LocalBlob {
+    const blob = this.#blob(handle);
+    if (this.#store.isReadOnly) throw openedReadOnly();
+    return blob;
+  }
 
   #blob(handle: number): LocalBlob {
     return this.handles.get(handle);

@@ -12,7 +12,7 @@ import { callUser, throwIfAborted } from '../api/failures.js';
 import type { FoundBlob } from '../api/store.js';
 import { NAME_XATTR } from '../checks/xattr-values.js';
 import { pauseUnlessAborted } from '../data/pause.js';
-import type { HeldDevice } from '../devices/open-device.js';
+import { type HeldDevice, viewOf } from '../devices/open-device.js';
 import { isLvolstore, namingOf } from './blob-naming.js';
 import { Catalogue } from './catalogue.js';
 import { LocalStore, type LocalStoreOptions } from './local-store.js';
@@ -28,6 +28,8 @@ const NAMES = 1024;
 
 export interface OpenLocalOptions extends LocalStoreOptions {
   readonly load: LoadOptions;
+  /** Nothing is written: see `OpenStoreOptions.readOnly`. */
+  readonly readOnly?: boolean;
   readonly grow?: boolean;
   readonly signal?: AbortSignal;
   readonly onBlob?: (blob: FoundBlob) => void;
@@ -51,8 +53,11 @@ export async function openLocal(held: HeldDevice, options: OpenLocalOptions): Pr
     found.length = 0;
   };
   const load = { ...options.load, onBlob, onRestart };
-  const blobstore = await run(Blobstore.load(held.device, load), pauseUnlessAborted(options.signal));
+  const begun = performance.now();
+  const device = options.readOnly ? viewOf(held.device) : held.device;
+  const blobstore = await run(Blobstore.load(device, load), pauseUnlessAborted(options.signal));
   try {
+    if (options.readOnly) blobstore.refuseWrites();
     if (options.grow) await run(blobstore.growLive());
     const catalogue = newCatalogue(blobstore);
     const naming = namingOf(blobstore);
@@ -64,7 +69,10 @@ export async function openLocal(held: HeldDevice, options: OpenLocalOptions): Pr
       if (options.onBlob) callUser('onBlob', options.onBlob, { id, name, sizeBytes });
     }
     throwIfAborted(options.signal); // no pause came after the abort
-    return new LocalStore(new StoreContext(blobstore, catalogue), held, rowService, options);
+    const recovered = blobstore.wasRecovered
+      ? { tookMs: performance.now() - begun, blobCount: catalogue.size }
+      : undefined;
+    return new LocalStore(new StoreContext(blobstore, catalogue), held, rowService, { ...options, recovered });
   } catch (error) {
     await run(blobstore.abandon());
     throw error;

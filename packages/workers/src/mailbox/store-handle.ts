@@ -17,7 +17,7 @@ import { thisThread } from '../threads/thread-life.js';
 import { fromWire, toWire, type WireError } from '../threads/wire-error.js';
 import { allocateMailboxes, MAILBOXES_BYTES } from './mailbox.js';
 
-const VERSION = 2;
+const VERSION = 3;
 
 /** The names of the stores that this thread serves to other threads. */
 export const servedHere = new Set<string>();
@@ -35,6 +35,7 @@ export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec, shareW
     name: `blobyard ${randomUUID()}`,
     device,
     shareWindow,
+    isReadOnly: blobstore.shared.refusesWrites,
     metadataThread: thisThread(),
     geometry: { blockLengthBytes, ioUnitBytes, clusterBytes, mdStartPage, mdPageCount },
     channelOpsMax: blobstore.channelOpsMax,
@@ -51,11 +52,23 @@ export function makeStoreHandle(blobstore: Blobstore, device: DeviceSpec, shareW
 export function checkStoreHandle(handle: StoreHandle): StoreHandle {
   const isHandle = reading('the handle of a store', () => {
     if (typeof handle !== 'object' || handle === null || handle.blobyard !== VERSION) return false;
-    const { name, device, shareWindow, metadataThread, geometry, channelOpsMax, buffers, mailboxes, damaged } = handle;
+    const {
+      name,
+      device,
+      shareWindow,
+      isReadOnly,
+      metadataThread,
+      geometry,
+      channelOpsMax,
+      buffers,
+      mailboxes,
+      damaged,
+    } = handle;
     return (
       typeof name === 'string' &&
       typeof device === 'object' &&
       (shareWindow === undefined || isCount(shareWindow)) &&
+      typeof isReadOnly === 'boolean' &&
       isCount(metadataThread.id) &&
       isCount(metadataThread.since) &&
       Number.isSafeInteger(channelOpsMax) &&

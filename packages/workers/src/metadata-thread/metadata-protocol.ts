@@ -31,7 +31,7 @@ export type StorePlan = {
   readonly findsExternal: boolean;
 } & (
   | { readonly kind: 'create'; readonly init: Plain<InitOptions> }
-  | { readonly kind: 'open'; readonly load: Plain<LoadOptions>; readonly grow: boolean }
+  | { readonly kind: 'open'; readonly load: Plain<LoadOptions>; readonly readOnly: boolean; readonly grow: boolean }
 );
 
 export interface OpenedStore {

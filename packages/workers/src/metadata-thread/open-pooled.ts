@@ -31,7 +31,7 @@ const PARTS: PooledParts = {
 export interface OpenPooledOptions {
   readonly work:
     | { readonly kind: 'create'; readonly init: InitOptions }
-    | { readonly kind: 'open'; readonly load: LoadOptions; readonly grow: boolean };
+    | { readonly kind: 'open'; readonly load: LoadOptions; readonly readOnly: boolean; readonly grow: boolean };
   /** The device as the user gave it. */
   readonly device: DeviceSpec | BlockDevice;
   readonly threads: number;
@@ -88,5 +88,5 @@ function planOf(held: HeldDevice, options: OpenPooledOptions): StorePlan {
     return { ...common, kind: 'create', init };
   }
   const { openExternalSnapshot: _, onBlob: __, ...load } = work.load;
-  return { ...common, kind: 'open', load, grow: work.grow };
+  return { ...common, kind: 'open', load, readOnly: work.readOnly, grow: work.grow };
 }

@@ -10,7 +10,7 @@ import type { HeldDevice } from '../devices/open-device.js';
 import type { IoThreads } from '../io-pool/io-threads.js';
 import { damagedIn } from '../mailbox/store-handle.js';
 import { type MetadataPort, noSyncMetadata } from '../ports/metadata-port.js';
-import type { StoreEnding, StoreListener, StoreParts } from '../ports/store-parts.js';
+import { type StoreEnding, type StoreListener, type StoreParts, tellOf } from '../ports/store-parts.js';
 import { atProcessEnd } from '../threads/process-end.js';
 import { shutOut } from '../threads/shut-out.js';
 import type { DataPlane, StartDataPlane } from './data-plane.js';
@@ -42,6 +42,7 @@ export class PoolParts implements StoreParts {
   readonly geometry: Geometry;
   readonly device: StoreParts['device'];
   readonly damaged: readonly Damage[];
+  readonly isReadOnly: boolean;
   readonly engine = undefined;
   readonly channel = undefined;
   readonly busy: StoreParts['busy'];
@@ -63,6 +64,7 @@ export class PoolParts implements StoreParts {
     this.geometry = new Geometry(handle.geometry);
     this.device = held.device;
     this.damaged = damagedIn(handle);
+    this.isReadOnly = handle.isReadOnly;
     this.busy = client.busy;
     this.metadata = {
       ...calls,
@@ -73,7 +75,7 @@ export class PoolParts implements StoreParts {
     const bytes = held.device.takesBytes === true ? plane.channel : undefined;
     this.data = {
       channel: plane.channel,
-      way: new RequestWay(plane.channel, bytes, this.geometry),
+      way: new RequestWay(plane.channel, bytes, this.geometry, this.isReadOnly),
       bytes,
       slots: undefined,
       parts: undefined,
@@ -112,7 +114,7 @@ export class PoolParts implements StoreParts {
   listen(listener: StoreListener): void {
     const { client } = this.#beginnings;
     this.#events.listen(listener);
-    client.onLowSpace((lowSpace) => listener.event('low-space', lowSpace));
+    client.onStoreEvent((event) => tellOf(event, listener));
     client.onDeath((error) => {
       this.#plane.onMetadataDeath(error);
       listener.failed(error);

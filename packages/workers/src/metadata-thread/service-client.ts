@@ -8,11 +8,12 @@ import { BlobstoreError } from '@blobyard/core';
 import { wrap } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import type { LongWorkOptions } from '../api/long-work.js';
-import type { FindExternalSnapshot, LowSpace } from '../api/store.js';
+import type { FindExternalSnapshot } from '../api/store.js';
 import type { Answer, Enveloped, Given, MethodOf } from '../calls/envelopes.js';
 import { FollowedCalls } from '../calls/followed-calls.js';
 import type { Followed, ServiceEvent } from '../calls/service-events.js';
 import type { Busy } from '../data/in-flight.js';
+import type { MetadataEvent } from '../ports/store-parts.js';
 import { fromWire, notPosted } from '../threads/wire-error.js';
 import { execArgvForFiles } from '../threads/worker-options.js';
 import { ExternalFinder } from './external-finder.js';
@@ -40,10 +41,10 @@ export class ServiceClient {
   readonly #exited: Promise<void>;
   #isEnding = false;
   #death: BlobstoreError | undefined;
-  /** The last low-space event that came before there was a callback for it. */
-  #earlyLowSpace: LowSpace | undefined;
-  #onLowSpace: (lowSpace: LowSpace) => void = (lowSpace) => {
-    this.#earlyLowSpace = lowSpace;
+  /** The events that came before there was a callback for them. */
+  #earlyEvents: MetadataEvent[] = [];
+  #onStoreEvent: (event: MetadataEvent) => void = (event) => {
+    this.#earlyEvents.push(event);
   };
   #onDeath: ((error: BlobstoreError) => void) | undefined;
 
@@ -79,14 +80,12 @@ export class ServiceClient {
     this.#onDeath = callback;
   }
 
-  /**
-   * Sets the callback for a nearly full store. An event that came before is delivered in the next turn of the event
-   * loop.
-   */
-  onLowSpace(callback: (lowSpace: LowSpace) => void): void {
-    const early = this.#earlyLowSpace;
-    this.#onLowSpace = callback;
-    if (early !== undefined) setImmediate(() => callback(early));
+  /** Sets the callback for events of the store. Those from before are delivered in the next turn of the event loop. */
+  onStoreEvent(callback: (event: MetadataEvent) => void): void {
+    const early = this.#earlyEvents;
+    this.#earlyEvents = [];
+    this.#onStoreEvent = callback;
+    if (early.length > 0) setImmediate(() => early.forEach((event) => void callback(event)));
   }
 
   /**
@@ -151,7 +150,7 @@ export class ServiceClient {
 
   #onEvent(event: ServiceEvent): void {
     if (event.kind === 'progress') this.#followed.progressed(event.call, event.progress);
-    else if (event.kind === 'low-space') this.#onLowSpace(event.lowSpace);
+    else if (event.kind === 'store') this.#onStoreEvent(event.event);
     else if (event.kind === 'external') this.#finder.find(event.request, event);
     else this.#finder.close(event.request);
   }

@@ -41,7 +41,7 @@ export function workerService(callbacks: ClientCallbacks, onOpened?: (store: Loc
         const found: FoundBlob[] = [];
         store = await openPlanned(plan, callbacks, signal, (blob) => found.push(blob));
         client = new MetadataService(store);
-        store.onLowSpace((lowSpace) => callbacks.lowSpace(lowSpace));
+        store.onEvent((event) => callbacks.storeEvent(event));
         onOpened?.(store);
         return { handle: store.sharing.handle, found };
       }),
@@ -70,7 +70,8 @@ async function openPlanned(
       return await createLocal(held, { init, lowSpaceBytes, syncIntervalMs });
     }
     const load = { ...plan.load, openExternalSnapshot };
-    return await openLocal(held, { load, lowSpaceBytes, syncIntervalMs, grow: plan.grow, signal, onBlob });
+    const { readOnly, grow } = plan;
+    return await openLocal(held, { load, lowSpaceBytes, syncIntervalMs, readOnly, grow, signal, onBlob });
   } catch (error) {
     await held.release();
     throw error;

@@ -4,10 +4,11 @@ import { type BlockDevice, type CheckReport, checkStore, run } from '@blobyard/c
 import type { DeviceSpec } from '@blobyard/io';
 import type { AbortableOptions } from '../api/abort.js';
 import { coded, throwIfAborted } from '../api/failures.js';
+import type { StoreLocking } from '../api/store.js';
 import { checkBooleanOr, checkOptions, checkSignalOr } from '../checks/checks.js';
 import { pauseUnlessAborted } from '../data/pause.js';
-import { checkDevice, holdDevice } from '../devices/open-device.js';
-import { asItsStoreSays } from '../devices/store-blocks.js';
+import { checkDevice, forReading, holdDevice } from '../devices/open-device.js';
+import { checkLock } from './store-options.js';
 
 export interface CheckStoreOptions extends AbortableOptions {
   /**
@@ -24,8 +25,11 @@ export interface CheckStoreOptions extends AbortableOptions {
    * the first 1024. Opening the store does not read more pages than that.
    */
   readonly full?: boolean;
-  /** Locks a file that is given by its spec during the check, so that nobody can open the store. Default: true. */
-  readonly lock?: boolean;
+  /**
+   * How a file that is given by its spec is locked during the check: see `OpenStoreOptions.lock`. Default: 'exclusive'
+   * with `repair`, otherwise 'shared'.
+   */
+  readonly lock?: StoreLocking | false;
   /** Aborts the check between two blobs. After an aborted repair, the store must be repaired again. */
   readonly signal?: AbortSignal;
 }
@@ -35,7 +39,8 @@ export interface CheckStoreOptions extends AbortableOptions {
  * owners, parents, sizes, flags. Then compares the masks with what the pages say. The report lists everything that is
  * wrong with the store. If there is no store, or one that this version cannot read, its `outcome` is 'unchecked'. Can
  * be called on any thread.
- * @throws EBUSY the store is open, and the message names by whom; EINVAL invalid options or block length; EIO the device fails; and the errors of opening the device.
+ * @throws EBUSY the store is open, and the message names by whom; EINVAL invalid options or block
+ * length; EIO the device fails; and the errors of opening the device.
  */
 export async function check(device: DeviceSpec | BlockDevice, options: CheckStoreOptions = {}): Promise<CheckReport> {
   try {
@@ -43,8 +48,9 @@ export async function check(device: DeviceSpec | BlockDevice, options: CheckStor
     const { repair, full, lock, signal } = checkOptions('options of check', options, known);
     const steps = { repair: checkBooleanOr('repair', repair, false), full: checkBooleanOr('full', full, false) };
     throwIfAborted(checkSignalOr(signal));
-    const given = asItsStoreSays(checkDevice('device', device));
-    const held = await holdDevice(given, checkBooleanOr('lock', lock, true));
+    const locking = checkLock(lock, !steps.repair);
+    const given = checkDevice('device', device);
+    const held = await holdDevice(steps.repair ? given : forReading(given), locking, 'store');
     try {
       return await run(checkStore(held.device, steps), pauseUnlessAborted(signal));
     } finally {

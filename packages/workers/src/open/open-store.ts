@@ -1,12 +1,11 @@
 /** Creates and opens stores. */
 
-import { rm } from 'node:fs/promises';
-import { checkPath } from '@blobyard/io';
+import type { InitOptions, LoadOptions } from '@blobyard/core';
 import { coded, throwIfAborted } from '../api/failures.js';
 import type { CreateStoreOptions, OpenStoreOptions, Store } from '../api/store.js';
 import { checkWorkerFiles } from '../checks/worker-files.js';
-import { requireNoStore } from '../devices/existing-store.js';
-import { type HeldDevice, holdDevice } from '../devices/open-device.js';
+import { isEmpty, requireNoStore } from '../devices/existing-store.js';
+import { type DeviceUse, type HeldDevice, holdDevice } from '../devices/open-device.js';
 import { localParts } from '../local/local-parts.js';
 import type { LocalStore, LocalStoreOptions } from '../local/local-store.js';
 import { createLocal, openLocal } from '../local/open-local.js';
@@ -36,10 +35,11 @@ export function createStore(options: CreateStoreOptions): Promise<Store> {
 }
 
 /**
- * Opens the store on a device, and recovers it if it was not closed. Can be called on any thread.
+ * Opens the store on a device, and recovers it if it was not closed. With `create`, creates it if there is none. Can be
+ * called on any thread.
  * @throws EILSEQ there is no store, or it is damaged; ENXIO the store has another type; EBUSY the store is open, and
- * the message names by whom; EINVAL invalid options; ENOSPC the store cannot `grow`; ENOTSUP the device cannot be
- * shared by `threads`, or a newer SPDK made the store with larger metadata pages; EIO the device
+ * the message names by whom; EINVAL invalid options; ENOSPC the store cannot `grow`, or a new one does not fit; ENOTSUP
+ * the device cannot be shared by `threads`, or a newer SPDK made the store with larger metadata pages; EIO the device
  * fails; and the errors of opening the device, such as ENOENT.
  */
 export function openStore(options: OpenStoreOptions): Promise<Store> {
@@ -51,13 +51,11 @@ export async function createStoreOf(given: CreateStoreOptions, parts?: PooledPar
   try {
     const options = readCreateStore(given);
     const init = checkCreateStore(options);
-    const threads = threadsOf(options);
+    threadsOf(options);
     throwIfAborted(options.signal);
-    return await holding(options, async (held) => {
+    return await holding(options, 'new', async (held) => {
       if (!options.overwrite) await requireNoStore(held.device, 'no store is made');
-      if (threads === 0) return localFace(await createLocal(held, { init, ...commonOf(options) }), options);
-      const { openPooled } = await poolMode();
-      return openPooled(held, { ...pooledOptions(options), work: { kind: 'create', init }, onBlob: undefined }, parts);
+      return createOn(held, options, init, parts);
     });
   } catch (error) {
     throw coded(error, 'create a store');
@@ -69,18 +67,40 @@ export async function openStoreOf(given: OpenStoreOptions, parts?: PooledParts):
   try {
     const options = readOpenStore(given);
     const load = checkOpenStore(options);
-    const threads = threadsOf(options);
-    const { grow = false, signal, onBlob } = options;
-    throwIfAborted(signal);
-    return await holding(options, async (held) => {
-      const local = { load, grow, signal, onBlob, ...commonOf(options) };
-      if (threads === 0) return localFace(await openLocal(held, local), options);
-      const { openPooled } = await poolMode();
-      return openPooled(held, { ...pooledOptions(options), work: { kind: 'open', load, grow }, onBlob }, parts);
+    const init = options.create ? checkCreateStore(options) : undefined;
+    throwIfAborted(options.signal);
+    return await holding(options, init ? 'either' : 'store', async (held) => {
+      if (init !== undefined && (await isEmpty(held.device))) return createOn(held, options, init, parts);
+      return openOn(held, options, load, parts);
     });
   } catch (error) {
     throw coded(error, 'open a store');
   }
+}
+
+async function createOn(
+  held: HeldDevice,
+  options: CreateStoreOptions | OpenStoreOptions,
+  init: InitOptions,
+  parts: PooledParts | undefined,
+): Promise<Store> {
+  if (threadsOf(options) === 0) return localFace(await createLocal(held, { init, ...commonOf(options) }), options);
+  const { openPooled } = await poolMode();
+  return openPooled(held, { ...pooledOptions(options), work: { kind: 'create', init }, onBlob: undefined }, parts);
+}
+
+async function openOn(
+  held: HeldDevice,
+  options: OpenStoreOptions,
+  load: LoadOptions,
+  parts: PooledParts | undefined,
+): Promise<Store> {
+  const { readOnly = false, grow = false, signal, onBlob } = options;
+  if (threadsOf(options) === 0) {
+    return localFace(await openLocal(held, { load, readOnly, grow, signal, onBlob, ...commonOf(options) }), options);
+  }
+  const { openPooled } = await poolMode();
+  return openPooled(held, { ...pooledOptions(options), work: { kind: 'open', load, readOnly, grow }, onBlob }, parts);
 }
 
 /** Loads pool mode, with comlink. A program whose stores have no threads never loads them. */
@@ -110,27 +130,19 @@ function pooledOptions(options: CreateStoreOptions | OpenStoreOptions): Omit<Ope
   };
 }
 
-/**
- * Opens the device, and calls `proceed`. If that fails, releases the device, and removes a file that was created for
- * it.
- */
+/** Opens the device, and calls `proceed`. If that fails, releases the device, and removes a file that was made. */
 async function holding(
   options: CreateStoreOptions | OpenStoreOptions,
+  use: DeviceUse,
   proceed: (held: HeldDevice) => Promise<Store>,
 ): Promise<Store> {
-  const held = await holdDevice(options.device, options.lock ?? true);
+  const held = await holdDevice(options.device, options.lock || 'exclusive', use);
   try {
     const store = await proceed(held);
     if (options.keepAlive) held.stayAlive();
     return store;
   } catch (error) {
-    await held.release();
-    const made = madeFile(options.device);
-    if (made !== undefined) await rm(made, { force: true });
+    await held.giveUp();
     throw error;
   }
-}
-
-function madeFile(device: CreateStoreOptions['device']): string | undefined {
-  return 'kind' in device && device.kind === 'file' && device.create ? checkPath('path', device.path) : undefined;
 }

@@ -1,7 +1,7 @@
 /** Checks the options to create and to open a store, and converts them to those of the engine. */
 
 import { bstypeFromText, type InitOptions, type LoadOptions, PAGE_BYTES } from '@blobyard/core';
-import type { CreateStoreOptions, OpenStoreOptions } from '../api/store.js';
+import type { CreateStoreOptions, OpenStoreOptions, StoreLocking } from '../api/store.js';
 import {
   checkBooleanOr,
   checkBytes,
@@ -14,8 +14,7 @@ import {
   invalid,
 } from '../checks/checks.js';
 import { checkWorkerFiles } from '../checks/worker-files.js';
-import { checkDevice, openIfSpec } from '../devices/open-device.js';
-import { asItsStoreSays } from '../devices/store-blocks.js';
+import { checkDevice, forReading, isReadOnlyFile, openIfSpec } from '../devices/open-device.js';
 
 const BSTYPE_BYTES = 16;
 const REQUESTS_DEFAULT = 512;
@@ -37,33 +36,55 @@ const COMMON = [
   'syncIntervalMs',
   'signal',
 ] as const;
-const CREATE = [...COMMON, 'clusterSizeBytes', 'mdPageCount', 'clearMethod', 'overwrite'] as const;
-const OPEN = [...COMMON, 'grow', 'recover', 'onDamage', 'onBlob'] as const;
+const NEW = ['clusterSizeBytes', 'mdPageCount', 'growTo', 'clearMethod'] as const;
+const CREATE = [...COMMON, ...NEW, 'overwrite'] as const;
+const OPEN = [...COMMON, ...NEW, 'create', 'readOnly', 'grow', 'recover', 'onDamage', 'onBlob'] as const;
 
 /** Returns a copy of the options to create a store, each read once. Throws EINVAL if they are invalid. */
 export function readCreateStore(options: CreateStoreOptions): CreateStoreOptions {
   requireGiven(options);
-  return withDevice(checkOptions('options of createStore', options, CREATE));
+  const read = withDevice(checkOptions('options of createStore', options, CREATE));
+  return { ...read, lock: checkLock(read.lock, false) };
 }
 
 /** Returns a copy of the options to open a store, each read once. Throws EINVAL if they are invalid. */
 export function readOpenStore(options: OpenStoreOptions): OpenStoreOptions {
   requireGiven(options);
   const read = withDevice(checkOptions('options of openStore', options, OPEN));
-  return { ...read, device: asItsStoreSays(read.device) };
+  const readOnly = checkReadOnly(read);
+  requireNoNew(read, checkBooleanOr('create', read.create, false), readOnly);
+  const device = readOnly ? forReading(read.device) : read.device;
+  return { ...read, device, readOnly, lock: checkLock(read.lock, readOnly) };
+}
+
+/** Options and devices for a new store have no place where only an existing store is opened. */
+function requireNoNew(options: OpenStoreOptions, create: boolean, readOnly: boolean): void {
+  if (create && readOnly) throw invalid('create', create, 'false in a store that is opened for reading only');
+  const { device } = options;
+  if ('kind' in device && device.kind === 'file' && device.create) {
+    throw invalid(
+      'create of the device',
+      true,
+      'false: with `create: true`, openStore creates a file that is not there',
+    );
+  }
+  const given = NEW.find((name) => options[name] !== undefined);
+  if (!create && given !== undefined) throw invalid(given, options[given], 'left out, or given with create: true');
 }
 
 /** Returns the engine's options to create a store. Throws EINVAL if they are invalid. */
-export function checkCreateStore(options: CreateStoreOptions): InitOptions {
-  const { clusterSizeBytes, mdPageCount, clearMethod, overwrite } = options;
-  checkBooleanOr('overwrite', overwrite, false);
+export function checkCreateStore(options: CreateStoreOptions | OpenStoreOptions): InitOptions {
+  const { clusterSizeBytes, mdPageCount, growTo, clearMethod } = options;
+  if ('overwrite' in options) checkBooleanOr('overwrite', options.overwrite, false);
   const clusterBytes = checkIntegerOr('clusterSizeBytes', clusterSizeBytes, 1 << 20, PAGE_BYTES, 0xffff_ffff);
   if (clusterBytes % PAGE_BYTES !== 0) throw invalid('clusterSizeBytes', clusterBytes, `a multiple of ${PAGE_BYTES}`);
+  if (growTo !== undefined) checkInteger('growTo', growTo, 1, clusterBytes * 0xffff_fffe);
   if (mdPageCount !== undefined) checkInteger('mdPageCount', mdPageCount, 1, 0xffff_fffe);
   return {
     ...checkCommon(options),
     clusterBytes,
     mdPageCount,
+    growToBytes: growTo,
     clearMethod: checkChoiceOr('clearMethod', clearMethod, ['unmap', 'write_zeroes', 'none']),
   };
 }
@@ -78,8 +99,24 @@ export function checkOpenStore(options: OpenStoreOptions): LoadOptions {
     ...checkCommon(options),
     clusterBytes: PAGE_BYTES, // the least size of a device: a store with small clusters may have less than 1 MiB
     forceRecover: options.recover === 'force',
+    // In a store that is only read, recovery writes to memory: barriers have no effect.
+    ...(options.readOnly ? { durability: 'process-crash' } : {}),
     onDamage: checkChoiceOr('onDamage', options.onDamage, ['refuse', 'set-aside']) ?? 'refuse',
   };
+}
+
+/** Returns how a file is locked. Throws EINVAL for an invalid choice, or if a writer would share the file. */
+export function checkLock(lock: StoreLocking | false | undefined, readOnly: boolean): StoreLocking {
+  if (lock === false) return 'none';
+  return checkChoiceOr('lock', lock, readOnly ? ['shared', 'exclusive', 'none'] : ['exclusive', 'none']);
+}
+
+function checkReadOnly({ readOnly, device, grow }: OpenStoreOptions): boolean {
+  const isFileReadOnly = isReadOnlyFile(device);
+  const isReadOnly = checkBooleanOr('readOnly', readOnly, isFileReadOnly);
+  if (isFileReadOnly && !isReadOnly) throw invalid('readOnly', readOnly, 'true: the device can only be read');
+  if (isReadOnly && grow) throw invalid('grow', grow, 'false in a store that is opened for reading only');
+  return isReadOnly;
 }
 
 /** Returns the most requests that the channel takes at once. Throws EINVAL if it is invalid, as those below do. */
@@ -121,7 +158,6 @@ function checkCommon(options: CreateStoreOptions | OpenStoreOptions) {
   checkWorkerFiles(options.workers);
   lowSpaceBytesOf(options);
   syncIntervalMsOf(options);
-  checkBooleanOr('lock', options.lock, true);
   checkBooleanOr('keepAlive', options.keepAlive, false);
   checkSignalOr(options.signal);
   const find = checkFunctionOr('openExternalSnapshot', options.openExternalSnapshot);

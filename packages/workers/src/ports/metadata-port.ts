@@ -8,7 +8,7 @@
 import { BlobstoreError, type BlockDevice } from '@blobyard/core';
 import type { DeviceSpec } from '@blobyard/io';
 import type { BlobInfo } from '../api/blob.js';
-import type { BlobAddress, OpenBlobOptions, StoreStats } from '../api/store.js';
+import type { BlobAddress, BlobFilter, OpenBlobOptions, StoreStats } from '../api/store.js';
 import type { NewBlob } from '../checks/blob-options.js';
 import type { PacedCopyOptions, PacedWorkOptions } from '../checks/long-work.js';
 import type { DerivedXattrs, XattrValue } from '../checks/xattr-values.js';
@@ -21,6 +21,13 @@ export interface OpenedBlob {
   readonly name: string | undefined;
   readonly slot: number;
   readonly generation: number;
+}
+
+/** A part of the list of blobs. */
+export interface BlobsPart {
+  readonly infos: BlobInfo[];
+  /** Where the next part begins; undefined: this was the last one. */
+  readonly next: number | undefined;
 }
 
 /** The result of a change of xattrs. */
@@ -39,11 +46,18 @@ export interface MetadataPort {
   create(blob: NewBlob): Promise<OpenedBlob>;
   open(address: BlobAddress, options: OpenBlobOptions): Promise<OpenedBlob>;
   delete(address: BlobAddress): Promise<void>;
-  blobs(): Promise<BlobInfo[]>;
+  has(address: BlobAddress): Promise<boolean>;
+  stat(address: BlobAddress): Promise<BlobInfo>;
+  /** Returns the id of the blob. */
+  rename(address: BlobAddress, name: string): Promise<bigint>;
+  blobs(filter: BlobFilter): Promise<BlobInfo[]>;
+  /** @param from - the first page of the first blob to look at: 0, or `next` of the part before */
+  someBlobs(from: number, filter: BlobFilter): Promise<BlobsPart>;
   stats(): Promise<StoreStats>;
   getSuperBlob(): Promise<bigint | undefined>;
   setSuperBlob(address: BlobAddress | undefined): Promise<void>;
-  grow(): Promise<void>;
+  /** @param sizeBytes - undefined: the size of the device stays as it is */
+  grow(sizeBytes: number | undefined): Promise<void>;
   flush(): Promise<void>;
   /** Returns the metadata of the store as text, encoded as UTF-8. */
   dump(): Promise<Uint8Array>;

@@ -11,6 +11,21 @@ import type { MetadataPort, SyncMetadata } from './metadata-port.js';
 /** How a user ends a store. */
 export type StoreEnding = 'close' | 'destroy';
 
+/** The events that happen on the metadata thread, and what is told about them. */
+type MetadataEvents = Pick<StoreEvents, 'low-space' | 'recovered' | 'grown'>;
+
+/** An event of the metadata thread. It can be posted to other threads. */
+export type MetadataEvent = {
+  readonly [Name in keyof MetadataEvents]: { readonly name: Name; readonly about: MetadataEvents[Name][0] };
+}[keyof MetadataEvents];
+
+/** Tells a listener of an event of the metadata thread. */
+export function tellOf(event: MetadataEvent, listener: StoreListener): void {
+  if (event.name === 'low-space') listener.event(event.name, event.about);
+  else if (event.name === 'recovered') listener.event(event.name, event.about);
+  else listener.event(event.name, event.about);
+}
+
 /** Gets the events and the failure of a store. */
 export interface StoreListener {
   event<Name extends keyof StoreEvents>(name: Name, ...given: StoreEvents[Name]): void;
@@ -35,6 +50,8 @@ export interface StoreParts {
   /** The device, as opened on the calling thread. */
   readonly device: BlockDevice;
   readonly damaged: readonly Damage[];
+  /** The store was opened with `readOnly`. */
+  readonly isReadOnly: boolean;
   /** Undefined if the engine runs on another thread. */
   readonly engine: EngineAccess | undefined;
   /** Returns the channel of this thread for users: always the same. Undefined if other threads transfer the data. */

@@ -7,14 +7,8 @@ import { checkFunction, invalid } from '../checks/checks.js';
 /**
  * The store's events, and those of every emitter. `events.once` also listens for 'error', which a store never emits.
  */
-const NAMES: readonly unknown[] = [
-  'low-space',
-  'worker-lost',
-  'worker-replaced',
-  'error',
-  'newListener',
-  'removeListener',
-];
+const STORE_NAMES = ['low-space', 'worker-lost', 'worker-replaced', 'recovered', 'grown', 'failed'] as const;
+const NAMES: readonly unknown[] = [...STORE_NAMES, 'error', 'newListener', 'removeListener'];
 
 type AnyListener = (...given: never[]) => unknown;
 
@@ -70,7 +64,7 @@ export class StoreEmitter extends EventEmitter<StoreEvents> {
 }
 
 function checkName(name: unknown): void {
-  if (!NAMES.includes(name)) throw invalid('the event', name, "'low-space' or 'worker-lost' or 'worker-replaced'");
+  if (!NAMES.includes(name)) throw invalid('the event', name, STORE_NAMES.map((each) => `'${each}'`).join(' or '));
 }
 
 /**

@@ -7,13 +7,15 @@ import { BlobstoreError, type Channel } from '@blobyard/core';
 import type { AbortableOptions } from '../api/abort.js';
 import { asyncDispose } from '../api/async-dispose.js';
 import type { Blob, BlobInfo } from '../api/blob.js';
-import { coded, throwIfAborted } from '../api/failures.js';
+import { coded, openedReadOnly, throwIfAborted } from '../api/failures.js';
 import { inspected } from '../api/inspected.js';
 import type {
   BlobAddress,
+  BlobFilter,
   CreateBlobOptions,
   Damage,
   Engine,
+  GrowOptions,
   OpenBlobOptions,
   SnapshotsOptions,
   Store,
@@ -22,8 +24,22 @@ import type {
 import type { StoreHandle } from '../api/store-handle.js';
 import { BlobContext } from '../blob/blob-context.js';
 import { BlobHandle, noEngine } from '../blob/blob-handle.js';
-import { checkAddress, checkBlobList, checkCreateBlob, checkOpenBlob } from '../checks/blob-options.js';
-import { checkAbortable, checkWritableOr } from '../checks/checks.js';
+import {
+  type CheckedFilter,
+  checkAddress,
+  checkBlobFilter,
+  checkBlobList,
+  checkCreateBlob,
+  checkOpenBlob,
+} from '../checks/blob-options.js';
+import {
+  checkAbortable,
+  checkInteger,
+  checkNotAborted,
+  checkOptions,
+  checkText,
+  checkWritableOr,
+} from '../checks/checks.js';
 import { derivedXattrsOf } from '../checks/xattr-values.js';
 import { InFlight } from '../data/in-flight.js';
 import { allocateFor, releaseTo } from '../data/store-memory.js';
@@ -56,12 +72,17 @@ export class StoreFace extends StoreEmitter implements Store {
         this.#inFlight.fail(error);
         this.#blobs.failure = error;
         for (const handle of this.#blobs.handles) handle.fail(error);
+        if (!this.isClosed) tellListeners(this, 'failed', error);
       },
     });
   }
 
   get isClosed(): boolean {
     return this.#inFlight.isClosed;
+  }
+
+  get isReadOnly(): boolean {
+    return this.parts.isReadOnly;
   }
 
   get engine(): Engine {
@@ -136,11 +157,47 @@ export class StoreFace extends StoreEmitter implements Store {
     });
   }
 
-  blobs(options?: AbortableOptions): Promise<BlobInfo[]> {
-    return this.#inFlight.run('list blobs', () => {
-      checkAbortable('blobs', options);
-      return this.parts.metadata.blobs();
+  has(address: BlobAddress, options?: AbortableOptions): Promise<boolean> {
+    return this.#inFlight.run('look for a blob', () => {
+      checkAbortable('has', options);
+      return this.parts.metadata.has(checkAddress(address));
     });
+  }
+
+  stat(address: BlobAddress, options?: AbortableOptions): Promise<BlobInfo> {
+    return this.#inFlight.run('describe a blob', () => {
+      checkAbortable('stat', options);
+      return this.parts.metadata.stat(checkAddress(address));
+    });
+  }
+
+  rename(address: BlobAddress, name: string, options?: AbortableOptions): Promise<void> {
+    return this.#inFlight.run('rename a blob', async () => {
+      checkAbortable('rename', options);
+      const checked = checkAddress(address);
+      const id = await this.parts.metadata.rename(checked, checkText('the name of a blob', name));
+      for (const commons of this.#blobs.commonsAt(id)) commons.name = name;
+    });
+  }
+
+  blobs(filter?: BlobFilter): Promise<BlobInfo[]> {
+    return this.#inFlight.run('list blobs', () => this.parts.metadata.blobs(checkBlobFilter(filter).filter));
+  }
+
+  eachBlob(filter?: BlobFilter): AsyncIterableIterator<BlobInfo> {
+    return this.#inFlight.runSync('list blobs', () => this.#eachBlob(checkBlobFilter(filter)));
+  }
+
+  async *#eachBlob({ filter, signal }: CheckedFilter): AsyncGenerator<BlobInfo, void, undefined> {
+    for (let from: number | undefined = 0; from !== undefined; ) {
+      const start: number = from;
+      const part = await this.#inFlight.run('list blobs', () => {
+        throwIfAborted(signal);
+        return this.parts.metadata.someBlobs(start, filter);
+      });
+      yield* part.infos;
+      from = part.next;
+    }
   }
 
   stats(options?: AbortableOptions): Promise<StoreStats> {
@@ -164,10 +221,12 @@ export class StoreFace extends StoreEmitter implements Store {
     });
   }
 
-  grow(options?: AbortableOptions): Promise<void> {
+  grow(options?: GrowOptions): Promise<void> {
     return this.#inFlight.run('grow the store', () => {
-      checkAbortable('grow', options);
-      return this.parts.metadata.grow();
+      const { sizeBytes, signal } = checkOptions('options of grow', options, ['sizeBytes', 'signal']);
+      checkNotAborted(signal);
+      if (sizeBytes !== undefined) checkInteger('sizeBytes', sizeBytes, 1, Number.MAX_SAFE_INTEGER);
+      return this.parts.metadata.grow(sizeBytes);
     });
   }
 
@@ -216,6 +275,7 @@ export class StoreFace extends StoreEmitter implements Store {
   }
 
   destroy(): Promise<void> {
+    if (this.isReadOnly) return Promise.reject(openedReadOnly());
     return this.#end('destroy');
   }
 
