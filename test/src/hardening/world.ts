@@ -16,6 +16,7 @@ const AT_ONCE = new Set([
   'release',
   'createReadStream',
   'createWriteStream',
+  'eachBlob',
   'nextData',
   'nextHole',
   'toJSON',

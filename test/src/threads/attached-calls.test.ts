@@ -68,9 +68,18 @@ async function expectAllMethods(actor: Actor, form: (typeof FORMS)[number]): Pro
   await call('setSuperBlob', undefined);
   for (const name of ['syncBlob', 'flushBlob', 'setReadOnly']) await call(name, made.handle);
   for (const name of ['flush', 'grow']) await call(name);
-  const infos = await call<BlobInfo[]>('blobs');
+  const infos = await call<BlobInfo[]>('blobs', {});
   expect(infos.map(({ id }) => id)).toEqual(expect.arrayContaining([made.id, snapshot.id, clone.id]));
   expect((await call<StoreStats>('stats')).blobCount).toBe(infos.length);
+  expect([await call('has', made.id), await call('has', { name: 'nobody' })]).toEqual([true, false]);
+  expect((await call<BlobInfo>('stat', made.id)).sizeBytes).toBe(6 * CLUSTER);
+  expect((await call<{ infos: BlobInfo[] }>('someBlobs', 0, {})).infos.map(({ id }) => id)).toEqual(
+    infos.map(({ id }) => id),
+  );
+  expect(await call('rename', clone.id, `${form} clone`)).toBe(clone.id);
+  const [together] = await call<OpenedBlob[]>('snapshotAll', [clone.handle], [named(`${form} together`)]);
+  expect(together.name).toBe(`${form} together`);
+  await call('closeHandle', together.handle);
   expect(Buffer.from(await call<Uint8Array>('dump')).toString()).toContain(`${form} snapshot`);
   for (const { handle } of [made, again, snapshot, clone]) await call('closeHandle', handle);
   await call('delete', clone.id);
@@ -218,9 +227,9 @@ test('calls fail with EIO when the metadata thread is killed', async () => {
 
   const actor = new Actor();
   await actor.do('attach', store.share());
-  expect(await actor.do('callSync', 'blobs')).toEqual([]);
+  expect(await actor.do('callSync', 'blobs', {})).toEqual([]);
   parts.kill('terminate');
   await until(() => !parts.isWorkerThere);
-  const outcomes = await actor.together(['call', 'stats'], ['call', 'blobs'], ['callSync', 'stats']);
+  const outcomes = await actor.together(['call', 'stats'], ['call', 'blobs', {}], ['callSync', 'stats']);
   expect(codesOf(outcomes)).toEqual(['EIO', 'EIO', 'EIO']);
 });
