@@ -9,6 +9,8 @@
  *     4096      arena map: a word for each page of the arena (memory-arena.ts)
  *     …         arena
  *     …         the bytes of the device, up to its capacity; beyond its size they are zero
+ *
+ * The file is long because the device and its channel, both in it, share this layout.
  */
 
 import { randomFillSync } from 'node:crypto';

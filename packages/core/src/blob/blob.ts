@@ -1,6 +1,6 @@
 /**
  * A blob's metadata in memory: the state that only the metadata thread sees, and the words in shared memory that
- * channels read.
+ * channels read. The file is long because it is one class: all that operations read and change of a blob.
  */
 
 import type { BlockDevice } from '../device/block-device.js';

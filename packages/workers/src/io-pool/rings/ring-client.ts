@@ -7,6 +7,8 @@
  *
  * While a request is under way, the worker owns the caller's buffer. A worker that is alive uses the buffer also after
  * `failWorker`; so call that only when the worker's thread has ended.
+ *
+ * The file is long because it is one class: sending, waiting and answering share its state.
  */
 
 import type { MessagePort } from 'node:worker_threads';
