@@ -128,7 +128,8 @@ export class Oracle {
   }
 
   #derived(kind: 'snapshot' | 'clone', made: string, from: KnownBlob, id: bigint): KnownBlob {
-    return { id, now: from.now.slice(), xattrs: new Map([['name', made]]), isReadOnly: kind === 'snapshot' };
+    const xattrs = new Map(from.xattrs).set('name', made);
+    return { id, now: from.now.slice(), xattrs, isReadOnly: kind === 'snapshot' };
   }
 
   #change(blob: KnownBlob, operation: DataOperation): void {
