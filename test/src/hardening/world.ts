@@ -13,6 +13,7 @@ import { methodsOf } from './surface.js';
 const AT_ONCE = new Set([
   'share',
   'allocate',
+  'blob',
   'release',
   'createReadStream',
   'createWriteStream',
@@ -166,6 +167,7 @@ export class World {
       create: [{ sizeBytes: CLUSTER, name: 'created', xattrs: { a: 'b' } }],
       open: label === 'store' ? [{ name: 'victim' }, { clearMethod: 'none' }] : [this.#victim.id],
       openSync: [{ name: 'victim' }],
+      blob: [this.#victim.id],
       delete: [{ name: 'created' }, {}],
       info: [{}],
       stats: [{}],
