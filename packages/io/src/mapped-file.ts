@@ -15,7 +15,10 @@ import { loadCLibrary } from './c-library.js';
 import { copyBytesAnywhere } from './copy-bytes.js';
 import type { OpenFile } from './open-file.js';
 
-/** Bytes of a window, a multiple of any page size. V8 counts them as memory in use; much larger windows disturb its garbage collector. */
+/**
+ * Bytes of a window, a multiple of any page size. V8 counts them as memory in use; much larger windows disturb its
+ * garbage collector.
+ */
 const WINDOW_BYTES = 256 * 1024 * 1024;
 
 /** Constants of Linux. */
@@ -88,7 +91,7 @@ export class MappedFile {
     const number = Math.floor(position / WINDOW_BYTES);
     const within = position - number * WINDOW_BYTES;
     if (within + length > WINDOW_BYTES) return this.#readMany(buffer, offset, length, position);
-    const window = this.#windows[number] ?? this.#window(number);
+    const window = this.#window(number);
     if (window === null) return 0;
     copyBytesAnywhere(window.bytes, within, buffer, offset, length);
     return length;
@@ -110,7 +113,10 @@ export class MappedFile {
   }
 
   #window(number: number): Mapping | null {
-    this.#windows[number] ??= this.#mmap.map(this.#file.fd, number * WINDOW_BYTES, WINDOW_BYTES) ?? null;
-    return this.#windows[number] ?? null;
+    const known = this.#windows[number];
+    if (known !== undefined) return known;
+    const made = this.#mmap.map(this.#file.fd, number * WINDOW_BYTES, WINDOW_BYTES) ?? null;
+    this.#windows[number] = made;
+    return made;
   }
 }

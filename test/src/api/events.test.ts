@@ -18,12 +18,15 @@ async function dirtyDevice(): Promise<MemoryDevice> {
   return device;
 }
 
-/** What is told to a listener that is added right after the opening, in the next turns of the event loop. */
+/**
+ * What is told to a listener that is added right after the opening. Events of the metadata worker come before its answer
+ * to a later call; those of this thread in the next turn of the event loop.
+ */
 async function recoveriesOf(store: Store): Promise<unknown[]> {
   const told: unknown[] = [];
   store.on('recovered', (recovered) => told.push(recovered));
   await store.stats();
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  for (let turns = 0; turns < 3; turns++) await new Promise((resolve) => setImmediate(resolve));
   return told;
 }
 
