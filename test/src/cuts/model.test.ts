@@ -175,6 +175,36 @@ test('a snapshot never changes', () => {
   expect(found([1, 1], false)).toEqual(['blob s: read-only is false']);
 });
 
+test('a snapshot and a clone begin with the xattrs of the blob that they are made of', () => {
+  const set = (blob: number, value: string, begin: number, end: number) =>
+    event({ kind: 'xattr', blob, xattr: { name: 'x', value }, begin, end });
+  const events = [
+    CREATED,
+    set(0, '1', 5, 6),
+    set(0, '2', 8, 12),
+    event({ kind: 'snapshot', blob: 1, of: 0, name: 's', begin: 10, end: 14 }), // while '2' is being set
+    event({ kind: 'clone', blob: 2, of: 1, name: 'c', blocks: BLOCKS, begin: 16, end: 18 }),
+    set(2, '3', 20, 24),
+  ];
+  const blobs = [A, SNAPSHOT, { ...A, index: 2, name: 'c' }];
+  const found = (name: 's' | 'c', moment: number, value: string | undefined) => {
+    const xattrs = new Map(value === undefined ? [] : [['x', value]]);
+    const fields = { xattrs, isReadOnly: name === 's' };
+    const texts = contradictions({ blobs, events }, moment, { [name]: blobOf([0, 0], fields) });
+    return texts.filter((text) => text.includes('xattr'));
+  };
+  for (const value of ['1', '2']) {
+    expect(found('s', 30, value)).toEqual([]);
+    expect(found('c', 19, value)).toEqual([]);
+    expect(found('c', 22, value)).toEqual([]);
+    expect(found('c', 30, value)).toHaveLength(1);
+  }
+  expect(found('c', 22, '3')).toEqual([]);
+  expect(found('c', 30, '3')).toEqual([]);
+  for (const value of [undefined, '3']) expect(found('s', 30, value)).toHaveLength(1);
+  for (const value of [undefined, '4']) expect(found('c', 22, value)).toHaveLength(1);
+});
+
 test('sizes and xattrs must have the acknowledged value, or one that is being set', () => {
   const set = (value: string, begin: number, end: number) =>
     event({ kind: 'xattr', xattr: { name: 'x', value }, begin, end });

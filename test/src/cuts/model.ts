@@ -37,6 +37,8 @@ interface Known {
   readonly deletions: readonly MetadataEvent[];
   readonly resizes: readonly MetadataEvent[];
   readonly xattrs: readonly MetadataEvent[];
+  /** For a snapshot or a clone, the blob that it is made of. */
+  readonly madeOf: Known | undefined;
   readonly snapshots: readonly MetadataEvent[];
   readonly flushes: readonly LoggedChange[];
   /** For a writable blob: the history of its changes. `shrinks`: the same, as if only the shrinks were certain. */
@@ -56,22 +58,26 @@ export class Model {
     this.#told = told;
     const births = new Map(told.events.filter(isBirth).map((event) => [event.blob, event]));
     const byIndex = new Map(told.blobs.map((blob) => [blob.index, blob]));
-    this.#known = [...new Set([...byIndex.keys(), ...births.keys()])].map((index) => {
+    const known = new Map<number, Known>();
+    // A blob comes after the one that it is made of.
+    for (const index of [...new Set([...byIndex.keys(), ...births.keys()])].sort((one, other) => one - other)) {
       const of = (kind: LoggedKind) => told.events.filter((event) => event.kind === kind && event.blob === index);
       const [blob, birth] = [byIndex.get(index), births.get(index)];
-      return {
+      known.set(index, {
         blob,
         birth,
         name: blob?.name ?? birth?.name ?? '',
         deletions: of('delete'),
         resizes: of('resize'),
         xattrs: of('xattr'),
+        madeOf: birth?.of === undefined ? undefined : known.get(birth.of),
         snapshots: told.events.filter((event) => event.kind === 'snapshot' && event.of === index),
         flushes: flushesOf(told, index),
         history: blob && blob.truth === undefined ? historyOf(told, blob) : undefined,
         shrinks: blob && blob.truth === undefined ? historyOfShrinks(told, blob) : undefined,
-      };
-    });
+      });
+    }
+    this.#known = [...known.values()];
     this.#names = new Set(this.#known.map(({ name }) => name));
     this.#storeFlushes = told.events.filter(({ blob, isDone }) => blob === THE_STORE && isDone);
   }
@@ -94,7 +100,7 @@ export class Model {
     if (mayNotBe !== undefined || known.blob === undefined) return mayNotBe;
     const { truth } = known.blob;
     if (found.isReadOnly !== (truth !== undefined)) return `: read-only is ${found.isReadOnly}`;
-    if (truth !== undefined) return wrongWithSnapshot(truth, found);
+    if (truth !== undefined) return wrongWithXattrs(known, cut.moment, found) ?? wrongWithSnapshot(truth, found);
     return (
       wrongWithSize(known, cut.moment, found) ??
       wrongWithXattrs(known, cut.moment, found) ??
@@ -170,20 +176,37 @@ function wrongWithSize({ blob, birth, resizes }: Known, moment: number, { bytes 
   return allowed.includes(blocks) ? undefined : ` has ${blocks} blocks, allowed ${allowed.join(' or ')}`;
 }
 
-/** An xattr is on disk when it is acknowledged. Of values that were set at the same time any may be the last. */
-function wrongWithXattrs({ xattrs }: Known, moment: number, found: FoundBlob): string | undefined {
-  const begun = xattrs.filter(({ begin }) => begin < moment);
-  for (const name of new Set(begun.map(({ xattr }) => xattr?.name))) {
-    const sets = begun.filter(({ xattr }) => xattr?.name === name);
-    const done = sets.filter(({ isDone, end }) => isDone && end < moment);
-    const isLast = ({ end }: MetadataEvent) => !done.some(({ begin }) => begin > end);
-    const mayBe = sets.filter((each) => (each.isDone || each.end >= moment) && isLast(each));
-    const values = mayBe.map(({ xattr }) => xattr?.value);
-    const value = found.xattrs.get(name ?? '');
-    if (value === undefined ? done.length === 0 : values.includes(value)) continue;
-    return `, xattr ${name}: found ${abridged(value)}, allowed ${values.map(abridged).join(' or ')}`;
+/** An xattr is on disk when it is acknowledged. A snapshot and a clone begin with those of the blob that they are made of. */
+function wrongWithXattrs(known: Known, moment: number, found: FoundBlob): string | undefined {
+  for (const name of xattrNamesOf(known)) {
+    const allowed = xattrDuring(known, name, moment, moment);
+    const value = found.xattrs.get(name);
+    if (allowed.includes(value)) continue;
+    return `, xattr ${name}: found ${abridged(value)}, allowed ${allowed.map(abridged).join(' or ')}`;
   }
   return undefined;
+}
+
+function xattrNamesOf({ madeOf, xattrs }: Known): Set<string> {
+  const names = new Set(madeOf === undefined ? [] : xattrNamesOf(madeOf));
+  for (const { xattr } of xattrs) if (xattr !== undefined) names.add(xattr.name);
+  return names;
+}
+
+/**
+ * The values that an xattr of a blob may have at some moment between two; undefined: none. Of values that were set at the
+ * same time any may be the last.
+ */
+function xattrDuring({ birth, madeOf, xattrs }: Known, name: string, from: number, to: number): (string | undefined)[] {
+  const sets = xattrs.filter(({ xattr, begin }) => xattr?.name === name && begin < to);
+  const done = sets.filter(({ isDone, end }) => isDone && end < from);
+  const isLast = ({ end }: MetadataEvent) => !done.some(({ begin }) => begin > end);
+  const values = sets
+    .filter((each) => (each.isDone || each.end >= from) && isLast(each))
+    .map(({ xattr }) => xattr?.value);
+  if (done.length > 0) return values;
+  const before = birth && madeOf ? xattrDuring(madeOf, name, birth.begin, birth.end) : [undefined];
+  return [...before, ...values];
 }
 
 function abridged(value: string | undefined): string {

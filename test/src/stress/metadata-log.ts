@@ -11,7 +11,7 @@ export interface MetadataFacts {
   readonly blob: number;
   /** The name of the blob that is made. */
   readonly name?: string;
-  /** For a snapshot, the index of its original. */
+  /** For a snapshot or a clone, the index of the blob that it is made of. */
   readonly of?: number;
   /** The number of blocks that the blob gets. */
   readonly blocks?: number;
