@@ -1,11 +1,11 @@
 /** `openStore` with `create`: the store that is there, otherwise a new one. */
 
-import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import fs, { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { createStore as createInline, MemoryDevice } from 'blobyard';
+import { createStore as createInline, MemoryDevice, openStore as openInline } from 'blobyard';
 import { acquireStoreLock, FaultyDevice, SparseMemoryDevice } from 'blobyard/devices';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { CLUSTER, createStore, expectCode, KiB, MiB, memory, openStore, temporaryFolder } from './support.js';
 
 async function newFile() {
@@ -119,6 +119,31 @@ describe('of several that open or create at once', () => {
     other.release();
     await (await openStore({ device, create: true })).close(); // the other was killed before it did any more
   });
+
+  test.each(['openStore', 'createStore'] as const)(
+    '%s leaves the store that another has made before it locked the file',
+    async (call) => {
+      const device = await newFile();
+      const program = `
+      const { openStore } = await import('blobyard');
+      const store = await openStore({ device: ${JSON.stringify(device)}, create: true, bstype: 'THEIRS' });
+      await store.create({ name: 'theirs' });
+      await store.close();`;
+      // The new file is flushed before it is locked.
+      const { fsyncSync } = fs;
+      const flushing = vi.spyOn(fs, 'fsyncSync').mockImplementation((fd) => {
+        flushing.mockRestore();
+        fsyncSync(fd);
+        const args = ['--input-type=module', '-e', program];
+        expect(spawnSync(process.execPath, args, { cwd: import.meta.dirname, stdio: 'inherit' }).status).toBe(0);
+      });
+      if (call === 'openStore') await expectCode(openInline({ device, create: true, bstype: 'OURS' }), 'ENXIO');
+      else await expectCode(createInline({ device: { ...device, create: true } }), 'EEXIST', /THEIRS/);
+      const store = await openStore({ device: { kind: 'file', path: device.path } });
+      expect(await store.has({ name: 'theirs' })).toBe(true);
+      await store.close();
+    },
+  );
 
   test('each adds its blob to one store, or gets EBUSY', async () => {
     const device = await newFile();

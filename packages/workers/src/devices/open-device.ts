@@ -32,26 +32,28 @@ export class HeldDevice {
   readonly shareWindow: number | undefined;
   readonly #isOurs: boolean;
   readonly #lock: StoreLock | undefined;
-  readonly #madeFile: string | undefined;
+  #madeFile: string | undefined;
   readonly #keepAlive = new KeepAlive();
 
   /**
    * @param isOurs - the device was opened here, and `release` closes it
    * @param shareWindow - that of the store's lock. To be given if another thread has the lock
-   * @param madeFile - the path of the file, if it was made for the store
    */
-  constructor(
-    device: BlockDevice,
-    isOurs: boolean,
-    lock?: StoreLock,
-    shareWindow = lock?.shareWindow,
-    madeFile?: string,
-  ) {
+  constructor(device: BlockDevice, isOurs: boolean, lock?: StoreLock, shareWindow = lock?.shareWindow) {
     this.device = device;
     this.shareWindow = shareWindow;
     this.#isOurs = isOurs;
     this.#lock = lock;
-    this.#madeFile = madeFile;
+  }
+
+  /** `giveUp` is to remove a file that was made for the store. */
+  hasMade(path: string): void {
+    this.#madeFile = path;
+  }
+
+  /** `giveUp` is to remove no file: somebody else has made a store in it, before it was locked. */
+  keepFile(): void {
+    this.#madeFile = undefined;
   }
 
   /** Keeps the process alive until `release`. */
@@ -118,10 +120,15 @@ export async function holdShared(spec: DeviceSpec, shareWindow: number | undefin
  */
 async function holdMade(spec: FileDeviceSpec, locking: StoreLocking): Promise<HeldDevice> {
   const { sizeBytes, ...existing } = spec;
-  const isMade = sizeBytes !== undefined && makeEmptyFile(checkPath('path', spec.path));
-  const held = await holdFile(existing, locking, 'store', isMade);
+  const path = checkPath('path', spec.path);
+  const isMade = sizeBytes !== undefined && makeEmptyFile(path);
+  const held = await holdFile(existing, locking, 'store');
+  const { device } = held;
+  if (!(device instanceof FileDevice) || !isEmptyFile(device)) return held; // whoever locked the file first has made a store
+  if (isMade) held.hasMade(path);
   try {
-    requireLength(held.device, sizeBytes);
+    const bytes = checkMultiple('sizeBytes', sizeBytes, device.blockLengthBytes, Number.MAX_SAFE_INTEGER);
+    device.resize(bytes / device.blockLengthBytes);
     return held;
   } catch (error) {
     await held.giveUp();
@@ -129,22 +136,12 @@ async function holdMade(spec: FileDeviceSpec, locking: StoreLocking): Promise<He
   }
 }
 
-/** Gives an empty file its size. */
-function requireLength(device: BlockDevice, sizeBytes: number | undefined): void {
-  if (!(device instanceof FileDevice)) return;
-  const stats = fstatSync(device.descriptor);
-  if (!stats.isFile() || stats.size > 0) return;
-  const bytes = checkMultiple('sizeBytes', sizeBytes, device.blockLengthBytes, Number.MAX_SAFE_INTEGER);
-  device.resize(bytes / device.blockLengthBytes);
+function isEmptyFile({ descriptor }: FileDevice): boolean {
+  const stats = fstatSync(descriptor);
+  return stats.isFile() && stats.size === 0;
 }
 
-/** @param isMade - the file was created just now, for this caller or whoever locks it first */
-async function holdFile(
-  spec: FileDeviceSpec,
-  locking: StoreLocking,
-  use: DeviceUse,
-  isMade = spec.create === true,
-): Promise<HeldDevice> {
+async function holdFile(spec: FileDeviceSpec, locking: StoreLocking, use: DeviceUse): Promise<HeldDevice> {
   const path = checkPath('path', spec.path);
   const acquire = () => (locking === 'none' ? undefined : acquireStoreLock(path, { shared: locking === 'shared' }));
   let lock = spec.create ? undefined : acquire();
@@ -153,7 +150,9 @@ async function holdFile(
     device = await openKnown(use === 'new' ? spec : asItsStoreSays(spec));
     if (spec.create) lock = acquire();
     if (lock !== undefined) requireSame(device, lock, spec);
-    return new HeldDevice(device, true, lock, lock?.shareWindow, isMade ? path : undefined);
+    const held = new HeldDevice(device, true, lock);
+    if (spec.create) held.hasMade(path);
+    return held;
   } catch (error) {
     await device?.close();
     lock?.release();

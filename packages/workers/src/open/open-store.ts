@@ -54,7 +54,7 @@ export async function createStoreOf(given: CreateStoreOptions, parts?: PooledPar
     threadsOf(options);
     throwIfAborted(options.signal);
     return await holding(options, 'new', async (held) => {
-      if (!options.overwrite) await requireNoStore(held.device, 'no store is made');
+      if (!options.overwrite) await requireNoOther(held);
       return createOn(held, options, init, parts);
     });
   } catch (error) {
@@ -75,6 +75,15 @@ export async function openStoreOf(given: OpenStoreOptions, parts?: PooledParts):
     });
   } catch (error) {
     throw coded(error, 'open a store');
+  }
+}
+
+async function requireNoOther(held: HeldDevice): Promise<void> {
+  try {
+    await requireNoStore(held.device, 'no store is made');
+  } catch (error) {
+    held.keepFile();
+    throw error;
   }
 }
 
