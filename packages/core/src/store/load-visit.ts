@@ -239,7 +239,11 @@ function keepSnapshot(blob: Blob): void {
   blob.setReadOnly();
 }
 
-/** Removes from a snapshot's map what another blob has, too, or may have; the rest is deleted with the snapshot. */
+/**
+ * Removes from a snapshot's map what another blob has, too, or may have; the rest is deleted with the snapshot. All
+ * clusters on an extent page that another blob has are that blob's: by now it may have been written with clusters of the
+ * insertion log, which only that blob has.
+ */
 function disownShared(store: StoreState, snapshot: Blob): void {
   const { map } = snapshot;
   const shared = store.sharedByBlobs;
@@ -247,8 +251,12 @@ function disownShared(store: StoreState, snapshot: Blob): void {
     map.clear();
     return;
   }
+  const isOnSharedPage = (index: number) => {
+    const page = snapshot.usesExtentTable ? map.extentPages.get(extentPageIndex(index)) : 0;
+    return page !== 0 && shared.pages.get(page);
+  };
   map.clusters.forEachSet((cluster, index) => {
-    if (!shared.clusters.get(cluster)) return;
+    if (!shared.clusters.get(cluster) && !isOnSharedPage(index)) return;
     map.clusters.set(index, 0);
     map.allocatedCount--;
     if (snapshot.usesExtentTable) map.dirtyExtentPages.add(extentPageIndex(index));
